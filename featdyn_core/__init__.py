@@ -1,0 +1,1 @@
+"""featdyn: empirical claims about training dynamics as assertion-based tests over checkpoint trajectories."""

@@ -1,0 +1,45 @@
+"""The one family of errors: each message names the thing at fault and the mend."""
+
+
+class FeatdynError(Exception):
+    """Base of every error that featdyn raises on bad input."""
+
+
+class RecipeError(FeatdynError):
+    """A recipe, claim register or claim that cannot be read or that contradicts itself."""
+
+
+class DataError(FeatdynError):
+    """A data set that is missing, damaged, of the wrong form, or too small for what is asked."""
+
+
+class ModelError(FeatdynError):
+    """An unknown network or cut, or a state that does not fit the network."""
+
+
+class MeasurementError(FeatdynError):
+    """A measurement asked for something undefined: wrong shapes, epochs out of range, too few seeds."""
+
+
+class TrainingError(FeatdynError):
+    """Training cannot start or go on: a loss that is not finite, a device out of memory."""
+
+
+class DeviceError(FeatdynError):
+    """A device was asked for that this machine does not have."""
+
+
+class StoreError(FeatdynError):
+    """The store of trajectories cannot be read or written."""
+
+
+class MissingTrajectoryError(StoreError):
+    """A trajectory that is not in the store, where training it was not allowed."""
+
+
+class DamagedTrajectoryError(StoreError):
+    """A stored trajectory whose bytes or manifest are not what was written."""
+
+
+class EvidenceError(FeatdynError):
+    """An evidence file that cannot be read, or that was written by another schema version."""
