@@ -1,0 +1,103 @@
+"""Temporal consistency and its windows (section 4.1, definition 2): predictions in, numbers out.
+
+**Reading:** agreement is with the reference network ``f_t``, as section 4.1 says of the data-set level. The comparison
+with the label is called *correctness* and is reported beside it, never in its place.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+
+Floats = npt.NDArray[np.float64]
+
+
+def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
+    """Point-wise consistency ``C_d(x; s, t)`` (4.1): share of composites that classify a sample as ``f_t`` does.
+
+    Args:
+        predictions: classes (U, N) predicted by the composites (u, t), one row for each checkpoint u in the window.
+        reference: classes (N,) predicted by ``f_t``.
+
+    Returns:
+        (N,) in [0, 1].
+
+    Raises:
+        MeasurementError: shapes that do not match, or an empty window.
+    """
+    cube, row = np.asarray(predictions), np.asarray(reference)
+    if cube.ndim != 2 or cube.shape[1:] != row.shape or not len(cube):
+        raise MeasurementError(
+            f"pointwise_consistency needs predictions (U, N) and reference (N,), found {cube.shape} and {row.shape}"
+        )
+    return (cube == row).mean(axis=0)
+
+
+def share_at_one(consistency: npt.ArrayLike) -> float:
+    """Share of samples whose consistency is exactly 1."""
+    return float(np.mean(np.asarray(consistency) == 1.0))
+
+
+def tail_mass(consistency: npt.ArrayLike, level: float = 0.8) -> float:
+    """Share of samples whose consistency is below ``level``."""
+    return float(np.mean(np.asarray(consistency) < level))
+
+
+def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
+    """Memory window ``W_a(t)``: t minus the earliest s such that ``C_d(u, t) ≥ a`` for every checkpoint u in [s, t].
+
+    Args:
+        agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
+        epochs: the ascending epochs u, the last being t.
+        level: a, in [0, 1].
+
+    Returns:
+        The window in epochs; 0 if no earlier checkpoint qualifies.
+
+    Raises:
+        MeasurementError: lengths that differ, epochs that do not ascend, values outside [0, 1].
+    """
+    column, times = _column(agreement, epochs, level)
+    return int(times[-1] - times[_run_start(column, level)])
+
+
+def transfer_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
+    """Transfer window: the latest s minus t such that ``C_d(u, t) ≥ a`` for every checkpoint u in [t, s].
+
+    As ``memory_window``, with epochs u ≥ t; the first entry is u = t.
+    """
+    column, times = _column(agreement, epochs, level)
+    return int(times[len(times) - 1 - _run_start(column[::-1], level)] - times[0])
+
+
+def _run_start(column: Floats, level: float) -> int:
+    """Index where the run of values ≥ level that ends at the last entry begins."""
+    below = np.flatnonzero(column[:-1] < level)
+    return int(below[-1]) + 1 if len(below) else 0
+
+
+def _column(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> tuple[Floats, npt.NDArray[Any]]:
+    column, times = np.asarray(agreement, dtype=float), np.asarray(epochs)
+    if column.ndim != 1 or column.shape != times.shape or not len(column):
+        raise MeasurementError(f"a window needs as many agreements as epochs, found {column.shape}, {times.shape}")
+    if (np.diff(times) <= 0).any():
+        raise MeasurementError(f"a window needs ascending epochs, found {times.tolist()}")
+    if not 0 <= level <= 1 or not ((column >= 0) & (column <= 1)).all():
+        raise MeasurementError("a window needs agreements and a level in [0, 1]")
+    return column, times
+
+
+def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
+    """Empirical-level miss rate (definition 2) of every memory window at once, by prefix sums.
+
+    Args:
+        predictions: classes (U, N) of the composites (u, t), u ascending up to t.
+        reference: classes (N,) of ``f_t``.
+
+    Returns:
+        (U,): entry i is the mean over u ≥ epoch i and over samples of ``F_{u→t}(x) ≠ f_t(x)``.
+    """
+    misses = 1 - np.mean(np.asarray(predictions) == np.asarray(reference), axis=1)
+    return (np.cumsum(misses[::-1]) / np.arange(1, len(misses) + 1))[::-1]

@@ -1,0 +1,135 @@
+"""Inference at the level of training seeds.
+
+The unit of replication is the seed: thousands of test images of one network are one observation. Intervals are
+t-intervals over seeds, which keep their coverage at five seeds where the bootstrap does not.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+
+from featdyn_core.errors import MeasurementError
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided confidence interval of a mean over seeds.
+
+    Attributes:
+        estimate: mean over seeds.
+        low: lower end.
+        high: upper end.
+        seeds: number of seeds.
+        confidence: coverage, in (0, 1).
+    """
+
+    estimate: float
+    low: float
+    high: float
+    seeds: int
+    confidence: float = CONFIDENCE
+
+
+def seed_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
+    """Return the t-interval of the mean of one number per seed.
+
+    Args:
+        values: one finite number for each of at least two seeds.
+        confidence: coverage, in (0, 1).
+
+    Raises:
+        MeasurementError: fewer than two seeds, or a value that is not finite.
+    """
+    array = _finite(values)
+    half = scipy.stats.t.ppf((1 + confidence) / 2, len(array) - 1) * scipy.stats.sem(array)
+    mean = float(array.mean())
+    return Interval(mean, mean - float(half), mean + float(half), len(array), confidence)
+
+
+def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> float:
+    """One-sided p-value of the t-test of "the mean over seeds is on the wrong side of the bound".
+
+    ``above``: the right side is above the bound. Values without any variation give the limits 0 or 1.
+    """
+    array = _finite(values)
+    distance = (array.mean() - bound) * (1 if above else -1)
+    error = scipy.stats.sem(array)
+    if error == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(scipy.stats.t.sf(distance / error, len(array) - 1))
+
+
+def exact_permutation(first: Sequence[float], second: Sequence[float]) -> float:
+    """One-sided p-value that ``first`` has the larger mean, over every relabelling of the seeds of both arms.
+
+    The least possible value is 1 / C(k + k', k): 0.05 for three against three seeds, 0.004 for five against five.
+    """
+    pooled = np.concatenate([_finite(first), _finite(second)])
+    size, total = len(first), pooled.sum()
+    sums = np.array([pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)])
+    means = sums / size - (total - sums) / (len(pooled) - size)
+    observed = means[0]
+    return float(np.mean(means >= observed - 1e-12 * max(1.0, abs(observed))))
+
+
+def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Kendall's rank correlation tau-b in [-1, 1]; 0 where one of the two is constant (no trend).
+
+    Args:
+        first: (n,) numbers.
+        second: (n,) numbers.
+    """
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
+        return 0.0
+    return float(scipy.stats.kendalltau(one, two).statistic)
+
+
+def page_trend(table: npt.ArrayLike) -> float:
+    """P-value of Page's test (1963) that the columns increase, over seeds.
+
+    Args:
+        table: (seeds, conditions), at least three conditions, in the order predicted to increase.
+    """
+    array = np.asarray(table, float)
+    if array.ndim != 2 or array.shape[1] < 3 or not np.isfinite(array).all():
+        raise MeasurementError(f"Page's test needs finite numbers (seeds, ≥ 3 conditions), found {array.shape}")
+    return float(scipy.stats.page_trend_test(array).pvalue)
+
+
+def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Two-sided p-value of Welch's t-test (App. E); 1 where neither sample varies and their means agree.
+
+    The paper applies it to images of one network per arm, where it answers another question than whether trainings
+    differ: images share their network.
+    """
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    if np.ptp(one) == 0 and np.ptp(two) == 0:
+        return 1.0 if one[0] == two[0] else 0.0
+    return float(scipy.stats.ttest_ind(one, two, equal_var=False).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm-adjusted p-values (1979), in the order given."""
+    order = np.argsort(p_values)
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, dtype=float)
+    if array.ndim != 1 or len(array) < 2:
+        raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
+    if not all(map(math.isfinite, array)):
+        raise MeasurementError(f"a value that is not finite cannot be judged: {array.tolist()}")
+    return array
