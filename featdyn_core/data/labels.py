@@ -1,0 +1,85 @@
+"""Label noise and its control: labels drawn anew, and classes renamed.
+
+Labels drawn anew carry nothing about their images; renamed classes carry all that they did. A measurement
+that reacts to the first and not to the second reacts to the loss of structure, not to the change of numbers.
+"""
+
+import numpy as np
+import torch
+
+from featdyn_core.errors import DataError
+
+
+def randomize_labels(
+    labels: torch.Tensor, fraction: float, classes: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return labels of which a fraction is drawn anew, uniformly over all classes.
+
+    Exactly ``round(fraction * N)`` positions (a half goes to the even integer) are chosen without
+    replacement. A label drawn anew is the old one with probability ``1 / classes``, so about ``fraction * (1
+    - 1 / classes)`` of the labels end up wrong. This is the random-label setting of Zhang et al.,
+    "Understanding deep learning requires rethinking generalization" (2017), section 2.1, with the number of
+    positions fixed instead of random.
+
+    Args:
+        labels: ``(N,)`` int64, each in ``0 … classes - 1``; left as they are.
+        fraction: share of the positions that are drawn anew, in [0, 1].
+        classes: number of classes, at least 1.
+        rng: decides first the positions, then their labels.
+
+    Returns:
+        ``(N,)`` int64, on the device of ``labels``.
+
+    Raises:
+        DataError: a fraction outside [0, 1], or labels that are not as above.
+    """
+    _check(labels, classes)
+    if not 0.0 <= fraction <= 1.0:
+        raise DataError(f"label noise fraction {fraction} is outside [0, 1]; it is a share of the labels")
+    count = round(fraction * len(labels))
+    positions = torch.from_numpy(rng.choice(len(labels), size=count, replace=False))
+    drawn = torch.from_numpy(rng.integers(classes, size=count))
+    noisy = labels.clone()
+    noisy[positions.to(labels.device)] = drawn.to(labels.device)
+    return noisy
+
+
+def permute_labels(labels: torch.Tensor, classes: int, rng: np.random.Generator) -> torch.Tensor:
+    """Return labels under new class names: every class gets another's number, the same for all its images.
+
+    The renaming is uniform over the permutations without a fixed point (derangements), so that no class keeps
+    its number.
+
+    Args:
+        labels: ``(N,)`` int64, each in ``0 … classes - 1``; left as they are.
+        classes: number of classes, at least 2.
+        rng: decides the renaming.
+
+    Returns:
+        ``(N,)`` int64, on the device of ``labels``.
+
+    Raises:
+        DataError: fewer than two classes, or labels that are not as above.
+    """
+    _check(labels, classes)
+    if classes < 2:
+        raise DataError(f"{classes} class cannot be renamed; a renaming needs at least 2 classes")
+    renamed = rng.permutation(classes)
+    # Rejection keeps the draw uniform; a permutation has no fixed point with probability near 1/e.
+    while (renamed == np.arange(classes)).any():
+        renamed = rng.permutation(classes)
+    return torch.from_numpy(renamed).to(labels.device)[labels]
+
+
+def _check(labels: torch.Tensor, classes: int) -> None:
+    """Raise unless ``labels`` is a non-empty int64 vector over ``0 … classes - 1``."""
+    if labels.ndim != 1 or labels.dtype != torch.int64 or len(labels) == 0:
+        raise DataError(
+            f"labels of shape {tuple(labels.shape)} and type {labels.dtype}; "
+            "they must be a non-empty vector of torch.int64"
+        )
+    if classes < 1:
+        raise DataError(f"{classes} classes; there must be at least 1")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise DataError(f"labels run from {low} to {high}; {classes} classes are numbered 0 to {classes - 1}")

@@ -1,0 +1,207 @@
+"""Image sets as tensors: the published ones, the bundled digits, and one's own."""
+
+import dataclasses
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from featdyn_core.data.files import data_root
+from featdyn_core.data.formats import Arrays, read_digits, read_npz
+from featdyn_core.data.published import load_published
+from featdyn_core.errors import DataError
+from featdyn_core.seeds import numpy_generator
+
+
+class _Known(NamedTuple):
+    """What is known of an image set in advance."""
+
+    classes: int
+    shape: tuple[int, int, int]
+    counts: tuple[int, int]
+    scale: tuple[tuple[float, ...], tuple[float, ...]] | None  # mean and std; None: of the training images
+
+
+_CIFAR_SCALE = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALF_SCALE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+# The constants of normalisation are those of the code whose training settings the recipes follow: the paper's
+# for CIFAR, the usual ones for MNIST, and those of pytorch-playground for SVHN and STL-10.
+KNOWN = {
+    "digits": _Known(10, (1, 8, 8), (1200, 597), None),
+    "mnist": _Known(10, (1, 28, 28), (60_000, 10_000), ((0.1307,), (0.3081,))),
+    "cifar10": _Known(10, (3, 32, 32), (50_000, 10_000), _CIFAR_SCALE),
+    "cifar100": _Known(100, (3, 32, 32), (50_000, 10_000), _CIFAR_SCALE),
+    "svhn": _Known(10, (3, 32, 32), (73_257, 26_032), _HALF_SCALE),
+    "stl10": _Known(10, (3, 96, 96), (5_000, 8_000), _HALF_SCALE),
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """An image set in memory; two are the same if their digests are.
+
+    Attributes:
+        name: its name, or the stem of the file it was read from.
+        train_images: ``(N, C, H, W)`` uint8, 0 … 255.
+        train_labels: ``(N,)`` int64, 0 … classes − 1.
+        test_images: ``(M, C, H, W)`` uint8.
+        test_labels: ``(M,)`` int64.
+        classes: number of classes.
+        mean: C floats in [0, 1], subtracted from ``image / 255`` by the networks.
+        std: C positive floats, by which the networks then divide.
+        source: ``scikit-learn``, ``torchvision``, or ``npz:<file name>``.
+        published_counts: images in the whole training and test part, as published or as in the file.
+    """
+
+    name: str
+    train_images: torch.Tensor
+    train_labels: torch.Tensor
+    test_images: torch.Tensor
+    test_labels: torch.Tensor
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    published_counts: tuple[int, int]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 over shapes, types and bytes of the four arrays; neither name nor source enters."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            values = array.contiguous().numpy()
+            digest.update(f"{values.dtype.str}{values.shape}".encode())
+            digest.update(values.data)
+        return digest.hexdigest()
+
+    @property
+    def complete(self) -> bool:
+        """Whether no image of either part is missing."""
+        return (len(self.train_labels), len(self.test_labels)) == self.published_counts
+
+    def describe(self) -> str:
+        """Return a line such as ``svhn (torchvision), train: 9 of 73,257 images, test: 26,032 images``."""
+        counts = (len(self.train_labels), len(self.test_labels))
+        parts = (
+            f"{part}: {count:,} images" if count == whole else f"{part}: {count:,} of {whole:,} images"
+            for part, count, whole in zip(("train", "test"), counts, self.published_counts, strict=True)
+        )
+        return f"{self.name} ({self.source}), {', '.join(parts)}"
+
+    def with_subset(self, size: int, seed: int) -> "Dataset":
+        """Return the set with ``size`` of its training images, drawn without replacement, in their order.
+
+        The draw is uniform, not stratified. Test images, normalisation and ``published_counts`` stay those
+        of the whole set.
+
+        Raises:
+            DataError: fewer than one image, or more than there are.
+        """
+        if not 1 <= size <= len(self.train_labels):
+            raise DataError(
+                f"a subset of {size:,} training images of {self.name}; "
+                f"it must have 1 to {len(self.train_labels):,}"
+            )
+        drawn = numpy_generator(seed, "subset").choice(len(self.train_labels), size=size, replace=False)
+        kept = torch.from_numpy(drawn).sort().values
+        return dataclasses.replace(
+            self, train_images=self.train_images[kept], train_labels=self.train_labels[kept]
+        )
+
+
+def load_dataset(
+    name: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    subset: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Return an image set by its name, or by the path of an ``.npz`` file.
+
+    A published set is read from ``<root>/<name>.npz`` where that exists, see ``formats.read_npz``; such a
+    file may hold fewer images than published, which ``Dataset.complete`` and ``Dataset.describe`` show.
+    Otherwise torchvision fetches it, see ``published.load_published``. The digits are scikit-learn's and need
+    no file.
+
+    Args:
+        name: ``digits``, ``mnist``, ``cifar10``, ``cifar100``, ``svhn``, ``stl10`` or a path that ends in
+            ``.npz``.
+        root: folder of image sets, see ``files.data_root``.
+        subset: number of training images to keep; all where None.
+        seed: decides which ones, through the stream ``subset``.
+
+    Raises:
+        DataError: an unknown name, a set that cannot be had, is damaged or not of the right form, or too
+            large a subset.
+    """
+    name = os.fspath(name)
+    if name.endswith(".npz"):
+        dataset = _own(Path(name).expanduser())
+    elif name in KNOWN:
+        dataset = _known(name, data_root(root))
+    else:
+        raise DataError(f"unknown data set {name!r}; give {', '.join(KNOWN)} or the path of an .npz file")
+    return dataset if subset is None else dataset.with_subset(subset, seed)
+
+
+def _known(name: str, root: Path) -> Dataset:
+    """Return a set of ``KNOWN`` from the first of its sources that is there."""
+    known = KNOWN[name]
+    npz = root / f"{name}.npz"
+    if name == "digits":
+        arrays, source = read_digits(), "scikit-learn"
+    elif npz.exists():
+        arrays, source = read_npz(npz), f"npz:{npz.name}"
+    else:
+        arrays, source = load_published(name, root), "torchvision"
+    if arrays.train_images.shape[1:] != known.shape:
+        raise DataError(
+            f"{name} from {source} has images of shape {tuple(arrays.train_images.shape[1:])}; "
+            f"they must be {known.shape} (channels, height, width)"
+        )
+    _check_labels(arrays, known.classes, f"{name} from {source}")
+    mean, std = known.scale or _scale(arrays.train_images, name)
+    return Dataset(name, *arrays, known.classes, mean, std, source, known.counts)
+
+
+def _own(path: Path) -> Dataset:
+    """Return the set of a user's file, whose training labels say how many classes there are."""
+    arrays = read_npz(path)
+    classes = int(arrays.train_labels.max()) + 1
+    _check_labels(arrays, classes, str(path))
+    absent = sorted(set(range(classes)) - set(arrays.train_labels.unique().tolist()))
+    if absent:
+        raise DataError(
+            f"{path}: no training image has label {absent[0]}; number the classes 0, 1, 2 … without a gap"
+        )
+    mean, std = _scale(arrays.train_images, str(path))
+    counts = (len(arrays.train_labels), len(arrays.test_labels))
+    return Dataset(path.stem, *arrays, classes, mean, std, f"npz:{path.name}", counts)
+
+
+def _check_labels(arrays: Arrays, classes: int, where: str) -> None:
+    for part, labels in (("training", arrays.train_labels), ("test", arrays.test_labels)):
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= classes:
+            raise DataError(
+                f"{where}: {part} labels run from {low} to {high}; "
+                f"the {classes} classes are numbered 0 to {classes - 1}"
+            )
+
+
+def _scale(images: torch.Tensor, where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel in units of 255, from exact integer sums."""
+    mean, std = [], []
+    values = torch.arange(256)
+    for channel in range(images.shape[1]):
+        counts = torch.bincount(images[:, channel].flatten(), minlength=256)
+        n, total, squares = int(counts.sum()), int((counts * values).sum()), int((counts * values**2).sum())
+        if n * squares == total**2:
+            raise DataError(f"{where}: channel {channel} is the same in all training images; leave it out")
+        mean.append(total / n / 255)
+        std.append((n * squares - total**2) ** 0.5 / n / 255)
+    return tuple(mean), tuple(std)

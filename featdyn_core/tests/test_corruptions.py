@@ -1,0 +1,190 @@
+"""The public face of the corruptions: laws that every kind obeys, and the errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from featdyn_core.data.corruptions import EXTRA_KINDS, KINDS, SEVERITIES, STOCHASTIC, corrupt
+from featdyn_core.errors import DataError
+
+ALL_KINDS = KINDS + EXTRA_KINDS
+DETERMINISTIC = sorted(set(ALL_KINDS) - STOCHASTIC)
+# Kinds whose definition moves the image farther from the clean one with every severity. Not motion blur:
+# severities 3 and 4 differ by taps of less than 1e-9 only.
+MONOTONE = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "speckle_noise",
+    "defocus_blur",
+    "gaussian_blur",
+    "zoom_blur",
+    "snow",
+    "fog",
+    "brightness",
+    "contrast",
+    "pixelate",
+    "jpeg_compression",
+)
+
+
+@pytest.fixture(scope="module")
+def photographs() -> np.ndarray:
+    """Sixty crops of two photographs at 32×32, (60, 32, 32, 3)."""
+    crops = []
+    for photograph in map(Image.fromarray, load_sample_images().images):
+        for left in range(0, 500, 85):
+            for top in range(0, 300, 60):
+                crop = photograph.crop((left, top, left + 128, top + 128))
+                crops.append(np.asarray(crop.resize((32, 32), Image.Resampling.BOX)))
+    return np.stack(crops)
+
+
+def distances(images: np.ndarray, kind: str) -> np.ndarray:
+    """Return the mean squared grey-level distance to the clean images at each severity, (5,)."""
+    corrupted = (corrupt(images, kind, severity, np.random.default_rng(7)) for severity in SEVERITIES)
+    return np.array([np.square(image.astype(float) - images).mean() for image in corrupted])
+
+
+def test_kinds() -> None:
+    assert len(KINDS) == len(set(KINDS)) == 15
+    assert EXTRA_KINDS == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+    assert not set(KINDS) & set(EXTRA_KINDS)
+    assert DETERMINISTIC == [
+        "brightness",
+        "contrast",
+        "defocus_blur",
+        "gaussian_blur",
+        "jpeg_compression",
+        "pixelate",
+        "saturate",
+        "zoom_blur",
+    ]
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_shape_type_and_input_kept(kind: str, photographs: np.ndarray) -> None:
+    images = photographs[:3, :28, :20].copy()
+    before = images.copy()
+    corrupted = corrupt(images, kind, 5, np.random.default_rng(0))
+    assert corrupted.shape == images.shape
+    assert corrupted.dtype == np.uint8
+    assert not np.shares_memory(corrupted, images)
+    assert np.array_equal(images, before)
+    assert not np.array_equal(corrupted, images)
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_a_single_pixel(kind: str) -> None:
+    pixel = np.full((2, 1, 1, 3), 90, np.uint8)
+    assert corrupt(pixel, kind, 5, np.random.default_rng(0)).shape == pixel.shape
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_no_images(kind: str) -> None:
+    none = np.empty((0, 32, 32, 3), np.uint8)
+    assert corrupt(none, kind, 1, np.random.default_rng(0)).shape == none.shape
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_small_image(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(ALL_KINDS))
+    channels = 3 if kind == "saturate" else data.draw(st.sampled_from([1, 3]))
+    shape = (
+        data.draw(st.integers(1, 3)),
+        data.draw(st.integers(1, 12)),
+        data.draw(st.integers(1, 12)),
+        channels,
+    )
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    black, white = np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)
+    images = data.draw(st.sampled_from([black, white, rng.integers(256, size=shape, dtype=np.uint8)]))
+    corrupted = corrupt(images, kind, data.draw(st.sampled_from(SEVERITIES)), rng)
+    assert corrupted.shape == shape
+    assert corrupted.dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind", sorted(set(ALL_KINDS) - {"elastic_transform"}))
+def test_severity_five_is_farther_than_one(kind: str, photographs: np.ndarray) -> None:
+    apart = distances(photographs, kind)
+    assert apart[4] > 1.2 * apart[0] > 0, f"{kind}: squared distances {apart}"
+
+
+@pytest.mark.parametrize("kind", MONOTONE)
+def test_every_severity_is_farther_than_the_last(kind: str, photographs: np.ndarray) -> None:
+    apart = distances(photographs, kind)
+    assert (np.diff(apart) > 0).all(), f"{kind}: squared distances {apart}"
+
+
+@pytest.mark.parametrize("kind", sorted(STOCHASTIC))
+def test_same_seed_same_result(kind: str, photographs: np.ndarray) -> None:
+    first, again, other = (corrupt(photographs, kind, 3, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("kind", sorted(STOCHASTIC))
+def test_every_image_gets_its_own_draw(kind: str, photographs: np.ndarray) -> None:
+    first, second = corrupt(photographs[[0, 0]], kind, 5, np.random.default_rng(1))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", DETERMINISTIC)
+def test_deterministic_kinds_leave_the_generator_alone(kind: str, photographs: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    state = rng.bit_generator.state
+    first = corrupt(photographs, kind, 3, rng)
+    assert rng.bit_generator.state == state
+    assert np.array_equal(first, corrupt(photographs, kind, 3, np.random.default_rng(2)))
+
+
+@pytest.mark.parametrize("kind", DETERMINISTIC)
+def test_an_image_does_not_depend_on_its_neighbours(kind: str, photographs: np.ndarray) -> None:
+    many = np.concatenate([photographs] * 5)  # more than are processed at a time
+    alone = corrupt(photographs[7:8], kind, 4, np.random.default_rng(0))[0]
+    together = corrupt(many, kind, 4, np.random.default_rng(0))
+    assert np.array_equal(together[7], alone)
+    assert np.array_equal(together[4 * len(photographs) + 7], alone)
+
+
+@pytest.mark.parametrize("kind", sorted(set(DETERMINISTIC) - {"saturate", "jpeg_compression"}))
+def test_grey_equals_colour_with_equal_channels(kind: str, photographs: np.ndarray) -> None:
+    grey, rng = photographs[..., :1], np.random.default_rng(0)
+    in_colour = corrupt(np.repeat(grey, 3, axis=3), kind, 2, rng)
+    assert np.array_equal(in_colour, np.repeat(corrupt(grey, kind, 2, rng), 3, axis=3))
+
+
+GOOD = {
+    "images": np.zeros((2, 8, 8, 3), np.uint8),
+    "kind": "fog",
+    "severity": 1,
+    "rng": np.random.default_rng(0),
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"kind": "rain"}, "unknown corruption 'rain'; the kinds are gaussian_noise, .*, saturate"),
+        ({"severity": 0}, "severity 0 of fog is not one of 1, 2, 3, 4, 5"),
+        ({"severity": 6}, "severity 6 of fog"),
+        ({"severity": 2.0}, "severity 2.0 of fog"),
+        ({"images": np.zeros((2, 8, 8, 3))}, "uint8 grey levels, not float64; convert to 0..255"),
+        ({"images": [[[[0]]]]}, "fog takes a numpy array of uint8 grey levels, not list"),
+        ({"images": np.zeros((8, 8, 3), np.uint8)}, r"\(N, H, W, C\) with C = 1 or 3, not \(8, 8, 3\)"),
+        ({"images": np.zeros((2, 3, 8, 8), np.uint8)}, r"not \(2, 3, 8, 8\)"),
+        ({"images": np.zeros((2, 0, 8, 3), np.uint8)}, r"not \(2, 0, 8, 3\)"),
+        (
+            {"images": np.zeros((2, 8, 8, 1), np.uint8), "kind": "saturate"},
+            "these images are grey; leave it out",
+        ),
+        ({"rng": 0}, r"rng is 0, not a numpy generator; pass numpy.random.default_rng\(seed\)"),
+    ],
+)
+def test_errors(fault: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        corrupt(**(GOOD | fault))
