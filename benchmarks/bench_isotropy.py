@@ -1,0 +1,105 @@
+"""The null of the isotropy test: bidiagonal Wishart draws against the parametric bootstrap.
+
+The baseline "literal" is the paper's recipe as written, per draw: n × p standard normals, centred, their p ×
+p sample covariance by one matrix product, and the Frobenius norm of p·S / tr S − I, in float64 numpy with one
+reused buffer for the normals. The baseline "smaller Gram" draws the same normals and takes both traces from
+the Gram matrix on the smaller side: the best that can be done while samples are drawn at all.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.ratio import ResultsDifferError, Row, Scaling, paired_ratio, seconds
+from featdyn_core.isotropy import null_statistics
+
+LEAST_P = 0.001  # of the Kolmogorov-Smirnov test that both sides draw from one law
+MOST_ERRORS = 4.0  # standard errors between the mean of T²/p and its closed form
+GATE_DRAWS = 200
+
+Null = Callable[[int, int, int, np.random.Generator], np.ndarray]
+
+
+def literal(n: int, p: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (draws,) statistics of drawn samples, each from its p × p covariance."""
+    sample, identity, statistics = np.empty((n, p)), np.eye(p), np.empty(draws)
+    for i in range(draws):
+        rng.standard_normal(out=sample)
+        sample -= sample.mean(axis=0)
+        covariance = sample.T @ sample
+        covariance *= p / np.trace(covariance)
+        covariance -= identity
+        statistics[i] = np.linalg.norm(covariance)
+    return statistics
+
+
+def smaller_gram(n: int, p: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (draws,) statistics of drawn samples, each from the Gram matrix on its smaller side."""
+    sample, statistics = np.empty((n, p)), np.empty(draws)
+    for i in range(draws):
+        rng.standard_normal(out=sample)
+        sample -= sample.mean(axis=0)
+        gram = sample @ sample.T if n < p else sample.T @ sample
+        statistics[i] = np.sqrt(p * p * np.vdot(gram, gram) / np.trace(gram) ** 2 - p)
+    return statistics
+
+
+def bidiagonal(n: int, p: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (draws,) statistics without drawing samples."""
+    return null_statistics(n - 1, p, draws, rng)
+
+
+def run(quick: bool) -> list[Row]:
+    """Compare at 100 repetitions of 1024 and of 64 features, after the gate: one law, and its exact mean."""
+    draws = 999 if quick else 9999
+    pairs = 1 if quick else 5
+    rows = []
+    for n, p, baseline_draws, to_reach in ((100, 1024, 50, 500.0), (100, 64, 500, 20.0)):
+        for name, baseline, aim in (("literal", literal, to_reach), ("smaller Gram", smaller_gram, None)):
+            rng = np.random.default_rng(0)
+            require_one_law(baseline, n, p, rng)
+            rows.append(
+                paired_ratio(
+                    f"isotropy null, {name}",
+                    f"n={n} p={p}, {draws} draws, float64",
+                    partial(baseline, n, p, baseline_draws, rng),
+                    partial(bidiagonal, n, p, draws, rng),
+                    pairs=pairs,
+                    share=baseline_draws / draws,
+                    to_reach=aim,
+                )
+            )
+    return rows
+
+
+def scaling(quick: bool) -> Scaling:
+    """Return milliseconds a draw over n and p."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for n, p in ((50, 64), (100, 64), (100, 256), (100, 1024), (200, 1024)) + ((200, 4096),) * (not quick):
+        per_draw = {
+            null: seconds(partial(null, n, p, draws, rng)) / draws * 1e3
+            for null, draws in ((literal, 5), (smaller_gram, 20), (bidiagonal, 2000))
+        }
+        ratio = per_draw[literal] / per_draw[bidiagonal]
+        rows.append((n, p, *per_draw.values(), ratio))
+    columns = ("n", "p", "literal ms", "smaller Gram ms", "bidiagonal ms", "literal / bidiagonal")
+    return Scaling("One draw of the null, one timing each", columns, tuple(rows))
+
+
+def require_one_law(baseline: Null, n: int, p: int, rng: np.random.Generator) -> None:
+    """Raise unless baseline and bidiagonal draws agree with each other and with the exact mean."""
+    sides = {"baseline": baseline(n, p, GATE_DRAWS, rng), "bidiagonal": bidiagonal(n, p, 9999, rng)}
+    p_value = stats.ks_2samp(*sides.values()).pvalue
+    if p_value < LEAST_P:
+        raise ResultsDifferError(f"nulls at n={n} p={p} differ: Kolmogorov-Smirnov p = {p_value:.2g}")
+    expected = p * (n + p) / ((n - 1) * p + 2) - 1
+    for name, statistics in sides.items():
+        u = statistics**2 / p
+        errors = abs(u.mean() - expected) / (u.std() / np.sqrt(len(u)))
+        if errors > MOST_ERRORS:
+            raise ResultsDifferError(
+                f"{name} mean of T²/p at n={n} p={p} is {errors:.1f} errors off {expected}"
+            )

@@ -1,0 +1,201 @@
+"""The frame of every benchmark: baseline and candidate in turn, the ratio of each pair, and where it was run.
+
+A benchmark is a module ``bench_<name>.py`` whose docstring states the competent baseline. It has
+
+- ``run(quick) -> list[Row]``: passes its equality gate first, which raises ``ResultsDifferError``, then times
+the pairs; - ``scaling(quick) -> Scaling``, if it likes: how the cost grows with the size of the problem.
+
+Ratios travel between machines, seconds do not: nothing here or in a benchmark asserts a time.
+"""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import scipy
+import torch
+from rich.console import Console
+from rich.table import Table
+
+
+class ResultsDifferError(AssertionError):
+    """Baseline and candidate do not give the same results, so their times are not comparable."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        name: what is compared.
+        setting: sizes, precision and device.
+        ratios: baseline seconds over candidate seconds, one a pair; empty if skipped.
+        baseline_seconds: one a pair, already divided by ``share``.
+        candidate_seconds: one a pair.
+        share: fraction of the candidate's work that the baseline was run on, in (0, 1].
+        to_reach: the ratio aimed at, or None.
+        note: what else a reader must know.
+        skipped: why the comparison was not run, such as an absent GPU; empty if it was.
+    """
+
+    name: str
+    setting: str
+    ratios: tuple[float, ...] = ()
+    baseline_seconds: tuple[float, ...] = ()
+    candidate_seconds: tuple[float, ...] = ()
+    share: float = 1.0
+    to_reach: float | None = None
+    note: str = ""
+    skipped: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The median of the pairs' ratios; None if skipped."""
+        return statistics.median(self.ratios) if self.ratios else None
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A table of costs over problem sizes: a title, the columns' names with units, and the rows."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float | int | str, ...], ...]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the wall-clock seconds of one call, which returns only when its work is done, a GPU's too."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def paired_ratio(
+    name: str,
+    setting: str,
+    baseline: Callable[[], object],
+    candidate: Callable[[], object],
+    *,
+    pairs: int = 5,
+    share: float = 1.0,
+    to_reach: float | None = None,
+    note: str = "",
+) -> Row:
+    """Time baseline and candidate in turn, A B A B, so that a slow spell of the machine meets both.
+
+    Both must have run once before, in the equality gate: neither is warmed up here.
+
+    Args:
+        name: what is compared.
+        setting: sizes, precision and device.
+        baseline: a competent version without the idea that is measured.
+        candidate: the version of the library.
+        pairs: number of pairs, at least 1.
+        share: fraction of the candidate's work that ``baseline`` does; its seconds are divided by it.
+        to_reach: the ratio aimed at.
+        note: what else a reader must know.
+
+    Raises:
+        ValueError: no pair, or a share outside (0, 1].
+    """
+    if pairs < 1 or not 0 < share <= 1:
+        raise ValueError(f"{pairs} pairs at a share of {share}; take at least 1 pair and a share in (0, 1]")
+    timed = [(seconds(baseline) / share, seconds(candidate)) for _ in range(pairs)]
+    return Row(
+        name=name,
+        setting=setting,
+        ratios=tuple(a / b for a, b in timed),
+        baseline_seconds=tuple(a for a, _ in timed),
+        candidate_seconds=tuple(b for _, b in timed),
+        share=share,
+        to_reach=to_reach,
+        note=note,
+    )
+
+
+def machine() -> dict[str, str | int | None]:
+    """Return what the ratios were measured on, and when (UTC)."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "torch": torch.__version__,
+    }
+
+
+def print_rows(rows: Sequence[Row], console: Console) -> None:
+    """Print the comparisons as a table, the notes and the reasons of skipped rows below it."""
+    table = Table("what", title="Ratios")
+    for column in ("ratio", "spread", "to reach", "baseline s", "candidate s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(f"{row.name}\n{row.setting}", *_figures(row))
+    console.print(table)
+    for row in rows:
+        scaled = f"baseline timed on {row.share:.2%} of the work and scaled" if row.share < 1 else ""
+        remarks = [text for text in (row.skipped and f"not run: {row.skipped}", scaled, row.note) if text]
+        if remarks:
+            console.print(
+                f"{row.name}, {row.setting}: {'; '.join(remarks)}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+
+
+def print_scaling(scaling: Scaling, console: Console) -> None:
+    """Print a scaling table."""
+    table = Table(*scaling.columns, title=scaling.title)
+    for row in scaling.rows:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+
+
+def write_json(path: Path, rows: Sequence[Row], scalings: Sequence[Scaling]) -> None:
+    """Write machine, comparisons and scaling tables to a JSON file."""
+    content = {
+        "machine": machine(),
+        "rows": [{"ratio": row.ratio, **asdict(row)} for row in rows],
+        "scaling": [asdict(scaling) for scaling in scalings],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _figures(row: Row) -> tuple[str, str, str, str, str]:
+    """Return ratio, spread, aim and median seconds of a row as text."""
+    aim = f"≥ {_times(row.to_reach)}" if row.to_reach is not None else ""
+    if row.ratio is None:
+        return "not run", "", aim, "", ""
+    return (
+        _times(row.ratio),
+        f"{_times(min(row.ratios))} – {_times(max(row.ratios))}",
+        aim,
+        f"{statistics.median(row.baseline_seconds):.3g}",
+        f"{statistics.median(row.candidate_seconds):.3g}",
+    )
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio as text, to two or three figures below 100 and whole above."""
+    return f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.3g}×"
+
+
+def _cpu_name() -> str:
+    """Return the processor's model name, which Python's platform module leaves out on Linux."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,348 @@
+"""Distances between two samples of features, and what each of them says about total variation.
+
+Theorem 3 of the paper (App. G) bounds a class's generalization gap by a total variation distance, which
+samples of features do not give. Maximum mean discrepancy (kernels in [0, 1]) and Wasserstein distance
+(bounded features) are at most a constant times total variation: they bound it from *below* only, so none of
+them can stand in for it in the theorem, whose bound needs it from above. They are surrogates to be correlated
+with the gap. The held-out classifier bounds total variation from below too, but by a certified number on
+total variation's own scale.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.spatial.distance import cdist
+
+from featdyn_core.errors import MeasurementError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+MEDIAN_MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)  # default bandwidths, in units of the median pooled distance
+ROUNDING = 1e-12  # two orders of summation of a kernel in [0, 1]; permuted statistics this close are ties
+
+
+@dataclass(frozen=True)
+class MMDResult:
+    """The outcome of ``mmd``.
+
+    Attributes:
+        statistic: unbiased estimate of MMD²; negative values are possible and mean "no difference seen".
+        p_value: ``(1 + #{permuted ≥ observed}) / (permutations + 1)``, or None without permutations.
+        bandwidths: the Gaussian bandwidths over which the kernel is averaged, in units of the features.
+    """
+
+    statistic: float
+    p_value: float | None
+    bandwidths: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ClassifierResult:
+    """The outcome of ``classifier_two_sample``.
+
+    Attributes:
+        balanced_accuracy: mean of the two held-out recalls, in [0, 1]; 1/2 is chance.
+        tv_estimate: ``max(0, 2·balanced_accuracy − 1)``, the point estimate of what the classifier separates.
+        tv_lower_bound: total variation is at least this, with probability ``confidence``; in [0, 1].
+        confidence: of the bound.
+        held_out: scored rows of x and of y.
+    """
+
+    balanced_accuracy: float
+    tv_estimate: float
+    tv_lower_bound: float
+    confidence: float
+    held_out: tuple[int, int]
+
+
+def mmd(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    bandwidths: Sequence[float] | None = None,
+    permutations: int = 0,
+    groups: ArrayLike | None = None,
+    rng: np.random.Generator | None = None,
+) -> MMDResult:
+    """Estimate the squared maximum mean discrepancy of two samples, and test that it is zero.
+
+    The kernel is the mean of Gaussian kernels ``exp(−‖a − b‖² / (2h²))`` over the bandwidths ``h``. The test
+    permutes which groups belong to x; all permutations are one product of the (summed) kernel with the matrix
+    of their sides, so memory grows by a few numbers a group and permutation.
+
+    Args:
+        x: (n, p) features, ``n ≥ 2``.
+        y: (m, p) features, ``m ≥ 2``.
+        bandwidths: positive ``h``; without them 1/4, 1/2, 1, 2 and 4 times the median pooled distance.
+        permutations: number of permutations; 0 gives no p-value.
+        groups: (n + m,) labels of the rows of x, then of y. Rows of one image (over epochs, say) depend on
+            each other and must move together: label them alike. All groups have the same number of rows and
+            lie in one sample, or else they were not exchangeable. Without groups every row is its own.
+        rng: draws the permutations.
+
+    Raises:
+        MeasurementError: samples that do not match or are not finite, a bandwidth that is not positive, a
+            median distance of zero, permutations without ``rng``, or groups that cannot be exchanged.
+
+    References:
+        Gretton et al. (2012), JMLR 13:723, Eq. 3.
+    """
+    x, y = _samples(x, y)
+    if permutations < 0 or (permutations and rng is None):
+        raise MeasurementError(f"{permutations} permutations asked for; give 0, or a positive number and rng")
+    squared = _squared_distances(np.concatenate([x, y]))
+    widths = _bandwidths(squared, bandwidths)
+    kernel = _kernel(squared, widths)
+    side = np.repeat([1.0, 0.0], [len(x), len(y)])
+    if not permutations or rng is None:
+        return MMDResult(float(_unbiased(kernel, side[:, None], 1)[0]), None, widths)
+    size = 1
+    if groups is not None:
+        kernel, side, size = _by_group(kernel, side, _group_index(groups, len(side)))
+    permuted = rng.permuted(np.tile(side, (permutations, 1)), axis=1)
+    observed, *null = _unbiased(kernel, np.column_stack([side, permuted.T]), size)
+    at_least = int((np.asarray(null) >= observed - ROUNDING).sum())
+    return MMDResult(float(observed), (1 + at_least) / (permutations + 1), widths)
+
+
+def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the energy distance ``√(2E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖)`` of two empirical laws.
+
+    A metric, in the square root of the features' unit; in one dimension ``scipy.stats.energy_distance``.
+
+    Args:
+        x: (n, p) features, ``n ≥ 2``.
+        y: (m, p) features, ``m ≥ 2``.
+
+    Raises:
+        MeasurementError: samples that do not match or are not finite.
+
+    References:
+        Székely and Rizzo (2013), J. Stat. Plan. Inference 143:1249.
+    """
+    x, y = _samples(x, y)
+    # Distances entry by entry: from inner products, equal rows would be √rounding apart and not 0.
+    squared = 2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean()
+    return float(np.sqrt(max(squared, 0.0)))
+
+
+def sliced_wasserstein(
+    x: ArrayLike, y: ArrayLike, *, projections: int = 128, rng: np.random.Generator, order: float = 2
+) -> float:
+    """Return the sliced Wasserstein distance ``(mean_θ W_q(θᵀx, θᵀy)^q)^{1/q}`` of two empirical laws.
+
+    Args:
+        x: (n, p) features, ``n ≥ 2``.
+        y: (m, p) features, ``m ≥ 2``; the sizes may differ.
+        projections: number of directions ``θ``, uniform on the sphere.
+        rng: draws the directions; two calls with equal generators use the same ones.
+        order: ``q ≥ 1``.
+
+    Returns:
+        The distance, in units of the features.
+
+    Raises:
+        MeasurementError: samples that do not match or are not finite, no projection, or an order below 1.
+
+    References:
+        Bonneel et al. (2015), J. Math. Imaging Vis. 51:22.
+    """
+    x, y = _samples(x, y)
+    if projections < 1 or order < 1:
+        raise MeasurementError(f"{projections} projections of order {order}; both must be at least 1")
+    theta = _directions(x.shape[1], projections, rng)
+    take_x, take_y, weight = _quantile_coupling(len(x), len(y))
+    gaps = np.abs(np.sort(x @ theta, axis=0)[take_x] - np.sort(y @ theta, axis=0)[take_y])
+    return float((weight @ gaps**order).mean() ** (1 / order))
+
+
+def classifier_two_sample(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+) -> ClassifierResult:
+    """Tell two samples apart with a held-out classifier, and certify how far apart their laws are at least.
+
+    Logistic regression learns from half of the groups; with its decision region ``A``, the other half gives
+    ``TV ≥ P_x(A) − P_y(A) = 2·(balanced accuracy) − 1``. The certified bound takes the Clopper-Pearson lower
+    limits of both recalls, at ``(1 − confidence) / 2`` each.
+
+    Args:
+        x: (n, p) features.
+        y: (m, p) features.
+        groups: (n + m,) labels of the rows of x, then of y. Rows of one image depend on each other: a label's
+            rows are all learnt from or all held out, and one row a label and sample, drawn at random, is
+            scored, because the limits need independent rows. A label may occur in both samples. Without
+            groups every row is its own.
+        rng: draws the split and the scored rows.
+        confidence: of the bound, in (0, 1).
+
+    Raises:
+        MeasurementError: samples that do not match or are not finite, a confidence outside (0, 1), or a
+            sample with too few groups to learn from some and score others.
+
+    References:
+        Lopez-Paz and Oquab (2017), ICLR; Clopper and Pearson (1934), Biometrika 26:404.
+    """
+    # Imported here: scikit-learn is slow to import, and nothing else in the measurements needs it.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = _samples(x, y)
+    if not 0 < confidence < 1:
+        raise MeasurementError(f"confidence {confidence} is outside (0, 1); 0.95 is usual")
+    rows = np.concatenate([x, y])
+    is_x = np.arange(len(rows)) < len(x)
+    index = np.arange(len(rows)) if groups is None else _group_index(groups, len(rows))
+    held_out = _held_out_groups(index, is_x, rng)[index]
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    classifier.fit(rows[~held_out], is_x[~held_out])
+    recalls, limits, counts = [], [], []
+    for sample in (True, False):
+        scored = _one_row_a_group(np.flatnonzero(held_out & (is_x == sample)), index, rng)
+        hits = int((classifier.predict(rows[scored]) == sample).sum())
+        recalls.append(hits / len(scored))
+        limits.append(_clopper_pearson_lower(hits, len(scored), (1 - confidence) / 2))
+        counts.append(len(scored))
+    return ClassifierResult(
+        balanced_accuracy=sum(recalls) / 2,
+        tv_estimate=max(0.0, sum(recalls) - 1),
+        tv_lower_bound=max(0.0, sum(limits) - 1),
+        confidence=confidence,
+        held_out=(counts[0], counts[1]),
+    )
+
+
+def _samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return both samples as checked float64 matrices of equal width."""
+    samples = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    for name, rows in zip("xy", samples, strict=True):
+        if rows.ndim != 2 or rows.shape[1] == 0:
+            raise MeasurementError(f"{name} has shape {rows.shape}; give a matrix (rows, features)")
+        if len(rows) < 2:
+            raise MeasurementError(f"{name} has {len(rows)} rows; a distance of laws needs at least 2")
+        if not np.isfinite(rows).all():
+            raise MeasurementError(f"{name} holds NaN or infinity; mend the features first")
+    widths = samples[0].shape[1], samples[1].shape[1]
+    if widths[0] != widths[1]:
+        raise MeasurementError(f"x has {widths[0]} features, y {widths[1]}; compare samples of one cut")
+    return samples
+
+
+def _squared_distances(rows: FloatArray) -> FloatArray:
+    """Return all squared distances from inner products: a matrix product, exact enough inside a kernel."""
+    rows = rows - rows.mean(axis=0)  # a common offset would only add rounding
+    squares = np.einsum("ij,ij->i", rows, rows)
+    distances = squares[:, None] + squares - 2 * (rows @ rows.T)
+    np.fill_diagonal(distances, 0)
+    return np.maximum(distances, 0)
+
+
+def _bandwidths(squared: FloatArray, bandwidths: Sequence[float] | None) -> tuple[float, ...]:
+    """Return the checked bandwidths, or the default multiples of the median distance."""
+    if bandwidths is None:
+        median = float(np.sqrt(np.median(squared[np.triu_indices_from(squared, k=1)])))
+        if median == 0:
+            raise MeasurementError("the median distance is 0, most rows are equal; give bandwidths")
+        return tuple(median * multiple for multiple in MEDIAN_MULTIPLES)
+    if len(bandwidths) == 0 or not all(0 < h * h < np.inf for h in bandwidths):
+        raise MeasurementError(f"bandwidths {list(bandwidths)} must be one or more positive numbers")
+    return tuple(float(h) for h in bandwidths)
+
+
+def _kernel(squared: FloatArray, bandwidths: tuple[float, ...]) -> FloatArray:
+    """Return the mean Gaussian kernel of all pairs of rows; 0 of a row with itself."""
+    kernel = np.zeros_like(squared)
+    for h in bandwidths:
+        kernel += np.exp(squared / (-2 * h * h))
+    np.fill_diagonal(kernel, 0)
+    return kernel / len(bandwidths)
+
+
+def _unbiased(kernel: FloatArray, sides: FloatArray, size: int) -> FloatArray:
+    """Return the unbiased MMD² of every column of sides.
+
+    Args:
+        kernel: (G, G) kernel summed over the pairs of rows of two groups, a row with itself left out.
+        sides: (G, P), 1 where the group belongs to x and 0 where it belongs to y.
+        size: rows a group.
+    """
+    n = size * sides[:, 0].sum()
+    m = size * len(sides) - n
+    within_x = np.einsum("gp,gp->p", sides, kernel @ sides)
+    across = kernel.sum(axis=0) @ sides - within_x
+    within_y = kernel.sum() - 2 * across - within_x
+    return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * across / (n * m)
+
+
+def _group_index(groups: ArrayLike, rows: int) -> IntArray:
+    """Return the number 0 … G−1 of each row's group."""
+    labels = np.asarray(groups)
+    if labels.shape != (rows,):
+        raise MeasurementError(
+            f"groups have shape {labels.shape}; give {rows} labels, the rows of x then of y"
+        )
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _by_group(kernel: FloatArray, side: FloatArray, index: IntArray) -> tuple[FloatArray, FloatArray, int]:
+    """Return the kernel summed over pairs of groups, the groups' sides, and their common size."""
+    sizes = np.bincount(index)
+    if sizes.min() != sizes.max():
+        raise MeasurementError(
+            f"groups have {sizes.min()} to {sizes.max()} rows; only groups of one size are exchangeable"
+        )
+    count, size = len(sizes), int(sizes[0])
+    order = np.argsort(index, kind="stable")
+    by_group = side[order].reshape(count, size)
+    mixed = int((by_group != by_group[:, :1]).any(axis=1).sum())
+    if mixed:
+        raise MeasurementError(f"{mixed} of {count} groups lie in both samples; give each image to one")
+    summed = kernel[np.ix_(order, order)].reshape(count, size, count, size).sum(axis=(1, 3))
+    return summed, by_group[:, 0], size
+
+
+def _directions(p: int, count: int, rng: np.random.Generator) -> FloatArray:
+    """Return (p, count) unit columns, uniform on the sphere."""
+    directions = rng.standard_normal((p, count))
+    return directions / np.linalg.norm(directions, axis=0)
+
+
+def _quantile_coupling(n: int, m: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return which sorted row of n is coupled to which of m, and the mass: the optimal plan on a line."""
+    steps = np.union1d(np.arange(n) * m, np.arange(m) * n)  # quantiles, in integer units of 1 / (n·m)
+    return steps // m, steps // n, np.diff(steps, append=n * m) / (n * m)
+
+
+def _held_out_groups(index: IntArray, is_x: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return (G,) which groups are held out: half of those in x only, in y only, and in both."""
+    count = index.max() + 1
+    in_x = np.bincount(index[is_x], minlength=count) > 0
+    in_y = np.bincount(index[~is_x], minlength=count) > 0
+    held_out = np.zeros(count, dtype=bool)
+    for kind in (in_x & ~in_y, in_y & ~in_x, in_x & in_y):
+        members = rng.permutation(np.flatnonzero(kind))
+        held_out[members[: len(members) // 2]] = True
+    for name, present in (("x", in_x), ("y", in_y)):
+        if not (held_out & present).any() or not (~held_out & present).any():
+            raise MeasurementError(f"{name} has {present.sum()} groups, too few to learn from and to score")
+    return held_out
+
+
+def _one_row_a_group(candidates: IntArray, index: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return one row of each group among the candidate rows, drawn uniformly within the group."""
+    shuffled = rng.permutation(candidates)
+    return shuffled[np.unique(index[shuffled], return_index=True)[1]]
+
+
+def _clopper_pearson_lower(hits: int, trials: int, level: float) -> float:
+    """Return the lower limit of a success probability that is too high with probability at most level."""
+    return float(stats.beta.ppf(level, hits, trials - hits + 1)) if hits else 0.0
