@@ -66,6 +66,13 @@ def calibration_images(trajectory: Trajectory) -> Tensor:
     return trajectory.training_set()[0][:CALIBRATION_IMAGES]
 
 
+@torch.no_grad()
+def predict(network: BlockNetwork, images: Tensor, batch_size: int = 256) -> npt.NDArray[np.uint8]:
+    """Classes (N,) predicted by a network in eval mode."""
+    parts = [network.eval()(batch).argmax(1) for batch in images.split(batch_size)]
+    return torch.cat(parts).to(torch.uint8).numpy()
+
+
 def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], batch_size: int) -> None:
     """Re-estimate the running statistics of the named blocks as the plain average over batches, in place.
 

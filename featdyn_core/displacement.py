@@ -2,14 +2,24 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from featdyn_core.composite import calibration_images, recalibrate
 from featdyn_core.models import BlockNetwork
 from featdyn_core.trajectory import Trajectory
 
 
+MATCHES = ("distance", "angle")
+
+
 def displaced(
-    trajectory: Trajectory, shallow_epoch: int, deep_epoch: int, cut: str, rng: np.random.Generator
+    trajectory: Trajectory,
+    shallow_epoch: int,
+    deep_epoch: int,
+    cut: str,
+    rng: np.random.Generator,
+    *,
+    match: str = "distance",
 ) -> BlockNetwork:
     """Return the network at ``deep_epoch`` with its shallow part displaced at random.
 
@@ -18,19 +28,50 @@ def displaced(
     what is lost is not lost to stale statistics. If the composite ``(shallow_epoch, deep_epoch)`` agreed with the
     network merely because the two are close, this network would agree as well.
 
+    Weight decay shrinks weights whose scale batch normalisation cancels, so a large part of that distance may be
+    without any effect on the network. With ``match="angle"`` the displaced tensor therefore has the norm of the one at
+    ``shallow_epoch`` and the same angle to the one at ``deep_epoch``: only the direction of turning is random.
+
     Raises:
+        ValueError: unknown ``match``.
         MeasurementError: an epoch without checkpoint.
         ModelError: unknown cut.
     """
+    if match not in MATCHES:
+        raise ValueError(f"match {match!r} is none of {', '.join(MATCHES)}")
     network = trajectory.network(deep_epoch)
     earlier = trajectory.state(shallow_epoch)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if network.in_shallow_part(name, cut):
-                distance = torch.linalg.vector_norm(earlier[name] - parameter)
                 direction = torch.from_numpy(rng.standard_normal(parameter.shape)).to(parameter.dtype)
-                parameter += direction * (distance / torch.linalg.vector_norm(direction))
+                parameter += _MOVES[match](parameter, earlier[name] - parameter, direction)
     recalibrate(
         network, calibration_images(trajectory), network.shallow_blocks(cut), trajectory.recipe.training.batch_size
     )
     return network
+
+
+def _random(parameter: Tensor, change: Tensor, direction: Tensor) -> Tensor:
+    """Move in ``direction`` by the norm of ``change``."""
+    return _scaled(direction, torch.linalg.vector_norm(change))
+
+
+def _turn(parameter: Tensor, change: Tensor, direction: Tensor) -> Tensor:
+    """Change of the parameter along itself as in ``change``; across itself as far, but in ``direction``."""
+    along = _along(change, parameter)
+    return along + _scaled(direction - _along(direction, parameter), torch.linalg.vector_norm(change - along))
+
+
+def _along(vector: Tensor, axis: Tensor) -> Tensor:
+    """Component of ``vector`` along ``axis``; nothing where the axis has no length."""
+    square = axis.square().sum()
+    return axis * ((vector * axis).sum() / square) if square > 0 else torch.zeros_like(axis)
+
+
+def _scaled(direction: Tensor, norm: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(direction)
+    return direction * (norm / length) if length > 0 else torch.zeros_like(direction)
+
+
+_MOVES = {"distance": _random, "angle": _turn}

@@ -19,6 +19,8 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.models import BlockNetwork
 from featdyn_core.trajectory import Trajectory
 
+NORM_SAMPLES = 10
+
 Step = list[Tensor]
 """Change of each parameter before the cut, in the network's order."""
 
@@ -63,17 +65,21 @@ def parameter_noise_changes(
     rng: np.random.Generator,
     dtype: torch.dtype = torch.float32,
 ) -> npt.NDArray[np.float64]:
-    """As ``one_step_changes``, each update replaced by isotropic Gaussian parameter noise of the same norm.
+    """As ``one_step_changes``, each update replaced by isotropic Gaussian parameter noise of equal norm.
+
+    Norms are those of ``NORM_SAMPLES`` SGD updates, drawn from anew for each noise update.
 
     The Jacobian of the features shapes even isotropic parameter noise, so this is what SGD's spectrum must be compared
     with before its concentration can be ascribed to SGD.
     """
     gradient_step = _gradient_steps(trajectory, epoch, rng)
+    norms: list[Tensor] = []
 
     def isotropic(network: BlockNetwork, parameters: Sequence[Tensor]) -> Step:
-        step = gradient_step(network, parameters)
-        noise = [torch.from_numpy(rng.standard_normal(part.shape)).to(part.dtype) for part in step]
-        scale = _norm(step) / _norm(noise)
+        if not norms:
+            norms.extend(_norm(gradient_step(network, parameters)) for _ in range(NORM_SAMPLES))
+        noise = [torch.from_numpy(rng.standard_normal(p.shape)).to(p.dtype) for p in parameters]
+        scale = norms[int(rng.integers(len(norms)))] / _norm(noise)
         return [part * scale for part in noise]
 
     return _changes(trajectory, epoch, samples, updates, cut, dtype, isotropic)

@@ -97,14 +97,24 @@ def angle_for(agreement: float) -> float:
     return (1 - agreement) * 2 * math.pi / CLASSES
 
 
-def noisy_angles(epochs: Sequence[int], agreement: float, spread: float, rng: np.random.Generator) -> dict[int, float]:
-    """Angles with which every composite of the last classifier agrees on about the given share.
+def drifting(
+    epochs: Sequence[int], agreement: float, *, growth: float = -0.8, seed: int = 0, dataset: Dataset | None = None
+) -> Trajectory:
+    """Return a trajectory whose features turn steadily, from the first to the last of ``epochs``.
 
-    All epochs but the last are rotated by one angle, drawn once so that agreement has the given mean and standard
-    deviation over seeds.
+    Args:
+        epochs: ascending.
+        agreement: of the composites of first and last epoch (both ways), clipped to [0, 1].
+        growth: relative change of the feature layer's scale. No classifier notices it, but a random displacement by
+            the same norm does harm. With 0, closeness is all there is.
+        seed: recorded as the trajectory's seed.
+        dataset: ``circle()`` if left out.
     """
-    drawn = float(np.clip(rng.normal(agreement, spread), 0.0, 1.0))
-    return {epoch: 0.0 if epoch == epochs[-1] else angle_for(drawn) for epoch in epochs}
+    share = [(epoch - epochs[0]) / (epochs[-1] - epochs[0]) for epoch in epochs]
+    whole = angle_for(min(max(agreement, 0.0), 1.0))
+    angles = {epoch: part * whole for epoch, part in zip(epochs, share, strict=True)}
+    scales = {epoch: 1 + growth * part for epoch, part in zip(epochs, share, strict=True)}
+    return rotating(angles, scales=scales, seed=seed, dataset=dataset)
 
 
 def _rotation(angle: float) -> Tensor:

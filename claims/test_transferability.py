@@ -1,0 +1,121 @@
+"""Claim transferability, section 4.3, Fig. 5 and 13.
+
+    "Composite networks achieve near-zero cross-entropy and above 98 % accuracy. Consistency values are tightly
+    concentrated around 1.0 [...], showing that earlier classifiers remain predictive on the moderately shifted later
+    features."
+
+Measured: composites ``(s, t)`` with ``s ≥ t``, t the start of a window. **Reading:** "moderately" is the last quarter of
+training at small and reduced scale, epochs 200 to 300 at the paper's.
+
+Control: over a far longer gap, a shallow half displaced from ``θ_t`` by the distance to ``θ_s`` in a random direction,
+against the real one; both with normalisation statistics re-estimated, the displaced one before the cut and the composite
+after it, so that stale statistics excuse neither. Reported beside it: how far transfer reaches with each half's own
+statistics and with re-estimated ones.
+"""
+
+import numpy as np
+import pytest
+
+from featdyn_core.claim import Curve, Verdict
+from featdyn_core.composite import CompositeGrid, composite, composite_grid, predict
+from featdyn_core.displacement import displaced
+from featdyn_core.planted import drifting
+from featdyn_core.register import Measured, Runs
+from featdyn_core.seeds import numpy_generator
+from featdyn_core.trajectory import Trajectory
+
+pytestmark = pytest.mark.claim("transferability")
+
+DRAWS = 4
+
+
+def measure(runs: Runs) -> Measured:
+    """One number per seed for each criterion of the register."""
+    values: dict[str, list[float]] = {}
+    series: dict[str, list[list[float]]] = {}
+    epochs: list[int] = []
+    for trajectory in runs["clean"]:
+        epochs = runs.epochs("transfer", trajectory)
+        held_out, training = (_grid(trajectory, split, epochs) for split in ("held-out", "training"))
+        numbers = {
+            "agreement, held-out": float(held_out.agreement.min()),
+            "accuracy, training": float(training.accuracy.min()),
+            **_far(trajectory, *runs.windows["far"]),
+        }
+        for name, value in numbers.items():
+            values.setdefault(name, []).append(value)
+        for depth in range(len(held_out.cuts)):
+            series.setdefault(f"depth {depth + 1}", []).append(held_out.agreement[depth, :, 0].tolist())
+    curve = Curve(list(map(float, epochs)), series, "shallow epoch s", "agreement with f_t")
+    return Measured(values, {"transfer on held-out images": curve})
+
+
+def _grid(trajectory: Trajectory, split: str, epochs: list[int]) -> CompositeGrid:
+    images, labels = trajectory.evaluation_set(split)
+    return composite_grid(
+        trajectory,
+        images,
+        labels=labels,
+        cuts=trajectory.network(epochs[0]).depths,
+        shallow_epochs=epochs,
+        deep_epochs=epochs[:1],
+    )
+
+
+def _far(trajectory: Trajectory, early: int, late: int) -> dict[str, float]:
+    """Least agreements over depths across the far window, of real and of displaced shallow halves."""
+    images, _ = trajectory.evaluation_set("held-out")
+    network = trajectory.network(early)
+    reference = predict(network, images)
+    rng = numpy_generator(trajectory.seed, "measure", "transferability")
+
+    def agreement(*networks) -> float:
+        return float(np.mean([predict(item, images) == reference for item in networks]))
+
+    carried, recalibrated, lost, turned = [], [], [], []
+    for cut in network.depths:
+        carried.append(agreement(composite(trajectory, late, early, cut)))
+        recalibrated.append(agreement(composite(trajectory, late, early, cut, batchnorm="recalibrate")))
+        for match, differences in (("distance", lost), ("angle", turned)):
+            moved = [displaced(trajectory, late, early, cut, rng, match=match) for _ in range(DRAWS)]
+            differences.append(recalibrated[-1] - agreement(*moved))
+    return {
+        "agreement lost by displacement": min(lost),
+        "agreement lost by turning": min(turned),
+        "agreement far ahead": min(carried),
+        "agreement far ahead, recalibrated": min(recalibrated),
+    }
+
+
+@pytest.mark.fast
+def test_transferability(decide):
+    decide(measure)
+
+
+@pytest.mark.full
+def test_transferability_full(decide):
+    decide(measure)
+
+
+def world(agreement: float, spread: float, *, growing: bool = True) -> Runs:
+    """Planted runs in which agreement across the window has the given mean and standard deviation over seeds."""
+    drawn = [numpy_generator(seed, "measure", "world").normal(agreement, spread) for seed in range(5)]
+    planted = [
+        drifting(range(10, 41, 5), 1 - 3 * (1 - share), growth=4.0 if growing else 0.0, seed=seed)
+        for seed, share in enumerate(drawn)
+    ]
+    return Runs({"clean": planted}, {"transfer": (30, 40), "far": (10, 40)})
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        pytest.param({"agreement": 0.98, "spread": 0.002}, Verdict.SUPPORTED, id="true"),
+        pytest.param({"agreement": 0.85, "spread": 0.02}, Verdict.REFUTED, id="false"),
+        pytest.param({"agreement": 0.95, "spread": 0.02}, Verdict.INCONCLUSIVE, id="undecidable"),
+        pytest.param({"agreement": 0.98, "spread": 0.002, "growing": False}, Verdict.INVALID, id="closeness"),
+    ],
+)
+def test_transferability_in_planted_worlds(judge, options, verdict):
+    assert judge(measure(world(**options))) is verdict
