@@ -1,8 +1,8 @@
 """Training in the linearised (NTK) regime, where the paper says nothing is forgotten (section 4.2, App. D).
 
 The linearised network is ``f(θ) = f_0 + J·(θ − θ_0)``, J the Jacobian at the start (Jacot et al. 2018).
-A cut splits the parameters: ``f = f_0 + J_shallow·Δθ_shallow + J_deep·Δθ_deep``. So the composite of the shallow
-half at step s with the deep half at step t is the sum of two recorded arrays. Gradient descent on the mean
+A cut splits the parameters: ``f = f_0 + J_shallow·Δθ_shallow + J_deep·Δθ_deep``. So the composite of the
+shallow half at step s with the deep half at step t is the sum of two recorded arrays. Descent on the mean
 cross-entropy of N samples changes half h's part of the logits by ``−learning_rate·Θ_h·r``, with the residual
 ``r = (softmax(f) − onehot) / N`` and the tangent kernel ``Θ_h = J_h·J_hᵀ``; no parameter need ever be moved.
 

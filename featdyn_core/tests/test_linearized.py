@@ -327,12 +327,23 @@ def test_counter_example_to_reading_b():
 
 
 def test_counter_example_to_reading_a():
-    """δ = (1, 0) falls fast along (1, 1), slowly along (1, −1): the deep parameter goes out and comes back."""
+    """δ = (1, 0) falls fast along (1, 1), slowly along (1, −1): the deep parameter goes out and back."""
     grid = quadratic_loss_grid([[1, 0.9], [0.9, 1]], [1, 0], learning_rate=0.1, steps=1000)
     assert (np.diff(np.diagonal(grid)) <= 0).all()
     assert grid[0].min() < 0.25
     assert grid[0, -1] == pytest.approx(0.5, abs=1e-3)
     assert largest_rise_in_deep_time(grid) == pytest.approx(grid[0, -1] - grid[0].min())
+
+
+def test_neither_reading_is_a_theorem_for_linearised_networks():
+    """Random labels, trained to a low loss: each step lowers it, and yet composites get worse both ways."""
+    given = problem(samples=20)
+    found = linearized_trajectory(*given, cut="hidden2", steps=5000, every=100)
+    grid = found.loss_grid(given.labels)
+    assert (np.diff(found.losses) < 0).all()
+    assert found.losses[-1] < 0.1
+    assert largest_rise_in_deep_time(grid) > 1
+    assert largest_rise_as_shallow_recedes(grid) > 1
 
 
 @pytest.mark.parametrize(
