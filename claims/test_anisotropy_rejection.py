@@ -61,13 +61,15 @@ def measure(runs: Runs) -> Measured:
     return Measured(values, {"spectrum of feature changes": curve})
 
 
-def numbers(sgd: Sequence[Changes], noise: Sequence[Changes], rng: np.random.Generator) -> dict[str, float]:
+def numbers(
+    sgd: Sequence[Changes], noise: Sequence[Changes], rng: np.random.Generator, controls: int = CONTROLS
+) -> dict[str, float]:
     """Each criterion's number for one seed, from the changes at every tested epoch."""
     tested = [sample for changes in sgd for sample in changes]
     pushed = [sample for changes in noise for sample in changes]
     concentration = [participation_ratio(sample) for sample in tested]
     rows, features = tested[0].shape
-    gaussian = [rng.standard_normal((rows, features)) for _ in range(CONTROLS)]
+    gaussian = [rng.standard_normal((rows, features)) for _ in range(controls)]
     heavy = [sample / np.sqrt(rng.chisquare(HEAVY, (rows, 1)) / HEAVY) for sample in gaussian]
     # What isotropic Gaussian features of this size have: the sample covariance is not the identity.
     flat = float(np.mean([participation_ratio(sample) for sample in gaussian[:10]]))

@@ -7,26 +7,24 @@ Measured: composites ``(s, t)``, t the end of a late window of training, s every
 depths; agreement with ``f_t`` and accuracy, on held-out and on training images. **Reading:** the window is the late half
 of training at small and reduced scale and epochs 200 to 300 at the paper's.
 
-Control: a shallow half moved as far from ``θ_t`` as ``θ_s`` is, in a random direction. Were closeness alone the cause,
-it would agree as well. Reported beside it: the same with norm *and* angle of the real shallow half. What batch
-normalisation makes irrelevant, the scale of the weights, then no longer counts as distance.
+Control: across a gap far longer than the window's, a shallow half moved as far from ``θ_t`` as ``θ_s`` is, in a random
+direction. Were closeness alone the cause, it would agree as well as the real one. Reported beside it: the same with norm
+*and* angle of the real shallow half. What batch normalisation makes irrelevant, the scale of the weights, then no longer
+counts as distance.
 """
 
 import numpy as np
 import pytest
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import CompositeGrid, composite, composite_grid, predict
+from featdyn_core.composite import CompositeGrid, composite_grid
 from featdyn_core.consistency import pointwise_consistency
-from featdyn_core.displacement import displaced
+from featdyn_core.displacement import compare_with_displacement
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.trajectory import Trajectory
 
 pytestmark = pytest.mark.claim("memory-window")
-
-DRAWS = 4
-
 
 def measure(runs: Runs) -> Measured:
     """One number per seed for each criterion of the register."""
@@ -36,7 +34,8 @@ def measure(runs: Runs) -> Measured:
     for trajectory in runs["clean"]:
         epochs = runs.epochs("memory", trajectory)
         held_out, training = (_grid(trajectory, split, epochs) for split in ("held-out", "training"))
-        for name, value in _numbers(trajectory, epochs, held_out, training).items():
+        numbers = _inside(epochs, held_out, training) | _across(trajectory, *runs.windows["far"])
+        for name, value in numbers.items():
             values.setdefault(name, []).append(value)
         for depth, cut in enumerate(held_out.cuts):
             series.setdefault(f"depth {depth + 1}", []).append(held_out.agreement[depth, :, 0].tolist())
@@ -56,32 +55,27 @@ def _grid(trajectory: Trajectory, split: str, epochs: list[int]) -> CompositeGri
     )
 
 
-def _numbers(
-    trajectory: Trajectory, epochs: list[int], held_out: CompositeGrid, training: CompositeGrid
-) -> dict[str, float]:
-    first, last = epochs[0], epochs[-1]
-    reference = held_out.reference_at(last)
-    images, _ = trajectory.evaluation_set("held-out")
-    rng = numpy_generator(trajectory.seed, "measure", "memory-window")
-
-    def lost(match: str) -> float:
-        """Agreement of the composite at the window's start minus that of displaced networks, least over depths."""
-        differences = []
-        for number, cut in enumerate(held_out.cuts):
-            moved = [displaced(trajectory, first, last, cut, rng, match=match) for _ in range(DRAWS)]
-            agreement = np.mean([predict(network, images) == reference for network in moved])
-            differences.append(held_out.agreement[number, 0, 0] - agreement)
-        return float(min(differences))
-
-    recalibrated = [composite(trajectory, first, last, cut, batchnorm="recalibrate") for cut in held_out.cuts]
-    medians = [np.median(pointwise_consistency(held_out.memory(cut, last), reference)) for cut in held_out.cuts]
+def _inside(epochs: list[int], held_out: CompositeGrid, training: CompositeGrid) -> dict[str, float]:
+    """Agreement and accuracy inside the window."""
+    reference = held_out.reference_at(epochs[-1])
+    medians = [np.median(pointwise_consistency(held_out.memory(cut, epochs[-1]), reference)) for cut in held_out.cuts]
     return {
         "agreement, held-out": float(held_out.agreement.min()),
         "accuracy, training": float(training.accuracy.min()),
         "median consistency, held-out": float(min(medians)),
-        "agreement lost by displacement": lost("distance"),
-        "agreement lost by turning": lost("angle"),
-        "agreement, recalibrated": min(float(np.mean(predict(net, images) == reference)) for net in recalibrated),
+    }
+
+
+def _across(trajectory: Trajectory, early: int, late: int) -> dict[str, float]:
+    """Real and displaced shallow halves across the far window."""
+    images, _ = trajectory.evaluation_set("held-out")
+    rng = numpy_generator(trajectory.seed, "measure", "memory-window")
+    found = compare_with_displacement(trajectory, early, late, images, rng)
+    return {
+        "agreement lost by displacement": found.lost_by_displacement,
+        "agreement lost by turning": found.lost_by_turning,
+        "agreement far back": found.carried,
+        "agreement far back, recalibrated": found.recalibrated,
     }
 
 
@@ -97,10 +91,12 @@ def test_memory_window_full(decide):
 
 def world(agreement: float, spread: float, *, shrinking: bool = True) -> Runs:
     """Planted runs in which the whole window's agreement has the given mean and standard deviation over seeds."""
-    epochs = range(20, 41, 4)
     drawn = [numpy_generator(seed, "measure", "world").normal(agreement, spread) for seed in range(5)]
-    planted = [drifting(epochs, share, growth=-0.8 if shrinking else 0.0, seed=seed) for seed, share in enumerate(drawn)]
-    return Runs({"clean": planted}, {"memory": (20, 40)})
+    planted = [
+        drifting(range(6, 29, 4), 1 - 2 * (1 - share), growth=-0.8 if shrinking else 0.0, seed=seed)
+        for seed, share in enumerate(drawn)
+    ]
+    return Runs({"clean": planted}, {"memory": (18, 26), "far": (6, 26)})
 
 
 @pytest.mark.fast

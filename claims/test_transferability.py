@@ -13,21 +13,17 @@ after it, so that stale statistics excuse neither. Reported beside it: how far t
 statistics and with re-estimated ones.
 """
 
-import numpy as np
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import CompositeGrid, composite, composite_grid, predict
-from featdyn_core.displacement import displaced
+from featdyn_core.composite import CompositeGrid, composite_grid
+from featdyn_core.displacement import compare_with_displacement
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.trajectory import Trajectory
 
 pytestmark = pytest.mark.claim("transferability")
-
-DRAWS = 4
-
 
 def measure(runs: Runs) -> Measured:
     """One number per seed for each criterion of the register."""
@@ -40,7 +36,7 @@ def measure(runs: Runs) -> Measured:
         numbers = {
             "agreement, held-out": float(held_out.agreement.min()),
             "accuracy, training": float(training.accuracy.min()),
-            **_far(trajectory, *runs.windows["far"]),
+            **_across(trajectory, *runs.windows["far"]),
         }
         for name, value in numbers.items():
             values.setdefault(name, []).append(value)
@@ -62,28 +58,16 @@ def _grid(trajectory: Trajectory, split: str, epochs: list[int]) -> CompositeGri
     )
 
 
-def _far(trajectory: Trajectory, early: int, late: int) -> dict[str, float]:
-    """Least agreements over depths across the far window, of real and of displaced shallow halves."""
+def _across(trajectory: Trajectory, early: int, late: int) -> dict[str, float]:
+    """Real and displaced shallow halves across the far window."""
     images, _ = trajectory.evaluation_set("held-out")
-    network = trajectory.network(early)
-    reference = predict(network, images)
     rng = numpy_generator(trajectory.seed, "measure", "transferability")
-
-    def agreement(*networks) -> float:
-        return float(np.mean([predict(item, images) == reference for item in networks]))
-
-    carried, recalibrated, lost, turned = [], [], [], []
-    for cut in network.depths:
-        carried.append(agreement(composite(trajectory, late, early, cut)))
-        recalibrated.append(agreement(composite(trajectory, late, early, cut, batchnorm="recalibrate")))
-        for match, differences in (("distance", lost), ("angle", turned)):
-            moved = [displaced(trajectory, late, early, cut, rng, match=match) for _ in range(DRAWS)]
-            differences.append(recalibrated[-1] - agreement(*moved))
+    found = compare_with_displacement(trajectory, late, early, images, rng)
     return {
-        "agreement lost by displacement": min(lost),
-        "agreement lost by turning": min(turned),
-        "agreement far ahead": min(carried),
-        "agreement far ahead, recalibrated": min(recalibrated),
+        "agreement lost by displacement": found.lost_by_displacement,
+        "agreement lost by turning": found.lost_by_turning,
+        "agreement far ahead": found.carried,
+        "agreement far ahead, recalibrated": found.recalibrated,
     }
 
 

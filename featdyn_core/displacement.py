@@ -1,10 +1,12 @@
 """The control for closeness: a shallow part moved as far as training moved it, in a random direction."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from featdyn_core.composite import calibration_images, recalibrate
+from featdyn_core.composite import calibration_images, composite, predict, recalibrate
 from featdyn_core.models import BlockNetwork
 from featdyn_core.trajectory import Trajectory
 
@@ -45,11 +47,70 @@ def displaced(
         for name, parameter in network.named_parameters():
             if network.in_shallow_part(name, cut):
                 direction = torch.from_numpy(rng.standard_normal(parameter.shape)).to(parameter.dtype)
-                parameter += _MOVES[match](parameter, earlier[name] - parameter, direction)
+                parameter.add_(_MOVES[match](parameter, earlier[name] - parameter, direction))
     recalibrate(
         network, calibration_images(trajectory), network.shallow_blocks(cut), trajectory.recipe.training.batch_size
     )
     return network
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Agreement with ``f_t`` of composites and of displaced networks, least over the paper's depths, in [0, 1].
+
+    Attributes:
+        carried: of the composite whose halves keep their own normalisation statistics.
+        recalibrated: of the composite whose deep half's statistics are re-estimated.
+        lost_by_displacement: least over depths of ``recalibrated`` minus the agreement of a displaced shallow half.
+        lost_by_turning: the same, displaced by equal norm and angle.
+    """
+
+    carried: float
+    recalibrated: float
+    lost_by_displacement: float
+    lost_by_turning: float
+
+
+def compare_with_displacement(
+    trajectory: Trajectory,
+    shallow_epoch: int,
+    deep_epoch: int,
+    images: Tensor,
+    rng: np.random.Generator,
+    *,
+    draws: int = 4,
+) -> Comparison:
+    """Compare the composite ``(shallow_epoch, deep_epoch)`` with equally displaced networks at every depth.
+
+    Both have normalisation statistics re-estimated on training images, the composite after the cut and the displaced
+    network before it, so that stale statistics excuse neither.
+
+    Args:
+        trajectory: where the checkpoints come from.
+        shallow_epoch: of the part before the cut.
+        deep_epoch: of the part after it, and of the reference.
+        images: (N, C, H, W) on which predictions are compared.
+        rng: draws the displacements.
+        draws: displaced networks per depth, averaged over.
+    """
+    network = trajectory.network(deep_epoch)
+    reference = predict(network, images)
+
+    def agreement(*networks: BlockNetwork) -> float:
+        return float(np.mean([predict(item, images) == reference for item in networks]))
+
+    carried, recalibrated = [], []
+    lost: dict[str, list[float]] = {match: [] for match in MATCHES}
+    for cut in network.depths:
+        carried.append(agreement(composite(trajectory, shallow_epoch, deep_epoch, cut)))
+        again = composite(trajectory, shallow_epoch, deep_epoch, cut, batchnorm="recalibrate")
+        recalibrated.append(agreement(again))
+        for match, losses in lost.items():
+            moved = [
+                displaced(trajectory, shallow_epoch, deep_epoch, cut, rng, match=match) for _ in range(draws)
+            ]
+            losses.append(recalibrated[-1] - agreement(*moved))
+    return Comparison(min(carried), min(recalibrated), min(lost["distance"]), min(lost["angle"]))
 
 
 def _random(parameter: Tensor, change: Tensor, direction: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from featdyn_core.training import resolve_device
 
 PROPERTY = "featdyn-evidence"
 FAULT = "featdyn-fault"
+TIERS = ("fast", "full", "calibration", "mutation")
 
 _WORDS = {
     Verdict.SUPPORTED: ("passed", "S", {"green": True}),
@@ -120,7 +121,7 @@ class _Laboratory:
     def _runs(self, claim: str, scale: Scale, subject: str, seeds: tuple[int, ...]) -> Runs:
         entry = self.register.entry(claim)
         recipes = {}
-        for arm, suffix in entry.arms.items():
+        for arm, suffix in entry.arms_of(scale.name).items():
             name = scale.recipes.get(subject, f"{subject}-{scale.name}") + suffix
             if not (recipes_folder() / f"{name}.toml").is_file():
                 raise DataError(f"there is no recipe {name!r}: {subject} has no {scale.name} scale for this claim")
@@ -205,9 +206,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test of a claim belongs to exactly one tier."""
     for item in items:
-        tiers = [name for name in ("fast", "full") if item.get_closest_marker(name)]
+        tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
-            raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers fast and full, has {tiers}")
+            raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {TIERS}, has {tiers}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,8 +4,9 @@ For each claim its sentence, criteria and bounds; for each scale the subjects (d
 claim and scale the windows of epochs it looks at.
 """
 
+import contextlib
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class Entry:
         title: in a few words.
         section: where the paper makes it.
         sentence: the paper's words.
-        arms: arm to the suffix of its recipe's name ("" for the plain one).
+        arms: scale to arm to the suffix of its recipe's name ("" for the plain one).
         subjects: the data sets it is about; empty for all.
         windows: scale (or ``subject:<name>``, which goes first) to window name to (first, last) epoch.
         criteria: raw tables of its criteria.
@@ -91,7 +92,7 @@ class Entry:
     title: str
     section: str
     sentence: str
-    arms: dict[str, str]
+    arms: dict[str, dict[str, str]]
     subjects: tuple[str, ...]
     windows: dict[str, dict[str, tuple[int, int]]]
     criteria: tuple[dict[str, Any], ...]
@@ -101,13 +102,18 @@ class Entry:
         chosen = []
         for table in self.criteria:
             fields = dict(table)
-            bound = fields.pop("bound")
-            if isinstance(bound, dict):
-                if scale not in bound:
-                    continue
-                bound = bound[scale]
-            chosen.append(Criterion(bound=float(bound), role=Role(fields.pop("role", "decides")), **fields))
+            with _reading(f"claim {self.id!r}, criterion {fields.get('name')!r}"):
+                bound, role = fields.pop("bound"), Role(fields.pop("role", "decides"))
+                bounds = bound if isinstance(bound, dict) else dict.fromkeys(SCALES, bound)
+                if unknown := set(bounds) - set(SCALES):
+                    raise ValueError(f"scale {unknown.pop()!r} is none of {', '.join(SCALES)}")
+                if scale in bounds:
+                    chosen.append(Criterion(bound=float(bounds[scale]), role=role, **fields))
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
+
+    def arms_of(self, scale: str) -> dict[str, str]:
+        """Return the arms at a scale; one plain arm where the register names none."""
+        return self.arms.get(scale, {"clean": ""})
 
     def windows_of(self, scale: str, subject: str) -> dict[str, tuple[int, int]]:
         """Return the windows for a subject at a scale."""
@@ -141,39 +147,52 @@ def load_register(path: Path) -> Register:
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RecipeError(f"the register {path} cannot be read: {error}") from error
     if document.get("schema") != SCHEMA:
         raise RecipeError(f"{path} has schema {document.get('schema')!r}; this version reads schema = {SCHEMA}")
-    try:
-        scales = {
-            name: Scale(name, dict(table["recipes"]), tuple(table["seeds"]))
-            for name, table in document["scales"].items()
-        }
+    with _reading(str(path)):
+        scales = {name: _scale(name, table) for name, table in document["scales"].items()}
         entries = {name: _entry(name, table) for name, table in document["claims"].items()}
         register = Register(entries, scales, tuple(document["pilot_seeds"]))
-        for entry in entries.values():
-            for scale in scales:
-                entry.claim(scale)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RecipeError(f"{path}: a field is missing, unknown or of the wrong kind: {error}") from error
     for scale in scales.values():
+        for entry in entries.values():
+            entry.claim(scale.name)
         if shared := set(scale.seeds) & set(register.pilot_seeds):
             raise RecipeError(f"{path}: scale {scale.name} uses pilot seeds {sorted(shared)}; bounds came from them")
     return register
 
 
+@contextlib.contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Say where in the register a table is not of the form that the code inside expects."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecipeError(f"{where}: a field is missing, unknown or of the wrong kind: {error}") from error
+
+
+def _scale(name: str, table: dict[str, Any]) -> Scale:
+    with _reading(f"scale {name!r}"):
+        return Scale(name, dict(table["recipes"]), tuple(table["seeds"]))
+
+
 def _entry(name: str, table: dict[str, Any]) -> Entry:
-    fields = dict(table)
-    windows = {
-        scale: {window: (ends[0], ends[1]) for window, ends in named.items()}
-        for scale, named in fields.pop("windows", {}).items()
-    }
-    return Entry(
-        id=name,
-        arms=dict(fields.pop("arms", {"clean": ""})),
-        subjects=tuple(fields.pop("subjects", ())),
-        windows=windows,
-        criteria=tuple(fields.pop("criteria")),
-        **fields,
-    )
+    with _reading(f"claim {name!r}"):
+        fields = dict(table)
+        windows = {
+            scale: {window: (first, last) for window, (first, last) in named.items()}
+            for scale, named in fields.pop("windows", {}).items()
+        }
+        arms = fields.pop("arms", {})
+        for scale in (*arms, *windows):
+            if scale not in SCALES and not scale.startswith("subject:"):
+                raise ValueError(f"scale {scale!r} is none of {', '.join(SCALES)}")
+        return Entry(
+            id=name,
+            arms=arms,
+            subjects=tuple(fields.pop("subjects", ())),
+            windows=windows,
+            criteria=tuple(fields.pop("criteria")),
+            **fields,
+        )
