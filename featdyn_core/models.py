@@ -1,11 +1,12 @@
 """Networks as ordered, named blocks with cut points between them.
 
-Every network of the paper (App. H) is a chain of blocks. A *cut* is named after the block it follows; it divides the
-network into a shallow part (up to and including that block) and a deep part (the rest). The paper's "depth 1, 2, 3"
-are the names in ``BlockNetwork.depths``. **Reading:** for ResNets these are the ends of the three stages.
+Every network of the paper (App. H) is a chain of blocks. A *cut* is named after the block it follows; it
+divides the network into a shallow part (up to and including that block) and a deep part (the rest). The
+paper's "depth 1, 2, 3" are the names in ``BlockNetwork.depths``. **Reading:** for ResNets these are the ends
+of the three stages.
 
-Networks take images in grey levels 0..255 (uint8 or float) and standardise them themselves, so that everything else in
-the harness handles plain images.
+Networks take images in grey levels 0..255 (uint8 or float) and standardise them themselves, so that
+everything else in the harness handles plain images.
 """
 
 import copy
@@ -27,6 +28,9 @@ class Standardize(nn.Module):
         mean: C channel means in [0, 1].
         std: C channel standard deviations in (0, 1].
     """
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -54,7 +58,11 @@ class BlockNetwork(nn.Module):
     """
 
     def __init__(
-        self, blocks: Mapping[str, nn.Module], depths: Sequence[str], mean: Sequence[float], std: Sequence[float]
+        self,
+        blocks: Mapping[str, nn.Module],
+        depths: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
     ) -> None:
         super().__init__()
         self.standardize = Standardize(mean, std)
@@ -120,7 +128,14 @@ class ConvNorm(nn.Module):
     """A 3×3 convolution followed by batch normalisation."""
 
     def __init__(
-        self, inputs: int, outputs: int, *, stride: int = 1, padding: int = 1, bias: bool = False, affine: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        stride: int = 1,
+        padding: int = 1,
+        bias: bool = False,
+        affine: bool = True,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=padding, bias=bias)
@@ -138,7 +153,7 @@ class ConvNorm(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Residual block of two convolutions with the parameter-free "option A" shortcut (He et al. 2016, section 4.2)."""
+    """Residual block of two convolutions, "option A" shortcut (He et al. 2016, section 4.2)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -204,7 +219,10 @@ def mlp(
     dropout: float = 0.0,
     linear_last: bool = False,
 ) -> BlockNetwork:
-    """Multilayer perceptron with ReLU; ``linear_last`` leaves the last hidden layer without activation (section 4.5)."""
+    """Multilayer perceptron with ReLU.
+
+    ``linear_last`` leaves the last hidden layer without activation (section 4.5).
+    """
     blocks: dict[str, nn.Module] = {}
     for number, outputs in enumerate(hidden, start=1):
         layers: list[nn.Module] = [nn.Flatten()] if number == 1 else []
@@ -228,7 +246,10 @@ def convnet(
     std: Sequence[float],
     dropout: float = 0.0,
 ) -> BlockNetwork:
-    """Plain convolutional network; each group of (width, padding) layers ends in 2×2 max pooling and is one block."""
+    """Plain convolutional network.
+
+    Each group of (width, padding) layers ends in 2×2 max pooling and is one block.
+    """
     blocks: dict[str, nn.Module] = {}
     inputs = len(mean)
     for number, group in enumerate(groups, start=1):
@@ -248,11 +269,11 @@ _SVHN = [[(32, 1), (32, 1)], [(64, 1), (64, 1)], [(128, 1), (128, 1)], [(256, 0)
 _STL10 = [[(32, 1)], [(64, 1)], [(128, 1)], [(128, 1)], [(256, 0), (256, 0)]]
 
 _BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
-    "resnet20": lambda image, **options: resnet(depth=20, **options),
-    "resnet8": lambda image, **options: resnet(depth=8, **options),
+    "resnet20": lambda _, **options: resnet(depth=20, **options),
+    "resnet8": lambda _, **options: resnet(depth=8, **options),
     "mlp": lambda image, **options: mlp(inputs=image[0] * image[1] * image[2], **options),
-    "svhn-convnet": lambda image, **options: convnet(_SVHN, **options),
-    "stl10-convnet": lambda image, **options: convnet(_STL10, **options),
+    "svhn-convnet": lambda _, **options: convnet(_SVHN, **options),
+    "stl10-convnet": lambda _, **options: convnet(_STL10, **options),
 }
 
 NETWORKS = tuple(_BUILDERS)
@@ -277,11 +298,11 @@ def build_model(
         mean: channel means in [0, 1]; 0.5 each if left out.
         std: channel standard deviations; 0.5 each if left out.
         generator: initialises the parameters (see ``initialize``); without it torch's global generator does.
-        options: what the builder takes besides: ``width`` (resnet), ``hidden``, ``dropout``, ``linear_last`` (mlp),
-            ``dropout`` (convnets).
+        options: what the builder takes besides: ``width`` (resnet), ``hidden``, ``dropout``, ``linear_last``
+            (mlp), ``dropout`` (convnets).
 
     Raises:
-        ModelError: unknown name or option.
+        ModelError: unknown name or option, or an option out of range.
     """
     if name not in _BUILDERS:
         raise ModelError(f"unknown network {name!r}; the networks are {', '.join(NETWORKS)}")
@@ -289,7 +310,7 @@ def build_model(
     std = std if std is not None else [0.5] * image[0]
     try:
         network = _BUILDERS[name](image, classes=classes, mean=mean, std=std, **options)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"network {name!r} does not take these options: {error}") from error
     if generator is not None:
         initialize(network, generator, he_normal=name.startswith("resnet"))
@@ -302,8 +323,8 @@ def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: boo
     Args:
         network: its convolutions and linear layers are initialised in place.
         generator: on the CPU.
-        he_normal: He's normal initialisation (He et al. 2015), as the public ResNet-20 code of App. H has it; otherwise
-            torch's default, uniform within 1/sqrt(fan-in). Biases are torch's default in both.
+        he_normal: He's normal initialisation (He et al. 2015), as the public ResNet-20 code of App. H has it;
+            otherwise torch's default, uniform within 1/sqrt(fan-in). Biases are torch's default in both.
     """
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.Linear):
@@ -334,8 +355,8 @@ def count_parameters(network: nn.Module) -> int:
 def load_published_resnet(network: BlockNetwork, state: Mapping[str, Tensor]) -> None:
     """Load a state dict of the public ResNet-20 code named in App. H (akamaster/pytorch_resnet_cifar10).
 
-    Mapping: ``conv1``/``bn1`` → ``stem``; ``layerS.B.convK``/``bnK`` → block B + 1 of stage S, first or second;
-    ``linear`` → ``head``. A ``module.`` prefix is dropped.
+    Mapping: ``conv1``/``bn1`` → ``stem``; ``layerS.B.convK``/``bnK`` → block B + 1 of stage S, first or
+    second; ``linear`` → ``head``. A ``module.`` prefix is dropped.
 
     Raises:
         ModelError: keys or shapes do not fit the network.
@@ -345,7 +366,7 @@ def load_published_resnet(network: BlockNetwork, state: Mapping[str, Tensor]) ->
     renamed = {}
     for key, value in state.items():
         parts = key.removeprefix("module.").split(".")
-        if parts[0].startswith("layer") and len(parts) == 5 and parts[2] in layers:
+        if parts[0] in ("layer1", "layer2", "layer3") and len(parts) == 4 and parts[2] in layers:
             stage, position = parts[0].removeprefix("layer"), int(parts[1]) + 1
             renamed[f"blocks.stage{stage}_block{position}.{layers[parts[2]]}.{parts[-1]}"] = value
         elif parts[0] in stem:

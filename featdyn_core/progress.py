@@ -1,7 +1,7 @@
 """What the trainers of a store are doing, for a person who waits.
 
-Trainers may be other processes, whose output nobody sees; each writes its progress into the store, and this module reads
-it from there.
+Trainers may be other processes, whose output nobody sees; each writes its progress into the store, and this
+module reads it from there.
 """
 
 import json
@@ -32,21 +32,23 @@ class Beat:
         left = (self.epochs - self.epoch) * self.seconds_per_epoch
         rate = f"{1 / self.seconds_per_epoch:.2g} epochs/s" if self.seconds_per_epoch else "-"
         return (
-            f"training {self.recipe} seed {self.seed}: epoch {self.epoch}/{self.epochs}, loss {self.train_loss:.4f}, "
-            f"{rate}, {left:.0f} s left"
+            f"training {self.recipe} seed {self.seed}: epoch {self.epoch}/{self.epochs}, "
+            f"loss {self.train_loss:.4f}, {rate}, {left:.0f} s left"
         )
 
 
 def read_beats(root: Path) -> list[Beat]:
     """Return the heartbeats of all trainers at work in the store at ``root``."""
     beats = []
+    names = [name for name in Beat.__annotations__ if name != "key"]
     for path in sorted((root / "progress").glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            beat = Beat(key=path.stem, **{name: content[name] for name in Beat.__annotations__ if name != "key"})
-        except (OSError, ValueError, KeyError):
-            continue  # being replaced or removed at this moment
-        if time.time() - beat.time < STALE_SECONDS + 2 * beat.seconds_per_epoch:
+            beat = Beat(key=path.stem, **{name: content[name] for name in names})
+            age = time.time() - beat.time
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # removed at this moment, or no heartbeat
+        if age < STALE_SECONDS + 2 * beat.seconds_per_epoch:
             beats.append(beat)
     return beats
 

@@ -1,12 +1,14 @@
 """What determines a training: a TOML file read into a frozen ``Recipe`` with a digest.
 
-The digest covers every field that changes the training, and not the recipe's name, so that a renamed recipe finds its
-trajectories again and a changed one never finds the wrong ones.
+The digest covers every field that changes the training, and not the recipe's name, so that a renamed recipe
+finds its trajectories again and a changed one never finds the wrong ones.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import math
 import os
 import tomllib
 import types
@@ -23,7 +25,10 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which images. ``subset``: number of training images drawn, or None for all. ``augmentation``: none or crop-flip."""
+    """Which images.
+
+    ``subset``: number of training images drawn, or None for all. ``augmentation``: none or crop-flip.
+    """
 
     set: str
     subset: int | None = None
@@ -32,7 +37,10 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """What is done to the training labels: a randomised fraction (section 5), or a consistent renaming of classes."""
+    """What is done to the training labels.
+
+    ``randomized``: fraction drawn anew (section 5). ``permuted``: whether classes are renamed consistently.
+    """
 
     randomized: float = 0.0
     permuted: bool = False
@@ -48,7 +56,10 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """``name``: sgd or adam. ``weight_decay`` is added to the gradient of every parameter (L2)."""
+    """``name``: sgd or adam.
+
+    ``momentum`` is sgd's alone. ``weight_decay`` is added to the gradient of every parameter (L2).
+    """
 
     name: str
     learning_rate: float
@@ -117,9 +128,9 @@ class Recipe:
 
 
 def recipes_folder() -> Path:
-    """Folder of the recipes: ``fixtures/recipes`` of the checkout, or of the working directory."""
-    checkout = Path(__file__).parent.parent / "fixtures" / "recipes"
-    return checkout if checkout.is_dir() else Path.cwd() / "fixtures" / "recipes"
+    """Folder of the recipes: ``fixtures/recipes`` of the working directory, or else of the checkout."""
+    here = Path.cwd() / "fixtures" / "recipes"
+    return here if here.is_dir() else Path(__file__).parent.parent / "fixtures" / "recipes"
 
 
 def load_recipe(source: str | os.PathLike[str]) -> Recipe:
@@ -147,10 +158,13 @@ def parse_recipe(document: dict[str, Any], name: str) -> Recipe:
     schema = tables.pop("schema", None)
     if schema != SCHEMA:
         raise RecipeError(f"recipe {name!r} has schema {schema!r}; this version reads schema = {SCHEMA}")
-    network = dict(tables.get("network", {}))
-    if isinstance(tables.get("network"), dict):
-        chosen = {"name": network.pop("name")} if "name" in network else {}
-        tables["network"] = {**chosen, "options": network}
+    if "name" in tables:
+        raise RecipeError(f"recipe {name!r}: unknown field 'name'; a recipe is called after its file")
+    network = tables.get("network")
+    if isinstance(network, dict):
+        options = {option: value for option, value in network.items() if option != "name"}
+        chosen = {"name": network["name"]} if "name" in network else {}
+        tables["network"] = {**chosen, "options": options}
     training = tables.get("training")
     if isinstance(training, dict) and "checkpoints" in training:
         tables["training"] = {**training, "checkpoints": _expand(training["checkpoints"], name)}
@@ -209,28 +223,46 @@ def _expand(ranges: Any, name: str) -> tuple[int, ...]:
     """Expand [[first, last, step], ...], both ends included, to ascending distinct epochs."""
     epochs: set[int] = set()
     for item in ranges if isinstance(ranges, list) else [ranges]:
-        if not (isinstance(item, list) and len(item) == 3 and all(type(n) is int for n in item) and item[2] > 0):
+        if not _is_range(item):
             raise RecipeError(f"recipe {name!r}, training, checkpoints: {item!r} is not [first, last, step]")
         epochs.update(range(item[0], item[1] + 1, item[2]))
     return tuple(sorted(epochs))
 
 
+def _is_range(item: Any) -> bool:
+    """Whether it is [first, last, step], first not after last, step positive."""
+    if not (isinstance(item, list) and len(item) == 3 and all(type(number) is int for number in item)):
+        return False
+    return item[0] <= item[1] and item[2] > 0
+
+
+def _ascending(epochs: tuple[int, ...]) -> bool:
+    return all(earlier < later for earlier, later in itertools.pairwise(epochs))
+
+
 def _check(recipe: Recipe) -> None:
     """Reject values out of range, naming the recipe and the field."""
-    last = recipe.training.epochs
-    epochs = recipe.training.checkpoints
+    last, epochs = recipe.training.epochs, recipe.training.checkpoints
+    optimizer, schedule = recipe.optimizer, recipe.schedule
+    given = {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
     rules = [
         (recipe.network.name in NETWORKS, f"network, name: unknown; one of {', '.join(NETWORKS)}"),
+        (not given, f"network, {'/'.join(sorted(given))}: no option; it follows from data and seed"),
         (recipe.data.augmentation in ("none", "crop-flip"), "data, augmentation: none or crop-flip"),
         (recipe.data.subset is None or recipe.data.subset > 0, "data, subset: a positive number of images"),
         (0 <= recipe.labels.randomized <= 1, "labels, randomized: a fraction from 0 to 1"),
-        (recipe.optimizer.name in ("sgd", "adam"), "optimizer, name: sgd or adam"),
-        (recipe.optimizer.learning_rate >= 0, "optimizer, learning_rate: not negative"),
+        (optimizer.name in ("sgd", "adam"), "optimizer, name: sgd or adam"),
+        (0 <= optimizer.learning_rate < math.inf, "optimizer, learning_rate: finite, not negative"),
+        (0 <= optimizer.momentum < 1, "optimizer, momentum: from 0 to below 1"),
+        (optimizer.name == "sgd" or not optimizer.momentum, "optimizer, momentum: only sgd has it"),
+        (0 <= optimizer.weight_decay < math.inf, "optimizer, weight_decay: finite, not negative"),
+        (0 < schedule.factor < math.inf, "schedule, factor: finite, positive"),
+        (_ascending((0, *schedule.milestones)), "schedule, milestones: ascending epochs from 1"),
         (last > 0, "training, epochs: at least 1"),
         (recipe.training.batch_size > 0, "training, batch_size: at least 1"),
         (recipe.training.precision in ("fp32", "bf16"), "training, precision: fp32 or bf16"),
-        (bool(epochs) and list(epochs) == sorted(set(epochs)), "training, checkpoints: ascending epochs"),
-        (bool(epochs) and 0 <= epochs[0] and epochs[-1] == last, f"training, checkpoints: from 0 up to {last}"),
+        (_ascending((-1, *epochs)), "training, checkpoints: ascending epochs from 0"),
+        (epochs[-1:] == (last,), f"training, checkpoints: the last must be the last epoch, {last}"),
     ]
     for holds, message in rules:
         if not holds:

@@ -1,8 +1,8 @@
 """One integer seed, many independent named random streams.
 
-A stream is named by what it decides (and, where that recurs, by the epoch), so that changing how much randomness
-one part of a training consumes never shifts another, and a training can resume at any epoch without saving the
-state of a generator.
+A stream is named by what it decides (and, where that recurs, by the epoch), so that changing how much
+randomness one part of a training consumes never shifts another, and a training can resume at any epoch
+without saving the state of a generator.
 """
 
 import hashlib

@@ -3,47 +3,49 @@
 Layout of the store's folder::
 
     <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors
-    partial/<key>/                           one in the making: checkpoints so far, resume.safetensors, resume.json
+    partial/<key>/                           one in the making: checkpoints so far, resume point
     progress/<key>.json                      what its trainer last wrote, for whoever waits
     locks/<key>.lock                         held by the one process that trains it
 
-A trajectory becomes visible by the renaming of its folder, after every file in it is written. Nothing is ever removed
-but the partial folder of a trajectory that is complete. A damaged trajectory is an error until somebody removes it.
+A trajectory becomes visible by the renaming of its folder, after every file in it is written. Nothing is ever
+removed but the resume point of a trajectory that is complete. A damaged trajectory is an error until somebody
+removes it.
 """
 
 import contextlib
-import dataclasses
 import datetime
-import errno
 import hashlib
 import json
 import math
 import os
 import platform
-import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import filelock
-import safetensors
-import safetensors.torch
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import DamagedTrajectoryError, MissingTrajectoryError, StoreError
+from featdyn_core.errors import MissingTrajectoryError, ModelError, StoreError
 from featdyn_core.recipe import Recipe
-from featdyn_core.training import ResumePoint, evaluate_loss, resolve_device, train
-from featdyn_core.trajectory import EpochRecord, State, Trajectory
+from featdyn_core.training import PROBE_IMAGES, evaluate_loss, resolve_device, train
+from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectory_folder import (
+    SCHEMA,
+    FolderSink,
+    Watch,
+    damaged,
+    named_errors,
+    read_checkpoint,
+    read_manifest,
+)
 
-SCHEMA = 1
 PROBE_TOLERANCE = 1e-3
-"""Largest absolute difference, in nats, between a logged probe loss and its re-evaluation (other machines, threads)."""
+"""Largest absolute difference, in nats, between a logged probe loss and its re-evaluation elsewhere."""
 
 Request = tuple[Recipe, int]
-Watcher = Callable[[str, Recipe, int, EpochRecord], None]
 
 
 def default_root() -> Path:
@@ -64,7 +66,7 @@ class Store:
         watch: called in the training process after every epoch with (key, recipe, seed, record).
     """
 
-    def __init__(self, root: Path | None = None, *, device: str = "auto", watch: Watcher | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, device: str = "auto", watch: Watch | None = None) -> None:
         self.root = Path(root) if root is not None else default_root()
         self.device = resolve_device(device)
         self.watch = watch
@@ -94,8 +96,8 @@ class Store:
     def get_many(self, requests: Sequence[Request], *, train: bool = True) -> list[Trajectory]:
         """Return several trajectories; those that another process trains meanwhile are left to it.
 
-        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and waits only
-        when nothing is left to take.
+        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
+        waits only when nothing is left to take.
         """
         if train:
             pending = [request for request in requests if not self._complete(*request)]
@@ -109,29 +111,28 @@ class Store:
     def open(self, recipe: Recipe, seed: int) -> Trajectory:
         """Return a trajectory that is in the store (see ``get``)."""
         folder = self.folder(recipe, seed)
-        if not (folder / "manifest.json").is_file():
+        if not folder.is_dir():
             raise MissingTrajectoryError(
                 f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
                 f"featdyn train --only {recipe.name}"
             )
         manifest = read_manifest(folder)
-        if manifest["key"] != self.key(recipe, seed):
-            raise DamagedTrajectoryError(_damage(folder, "the manifest belongs to another trajectory"))
-        files = {int(epoch): entry for epoch, entry in manifest["checkpoints"].items()}
-        if sorted(files) != list(recipe.training.checkpoints):
-            raise DamagedTrajectoryError(_damage(folder, "its checkpoints are not those of the recipe"))
-        for entry in files.values():
-            if not (folder / entry["file"]).is_file():
-                raise DamagedTrajectoryError(_damage(folder, f"{entry['file']} is missing"))
+        if manifest.key != self.key(recipe, seed):
+            raise damaged(folder, "the manifest belongs to another trajectory")
+        if tuple(manifest.files) != recipe.training.checkpoints:
+            raise damaged(folder, "its checkpoints are not those of the recipe")
+        for name, _ in manifest.files.values():
+            if not (folder / name).is_file():
+                raise damaged(folder, f"{name} is missing")
         return Trajectory(
             recipe=recipe,
             seed=seed,
-            key=manifest["key"],
-            epochs=tuple(sorted(files)),
+            key=manifest.key,
+            epochs=tuple(manifest.files),
             dataset=self._dataset(recipe),
-            load=lambda epoch: _read_checkpoint(folder, files[epoch]),
-            log=tuple(EpochRecord(**record) for record in manifest["log"]),
-            digests={epoch: entry["sha256"] for epoch, entry in files.items()},
+            load=lambda epoch: read_checkpoint(folder, *manifest.files[epoch]),
+            log=manifest.log,
+            digests={epoch: digest for epoch, (_, digest) in manifest.files.items()},
         )
 
     def status(self, recipe: Recipe, seed: int) -> str:
@@ -140,16 +141,16 @@ class Store:
             return "complete"
         key = self.key(recipe, seed)
         last = recipe.training.epochs
-        progress = self.root / "progress" / f"{key}.json"
-        with contextlib.suppress(OSError, ValueError), self._lock(key).acquire(blocking=False):
-            resume = self.root / "partial" / key / "resume.json"
-            return f"partial ({json.loads(resume.read_text())['epoch']}/{last})" if resume.exists() else "missing"
-        with contextlib.suppress(OSError, ValueError):
-            return f"training ({json.loads(progress.read_text())['epoch']}/{last})"
-        return "missing"
+        resume = self.root / "partial" / key / "resume.json"
+        if self._taken(key):
+            return f"training ({_epoch(self._heartbeat(key)) or _epoch(resume) or 0}/{last})"
+        return f"partial ({_epoch(resume)}/{last})" if resume.exists() else "missing"
 
     def _complete(self, recipe: Recipe, seed: int) -> bool:
-        return (self.folder(recipe, seed) / "manifest.json").is_file()
+        return self.folder(recipe, seed).is_dir()
+
+    def _heartbeat(self, key: str) -> Path:
+        return self.root / "progress" / f"{key}.json"
 
     def _dataset(self, recipe: Recipe) -> Dataset:
         wanted = (recipe.data.set, recipe.data.subset)
@@ -157,151 +158,66 @@ class Store:
             self._datasets[wanted] = load_dataset(recipe.data.set, subset=recipe.data.subset)
         return self._datasets[wanted]
 
-    def _lock(self, key: str) -> filelock.FileLock:
-        with _named_errors(self.root):
+    @contextlib.contextmanager
+    def _lock(self, key: str) -> Iterator[bool]:
+        """Hold the lock of a trajectory, if it is free; yields whether it was."""
+        with named_errors(self.root):
             (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            return filelock.FileLock(self.root / "locks" / f"{key}.lock")
+            lock = filelock.FileLock(self.root / "locks" / f"{key}.lock")
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(blocking=False)
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
+
+    def _taken(self, key: str) -> bool:
+        """Whether a process trains the trajectory at this moment."""
+        if not (self.root / "locks" / f"{key}.lock").exists():
+            return False  # nobody ever did; looking must not make the store
+        with self._lock(key) as free:
+            return not free
 
     def _train_unless_taken(self, recipe: Recipe, seed: int) -> bool:
-        """Train the trajectory now, unless it is complete or another process is at it; return whether it was."""
+        """Train the trajectory now, unless it is complete or taken; return whether it was trained here."""
         key = self.key(recipe, seed)
-        try:
-            lock = self._lock(key).acquire(blocking=False)
-        except filelock.Timeout:
-            return False
-        except PermissionError as error:
-            raise StoreError(f"the store {self.root} cannot be written: {error}; set FEATDYN_STORE") from error
-        with lock:
-            if self._complete(recipe, seed):
+        with self._lock(key) as free:
+            if not free or self._complete(recipe, seed):
                 return False
-            sink = _FolderSink(self.root, key, recipe, seed, self.watch)
-            with _named_errors(self.root):
+            with named_errors(self.root):
                 started = time.monotonic()
+                partial = self.root / "partial" / key
+                sink = FolderSink(partial, self._heartbeat(key), key, recipe, seed, self.watch)
                 log = train(recipe, seed, self._dataset(recipe), sink, device=self.device)
-                sink.finish(self.folder(recipe, seed), _manifest(self, recipe, seed, log, time.monotonic() - started))
+                facts = self._circumstances(recipe, time.monotonic() - started)
+                sink.finish(self.folder(recipe, seed), log, facts)
             return True
 
-
-@dataclass
-class _FolderSink:
-    """Writes one training into its partial folder."""
-
-    root: Path
-    key: str
-    recipe: Recipe
-    seed: int
-    watch: Watcher | None
-
-    def __post_init__(self) -> None:
-        self.folder = self.root / "partial" / self.key
-        self.heartbeat = self.root / "progress" / f"{self.key}.json"
-        with _named_errors(self.root):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.heartbeat.parent.mkdir(exist_ok=True)
-        self.beaten = 0.0
-
-    def resume_point(self) -> ResumePoint | None:
-        description = self.folder / "resume.json"
-        if not description.exists():
-            return None
-        try:
-            record = json.loads(description.read_text())
-            tensors = _parse(record, self.folder)
-        except (OSError, ValueError, KeyError) as error:
-            raise DamagedTrajectoryError(
-                f"{description} is damaged ({error}); remove {self.folder} to train {self.recipe.name} seed "
-                f"{self.seed} from its beginning"
-            ) from error
-        parts: dict[str, State] = {"network": {}, "optimizer": {}}
-        for name, value in tensors.items():
-            part, rest = name.split(":", 1)
-            parts[part][rest] = value
-        log = tuple(EpochRecord(**entry) for entry in record["log"])
-        return ResumePoint(record["epoch"], parts["network"], parts["optimizer"], log)
-
-    def checkpoint(self, epoch: int, state: State) -> None:
-        _write(self.folder / _checkpoint_name(epoch), safetensors.torch.save(_contiguous(state)))
-
-    def save_resume_point(self, point: ResumePoint) -> None:
-        tensors = {f"network:{name}": value for name, value in point.network.items()}
-        tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
-        content = safetensors.torch.save(_contiguous(tensors))
-        name = f"resume-{point.epoch:04d}.safetensors"
-        _write(self.folder / name, content)
-        record = {
-            "epoch": point.epoch,
-            "file": name,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "log": [dataclasses.asdict(entry) for entry in point.log],
+    def _circumstances(self, recipe: Recipe, seconds: float) -> dict[str, Any]:
+        """What a manifest tells of a training beyond recipe and seed."""
+        dataset = self._dataset(recipe)
+        return {
+            "data": {"digest": dataset.digest, "description": dataset.describe()},
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "versions": {"torch": torch.__version__, "python": platform.python_version()},
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "seconds_since_resume": round(seconds, 3),
         }
-        _write(self.folder / "resume.json", json.dumps(record).encode())
-        for older in self.folder.glob("resume-*.safetensors"):
-            if older.name != name:
-                older.unlink()
-
-    def progress(self, record: EpochRecord) -> None:
-        if self.watch:
-            self.watch(self.key, self.recipe, self.seed, record)
-        if time.monotonic() - self.beaten < 0.5:
-            return
-        self.beaten = time.monotonic()
-        beat = {
-            "recipe": self.recipe.name,
-            "seed": self.seed,
-            "epoch": record.epoch,
-            "epochs": self.recipe.training.epochs,
-            "train_loss": record.train_loss,
-            "seconds_per_epoch": record.seconds,
-            "process": os.getpid(),
-            "host": socket.gethostname(),
-            "time": time.time(),
-        }
-        _write(self.heartbeat, json.dumps(beat).encode())
-
-    def finish(self, target: Path, manifest: dict[str, Any]) -> None:
-        """Write the manifest and make the trajectory visible."""
-        for epoch in self.recipe.training.checkpoints:
-            name = _checkpoint_name(epoch)
-            digest = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
-            manifest["checkpoints"][str(epoch)] = {"file": name, "sha256": digest}
-        for leftover in [*self.folder.glob("resume*"), *self.folder.glob("*.tmp")]:
-            leftover.unlink()
-        _write(self.folder / "manifest.json", json.dumps(manifest, indent=1).encode())
-        os.replace(self.folder, target)
-        self.heartbeat.unlink(missing_ok=True)
 
 
 def get_trajectory(
     recipe: Recipe, seed: int, *, store: Store | None = None, train: bool = True, device: str = "auto"
 ) -> Trajectory:
-    """Return the trajectory of (recipe, seed) from ``store`` (default: ``Store(device=device)``); see ``Store.get``."""
+    """Return a trajectory from ``store``, by default ``Store(device=device)``; see ``Store.get``."""
     return (store or Store(device=device)).get(recipe, seed, train=train)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a trajectory's manifest.
-
-    Raises:
-        DamagedTrajectoryError: not JSON, or from another schema version.
-    """
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        schema = manifest["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedTrajectoryError(_damage(folder, f"manifest.json cannot be read: {error}")) from error
-    if schema != SCHEMA:
-        raise DamagedTrajectoryError(
-            f"{folder}: manifest.json has schema {schema}, this version reads {SCHEMA}; move the folder away, or use "
-            "the version of featdyn that wrote it"
-        )
-    return manifest
 
 
 def verify(trajectory: Trajectory) -> list[str]:
     """Check a trajectory byte for byte and as a trajectory; return what is wrong with it, in words.
 
-    Every checkpoint matches its digest; checkpoints at different epochs differ (unless nothing was learned: rate 0);
-    the logged probe loss is that of the checkpoint.
+    Every checkpoint matches its digest; checkpoints at different epochs differ (unless nothing was learned:
+    rate 0); the logged probe loss is that of the checkpoint.
     """
     problems = []
     images, labels = trajectory.training_set()
@@ -309,14 +225,14 @@ def verify(trajectory: Trajectory) -> list[str]:
     for epoch in trajectory.epochs:
         try:
             network = trajectory.network(epoch)
-        except StoreError as error:
-            problems.append(str(error))
+        except (StoreError, ModelError) as error:
+            problems.append(f"epoch {epoch}: {error}")
             continue
         logged = probe.get(epoch)
         if logged is None:
             problems.append(f"epoch {epoch}: no probe loss in the log")
             continue
-        found = evaluate_loss(network, images[:256], labels[:256])
+        found = evaluate_loss(network, images[:PROBE_IMAGES], labels[:PROBE_IMAGES])
         if not math.isclose(found, logged, rel_tol=PROBE_TOLERANCE, abs_tol=PROBE_TOLERANCE):
             problems.append(f"epoch {epoch}: loss {found:.6f} where the log has {logged:.6f}")
     distinct = len(set(trajectory.digests.values()))
@@ -325,75 +241,9 @@ def verify(trajectory: Trajectory) -> list[str]:
     return problems
 
 
-def _checkpoint_name(epoch: int) -> str:
-    return f"epoch-{epoch:04d}.safetensors"
-
-
-def _contiguous(state: State) -> State:
-    return {name: value.contiguous() for name, value in state.items()}
-
-
-def _read_checkpoint(folder: Path, entry: dict[str, str]) -> State:
+def _epoch(path: Path) -> int | None:
+    """Return the epoch that a heartbeat or a resume point names; None if it cannot be read at this moment."""
     try:
-        return _parse(entry, folder)
-    except (OSError, ValueError) as error:
-        raise DamagedTrajectoryError(_damage(folder, f"{entry['file']}: {error}")) from error
-
-
-def _parse(entry: dict[str, str], folder: Path) -> State:
-    content = (folder / entry["file"]).read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise ValueError("its bytes do not match the recorded sha256")
-    try:
-        return safetensors.torch.load(content)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"not a safetensors file: {error}") from error
-
-
-def _damage(folder: Path, what: str) -> str:
-    return f"{folder} is damaged: {what}; remove this folder, and the next run trains it again"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def _named_errors(root: Path) -> Iterator[None]:
-    """Turn the operating system's errors into one that names the store and the mend."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            message = f"no space left for the store {root}; free some, and the next run goes on where this one stopped"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            message = f"the store {root} cannot be written ({error.strerror}); set FEATDYN_STORE to a folder that can"
-        else:
-            raise
-        raise StoreError(message) from error
-
-
-def _manifest(store: Store, recipe: Recipe, seed: int, log: Sequence[EpochRecord], seconds: float) -> dict[str, Any]:
-    dataset = store._dataset(recipe)
-    return {
-        "schema": SCHEMA,
-        "key": store.key(recipe, seed),
-        "recipe": {"name": recipe.name, **recipe.to_dict()},
-        "recipe_digest": recipe.digest,
-        "seed": seed,
-        "data": {"digest": dataset.digest, "description": dataset.describe()},
-        "checkpoints": {},
-        "log": [dataclasses.asdict(record) for record in log],
-        "device": str(store.device),
-        "threads": torch.get_num_threads(),
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seconds_since_resume": round(seconds, 3),
-    }
+        return int(json.loads(path.read_text(encoding="utf-8"))["epoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,8 +1,8 @@
 """Recipe and seed to trajectory: the one training loop, with its data, augmentation, schedule and resumption.
 
-The training set stays on the device as uint8. Random crop and flip are one gather from index arrays drawn once an
-epoch. Every random stream is named by seed and epoch, so a training that resumes at any epoch goes on bit for bit as if
-it had never stopped (same machine, library versions and number of threads).
+The training set stays on the device as uint8. Random crop and flip are one gather from index arrays drawn
+once an epoch. Every random stream is named by seed and epoch, so a training that resumes at any epoch goes
+on bit for bit as if it had never stopped (same machine, library versions and number of threads).
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def resolve_device(name: str) -> torch.device:
     """``auto`` (CUDA where there is one, else the CPU) or a torch device name.
 
     Raises:
-        DeviceError: unknown name, or CUDA asked for on a machine without it.
+        DeviceError: unknown name, or a CUDA device that this machine does not have.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -69,8 +69,9 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise DeviceError(f"unknown device {name!r}; use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"device {name!r} was asked for, but torch finds no CUDA device; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise DeviceError(f"there is no device {name!r} (CUDA devices found: {found}); use --device cpu")
     return device
 
 
@@ -90,8 +91,8 @@ def train(
         return _Training(recipe, seed, dataset, device).run(sink)
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
-            f"{recipe.name} seed {seed}: {device} is out of memory; free it or train fewer trajectories at once. "
-            "The next run goes on from the last resume point."
+            f"{recipe.name} seed {seed}: {device} is out of memory; free it or train fewer trajectories at "
+            "once. The next run goes on from the last resume point."
         ) from error
 
 
@@ -115,7 +116,8 @@ class _Training:
     def run(self, sink: Sink) -> tuple[EpochRecord, ...]:
         point = sink.resume_point()
         if point is None:
-            log = [EpochRecord(0, math.nan, self._accuracy(), self.recipe.learning_rate(0), self._probe(0), 0.0)]
+            rate = self.recipe.learning_rate(0)
+            log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
             if 0 in self.recipe.training.checkpoints:
                 sink.checkpoint(0, self._state())
         else:
@@ -183,11 +185,11 @@ class _Training:
         rows, columns = (part.to(self.device) for part in self._crops(epoch, count))
         channels = torch.arange(self.images.shape[1], device=self.device)[None, :, None, None]
         for index in order.split(size):
-            gather = (index[:, None, None, None], channels, rows[index, None, :, None], columns[index, None, None, :])
-            yield self.images[gather], self.labels[index]
+            row, column = rows[index, None, :, None], columns[index, None, None, :]
+            yield self.images[index[:, None, None, None], channels, row, column], self.labels[index]
 
     def _crops(self, epoch: int, count: int) -> tuple[Tensor, Tensor]:
-        """Row indices (N, H) and column indices (N, W) of each image's random crop and flip in its padded image."""
+        """Row (N, H) and column indices (N, W) of each image's random crop and flip in its padded image."""
         generator = torch_generator(self.seed, "augment", epoch)
         height, width = self.size
         offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, count, 1), generator=generator)
@@ -256,8 +258,13 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:
+            # The fused kernels walk raw memory: a buffer must lie in memory as its parameter does.
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

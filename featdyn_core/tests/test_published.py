@@ -17,6 +17,7 @@ import sys
 import tarfile
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
@@ -346,6 +347,34 @@ def test_cut_off_or_outdated_conversion_is_done_again(converted, manifest):
     path.unlink() if manifest is None else path.write_bytes(manifest)
     assert same(load_published("svhn", root), expected)
     assert json.loads(path.read_bytes())["schema"] == 1
+
+
+def test_no_manifest_vouches_while_a_set_is_converted_anew(monkeypatch, converted):
+    root, _ = converted
+    manifest, tensors = root / "featdyn" / "svhn.json", root / "featdyn" / "svhn.safetensors"
+    tensors.unlink()
+
+    def cut_off(_path: Path, _content: bytes) -> None:
+        assert not manifest.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(published, "write_atomically", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        load_published("svhn", root)
+
+
+def test_tar_warning_of_python_3_12_and_3_13_is_let_pass(monkeypatch, tmp_path):
+    expected, files = publish_stl10(monkeypatch)
+    place(tmp_path, files)
+    extractall = tarfile.TarFile.extractall
+
+    def warning(*args: object, **options: object) -> None:
+        text = "Python 3.14 will, by default, filter extracted tar archives and reject files"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        extractall(*args, **options)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", warning)
+    assert same(load_published("stl10", tmp_path), expected)
 
 
 def test_full_disk_at_the_conversion_leaves_no_half_file(monkeypatch, tmp_path):

@@ -1,0 +1,100 @@
+"""What trainers are doing, read from their heartbeats."""
+
+import dataclasses
+import json
+import time
+
+import pytest
+
+from featdyn_core.progress import STALE_SECONDS, Beat, Watcher, read_beats
+
+PATIENCE = 10.0
+
+
+def beat(root, key="k", **changes) -> Beat:
+    """Write a heartbeat as a trainer does, with one field more than is read."""
+    content = {
+        "recipe": "tiny",
+        "seed": 3,
+        "epoch": 5,
+        "epochs": 20,
+        "train_loss": 0.25,
+        "seconds_per_epoch": 2.0,
+        "time": time.time(),
+    } | changes
+    folder = root / "progress"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{key}.json").write_text(json.dumps(content | {"host": "here"}), encoding="utf-8")
+    return Beat(key=key, **content)
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def watched(tmp_path):
+    lines: list[str] = []
+    watcher = Watcher(tmp_path, lines.append, interval=0.01)
+    watcher.start()
+    yield lines
+    watcher.stop()
+
+
+def test_beats_are_read_in_the_order_of_their_keys(tmp_path):
+    second, first = beat(tmp_path, "b"), beat(tmp_path, "a", epoch=7)
+    assert read_beats(tmp_path) == [first, second]
+
+
+def test_store_without_trainers_has_no_beats(tmp_path):
+    assert read_beats(tmp_path) == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_stale_beats_are_left_out(tmp_path):
+    beat(tmp_path, "gone", time=time.time() - STALE_SECONDS - 5)
+    slow = beat(tmp_path, "slow", time=time.time() - STALE_SECONDS - 5, seconds_per_epoch=100.0)
+    assert read_beats(tmp_path) == [slow]
+
+
+@pytest.mark.parametrize("content", ["", '{"recipe": "ti', "{}", "[]", "3", '{"recipe": 1}'])
+def test_what_is_no_heartbeat_is_left_out(tmp_path, content):
+    good = beat(tmp_path)
+    (tmp_path / "progress" / "a.json").write_text(content, encoding="utf-8")
+    assert read_beats(tmp_path) == [good]
+
+
+def test_heartbeat_of_wrong_types_is_left_out(tmp_path):
+    beat(tmp_path, time="now")
+    assert read_beats(tmp_path) == []
+
+
+def test_line_says_how_far_and_how_long(tmp_path):
+    line = "training tiny seed 3: epoch 5/20, loss 0.2500, 0.5 epochs/s, 30 s left"
+    assert str(beat(tmp_path)) == line
+    assert str(dataclasses.replace(beat(tmp_path), seconds_per_epoch=0.0)).endswith("0.2500, -, 0 s left")
+
+
+def test_watcher_writes_one_line_for_each_step(tmp_path, watched):
+    first = beat(tmp_path)
+    wait_until(lambda: watched)
+    time.sleep(0.05)
+    assert watched == [str(first)]
+    second = beat(tmp_path, epoch=6)
+    wait_until(lambda: len(watched) > 1)
+    assert watched == [str(first), str(second)]
+
+
+def test_watcher_stops_at_once(tmp_path):
+    lines: list[str] = []
+    watcher = Watcher(tmp_path, lines.append, interval=PATIENCE)
+    watcher.start()
+    beat(tmp_path)
+    started = time.monotonic()
+    watcher.stop()
+    assert time.monotonic() - started < PATIENCE / 2
+    assert not watcher.is_alive()
+    assert not lines
