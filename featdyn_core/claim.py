@@ -1,7 +1,8 @@
 """What a claim is and how it is decided: criteria fixed in advance, numbers per seed, a verdict.
 
-A criterion compares the unfavourable end of the interval over seeds with its bound, so that noise never helps. Criteria
-*decide* the claim, are *controls* that show that the measurement can fail, or are *reported* beside it.
+A criterion compares the unfavourable end of the interval over seeds with its bound, so that noise never
+helps. Criteria *decide* the claim, are *controls* that show that the measurement can fail, or are *reported*
+beside it.
 """
 
 import enum
@@ -61,7 +62,9 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if self.direction not in ("above", "below"):
-            raise RecipeError(f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below")
+            raise RecipeError(
+                f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below"
+            )
 
     @property
     def above(self) -> bool:
@@ -103,8 +106,8 @@ class Finding:
     def __str__(self) -> str:
         item, found = self.criterion, self.interval
         return (
-            f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] over {found.seeds} "
-            f"seeds, to lie {item.direction} {item.bound:g}: {self.outcome}"
+            f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] "
+            f"over {found.seeds} seeds, to lie {item.direction} {item.bound:g}: {self.outcome}"
         )
 
 
@@ -129,7 +132,7 @@ class Claim:
     def __post_init__(self) -> None:
         for role in (Role.DECIDES, Role.CONTROL):
             if not any(item.role is role for item in self.criteria):
-                raise RecipeError(f"claim {self.id!r} has no criterion with role {role!r}; it needs one")
+                raise RecipeError(f"claim {self.id!r} has no criterion with role {role}; it needs one")
 
     def judge(self, measurements: Mapping[str, Sequence[float]]) -> tuple[Verdict, tuple[Finding, ...]]:
         """Decide the claim from one number per seed for each criterion.
@@ -138,11 +141,14 @@ class Claim:
         undecided, and SUPPORTED if all hold.
 
         Raises:
-            MeasurementError: a criterion without measurement, a measurement without criterion, or too few seeds.
+            MeasurementError: a criterion without measurement, a measurement without criterion, or too few
+                seeds.
         """
         names = {item.name for item in self.criteria}
         if missing := sorted(names ^ set(measurements)):
-            raise MeasurementError(f"claim {self.id!r}: criteria and measurements differ in {', '.join(missing)}")
+            raise MeasurementError(
+                f"claim {self.id!r}: criteria and measurements differ in {', '.join(missing)}"
+            )
         for name, values in measurements.items():
             if len(values) < self.minimum_seeds:
                 raise MeasurementError(
@@ -222,7 +228,9 @@ class Evidence:
 
     @property
     def p_value(self) -> float | None:
-        """Largest p-value of the deciding criteria (all must hold: intersection-union), None if not run."""
+        """Largest p-value of the deciding criteria (all must hold: intersection-union); None if none is valid."""
+        if self.verdict is Verdict.INVALID:
+            return None
         deciding = [item.p_value for item in self.findings if item.criterion.role is Role.DECIDES]
         return max(deciding, default=None)
 
@@ -233,4 +241,6 @@ class Evidence:
     def message(self) -> str:
         """Return verdict and all findings, one a line."""
         head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
-        return "\n".join([head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)])
+        return "\n".join(
+            [head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)]
+        )

@@ -67,11 +67,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if _is_worker(config) or config.option.collectonly:
         return
+    config.pluginmanager.register(_Reporter(config, _store(config).root), "featdyn-reporter")
+
+
+def _store(config: pytest.Config) -> Store:
+    """Return the store that the options name, on this process's device."""
+    chosen = config.getoption("--store")
     try:
-        root = Store(config.getoption("--store") and Path(config.getoption("--store")), device=config.getoption("--device")).root
+        return Store(Path(chosen) if chosen else None, device=_device(config.getoption("--device")))
     except FeatdynError as error:
         raise pytest.UsageError(str(error)) from error
-    config.pluginmanager.register(_Reporter(config, root), "featdyn-reporter")
 
 
 def _is_worker(config: pytest.Config) -> bool:
@@ -83,8 +88,7 @@ class _Laboratory:
 
     def __init__(self, config: pytest.Config) -> None:
         self.register: Register = load_register(config.rootpath / config.getini("featdyn_register"))
-        chosen = config.getoption("--store")
-        self.store = Store(Path(chosen) if chosen else None, device=_device(config.getoption("--device")))
+        self.store = _store(config)
         self.train = not config.getoption("--no-train")
         self.seeds = _seeds(config.getoption("--seeds"))
         self.full_scale = config.getoption("--scale")
