@@ -1,9 +1,9 @@
 """The composite grid of ResNet-20: shared shallow parts and streamed chunks against one composite at a time.
 
-The baseline has one prebuilt network and resident images; for each cell it loads the merged state dict, then predicts in
-batches of 128 without gradients. "Algorithm alone" gives the baseline the same memory format and the same chunks, so that
-only the sharing of shallow parts, the one product at the last cut and the folded normalisation remain. All sides compute
-in fp32, and the gate demands identical predictions in every cell.
+The baseline has one prebuilt network and resident images; for each cell it loads the merged state dict, then
+predicts in batches of 128 without gradients. "Algorithm alone" gives the baseline the same memory format and the
+same chunks, so that only the sharing of shallow parts, the one product at the last cut and the folded normalisation
+remain. All sides compute in fp32, and the gate demands identical predictions in every cell.
 """
 
 from functools import partial

@@ -1,9 +1,9 @@
 """The one-step protocol: parameters rewritten in place against a deep copy and an optimiser for every update.
 
 The baseline is the protocol as one would write it: for each update copy the checkpoint's network, take one step of
-``torch.optim.SGD`` on a mini-batch in train mode, and read the features of the samples in eval mode. Both sides draw the
-same mini-batches; the gate demands equal feature changes within 1e-8 in float64. On a CPU the gradient is nearly all of
-the cost, so that no more than the copies can be had.
+``torch.optim.SGD`` on a mini-batch in train mode, and read the features of the samples in eval mode. Both sides
+draw the same mini-batches; the gate demands equal feature changes within 1e-8 in float64. On a CPU the gradient is
+nearly all of the cost, so that no more than the copies can be had.
 """
 
 import copy

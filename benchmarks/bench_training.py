@@ -1,9 +1,9 @@
 """Training ResNet-20 on the CPU: the library's loop against the usual one.
 
-The baseline is the usual loop: fp32, contiguous memory, torchvision's random crop, flip and normalisation on each image in
-a DataLoader, eager SGD. It may use worker processes; the number that was fastest here (0, 2 or 4) is in the row. The
-candidate is one epoch of the library's training of the same images: resident uint8 images, crop and flip as one gather,
-channels-last, bf16 autocast with fp32 weights, normalisation statistics and loss.
+The baseline is the usual loop: fp32, contiguous memory, torchvision's random crop, flip and normalisation on each
+image in a DataLoader, eager SGD. It may use worker processes; the number that was fastest here (0, 2 or 4) is in
+the row. The candidate is one epoch of the library's training of the same images: resident uint8 images, crop and
+flip as one gather, channels-last, bf16 autocast with fp32 weights, normalisation statistics and loss.
 
 Gate: in fp32 and without augmentation both loops give the same loss at every step, within 1e-3 relative, from the same
 initial network and order. With bf16 the two are different arithmetic by design.

@@ -4,14 +4,15 @@
     p-values (often < 0.001). This provides rigorous statistical evidence that SGD-induced noise forms a structured
     distribution."
 
-Measured: feature changes of fixed held-out samples by repeated one-step SGD updates from one checkpoint, at the deepest of
-the paper's cuts, at the first and the last epoch of a window; the paper's test of isotropy, calibrated by parametric
-bootstrap, and the multivariate sign test, which holds its size for every elliptical law. The paper's statistic also rejects
-isotropic samples with heavy tails, so its rejection counts only if the sign test rejects as well.
+Measured: feature changes of fixed held-out samples by repeated one-step SGD updates from one checkpoint, at the
+deepest of the paper's cuts, at the first and the last epoch of a window; the paper's test of isotropy, calibrated
+by parametric bootstrap, and the multivariate sign test, which holds its size for every elliptical law. The paper's
+statistic also rejects isotropic samples with heavy tails, so its rejection counts only if the sign test rejects as
+well.
 
-Controls: planted isotropic Gaussian features and planted isotropic heavy tails of the same size, which the two tests must
-not reject more often than their level allows. Reported: whether SGD's changes are more concentrated than those of isotropic
-*parameter* noise of equal norm, which the Jacobian shapes too.
+Controls: planted isotropic Gaussian features and planted isotropic heavy tails of the same size, which the two
+tests must not reject more often than their level allows. Reported: whether SGD's changes are more concentrated than
+those of isotropic *parameter* noise of equal norm, which the Jacobian shapes too.
 """
 
 import math

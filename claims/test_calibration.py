@@ -1,7 +1,7 @@
 """How often each claim is SUPPORTED in worlds in which it is not true: at most 5 % of planted null worlds.
 
-A null world lies on the bound (or has no effect at all) and differs from seed to seed by chance only. The rates are printed
-and recorded as properties of each test.
+A null world lies on the bound (or has no effect at all) and differs from seed to seed by chance only. The rates are
+printed and recorded as properties of each test.
 """
 
 import numpy as np

@@ -42,8 +42,7 @@ def test_readme_has_no_other_claims(register):
 
 
 @pytest.mark.parametrize("tier", ["fast", "full"])
-def test_every_claim_has_a_test(register, request, tier):
-    """Every claim has a full variant; every claim but those about data sets of the full tier has a fast one."""
+def test_every_claim_has_a_test(register, tier):
     sources = {path: path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py")}
     for name in register.entries:
         marked = [text for text in sources.values() if f'pytest.mark.claim("{name}")' in text]

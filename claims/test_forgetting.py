@@ -4,9 +4,9 @@
     from 1000 to 300, cross-entropy rises and accuracy drops." — "In contrast, for the MNIST and STL-10 datasets,
     accuracy remains largely unchanged as s varies."
 
-Measured: accuracy and cross-entropy of the composites ``(s, t)``, t the last epoch of the window, as s recedes; Kendall's
-tau with s < t, and how much accuracy is lost at the window's far end. **Reading:** at small and reduced scale the window is
-the whole training from the first epoch. Training accuracy is against the true labels.
+Measured: accuracy and cross-entropy of the composites ``(s, t)``, t the last epoch of the window, as s recedes;
+Kendall's tau with s < t, and how much accuracy is lost at the window's far end. **Reading:** at small and reduced
+scale the window is the whole training from the first epoch. Training accuracy is against the true labels.
 
 Control: the same network frozen at t shows no trend. For the flat claim, a window that reaches back to the initial
 network must not be flat.
@@ -46,9 +46,8 @@ def measure(runs: Runs) -> Measured:
             values.setdefault(name, []).append(value)
         for split, grid in grids.items():
             _extend(curves, f"accuracy on {split} images", epochs, grid.cuts, grid.accuracy, "accuracy")
-            _extend(
-                curves, f"cross-entropy on {split} images", epochs, grid.cuts, grid.cross_entropy, "cross-entropy (nats)"
-            )
+            title = f"cross-entropy on {split} images"
+            _extend(curves, title, epochs, grid.cuts, grid.cross_entropy, "cross-entropy (nats)")
     return Measured(values, curves)
 
 

@@ -3,18 +3,19 @@
     "Composite networks retain high performance when the temporal gap between s and t is moderate. [...] over 98 %
     accuracy. Consistency values are tightly concentrated around 1.0."
 
-Measured: composites ``(s, t)``, t the end of a late window of training, s every checkpoint in it, at the paper's three
-depths; agreement with ``f_t`` and accuracy, on held-out and on training images. **Reading:** the window is the late half
-of training at small and reduced scale and epochs 200 to 300 at the paper's.
+Measured: composites ``(s, t)``, t the end of a late window of training, s every checkpoint in it, at the paper's
+three depths; agreement with ``f_t`` and accuracy, on held-out and on training images. **Reading:** the window is
+the late half of training at small and reduced scale and epochs 200 to 300 at the paper's.
 
-Control: across a gap far longer than the window's, a shallow half moved as far from ``θ_t`` as ``θ_s`` is, in a random
-direction. Were closeness alone the cause, it would agree as well as the real one. Reported beside it: the same with norm
-*and* angle of the real shallow half. What batch normalisation makes irrelevant, the scale of the weights, then no longer
-counts as distance.
+Control: across a gap far longer than the window's, a shallow half moved as far from ``θ_t`` as ``θ_s`` is, in a
+random direction. Were closeness alone the cause, it would agree as well as the real one. Reported beside it: the
+same with norm *and* angle of the real shallow half. What batch normalisation makes irrelevant, the scale of the
+weights, then no longer counts as distance.
 """
 
 import numpy as np
 import pytest
+
 from featdyn_core.claim import Curve, Verdict
 from featdyn_core.composite import CompositeGrid, composite_grid
 from featdyn_core.consistency import pointwise_consistency
@@ -37,7 +38,7 @@ def measure(runs: Runs) -> Measured:
         numbers = _inside(epochs, held_out, training) | _across(trajectory, *runs.windows["far"])
         for name, value in numbers.items():
             values.setdefault(name, []).append(value)
-        for depth, cut in enumerate(held_out.cuts):
+        for depth in range(len(held_out.cuts)):
             series.setdefault(f"depth {depth + 1}", []).append(held_out.agreement[depth, :, 0].tolist())
     curve = Curve(list(map(float, epochs)), series, "shallow epoch s", "agreement with f_t")
     return Measured(values, {"memory on held-out images": curve})

@@ -1,10 +1,12 @@
 """Break the core on purpose, one way at a time: a claim that was SUPPORTED must no longer be.
 
-Run with ``pytest -m mutation -s``; each test prints what went red. Grids are evaluated here by their plain definition, one
-composite at a time, so that a fault of the composite itself reaches every claim; unbroken, that changes no verdict.
+Run with ``pytest -m mutation -s``; each test prints what went red. Grids are evaluated here by their plain
+definition, one composite at a time, so that a fault of the composite itself reaches every claim; unbroken, that
+changes no verdict.
 """
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +23,14 @@ from claims import (
     test_random_label_collapse,
     test_transferability,
 )
-from featdyn_core import composite as composites
 from featdyn_core import displacement, isotropy, trajectory
 from featdyn_core.claim import Verdict
 from featdyn_core.composite import CompositeGrid
 from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory
 from featdyn_core.store import Store
+
+# The package exports a function of the module's name.
+composites = importlib.import_module("featdyn_core.composite")
 
 CLAIMS = {
     "memory-window": test_memory_window,
@@ -86,7 +90,7 @@ def merging(rule: Callable) -> Break:
 
 
 def not_displaced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(displacement, "displaced", lambda item, shallow, deep, *_, **__: item.network(deep))
+    patch.setattr(displacement, "displaced", lambda item, _, deep, *__, **___: item.network(deep))
 
 
 def fixed_p_value(value: float) -> Break:
@@ -119,7 +123,7 @@ def non_linear_training(patch: pytest.MonkeyPatch) -> None:
         original(self, network, images, cut=cut, **options)
         self.parts = (network.double(), images, cut)
 
-    def train(self, labels, *, steps, every=1, freeze=None, start=None):
+    def train(self, labels, *, steps, every=1, **_):
         network, images, cut = self.parts
         networks = {"shallow": network, "deep": network}
         begin = {name: value.clone() for name, value in network.state_dict().items()}
@@ -156,8 +160,8 @@ def no_label_noise(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTATIONS: dict[str, tuple[Break, tuple[str, ...]]] = {
-    "composite ignores the shallow epoch": (merging(lambda _, __, s, t: t), ("forgetting",)),
-    "composite ignores the deep epoch": (merging(lambda _, __, s, t: s), ("ntk-monotonicity",)),
+    "composite ignores the shallow epoch": (merging(lambda *choice: choice[-1]), ("forgetting",)),
+    "composite ignores the deep epoch": (merging(lambda *choice: choice[-2]), ("ntk-monotonicity",)),
     "label noise not applied": (no_label_noise, ("random-label-collapse",)),
     "displaced network not displaced": (not_displaced, ("memory-window", "transferability")),
     "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),

@@ -4,17 +4,18 @@
     descent (gradient flow), the value of the loss function decrease monotonicly, even when some of the parameters are
     frozen. [...] Hence the NTK assumption cannot explain the phenomenon."
 
-The inequality itself is lost in the paper's text. **Reading A:** over a fixed shallow half, the loss does not rise as the
-deep half trains on. **Reading B:** under a fixed late deep half, the loss does not rise as the shallow half recedes.
+The inequality itself is lost in the paper's text. **Reading A:** over a fixed shallow half, the loss does not rise
+as the deep half trains on. **Reading B:** under a fixed late deep half, the loss does not rise as the shallow half
+recedes.
 
 Measured: a perceptron linearised at its initial state, by full-batch gradient descent in float64; the theorem (training
 with a half frozen), reading A and reading B on the grid of composites; the same in the real network.
 
 What is a theorem is *training* with a half frozen. For composites of one joint training neither reading is one: in
-``L = (a + b − 1)²`` gradient flow from 0 breaks B, and two correlated parameters with an ill-conditioned Hessian break A.
-Both counter-examples are tests below, and the second is the control. So the paper's argument is weaker than it reads: a
-linearised network that shows no rise in A is an observation, and a rise in B (the paper's forgetting figure) does not tell
-the two regimes apart.
+``L = (a + b − 1)²`` gradient flow from 0 breaks B, and two correlated parameters with an ill-conditioned Hessian
+break A. Both counter-examples are tests below, and the second is the control. So the paper's argument is weaker
+than it reads: a linearised network that shows no rise in A is an observation, and a rise in B (the paper's
+forgetting figure) does not tell the two regimes apart.
 """
 
 import math

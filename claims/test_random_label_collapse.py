@@ -4,9 +4,9 @@
     mass shifts away from 1.0."
 
 Measured: point-wise consistency of held-out images over the late half of training, t its end, at the paper's three
-depths; the share of images at exactly 1, the mean and the mass below 0.8, clean against noisy, seed by seed. The paper's
-own Welch test between the images of two networks is computed as the paper has it; because images of one network are no
-replicates, it does not decide alone.
+depths; the share of images at exactly 1, the mean and the mass below 0.8, clean against noisy, seed by seed. The
+paper's own Welch test between the images of two networks is computed as the paper has it; because images of one
+network are no replicates, it does not decide alone.
 
 Controls: two clean trainings differ by their seed only and must not collapse against each other; nor must a training
 whose classes are renamed consistently, where labels change but keep their meaning.
@@ -108,7 +108,7 @@ def test_random_label_collapse_full(decide):
     decide(measure)
 
 
-def world(clean: float, noisy: list[float], permuted: float = 0.0, seed: int = 0) -> Runs:
+def world(clean: float, noisy: list[float], permuted: float) -> Runs:
     """Planted runs; each number is the largest share of images that any composite of the window misses."""
     epochs = range(20, 41, 4)
     data = circle()
@@ -116,12 +116,13 @@ def world(clean: float, noisy: list[float], permuted: float = 0.0, seed: int = 0
     def arm(name: str, shares: list[float]) -> list[Trajectory]:
         found = []
         for number, share in enumerate(shares):
-            rng = numpy_generator(seed, "measure", name, number)
+            rng = numpy_generator(number, "measure", name)
             misses = dict.fromkeys(epochs, 0.0) | {e: share * rng.uniform(0.8, 1.0) for e in epochs[:-1]}
             found.append(rotating({e: angle_for(1 - miss) for e, miss in misses.items()}, seed=number, dataset=data))
         return found
 
-    arms = {"clean": arm("clean", [clean] * 5), "noisy": arm("noisy", noisy), "permuted": arm("permuted", [permuted] * 5)}
+    shares = {"clean": [clean] * 5, "noisy": noisy, "permuted": [permuted] * 5}
+    arms = {name: arm(name, row) for name, row in shares.items()}
     return Runs(arms, {"consistency": (20, 40)})
 
 
@@ -132,7 +133,9 @@ def world(clean: float, noisy: list[float], permuted: float = 0.0, seed: int = 0
         pytest.param({"clean": 0.02, "noisy": [0.5] * 5, "permuted": 0.02}, Verdict.SUPPORTED, id="true"),
         pytest.param({"clean": 0.3, "noisy": [0.0] * 5, "permuted": 0.3}, Verdict.REFUTED, id="false"),
         pytest.param(
-            {"clean": 0.1, "noisy": [0.02, 0.3, 0.05, 0.2, 0.1], "permuted": 0.1}, Verdict.INCONCLUSIVE, id="undecidable"
+            {"clean": 0.1, "noisy": [0.02, 0.3, 0.05, 0.2, 0.1], "permuted": 0.1},
+            Verdict.INCONCLUSIVE,
+            id="undecidable",
         ),
         pytest.param({"clean": 0.02, "noisy": [0.5] * 5, "permuted": 0.5}, Verdict.INVALID, id="renaming-collapses"),
     ],

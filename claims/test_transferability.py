@@ -4,13 +4,13 @@
     concentrated around 1.0 [...], showing that earlier classifiers remain predictive on the moderately shifted later
     features."
 
-Measured: composites ``(s, t)`` with ``s ≥ t``, t the start of a window. **Reading:** "moderately" is the last quarter of
-training at small and reduced scale, epochs 200 to 300 at the paper's.
+Measured: composites ``(s, t)`` with ``s ≥ t``, t the start of a window. **Reading:** "moderately" is the last
+quarter of training at small and reduced scale, epochs 200 to 300 at the paper's.
 
-Control: over a far longer gap, a shallow half displaced from ``θ_t`` by the distance to ``θ_s`` in a random direction,
-against the real one; both with normalisation statistics re-estimated, the displaced one before the cut and the composite
-after it, so that stale statistics excuse neither. Reported beside it: how far transfer reaches with each half's own
-statistics and with re-estimated ones.
+Control: over a far longer gap, a shallow half displaced from ``θ_t`` by the distance to ``θ_s`` in a random
+direction, against the real one; both with normalisation statistics re-estimated, the displaced one before the cut
+and the composite after it, so that stale statistics excuse neither. Reported beside it: how far transfer reaches
+with each half's own statistics and with re-estimated ones.
 """
 
 import pytest

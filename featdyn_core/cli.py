@@ -69,7 +69,8 @@ def _requests(options: argparse.Namespace) -> list[Request]:
     if options.only:
         recipes = [load_recipe(options.only)]
     else:
-        suffixes = dict.fromkeys(suffix for entry in register.entries.values() for suffix in entry.arms_of(scale.name).values())
+        arms = [entry.arms_of(scale.name) for entry in register.entries.values()]
+        suffixes = dict.fromkeys(suffix for named in arms for suffix in named.values())
         names = [base + suffix for base in scale.recipes.values() for suffix in suffixes]
         recipes = [load_recipe(name) for name in names if (recipes_folder() / f"{name}.toml").is_file()]
     return [(recipe, seed) for seed in seeds for recipe in recipes]

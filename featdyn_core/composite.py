@@ -1,10 +1,12 @@
 """Composite networks: the shallow part of one checkpoint under the deep part of another (section 3).
 
-Composite ``(s, t)`` is ``g_t ∘ h_s``. Memory looks at ``s < t``, transfer at ``s > t``; ``(t, t)`` is the network itself.
+Composite ``(s, t)`` is ``g_t ∘ h_s``. Memory looks at ``s < t``, transfer at ``s > t``; ``(t, t)`` is the
+network itself.
 
-**Reading** (the paper does not say what becomes of batch normalisation): under the policy ``carry`` each half keeps the
-running statistics of its own checkpoint; under ``recalibrate`` those of the deep half are re-estimated on the features
-that it now receives, from training images only, as the plain average over batches.
+**Reading** (the paper does not say what becomes of batch normalisation): under the policy ``carry`` each half
+keeps the running statistics of its own checkpoint; under ``recalibrate`` those of the deep half are
+re-estimated on the features that it now receives, from training images only, as the plain average over
+batches.
 """
 
 import copy
@@ -56,7 +58,10 @@ def composite(
     load_state(network, state)
     if batchnorm == "recalibrate":
         recalibrate(
-            network, calibration_images(trajectory), network.deep_blocks(cut), trajectory.recipe.training.batch_size
+            network,
+            calibration_images(trajectory),
+            network.deep_blocks(cut),
+            trajectory.recipe.training.batch_size,
         )
     return network
 
@@ -123,7 +128,7 @@ class CompositeGrid:
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
-        """Data-set consistency ``C_d(s, t)`` (4.1): share of images classified as ``f_t`` does; (cuts, S, T)."""
+        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S, T): share of images classified as by f_t."""
         return self._masked((self.predictions == self.reference).mean(axis=-1))
 
     @property
@@ -157,7 +162,9 @@ class CompositeGrid:
     def _deep_index(self, epoch: int) -> int:
         found = np.flatnonzero(self.deep_epochs == epoch)
         if not len(found):
-            raise MeasurementError(f"deep epoch {epoch} is not in this grid; it has {self.deep_epochs.tolist()}")
+            raise MeasurementError(
+                f"deep epoch {epoch} is not in this grid; it has {self.deep_epochs.tolist()}"
+            )
         return int(found[0])
 
     def _column(self, cut: str, epoch: int, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
@@ -182,9 +189,9 @@ def composite_grid(
 ) -> CompositeGrid:
     """Evaluate the composites of every shallow with every deep epoch at several cuts.
 
-    A shallow part runs once for all cuts and deep parts; normalisation is folded into the convolutions; after the last
-    block before the head, all deep parts are one matrix product. Features are streamed: memory is that of S + T
-    networks, one chunk's features and the predictions, cuts · S · T · N bytes.
+    A shallow part runs once for all cuts and deep parts; normalisation is folded into the convolutions; after
+    the last block before the head, all deep parts are one matrix product. Features are streamed: memory is
+    that of S + T networks, one chunk's features and the predictions, cuts · S · T · N bytes.
 
     Args:
         trajectory: where the checkpoints come from.
@@ -195,21 +202,33 @@ def composite_grid(
         labels: (N,) true labels, for accuracy and cross-entropy.
         batchnorm: ``carry`` or ``recalibrate``.
         device: where to compute.
-        pairs: (S, T), which pairs to evaluate; all if left out.
+        pairs: (S, T), which pairs of the ascending epochs to evaluate; all if left out.
         progress: called with (done, total) shallow epochs.
 
     Raises:
-        MeasurementError: an epoch without checkpoint, no images, an unknown policy.
+        MeasurementError: an epoch without checkpoint, no images, labels or pairs of another shape, an unknown
+            policy.
         ModelError: unknown cut.
     """
     _check_policy(batchnorm)
     if not len(images) or not len(cuts) or not len(shallow_epochs) or not len(deep_epochs):
         raise MeasurementError("a composite grid needs at least one image, cut, shallow epoch and deep epoch")
+    if labels is not None and len(labels) != len(images):
+        raise MeasurementError(
+            f"a composite grid needs one label an image, found {len(labels)} for {len(images)}"
+        )
+    cuts = tuple(dict.fromkeys(cuts))
     shallow_epochs, deep_epochs = sorted(set(shallow_epochs)), sorted(set(deep_epochs))
-    evaluated = np.ones((len(shallow_epochs), len(deep_epochs)), bool) if pairs is None else np.asarray(pairs, bool)
+    shape = (len(shallow_epochs), len(deep_epochs))
+    evaluated = np.ones(shape, bool) if pairs is None else np.asarray(pairs, bool)
+    if evaluated.shape != shape:
+        raise MeasurementError(
+            f"pairs must have the shape (S, T) = {shape} of the epochs, found {evaluated.shape}"
+        )
     engine = _GridEngine(trajectory, images, labels, cuts, shallow_epochs, deep_epochs, evaluated, device)
     for row in range(len(shallow_epochs)):
-        engine.run_row(row, engine.recalibrated(row) if batchnorm == "recalibrate" else engine.carried())
+        if evaluated[row].any():
+            engine.run_row(row, engine.recalibrated(row) if batchnorm == "recalibrate" else engine.carried())
         if progress:
             progress(row + 1, len(shallow_epochs))
     return engine.result(reuse=batchnorm == "carry")
@@ -282,7 +301,8 @@ class _GridEngine:
         for start in range(0, len(self.images), self.chunk):
             part = slice(start, start + self.chunk)
             for number, (cut, hidden) in enumerate(shallow.features(self.images[part], self.cuts).items()):
-                for column, logits in zip(columns, self._logits(hidden, cut, deep[cut], columns), strict=True):
+                found = self._logits(hidden, cut, deep[cut], columns)
+                for column, logits in zip(columns, found, strict=True):
                     self.predictions[number, row, column, part] = logits.argmax(1)
                     if self.labels is not None:
                         self.losses[number, row, column] += F.cross_entropy(
@@ -303,7 +323,10 @@ class _GridEngine:
 
     @torch.no_grad()
     def result(self, *, reuse: bool) -> CompositeGrid:
-        """Return the finished grid; ``reuse``: the composite (t, t) is the network, so its predictions are at hand."""
+        """Return the finished grid.
+
+        ``reuse``: the composite (t, t) is the network itself, so the reference's predictions may be at hand.
+        """
         for column, epoch in enumerate(self.deep_epochs):
             row = self.shallow_epochs.index(epoch) if epoch in self.shallow_epochs else None
             if reuse and row is not None and self.evaluated[row, column]:
@@ -311,7 +334,7 @@ class _GridEngine:
             else:
                 parts = [self.networks[epoch](part).argmax(1) for part in self.images.split(self.chunk)]
                 self.reference[column] = torch.cat(parts)
-        losses = self.losses / len(self.images) if self.labels is not None else torch.full_like(self.losses, torch.nan)
+        losses = self.losses / (len(self.images) if self.labels is not None else torch.nan)
         return CompositeGrid(
             cuts=self.cuts,
             shallow_epochs=np.array(self.shallow_epochs),

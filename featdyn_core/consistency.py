@@ -1,7 +1,7 @@
 """Temporal consistency and its windows (section 4.1, definition 2): predictions in, numbers out.
 
-**Reading:** agreement is with the reference network ``f_t``, as section 4.1 says of the data-set level. The comparison
-with the label is called *correctness* and is reported beside it, never in its place.
+**Reading:** agreement is with the reference network ``f_t``, as section 4.1 says of the data-set level. The
+comparison with the label is called *correctness* and is reported beside it, never in its place.
 """
 
 from typing import Any
@@ -15,10 +15,11 @@ Floats = npt.NDArray[np.float64]
 
 
 def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
-    """Point-wise consistency ``C_d(x; s, t)`` (4.1): share of composites that classify a sample as ``f_t`` does.
+    """Point-wise consistency ``C_d(x; s, t)`` (4.1): share of composites that classify x as ``f_t`` does.
 
     Args:
-        predictions: classes (U, N) predicted by the composites (u, t), one row for each checkpoint u in the window.
+        predictions: classes (U, N) predicted by the composites (u, t), one row for each checkpoint u in the
+            window.
         reference: classes (N,) predicted by ``f_t``.
 
     Returns:
@@ -27,12 +28,17 @@ def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) 
     Raises:
         MeasurementError: shapes that do not match, or an empty window.
     """
+    return _agreements(predictions, reference).mean(axis=0)
+
+
+def _agreements(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Which predictions (U, N) are those of the reference (N,), U and N at least 1."""
     cube, row = np.asarray(predictions), np.asarray(reference)
-    if cube.ndim != 2 or cube.shape[1:] != row.shape or not len(cube):
+    if cube.ndim != 2 or cube.shape[1:] != row.shape or not cube.size:
         raise MeasurementError(
-            f"pointwise_consistency needs predictions (U, N) and reference (N,), found {cube.shape} and {row.shape}"
+            f"consistency needs predictions (U, N) and a reference (N,), found {cube.shape} and {row.shape}"
         )
-    return (cube == row).mean(axis=0)
+    return cube == row
 
 
 def share_at_one(consistency: npt.ArrayLike) -> float:
@@ -46,7 +52,7 @@ def tail_mass(consistency: npt.ArrayLike, level: float = 0.8) -> float:
 
 
 def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
-    """Memory window ``W_a(t)``: t minus the earliest s such that ``C_d(u, t) ≥ a`` for every checkpoint u in [s, t].
+    """Memory window ``W_a(t)``: t minus the earliest s with ``C_d(u, t) ≥ a`` for all u in [s, t].
 
     Args:
         agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
@@ -81,7 +87,9 @@ def _run_start(column: Floats, level: float) -> int:
 def _column(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> tuple[Floats, npt.NDArray[Any]]:
     column, times = np.asarray(agreement, dtype=float), np.asarray(epochs)
     if column.ndim != 1 or column.shape != times.shape or not len(column):
-        raise MeasurementError(f"a window needs as many agreements as epochs, found {column.shape}, {times.shape}")
+        raise MeasurementError(
+            f"a window needs as many agreements as epochs, found {column.shape}, {times.shape}"
+        )
     if (np.diff(times) <= 0).any():
         raise MeasurementError(f"a window needs ascending epochs, found {times.tolist()}")
     if not 0 <= level <= 1 or not ((column >= 0) & (column <= 1)).all():
@@ -98,6 +106,9 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
 
     Returns:
         (U,): entry i is the mean over u ≥ epoch i and over samples of ``F_{u→t}(x) ≠ f_t(x)``.
+
+    Raises:
+        MeasurementError: shapes that do not match, or an empty window.
     """
-    misses = 1 - np.mean(np.asarray(predictions) == np.asarray(reference), axis=1)
+    misses = 1 - _agreements(predictions, reference).mean(axis=1)
     return (np.cumsum(misses[::-1]) / np.arange(1, len(misses) + 1))[::-1]

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from featdyn_core.composite import calibration_images, composite, predict, recalibrate
+from featdyn_core.errors import MeasurementError
 from featdyn_core.models import BlockNetwork
 from featdyn_core.trajectory import Trajectory
-
 
 MATCHES = ("distance", "angle")
 
@@ -25,22 +25,23 @@ def displaced(
 ) -> BlockNetwork:
     """Return the network at ``deep_epoch`` with its shallow part displaced at random.
 
-    Every parameter tensor before the cut is moved by the norm of the difference between the two checkpoints, in a
-    direction drawn uniformly; the shallow part's normalisation statistics are re-estimated on training images, so that
-    what is lost is not lost to stale statistics. If the composite ``(shallow_epoch, deep_epoch)`` agreed with the
-    network merely because the two are close, this network would agree as well.
+    Every parameter tensor before the cut is moved by the norm of the difference between the two checkpoints,
+    in a direction drawn uniformly; the shallow part's normalisation statistics are re-estimated on training
+    images, so that what is lost is not lost to stale statistics. If the composite
+    ``(shallow_epoch, deep_epoch)`` agreed with the network merely because the two are close, this network
+    would agree as well.
 
-    Weight decay shrinks weights whose scale batch normalisation cancels, so a large part of that distance may be
-    without any effect on the network. With ``match="angle"`` the displaced tensor therefore has the norm of the one at
-    ``shallow_epoch`` and the same angle to the one at ``deep_epoch``: only the direction of turning is random.
+    Weight decay shrinks weights whose scale batch normalisation cancels, so a large part of that distance may
+    be without any effect on the network. With ``match="angle"`` the displaced tensor therefore has the norm
+    of the one at ``shallow_epoch`` and the same angle to the one at ``deep_epoch``: only the direction of
+    turning is random.
 
     Raises:
-        ValueError: unknown ``match``.
-        MeasurementError: an epoch without checkpoint.
+        MeasurementError: an epoch without checkpoint, or an unknown ``match``.
         ModelError: unknown cut.
     """
     if match not in MATCHES:
-        raise ValueError(f"match {match!r} is none of {', '.join(MATCHES)}")
+        raise MeasurementError(f"match {match!r} is none of {', '.join(MATCHES)}")
     network = trajectory.network(deep_epoch)
     earlier = trajectory.state(shallow_epoch)
     with torch.no_grad():
@@ -49,19 +50,23 @@ def displaced(
                 direction = torch.from_numpy(rng.standard_normal(parameter.shape)).to(parameter.dtype)
                 parameter.add_(_MOVES[match](parameter, earlier[name] - parameter, direction))
     recalibrate(
-        network, calibration_images(trajectory), network.shallow_blocks(cut), trajectory.recipe.training.batch_size
+        network,
+        calibration_images(trajectory),
+        network.shallow_blocks(cut),
+        trajectory.recipe.training.batch_size,
     )
     return network
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Agreement with ``f_t`` of composites and of displaced networks, least over the paper's depths, in [0, 1].
+    """Agreement with ``f_t`` of composites and displaced networks, least over the paper's depths, in [0, 1].
 
     Attributes:
         carried: of the composite whose halves keep their own normalisation statistics.
         recalibrated: of the composite whose deep half's statistics are re-estimated.
-        lost_by_displacement: least over depths of ``recalibrated`` minus the agreement of a displaced shallow half.
+        lost_by_displacement: least over depths of ``recalibrated`` minus the agreement of a displaced shallow
+            half.
         lost_by_turning: the same, displaced by equal norm and angle.
     """
 
@@ -82,8 +87,8 @@ def compare_with_displacement(
 ) -> Comparison:
     """Compare the composite ``(shallow_epoch, deep_epoch)`` with equally displaced networks at every depth.
 
-    Both have normalisation statistics re-estimated on training images, the composite after the cut and the displaced
-    network before it, so that stale statistics excuse neither.
+    Both have normalisation statistics re-estimated on training images, the composite after the cut and the
+    displaced network before it, so that stale statistics excuse neither.
 
     Args:
         trajectory: where the checkpoints come from.
@@ -113,7 +118,7 @@ def compare_with_displacement(
     return Comparison(min(carried), min(recalibrated), min(lost["distance"]), min(lost["angle"]))
 
 
-def _random(parameter: Tensor, change: Tensor, direction: Tensor) -> Tensor:
+def _random(_: Tensor, change: Tensor, direction: Tensor) -> Tensor:
     """Move in ``direction`` by the norm of ``change``."""
     return _scaled(direction, torch.linalg.vector_norm(change))
 

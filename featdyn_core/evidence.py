@@ -15,7 +15,7 @@ import scipy
 import torch
 
 from featdyn_core.claim import Criterion, Curve, Evidence, Finding, Outcome, Role, Verdict
-from featdyn_core.errors import EvidenceError
+from featdyn_core.errors import EvidenceError, RecipeError
 from featdyn_core.statistics import Interval, holm
 from featdyn_core.trajectory import Trajectory
 
@@ -43,7 +43,10 @@ def provenance(trajectories: Iterable[Trajectory]) -> dict[str, dict[str, Any]]:
     for item in trajectories:
         fields["recipes"][item.recipe.name] = item.recipe.digest
         together = hashlib.sha256("".join(item.digests[epoch] for epoch in sorted(item.digests)).encode())
-        fields["checkpoints"][f"{item.recipe.name}/{item.seed}"] = {"key": item.key, "sha256": together.hexdigest()}
+        fields["checkpoints"][f"{item.recipe.name}/{item.seed}"] = {
+            "key": item.key,
+            "sha256": together.hexdigest(),
+        }
         fields["data"][item.dataset.describe()] = item.dataset.digest
     return fields
 
@@ -54,25 +57,26 @@ def to_json(row: Evidence) -> str:
 
 
 def from_json(text: str) -> Evidence:
-    """Return the row that ``to_json`` wrote.
+    """Return the row that ``to_json`` wrote, as it is or as ``write_evidence`` put it into a file.
 
     Raises:
         EvidenceError: it is none.
     """
     try:
         fields = json.loads(text)
+        fields.pop("holm_p_value", None)
         fields["verdict"] = Verdict(fields["verdict"])
         fields["findings"] = tuple(_finding(item) for item in fields["findings"])
         fields["seeds"] = tuple(fields["seeds"])
         fields["curves"] = {title: Curve(**curve) for title, curve in fields["curves"].items()}
         return Evidence(**fields)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
         raise EvidenceError(f"not an evidence row of this version: {error}") from error
 
 
 def write_evidence(path: Path, rows: Sequence[Evidence]) -> None:
     """Write rows, in the order given, with Holm-adjusted p-values of all decided claims together."""
-    document = {
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "rows": [json.loads(to_json(row)) for row in rows],
@@ -91,14 +95,14 @@ def read_evidence(path: Path) -> list[Evidence]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        schema, rows = document["schema"], document["rows"]
+        schema, rows = document["schema"], list(document["rows"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
     if schema != SCHEMA:
-        raise EvidenceError(f"{path} has schema {schema!r}; this version reads {SCHEMA}: write it again, or read it with "
-                            "the version that wrote it")
-    for row in rows:
-        row.pop("holm_p_value", None)
+        raise EvidenceError(
+            f"{path} has schema {schema!r}; this version reads {SCHEMA}: write it again, or read it with the "
+            "version that wrote it"
+        )
     return [from_json(json.dumps(row)) for row in rows]
 
 

@@ -1,9 +1,11 @@
 """The one-step protocol (section 6): feature changes after single SGD updates from one checkpoint.
 
-Updates are plain SGD steps, ``θ' = θ − η (g + λ θ)``, at the recipe's learning rate for that epoch and its weight decay
-``λ``, each from the same checkpoint with another mini-batch; momentum starts at zero, so it plays no part.
-**Reading:** gradients are taken in train mode (batch statistics), features before and after in eval mode with the
-checkpoint's running statistics, so that only the parameters move.
+Updates are plain SGD steps, ``θ' = θ − η (g + λ θ)``, at the recipe's learning rate for that epoch and its
+weight decay ``λ``, each from the same checkpoint with another mini-batch; momentum starts at zero, so it
+plays no part.
+
+**Reading:** gradients are taken in train mode (batch statistics, dropout on), features before and after in
+eval mode with the checkpoint's running statistics, so that only the parameters move.
 """
 
 import copy
@@ -69,8 +71,8 @@ def parameter_noise_changes(
 
     Norms are those of ``NORM_SAMPLES`` SGD updates, drawn from anew for each noise update.
 
-    The Jacobian of the features shapes even isotropic parameter noise, so this is what SGD's spectrum must be compared
-    with before its concentration can be ascribed to SGD.
+    The Jacobian of the features shapes even isotropic parameter noise, so this is what SGD's spectrum must be
+    compared with before its concentration can be ascribed to SGD.
     """
     gradient_step = _gradient_steps(trajectory, epoch, rng)
     norms: list[Tensor] = []
@@ -97,7 +99,9 @@ def _gradient_steps(trajectory: Trajectory, epoch: int, rng: np.random.Generator
 
     def step(network: BlockNetwork, parameters: Sequence[Tensor]) -> Step:
         index = torch.from_numpy(rng.choice(len(labels), size, replace=False))
-        loss = F.cross_entropy(network(images[index]), labels[index])
+        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
+            torch.default_generator.manual_seed(int(rng.integers(2**63)))
+            loss = F.cross_entropy(network(images[index]), labels[index])
         gradients = torch.autograd.grad(loss, parameters)
         decay = recipe.optimizer.weight_decay
         return [-rate * (g + decay * p.detach()) for g, p in zip(gradients, parameters, strict=True)]
@@ -106,10 +110,18 @@ def _gradient_steps(trajectory: Trajectory, epoch: int, rng: np.random.Generator
 
 
 def _changes(
-    trajectory: Trajectory, epoch: int, samples: Tensor, updates: int, cut: str, dtype: torch.dtype, rule: StepRule
+    trajectory: Trajectory,
+    epoch: int,
+    samples: Tensor,
+    updates: int,
+    cut: str,
+    dtype: torch.dtype,
+    rule: StepRule,
 ) -> npt.NDArray[np.float64]:
     if updates < 2 or not len(samples):
-        raise MeasurementError(f"the one-step protocol needs at least 2 updates and 1 sample, found {updates}")
+        raise MeasurementError(
+            f"the one-step protocol needs at least 2 updates and 1 sample, found {updates}"
+        )
     still = trajectory.network(epoch).to(dtype)
     training = copy.deepcopy(still).train()
     _freeze_statistics(training)

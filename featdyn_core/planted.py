@@ -1,10 +1,11 @@
 """Worlds in which a claim is true, false or undecidable by construction.
 
-A planted trajectory is a network of one linear feature layer, of two features, under a linear classifier. Inputs are
-points on the unit circle; classes are ``CLASSES`` equal sectors of it. At epoch e the feature layer rotates the circle
-by the angle ``a_e`` and scales it by ``c_e > 0``, and the classifier undoes a rotation by ``b_e``. The composite
-``(s, t)`` therefore rotates by ``a_s - b_t`` and agrees with ``f_t``, where ``a_t = b_t``, on the share
-``1 - CLASSES |a_s - b_t| / 2π`` of a uniform circle (while that is positive), whatever the scales.
+A planted trajectory is a network of one linear feature layer, of two features, under a linear classifier.
+Inputs are points on the unit circle; classes are ``CLASSES`` equal sectors of it. At epoch e the feature
+layer rotates the circle by the angle ``a_e`` and scales it by ``c_e > 0``, and the classifier undoes a
+rotation by ``b_e``. The composite ``(s, t)`` therefore rotates by ``a_s - b_t`` and agrees with ``f_t``,
+where ``a_t = b_t``, on the share ``1 - CLASSES |a_s - b_t| / 2π`` of a uniform circle (while that is
+positive), whatever the scales.
 """
 
 import math
@@ -24,7 +25,7 @@ SHARPNESS = 20.0
 
 
 def circle(points: int = 400) -> Dataset:
-    """Points on the unit circle as images (N, 1, 1, 2), grey level 127.5 (1 + coordinate), labelled by sector."""
+    """Points on the unit circle as images (N, 1, 1, 2) of 127.5 (1 + coordinate), labelled by sector."""
     angles = (np.arange(points) + 0.5) * 2 * math.pi / points
     coordinates = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     images = torch.from_numpy(np.round(127.5 * (1 + coordinates)).astype(np.uint8)).view(points, 1, 1, 2)
@@ -98,15 +99,20 @@ def angle_for(agreement: float) -> float:
 
 
 def drifting(
-    epochs: Sequence[int], agreement: float, *, growth: float = -0.8, seed: int = 0, dataset: Dataset | None = None
+    epochs: Sequence[int],
+    agreement: float,
+    *,
+    growth: float = -0.8,
+    seed: int = 0,
+    dataset: Dataset | None = None,
 ) -> Trajectory:
     """Return a trajectory whose features turn steadily, from the first to the last of ``epochs``.
 
     Args:
         epochs: ascending.
         agreement: of the composites of first and last epoch (both ways), clipped to [0, 1].
-        growth: relative change of the feature layer's scale. No classifier notices it, but a random displacement by
-            the same norm does harm. With 0, closeness is all there is.
+        growth: relative change of the feature layer's scale. No classifier notices it, but a random
+            displacement by the same norm does harm. With 0, closeness is all there is.
         seed: recorded as the trajectory's seed.
         dataset: ``circle()`` if left out.
     """

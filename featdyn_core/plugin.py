@@ -6,7 +6,7 @@ Thin hooks over pure modules. Evidence travels from the test to the reporting pr
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ Judge = Callable[[Measured], Verdict]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add featdyn's options."""
     group = parser.getgroup("featdyn", "empirical claims about training dynamics")
     group.addoption("--device", default="auto", help="where to train and measure: auto (default), cpu, cuda, ...")
     group.addoption(
@@ -57,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and, in the process that owns the terminal, the reporter."""
     for line in (
         "claim(id): the claim of the register that this test decides or probes",
         "fast: small variants on data that needs no download",
@@ -112,14 +114,14 @@ class _Laboratory:
         measured = measure(runs)
         verdict, findings = entry.claim(scale.name).judge(measured.values)
         used = [trajectory for arm in runs.arms.values() for trajectory in arm]
+        facts |= evidence.provenance(used)
         return Evidence(
-            **facts,
             verdict=verdict,
             findings=findings,
             seeds=tuple(seeds),
             curves=measured.curves,
             seconds=round(time.monotonic() - started, 2),
-            **evidence.provenance(used),
+            **facts,
         )
 
     def _runs(self, claim: str, scale: Scale, subject: str, seeds: tuple[int, ...]) -> Runs:
@@ -216,7 +218,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show featdyn's own errors as their message alone; mark a fault of the store as an error, not a failure."""
     if call.excinfo and call.excinfo.errisinstance(StoreError):
         item.user_properties.append((FAULT, str(call.excinfo.value)))
@@ -228,9 +232,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> Any:
     """Show the verdict as the test's word, inside pytest's own categories."""
-    properties = dict(getattr(report, "user_properties", ()))
-    if getattr(report, "when", None) != "call":
+    if not isinstance(report, pytest.TestReport) or report.when != "call":
         return None
+    properties = {name: str(value) for name, value in report.user_properties}
     if PROPERTY in properties:
         verdict = evidence.from_json(properties[PROPERTY]).verdict
         category, letter, colour = _WORDS[verdict]
@@ -257,7 +261,7 @@ class _Reporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         properties = dict(report.user_properties)
         if report.when == "call" and PROPERTY in properties:
-            self.rows[report.nodeid] = evidence.from_json(properties[PROPERTY])
+            self.rows[report.nodeid] = evidence.from_json(str(properties[PROPERTY]))
 
     @property
     def ordered(self) -> list[Evidence]:

@@ -1,7 +1,7 @@
 """The register: what was fixed in advance, read from ``claims/register.toml``.
 
-For each claim its sentence, criteria and bounds; for each scale the subjects (data sets), recipes and seeds; for each
-claim and scale the windows of epochs it looks at.
+For each claim its sentence, criteria and bounds; for each scale the subjects (data sets), recipes and seeds;
+for each claim and scale the windows of epochs it looks at.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a claim's measurement returns: one number per seed for each criterion, and curves for the report."""
+    """What a claim's measurement returns: one number a seed for each criterion, and curves to report."""
 
     values: dict[str, list[float]]
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -150,7 +150,9 @@ def load_register(path: Path) -> Register:
     except (OSError, ValueError) as error:
         raise RecipeError(f"the register {path} cannot be read: {error}") from error
     if document.get("schema") != SCHEMA:
-        raise RecipeError(f"{path} has schema {document.get('schema')!r}; this version reads schema = {SCHEMA}")
+        raise RecipeError(
+            f"{path} has schema {document.get('schema')!r}; this version reads schema = {SCHEMA}"
+        )
     with _reading(str(path)):
         scales = {name: _scale(name, table) for name, table in document["scales"].items()}
         entries = {name: _entry(name, table) for name, table in document["claims"].items()}
@@ -159,7 +161,9 @@ def load_register(path: Path) -> Register:
         for entry in entries.values():
             entry.claim(scale.name)
         if shared := set(scale.seeds) & set(register.pilot_seeds):
-            raise RecipeError(f"{path}: scale {scale.name} uses pilot seeds {sorted(shared)}; bounds came from them")
+            raise RecipeError(
+                f"{path}: scale {scale.name} uses pilot seeds {sorted(shared)}; bounds came from them"
+            )
     return register
 
 

@@ -1,7 +1,7 @@
 """Inference at the level of training seeds.
 
-The unit of replication is the seed: thousands of test images of one network are one observation. Intervals are
-t-intervals over seeds, which keep their coverage at five seeds where the bootstrap does not.
+The unit of replication is the seed: thousands of test images of one network are one observation. Intervals
+are t-intervals over seeds, which keep their coverage at five seeds where the bootstrap does not.
 """
 
 import itertools
@@ -69,14 +69,17 @@ def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> floa
 def exact_permutation(first: Sequence[float], second: Sequence[float]) -> float:
     """One-sided p-value that ``first`` has the larger mean, over every relabelling of the seeds of both arms.
 
-    The least possible value is 1 / C(k + k', k): 0.05 for three against three seeds, 0.004 for five against five.
+    The least possible value is 1 / C(k + k', k): 0.05 for three against three seeds, 0.004 for five against
+    five.
     """
     pooled = np.concatenate([_finite(first), _finite(second)])
     size, total = len(first), pooled.sum()
-    sums = np.array([pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)])
+    sums = np.array(
+        [pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)]
+    )
     means = sums / size - (total - sums) / (len(pooled) - size)
-    observed = means[0]
-    return float(np.mean(means >= observed - 1e-12 * max(1.0, abs(observed))))
+    rounding = 1e-12 * np.abs(pooled).max()  # relabellings that tie but for rounding count as ties
+    return float(np.mean(means >= means[0] - rounding))
 
 
 def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
@@ -100,20 +103,24 @@ def page_trend(table: npt.ArrayLike) -> float:
     """
     array = np.asarray(table, float)
     if array.ndim != 2 or array.shape[1] < 3 or not np.isfinite(array).all():
-        raise MeasurementError(f"Page's test needs finite numbers (seeds, ≥ 3 conditions), found {array.shape}")
+        raise MeasurementError(
+            f"Page's test needs finite numbers (seeds, ≥ 3 conditions), found {array.shape}"
+        )
     return float(scipy.stats.page_trend_test(array).pvalue)
 
 
 def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Two-sided p-value of Welch's t-test (App. E); 1 where neither sample varies and their means agree.
 
-    The paper applies it to images of one network per arm, where it answers another question than whether trainings
-    differ: images share their network.
+    The paper applies it to images of one network per arm, where it answers another question than whether
+    trainings differ: images share their network.
     """
     one, two = np.asarray(first, float), np.asarray(second, float)
     if np.ptp(one) == 0 and np.ptp(two) == 0:
         return 1.0 if one[0] == two[0] else 0.0
-    return float(scipy.stats.ttest_ind(one, two, equal_var=False).pvalue)
+    # from moments: given the samples, scipy warns of a loss of precision where one of them is constant
+    moments = [moment for sample in (one, two) for moment in (sample.mean(), sample.std(ddof=1), len(sample))]
+    return float(scipy.stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -129,7 +136,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:
     array = np.asarray(values, dtype=float)
     if array.ndim != 1 or len(array) < 2:
-        raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
+        raise MeasurementError(
+            f"an inference over seeds needs one number for each of at least 2 seeds: {values}"
+        )
     if not all(map(math.isfinite, array)):
         raise MeasurementError(f"a value that is not finite cannot be judged: {array.tolist()}")
     return array
