@@ -28,9 +28,7 @@ def main() -> None:
     options = parser.parse_args()
 
     console = Console()
-    console.print(
-        ", ".join(f"{key} {value}" for key, value in machine().items()), highlight=False, soft_wrap=True
-    )
+    console.print(", ".join(f"{key} {value}" for key, value in machine().items()), highlight=False, soft_wrap=True)
     rows: list[Row] = []
     scalings: list[Scaling] = []
     for name in options.only or names():

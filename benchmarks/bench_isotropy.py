@@ -100,6 +100,4 @@ def require_one_law(baseline: Null, n: int, p: int, rng: np.random.Generator) ->
         u = statistics**2 / p
         errors = abs(u.mean() - expected) / (u.std() / np.sqrt(len(u)))
         if errors > MOST_ERRORS:
-            raise ResultsDifferError(
-                f"{name} mean of T²/p at n={n} p={p} is {errors:.1f} errors off {expected}"
-            )
+            raise ResultsDifferError(f"{name} mean of T²/p at n={n} p={p} is {errors:.1f} errors off {expected}")

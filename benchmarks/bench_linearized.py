@@ -24,9 +24,7 @@ from featdyn_core.models import BlockNetwork, build_model
 
 CUT = "hidden1"
 CLASSES = 10
-DEVIATION = (
-    1e-8  # largest absolute difference in kernels' entries (relative to the largest), logits and losses
-)
+DEVIATION = 1e-8  # largest absolute difference in kernels' entries (relative to the largest), logits and losses
 STEPS = 100
 FEW_STEPS = 5  # of the gate, and of the baseline that takes longest
 
@@ -153,9 +151,7 @@ def run(quick: bool) -> list[Row]:
     ]
 
 
-def descents(
-    given: Problem, linear: LinearizedNetwork, jacobian: Tensor, setting: str, pairs: int
-) -> list[Row]:
+def descents(given: Problem, linear: LinearizedNetwork, jacobian: Tensor, setting: str, pairs: int) -> list[Row]:
     """Compare descent in function space with descent in parameters."""
     rate = linear.stable_learning_rate
     baselines: list[tuple[str, Callable[[int], Tensor], int, float | None]] = [
@@ -164,9 +160,7 @@ def descents(
     ]
     rows = []
     for name, baseline, steps, aim in baselines:
-        require_equal(
-            f"logits, {name}", baseline(FEW_STEPS), descend_layerwise(given, linear, rate, FEW_STEPS)
-        )
+        require_equal(f"logits, {name}", baseline(FEW_STEPS), descend_layerwise(given, linear, rate, FEW_STEPS))
         rows.append(
             paired_ratio(
                 f"descent, {name}",

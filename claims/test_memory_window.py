@@ -27,6 +27,7 @@ from featdyn_core.trajectory import Trajectory
 
 pytestmark = pytest.mark.claim("memory-window")
 
+
 def measure(runs: Runs) -> Measured:
     """One number per seed for each criterion of the register."""
     values: dict[str, list[float]] = {}

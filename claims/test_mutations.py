@@ -78,9 +78,7 @@ def merging(rule: Callable) -> Break:
     """Break the composite: ``rule(in_shallow_part, is_statistic, shallow_value, deep_value)`` chooses each tensor."""
 
     def merged(network, shallow, deep, cut):
-        return {
-            key: rule(network.in_shallow_part(key, cut), "running" in key, shallow[key], deep[key]) for key in deep
-        }
+        return {key: rule(network.in_shallow_part(key, cut), "running" in key, shallow[key], deep[key]) for key in deep}
 
     def broken(patch: pytest.MonkeyPatch) -> None:
         use_literal_grid(patch)
@@ -187,7 +185,7 @@ def store_without_noisy(laboratory, tmp_path) -> Store:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_claim_turns_red(name, laboratory, monkeypatch, request, record_property):
+def test_a_claim_turns_red(name, laboratory, monkeypatch, request):
     broken, claims = MUTATIONS[name]
     before = [laboratory.decide(claim, "fast", "digits", CLAIMS[claim].measure).verdict for claim in claims]
     assert set(before) == {Verdict.SUPPORTED}
@@ -195,7 +193,6 @@ def test_a_claim_turns_red(name, laboratory, monkeypatch, request, record_proper
     if broken is no_label_noise:
         monkeypatch.setattr(laboratory, "store", request.getfixturevalue("store_without_noisy"))
     after = {claim: laboratory.decide(claim, "fast", "digits", CLAIMS[claim].measure).verdict for claim in claims}
-    record_property("verdicts", str(after))
     print(f"\n{name}: " + ", ".join(f"{claim} {verdict}" for claim, verdict in after.items()))
     assert Verdict.SUPPORTED not in after.values()
 

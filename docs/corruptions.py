@@ -52,9 +52,7 @@ def draw(images: npt.NDArray[np.uint8]) -> Image.Image:
     tops = [TITLE_HEIGHT + row * (cell[1] + GAP) for row in range(len(kinds))]
     table = Image.new("RGB", (lefts[-1] + cell[0], tops[-1] + cell[1]), "white")
     pen, font = ImageDraw.Draw(table), ImageFont.load_default(14)
-    for left, title in zip(
-        lefts, ["clean", *(f"severity {severity}" for severity in SEVERITIES)], strict=True
-    ):
+    for left, title in zip(lefts, ["clean", *(f"severity {severity}" for severity in SEVERITIES)], strict=True):
         pen.text((left + cell[0] / 2, TITLE_HEIGHT / 2), title, "black", font, anchor="mm")
     for top, kind in zip(tops, kinds, strict=True):
         label = kind.replace("_", " ") + (" (synthesised)" if kind == "frost" else "")
@@ -70,9 +68,7 @@ def draw(images: npt.NDArray[np.uint8]) -> Image.Image:
 def main() -> None:
     """Read the command line, draw, and write a PNG file of 256 colours."""
     parser = argparse.ArgumentParser(description="Draw every corruption at every severity.")
-    parser.add_argument(
-        "--data", type=Path, help="folder with cifar10.npz (default: scikit-learn's photographs)"
-    )
+    parser.add_argument("--data", type=Path, help="folder with cifar10.npz (default: scikit-learn's photographs)")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".png"))
     options = parser.parse_args()
     table = draw(cifar_images(options.data) if options.data else sample_images())

@@ -62,9 +62,7 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if self.direction not in ("above", "below"):
-            raise RecipeError(
-                f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below"
-            )
+            raise RecipeError(f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below")
 
     @property
     def above(self) -> bool:
@@ -146,9 +144,7 @@ class Claim:
         """
         names = {item.name for item in self.criteria}
         if missing := sorted(names ^ set(measurements)):
-            raise MeasurementError(
-                f"claim {self.id!r}: criteria and measurements differ in {', '.join(missing)}"
-            )
+            raise MeasurementError(f"claim {self.id!r}: criteria and measurements differ in {', '.join(missing)}")
         for name, values in measurements.items():
             if len(values) < self.minimum_seeds:
                 raise MeasurementError(
@@ -159,9 +155,7 @@ class Claim:
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:
-    outcomes = {
-        role: {finding.outcome for finding in findings if finding.criterion.role is role} for role in Role
-    }
+    outcomes = {role: {finding.outcome for finding in findings if finding.criterion.role is role} for role in Role}
     if outcomes[Role.CONTROL] != {Outcome.HOLDS}:
         return Verdict.INVALID
     if Outcome.FAILS in outcomes[Role.DECIDES]:
@@ -241,6 +235,4 @@ class Evidence:
     def message(self) -> str:
         """Return verdict and all findings, one a line."""
         head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
-        return "\n".join(
-            [head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)]
-        )
+        return "\n".join([head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)])

@@ -162,9 +162,7 @@ class CompositeGrid:
     def _deep_index(self, epoch: int) -> int:
         found = np.flatnonzero(self.deep_epochs == epoch)
         if not len(found):
-            raise MeasurementError(
-                f"deep epoch {epoch} is not in this grid; it has {self.deep_epochs.tolist()}"
-            )
+            raise MeasurementError(f"deep epoch {epoch} is not in this grid; it has {self.deep_epochs.tolist()}")
         return int(found[0])
 
     def _column(self, cut: str, epoch: int, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
@@ -214,17 +212,13 @@ def composite_grid(
     if not len(images) or not len(cuts) or not len(shallow_epochs) or not len(deep_epochs):
         raise MeasurementError("a composite grid needs at least one image, cut, shallow epoch and deep epoch")
     if labels is not None and len(labels) != len(images):
-        raise MeasurementError(
-            f"a composite grid needs one label an image, found {len(labels)} for {len(images)}"
-        )
+        raise MeasurementError(f"a composite grid needs one label an image, found {len(labels)} for {len(images)}")
     cuts = tuple(dict.fromkeys(cuts))
     shallow_epochs, deep_epochs = sorted(set(shallow_epochs)), sorted(set(deep_epochs))
     shape = (len(shallow_epochs), len(deep_epochs))
     evaluated = np.ones(shape, bool) if pairs is None else np.asarray(pairs, bool)
     if evaluated.shape != shape:
-        raise MeasurementError(
-            f"pairs must have the shape (S, T) = {shape} of the epochs, found {evaluated.shape}"
-        )
+        raise MeasurementError(f"pairs must have the shape (S, T) = {shape} of the epochs, found {evaluated.shape}")
     engine = _GridEngine(trajectory, images, labels, cuts, shallow_epochs, deep_epochs, evaluated, device)
     for row in range(len(shallow_epochs)):
         if evaluated[row].any():
@@ -305,9 +299,7 @@ class _GridEngine:
                 for column, logits in zip(columns, found, strict=True):
                     self.predictions[number, row, column, part] = logits.argmax(1)
                     if self.labels is not None:
-                        self.losses[number, row, column] += F.cross_entropy(
-                            logits, self.labels[part], reduction="sum"
-                        )
+                        self.losses[number, row, column] += F.cross_entropy(logits, self.labels[part], reduction="sum")
 
     def _logits(
         self, hidden: Tensor, cut: str, deep: Sequence[BlockNetwork], columns: npt.NDArray[np.intp]

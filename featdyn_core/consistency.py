@@ -87,9 +87,7 @@ def _run_start(column: Floats, level: float) -> int:
 def _column(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> tuple[Floats, npt.NDArray[Any]]:
     column, times = np.asarray(agreement, dtype=float), np.asarray(epochs)
     if column.ndim != 1 or column.shape != times.shape or not len(column):
-        raise MeasurementError(
-            f"a window needs as many agreements as epochs, found {column.shape}, {times.shape}"
-        )
+        raise MeasurementError(f"a window needs as many agreements as epochs, found {column.shape}, {times.shape}")
     if (np.diff(times) <= 0).any():
         raise MeasurementError(f"a window needs ascending epochs, found {times.tolist()}")
     if not 0 <= level <= 1 or not ((column >= 0) & (column <= 1)).all():

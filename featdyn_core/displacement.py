@@ -111,9 +111,7 @@ def compare_with_displacement(
         again = composite(trajectory, shallow_epoch, deep_epoch, cut, batchnorm="recalibrate")
         recalibrated.append(agreement(again))
         for match, losses in lost.items():
-            moved = [
-                displaced(trajectory, shallow_epoch, deep_epoch, cut, rng, match=match) for _ in range(draws)
-            ]
+            moved = [displaced(trajectory, shallow_epoch, deep_epoch, cut, rng, match=match) for _ in range(draws)]
             losses.append(recalibrated[-1] - agreement(*moved))
     return Comparison(min(carried), min(recalibrated), min(lost["distance"]), min(lost["angle"]))
 

@@ -287,9 +287,7 @@ def _group_index(groups: ArrayLike, rows: int) -> IntArray:
     """Return the number 0 … G−1 of each row's group."""
     labels = np.asarray(groups)
     if labels.shape != (rows,):
-        raise MeasurementError(
-            f"groups have shape {labels.shape}; give {rows} labels, the rows of x then of y"
-        )
+        raise MeasurementError(f"groups have shape {labels.shape}; give {rows} labels, the rows of x then of y")
     return np.unique(labels, return_inverse=True)[1]
 
 

@@ -116,9 +116,7 @@ def _style(settings: dict[Any, Any]) -> Iterator[None]:
         "font.size": 9,
         "legend.frameon": False,
         "text.parse_math": False,  # labels are words: a dollar sign in one is a dollar sign
-        **dict.fromkeys(
-            ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), _INK
-        ),
+        **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), _INK),
     }
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -144,9 +142,7 @@ def _draw(curve: Curve, name: str) -> "Figure":
                 f"abscissa; found {lengths}"
             )
         marker = "o" if len(curve.x) <= _MARKED else ""
-        (mean,) = axes.plot(
-            curve.x, np.mean(seeds, axis=0), marker=marker, markersize=4, linewidth=2, label=label
-        )
+        (mean,) = axes.plot(curve.x, np.mean(seeds, axis=0), marker=marker, markersize=4, linewidth=2, label=label)
         axes.plot(
             curve.x,
             np.transpose(seeds),

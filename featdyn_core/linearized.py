@@ -102,8 +102,7 @@ class LinearizedTrajectory:
         for sample in range(samples):
             total += np.log(rows[:, sample] @ columns[:, sample].T)
         first, second = (
-            (top - side[:, np.arange(samples), target]).mean(axis=1)
-            for side, top in zip(sides, tops, strict=True)
+            (top - side[:, np.arange(samples), target]).mean(axis=1) for side, top in zip(sides, tops, strict=True)
         )
         return total / samples + first[:, None] + second
 
@@ -237,9 +236,7 @@ class LinearizedNetwork:
         if start is None:
             return 0, {half: torch.zeros_like(self.initial) for half in HALVES}
         if not np.array_equal(start.initial, self.initial.cpu().numpy()):
-            raise TrainingError(
-                "start was trained on another network or other images; use one trained on these"
-            )
+            raise TrainingError("start was trained on another network or other images; use one trained on these")
         ends = zip(HALVES, (start.shallow[-1], start.deep[-1]), strict=True)
         return int(start.steps[-1]), {half: torch.from_numpy(end).to(self.initial) for half, end in ends}
 
@@ -398,9 +395,7 @@ def _largest_rise(path: NDArray[np.float64]) -> float:
 def _checked_grid(grid: ArrayLike) -> NDArray[np.float64]:
     losses = np.asarray(grid, np.float64)
     if losses.ndim != 2 or losses.shape[0] != losses.shape[1] or not losses.size:
-        raise MeasurementError(
-            f"a loss grid has shape (T, T), shallow × deep step; this one has {losses.shape}"
-        )
+        raise MeasurementError(f"a loss grid has shape (T, T), shallow × deep step; this one has {losses.shape}")
     if not np.isfinite(losses).all():
         raise MeasurementError("the loss grid has entries that are not finite; leave those steps out")
     return losses
@@ -409,9 +404,7 @@ def _checked_grid(grid: ArrayLike) -> NDArray[np.float64]:
 def _checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:
     target = torch.as_tensor(labels).cpu()
     if target.is_floating_point() or target.shape != (samples,):
-        raise DataError(
-            f"labels must be {samples} integers; got {target.dtype} of shape {tuple(target.shape)}"
-        )
+        raise DataError(f"labels must be {samples} integers; got {target.dtype} of shape {tuple(target.shape)}")
     low, high = int(target.min()), int(target.max())
     if low < 0 or high >= classes:
         raise DataError(f"labels must lie in 0..{classes - 1}; these run from {low} to {high}")

@@ -187,9 +187,7 @@ class LinearHead(nn.Module):
         return self.linear(self.pool(hidden))
 
 
-def resnet(
-    *, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16
-) -> BlockNetwork:
+def resnet(*, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16) -> BlockNetwork:
     """ResNet for CIFAR (He et al. 2016): three stages of (depth - 2) / 6 blocks, widths w, 2w, 4w.
 
     Depth 20 with width 16 and ten classes has 269,722 parameters.

@@ -119,9 +119,7 @@ def _changes(
     rule: StepRule,
 ) -> npt.NDArray[np.float64]:
     if updates < 2 or not len(samples):
-        raise MeasurementError(
-            f"the one-step protocol needs at least 2 updates and 1 sample, found {updates}"
-        )
+        raise MeasurementError(f"the one-step protocol needs at least 2 updates and 1 sample, found {updates}")
     still = trajectory.network(epoch).to(dtype)
     training = copy.deepcopy(still).train()
     _freeze_statistics(training)

@@ -150,9 +150,7 @@ def load_register(path: Path) -> Register:
     except (OSError, ValueError) as error:
         raise RecipeError(f"the register {path} cannot be read: {error}") from error
     if document.get("schema") != SCHEMA:
-        raise RecipeError(
-            f"{path} has schema {document.get('schema')!r}; this version reads schema = {SCHEMA}"
-        )
+        raise RecipeError(f"{path} has schema {document.get('schema')!r}; this version reads schema = {SCHEMA}")
     with _reading(str(path)):
         scales = {name: _scale(name, table) for name, table in document["scales"].items()}
         entries = {name: _entry(name, table) for name, table in document["claims"].items()}
@@ -161,9 +159,7 @@ def load_register(path: Path) -> Register:
         for entry in entries.values():
             entry.claim(scale.name)
         if shared := set(scale.seeds) & set(register.pilot_seeds):
-            raise RecipeError(
-                f"{path}: scale {scale.name} uses pilot seeds {sorted(shared)}; bounds came from them"
-            )
+            raise RecipeError(f"{path}: scale {scale.name} uses pilot seeds {sorted(shared)}; bounds came from them")
     return register
 
 

@@ -86,9 +86,7 @@ def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
             name = f"{row.claim} on {row.subject}: {title}"
             path = folder / f"{_slug(row.claim, row.subject, title)}.png"
             if path in figures:
-                raise EvidenceError(
-                    f"{name!r} is not the only curve for {path}: write each run into its own folder"
-                )
+                raise EvidenceError(f"{name!r} is not the only curve for {path}: write each run into its own folder")
             figures[path] = curve_png(curve, name)
     for path, content in figures.items():
         _write(path, content)
@@ -157,9 +155,7 @@ def _render(entries: Sequence[_Entry]) -> str:
 
 def _need(rows: Sequence[object]) -> None:
     if not rows:
-        raise EvidenceError(
-            "there is no evidence to report: run the claims first, such as with pytest -m fast"
-        )
+        raise EvidenceError("there is no evidence to report: run the claims first, such as with pytest -m fast")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -183,9 +179,7 @@ def _aligned(table: Sequence[Sequence[str]], width: int) -> list[str]:
             spaces.pop(title, None)
     first = table[0][0]
     spaces[first] = max(1, spaces[first] - max(0, excess()))
-    cells = [
-        [_shorten(cell, space).ljust(space) for cell in columns[title]] for title, space in spaces.items()
-    ]
+    cells = [[_shorten(cell, space).ljust(space) for cell in columns[title]] for title, space in spaces.items()]
     return [_INDENT.join(line).rstrip() for line in zip(*cells, strict=True)]
 
 

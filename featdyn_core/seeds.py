@@ -32,9 +32,7 @@ def stream_seed(seed: int, stream: str, *index: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def torch_generator(
-    seed: int, stream: str, *index: int | str, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def torch_generator(seed: int, stream: str, *index: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a torch generator on ``device`` for the named stream."""
     return torch.Generator(device=device).manual_seed(stream_seed(seed, stream, *index))
 

@@ -74,9 +74,7 @@ def exact_permutation(first: Sequence[float], second: Sequence[float]) -> float:
     """
     pooled = np.concatenate([_finite(first), _finite(second)])
     size, total = len(first), pooled.sum()
-    sums = np.array(
-        [pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)]
-    )
+    sums = np.array([pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)])
     means = sums / size - (total - sums) / (len(pooled) - size)
     rounding = 1e-12 * np.abs(pooled).max()  # relabellings that tie but for rounding count as ties
     return float(np.mean(means >= means[0] - rounding))
@@ -103,9 +101,7 @@ def page_trend(table: npt.ArrayLike) -> float:
     """
     array = np.asarray(table, float)
     if array.ndim != 2 or array.shape[1] < 3 or not np.isfinite(array).all():
-        raise MeasurementError(
-            f"Page's test needs finite numbers (seeds, ≥ 3 conditions), found {array.shape}"
-        )
+        raise MeasurementError(f"Page's test needs finite numbers (seeds, ≥ 3 conditions), found {array.shape}")
     return float(scipy.stats.page_trend_test(array).pvalue)
 
 
@@ -136,9 +132,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:
     array = np.asarray(values, dtype=float)
     if array.ndim != 1 or len(array) < 2:
-        raise MeasurementError(
-            f"an inference over seeds needs one number for each of at least 2 seeds: {values}"
-        )
+        raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
     if not all(map(math.isfinite, array)):
         raise MeasurementError(f"a value that is not finite cannot be judged: {array.tolist()}")
     return array

@@ -235,9 +235,7 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     spec = recipe.optimizer
     if spec.name == "adam":
-        return torch.optim.Adam(
-            network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
-        )
+        return torch.optim.Adam(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
     return torch.optim.SGD(
         network.parameters(),
         lr=spec.learning_rate,

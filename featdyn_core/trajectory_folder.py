@@ -85,9 +85,7 @@ def read_checkpoint(folder: Path, name: str, digest: str) -> State:
 
 def damaged(folder: Path, what: str) -> DamagedTrajectoryError:
     """Return the error that says what is wrong with a finished trajectory and how to mend it."""
-    return DamagedTrajectoryError(
-        f"{folder} is damaged: {what}; remove this folder, and the next run trains it again"
-    )
+    return DamagedTrajectoryError(f"{folder} is damaged: {what}; remove this folder, and the next run trains it again")
 
 
 @dataclass

@@ -216,9 +216,7 @@ def from_hsv(hue: Levels, saturation: Levels, value: Levels) -> Levels:
     return np.stack([red, green, blue], axis=-1)
 
 
-def elastic_transform(
-    images: Images, rng: np.random.Generator, strength: float, sigma: float, skew: float
-) -> Levels:
+def elastic_transform(images: Images, rng: np.random.Generator, strength: float, sigma: float, skew: float) -> Levels:
     """Map each image by a random affinity near the identity, then by a smooth random field of displacements.
 
     Args:

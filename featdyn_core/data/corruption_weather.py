@@ -73,9 +73,7 @@ def fog(images: Images, rng: np.random.Generator, amplitude: float, decay: float
     return (pixels + amplitude * haze) * brightest / (brightest + amplitude) * 255
 
 
-def plasma(
-    count: int, shape: tuple[int, ...], decay: float, rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
+def plasma(count: int, shape: tuple[int, ...], decay: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Draw ``count`` fractal height maps by the diamond-square algorithm on a torus.
 
     Each pass halves the spacing of known points: first the centres of squares, then the middles of their

@@ -50,12 +50,8 @@ _MCE = {
         kernels.gaussian_noise, ((0.04,), (0.06,), (0.08,), (0.09,), (0.10,)), stochastic=True
     ),
     "shot_noise": _Corruption(kernels.shot_noise, ((500,), (250,), (100,), (75,), (50,)), stochastic=True),
-    "impulse_noise": _Corruption(
-        kernels.impulse_noise, ((0.01,), (0.02,), (0.03,), (0.05,), (0.07,)), stochastic=True
-    ),
-    "defocus_blur": _Corruption(
-        kernels.defocus_blur, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
-    ),
+    "impulse_noise": _Corruption(kernels.impulse_noise, ((0.01,), (0.02,), (0.03,), (0.05,), (0.07,)), stochastic=True),
+    "defocus_blur": _Corruption(kernels.defocus_blur, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))),
     "glass_blur": _Corruption(
         kernels.glass_blur, ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)), stochastic=True
     ),
@@ -77,9 +73,7 @@ _MCE = {
     "frost": _Corruption(
         weather.frost, ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), stochastic=True
     ),
-    "fog": _Corruption(
-        weather.fog, ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)), stochastic=True
-    ),
+    "fog": _Corruption(weather.fog, ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)), stochastic=True),
     "brightness": _Corruption(kernels.brightness, ((0.05,), (0.1,), (0.15,), (0.2,), (0.3,))),
     "contrast": _Corruption(kernels.contrast, ((0.75,), (0.5,), (0.4,), (0.3,), (0.15,))),
     "elastic_transform": _Corruption(
@@ -92,9 +86,7 @@ _MCE = {
 }
 
 _EXTRA = {
-    "speckle_noise": _Corruption(
-        kernels.speckle_noise, ((0.06,), (0.1,), (0.12,), (0.16,), (0.2,)), stochastic=True
-    ),
+    "speckle_noise": _Corruption(kernels.speckle_noise, ((0.06,), (0.1,), (0.12,), (0.16,), (0.2,)), stochastic=True),
     "gaussian_blur": _Corruption(kernels.gaussian_blur, ((0.4,), (0.6,), (0.7,), (0.8,), (1.0,))),
     "spatter": _Corruption(
         weather.spatter,
@@ -120,9 +112,7 @@ STOCHASTIC = frozenset(kind for kind, corruption in _ALL.items() if corruption.s
 """The kinds that draw from ``rng``; all others are functions of the image and the severity alone."""
 
 
-def corrupt(
-    images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return the images under one corruption of CIFAR-10-C.
 
     Grey images take every kind but ``saturate``; colours that a kind brings along (frost, water, mud)
@@ -162,9 +152,7 @@ def _check(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.rand
         raise DataError(f"severity {severity!r} of {kind} is not one of 1, 2, 3, 4, 5")
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         found = getattr(images, "dtype", type(images).__name__)
-        raise DataError(
-            f"{kind} takes a numpy array of uint8 grey levels, not {found}; convert to 0..255 first"
-        )
+        raise DataError(f"{kind} takes a numpy array of uint8 grey levels, not {found}; convert to 0..255 first")
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape[1:]:
         raise DataError(f"{kind} takes images of shape (N, H, W, C) with C = 1 or 3, not {images.shape}")
     if kind == "saturate" and images.shape[3] == 1:

@@ -60,8 +60,7 @@ def read_npz(path: Path) -> Arrays:
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if len(images) != len(labels):
             raise DataError(
-                f"{path}: x_{part} has {len(images):,} images and y_{part} {len(labels):,} labels; "
-                "they must be as many"
+                f"{path}: x_{part} has {len(images):,} images and y_{part} {len(labels):,} labels; they must be as many"
             )
         if images.size == 0:
             raise DataError(f"{path}: x_{part} is empty; both parts need at least one image")
@@ -80,9 +79,7 @@ def _open_npz(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
             if missing := [key for key in NPZ_KEYS if key not in npz]:
                 raise DataError(f"{path} has no {', '.join(missing)}; its keys must be {', '.join(NPZ_KEYS)}")
-            return {
-                key: (_images if key.startswith("x") else _labels)(npz[key], key, path) for key in NPZ_KEYS
-            }
+            return {key: (_images if key.startswith("x") else _labels)(npz[key], key, path) for key in NPZ_KEYS}
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; give the path of an .npz file") from error
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:

@@ -10,9 +10,7 @@ import torch
 from featdyn_core.errors import DataError
 
 
-def randomize_labels(
-    labels: torch.Tensor, fraction: float, classes: int, rng: np.random.Generator
-) -> torch.Tensor:
+def randomize_labels(labels: torch.Tensor, fraction: float, classes: int, rng: np.random.Generator) -> torch.Tensor:
     """Return labels of which a fraction is drawn anew, uniformly over all classes.
 
     Exactly ``round(fraction * N)`` positions (a half goes to the even integer) are chosen without

@@ -115,9 +115,7 @@ def _read_converted(tensors: Path, manifest: Path) -> Arrays:
             )
         return Arrays(**safetensors.torch.load_file(tensors))
     except OSError as error:
-        raise DataError(
-            f"cannot read {tensors}: {error.strerror or error}; delete it and run again"
-        ) from error
+        raise DataError(f"cannot read {tensors}: {error.strerror or error}; delete it and run again") from error
 
 
 def _torchvision_datasets(name: str, root: Path) -> ModuleType:
@@ -163,15 +161,11 @@ def _construct(datasets: ModuleType, name: str, root: Path, *, download: bool) -
     """Return torchvision's objects for the training and the test part."""
     kind = getattr(datasets, CLASSES[name])
     parts: list[dict[str, Any]] = (
-        [{"split": "train"}, {"split": "test"}]
-        if name in ("svhn", "stl10")
-        else [{"train": True}, {"train": False}]
+        [{"split": "train"}, {"split": "test"}] if name in ("svhn", "stl10") else [{"train": True}, {"train": False}]
     )
     with warnings.catch_warnings():
         # The CIFAR batches were pickled by a NumPy that wrote flags as integers; 2.4.0 to 2.4.4 warn of it.
-        warnings.filterwarnings(
-            "ignore", r"dtype\(\): align should be passed", np.exceptions.VisibleDeprecationWarning
-        )
+        warnings.filterwarnings("ignore", r"dtype\(\): align should be passed", np.exceptions.VisibleDeprecationWarning)
         # torchvision unpacks without naming a tar filter, of which Python 3.12 and 3.13 warn; the MD5 of the
         # archive has been checked by then.
         warnings.filterwarnings("ignore", r"Python 3\.14 will, by default, filter", DeprecationWarning)
@@ -213,14 +207,9 @@ def _archives(datasets: ModuleType, name: str, root: Path) -> list[_Archive]:
     """Return what torchvision downloads for a set."""
     kind = getattr(datasets, CLASSES[name])
     if name == "mnist":
-        return [
-            _Archive(root / "MNIST" / "raw" / file, md5, kind.mirrors[0] + file)
-            for file, md5 in kind.resources
-        ]
+        return [_Archive(root / "MNIST" / "raw" / file, md5, kind.mirrors[0] + file) for file, md5 in kind.resources]
     if name == "svhn":
-        return [
-            _Archive(root / file, md5, url) for url, file, md5 in map(kind.split_list.get, ("train", "test"))
-        ]
+        return [_Archive(root / file, md5, url) for url, file, md5 in map(kind.split_list.get, ("train", "test"))]
     return [_Archive(root / kind.filename, kind.tgz_md5, kind.url)]
 
 

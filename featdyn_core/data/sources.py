@@ -103,14 +103,11 @@ class Dataset:
         """
         if not 1 <= size <= len(self.train_labels):
             raise DataError(
-                f"a subset of {size:,} training images of {self.name}; "
-                f"it must have 1 to {len(self.train_labels):,}"
+                f"a subset of {size:,} training images of {self.name}; it must have 1 to {len(self.train_labels):,}"
             )
         drawn = numpy_generator(seed, "subset").choice(len(self.train_labels), size=size, replace=False)
         kept = torch.from_numpy(drawn).sort().values
-        return dataclasses.replace(
-            self, train_images=self.train_images[kept], train_labels=self.train_labels[kept]
-        )
+        return dataclasses.replace(self, train_images=self.train_images[kept], train_labels=self.train_labels[kept])
 
 
 def load_dataset(
@@ -175,9 +172,7 @@ def _own(path: Path) -> Dataset:
     _check_labels(arrays, classes, str(path))
     absent = sorted(set(range(classes)) - set(arrays.train_labels.unique().tolist()))
     if absent:
-        raise DataError(
-            f"{path}: no training image has label {absent[0]}; number the classes 0, 1, 2 … without a gap"
-        )
+        raise DataError(f"{path}: no training image has label {absent[0]}; number the classes 0, 1, 2 … without a gap")
     mean, std = _scale(arrays.train_images, str(path))
     counts = (len(arrays.train_labels), len(arrays.test_labels))
     return Dataset(path.stem, *arrays, classes, mean, std, f"npz:{path.name}", counts)

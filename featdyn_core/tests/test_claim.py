@@ -149,9 +149,7 @@ def test_minimum_seeds_is_the_claims():
     ],
 )
 def test_criteria_and_measurements_must_be_the_same(measured, name):
-    with pytest.raises(
-        MeasurementError, match=f"claim 'memory': criteria and measurements differ in {name}$"
-    ):
+    with pytest.raises(MeasurementError, match=f"claim 'memory': criteria and measurements differ in {name}$"):
         claim().judge(measured)
 
 
@@ -188,9 +186,7 @@ def evidence(**changes):
 
 
 def test_message_shows_quantity_value_interval_seeds_bound_and_control():
-    deciding = Finding(
-        criterion("agreement", bound=0.95), (0.8, 0.9), Interval(0.85, 0.7, 0.9, 5), Outcome.FAILS, 0.9
-    )
+    deciding = Finding(criterion("agreement", bound=0.95), (0.8, 0.9), Interval(0.85, 0.7, 0.9, 5), Outcome.FAILS, 0.9)
     checked = Finding(
         criterion("lost by displacement", Role.CONTROL, "below", 0.05),
         (0.01, 0.02),

@@ -89,13 +89,9 @@ def test_composite_is_in_eval_mode_and_leaves_the_checkpoints_alone(tiny_traject
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        pytest.param(
-            (3, 4, "stem"), MeasurementError, "no checkpoint at epoch 3; it has 0, 1, 2, 4", id="shallow"
-        ),
+        pytest.param((3, 4, "stem"), MeasurementError, "no checkpoint at epoch 3; it has 0, 1, 2, 4", id="shallow"),
         pytest.param((4, 5, "stem"), MeasurementError, "no checkpoint at epoch 5", id="deep"),
-        pytest.param(
-            (0, 4, "trunk"), ModelError, "no cut 'trunk'; its cuts are stem, stage1_block1", id="cut"
-        ),
+        pytest.param((0, 4, "trunk"), ModelError, "no cut 'trunk'; its cuts are stem, stage1_block1", id="cut"),
     ],
 )
 def test_composite_names_what_is_not_there(tiny_trajectory, arguments, kind, message):
@@ -160,20 +156,15 @@ def test_recalibrated_statistics_are_plain_averages_over_batches(tiny_trajectory
 
 
 def test_recalibration_leaves_dropout_off():
-    images = torch.randint(
-        0, 256, (24, 1, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
+    images = torch.randint(0, 256, (24, 1, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with_dropout, without = (
-        build_model(
-            "svhn-convnet", image=(1, 32, 32), dropout=share, generator=torch.Generator().manual_seed(1)
-        ).eval()
+        build_model("svhn-convnet", image=(1, 32, 32), dropout=share, generator=torch.Generator().manual_seed(1)).eval()
         for share in (0.3, 0.0)
     )
     for network in (with_dropout, without):
         recalibrate(network, images, list(network.blocks), 12)
     statistics = [
-        [buffer for name, buffer in network.named_buffers() if "running" in name]
-        for network in (with_dropout, without)
+        [buffer for name, buffer in network.named_buffers() if "running" in name] for network in (with_dropout, without)
     ]
     assert len(statistics[0]) == 14
     assert all(itertools.starmap(torch.equal, zip(*statistics, strict=True)))
@@ -201,9 +192,7 @@ def grid_of(trajectory, images, **changes):
         pytest.param([0, 4], [1, 2, 4], id="deep outside shallow"),
     ],
 )
-def test_grid_is_the_loop_over_composites(
-    tiny_trajectory, images, labels, policy, shallow_epochs, deep_epochs
-):
+def test_grid_is_the_loop_over_composites(tiny_trajectory, images, labels, policy, shallow_epochs, deep_epochs):
     logits = literal_grid(tiny_trajectory, images, CUTS, shallow_epochs, deep_epochs, policy)
     grid = grid_of(
         tiny_trajectory,
@@ -305,17 +294,11 @@ def test_columns_name_what_is_not_in_the_grid(tiny_trajectory, images):
         pytest.param({"cuts": []}, MeasurementError, "at least one image, cut, shallow epoch", id="no cut"),
         pytest.param({"shallow_epochs": []}, MeasurementError, "at least one image", id="no shallow epoch"),
         pytest.param({"deep_epochs": []}, MeasurementError, "at least one image", id="no deep epoch"),
-        pytest.param(
-            {"shallow_epochs": [3]}, MeasurementError, "no checkpoint at epoch 3", id="shallow epoch"
-        ),
+        pytest.param({"shallow_epochs": [3]}, MeasurementError, "no checkpoint at epoch 3", id="shallow epoch"),
         pytest.param({"deep_epochs": [7]}, MeasurementError, "no checkpoint at epoch 7", id="deep epoch"),
         pytest.param({"cuts": ["head"]}, ModelError, "no cut 'head'", id="cut"),
-        pytest.param(
-            {"labels": torch.zeros(3, dtype=torch.long)}, MeasurementError, "found 3 for 100", id="labels"
-        ),
-        pytest.param(
-            {"pairs": np.ones((2, 4), bool)}, MeasurementError, r"shape \(S, T\) = \(4, 2\)", id="pairs"
-        ),
+        pytest.param({"labels": torch.zeros(3, dtype=torch.long)}, MeasurementError, "found 3 for 100", id="labels"),
+        pytest.param({"pairs": np.ones((2, 4), bool)}, MeasurementError, r"shape \(S, T\) = \(4, 2\)", id="pairs"),
     ],
 )
 def test_grid_names_what_is_not_there(tiny_trajectory, images, changes, kind, message):

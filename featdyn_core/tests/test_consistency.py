@@ -65,9 +65,7 @@ def test_consistency_knows_neither_order_of_checkpoints_nor_names_of_classes(cub
     renamed = np.array(names)
     np.testing.assert_array_equal(pointwise_consistency(predictions[rows], reference), expected)
     np.testing.assert_array_equal(pointwise_consistency(renamed[predictions], renamed[reference]), expected)
-    np.testing.assert_array_equal(
-        pointwise_consistency(predictions[:, samples], reference[samples]), expected[samples]
-    )
+    np.testing.assert_array_equal(pointwise_consistency(predictions[:, samples], reference[samples]), expected[samples])
 
 
 def test_consistency_of_the_reference_itself_is_one():

@@ -62,9 +62,7 @@ def test_shot_noise_moments(severity: int, level: float) -> None:
     variance = 51 * 255 / level
     assert noisy.mean() == pytest.approx(51, abs=STANDARD_ERRORS * math.sqrt(variance / flat.size))
     assert noisy.var() == pytest.approx(variance, rel=0.03)
-    assert set(np.unique(corrupted("shot_noise", severity, flat))) <= set(
-        truncated(np.arange(level + 1) / level)
-    )
+    assert set(np.unique(corrupted("shot_noise", severity, flat))) <= set(truncated(np.arange(level + 1) / level))
 
 
 @severities(0.01, 0.02, 0.03, 0.05, 0.07)
@@ -264,9 +262,7 @@ def test_elastic_transform_samples_twice(severity: int, level: tuple[float, floa
             bent = np.array([rows + strength * push[0], columns + strength * push[1]])
             expected = ndimage.map_coordinates(warped, bent, order=1, mode="reflect") * 255
             assert result[n, ..., channel] == pytest.approx(expected, abs=1e-8)
-    by_name = kernels.elastic_transform(
-        IMAGES, np.random.default_rng(0), strength / 32, sigma / 32, skew / 32
-    )
+    by_name = kernels.elastic_transform(IMAGES, np.random.default_rng(0), strength / 32, sigma / 32, skew / 32)
     assert np.abs(corrupted("elastic_transform", severity) - by_name).max() < 1 + 1e-8
 
 
@@ -278,9 +274,7 @@ def test_elastic_transform_bends_more_with_severity() -> None:
     plane = np.column_stack([rows.ravel(), columns.ravel(), np.ones(rows.size)])
     left = []
     for severity in SEVERITIES:
-        heights = (
-            corrupted("elastic_transform", severity, ramp)[:, inner, inner, 0].reshape(50, -1).T.astype(float)
-        )
+        heights = corrupted("elastic_transform", severity, ramp)[:, inner, inner, 0].reshape(50, -1).T.astype(float)
         residual = heights - plane @ np.linalg.lstsq(plane, heights, rcond=None)[0]
         left.append(np.square(residual).mean())
     assert (np.diff(left) > 0).all(), left
@@ -297,9 +291,7 @@ def test_pixelate_is_a_box_down_and_a_box_up(severity: int, level: int) -> None:
 def test_pixelate_of_oblong_images() -> None:
     oblong, box = IMAGES[0, :20], Image.Resampling.BOX
     small = Image.fromarray(oblong).resize((20, 13), box)
-    assert np.array_equal(
-        corrupted("pixelate", 5, oblong[np.newaxis])[0], np.asarray(small.resize((32, 20), box))
-    )
+    assert np.array_equal(corrupted("pixelate", 5, oblong[np.newaxis])[0], np.asarray(small.resize((32, 20), box)))
 
 
 @severities(80, 65, 58, 50, 40)

@@ -125,9 +125,7 @@ def test_checkpoints_are_left_alone(tiny_trajectory):
 @pytest.mark.parametrize(
     ("arguments", "options", "kind", "message"),
     [
-        pytest.param(
-            (1, 4, CUT), {"match": "norm"}, MeasurementError, "'norm' is none of distance, angle", id="match"
-        ),
+        pytest.param((1, 4, CUT), {"match": "norm"}, MeasurementError, "'norm' is none of distance, angle", id="match"),
         pytest.param((3, 4, CUT), {}, MeasurementError, "no checkpoint at epoch 3", id="epoch"),
         pytest.param((1, 4, "trunk"), {}, ModelError, "no cut 'trunk'", id="cut"),
     ],

@@ -61,8 +61,7 @@ def test_mmd_is_symmetric_and_ignores_order_offset_and_scale(size, seed):
 def test_mmd_is_unbiased():
     rng = np.random.default_rng(0)
     values = [
-        mmd(rng.standard_normal((6, 3)), rng.standard_normal((9, 3)), bandwidths=[1]).statistic
-        for _ in range(2000)
+        mmd(rng.standard_normal((6, 3)), rng.standard_normal((9, 3)), bandwidths=[1]).statistic for _ in range(2000)
     ]
     assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(len(values))
 
@@ -104,8 +103,7 @@ def null_p_values(samples, copies, groups):
     result = []
     for _ in range(samples):
         x, y = (
-            np.repeat(rng.standard_normal((8, 2)), copies, axis=0)
-            + 0.01 * rng.standard_normal((8 * copies, 2))
+            np.repeat(rng.standard_normal((8, 2)), copies, axis=0) + 0.01 * rng.standard_normal((8 * copies, 2))
             for _ in range(2)
         )
         result.append(mmd(x, y, permutations=99, groups=groups, rng=rng).p_value)
@@ -130,12 +128,8 @@ def test_permutation_test_has_power():
 def test_all_permutations_tie_when_samples_cannot_differ():
     x = np.array([[0.0], [1.0]])
     assert mmd(x, x, bandwidths=[1], permutations=50, rng=np.random.default_rng(0)).statistic < 0
-    swaps = mmd(
-        [[0.0], [0.0]], [[1.0], [1.0]], bandwidths=[1], permutations=600, rng=np.random.default_rng(0)
-    )
-    assert swaps.p_value == pytest.approx(
-        1 / 3, abs=0.08
-    )  # of the six splits, the observed one and its mirror
+    swaps = mmd([[0.0], [0.0]], [[1.0], [1.0]], bandwidths=[1], permutations=600, rng=np.random.default_rng(0))
+    assert swaps.p_value == pytest.approx(1 / 3, abs=0.08)  # of the six splits, the observed one and its mirror
 
 
 # Energy distance
@@ -292,10 +286,7 @@ def test_an_image_in_both_samples_is_learnt_from_or_held_out_as_a_whole():
     assert held_out[5:].sum() == 1  # two in y alone
     scored = distances._one_row_a_group(np.array([0, 1, 2, 3, 4]), index, np.random.default_rng(0))
     assert index[scored].tolist() == [0, 1, 2, 3]
-    drawn = {
-        int(distances._one_row_a_group(np.array([0, 1]), index, np.random.default_rng(s))[0])
-        for s in range(20)
-    }
+    drawn = {int(distances._one_row_a_group(np.array([0, 1]), index, np.random.default_rng(s))[0]) for s in range(20)}
     assert drawn == {0, 1}
 
 
@@ -348,9 +339,7 @@ def test_mmd_errors(options, message):
 
 def test_other_errors():
     rng = np.random.default_rng(0)
-    with pytest.raises(
-        MeasurementError, match="the median distance is 0, most rows are equal; give bandwidths"
-    ):
+    with pytest.raises(MeasurementError, match="the median distance is 0, most rows are equal; give bandwidths"):
         mmd(np.zeros((5, 2)), np.zeros((5, 2)))
     with pytest.raises(MeasurementError, match=r"0 projections of order 2; both must be at least 1"):
         sliced(good, good, projections=0)

@@ -46,9 +46,7 @@ def judged(gap, *, name="memory", **changes):
 
 
 def not_run(**changes):
-    return Evidence(
-        "memory", "4.2", "svhn", "full", "paper", Verdict.NOT_RUN, reason="no such recipe", **changes
-    )
+    return Evidence("memory", "4.2", "svhn", "full", "paper", Verdict.NOT_RUN, reason="no such recipe", **changes)
 
 
 @settings(max_examples=25, deadline=None)
@@ -112,9 +110,7 @@ def test_holm_runs_over_all_rows_that_were_decided(tmp_path):
         pytest.param('{"schema": 1}', "is no evidence file: 'rows'", id="no rows"),
         pytest.param('{"schema": 1, "rows": 3}', "is no evidence file", id="rows of another kind"),
         pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 1", id="other schema"),
-        pytest.param(
-            '{"schema": 1, "rows": [3]}', "not an evidence row of this version", id="a number as row"
-        ),
+        pytest.param('{"schema": 1, "rows": [3]}', "not an evidence row of this version", id="a number as row"),
         pytest.param('{"schema": 1, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
     ],
 )

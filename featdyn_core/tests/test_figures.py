@@ -21,12 +21,8 @@ def finding(values, bound, direction="above"):
 
 
 def curve(series=1, seeds=3, points=5, **names):
-    lines = {
-        f"series {part}": [[float(part + seed)] * points for seed in range(seeds)] for part in range(series)
-    }
-    return Curve(
-        [float(point) for point in range(points)], lines, **({"x_label": "epoch", "y_label": "loss"} | names)
-    )
+    lines = {f"series {part}": [[float(part + seed)] * points for seed in range(seeds)] for part in range(series)}
+    return Curve([float(point) for point in range(points)], lines, **({"x_label": "epoch", "y_label": "loss"} | names))
 
 
 def lines(svg, width):
@@ -49,9 +45,7 @@ def test_a_strip_keeps_the_order_of_the_numbers_and_the_side_of_the_bound(values
     assert all(0 <= place <= 100 for place in places)
     assert np.all(np.diff(np.array(places)[np.argsort(numbers)]) >= 0)
     start, width = strip.holds
-    assert (start, start + width) == pytest.approx(
-        (strip.bound, 100) if direction == "above" else (0, strip.bound)
-    )
+    assert (start, start + width) == pytest.approx((strip.bound, 100) if direction == "above" else (0, strip.bound))
 
 
 def test_a_strip_is_to_scale():
@@ -128,9 +122,7 @@ def test_a_png_is_a_png():
 )
 def test_a_series_that_does_not_fit_is_named(seeds, found):
     broken = Curve([0.0, 1.0], {"clean": seeds}, "epoch", "loss")
-    with pytest.raises(
-        EvidenceError, match=f"'losses', series 'clean': each seed needs 2 ordinates.*found {found}$"
-    ):
+    with pytest.raises(EvidenceError, match=f"'losses', series 'clean': each seed needs 2 ordinates.*found {found}$"):
         curve_svg(broken, "losses")
 
 

@@ -51,9 +51,7 @@ def test_full_disk_keeps_the_old_file_and_leaves_no_other(monkeypatch, tmp_path,
     monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), full)
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(
-        DataError, match=f"{path}: No space left on device; free some space, or set FEATDYN_DATA"
-    ):
+    with pytest.raises(DataError, match=f"{path}: No space left on device; free some space, or set FEATDYN_DATA"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

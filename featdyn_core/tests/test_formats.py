@@ -38,9 +38,7 @@ def test_digits_are_each_used_once_and_scaled_to_a_byte():
         (*(round(value * 255 / 16) for value in row), label)
         for row, label in zip(bunch.data.tolist(), bunch.target.tolist(), strict=True)
     ]
-    assert sorted(expected) == sorted(
-        (*row, label) for row, label in zip(rows.tolist(), labels.tolist(), strict=True)
-    )
+    assert sorted(expected) == sorted((*row, label) for row, label in zip(rows.tolist(), labels.tolist(), strict=True))
 
 
 def test_both_parts_of_the_digits_hold_every_class_in_like_shares():

@@ -45,9 +45,7 @@ def student_t5(n, p, rng):
 def uniformity(n, p, samples=1000):
     """Return the KS p-value that isotropy_test's p-values are uniform on Gaussian isotropic samples."""
     rng = np.random.default_rng(20)
-    return stats.kstest(
-        [isotropy_test(rng.standard_normal((n, p))).p_value for _ in range(samples)], "uniform"
-    ).pvalue
+    return stats.kstest([isotropy_test(rng.standard_normal((n, p))).p_value for _ in range(samples)], "uniform").pvalue
 
 
 @pytest.fixture

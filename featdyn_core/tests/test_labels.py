@@ -31,9 +31,7 @@ def test_only_the_stated_number_of_positions_can_change(size, classes, fraction,
     assert int((noisy != labels).sum()) <= round(fraction * size)
 
 
-@pytest.mark.parametrize(
-    ("size", "fraction", "count"), [(5, 0.5, 2), (7, 0.5, 4), (10, 0.25, 2), (9, 1.0, 9)]
-)
+@pytest.mark.parametrize(("size", "fraction", "count"), [(5, 0.5, 2), (7, 0.5, 4), (10, 0.25, 2), (9, 1.0, 9)])
 def test_exactly_the_rounded_number_of_positions_is_drawn_and_none_twice(size, fraction, count):
     # Over so many classes that no label drawn anew is 0 again, what changed is what was drawn.
     noisy = randomize_labels(torch.zeros(size, dtype=torch.int64), fraction, 10**12, np.random.default_rng(0))

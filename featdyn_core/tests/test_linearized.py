@@ -30,9 +30,7 @@ STEPS = 12
 IMAGE = {"mlp": (1, 3, 4), "resnet8": (1, 8, 8)}
 OPTIONS = {"mlp": {"hidden": (7, 6), "dropout": 0.3}, "resnet8": {"width": 4}}
 CUTS = [("mlp", "hidden1"), ("mlp", "hidden2"), ("resnet8", "stage1_block1"), ("resnet8", "stage3_block1")]
-ROUTES = [
-    (name, cut, method) for name, cut in CUTS for method in ("kernel", "jvp") if (name, method)[0] == "mlp"
-]
+ROUTES = [(name, cut, method) for name, cut in CUTS for method in ("kernel", "jvp") if (name, method)[0] == "mlp"]
 ROUTES += [(name, cut, "jvp") for name, cut in CUTS if name == "resnet8"]
 
 
@@ -44,14 +42,10 @@ class Problem(NamedTuple):
     labels: Tensor
 
 
-def problem(
-    name: str = "mlp", samples: int = 9, classes: int = 4, seed: int = 0, **options: object
-) -> Problem:
+def problem(name: str = "mlp", samples: int = 9, classes: int = 4, seed: int = 0, **options: object) -> Problem:
     generator = torch.Generator().manual_seed(seed)
     image = IMAGE[name]
-    network = build_model(
-        name, image=image, classes=classes, generator=generator, **(OPTIONS[name] | options)
-    )
+    network = build_model(name, image=image, classes=classes, generator=generator, **(OPTIONS[name] | options))
     images = torch.randint(0, 256, (samples, *image), generator=generator, dtype=torch.uint8)
     labels = torch.randint(0, classes, (samples,), generator=generator)
     return Problem(network.double().eval(), images, labels)
@@ -141,9 +135,7 @@ def test_a_half_frozen_from_a_later_step_equals_the_explicit_jacobian(method, fr
     found = linear.train(given.labels, steps=STEPS, freeze=freeze, start=joint.until(5))
     origin = torch.from_numpy(joint.initial + joint.shallow[5] + joint.deep[5])
     logits, parts = explicit(given, cut, joint.learning_rate, frozen=freeze, start=origin)
-    assert_linear(
-        found, logits, {half: torch.from_numpy(getattr(joint, half)[5]) + parts[half] for half in HALVES}
-    )
+    assert_linear(found, logits, {half: torch.from_numpy(getattr(joint, half)[5]) + parts[half] for half in HALVES})
     assert found.steps.tolist() == list(range(5, 5 + STEPS + 1))
 
 

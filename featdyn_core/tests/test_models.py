@@ -217,9 +217,7 @@ def test_initialisation_has_the_scale_of_its_reference(name, he_normal):
         if not isinstance(module, nn.Conv2d | nn.Linear):
             continue
         bound = module.weight[0].numel() ** -0.5
-        tolerance = 5 / math.sqrt(
-            module.weight.numel()
-        )  # five standard errors of a normal's deviation, and more
+        tolerance = 5 / math.sqrt(module.weight.numel())  # five standard errors of a normal's deviation, and more
         spread = bound * (math.sqrt(2) if he_normal else math.sqrt(1 / 3))
         assert module.weight.std().item() == pytest.approx(spread, rel=tolerance)
         assert he_normal or module.weight.abs().max() <= bound
@@ -310,9 +308,7 @@ def test_unknown_cut_is_refused(networks, ask):
 
 
 def test_unknown_network_is_refused():
-    with pytest.raises(
-        ModelError, match=r"unknown network 'resnet21'; the networks are resnet20, resnet8, mlp"
-    ):
+    with pytest.raises(ModelError, match=r"unknown network 'resnet21'; the networks are resnet20, resnet8, mlp"):
         build_model("resnet21")
 
 

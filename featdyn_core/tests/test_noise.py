@@ -97,9 +97,7 @@ def test_updates_do_not_depend_on_each_other(tiny_trajectory, samples):
     """In another order the same mini-batches give the same changes: weights and statistics do not move on."""
     order = [3, 0, 4, 2, 1]
     dealt, shuffled = (
-        one_step_changes(
-            tiny_trajectory, 1, samples, updates=UPDATES, cut="stage1_block1", rng=Batches(batches)
-        )
+        one_step_changes(tiny_trajectory, 1, samples, updates=UPDATES, cut="stage1_block1", rng=Batches(batches))
         for batches in (range(UPDATES), order)
     )
     np.testing.assert_array_equal(shuffled, dealt[:, order])
@@ -111,8 +109,7 @@ def test_shape_and_repeatability(tiny_trajectory, tiny_perceptron, samples, prot
     shapes = [(tiny_trajectory, "stage2_block1", 8 * 4 * 4), (tiny_perceptron, "hidden1", 12)]
     for trajectory, cut, features in shapes:
         first, second, other = (
-            protocol(trajectory, 2, samples, updates=3, cut=cut, rng=np.random.default_rng(seed))
-            for seed in (1, 1, 2)
+            protocol(trajectory, 2, samples, updates=3, cut=cut, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
         )
         assert first.shape == (len(samples), 3, features)
         assert first.dtype == np.float64
@@ -161,9 +158,7 @@ def linear(make_trajectory):
 def parameter_changes(protocol, trajectory, updates):
     """Changes (K, 3, 3) of the linear layer's weight and bias, solved for from three samples' features."""
     corners = torch.tensor([[0, 0], [255, 0], [0, 255]], dtype=torch.uint8).view(3, 1, 1, 2)
-    features = protocol(
-        trajectory, 0, corners, updates=updates, cut="hidden1", rng=rng(), dtype=torch.float64
-    )
+    features = protocol(trajectory, 0, corners, updates=updates, cut="hidden1", rng=rng(), dtype=torch.float64)
     standardised_with_bias = np.array([[-1.0, -1.0, 1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
     return np.linalg.solve(standardised_with_bias, features.transpose(1, 0, 2))
 
@@ -196,9 +191,7 @@ def test_noise_is_isotropic_where_gradient_steps_are_not(linear):
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        pytest.param(
-            {"updates": 1}, MeasurementError, "at least 2 updates and 1 sample, found 1", id="updates"
-        ),
+        pytest.param({"updates": 1}, MeasurementError, "at least 2 updates and 1 sample, found 1", id="updates"),
         pytest.param({"count": 0}, MeasurementError, "at least 2 updates and 1 sample", id="samples"),
         pytest.param({"epoch": 3}, MeasurementError, "no checkpoint at epoch 3", id="epoch"),
         pytest.param({"cut": "trunk"}, ModelError, "no cut 'trunk'", id="cut"),

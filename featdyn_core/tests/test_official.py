@@ -15,9 +15,7 @@ def publish(folder, per_severity: int) -> np.ndarray:
     """Write one kind and the labels in the published form; image i is filled with i modulo 251."""
     folder.mkdir()
     count = 5 * per_severity
-    images = np.broadcast_to(
-        (np.arange(count) % 251).astype(np.uint8)[:, None, None, None], (count, 32, 32, 3)
-    )
+    images = np.broadcast_to((np.arange(count) % 251).astype(np.uint8)[:, None, None, None], (count, 32, 32, 3))
     np.save(folder / "fog.npy", images)
     np.save(folder / "labels.npy", (np.arange(count) % per_severity % 10).astype(np.uint8))
     return images

@@ -132,9 +132,7 @@ def test_every_verdict(project, effect, null, verdict, outcomes, status):
     assert row.verdict == verdict
     assert row.findings[0].values == tuple(effect)
     assert set(row.checkpoints) == {"tiny/0", "tiny/1", "tiny/2"}
-    properties = {
-        item.get("name"): item.get("value") for item in ElementTree.parse("junit.xml").iter("property")
-    }
+    properties = {item.get("name"): item.get("value") for item in ElementTree.parse("junit.xml").iter("property")}
     assert json.loads(properties["featdyn-evidence"])["verdict"] == verdict
 
 

@@ -264,9 +264,7 @@ def test_half_a_download_is_named_and_mended_by_the_next_run(monkeypatch, tmp_pa
     expected, files = publish_cifar10(monkeypatch)
     (name, archive), *_ = files.items()
     host.files[name] = archive[: len(archive) // 2]
-    with pytest.raises(
-        DataError, match=rf"Delete {tmp_path / name}: not as published, perhaps cut off\. Run again"
-    ):
+    with pytest.raises(DataError, match=rf"Delete {tmp_path / name}: not as published, perhaps cut off\. Run again"):
         load_published("cifar10", tmp_path)
     assert not list((tmp_path / "featdyn").glob("*.safetensors"))
     host.files[name] = archive
@@ -295,9 +293,7 @@ def test_damaged_unpacked_mnist_is_refused_by_name(monkeypatch, tmp_path, damage
     content = raw[file]
     changed = content[:-5] if damage == "short" else content[:-1] + bytes([content[-1] ^ 1])
     place(tmp_path, raw | {file: changed})
-    with pytest.raises(
-        DataError, match=rf"{tmp_path / file} is not the published file: .*delete it and run again"
-    ):
+    with pytest.raises(DataError, match=rf"{tmp_path / file} is not the published file: .*delete it and run again"):
         load_published("mnist", tmp_path)
 
 

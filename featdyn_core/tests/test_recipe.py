@@ -164,9 +164,7 @@ def test_learning_rate_falls_at_the_milestones():
 @given(data=st.data())
 @settings(max_examples=6, deadline=None)
 def test_digest_changes_with_every_field_and_only_with_a_field(kind, field, data):
-    tables = {
-        table_of(each): {name: data.draw(values) for name, values in VALUES[each].items()} for each in VALUES
-    }
+    tables = {table_of(each): {name: data.draw(values) for name, values in VALUES[each].items()} for each in VALUES}
     other = copy.deepcopy(tables)
     other[table_of(kind)][field] = data.draw(VALUES[kind][field])
     first, second = make(**tables), make(**other)
@@ -180,9 +178,7 @@ def test_digest_does_not_change_with_the_name(name):
     assert recipe.replace(name=name).digest == recipe.digest
 
 
-@pytest.mark.parametrize(
-    ("table", "field"), [(table, field) for table, values in DEFAULTS.items() for field in values]
-)
+@pytest.mark.parametrize(("table", "field"), [(table, field) for table, values in DEFAULTS.items() for field in values])
 def test_digest_does_not_change_when_a_default_is_written_out(table, field):
     written = parse_recipe(changed(MINIMAL, table, **{field: DEFAULTS[table][field]}), "some")
     assert written == parse_recipe(MINIMAL, "some")
@@ -230,10 +226,7 @@ def test_checkpoints_written_in_another_way_are_the_same_recipe():
 @settings(max_examples=25, deadline=None)
 def test_dictionary_loses_nothing(data):
     recipe = make(
-        **{
-            table_of(kind): {name: data.draw(values) for name, values in VALUES[kind].items()}
-            for kind in VALUES
-        }
+        **{table_of(kind): {name: data.draw(values) for name, values in VALUES[kind].items()} for kind in VALUES}
     )
     document = json.loads(json.dumps(recipe.to_dict()))
     network = document["network"]

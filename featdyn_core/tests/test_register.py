@@ -175,37 +175,21 @@ def test_unknown_claim_is_named_with_the_known_ones(register_of):
         pytest.param("schema = 1", "schema = 2", ["schema 2", "reads schema = 1"], id="schema"),
         pytest.param("schema = 1\n", "", ["schema None"], id="no schema"),
         pytest.param("schema = 1", "schema = ", ["cannot be read"], id="no TOML"),
-        pytest.param(
-            "pilot_seeds = [100]", "pilot_seeds = [2]", ["scale small", "pilot seeds [2]"], id="pilot seeds"
-        ),
+        pytest.param("pilot_seeds = [100]", "pilot_seeds = [2]", ["scale small", "pilot seeds [2]"], id="pilot seeds"),
         pytest.param("pilot_seeds = [100]\n", "", ["register.toml", "'pilot_seeds'"], id="no pilot seeds"),
         pytest.param("seeds = [0, 1, 2]\nrecipes", "recipes", ["scale 'small'", "'seeds'"], id="no seeds"),
         pytest.param('title = "Memory"\n', "", ["claim 'memory'", "title"], id="no title"),
         pytest.param('title = "Memory"', 'titel = "Memory"', ["claim 'memory'", "titel"], id="unknown field"),
         pytest.param("memory = [20, 40]", "memory = [20]", ["claim 'memory'"], id="window with one end"),
-        pytest.param(
-            "small = { memory = [20, 40] }", "small = 3", ["claim 'memory'"], id="windows of another kind"
-        ),
-        pytest.param(
-            "small = { mem", "tiny = { mem", ["claim 'memory'", "'tiny'"], id="windows of unknown scale"
-        ),
-        pytest.param(
-            "arms = { paper", "arms = { papr", ["claim 'memory'", "'papr'"], id="arms of unknown scale"
-        ),
+        pytest.param("small = { memory = [20, 40] }", "small = 3", ["claim 'memory'"], id="windows of another kind"),
+        pytest.param("small = { mem", "tiny = { mem", ["claim 'memory'", "'tiny'"], id="windows of unknown scale"),
+        pytest.param("arms = { paper", "arms = { papr", ["claim 'memory'", "'papr'"], id="arms of unknown scale"),
         pytest.param("bound = 0.05\n", "", ["claim 'memory'", "criterion 'lost'", "'bound'"], id="no bound"),
-        pytest.param(
-            "bound = 0.05", "bound = 'low'", ["claim 'memory'", "criterion 'lost'"], id="bound of words"
-        ),
-        pytest.param(
-            "{ small = 0.95 }", "{ smal = 0.95 }", ["criterion 'agreement'", "'smal'"], id="unknown scale"
-        ),
-        pytest.param(
-            'role = "control"', 'role = "check"', ["criterion 'lost'", "'check'"], id="unknown role"
-        ),
+        pytest.param("bound = 0.05", "bound = 'low'", ["claim 'memory'", "criterion 'lost'"], id="bound of words"),
+        pytest.param("{ small = 0.95 }", "{ smal = 0.95 }", ["criterion 'agreement'", "'smal'"], id="unknown scale"),
+        pytest.param('role = "control"', 'role = "check"', ["criterion 'lost'", "'check'"], id="unknown role"),
         pytest.param('"below"', '"under"', ["criterion 'lost'", "'under'"], id="unknown direction"),
-        pytest.param(
-            "pilot =", "pilots =", ["criterion 'whole agreement'", "pilots"], id="unknown criterion field"
-        ),
+        pytest.param("pilot =", "pilots =", ["criterion 'whole agreement'", "pilots"], id="unknown criterion field"),
         pytest.param('role = "control"', "", ["claim 'memory'", "role control"], id="no control"),
     ],
 )
@@ -233,7 +217,5 @@ def test_epochs_are_the_checkpoints_of_the_window(tiny_trajectory):
     runs = Runs({"clean": [tiny_trajectory]}, {"late": (1, 4), "broken": (0, 3)})
     assert runs["clean"] == [tiny_trajectory]
     assert runs.epochs("late", tiny_trajectory) == [1, 2, 4]
-    with pytest.raises(
-        MeasurementError, match="window 'broken' ends at epoch 3, where there is no checkpoint"
-    ):
+    with pytest.raises(MeasurementError, match="window 'broken' ends at epoch 3, where there is no checkpoint"):
         runs.epochs("broken", tiny_trajectory)

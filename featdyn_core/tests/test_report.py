@@ -49,8 +49,7 @@ def evidence(claim, subject="digits", *, agreement=0.985, lost=0.2, spread=0.004
         "agreement lost by displacement": lost,
     }
     values = {
-        name: list(rng.normal(mean, spread, len(SEEDS)))
-        for name, mean in (means | {"drift (log10)": -0.52}).items()
+        name: list(rng.normal(mean, spread, len(SEEDS))) for name, mean in (means | {"drift (log10)": -0.52}).items()
     }
     verdict, findings = Claim(claim, "4.2", "", criteria).judge(values)
     return Evidence(
@@ -148,14 +147,9 @@ def test_table_tells_what_was_decided_and_by_what(rows, width):
     for row, start in zip(rows[:4], starts, strict=False):
         head, detail = lines[start], lines[start + 1]
         finding = hinge(row)
-        assert re.search(
-            rf"{row.subject} .*{row.verdict}  +{'fails' if row.verdict == 'INVALID' else 'holds'}", head
-        )
+        assert re.search(rf"{row.subject} .*{row.verdict}  +{'fails' if row.verdict == 'INVALID' else 'holds'}", head)
         assert finding.criterion.name in detail
-        assert (
-            f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]"
-            in detail
-        )
+        assert f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]" in detail
         assert detail.endswith(f"> {finding.criterion.bound}")
 
 
@@ -165,9 +159,7 @@ def test_no_line_is_longer_than_the_terminal(rows, width):
 
 
 def test_table_has_seeds_and_adjusted_p_values_where_there_is_room(rows):
-    heads = [
-        line.split() for line in terminal_table(rows, 100) if any(line.startswith(row.claim) for row in rows)
-    ]
+    heads = [line.split() for line in terminal_table(rows, 100) if any(line.startswith(row.claim) for row in rows)]
     shown = [(head[2], head[-2], head[-1]) for head in heads]
     assert shown[0] == ("fast/small", "5", "<0.0001")
     assert shown[2] == ("fast/small", "5", f"{adjusted_p_values(rows)[2]:.4f}")
@@ -339,9 +331,7 @@ def test_figures_are_named_after_claim_subject_and_title(rows, tmp_path):
 
 
 def test_figures_that_would_overwrite_each_other_are_refused_before_any_is_written(rows, tmp_path):
-    with pytest.raises(
-        EvidenceError, match="'memory-window on digits: memory, part 1' is not the only curve"
-    ):
+    with pytest.raises(EvidenceError, match="'memory-window on digits: memory, part 1' is not the only curve"):
         write_figures(tmp_path, [rows[0], rows[0]])
     assert not list(tmp_path.iterdir())
 

@@ -23,9 +23,7 @@ SHAPES = {
 }
 
 
-def write_npz(
-    path: Path, shape=(5, 4, 3), classes: int = 10, train: int = 20, test: int = 6, **changes
-) -> Path:
+def write_npz(path: Path, shape=(5, 4, 3), classes: int = 10, train: int = 20, test: int = 6, **changes) -> Path:
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.integers(0, 256, (train, *shape), dtype=np.uint8),
@@ -83,9 +81,7 @@ def test_npz_of_a_known_name_takes_precedence_and_shows_what_is_missing(monkeypa
     write_npz(tmp_path / f"{name}.npz", SHAPES[name], classes)
     dataset = load_dataset(name)
     train, test = KNOWN[name].counts
-    assert dataset.describe() == (
-        f"{name} (npz:{name}.npz), train: 20 of {train:,} images, test: 6 of {test:,} images"
-    )
+    assert dataset.describe() == (f"{name} (npz:{name}.npz), train: 20 of {train:,} images, test: 6 of {test:,} images")
     assert not dataset.complete
     assert dataset.published_counts == (train, test)
     assert dataset.classes == classes
@@ -113,11 +109,7 @@ def test_published_set_is_read_where_there_is_no_npz(monkeypatch, tmp_path):
 def test_subset_keeps_distinct_training_images_in_their_order(digits, size, seed):
     subset = digits.with_subset(size, seed)
     # A running number in place of the label shows which images were kept.
-    numbers = (
-        sources.dataclasses.replace(digits, train_labels=torch.arange(1200))
-        .with_subset(size, seed)
-        .train_labels
-    )
+    numbers = sources.dataclasses.replace(digits, train_labels=torch.arange(1200)).with_subset(size, seed).train_labels
     assert len(subset.train_images) == len(subset.train_labels) == size
     assert (numbers.diff() > 0).all()
     assert torch.equal(subset.train_images, digits.train_images[numbers])
@@ -137,8 +129,7 @@ def test_subset_follows_the_seed_and_shows_in_the_description():
 def test_subset_is_uniform(digits):
     numbered = sources.dataclasses.replace(digits, train_labels=torch.arange(1200))
     hits = sum(
-        torch.bincount(numbered.with_subset(300, seed).train_labels, minlength=1200).double()
-        for seed in range(400)
+        torch.bincount(numbered.with_subset(300, seed).train_labels, minlength=1200).double() for seed in range(400)
     )
     # Each image is kept 100 times in 400 draws of a quarter, with standard deviation √75.
     assert (hits - 100).abs().max() < 5 * 75**0.5
@@ -203,9 +194,7 @@ def test_npz_that_is_not_the_known_set_is_refused(tmp_path, changes, message):
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(
-        DataError, match=r"unknown data set 'imagenet'; give digits, mnist, .* or the path of an \.npz"
-    ):
+    with pytest.raises(DataError, match=r"unknown data set 'imagenet'; give digits, mnist, .* or the path of an \.npz"):
         load_dataset("imagenet")
 
 

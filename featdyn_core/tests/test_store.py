@@ -30,9 +30,7 @@ from featdyn_core.store import Request, Store, default_root, get_trajectory, ver
 from featdyn_core.tests.tiny import same_state, tiny_digits, tiny_recipe, without_seconds
 from featdyn_core.trajectory import EpochRecord, Trajectory
 
-LONGER = tiny_recipe(
-    name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30))
-)
+LONGER = tiny_recipe(name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30)))
 PATIENCE = 300.0
 """Seconds that a busy machine may take to start two processes."""
 
@@ -221,9 +219,7 @@ def test_training_killed_at_any_write_goes_on_to_the_same_trajectory(tmp_path, m
         assert store.status(tiny_recipe(), 0) != "complete"
         assert_same(store.get(tiny_recipe(), 0), reference)
     assert_same(found, reference)
-    assert (
-        kills > 10
-    )  # four checkpoints, three resume points of two files, a heartbeat, the manifest, the folder
+    assert kills > 10  # four checkpoints, three resume points of two files, a heartbeat, the manifest, the folder
 
 
 SCRIPT = """
@@ -251,9 +247,7 @@ def test_killed_process_is_seen_and_gone_on_from(store, reference):
         try:
             assert [process.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
             assert store.status(tiny_recipe(), 0) == "training (1/3)"
-            assert [(beat.recipe, beat.seed, beat.epochs) for beat in read_beats(store.root)] == [
-                ("tiny", 0, 3)
-            ]
+            assert [(beat.recipe, beat.seed, beat.epochs) for beat in read_beats(store.root)] == [("tiny", 0, 3)]
         finally:
             process.kill()
         assert process.wait() == -signal.SIGKILL
@@ -382,9 +376,7 @@ def test_flipped_byte_is_an_error_when_the_checkpoint_is_read(store):
 def test_other_schema_is_an_error_that_asks_for_no_removal(store):
     store.get(tiny_recipe(), 0)
     edit_manifest(folder_of(store), lambda manifest: manifest.update(schema=2))
-    with pytest.raises(
-        DamagedTrajectoryError, match="has schema 2, this version reads 1; move the folder away"
-    ):
+    with pytest.raises(DamagedTrajectoryError, match="has schema 2, this version reads 1; move the folder away"):
         store.get(tiny_recipe(), 0)
 
 
@@ -423,9 +415,7 @@ def test_file_where_a_folder_should_be(store, place):
 def test_read_only_file_system(store, monkeypatch, reference, thing, name):
     with monkeypatch.context() as patch:
         patch.setattr(thing, name, fail_with(errno.EROFS))
-        with pytest.raises(
-            StoreError, match=r"cannot be written \(Read-only file system\); set FEATDYN_STORE"
-        ):
+        with pytest.raises(StoreError, match=r"cannot be written \(Read-only file system\); set FEATDYN_STORE"):
             store.get(tiny_recipe(), 0)
     assert_same(store.get(tiny_recipe(), 0), reference)
 

@@ -83,9 +83,7 @@ def plain_training(recipe: Recipe, dataset: Dataset):
     network = new_network(recipe, dataset, torch_generator(0, "init"))
     images, labels = training_set(recipe, 0, dataset)
     if spec.name == "sgd":
-        optimizer = torch.optim.SGD(
-            network.parameters(), spec.learning_rate, spec.momentum, 0, spec.weight_decay
-        )
+        optimizer = torch.optim.SGD(network.parameters(), spec.learning_rate, spec.momentum, 0, spec.weight_decay)
     else:
         optimizer = torch.optim.Adam(network.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
     for epoch in range(recipe.training.epochs):
@@ -125,15 +123,11 @@ def test_training_is_that_of_a_plain_loop(tables):
         assert record.train_loss == pytest.approx(loss, abs=WEIGHT_TOLERANCE)
         assert record.train_accuracy == pytest.approx(accuracy, abs=1e-12)
         for name, value in network.state_dict().items():
-            torch.testing.assert_close(
-                found.states[epoch][name], value, atol=WEIGHT_TOLERANCE, rtol=WEIGHT_TOLERANCE
-            )
+            torch.testing.assert_close(found.states[epoch][name], value, atol=WEIGHT_TOLERANCE, rtol=WEIGHT_TOLERANCE)
 
 
 def test_learning_rate_follows_the_schedule_in_log_and_weights():
-    recipe = tiny_recipe(
-        schedule=ScheduleSpec(milestones=(1, 2), factor=1e-12), optimizer=OptimizerSpec("sgd", 0.1)
-    )
+    recipe = tiny_recipe(schedule=ScheduleSpec(milestones=(1, 2), factor=1e-12), optimizer=OptimizerSpec("sgd", 0.1))
     found = run(recipe)
     assert [record.learning_rate for record in found.records] == pytest.approx([0.1, 0.1, 1e-13, 1e-25])
     moved = [
@@ -284,13 +278,9 @@ def test_resume_points_are_saved_no_oftener_than_the_interval(monkeypatch):
 
 
 def test_loss_that_is_not_finite_is_named_by_epoch_and_step():
-    recipe = tiny_recipe(
-        optimizer=OptimizerSpec("sgd", 1e-30), schedule=ScheduleSpec(milestones=(1,), factor=1e60)
-    )
+    recipe = tiny_recipe(optimizer=OptimizerSpec("sgd", 1e-30), schedule=ScheduleSpec(milestones=(1,), factor=1e60))
     sink = MemorySink()
-    message = (
-        r"tiny seed 0: loss is (nan|inf) at epoch 2, step [23] of 4; lower the learning rate \(now 1e\+30\)"
-    )
+    message = r"tiny seed 0: loss is (nan|inf) at epoch 2, step [23] of 4; lower the learning rate \(now 1e\+30\)"
     with pytest.raises(TrainingError, match=message):
         train(recipe, 0, tiny_digits(), sink)
     assert list(sink.states) == [0, 1]

@@ -60,9 +60,7 @@ def test_network_fits_the_data_set():
     network = new_network(tiny_recipe(network=NetworkSpec("resnet8", {"width": 2})), data)
     assert network(data.test_images[:3]).shape == (3, data.classes)
     scaled = network.standardize(data.train_images)
-    shown = (data.train_images / 255 - torch.tensor(data.mean).view(3, 1, 1)) / torch.tensor(data.std).view(
-        3, 1, 1
-    )
+    shown = (data.train_images / 255 - torch.tensor(data.mean).view(3, 1, 1)) / torch.tensor(data.std).view(3, 1, 1)
     torch.testing.assert_close(scaled, shown, rtol=1e-4, atol=1e-4)
 
 
@@ -79,9 +77,7 @@ def test_labels_are_randomised_to_the_recipes_share():
     # 80 of 200 labels drawn anew, each wrong with probability 0.9: mean 0.36, standard deviation 0.013
     assert 0.36 - 4 * 0.014 < differing <= 0.4
     assert torch.equal(noisy, in_memory(labels=LabelSpec(randomized=0.4)).training_set()[1])
-    assert not torch.equal(
-        noisy, training_set(tiny_recipe(labels=LabelSpec(randomized=0.4)), 1, tiny_digits())[1]
-    )
+    assert not torch.equal(noisy, training_set(tiny_recipe(labels=LabelSpec(randomized=0.4)), 1, tiny_digits())[1])
 
 
 def test_labels_are_renamed_consistently():
@@ -90,9 +86,7 @@ def test_labels_are_renamed_consistently():
     pairs = set(zip(clean.tolist(), renamed.tolist(), strict=True))
     assert len(pairs) == 10
     assert not [pair for pair in pairs if pair[0] == pair[1]]
-    assert not torch.equal(
-        renamed, training_set(tiny_recipe(labels=LabelSpec(permuted=True)), 1, tiny_digits())[1]
-    )
+    assert not torch.equal(renamed, training_set(tiny_recipe(labels=LabelSpec(permuted=True)), 1, tiny_digits())[1])
 
 
 def test_noise_is_drawn_over_the_renamed_labels():

@@ -91,9 +91,7 @@ def test_flipped_bit_is_damage(finished, position):
     content[position] ^= 1
     (finished / name).write_bytes(content)
     before = contents(finished)
-    message = (
-        rf"{finished} is damaged: {name}: its bytes do not match.*; remove this folder, and the next run"
-    )
+    message = rf"{finished} is damaged: {name}: its bytes do not match.*; remove this folder, and the next run"
     with pytest.raises(DamagedTrajectoryError, match=message):
         read_checkpoint(finished, name, digest)
     assert contents(finished) == before
@@ -140,9 +138,7 @@ def test_missing_manifest_is_damage(finished):
 def test_manifest_of_another_schema_is_not_read(finished):
     content = json.loads((finished / "manifest.json").read_text(encoding="utf-8"))
     (finished / "manifest.json").write_text(json.dumps(content | {"schema": 2}), encoding="utf-8")
-    message = (
-        r"has schema 2, this version reads 1; move the folder away, or use the version of featdyn that wrote"
-    )
+    message = r"has schema 2, this version reads 1; move the folder away, or use the version of featdyn that wrote"
     with pytest.raises(DamagedTrajectoryError, match=message):
         read_manifest(finished)
 
@@ -182,9 +178,7 @@ def test_damaged_resume_point_is_named_with_the_mend(tmp_path, harm, reason):
     sink = fill(sink_in(tmp_path), last=2)
     harm(sink.folder)
     before = contents(sink.folder)
-    message = (
-        rf"resume\.json is damaged \(.*{reason}.*remove {sink.folder} to train tiny seed 4 from its beginning"
-    )
+    message = rf"resume\.json is damaged \(.*{reason}.*remove {sink.folder} to train tiny seed 4 from its beginning"
     with pytest.raises(DamagedTrajectoryError, match=message):
         sink.resume_point()
     assert contents(sink.folder) == before

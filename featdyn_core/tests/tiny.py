@@ -37,8 +37,7 @@ def coloured_digits() -> Dataset:
     """Return them with three unlike channels."""
     grey = tiny_digits()
     train, test = (
-        torch.cat([images, 255 - images, images // 2], dim=1)
-        for images in (grey.train_images, grey.test_images)
+        torch.cat([images, 255 - images, images // 2], dim=1) for images in (grey.train_images, grey.test_images)
     )
     return dataclasses.replace(
         grey,
@@ -78,8 +77,7 @@ class MemorySink:
     def save_resume_point(self, point: ResumePoint) -> None:
         """Keep a copy of the last."""
         network, optimizer = (
-            {name: value.contiguous() for name, value in part.items()}
-            for part in (point.network, point.optimizer)
+            {name: value.contiguous() for name, value in part.items()} for part in (point.network, point.optimizer)
         )
         self.point = dataclasses.replace(point, network=network, optimizer=optimizer)
 
