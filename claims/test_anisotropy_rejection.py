@@ -30,7 +30,7 @@ from featdyn_core.seeds import numpy_generator
 
 pytestmark = pytest.mark.claim("anisotropy-rejection")
 
-UPDATES = 100
+UPDATES = 64
 SAMPLES = 2
 CONTROLS = 200
 LEVEL = 0.05

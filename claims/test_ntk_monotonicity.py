@@ -45,7 +45,7 @@ IMAGES = 128
 STEPS = 400
 EVERY = 20
 FROZEN_FROM = 100
-POINTS = 11
+POINTS = 8
 """Epochs of the real network's grid, evenly spaced over the window."""
 
 ILL_CONDITIONED = {"hessian": [[1.0, 0.95], [0.95, 1.0]], "start": [1.0, -0.6]}

@@ -24,7 +24,7 @@ from featdyn_core.models import BlockNetwork, folded, load_state
 from featdyn_core.trajectory import State, Trajectory
 
 POLICIES = ("carry", "recalibrate")
-CALIBRATION_IMAGES = 1000
+CALIBRATION_IMAGES = 500
 """Training images, the first ones, from which normalisation statistics are re-estimated."""
 
 CHUNK_BYTES = {"cpu": 2**21, "cuda": 2**28}

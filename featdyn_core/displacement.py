@@ -83,7 +83,7 @@ def compare_with_displacement(
     images: Tensor,
     rng: np.random.Generator,
     *,
-    draws: int = 4,
+    draws: int = 2,
 ) -> Comparison:
     """Compare the composite ``(shallow_epoch, deep_epoch)`` with equally displaced networks at every depth.
 

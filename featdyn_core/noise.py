@@ -122,7 +122,6 @@ def _changes(
         raise MeasurementError(f"the one-step protocol needs at least 2 updates and 1 sample, found {updates}")
     still = trajectory.network(epoch).to(dtype)
     training = copy.deepcopy(still).train()
-    _freeze_statistics(training)
     moving = [p for name, p in training.named_parameters() if training.in_shallow_part(name, cut)]
     moved = [p for name, p in still.named_parameters() if still.in_shallow_part(name, cut)]
     start = [p.detach().clone() for p in moved]
@@ -136,13 +135,6 @@ def _changes(
                 torch.add(origin, part, out=parameter)
             changes[:, number] = still.shallow(samples, cut).flatten(1) - before
     return changes.double().numpy()
-
-
-def _freeze_statistics(network: BlockNetwork) -> None:
-    """Keep running statistics as they are although the network normalises with those of the batch."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 0.0
 
 
 def _norm(parts: Sequence[Tensor]) -> Tensor:

@@ -99,3 +99,8 @@ def tiny_trajectory(make_trajectory):
 def tiny_perceptron(make_trajectory):
     """A perceptron with dropout on the digits at epochs 0, 1, 2 and 4."""
     return make_trajectory("mlp", hidden=[12, 8], dropout=0.3)
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Spare a run of one tier of claims the import of the unit tests, none of which belongs to a tier."""
+    return True if config.option.markexpr in ("fast", "full", "calibration", "mutation") else None

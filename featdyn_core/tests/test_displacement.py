@@ -42,17 +42,18 @@ def test_every_tensor_moves_as_far_as_training_moved_it(tiny_trajectory, moved):
 
 
 def test_direction_is_random_and_not_that_of_training(tiny_trajectory):
-    """The cosine of a random direction to that of training has mean 0 and standard deviation 1/√p."""
+    """The cosine of a random direction to a fixed one has mean 0 and standard deviation 1/√p."""
     before = shallow_parameters(tiny_trajectory.network(4))
     earlier = tiny_trajectory.state(1)
     name = "blocks.stage2_block1.second.conv.weight"
     change = earlier[name] - before[name]
     generator = rng()
     moved = [displaced(tiny_trajectory, 1, 4, CUT, generator).get_parameter(name) for _ in range(20)]
-    cosines = [cosine(parameter.detach() - before[name], change) for parameter in moved]
     spread = change.numel() ** -0.5
-    assert abs(np.mean(cosines)) < 3 * spread / 20**0.5
-    assert 0.5 * spread < np.std(cosines) < 2 * spread
+    for axis in (change, torch.ones_like(change)):
+        cosines = [cosine(parameter.detach() - before[name], axis) for parameter in moved]
+        assert abs(np.mean(cosines)) < 3 * spread / 20**0.5
+        assert 0.5 * spread < np.std(cosines) < 2 * spread
 
 
 def test_turning_keeps_norm_and_angle_of_the_earlier_tensor(tiny_trajectory, moved):

@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
-import math
 import platform
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,7 +68,11 @@ def test_a_row_comes_back_from_json_as_it_was(gap, series, environment, seconds)
         environment=environment,
         seconds=seconds,
     )
-    assert from_json(to_json(row)) == row
+    found = from_json(to_json(row))
+    assert found == row
+    assert (found.message(), found.p_value) == (row.message(), row.p_value)
+    assert len(found.of(Role.CONTROL)) == 1
+    assert isinstance(found.verdict, Verdict)
 
 
 def test_numbers_of_numpy_become_plain_ones():
@@ -183,6 +189,18 @@ def test_environment_names_commit_versions_device_and_machine():
     assert (found["python"], found["torch"]) == (platform.python_version(), torch.__version__)
     assert {"commit", "machine", "threads", "numpy", "scipy"} <= set(found)
     assert found["machine"].startswith(platform.machine())
-    assert found["commit"] == "" or len(found["commit"].removesuffix("-dirty")) >= 12
-    assert math.isfinite(found["threads"])
+    assert found["threads"] == torch.get_num_threads()
     json.dumps(found)
+
+
+def test_environment_names_the_commit_of_the_checkout():
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    here = Path(__file__).parent
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    commit = environment("cpu")["commit"].removesuffix("-dirty")
+    if head.returncode:
+        assert commit == ""
+    else:
+        assert len(commit) >= 12
+        assert head.stdout.startswith(commit)
