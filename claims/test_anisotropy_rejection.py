@@ -30,9 +30,9 @@ from featdyn_core.seeds import numpy_generator
 
 pytestmark = pytest.mark.claim("anisotropy-rejection")
 
-UPDATES = 64
+UPDATES = 48
 SAMPLES = 2
-CONTROLS = 200
+CONTROLS = 150
 LEVEL = 0.05
 HEAVY = 5
 LEAST_P = 1e-300

@@ -41,8 +41,8 @@ from featdyn_core.trajectory import Trajectory
 
 pytestmark = pytest.mark.claim("ntk-monotonicity")
 
-IMAGES = 128
-STEPS = 400
+IMAGES = 96
+STEPS = 300
 EVERY = 20
 FROZEN_FROM = 100
 POINTS = 8
