@@ -144,7 +144,7 @@ def test_heavy_tails_alone_are_no_evidence(judge):
         rng = numpy_generator(seed, "measure", "heavy")
         gaussian = rng.standard_normal((4, 100, 128))
         heavy = gaussian[:2] / np.sqrt(rng.chisquare(HEAVY, (2, 100, 1)) / HEAVY)
-        for name, value in numbers([heavy], [gaussian[2:]], rng).items():
+        for name, value in numbers([heavy], [gaussian[2:]], rng, controls=60).items():
             values.setdefault(name, []).append(value)
     assert np.mean(values["bootstrap p (log10)"]) < -3
     assert judge(Measured(values)) is Verdict.REFUTED

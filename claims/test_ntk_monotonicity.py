@@ -187,7 +187,7 @@ def test_counter_example_to_reading_b():
 
 
 @pytest.mark.fast
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(hnp.arrays(np.float64, st.integers(2, 8), elements=st.floats(-20, 20)))
 def test_lemma_minus_log_softmax_is_convex(logits):
     """Lemma 1: the Hessian of −log softmax is diag(q) − q qᵀ, and positive semi-definite."""

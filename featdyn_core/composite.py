@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.models import BlockNetwork, folded, load_state
+from featdyn_core.models import BlockNetwork, fold, load_state
 from featdyn_core.trajectory import State, Trajectory
 
 POLICIES = ("carry", "recalibrate")
@@ -84,10 +84,11 @@ def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], ba
     Everything else stays in eval mode, dropout included. The result is that of a pass in train mode with
     ``momentum=None``.
     """
-    norms = reset_statistics(network.blocks[name] for name in blocks)
+    names = list(blocks)
+    norms = reset_statistics(network.blocks[name] for name in names)
     with torch.no_grad():
         for batch in images.split(batch_size):
-            network(batch)
+            network.features(batch, names[-1:]) if names[-1] in network.cuts else network(batch)
     for norm in norms:
         norm.eval()
 
@@ -256,7 +257,7 @@ class _GridEngine:
         self.reference = torch.zeros((len(deep_epochs), len(images)), dtype=torch.uint8, device=self.device)
 
     def _prepared(self, epoch: int) -> BlockNetwork:
-        network = folded(self.trajectory.network(epoch)).to(self.device)
+        network = fold(self.trajectory.network(epoch)).to(self.device)
         return network.to(memory_format=torch.channels_last)
 
     def _chunk(self, network: BlockNetwork) -> int:
@@ -285,7 +286,7 @@ class _GridEngine:
             for cut, hidden in shallow.features(batch, self.cuts).items():
                 for column in np.flatnonzero(self.evaluated[row]):
                     deep[cut][column].deep(hidden, cut)
-        return {cut: [folded(network) for network in networks] for cut, networks in deep.items()}
+        return {cut: [fold(network) for network in networks] for cut, networks in deep.items()}
 
     @torch.no_grad()
     def run_row(self, row: int, deep: dict[str, list[BlockNetwork]]) -> None:

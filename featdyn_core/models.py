@@ -9,7 +9,6 @@ Networks take images in grey levels 0..255 (uint8 or float) and standardise them
 everything else in the harness handles plain images.
 """
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -336,13 +335,208 @@ def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: boo
             nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
+def fold(self) -> None:
+    """Fold the normalisation, in eval mode, into the convolution."""
+    if isinstance(self.norm, nn.BatchNorm2d):
+        self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+        self.norm = nn.Identity()
+
+
+class BasicBlock(nn.Module):
+    """Residual block of two convolutions, "option A" shortcut (He et al. 2016, section 4.2)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(inputs, outputs, stride=stride)
+        self.second = ConvNorm(outputs, outputs)
+        self.stride = stride
+        self.padding = (outputs - inputs) // 2
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Apply the block."""
+        residual = self.second(F.relu(self.first(hidden)))
+        if self.stride != 1 or self.padding:
+            hidden = hidden[:, :, :: self.stride, :: self.stride]
+            hidden = F.pad(hidden, (0, 0, 0, 0, self.padding, self.padding))
+        return F.relu(residual + hidden)
+
+
+class LinearHead(nn.Module):
+    """The last block of every network: average over space, if there is any left, and a linear classifier."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, classes)
+
+    def pool(self, hidden: Tensor) -> Tensor:
+        """Features (N, C, H, W) or (N, C) to (N, C)."""
+        return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Features to logits (N, classes)."""
+        return self.linear(self.pool(hidden))
+
+
+def resnet(*, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16) -> BlockNetwork:
+    """ResNet for CIFAR (He et al. 2016): three stages of (depth - 2) / 6 blocks, widths w, 2w, 4w.
+
+    Depth 20 with width 16 and ten classes has 269,722 parameters.
+    """
+    channels = len(mean)
+    blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width), nn.ReLU())}
+    inputs = width
+    per_stage = (depth - 2) // 6
+    for stage in (1, 2, 3):
+        outputs = width * 2 ** (stage - 1)
+        for position in range(1, per_stage + 1):
+            stride = 2 if stage > 1 and position == 1 else 1
+            blocks[f"stage{stage}_block{position}"] = BasicBlock(inputs, outputs, stride)
+            inputs = outputs
+    blocks["head"] = LinearHead(inputs, classes)
+    depths = [f"stage{stage}_block{per_stage}" for stage in (1, 2, 3)]
+    return BlockNetwork(blocks, depths, mean, std)
+
+
+def mlp(
+    *,
+    inputs: int,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    hidden: Sequence[int] = (256, 256),
+    dropout: float = 0.0,
+    linear_last: bool = False,
+) -> BlockNetwork:
+    """Multilayer perceptron with ReLU.
+
+    ``linear_last`` leaves the last hidden layer without activation (section 4.5).
+    """
+    blocks: dict[str, nn.Module] = {}
+    for number, outputs in enumerate(hidden, start=1):
+        layers: list[nn.Module] = [nn.Flatten()] if number == 1 else []
+        layers.append(nn.Linear(inputs, outputs))
+        if not (linear_last and number == len(hidden)):
+            layers.append(nn.ReLU())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        blocks[f"hidden{number}"] = nn.Sequential(*layers)
+        inputs = outputs
+    depths = tuple(blocks)
+    blocks["head"] = LinearHead(inputs, classes)
+    return BlockNetwork(blocks, depths, mean, std)
+
+
+def convnet(
+    groups: Sequence[Sequence[tuple[int, int]]],
+    *,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dropout: float = 0.0,
+) -> BlockNetwork:
+    """Plain convolutional network.
+
+    Each group of (width, padding) layers ends in 2×2 max pooling and is one block.
+    """
+    blocks: dict[str, nn.Module] = {}
+    inputs = len(mean)
+    for number, group in enumerate(groups, start=1):
+        layers: list[nn.Module] = []
+        for width, padding in group:
+            layers += [ConvNorm(inputs, width, padding=padding, bias=True, affine=False), nn.ReLU()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            inputs = width
+        blocks[f"group{number}"] = nn.Sequential(*layers, nn.MaxPool2d(2))
+    depths = tuple(blocks)[:3]
+    blocks["head"] = LinearHead(inputs, classes)
+    return BlockNetwork(blocks, depths, mean, std)
+
+
+_SVHN = [[(32, 1), (32, 1)], [(64, 1), (64, 1)], [(128, 1), (128, 1)], [(256, 0)]]
+_STL10 = [[(32, 1)], [(64, 1)], [(128, 1)], [(128, 1)], [(256, 0), (256, 0)]]
+
+_BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
+    "resnet20": lambda _, **options: resnet(depth=20, **options),
+    "resnet8": lambda _, **options: resnet(depth=8, **options),
+    "mlp": lambda image, **options: mlp(inputs=image[0] * image[1] * image[2], **options),
+    "svhn-convnet": lambda _, **options: convnet(_SVHN, **options),
+    "stl10-convnet": lambda _, **options: convnet(_STL10, **options),
+}
+
+NETWORKS = tuple(_BUILDERS)
+
+
+def build_model(
+    name: str,
+    *,
+    image: tuple[int, int, int] = (3, 32, 32),
+    classes: int = 10,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    generator: torch.Generator | None = None,
+    **options: object,
+) -> BlockNetwork:
+    """Build a network by name.
+
+    Args:
+        name: one of ``NETWORKS``.
+        image: (channels, height, width) of the images.
+        classes: number of classes.
+        mean: channel means in [0, 1]; 0.5 each if left out.
+        std: channel standard deviations; 0.5 each if left out.
+        generator: initialises the parameters (see ``initialize``); without it torch's global generator does.
+        options: what the builder takes besides: ``width`` (resnet), ``hidden``, ``dropout``, ``linear_last``
+            (mlp), ``dropout`` (convnets).
+
+    Raises:
+        ModelError: unknown name or option, or an option out of range.
+    """
+    if name not in _BUILDERS:
+        raise ModelError(f"unknown network {name!r}; the networks are {', '.join(NETWORKS)}")
+    mean = mean if mean is not None else [0.5] * image[0]
+    std = std if std is not None else [0.5] * image[0]
+    try:
+        network = _BUILDERS[name](image, classes=classes, mean=mean, std=std, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"network {name!r} does not take these options: {error}") from error
+    if generator is not None:
+        initialize(network, generator, he_normal=name.startswith("resnet"))
+    return network
+
+
+def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: bool) -> None:
+    """Initialise all weights from ``generator``.
+
+    Args:
+        network: its convolutions and linear layers are initialised in place.
+        generator: on the CPU.
+        he_normal: He's normal initialisation (He et al. 2015), as the public ResNet-20 code of App. H has it;
+            otherwise torch's default, uniform within 1/sqrt(fan-in). Biases are torch's default in both.
+    """
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.Linear):
+            continue
+        if he_normal:
+            nn.init.kaiming_normal_(module.weight, generator=generator)
+        else:
+            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
+        if module.bias is not None:
+            bound = module.weight[0].numel() ** -0.5
+            nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+
+
 def folded(network: BlockNetwork) -> BlockNetwork:
     """Return a copy for evaluation whose normalisation is folded into the convolutions, in fp32."""
-    copied = copy.deepcopy(network).eval()
-    for module in copied.modules():
+    return fold(copy.deepcopy(network))
+
+
+def fold(network: BlockNetwork) -> BlockNetwork:
+    """Fold normalisation into the convolutions, in fp32 and in place; return the network in eval mode."""
+    for module in network.eval().modules():
         if isinstance(module, ConvNorm):
             module.fold()
-    return copied
+    return network
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -17,7 +17,7 @@ from featdyn_core.models import (
     BlockNetwork,
     build_model,
     count_parameters,
-    folded,
+    fold,
     load_published_resnet,
     load_state,
 )
@@ -178,7 +178,7 @@ def test_linear_last_leaves_the_last_hidden_layer_without_activation():
 def test_folding_changes_no_logit(networks, name):
     network, images = networks[name], some_images(name, 4)
     before = copy.deepcopy(network.state_dict())
-    fused = folded(network)
+    fused = fold(copy.deepcopy(network))
     expected = network(images)
     difference = (fused(images) - expected).abs().max()
     assert difference <= FOLDING_TOLERANCE * expected.abs().max()
@@ -190,7 +190,7 @@ def test_folding_changes_no_logit(networks, name):
 def test_folded_evaluates_a_network_in_training_mode():
     network = build("resnet8").train()
     images = some_images("resnet8", 4)
-    found = folded(network)(images)
+    found = fold(copy.deepcopy(network))(images)
     assert network.training
     torch.testing.assert_close(found, network.eval()(images), rtol=1e-4, atol=1e-4)
 
