@@ -6,7 +6,7 @@ import torch
 from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.recipe import LabelSpec, NetworkSpec
 from featdyn_core.tests.tiny import coloured_digits, tiny_digits, tiny_recipe
-from featdyn_core.trajectory import Trajectory, new_network, training_set
+from featdyn_core.trajectory import EVALUATION_IMAGES, Trajectory, new_network, training_set
 
 
 def in_memory(states=None, **tables) -> Trajectory:
@@ -49,8 +49,8 @@ def test_evaluation_sets_are_the_first_images_with_their_true_labels():
         ("training", data.train_images, data.train_labels),
     ):
         found = trajectory.evaluation_set(split)
-        assert torch.equal(found[0], images[:1000])
-        assert torch.equal(found[1], labels[:1000])
+        assert torch.equal(found[0], images[:EVALUATION_IMAGES])
+        assert torch.equal(found[1], labels[:EVALUATION_IMAGES])
     with pytest.raises(MeasurementError, match="unknown split 'test'; the splits are held-out, training"):
         trajectory.evaluation_set("test")
 
