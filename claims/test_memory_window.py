@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import CompositeGrid, composite_grid
+from featdyn_core.composite import CompositeGrid, depth_grid
 from featdyn_core.consistency import pointwise_consistency
 from featdyn_core.displacement import compare_with_displacement
 from featdyn_core.planted import drifting
@@ -35,7 +35,7 @@ def measure(runs: Runs) -> Measured:
     epochs: list[int] = []
     for trajectory in runs["clean"]:
         epochs = runs.epochs("memory", trajectory)
-        held_out, training = (_grid(trajectory, split, epochs) for split in ("held-out", "training"))
+        held_out, training = (depth_grid(trajectory, split, epochs, epochs[-1]) for split in ("held-out", "training"))
         numbers = _inside(epochs, held_out, training) | _across(trajectory, *runs.windows["far"])
         for name, value in numbers.items():
             values.setdefault(name, []).append(value)
@@ -43,18 +43,6 @@ def measure(runs: Runs) -> Measured:
             series.setdefault(f"depth {depth + 1}", []).append(held_out.agreement[depth, :, 0].tolist())
     curve = Curve(list(map(float, epochs)), series, "shallow epoch s", "agreement with f_t")
     return Measured(values, {"memory on held-out images": curve})
-
-
-def _grid(trajectory: Trajectory, split: str, epochs: list[int]) -> CompositeGrid:
-    images, labels = trajectory.evaluation_set(split)
-    return composite_grid(
-        trajectory,
-        images,
-        labels=labels,
-        cuts=trajectory.network(epochs[-1]).depths,
-        shallow_epochs=epochs,
-        deep_epochs=epochs[-1:],
-    )
 
 
 def _inside(epochs: list[int], held_out: CompositeGrid, training: CompositeGrid) -> dict[str, float]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import composite_grid
+from featdyn_core.composite import depth_grid
 from featdyn_core.consistency import pointwise_consistency, share_at_one, tail_mass
 from featdyn_core.planted import angle_for, circle, rotating
 from featdyn_core.register import Measured, Runs
@@ -60,16 +60,8 @@ def measure(runs: Runs) -> Measured:
 def consistency(runs: Runs, trajectory: Trajectory) -> Consistency:
     """Point-wise consistency over the window of every held-out image at every depth."""
     epochs = runs.epochs("consistency", trajectory)
-    images, labels = trajectory.evaluation_set("held-out")
     last = epochs[-1]
-    grid = composite_grid(
-        trajectory,
-        images,
-        labels=labels,
-        cuts=trajectory.network(last).depths,
-        shallow_epochs=epochs,
-        deep_epochs=[last],
-    )
+    grid = depth_grid(trajectory, "held-out", epochs, last)
     reference = grid.reference_at(last)
     return np.array([pointwise_consistency(grid.memory(cut, last), reference) for cut in grid.cuts])
 

@@ -16,7 +16,7 @@ with each half's own statistics and with re-estimated ones.
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import CompositeGrid, composite_grid
+from featdyn_core.composite import depth_grid
 from featdyn_core.displacement import compare_with_displacement
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
@@ -33,7 +33,7 @@ def measure(runs: Runs) -> Measured:
     epochs: list[int] = []
     for trajectory in runs["clean"]:
         epochs = runs.epochs("transfer", trajectory)
-        held_out, training = (_grid(trajectory, split, epochs) for split in ("held-out", "training"))
+        held_out, training = (depth_grid(trajectory, split, epochs, epochs[0]) for split in ("held-out", "training"))
         numbers = {
             "agreement, held-out": float(held_out.agreement.min()),
             "accuracy, training": float(training.accuracy.min()),
@@ -45,18 +45,6 @@ def measure(runs: Runs) -> Measured:
             series.setdefault(f"depth {depth + 1}", []).append(held_out.agreement[depth, :, 0].tolist())
     curve = Curve(list(map(float, epochs)), series, "shallow epoch s", "agreement with f_t")
     return Measured(values, {"transfer on held-out images": curve})
-
-
-def _grid(trajectory: Trajectory, split: str, epochs: list[int]) -> CompositeGrid:
-    images, labels = trajectory.evaluation_set(split)
-    return composite_grid(
-        trajectory,
-        images,
-        labels=labels,
-        cuts=trajectory.network(epochs[0]).depths,
-        shallow_epochs=epochs,
-        deep_epochs=epochs[:1],
-    )
 
 
 def _across(trajectory: Trajectory, early: int, late: int) -> dict[str, float]:

@@ -229,6 +229,27 @@ def composite_grid(
     return engine.result(reuse=batchnorm == "carry")
 
 
+def depth_grid(trajectory: Trajectory, split: str, shallow_epochs: Sequence[int], deep_epoch: int) -> CompositeGrid:
+    """Evaluate the composites of several shallow epochs with one deep epoch, at the paper's depths.
+
+    Args:
+        trajectory: where the checkpoints come from.
+        split: images and true labels to evaluate on, ``held-out`` or ``training`` (see
+            ``Trajectory.evaluation_set``).
+        shallow_epochs: S epochs of the part before the cut.
+        deep_epoch: epoch of the part after it.
+    """
+    images, labels = trajectory.evaluation_set(split)
+    return composite_grid(
+        trajectory,
+        images,
+        labels=labels,
+        cuts=trajectory.network(deep_epoch).depths,
+        shallow_epochs=shallow_epochs,
+        deep_epochs=[deep_epoch],
+    )
+
+
 class _GridEngine:
     """The tensors of one grid in the making, on the device."""
 
