@@ -14,8 +14,9 @@ with a half frozen), reading A and reading B on the grid of composites; the same
 What is a theorem is *training* with a half frozen. For composites of one joint training neither reading is one: in
 ``L = (a + b − 1)²`` gradient flow from 0 breaks B, and two correlated parameters with an ill-conditioned Hessian
 break A. Both counter-examples are tests below, and the second is the control. So the paper's argument is weaker
-than it reads: a linearised network that shows no rise in A is an observation, and a rise in B (the paper's
-forgetting figure) does not tell the two regimes apart.
+than it reads: a linearised network that shows no rise in A is an observation on these labels and this many steps
+(with random labels and long training a linearised perceptron breaks A too, as the unit tests of ``linearized``
+show), and a rise in B, the paper's forgetting figure, does not tell the two regimes apart.
 """
 
 import math
