@@ -11,7 +11,8 @@ statistic also rejects isotropic samples with heavy tails, so its rejection coun
 well.
 
 Controls: planted isotropic Gaussian features and planted isotropic heavy tails of the same size, which the two
-tests must not reject more often than their level allows. Reported: whether SGD's changes are more concentrated than
+tests must not reject more often than their level allows. No training has touched these samples, so the draw is
+their unit of replication, and all seeds' draws are judged together. Reported: whether SGD's changes are more concentrated than
 those of isotropic *parameter* noise of equal norm, which the Jacobian shapes too.
 """
 
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.claim("anisotropy-rejection")
 UPDATES = 48
 SAMPLES = 2
 CONTROLS = 150
+"""Planted draws for each control and seed, as the register counts them."""
 LEVEL = 0.05
 HEAVY = 5
 LEAST_P = 1e-300
@@ -62,15 +64,13 @@ def measure(runs: Runs) -> Measured:
     return Measured(values, {"spectrum of feature changes": curve})
 
 
-def numbers(
-    sgd: Sequence[Changes], noise: Sequence[Changes], rng: np.random.Generator, controls: int = CONTROLS
-) -> dict[str, float]:
+def numbers(sgd: Sequence[Changes], noise: Sequence[Changes], rng: np.random.Generator) -> dict[str, float]:
     """Each criterion's number for one seed, from the changes at every tested epoch."""
     tested = [sample for changes in sgd for sample in changes]
     pushed = [sample for changes in noise for sample in changes]
     concentration = [participation_ratio(sample) for sample in tested]
     rows, features = tested[0].shape
-    gaussian = [rng.standard_normal((rows, features)) for _ in range(controls)]
+    gaussian = [rng.standard_normal((rows, features)) for _ in range(CONTROLS)]
     heavy = [sample / np.sqrt(rng.chisquare(HEAVY, (rows, 1)) / HEAVY) for sample in gaussian]
     # What isotropic Gaussian features of this size have: the sample covariance is not the identity.
     flat = float(np.mean([participation_ratio(sample) for sample in gaussian[:10]]))
@@ -144,7 +144,7 @@ def test_heavy_tails_alone_are_no_evidence(judge):
         rng = numpy_generator(seed, "measure", "heavy")
         gaussian = rng.standard_normal((4, 100, 128))
         heavy = gaussian[:2] / np.sqrt(rng.chisquare(HEAVY, (2, 100, 1)) / HEAVY)
-        for name, value in numbers([heavy], [gaussian[2:]], rng, controls=60).items():
+        for name, value in numbers([heavy], [gaussian[2:]], rng).items():
             values.setdefault(name, []).append(value)
     assert np.mean(values["bootstrap p (log10)"]) < -3
     assert judge(Measured(values)) is Verdict.REFUTED

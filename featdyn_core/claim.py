@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.statistics import Interval, bound_p_value, seed_interval
+from featdyn_core.statistics import Interval, bound_p_value, pooled_interval, pooled_p_value, seed_interval
 
 
 class Verdict(enum.StrEnum):
@@ -51,6 +51,8 @@ class Criterion:
         bound: in the units of the quantity.
         role: whether it decides, controls or is reported.
         pilot: what pilot seeds, which no test uses, gave for it.
+        draws: for a control on planted samples, how many independent draws each seed's number is a share of;
+            its interval is then over all draws. 0 where the seed is the unit of replication.
     """
 
     name: str
@@ -59,8 +61,11 @@ class Criterion:
     bound: float
     role: Role = Role.DECIDES
     pilot: str = ""
+    draws: int = 0
 
     def __post_init__(self) -> None:
+        if self.draws and self.role is not Role.CONTROL:
+            raise RecipeError(f"criterion {self.name!r}: only a control may count draws; a finding counts seeds")
         if self.direction not in ("above", "below"):
             raise RecipeError(f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below")
 
@@ -71,7 +76,7 @@ class Criterion:
 
     def judge(self, values: Sequence[float]) -> "Finding":
         """Compare one number per seed with the bound."""
-        interval = seed_interval(values)
+        interval, p_value = self._infer(values)
         right, wrong = (interval.low, interval.high) if self.above else (interval.high, interval.low)
         if right > self.bound if self.above else right < self.bound:
             outcome = Outcome.HOLDS
@@ -79,8 +84,14 @@ class Criterion:
             outcome = Outcome.FAILS
         else:
             outcome = Outcome.UNDECIDED
-        p_value = bound_p_value(values, self.bound, above=self.above)
         return Finding(self, tuple(map(float, values)), interval, outcome, p_value)
+
+    def _infer(self, values: Sequence[float]) -> tuple[Interval, float]:
+        """Interval of the mean, and p-value of its being on the wrong side of the bound."""
+        if self.draws:
+            p_value = pooled_p_value(values, self.draws, self.bound, above=self.above)
+            return pooled_interval(values, self.draws), p_value
+        return seed_interval(values), bound_p_value(values, self.bound, above=self.above)
 
 
 @dataclass(frozen=True)
@@ -103,9 +114,10 @@ class Finding:
 
     def __str__(self) -> str:
         item, found = self.criterion, self.interval
+        units = f"{item.draws * found.seeds} planted draws" if item.draws else f"{found.seeds} seeds"
         return (
             f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] "
-            f"over {found.seeds} seeds, to lie {item.direction} {item.bound:g}: {self.outcome}"
+            f"over {units}, to lie {item.direction} {item.bound:g}: {self.outcome}"
         )
 
 

@@ -1,13 +1,15 @@
 """Inference at the level of training seeds.
 
 The unit of replication is the seed: thousands of test images of one network are one observation. Intervals
-are t-intervals over seeds, which keep their coverage at five seeds where the bootstrap does not.
+are t-intervals over seeds, which keep their coverage at five seeds where the bootstrap does not. The one
+exception are controls on planted samples, which no training has touched: there each draw is a replicate.
 """
 
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +66,27 @@ def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> floa
     if error == 0:
         return 0.0 if distance > 0 else 1.0
     return float(scipy.stats.t.sf(distance / error, len(array) - 1))
+
+
+def pooled_interval(shares: Sequence[float], draws: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """Return the Clopper–Pearson interval (1934) of a probability, from shares of independent planted draws.
+
+    Args:
+        shares: for each of at least two seeds the share, in [0, 1], of its draws that had the property.
+        draws: number of draws of each seed.
+        confidence: coverage, in (0, 1).
+
+    Raises:
+        MeasurementError: fewer than two seeds, or a value that is no share of so many draws.
+    """
+    proportion = _pooled(shares, draws).proportion_ci(confidence)
+    estimate = float(np.mean(shares))
+    return Interval(estimate, float(proportion.low), float(proportion.high), len(shares), confidence)
+
+
+def pooled_p_value(shares: Sequence[float], draws: int, bound: float, *, above: bool) -> float:
+    """One-sided p-value of the binomial test of "the probability is on the wrong side of the bound"."""
+    return float(_pooled(shares, draws, bound, "greater" if above else "less").pvalue)
 
 
 def exact_permutation(first: Sequence[float], second: Sequence[float]) -> float:
@@ -127,6 +150,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = running
     return adjusted
+
+
+def _pooled(shares: Sequence[float], draws: int, bound: float = 0.5, alternative: str = "two-sided") -> Any:
+    """Binomial test of all seeds' draws together."""
+    counts = _finite(shares) * draws
+    if not np.allclose(counts, counts.round()) or (counts < 0).any() or (counts > draws).any():
+        raise MeasurementError(f"not shares of {draws} draws each: {list(shares)}")
+    return scipy.stats.binomtest(int(counts.round().sum()), draws * len(counts), bound, alternative)
 
 
 def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from featdyn_core.claim import Claim, Criterion, Evidence, Finding, Outcome, Role, Verdict
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.statistics import Interval, bound_p_value, seed_interval
+from featdyn_core.statistics import Interval, bound_p_value, pooled_interval, seed_interval
 
 LAW = settings(max_examples=100, deadline=None)
 
@@ -88,6 +88,24 @@ def test_a_wider_spread_never_helps():
 def test_unknown_direction_names_the_criterion():
     with pytest.raises(RecipeError, match="criterion 'gap': direction 'over' is neither above nor below"):
         criterion(direction="over")
+
+
+def test_a_control_on_planted_samples_is_judged_over_all_draws():
+    """Three shares that differ too much for a t-interval, though 31 of 450 draws are clearly fewer than a tenth."""
+    shares = [15 / 150, 13 / 150, 3 / 150]
+    counted = Criterion("false alarms", "", "below", 0.1, Role.CONTROL, draws=150).judge(shares)
+    assert counted.interval == pooled_interval(shares, 150)
+    assert counted.outcome is Outcome.HOLDS
+    assert counted.p_value < 0.025
+    assert criterion(direction="below", bound=0.1).judge(shares).outcome is Outcome.UNDECIDED
+    assert str(counted).startswith("false alarms (control): 0.06889 [0.0")
+    assert " over 450 planted draws, to lie below 0.1: holds" in str(counted)
+
+
+@pytest.mark.parametrize("role", [Role.DECIDES, Role.REPORTED])
+def test_only_a_control_may_count_draws(role):
+    with pytest.raises(RecipeError, match="criterion 'gap': only a control may count draws"):
+        Criterion("gap", "", "above", 0.0, role, draws=10)
 
 
 # Verdict

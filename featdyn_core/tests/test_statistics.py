@@ -13,6 +13,8 @@ from featdyn_core.statistics import (
     holm,
     kendall,
     page_trend,
+    pooled_interval,
+    pooled_p_value,
     seed_interval,
     welch,
 )
@@ -87,6 +89,47 @@ def test_p_value_without_variation_at_the_bound_speaks_for_nothing():
 def test_inference_needs_a_finite_number_for_each_of_two_seeds(function, values, message):
     with pytest.raises(MeasurementError, match=message):
         function(values)
+
+
+# Planted draws
+
+
+@LAW
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=5), st.sampled_from([0.9, 0.95]))
+def test_pooled_interval_is_clopper_and_pearsons_over_all_draws(counts, confidence):
+    """Against quantiles of the beta distribution, which define it."""
+    found = pooled_interval([count / 40 for count in counts], 40, confidence=confidence)
+    hits, total, tail = sum(counts), 40 * len(counts), (1 - confidence) / 2
+    low = scipy.stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
+    high = scipy.stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert found.estimate == pytest.approx(hits / total)
+    assert (found.seeds, found.confidence) == (len(counts), confidence)
+
+
+@LAW
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=5), st.sampled_from([0.05, 0.1, 0.5]))
+def test_pooled_p_value_is_the_tail_of_the_binomial(counts, bound):
+    shares, hits, total = [count / 40 for count in counts], sum(counts), 40 * len(counts)
+    below, above = scipy.stats.binom.cdf(hits, total, bound), scipy.stats.binom.sf(hits - 1, total, bound)
+    assert pooled_p_value(shares, 40, bound, above=False) == pytest.approx(below, abs=ROUNDING)
+    assert pooled_p_value(shares, 40, bound, above=True) == pytest.approx(above, abs=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        pytest.param([0.5], "at least 2 seeds", id="one seed"),
+        pytest.param([0.05, 0.051], "not shares of 20 draws", id="of another number of draws"),
+        pytest.param([0.05, 1.05], "not shares of 20 draws", id="above one"),
+        pytest.param([0.05, -0.05], "not shares of 20 draws", id="negative"),
+    ],
+)
+def test_what_is_no_share_of_the_draws_is_refused(shares, message):
+    with pytest.raises(MeasurementError, match=message):
+        pooled_interval(shares, 20)
+    with pytest.raises(MeasurementError, match=message):
+        pooled_p_value(shares, 20, 0.1, above=False)
 
 
 # Permutation test
