@@ -20,6 +20,7 @@ from featdyn_core.register import Register, load_register
 from featdyn_core.report import write_html
 from featdyn_core.store import Request, Store, verify
 from featdyn_core.trajectory import EpochRecord
+from featdyn_core.trajectory_folder import Watch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
         if name == "train":
             command.add_argument("--jobs", type=int, default=1, help="processes that train at once")
+            command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
+            command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
     report = commands.add_parser("report", help="make one HTML file of one or more evidence files")
     report.set_defaults(run=_report)
     report.add_argument("evidence", type=Path, nargs="+")
@@ -94,14 +97,10 @@ def _train(options: argparse.Namespace) -> int:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // options.jobs))
     if options.jobs == 1:
         return _train_here(requests, options)
-    store = Store(options.store, device=options.device)
-    watcher = Watcher(store.root, print)
+    watcher = Watcher(_training_store(options).root, print)
     watcher.start()
     context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=_train_silently, args=(requests, options.store, options.device, options.jobs))
-        for _ in range(options.jobs)
-    ]
+    workers = [context.Process(target=_train_silently, args=(requests, options)) for _ in range(options.jobs)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -129,15 +128,19 @@ def _train_here(requests: Sequence[Request], options: argparse.Namespace) -> int
                 tasks[key] = bars.add_task(f"{recipe.name} seed {seed}", total=recipe.training.epochs)
             bars.update(tasks[key], completed=record.epoch)  # type: ignore[arg-type]
 
-        Store(options.store, device=options.device, watch=show).get_many(requests)
+        _training_store(options, show).get_many(requests)
     return 0
 
 
-def _train_silently(requests: Sequence[Request], root: Path | None, device: str, jobs: int) -> None:
+def _training_store(options: argparse.Namespace, watch: Watch | None = None) -> Store:
+    return Store(options.store, device=options.device, engine=options.engine, at_once=options.at_once, watch=watch)
+
+
+def _train_silently(requests: Sequence[Request], options: argparse.Namespace) -> None:
     """Train in a process of its own; the parent shows what the store's heartbeats say."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // options.jobs))
     try:
-        Store(root, device=device).get_many(requests)
+        _training_store(options).get_many(requests)
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         sys.exit(2)

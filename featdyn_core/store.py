@@ -28,9 +28,10 @@ import filelock
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import MissingTrajectoryError, ModelError, StoreError
+from featdyn_core.errors import MissingTrajectoryError, ModelError, StoreError, TrainingError
 from featdyn_core.recipe import Recipe
-from featdyn_core.training import PROBE_IMAGES, evaluate_loss, resolve_device, train
+from featdyn_core.stepping import resolve_engine
+from featdyn_core.training import PROBE_IMAGES, Job, evaluate_loss, resolve_device, train_many
 from featdyn_core.trajectory import Trajectory
 from featdyn_core.trajectory_folder import (
     SCHEMA,
@@ -44,6 +45,9 @@ from featdyn_core.trajectory_folder import (
 
 PROBE_TOLERANCE = 1e-3
 """Largest absolute difference, in nats, between a logged probe loss and its re-evaluation elsewhere."""
+
+AT_ONCE = {"cuda": 4}
+"""Trajectories trained at once, by type of device: a small network leaves most of a GPU idle."""
 
 Request = tuple[Recipe, int]
 
@@ -63,12 +67,24 @@ class Store:
     Args:
         root: the folder; ``default_root()`` if left out. It is made at the first training.
         device: where missing trajectories are trained: auto, cpu, cuda, ...
+        engine: how (see ``stepping.resolve_engine``).
+        at_once: how many to train at once in this process; by default 4 on a GPU, else 1.
         watch: called in the training process after every epoch with (key, recipe, seed, record).
     """
 
-    def __init__(self, root: Path | None = None, *, device: str = "auto", watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        at_once: int | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self.root = Path(root) if root is not None else default_root()
         self.device = resolve_device(device)
+        self.engine = resolve_engine(engine, self.device)
+        self.at_once = at_once or AT_ONCE.get(self.device.type, 1)
         self.watch = watch
         self._datasets: dict[tuple[str, int | None], Dataset] = {}
 
@@ -102,7 +118,7 @@ class Store:
         if train:
             pending = [request for request in requests if not self._complete(*request)]
             while pending:
-                taken = [request for request in pending if self._train_unless_taken(*request)]
+                taken = self._train_untaken(pending)
                 pending = [request for request in pending if not self._complete(*request)]
                 if pending and not taken:
                     time.sleep(0.2)
@@ -178,20 +194,31 @@ class Store:
         with self._lock(key) as free:
             return not free
 
-    def _train_unless_taken(self, recipe: Recipe, seed: int) -> bool:
-        """Train the trajectory now, unless it is complete or taken; return whether it was trained here."""
+    def _train_untaken(self, requests: Sequence[Request]) -> int:
+        """Train, at once, the first requests that are neither complete nor taken; return how many there were."""
+        with contextlib.ExitStack() as locks, named_errors(self.root):
+            mine: list[Request] = []
+            for recipe, seed in requests:
+                free = locks.enter_context(self._lock(self.key(recipe, seed)))
+                if free and not self._complete(recipe, seed):
+                    mine.append((recipe, seed))
+                if len(mine) == self.at_once:
+                    break
+            started = time.monotonic()
+            sinks = [self._sink(recipe, seed) for recipe, seed in mine]
+            jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks]
+            outcomes = train_many(jobs, device=self.device, engine=self.engine)
+            for sink, outcome in zip(sinks, outcomes, strict=True):
+                if not isinstance(outcome, TrainingError):
+                    facts = self._circumstances(sink.recipe, time.monotonic() - started)
+                    sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
+            if failed := [outcome for outcome in outcomes if isinstance(outcome, TrainingError)]:
+                raise failed[0]
+        return len(mine)
+
+    def _sink(self, recipe: Recipe, seed: int) -> FolderSink:
         key = self.key(recipe, seed)
-        with self._lock(key) as free:
-            if not free or self._complete(recipe, seed):
-                return False
-            with named_errors(self.root):
-                started = time.monotonic()
-                partial = self.root / "partial" / key
-                sink = FolderSink(partial, self._heartbeat(key), key, recipe, seed, self.watch)
-                log = train(recipe, seed, self._dataset(recipe), sink, device=self.device)
-                facts = self._circumstances(recipe, time.monotonic() - started)
-                sink.finish(self.folder(recipe, seed), log, facts)
-            return True
+        return FolderSink(self.root / "partial" / key, self._heartbeat(key), key, recipe, seed, self.watch)
 
     def _circumstances(self, recipe: Recipe, seconds: float) -> dict[str, Any]:
         """What a manifest tells of a training beyond recipe and seed."""
@@ -199,6 +226,7 @@ class Store:
         return {
             "data": {"digest": dataset.digest, "description": dataset.describe()},
             "device": str(self.device),
+            "engine": self.engine,
             "threads": torch.get_num_threads(),
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

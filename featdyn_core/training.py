@@ -1,32 +1,32 @@
-"""Recipe and seed to trajectory: the one training loop, with its data, augmentation, schedule and resumption.
+"""Recipe and seed to trajectory: the one training loop, with its schedule, log, checkpoints and resumption.
 
-The training set stays on the device as uint8. Random crop and flip are one gather from index arrays drawn
-once an epoch. Every random stream is named by seed and epoch, so a training that resumes at any epoch goes
-on bit for bit as if it had never stopped (same machine, library versions and number of threads).
+Every random stream is named by seed and epoch, so a training that resumes at any epoch goes on bit for bit as
+if it had never stopped (same machine, library versions, number of threads and engine).
 """
 
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.models import BlockNetwork, load_state
+from featdyn_core.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.recipe import Recipe
 from featdyn_core.seeds import stream_seed, torch_generator
+from featdyn_core.stepping import ResidentSet, Stepper, Tally, resolve_engine
 from featdyn_core.trajectory import EpochRecord, State, new_network, training_set
 
 PROBE_IMAGES = 256
 """Training images on which a checkpoint's loss is logged, to be re-evaluated when the store is verified."""
 
-CROP_PADDING = 4
 RESUME_SECONDS = 10.0
 """Least time between two resume points; losing less than this is cheaper than writing more often."""
 
@@ -75,132 +75,190 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+@dataclass(frozen=True)
+class Job:
+    """One training to be done: its recipe, seed and data, and where it goes."""
+
+    recipe: Recipe
+    seed: int
+    dataset: Dataset
+    sink: Sink
+
+    def __str__(self) -> str:
+        return f"{self.recipe.name} seed {self.seed}"
+
+
+Log = tuple[EpochRecord, ...]
+"""One record an epoch, the first for the initial network."""
+
+
 def train(
-    recipe: Recipe, seed: int, dataset: Dataset, sink: Sink, *, device: torch.device | str = "cpu"
-) -> tuple[EpochRecord, ...]:
+    recipe: Recipe,
+    seed: int,
+    dataset: Dataset,
+    sink: Sink,
+    *,
+    device: torch.device | str = "cpu",
+    engine: str = "auto",
+) -> Log:
     """Train a trajectory into ``sink``, from its resume point if it has one.
 
-    Returns:
-        The log, one record an epoch, the first for the initial network.
+    Args:
+        recipe: what to train.
+        seed: the training seed.
+        dataset: the recipe's images, with clean labels.
+        sink: takes checkpoints, resume points and progress.
+        device: where to train.
+        engine: how steps are run (see ``stepping.resolve_engine``).
 
     Raises:
         TrainingError: a loss that is not finite (named by epoch and step), or a device out of memory.
     """
+    (outcome,) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
+    if isinstance(outcome, TrainingError):
+        raise outcome
+    return outcome
+
+
+def train_many(
+    jobs: Sequence[Job], *, device: torch.device | str = "cpu", engine: str = "auto"
+) -> list[Log | TrainingError]:
+    """Train several trajectories at once, epoch by epoch; each comes out as if it were alone.
+
+    On a GPU each has its own stream, and while the host writes the checkpoint of one the device trains the
+    others. On a CPU there is nothing to gain; use processes.
+
+    Returns:
+        For each job its log, or the error that ended it; the others go on.
+    """
     device = torch.device(device)
+    engine = resolve_engine(engine, device)
+    outcomes: dict[int, Log | TrainingError] = {}
+    under_way: dict[int, Iterator[None]] = {}
+    trainings = {}
+    for number, job in enumerate(jobs):
+        with _named(job, device, outcomes, number):
+            trainings[number] = _Training(job, device, engine)
+            under_way[number] = trainings[number].epochs()
+    while under_way:
+        for number, epochs in list(under_way.items()):
+            with _named(jobs[number], device, outcomes, number):
+                if next(epochs, "finished") == "finished":
+                    outcomes[number] = tuple(trainings[number].log)
+            if number in outcomes:
+                del under_way[number], trainings[number]
+    return [outcomes[number] for number in range(len(jobs))]
+
+
+@contextlib.contextmanager
+def _named(job: Job, device: torch.device, outcomes: dict[int, Log | TrainingError], number: int) -> Iterator[None]:
+    """Keep the error that ends a training as its outcome."""
     try:
-        return _Training(recipe, seed, dataset, device).run(sink)
-    except torch.cuda.OutOfMemoryError as error:
-        raise TrainingError(
-            f"{recipe.name} seed {seed}: {device} is out of memory; free it or train fewer trajectories at "
-            "once. The next run goes on from the last resume point."
-        ) from error
+        yield
+    except TrainingError as error:
+        outcomes[number] = error
+    except torch.cuda.OutOfMemoryError:
+        outcomes[number] = TrainingError(
+            f"{job}: {device} is out of memory; free it or train fewer trajectories at once (--at-once). The next "
+            "run goes on from the last resume point."
+        )
 
 
 class _Training:
     """One training: network, optimiser and data on the device."""
 
-    def __init__(self, recipe: Recipe, seed: int, dataset: Dataset, device: torch.device) -> None:
-        self.recipe, self.seed, self.device = recipe, seed, device
-        images, labels = training_set(recipe, seed, dataset)
-        self.labels = labels.to(device)
-        self.augment = recipe.data.augmentation == "crop-flip"
-        self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), self.labels[:PROBE_IMAGES]
-        self.size = tuple(images.shape[2:])
-        padding = (CROP_PADDING,) * 4 if self.augment else (0,) * 4
-        self.images = F.pad(images, padding).to(device)
-        self.network = new_network(recipe, dataset, torch_generator(seed, "init")).to(device)
+    def __init__(self, job: Job, device: torch.device, engine: str) -> None:
+        self.job, self.recipe, self.seed, self.device = job, job.recipe, job.seed, device
+        images, labels = training_set(job.recipe, job.seed, job.dataset)
+        self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
+        self.network = new_network(job.recipe, job.dataset, torch_generator(job.seed, "init")).to(device)
         if images.shape[1] > 1:
             self.network = self.network.to(memory_format=torch.channels_last)
-        self.optimizer = _optimizer(recipe, self.network)
+        self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
+        augment = job.recipe.data.augmentation == "crop-flip"
+        self.stepper = Stepper(
+            self.network,
+            self.optimizer,
+            ResidentSet(images, labels, augment=augment, seed=job.seed, device=device),
+            batch_size=job.recipe.training.batch_size,
+            precision=job.recipe.training.precision,
+            engine=engine,
+        )
+        # Dropout draws from the device's one generator, so trainings with dropout must not overlap.
+        concurrent = device.type == "cuda" and not job.recipe.network.options.get("dropout")
+        self.stream = torch.cuda.Stream(device) if concurrent else None
+        if self.stream:
+            self.stream.wait_stream(torch.cuda.current_stream(device))
+        self.log: list[EpochRecord] = []
+        self.saved = time.monotonic()
 
-    def run(self, sink: Sink) -> tuple[EpochRecord, ...]:
-        point = sink.resume_point()
+    def epochs(self) -> Iterator[None]:
+        """Train; yields when an epoch has been started, and waits for it when resumed."""
+        with self._on_stream():
+            self._begin()
+        for epoch in range(self.log[-1].epoch, self.recipe.training.epochs):
+            started = time.monotonic()
+            with self._on_stream():
+                tally = self._start(epoch)
+            yield
+            with self._on_stream():
+                self._finish(self._record(epoch, tally, started))
+
+    def _begin(self) -> None:
+        """Start from the resume point, or from the initial network."""
+        point = self.job.sink.resume_point()
         if point is None:
             rate = self.recipe.learning_rate(0)
-            log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
-            if 0 in self.recipe.training.checkpoints:
-                sink.checkpoint(0, self._state())
+            self.log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
+            self._checkpoint(0)
         else:
             load_state(self.network, point.network)
-            _load_optimizer(self.optimizer, point.optimizer)
-            log = list(point.log)
-        saved = time.monotonic()
-        for epoch in range(log[-1].epoch, self.recipe.training.epochs):
-            record = self._epoch(epoch)
-            log.append(record)
-            if record.epoch in self.recipe.training.checkpoints:
-                sink.checkpoint(record.epoch, self._state())
-            if time.monotonic() - saved >= RESUME_SECONDS:
-                sink.save_resume_point(
-                    ResumePoint(record.epoch, self._state(), _optimizer_tensors(self.optimizer), tuple(log))
-                )
-                saved = time.monotonic()
-            sink.progress(record)
-        return tuple(log)
+            load_optimizer(self.optimizer, point.optimizer)
+            self.log = list(point.log)
 
-    def _epoch(self, epoch: int) -> EpochRecord:
-        """Train epoch number ``epoch`` (from 0)."""
-        started = time.monotonic()
+    def _start(self, epoch: int) -> Tally:
+        """Start epoch number ``epoch`` (from 0)."""
+        with (
+            _seeded(stream_seed(self.seed, "dropout", epoch), self.device),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))
+
+    def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
+        """Wait for the epoch and return what came of it."""
+        series = tally.losses.cpu()
         rate = self.recipe.learning_rate(epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.network.train()
-        losses, correct = [], torch.zeros((), dtype=torch.int64, device=self.device)
-        with _seeded(stream_seed(self.seed, "dropout", epoch), self.device):
-            for images, labels in self._batches(epoch):
-                with self._autocast():
-                    logits = self.network(images)
-                loss = F.cross_entropy(logits.float(), labels)
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.step()
-                losses.append(loss.detach())
-                correct += (logits.detach().argmax(1) == labels).sum()
-        series = torch.stack(losses).cpu()
         if not series.isfinite().all():
             step = int((~series.isfinite()).nonzero()[0])
             raise TrainingError(
-                f"{self.recipe.name} seed {self.seed}: loss is {series[step].item()} at epoch {epoch + 1}, "
-                f"step {step + 1} of {len(series)}; lower the learning rate (now {rate:g})"
+                f"{self.job}: loss is {series[step].item()} at epoch {epoch + 1}, step {step + 1} of {len(series)}; "
+                f"lower the learning rate (now {rate:g})"
             )
-        done = epoch + 1
         return EpochRecord(
-            epoch=done,
+            epoch=epoch + 1,
             train_loss=series.double().mean().item(),
-            train_accuracy=correct.item() / len(self.labels),
+            train_accuracy=tally.correct.item() / len(self.stepper.data),
             learning_rate=rate,
-            probe_loss=self._probe(done),
+            probe_loss=self._probe(epoch + 1),
             seconds=time.monotonic() - started,
         )
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Shuffled batches of images (B, C, H, W) uint8 and labels (B,)."""
-        count = len(self.labels)
-        order = torch.randperm(count, generator=torch_generator(self.seed, "order", epoch)).to(self.device)
-        size = self.recipe.training.batch_size
-        if not self.augment:
-            for index in order.split(size):
-                yield self.images[index], self.labels[index]
-            return
-        rows, columns = (part.to(self.device) for part in self._crops(epoch, count))
-        channels = torch.arange(self.images.shape[1], device=self.device)[None, :, None, None]
-        for index in order.split(size):
-            row, column = rows[index, None, :, None], columns[index, None, None, :]
-            yield self.images[index[:, None, None, None], channels, row, column], self.labels[index]
+    def _finish(self, record: EpochRecord) -> None:
+        """Keep what the epoch gave."""
+        self.log.append(record)
+        self._checkpoint(record.epoch)
+        if time.monotonic() - self.saved >= RESUME_SECONDS:
+            tensors = optimizer_tensors(self.optimizer)
+            self.job.sink.save_resume_point(ResumePoint(record.epoch, self._state(), tensors, tuple(self.log)))
+            self.saved = time.monotonic()
+        self.job.sink.progress(record)
 
-    def _crops(self, epoch: int, count: int) -> tuple[Tensor, Tensor]:
-        """Row (N, H) and column indices (N, W) of each image's random crop and flip in its padded image."""
-        generator = torch_generator(self.seed, "augment", epoch)
-        height, width = self.size
-        offsets = torch.randint(0, 2 * CROP_PADDING + 1, (2, count, 1), generator=generator)
-        rows = offsets[0] + torch.arange(height)
-        columns = offsets[1] + torch.arange(width)
-        flip = torch.rand((count, 1), generator=generator) < 0.5
-        return rows, torch.where(flip, columns.flip(1), columns)
+    def _checkpoint(self, epoch: int) -> None:
+        if epoch in self.recipe.training.checkpoints:
+            self.job.sink.checkpoint(epoch, self._state())
 
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        enabled = self.recipe.training.precision == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+    def _on_stream(self) -> contextlib.AbstractContextManager[object]:
+        return torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext()
 
     def _probe(self, epoch: int) -> float | None:
         if epoch not in self.recipe.training.checkpoints:
@@ -230,39 +288,3 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
-
-
-def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    spec = recipe.optimizer
-    if spec.name == "adam":
-        return torch.optim.Adam(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=spec.learning_rate,
-        momentum=spec.momentum,
-        weight_decay=spec.weight_decay,
-        fused=True,
-    )
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
-    """Flatten the optimiser's per-parameter tensors to names such as ``3.momentum_buffer``."""
-    return {
-        f"{index}.{name}": value.detach().cpu().clone()
-        for index, entries in optimizer.state_dict()["state"].items()
-        for name, value in entries.items()
-        if isinstance(value, Tensor)
-    }
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        parameter = parameters[int(index)]
-        if value.shape == parameter.shape:
-            # The fused kernels walk raw memory: a buffer must lie in memory as its parameter does.
-            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

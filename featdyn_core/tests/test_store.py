@@ -159,6 +159,29 @@ def test_same_request_twice_is_trained_once(store):
     assert_same(second, first)
 
 
+def test_several_trajectories_at_once_are_those_trained_one_by_one(store, reference):
+    store.at_once = 2
+    found = store.get_many([(tiny_recipe(), seed) for seed in (0, 1, 2)])
+    assert_same(found[0], reference)
+    assert [seed for _, seed, _ in store.trained] == [0, 1, 0, 1, 0, 1, 2, 2, 2]
+
+
+def test_failed_training_leaves_those_beside_it_complete(store):
+    store.at_once = 2
+    diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
+    with pytest.raises(TrainingError, match="diverging seed 0: loss is"):
+        store.get_many([(diverging, 0), (tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert store.status(diverging, 0) == "missing"
+
+
+@pytest.mark.parametrize(("device", "at_once"), [("cpu", 1), ("cuda", 4)])
+def test_a_gpu_trains_several_at_once(tmp_path, monkeypatch, device, at_once):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Store(tmp_path, device=device).at_once == at_once
+    assert Store(tmp_path, device=device, at_once=2).at_once == 2
+
+
 def test_renamed_recipe_finds_its_trajectory(store, reference):
     store.get(tiny_recipe(), 0)
     found = store.get(tiny_recipe(name="other"), 0, train=False)

@@ -6,7 +6,6 @@ import itertools
 import math
 from unittest.mock import Mock
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -37,7 +36,7 @@ from featdyn_core.tests.tiny import (
     tiny_recipe,
     without_seconds,
 )
-from featdyn_core.training import evaluate_loss, resolve_device, train
+from featdyn_core.training import Job, evaluate_loss, resolve_device, train, train_many
 from featdyn_core.trajectory import new_network, training_set
 
 WEIGHT_TOLERANCE = 1e-5
@@ -198,43 +197,6 @@ def test_dropout_draws_other_masks_every_epoch():
     assert len({record.train_loss for record in run(still, dataset=same).records[1:]}) == 1
 
 
-def slow_crop(image: np.ndarray, row: int, column: int, flip: bool) -> np.ndarray:
-    """Pad by four zeros on each side, crop at (row, column), mirror left to right."""
-    _, height, width = image.shape
-    padded = np.pad(image, ((0, 0), (4, 4), (4, 4)))
-    cropped = padded[:, row : row + height, column : column + width]
-    return cropped[:, :, ::-1] if flip else cropped
-
-
-@pytest.mark.parametrize("dataset", [tiny_digits, coloured_digits])
-def test_augmentation_is_that_of_a_slow_reference(dataset):
-    data = dataset()
-    recipe = tiny_recipe(data=CROPPED, network=RESNET, labels=LabelSpec(randomized=0.5))
-    labels = training_set(recipe, 3, data)[1]
-    process = training._Training(recipe, 3, data, torch.device("cpu"))
-    for epoch in (0, 1):
-        order = torch.randperm(SUBSET, generator=torch_generator(3, "order", epoch))
-        draws = torch_generator(3, "augment", epoch)
-        rows, columns = torch.randint(0, 9, (2, SUBSET, 1), generator=draws).squeeze(-1).tolist()
-        flips = (torch.rand((SUBSET, 1), generator=draws) < 0.5).squeeze(-1).tolist()
-        batches = list(process._batches(epoch))
-        assert [len(batch) for _, batch in batches] == [50] * 4
-        images = torch.cat([batch for batch, _ in batches])
-        assert torch.equal(torch.cat([batch for _, batch in batches]), labels[order])
-        for found, index in zip(images, order.tolist(), strict=True):
-            expected = slow_crop(data.train_images[index].numpy(), rows[index], columns[index], flips[index])
-            np.testing.assert_array_equal(found.numpy(), expected)
-
-
-def test_every_epoch_draws_other_crops_in_another_order():
-    process = training._Training(tiny_recipe(data=CROPPED), 0, tiny_digits(), torch.device("cpu"))
-    (rows, columns), (other_rows, other_columns) = process._crops(0, SUBSET), process._crops(1, SUBSET)
-    assert not torch.equal(rows, other_rows)
-    assert not torch.equal(columns, other_columns)
-    labels = [torch.cat([labels for _, labels in process._batches(epoch)]) for epoch in (0, 1)]
-    assert not torch.equal(*labels)
-
-
 def test_bf16_keeps_weights_in_fp32():
     full, half = (uninterrupted(name) for name in ("coloured convolutions", "coloured, bf16"))
     assert not same_state(full.states[3], half.states[3])
@@ -291,6 +253,47 @@ def test_device_out_of_memory_is_named():
     sink.progress = Mock(side_effect=torch.cuda.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(TrainingError, match="tiny seed 0: cpu is out of memory; free it or train fewer"):
         train(tiny_recipe(), 0, tiny_digits(), sink)
+
+
+def test_trainings_at_once_come_out_as_if_each_were_alone():
+    """Epochs alternate, also where one training ends before another and one draws dropout masks."""
+    short = tiny_recipe(name="short", training=TrainingSpec(epochs=1, batch_size=50, checkpoints=(0, 1)))
+    recipes = [tiny_recipe(), short, tiny_recipe(network=DROPOUT, data=CROPPED), tiny_recipe(network=RESNET)]
+    alone = [run(recipe) for recipe in recipes]
+    order: list[tuple[int, int]] = []
+    sinks = [MemorySink() for _ in recipes]
+    for number, sink in enumerate(sinks):
+        sink.progress = lambda record, number=number: order.append((record.epoch, number))
+    logs = train_many([Job(recipe, 0, tiny_digits(), sink) for recipe, sink in zip(recipes, sinks, strict=True)])
+    for found, log, expected in zip(sinks, logs, alone, strict=True):
+        assert all(same_state(found.states[epoch], expected.states[epoch]) for epoch in expected.states)
+        assert without_seconds(log) == without_seconds(expected.records)
+    assert order == sorted(order)
+
+
+def test_training_that_fails_leaves_the_others_to_go_on():
+    diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
+    sinks = [MemorySink(), MemorySink()]
+    jobs = [Job(recipe, 0, tiny_digits(), sink) for recipe, sink in zip((diverging, tiny_recipe()), sinks, strict=True)]
+    failed, log = train_many(jobs)
+    assert isinstance(failed, TrainingError)
+    assert "diverging seed 0" in str(failed)
+    assert [record.epoch for record in log] == [0, 1, 2, 3]
+    assert all(same_state(state, run(tiny_recipe()).states[epoch]) for epoch, state in sinks[1].states.items())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", RESUMABLE)
+def test_graphs_on_a_gpu_train_as_the_eager_engine_does(name):
+    """On the same device: captured and replayed steps run the same kernels on the same numbers."""
+    recipe, dataset = RESUMABLE[name]
+    sinks = [MemorySink() for _ in range(3)]
+    train(recipe, 0, dataset(), sinks[0], device="cuda", engine="eager")
+    outcomes = train_many([Job(recipe, 0, dataset(), sink) for sink in sinks[1:]], device="cuda", engine="graphs")
+    assert not [outcome for outcome in outcomes if isinstance(outcome, TrainingError)]
+    for epoch, state in sinks[0].states.items():
+        assert same_state(state, sinks[1].states[epoch])
+        assert same_state(state, sinks[2].states[epoch])
 
 
 @pytest.mark.parametrize(("count", "auto"), [(0, "cpu"), (2, "cuda")])
