@@ -18,6 +18,7 @@ from featdyn_core.isotropy import null_statistics
 LEAST_P = 0.001  # of the Kolmogorov-Smirnov test that both sides draw from one law
 MOST_ERRORS = 4.0  # standard errors between the mean of T²/p and its closed form
 GATE_DRAWS = 200
+MOST_FEATURES = 4096  # of the literal null in the scaling table; a p × p covariance of 16,384 features is 2 GiB
 
 Null = Callable[[int, int, int, np.random.Generator], np.ndarray]
 
@@ -75,17 +76,20 @@ def run(quick: bool) -> list[Row]:
 
 
 def scaling(quick: bool) -> Scaling:
-    """Return milliseconds a draw over n and p."""
+    """Return milliseconds a draw over n and p, which the bidiagonal draws feel by the smaller of the two alone."""
     rng = np.random.default_rng(0)
-    rows = []
-    for n, p in ((50, 64), (100, 64), (100, 256), (100, 1024), (200, 1024)) + ((200, 4096),) * (not quick):
-        per_draw = {
-            null: seconds(partial(null, n, p, draws, rng)) / draws * 1e3
-            for null, draws in ((literal, 5), (smaller_gram, 20), (bidiagonal, 2000))
-        }
-        ratio = per_draw[literal] / per_draw[bidiagonal]
-        rows.append((n, p, *per_draw.values(), ratio))
-    columns = ("n", "p", "literal ms", "smaller Gram ms", "bidiagonal ms", "literal / bidiagonal")
+    sizes = [(50, 64), (100, 64), (1000, 64), (100, 256), (100, 1024), (200, 1024)]
+    rows: list[tuple[float | int | str, ...]] = []
+    for n, p in sizes + [(200, 4096), (1000, 4096), (200, 16384), (1000, 16384)] * (not quick):
+        few = int(np.clip(2**22 // p**2, 2, 50))
+        draws = {literal: few if p <= MOST_FEATURES else 0, smaller_gram: few, bidiagonal: 2000}
+        cost = [
+            seconds(partial(null, n, p, count, rng)) / count * 1e3 if count else None for null, count in draws.items()
+        ]
+        ratio = cost[0] / cost[2] if cost[0] and cost[2] else None
+        shown = ["not run" if value is None else value for value in (*cost, ratio)]
+        rows.append((n, p, p * p * 8 / 2**20, *shown))
+    columns = ("n", "p", "p × p MiB", "literal ms", "smaller Gram ms", "bidiagonal ms", "literal / bidiagonal")
     return Scaling("One draw of the null, one timing each", columns, tuple(rows))
 
 

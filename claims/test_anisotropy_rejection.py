@@ -12,8 +12,8 @@ well.
 
 Controls: planted isotropic Gaussian features and planted isotropic heavy tails of the same size, which the two
 tests must not reject more often than their level allows. No training has touched these samples, so the draw is
-their unit of replication, and all seeds' draws are judged together. Reported: whether SGD's changes are more concentrated than
-those of isotropic *parameter* noise of equal norm, which the Jacobian shapes too.
+their unit of replication, and all seeds' draws are judged together. Reported: whether SGD's changes are more
+concentrated than those of isotropic *parameter* noise of equal norm, which the Jacobian shapes too.
 """
 
 import math
@@ -24,7 +24,8 @@ import numpy.typing as npt
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.isotropy import isotropy_test, participation_ratio, sign_test, spectrum
+from featdyn_core.concentration import participation_ratio, spectrum
+from featdyn_core.isotropy import isotropy_test, sign_test
 from featdyn_core.noise import one_step_changes, parameter_noise_changes
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator

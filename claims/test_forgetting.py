@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import CompositeGrid, depth_grid
+from featdyn_core.grid import CompositeGrid, depth_grid
 from featdyn_core.planted import angle_for, drifting, frozen, rotating
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import CompositeGrid, depth_grid
 from featdyn_core.consistency import pointwise_consistency
 from featdyn_core.displacement import compare_with_displacement
+from featdyn_core.grid import CompositeGrid, depth_grid
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator

@@ -23,9 +23,9 @@ from claims import (
     test_random_label_collapse,
     test_transferability,
 )
-from featdyn_core import displacement, isotropy, trajectory
+from featdyn_core import displacement, grid, isotropy, trajectory
 from featdyn_core.claim import Verdict
-from featdyn_core.composite import CompositeGrid
+from featdyn_core.grid import CompositeGrid
 from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory
 from featdyn_core.store import Store
 
@@ -69,7 +69,7 @@ def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None
 
 
 def use_literal_grid(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(composites, "composite_grid", literal_grid)
+    patch.setattr(grid, "composite_grid", literal_grid)
     patch.setattr(test_ntk_monotonicity, "composite_grid", literal_grid)
 
 
@@ -110,6 +110,13 @@ def narrow_null(patch: pytest.MonkeyPatch) -> None:
 def label_for_reference(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(CompositeGrid, "reference_at", lambda self, _: self.labels)
     patch.setattr(CompositeGrid, "agreement", CompositeGrid.accuracy)
+
+
+def drifting_accuracy(patch: pytest.MonkeyPatch) -> None:
+    """Let accuracy depend on the number of the shallow epoch itself, as a wrong order of images would."""
+    original = CompositeGrid.accuracy.fget
+    drift = property(lambda self: original(self) + 1e-4 * self.shallow_epochs[:, None])
+    patch.setattr(CompositeGrid, "accuracy", drift)
 
 
 def non_linear_training(patch: pytest.MonkeyPatch) -> None:
@@ -165,6 +172,7 @@ MUTATIONS: dict[str, tuple[Break, tuple[str, ...]]] = {
     "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
     "bootstrap null too narrow by 20 %": (narrow_null, ("anisotropy-rejection",)),
     "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
+    "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),
     "linearised network trained non-linearly": (non_linear_training, ("ntk-monotonicity",)),
     "normalisation statistics of the wrong half": (
         merging(lambda shallow, statistic, s, t: s if shallow != statistic else t),

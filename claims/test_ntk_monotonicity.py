@@ -30,9 +30,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import composite_grid
-from featdyn_core.linearized import (
-    LinearizedNetwork,
+from featdyn_core.grid import composite_grid
+from featdyn_core.linearized import LinearizedNetwork
+from featdyn_core.monotonicity import (
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
     quadratic_loss_grid,

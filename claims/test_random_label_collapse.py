@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import depth_grid
 from featdyn_core.consistency import pointwise_consistency, share_at_one, tail_mass
+from featdyn_core.grid import depth_grid
 from featdyn_core.planted import angle_for, circle, rotating
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator

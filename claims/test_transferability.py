@@ -16,8 +16,8 @@ with each half's own statistics and with re-estimated ones.
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.composite import depth_grid
 from featdyn_core.displacement import compare_with_displacement
+from featdyn_core.grid import depth_grid
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator

@@ -4,22 +4,33 @@ The names below are public; scripts may rely on them. What stands where: see the
 """
 
 from featdyn_core.claim import Claim, Criterion, Evidence, Finding, Verdict
-from featdyn_core.composite import CompositeGrid, composite, composite_grid
-from featdyn_core.consistency import memory_window, pointwise_consistency, transfer_window
+from featdyn_core.composite import composite
+from featdyn_core.concentration import spectrum
+from featdyn_core.consistency import (
+    memory_window,
+    pointwise_consistency,
+    transfer_window,
+    window_consistency,
+    window_misses,
+)
 from featdyn_core.data.corruptions import corrupt
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.displacement import displaced
-from featdyn_core.distances import classifier_two_sample, energy_distance, mmd, sliced_wasserstein
+from featdyn_core.distances import energy_distance, mmd, sliced_wasserstein
 from featdyn_core.errors import FeatdynError
-from featdyn_core.isotropy import isotropy_test, sign_test, spectrum
+from featdyn_core.grid import CompositeGrid, composite_grid
+from featdyn_core.isotropy import isotropy_test, sign_test
 from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
 from featdyn_core.models import BlockNetwork, build_model
-from featdyn_core.noise import one_step_changes, parameter_noise_changes
+from featdyn_core.noise import full_batch_change, one_step_changes, parameter_noise_changes
+from featdyn_core.pairs import band, geometric
+from featdyn_core.progress import grid_progress
 from featdyn_core.recipe import Recipe, load_recipe
 from featdyn_core.register import Curve, Measured, Runs
 from featdyn_core.statistics import Interval, holm, seed_interval, welch
 from featdyn_core.store import Store, get_trajectory
+from featdyn_core.total_variation import classifier_two_sample
 from featdyn_core.trajectory import Trajectory
 
 __all__ = [
@@ -41,6 +52,7 @@ __all__ = [
     "Store",
     "Trajectory",
     "Verdict",
+    "band",
     "build_model",
     "classifier_two_sample",
     "composite",
@@ -48,7 +60,10 @@ __all__ = [
     "corrupt",
     "displaced",
     "energy_distance",
+    "full_batch_change",
+    "geometric",
     "get_trajectory",
+    "grid_progress",
     "holm",
     "isotropy_test",
     "linearized_trajectory",
@@ -67,4 +82,6 @@ __all__ = [
     "spectrum",
     "transfer_window",
     "welch",
+    "window_consistency",
+    "window_misses",
 ]

@@ -95,6 +95,22 @@ def _column(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> tu
     return column, times
 
 
+def window_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
+    """Point-wise consistency over every memory window at once, by prefix sums.
+
+    Args:
+        predictions: classes (U, N) of the composites (u, t), u ascending up to t.
+        reference: classes (N,) of ``f_t``.
+
+    Returns:
+        (U, N) in [0, 1]: row i is ``pointwise_consistency`` over the window of the epochs i and later.
+
+    Raises:
+        MeasurementError: shapes that do not match, or an empty window.
+    """
+    return _window_means(_agreements(predictions, reference))
+
+
 def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Empirical-level miss rate (definition 2) of every memory window at once, by prefix sums.
 
@@ -108,5 +124,10 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
     Raises:
         MeasurementError: shapes that do not match, or an empty window.
     """
-    misses = 1 - _agreements(predictions, reference).mean(axis=1)
-    return (np.cumsum(misses[::-1]) / np.arange(1, len(misses) + 1))[::-1]
+    return _window_means((~_agreements(predictions, reference)).mean(axis=1))
+
+
+def _window_means(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Means (U, ...) of rows (U, ...) over the windows from each row to the last."""
+    sizes = np.arange(len(rows), 0, -1)
+    return np.cumsum(rows[::-1], axis=0)[::-1] / sizes.reshape(-1, *[1] * (rows.ndim - 1))

@@ -99,10 +99,10 @@ def compare_with_displacement(
         draws: displaced networks per depth, averaged over.
     """
     network = trajectory.network(deep_epoch)
-    reference = predict(network, images)
+    reference = predict(network, images, device=trajectory.device)
 
     def agreement(*networks: BlockNetwork) -> float:
-        return float(np.mean([predict(item, images) == reference for item in networks]))
+        return float(np.mean([predict(item, images, device=trajectory.device) == reference for item in networks]))
 
     carried, recalibrated = [], []
     lost: dict[str, list[float]] = {match: [] for match in MATCHES}

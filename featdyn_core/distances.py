@@ -4,8 +4,7 @@ Theorem 3 of the paper (App. G) bounds a class's generalization gap by a total v
 samples of features do not give. Maximum mean discrepancy (kernels in [0, 1]) and Wasserstein distance
 (bounded features) are at most a constant times total variation: they bound it from *below* only, so none of
 them can stand in for it in the theorem, whose bound needs it from above. They are surrogates to be correlated
-with the gap. The held-out classifier bounds total variation from below too, but by a certified number on
-total variation's own scale.
+with the gap. A lower bound on total variation's own scale is in ``total_variation``.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.spatial.distance import cdist
 
 from featdyn_core.errors import MeasurementError
@@ -38,25 +36,6 @@ class MMDResult:
     statistic: float
     p_value: float | None
     bandwidths: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class ClassifierResult:
-    """The outcome of ``classifier_two_sample``.
-
-    Attributes:
-        balanced_accuracy: mean of the two held-out recalls, in [0, 1]; 1/2 is chance.
-        tv_estimate: ``max(0, 2·balanced_accuracy − 1)``, the point estimate of what the classifier separates.
-        tv_lower_bound: total variation is at least this, with probability ``confidence``; in [0, 1].
-        confidence: of the bound.
-        held_out: scored rows of x and of y.
-    """
-
-    balanced_accuracy: float
-    tv_estimate: float
-    tv_lower_bound: float
-    confidence: float
-    held_out: tuple[int, int]
 
 
 def mmd(
@@ -91,7 +70,7 @@ def mmd(
     References:
         Gretton et al. (2012), JMLR 13:723, Eq. 3.
     """
-    x, y = _samples(x, y)
+    x, y = checked_samples(x, y)
     if permutations < 0 or (permutations and rng is None):
         raise MeasurementError(f"{permutations} permutations asked for; give 0, or a positive number and rng")
     squared = _squared_distances(np.concatenate([x, y]))
@@ -102,7 +81,7 @@ def mmd(
         return MMDResult(float(_unbiased(kernel, side[:, None], 1)[0]), None, widths)
     size = 1
     if groups is not None:
-        kernel, side, size = _by_group(kernel, side, _group_index(groups, len(side)))
+        kernel, side, size = _by_group(kernel, side, group_index(groups, len(side)))
     permuted = rng.permuted(np.tile(side, (permutations, 1)), axis=1)
     observed, *null = _unbiased(kernel, np.column_stack([side, permuted.T]), size)
     at_least = int((np.asarray(null) >= observed - ROUNDING).sum())
@@ -124,7 +103,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
     References:
         Székely and Rizzo (2013), J. Stat. Plan. Inference 143:1249.
     """
-    x, y = _samples(x, y)
+    x, y = checked_samples(x, y)
     # Distances entry by entry: from inner products, equal rows would be √rounding apart and not 0.
     squared = 2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean()
     return float(np.sqrt(max(squared, 0.0)))
@@ -151,7 +130,7 @@ def sliced_wasserstein(
     References:
         Bonneel et al. (2015), J. Math. Imaging Vis. 51:22.
     """
-    x, y = _samples(x, y)
+    x, y = checked_samples(x, y)
     if projections < 1 or order < 1:
         raise MeasurementError(f"{projections} projections of order {order}; both must be at least 1")
     theta = _directions(x.shape[1], projections, rng)
@@ -160,69 +139,12 @@ def sliced_wasserstein(
     return float((weight @ gaps**order).mean() ** (1 / order))
 
 
-def classifier_two_sample(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    rng: np.random.Generator,
-    confidence: float = 0.95,
-) -> ClassifierResult:
-    """Tell two samples apart with a held-out classifier, and certify how far apart their laws are at least.
-
-    Logistic regression learns from half of the groups; with its decision region ``A``, the other half gives
-    ``TV ≥ P_x(A) − P_y(A) = 2·(balanced accuracy) − 1``. The certified bound takes the Clopper-Pearson lower
-    limits of both recalls, at ``(1 − confidence) / 2`` each.
-
-    Args:
-        x: (n, p) features.
-        y: (m, p) features.
-        groups: (n + m,) labels of the rows of x, then of y. Rows of one image depend on each other: a label's
-            rows are all learnt from or all held out, and one row a label and sample, drawn at random, is
-            scored, because the limits need independent rows. A label may occur in both samples. Without
-            groups every row is its own.
-        rng: draws the split and the scored rows.
-        confidence: of the bound, in (0, 1).
+def checked_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return both samples as float64 matrices (n, p) and (m, p).
 
     Raises:
-        MeasurementError: samples that do not match or are not finite, a confidence outside (0, 1), or a
-            sample with too few groups to learn from some and score others.
-
-    References:
-        Lopez-Paz and Oquab (2017), ICLR; Clopper and Pearson (1934), Biometrika 26:404.
+        MeasurementError: not matrices, fewer than 2 rows, no features, not finite, or widths that differ.
     """
-    # Imported here: scikit-learn is slow to import, and nothing else in the measurements needs it.
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    x, y = _samples(x, y)
-    if not 0 < confidence < 1:
-        raise MeasurementError(f"confidence {confidence} is outside (0, 1); 0.95 is usual")
-    rows = np.concatenate([x, y])
-    is_x = np.arange(len(rows)) < len(x)
-    index = np.arange(len(rows)) if groups is None else _group_index(groups, len(rows))
-    held_out = _held_out_groups(index, is_x, rng)[index]
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-    classifier.fit(rows[~held_out], is_x[~held_out])
-    recalls, limits, counts = [], [], []
-    for sample in (True, False):
-        scored = _one_row_a_group(np.flatnonzero(held_out & (is_x == sample)), index, rng)
-        hits = int((classifier.predict(rows[scored]) == sample).sum())
-        recalls.append(hits / len(scored))
-        limits.append(_clopper_pearson_lower(hits, len(scored), (1 - confidence) / 2))
-        counts.append(len(scored))
-    return ClassifierResult(
-        balanced_accuracy=sum(recalls) / 2,
-        tv_estimate=max(0.0, sum(recalls) - 1),
-        tv_lower_bound=max(0.0, sum(limits) - 1),
-        confidence=confidence,
-        held_out=(counts[0], counts[1]),
-    )
-
-
-def _samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Return both samples as checked float64 matrices of equal width."""
     samples = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     for name, rows in zip("xy", samples, strict=True):
         if rows.ndim != 2 or rows.shape[1] == 0:
@@ -283,8 +205,12 @@ def _unbiased(kernel: FloatArray, sides: FloatArray, size: int) -> FloatArray:
     return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * across / (n * m)
 
 
-def _group_index(groups: ArrayLike, rows: int) -> IntArray:
-    """Return the number 0 … G−1 of each row's group."""
+def group_index(groups: ArrayLike, rows: int) -> IntArray:
+    """Return the number 0 … G−1 of each row's group.
+
+    Raises:
+        MeasurementError: not one label a row.
+    """
     labels = np.asarray(groups)
     if labels.shape != (rows,):
         raise MeasurementError(f"groups have shape {labels.shape}; give {rows} labels, the rows of x then of y")
@@ -318,29 +244,3 @@ def _quantile_coupling(n: int, m: int) -> tuple[IntArray, IntArray, FloatArray]:
     """Return which sorted row of n is coupled to which of m, and the mass: the optimal plan on a line."""
     steps = np.union1d(np.arange(n) * m, np.arange(m) * n)  # quantiles, in integer units of 1 / (n·m)
     return steps // m, steps // n, np.diff(steps, append=n * m) / (n * m)
-
-
-def _held_out_groups(index: IntArray, is_x: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return (G,) which groups are held out: half of those in x only, in y only, and in both."""
-    count = index.max() + 1
-    in_x = np.bincount(index[is_x], minlength=count) > 0
-    in_y = np.bincount(index[~is_x], minlength=count) > 0
-    held_out = np.zeros(count, dtype=bool)
-    for kind in (in_x & ~in_y, in_y & ~in_x, in_x & in_y):
-        members = rng.permutation(np.flatnonzero(kind))
-        held_out[members[: len(members) // 2]] = True
-    for name, present in (("x", in_x), ("y", in_y)):
-        if not (held_out & present).any() or not (~held_out & present).any():
-            raise MeasurementError(f"{name} has {present.sum()} groups, too few to learn from and to score")
-    return held_out
-
-
-def _one_row_a_group(candidates: IntArray, index: IntArray, rng: np.random.Generator) -> IntArray:
-    """Return one row of each group among the candidate rows, drawn uniformly within the group."""
-    shuffled = rng.permutation(candidates)
-    return shuffled[np.unique(index[shuffled], return_index=True)[1]]
-
-
-def _clopper_pearson_lower(hits: int, trials: int, level: float) -> float:
-    """Return the lower limit of a success probability that is too high with probability at most level."""
-    return float(stats.beta.ppf(level, hits, trials - hits + 1)) if hits else 0.0

@@ -1,9 +1,8 @@
-"""Are the changes of a feature isotropic? Two tests of sphericity, and the spectrum behind them.
+"""Are the changes of a feature isotropic? Two tests of sphericity.
 
-Everything rests on one number, the participation ratio ``PR = tr(S)² / tr(S²)`` of the sample covariance
-``S`` of ``n`` changes in ``p`` features. John's statistic is ``U = p / PR − 1`` and the paper's (App. E) is
-``T = ‖p·S / tr S − I‖_F = √(p·U)``. Both traces come from the Gram matrix on the smaller side, so no ``p ×
-p`` matrix is formed where ``n < p``.
+Both rest on the participation ratio ``PR = tr(S)² / tr(S²)`` of the covariance ``S`` of ``n`` changes in ``p``
+features. John's statistic is ``U = p / PR − 1`` and the paper's (App. E) is ``T = ‖p·S / tr S − I‖_F =
+√(p·U)``.
 
 ``isotropy_test`` compares ``T`` with Gaussian samples, so it also rejects changes that are isotropic but
 heavy-tailed. ``sign_test`` sees directions alone and keeps its size for every elliptical law: read the two
@@ -14,14 +13,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from featdyn_core.concentration import (
+    FloatArray,
+    change_matrix,
+    deviations,
+    gram_squares,
+    known_centre,
+    participation,
+)
 from featdyn_core.errors import MeasurementError
-
-FloatArray = NDArray[np.float64]
-
-MIN_ROWS = 3  # fewer leave at most one degree of freedom, where the statistic is a constant
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,10 @@ class IsotropyResult:
         statistic: ``T = ‖p·S / tr S − I‖_F``, in ``[0, √(p² − p)]``; 0 where the sample is exactly isotropic.
         p_value: ``(1 + #{T* ≥ T}) / (draws + 1)``, at least ``1 / (draws + 1)``.
         john_u: John's ``U = T² / p``.
+        john_p: right tail of the chi-square of ``f = (p + 2)(p − 1) / 2`` degrees of freedom, John's limit as
+            ``ν`` grows, at ``(νp + 2)·U / 2``, whose mean under the null is exactly ``f``.
         ledoit_wolf_z: ``(ν·U − p − 1) / 2``, standard normal under the null as ``ν`` and ``p`` grow together.
-        ledoit_wolf_p: its right tail, a check of ``p_value`` that needs no draws.
+        ledoit_wolf_p: its right tail. Both tails are checks of ``p_value`` that need no draws.
         degrees_of_freedom: ``ν``, which is ``n − 1``, or ``n`` where the centre is known.
         draws: the number of null statistics.
     """
@@ -41,6 +46,7 @@ class IsotropyResult:
     statistic: float
     p_value: float
     john_u: float
+    john_p: float
     ledoit_wolf_z: float
     ledoit_wolf_p: float
     degrees_of_freedom: int
@@ -77,7 +83,9 @@ def isotropy_test(
         rng: draws a null of this call's own. Without it the test uses the one null of its ``(ν, p, draws)``,
             drawn once a process from a generator that those three numbers seed: a deterministic result, and
             no further cost at the next epoch or sample. Tests that share a null share its Monte Carlo error.
-        centre: (p,) known mean of the changes; without it the sample mean is taken off.
+        centre: (p,) known mean of the changes, which leaves all ``n`` degrees of freedom; without it the sample
+            mean is taken off. A centre off the mean is a departure from the null, and rejected like one: that
+            of ``noise.full_batch_change`` is the mean of features to first order only.
 
     Raises:
         MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, or all rows
@@ -86,7 +94,7 @@ def isotropy_test(
     References:
         App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
     """
-    rows, dof = _deviations(changes, centre)
+    rows, dof = deviations(changes, centre)
     p = rows.shape[1]
     if p < 2:
         raise MeasurementError("one feature alone is always isotropic; give changes of at least 2 features")
@@ -101,6 +109,7 @@ def isotropy_test(
         statistic=statistic,
         p_value=(1 + at_least) / (draws + 1),
         john_u=u,
+        john_p=float(stats.chi2.sf((dof * p + 2) * u / 2, (p + 2) * (p - 1) / 2)),
         ledoit_wolf_z=z,
         ledoit_wolf_p=float(stats.norm.sf(z)),
         degrees_of_freedom=dof,
@@ -177,9 +186,9 @@ def sign_test(changes: ArrayLike, *, centre: ArrayLike | None = None) -> SignRes
     References:
         Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
     """
-    rows = _matrix(changes)
+    rows = change_matrix(changes)
     if centre is not None:
-        rows = rows - _centre(centre, rows.shape[1])
+        rows = rows - known_centre(centre, rows.shape[1])
     elif len(rows) < 4:
         raise MeasurementError(f"{len(rows)} changes make one pair; give at least 4 rows, or a known centre")
     else:
@@ -189,7 +198,7 @@ def sign_test(changes: ArrayLike, *, centre: ArrayLike | None = None) -> SignRes
         raise MeasurementError("one feature alone has no directions; give changes of at least 2 features")
     units = _unit_rows(rows, "the centre" if centre is not None else "their partner in a pair")
     pairs = count * (count - 1)
-    q = p / pairs * (_gram_squares(units) - count) - 1
+    q = p / pairs * (gram_squares(units) - count) - 1
     z = q / np.sqrt(4 * (p - 1) / (pairs * (p + 2)))
     dof = (p + 2) * (p - 1) / 2
     return SignResult(float(z), float(stats.chi2.sf(dof + z * np.sqrt(2 * dof), dof)), count)
@@ -200,111 +209,13 @@ def sphericity(changes: ArrayLike, *, centre: ArrayLike | None = None) -> float:
 
     ``centre`` and the errors are those of ``isotropy_test``.
     """
-    rows, _ = _deviations(changes, centre)
+    rows, _ = deviations(changes, centre)
     return float(np.sqrt(rows.shape[1] * _john_u(rows)))
-
-
-def participation_ratio(changes: ArrayLike, *, centre: ArrayLike | None = None) -> float:
-    """Return ``tr(S)² / tr(S²)`` of (n, p) changes: about how many directions share the variance.
-
-    It lies between 1 (one direction) and ``min(ν, p)``; ``centre`` and the errors are those of
-    ``isotropy_test``.
-    """
-    return _participation(_deviations(changes, centre)[0])
-
-
-def spectrum(changes: ArrayLike, *, centre: ArrayLike | None = None) -> FloatArray:
-    """Return the eigenvalues of the sample covariance of (n, p) changes, largest first.
-
-    Args:
-        changes: (n, p) feature changes, one repetition a row.
-        centre: (p,) known mean of the changes; without it the sample mean is taken off.
-
-    Returns:
-        (min(ν, p),) eigenvalues ≥ 0 in squared units of the changes, ``ν`` being ``n − 1``, or ``n`` with a
-        known centre. The ``p − min(ν, p)`` others of the covariance are zero by rank and are left out.
-
-    Raises:
-        MeasurementError: as ``isotropy_test``.
-    """
-    rows, dof = _deviations(changes, centre)
-    scale = np.abs(rows).max()
-    eigenvalues = np.linalg.eigvalsh(_gram(rows / scale))[::-1][: min(dof, rows.shape[1])]
-    return np.maximum(eigenvalues, 0) / dof * scale**2
-
-
-def top_share(changes: ArrayLike, k: int, *, centre: ArrayLike | None = None) -> float:
-    """Return the share of the variance of (n, p) changes in their ``k`` leading directions, in (0, 1].
-
-    Raises:
-        MeasurementError: ``k`` outside ``1 … p``, and as ``isotropy_test``.
-    """
-    p = _matrix(changes).shape[1]
-    if not 1 <= k <= p:
-        raise MeasurementError(f"the top {k} directions of {p} features do not exist; take k from 1 to {p}")
-    eigenvalues = spectrum(changes, centre=centre)
-    return float(eigenvalues[:k].sum() / eigenvalues.sum())
-
-
-def _matrix(changes: ArrayLike) -> FloatArray:
-    """Return the changes as a checked float64 (n, p) matrix."""
-    rows = np.asarray(changes, dtype=np.float64)
-    if rows.ndim != 2:
-        raise MeasurementError(f"changes have shape {rows.shape}; give a matrix (repetitions, features)")
-    if len(rows) < MIN_ROWS:
-        raise MeasurementError(f"{len(rows)} changes are too few; give at least {MIN_ROWS} rows")
-    if rows.shape[1] == 0:
-        raise MeasurementError("changes have no features; give a matrix (repetitions, features)")
-    broken = int((~np.isfinite(rows)).any(axis=1).sum())
-    if broken:
-        raise MeasurementError(f"{broken} of {len(rows)} changes hold NaN or infinity; mend the updates")
-    return rows
-
-
-def _centre(centre: ArrayLike, p: int) -> FloatArray:
-    """Return a known centre as a checked float64 (p,) vector."""
-    vector = np.asarray(centre, dtype=np.float64)
-    if vector.shape != (p,) or not np.isfinite(vector).all():
-        raise MeasurementError(f"centre of shape {vector.shape} must be {p} finite numbers, one a feature")
-    return vector
-
-
-def _deviations(changes: ArrayLike, centre: ArrayLike | None) -> tuple[FloatArray, int]:
-    """Return the (n, p) deviations from the centre, not all zero, and their degrees of freedom."""
-    rows = _matrix(changes)
-    if centre is None:
-        rows = rows - rows[0]  # first, so that a constant feature becomes exactly 0 and not a rounding error
-        rows -= rows.mean(axis=0)
-    else:
-        rows = rows - _centre(centre, rows.shape[1])
-    if not rows.any():
-        where = "equal" if centre is None else "equal to the centre"
-        raise MeasurementError(
-            f"all {len(rows)} changes are {where}, without variance; is the layer frozen, or the rate 0?"
-        )
-    return rows, len(rows) - (centre is None)
-
-
-def _gram(rows: FloatArray) -> FloatArray:
-    """Return the Gram matrix on the smaller side: same non-zero eigenvalues, same traces."""
-    return rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
-
-
-def _gram_squares(rows: FloatArray) -> float:
-    """Return the sum of all squared inner products of the rows."""
-    gram = _gram(rows)
-    return float(np.vdot(gram, gram))
-
-
-def _participation(rows: FloatArray) -> float:
-    """Return tr(G)² / ‖G‖_F² of the deviations."""
-    rows = rows / np.abs(rows).max()  # the ratio has no scale; tiny changes must not underflow when squared
-    return float(np.vdot(rows, rows)) ** 2 / _gram_squares(rows)
 
 
 def _john_u(rows: FloatArray) -> float:
     """Return John's U of the deviations; at least 0 but for rounding, which is cut off."""
-    return max(rows.shape[1] / _participation(rows) - 1, 0.0)
+    return max(rows.shape[1] / participation(rows) - 1, 0.0)
 
 
 def _unit_rows(rows: FloatArray, partner: str) -> FloatArray:

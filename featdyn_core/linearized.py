@@ -8,30 +8,24 @@ cross-entropy of N samples changes half h's part of the logits by ``−learning_
 
 What is a theorem: *training* with a half frozen is convex, so its loss falls at every step (``train`` with
 ``freeze``). What is none: the loss of *composites* of one joint training may rise, in either reading of the
-paper's claim; ``quadratic_loss_grid`` gives counter-examples to both.
+paper's claim (see ``monotonicity``).
 """
 
 import copy
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
-from torch.func import functional_call, jvp, vjp
+from torch import Tensor
 
-from featdyn_core.errors import DataError, MeasurementError, ModelError, TrainingError
-from featdyn_core.models import BlockNetwork, LinearHead
+from featdyn_core.errors import DataError, MeasurementError, TrainingError
+from featdyn_core.models import BlockNetwork
+from featdyn_core.tangent_kernel import HALVES, Half, JacobianProducts, Kernel, LayerwiseKernels, foreign_layers
 
-Half = Literal["shallow", "deep"]
-Kernel = Callable[[Tensor], Tensor]  # applies Θ to each of R arrays of logits: (R, N, C) to (R, N, C)
-
-HALVES: tuple[Half, ...] = ("shallow", "deep")
 POWER_ITERATIONS = 30
 LARGEST_SPAN = 600.0  # of logits, in nats: exp(-600) is still far above the smallest double
 
@@ -146,9 +140,9 @@ class LinearizedNetwork:
         }
         fixed = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
         images = images.to(next(fixed.parameters()).device)
-        by_kernel = method == "kernel" or (method == "auto" and not _foreign_layers(fixed))
-        tangents = _LayerwiseKernels if by_kernel else _JacobianProducts
-        self._tangents: _LayerwiseKernels | _JacobianProducts = tangents(fixed, images, blocks)
+        by_kernel = method == "kernel" or (method == "auto" and not foreign_layers(fixed))
+        tangents = LayerwiseKernels if by_kernel else JacobianProducts
+        self._tangents: LayerwiseKernels | JacobianProducts = tangents(fixed, images, blocks)
         self.initial = self._tangents.initial
 
     def kernel(self, halves: Sequence[Half] = HALVES) -> Kernel:
@@ -267,138 +261,6 @@ def linearized_trajectory(
     """Linearise ``network`` at its present state and train it: ``LinearizedNetwork`` and ``train`` in one."""
     linear = LinearizedNetwork(network, images, cut=cut, method=method, dtype=dtype)
     return linear.train(labels, steps=steps, every=every, learning_rate=learning_rate, freeze=freeze)
-
-
-def largest_rise_in_deep_time(grid: ArrayLike) -> float:
-    """Return ``max L(s, t') − L(s, t)`` over ``s ≤ t ≤ t'``: reading A of the claim says that this is 0.
-
-    Args:
-        grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
-
-    Raises:
-        MeasurementError: not a square grid of finite numbers.
-    """
-    return max(_largest_rise(row[step:]) for step, row in enumerate(_checked_grid(grid)))
-
-
-def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
-    """Return ``max L(s', T) − L(s, T)`` over ``s' ≤ s ≤ T``, T the last step: reading B says that this is 0.
-
-    Args:
-        grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
-
-    Raises:
-        MeasurementError: not a square grid of finite numbers.
-    """
-    return _largest_rise(_checked_grid(grid)[::-1, -1])
-
-
-def quadratic_loss_grid(
-    hessian: ArrayLike, start: ArrayLike, *, learning_rate: float, steps: int
-) -> NDArray[np.float64]:
-    """Composite losses of descent on ``½·δᵀHδ``, one parameter a half: the smallest linearised network.
-
-    Args:
-        hessian: (2, 2), symmetric, positive semi-definite.
-        start: (2,) the shallow and the deep parameter, relative to a minimum.
-        learning_rate: of the descent.
-        steps: number of gradient steps.
-
-    Returns:
-        (steps + 1, steps + 1) loss at (shallow parameter at step s, deep parameter at step t).
-    """
-    H = np.asarray(hessian, np.float64)
-    path = [np.asarray(start, np.float64)]
-    for _ in range(steps):
-        path.append(path[-1] - learning_rate * H @ path[-1])
-    shallow, deep = np.transpose(path)
-    own = H[0, 0] * shallow[:, None] ** 2 + H[1, 1] * deep**2
-    return own / 2 + H[0, 1] * np.outer(shallow, deep)
-
-
-class _LayerwiseKernels:
-    """``Θ = Σ_l (A_l·A_lᵀ + 1) ∘ (B_l·B_lᵀ)`` over the linear layers of each half.
-
-    A_l (N, inputs) is what enters layer l, and B_l (N·C, outputs) the derivative of each logit by what leaves
-    it. A logit's gradient by the weight is their outer product, and by the bias B_l: the 1 of the formula.
-    """
-
-    def __init__(self, network: BlockNetwork, images: Tensor, blocks: Mapping[Half, Sequence[str]]) -> None:
-        if foreign := _foreign_layers(network):
-            raise ModelError(f"the kernel method does not know {', '.join(foreign)}; use method='jvp'")
-        hidden = network.standardize(images)
-        passed: list[tuple[Half, nn.Module, Tensor]] = []
-        for half in HALVES:
-            for layer in (layer for name in blocks[half] for layer in _layers(network.blocks[name])):
-                passed.append((half, layer, hidden))
-                hidden = layer(hidden)
-        self.initial = hidden
-        samples, classes = hidden.shape
-        shape = (samples, classes, samples, classes)
-        self._kernels = {half: hidden.new_zeros(shape) for half in HALVES}
-        derivative = torch.eye(classes).to(hidden).repeat(samples, 1, 1)
-        for half, layer, before in reversed(passed):
-            if isinstance(layer, nn.Linear):
-                gram = before @ before.T + (layer.bias is not None)
-                rows = derivative.flatten(0, 1)
-                self._kernels[half].addcmul_((rows @ rows.T).view(shape), gram[:, None, :, None])
-                derivative = derivative @ layer.weight
-            elif isinstance(layer, nn.ReLU):
-                derivative = derivative * (before > 0)[:, None]
-
-    def kernel(self, halves: Sequence[Half]) -> Kernel:
-        matrix = sum(self._kernels[half] for half in halves).flatten(2).flatten(0, 1)
-        return lambda logits: (logits.flatten(1) @ matrix).view_as(logits)  # Θ is symmetric
-
-
-class _JacobianProducts:
-    """``Θ·v = J·(Jᵀ·v)`` by reverse and forward differentiation."""
-
-    def __init__(self, network: BlockNetwork, images: Tensor, blocks: Mapping[Half, Sequence[str]]) -> None:
-        self._network, self._images, self._blocks = network, images, blocks
-        parameters = dict(network.named_parameters())
-        zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        # The first forward-mode derivative makes torch load code that warns about torch itself.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
-            self.initial = jvp(self._logits, (parameters,), (zeros,))[0]
-
-    def kernel(self, halves: Sequence[Half]) -> Kernel:
-        names = {name for half in halves for name in self._blocks[half]}
-        at = {key: value for key, value in self._network.named_parameters() if key.split(".")[1] in names}
-        pull = vjp(self._logits, at)[1]
-        return lambda logits: torch.stack([jvp(self._logits, (at,), pull(one))[1] for one in logits])
-
-    def _logits(self, parameters: dict[str, Tensor]) -> Tensor:
-        return functional_call(self._network, parameters, (self._images,))
-
-
-def _layers(block: nn.Module) -> list[nn.Module]:
-    """Layers of a block, in order, where the block is known to be just its layers; else the block itself."""
-    if type(block) is nn.Sequential:
-        return [layer for part in block for layer in _layers(part)]
-    # Nothing is left to pool behind linear layers, so that the head of a perceptron is its linear layer.
-    return [block.linear] if type(block) is LinearHead else [block]
-
-
-def _foreign_layers(network: BlockNetwork) -> list[str]:
-    """Kinds of layers of which the kernel method knows no rule."""
-    layers = [layer for block in network.blocks.values() for layer in _layers(block)]
-    known = (nn.Linear, nn.ReLU, nn.Flatten, nn.Dropout)
-    return sorted({type(layer).__name__ for layer in layers if type(layer) not in known})
-
-
-def _largest_rise(path: NDArray[np.float64]) -> float:
-    return float((path - np.minimum.accumulate(path)).max())
-
-
-def _checked_grid(grid: ArrayLike) -> NDArray[np.float64]:
-    losses = np.asarray(grid, np.float64)
-    if losses.ndim != 2 or losses.shape[0] != losses.shape[1] or not losses.size:
-        raise MeasurementError(f"a loss grid has shape (T, T), shallow × deep step; this one has {losses.shape}")
-    if not np.isfinite(losses).all():
-        raise MeasurementError("the loss grid has entries that are not finite; leave those steps out")
-    return losses
 
 
 def _checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:

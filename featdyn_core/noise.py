@@ -1,15 +1,21 @@
 """The one-step protocol (section 6): feature changes after single SGD updates from one checkpoint.
 
-Updates are plain SGD steps, ``θ' = θ − η (g + λ θ)``, at the recipe's learning rate for that epoch and its
-weight decay ``λ``, each from the same checkpoint with another mini-batch; momentum starts at zero, so it
-plays no part.
+Updates are plain SGD steps, ``θ' = θ − η (g + λ θ)``, whatever the recipe's optimiser, at its learning rate
+for that epoch and its weight decay ``λ``, each from the same checkpoint with another mini-batch; momentum
+starts at zero, so it plays no part.
 
-**Reading:** gradients are taken in train mode (batch statistics, dropout on), features before and after in
-eval mode with the checkpoint's running statistics, so that only the parameters move.
+**Reading:** gradients are taken in train mode (batch statistics, dropout on) on training images as they are,
+without augmentation, and features before and after in eval mode. With ``statistics="frozen"`` they are read
+with the checkpoint's running statistics, so that only the parameters move. With ``statistics="updated"`` those
+after the update are read with the running statistics as the mini-batch's pass in train mode leaves them: the
+checkpoint's, moved by the layers' momentum (0.1 in the recipes' networks) towards the batch's. Every update
+starts from the checkpoint's.
+
+Neither TF32 nor bfloat16 is used, whatever the recipe trained with: the rounding of half precision would be a
+large part of changes this small.
 """
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +23,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from featdyn_core.devices import exact_arithmetic, resolve_device, seeded_dropout
 from featdyn_core.errors import MeasurementError
-from featdyn_core.models import BlockNetwork
 from featdyn_core.trajectory import Trajectory
 
+STATISTICS = ("frozen", "updated")
+PRECISIONS = (torch.float32, torch.float64)
 NORM_SAMPLES = 10
 
 Step = list[Tensor]
-"""Change of each parameter before the cut, in the network's order."""
+"""Change of each tensor that an update moves, in the order of ``_Checkpoint.moving``."""
 
 
 def one_step_changes(
@@ -35,7 +43,9 @@ def one_step_changes(
     updates: int,
     cut: str,
     rng: np.random.Generator,
+    statistics: str = "frozen",
     dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
 ) -> npt.NDArray[np.float64]:
     """Feature changes of fixed samples after each of several independent one-step updates.
 
@@ -46,15 +56,65 @@ def one_step_changes(
         updates: K, the number of mini-batches, each drawn without replacement.
         cut: where the features are read.
         rng: draws the mini-batches.
+        statistics: ``frozen`` or ``updated`` running statistics (see the module's docstring).
         dtype: float32, or float64 to keep rounding out of small changes.
+        device: where to compute; the trajectory's device if left out.
 
     Returns:
         (M, K, p): change of the p flattened features of each sample by each update.
 
     Raises:
-        MeasurementError: fewer than 2 updates, no samples, or an epoch without checkpoint.
+        MeasurementError: fewer than 2 updates, no samples, an epoch without checkpoint, unknown statistics, or
+            half precision.
+        ModelError: unknown cut.
     """
-    return _changes(trajectory, epoch, samples, updates, cut, dtype, _gradient_steps(trajectory, epoch, rng))
+    _require_repetitions(updates)
+    checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
+    return checkpoint.changes(samples, (checkpoint.sgd_step(rng) for _ in range(updates)), updates)
+
+
+def full_batch_change(
+    trajectory: Trajectory,
+    epoch: int,
+    samples: Tensor,
+    *,
+    cut: str,
+    rng: np.random.Generator,
+    statistics: str = "frozen",
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> npt.NDArray[np.float64]:
+    """Feature change of fixed samples by the mean of the one-step updates: a known centre for their changes.
+
+    The step is the mean over mini-batches that partition the training set at random, as evenly as their number,
+    the nearest to N / batch size, allows. **Reading:** each keeps its own batch statistics, as a one-step
+    update has them, and not those of all N images at once. So the mean step estimates the expectation of the
+    one-step update; without batch normalisation and dropout it is that expectation. With ``updated`` running
+    statistics their moves are averaged likewise.
+
+    It is the mean of the *parameters'* changes. Features are not linear in parameters, so for theirs it is the
+    mean to first order in the learning rate only, except where they are linear. Handed to
+    ``isotropy.isotropy_test`` as ``centre``, what is missing counts as variance along one direction.
+
+    Args:
+        trajectory: as in ``one_step_changes``, whose other arguments must be the same here.
+        epoch: the checkpoint.
+        samples: M images (M, C, H, W).
+        cut: where the features are read.
+        rng: draws the partition.
+        statistics: ``frozen`` or ``updated`` running statistics.
+        dtype: float32 or float64.
+        device: where to compute; the trajectory's device if left out.
+
+    Returns:
+        (M, p): change of the p flattened features of each sample.
+
+    Raises:
+        MeasurementError: no samples, an epoch without checkpoint, unknown statistics, or half precision.
+        ModelError: unknown cut.
+    """
+    checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
+    return checkpoint.changes(samples, [checkpoint.mean_step(rng)], 1)[:, 0]
 
 
 def parameter_noise_changes(
@@ -66,76 +126,122 @@ def parameter_noise_changes(
     cut: str,
     rng: np.random.Generator,
     dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
 ) -> npt.NDArray[np.float64]:
     """As ``one_step_changes``, each update replaced by isotropic Gaussian parameter noise of equal norm.
 
-    Norms are those of ``NORM_SAMPLES`` SGD updates, drawn from anew for each noise update.
+    Norms are those of ``NORM_SAMPLES`` SGD updates, drawn from anew for each noise update. Noise passes no
+    mini-batch through the network, so there are no ``statistics`` to update: they are always frozen, and what
+    this is compared with should have them frozen too.
 
     The Jacobian of the features shapes even isotropic parameter noise, so this is what SGD's spectrum must be
     compared with before its concentration can be ascribed to SGD.
     """
-    gradient_step = _gradient_steps(trajectory, epoch, rng)
-    norms: list[Tensor] = []
+    _require_repetitions(updates)
+    checkpoint = _Checkpoint(trajectory, epoch, cut, "frozen", dtype, device)
+    norms = [_norm(checkpoint.sgd_step(rng)) for _ in range(NORM_SAMPLES)]
 
-    def isotropic(network: BlockNetwork, parameters: Sequence[Tensor]) -> Step:
-        if not norms:
-            norms.extend(_norm(gradient_step(network, parameters)) for _ in range(NORM_SAMPLES))
-        noise = [torch.from_numpy(rng.standard_normal(p.shape)).to(p.dtype) for p in parameters]
+    def isotropic() -> Step:
+        noise = [torch.from_numpy(rng.standard_normal(p.shape)).to(p) for p in checkpoint.moving]
         scale = norms[int(rng.integers(len(norms)))] / _norm(noise)
         return [part * scale for part in noise]
 
-    return _changes(trajectory, epoch, samples, updates, cut, dtype, isotropic)
+    return checkpoint.changes(samples, (isotropic() for _ in range(updates)), updates)
 
 
-StepRule = Callable[[BlockNetwork, Sequence[Tensor]], Step]
+class _Checkpoint:
+    """The network at one epoch, rewritten in place for each step and put back after it.
+
+    Attributes:
+        moving: the tensors before the cut that an update moves: parameters, and running statistics if they
+            are to be updated.
+    """
+
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        epoch: int,
+        cut: str,
+        statistics: str,
+        dtype: torch.dtype,
+        device: torch.device | str | None,
+    ) -> None:
+        if statistics not in STATISTICS:
+            raise MeasurementError(f"statistics {statistics!r} is none of {', '.join(STATISTICS)}")
+        if dtype not in PRECISIONS:
+            raise MeasurementError(f"{dtype} rounds changes this small away; use torch.float32 or torch.float64")
+        device = resolve_device(trajectory.device if device is None else device)
+        self.network, self.cut = trajectory.network(epoch).to(device, dtype), cut
+        self.images, self.labels = (part.to(device) for part in trajectory.training_set())
+        recipe = trajectory.recipe
+        self.rate = recipe.learning_rate(min(epoch, recipe.training.epochs - 1))
+        self.decay = recipe.optimizer.weight_decay
+        self.batch_size = min(recipe.training.batch_size, len(self.labels))
+        self.parameters = self._before_cut(self.network.named_parameters())
+        # Those after the cut move on from batch to batch, but nothing in train mode reads them.
+        self.running = [b for b in self._before_cut(self.network.named_buffers()) if b.is_floating_point()]
+        self.updated = self.running if statistics == "updated" else []
+        self.moving = self.parameters + self.updated
+        self.origins = {tensor: tensor.detach().clone() for tensor in (*self.parameters, *self.running)}
+
+    def _before_cut(self, named: Iterable[tuple[str, Tensor]]) -> list[Tensor]:
+        return [tensor for name, tensor in named if self.network.in_shallow_part(name, self.cut)]
+
+    def sgd_step(self, rng: np.random.Generator) -> Step:
+        """Return the step by a mini-batch drawn without replacement."""
+        return self._step(rng.choice(len(self.labels), self.batch_size, replace=False), rng)
+
+    def mean_step(self, rng: np.random.Generator) -> Step:
+        """Return the mean of the steps by mini-batches that partition the training set, weighted by size."""
+        count = len(self.labels)
+        mean = [torch.zeros_like(tensor) for tensor in self.moving]
+        for index in np.array_split(rng.permutation(count), round(count / self.batch_size)):
+            for total, part in zip(mean, self._step(index, rng), strict=True):
+                total.add_(part, alpha=len(index) / count)
+        return mean
+
+    def _step(self, index: npt.NDArray[np.int64], rng: np.random.Generator) -> Step:
+        """Return the SGD step by a mini-batch, and how its pass in train mode moves the running statistics."""
+        batch = torch.from_numpy(index).to(self.labels.device)
+        with seeded_dropout(int(rng.integers(2**63)), batch.device), exact_arithmetic():
+            loss = F.cross_entropy(self.network.train()(self.images[batch]), self.labels[batch])
+            gradients = torch.autograd.grad(loss, self.parameters)
+        step = [-self.rate * (g + self.decay * p.detach()) for g, p in zip(gradients, self.parameters, strict=True)]
+        step += [tensor - self.origins[tensor] for tensor in self.updated]
+        self._restore()
+        return step
+
+    def changes(self, samples: Tensor, steps: Iterable[Step], count: int) -> npt.NDArray[np.float64]:
+        """Return the changes (M, count, p) of the samples' features by each of the steps."""
+        if not len(samples):
+            raise MeasurementError("the one-step protocol needs at least 1 sample, found none")
+        samples = samples.to(self.labels.device)
+        before = self._features(samples)
+        changes = np.empty((len(samples), count, before.shape[1]))
+        for number, step in enumerate(steps):
+            with torch.no_grad():
+                for tensor, part in zip(self.moving, step, strict=True):
+                    tensor.add_(part)
+            changes[:, number] = (self._features(samples) - before).cpu().numpy()
+            self._restore()
+        return changes
+
+    @torch.no_grad()
+    def _features(self, samples: Tensor) -> Tensor:
+        """Return the features (M, p) in eval mode, as the network stands."""
+        with exact_arithmetic():
+            return self.network.eval().shallow(samples, self.cut).flatten(1)
+
+    @torch.no_grad()
+    def _restore(self) -> None:
+        for tensor, origin in self.origins.items():
+            tensor.copy_(origin)
 
 
-def _gradient_steps(trajectory: Trajectory, epoch: int, rng: np.random.Generator) -> StepRule:
-    """Return a rule that makes one SGD step of the given parameters, each call with a fresh mini-batch."""
-    images, labels = trajectory.training_set()
-    recipe = trajectory.recipe
-    rate = recipe.learning_rate(min(epoch, recipe.training.epochs - 1))
-    size = min(recipe.training.batch_size, len(labels))
-
-    def step(network: BlockNetwork, parameters: Sequence[Tensor]) -> Step:
-        index = torch.from_numpy(rng.choice(len(labels), size, replace=False))
-        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
-            torch.default_generator.manual_seed(int(rng.integers(2**63)))
-            loss = F.cross_entropy(network(images[index]), labels[index])
-        gradients = torch.autograd.grad(loss, parameters)
-        decay = recipe.optimizer.weight_decay
-        return [-rate * (g + decay * p.detach()) for g, p in zip(gradients, parameters, strict=True)]
-
-    return step
+def _require_repetitions(updates: int) -> None:
+    if updates < 2:
+        raise MeasurementError(f"the one-step protocol needs at least 2 updates, found {updates}")
 
 
-def _changes(
-    trajectory: Trajectory,
-    epoch: int,
-    samples: Tensor,
-    updates: int,
-    cut: str,
-    dtype: torch.dtype,
-    rule: StepRule,
-) -> npt.NDArray[np.float64]:
-    if updates < 2 or not len(samples):
-        raise MeasurementError(f"the one-step protocol needs at least 2 updates and 1 sample, found {updates}")
-    still = trajectory.network(epoch).to(dtype)
-    training = copy.deepcopy(still).train()
-    moving = [p for name, p in training.named_parameters() if training.in_shallow_part(name, cut)]
-    moved = [p for name, p in still.named_parameters() if still.in_shallow_part(name, cut)]
-    start = [p.detach().clone() for p in moved]
-    with torch.no_grad():
-        before = still.shallow(samples, cut).flatten(1)
-    changes = torch.empty((len(samples), updates, before.shape[1]), dtype=dtype)
-    for number in range(updates):
-        step = rule(training, moving)
-        with torch.no_grad():
-            for parameter, origin, part in zip(moved, start, step, strict=True):
-                torch.add(origin, part, out=parameter)
-            changes[:, number] = still.shallow(samples, cut).flatten(1) - before
-    return changes.double().numpy()
-
-
-def _norm(parts: Sequence[Tensor]) -> Tensor:
+def _norm(parts: Step) -> Tensor:
     return torch.sqrt(torch.stack([part.square().sum() for part in parts]).sum())

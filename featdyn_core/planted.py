@@ -8,6 +8,7 @@ where ``a_t = b_t``, on the share ``1 - CLASSES |a_s - b_t| / 2π`` of a uniform
 positive), whatever the scales.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -70,14 +71,7 @@ def rotating(
 def frozen(trajectory: Trajectory) -> Trajectory:
     """Return the trajectory of a network that never moves: the last checkpoint at every epoch."""
     last = trajectory.epochs[-1]
-    return Trajectory(
-        recipe=trajectory.recipe,
-        seed=trajectory.seed,
-        key="",
-        epochs=trajectory.epochs,
-        dataset=trajectory.dataset,
-        load=lambda _: trajectory.state(last),
-    )
+    return dataclasses.replace(trajectory, key="", load=lambda _: trajectory.state(last), log=(), digests={})
 
 
 def in_memory(states: Mapping[int, State], *, seed: int, dataset: Dataset) -> Trajectory:

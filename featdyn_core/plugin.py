@@ -4,6 +4,7 @@ Thin hooks over pure modules. Evidence travels from the test to the reporting pr
 ``user_properties``, which works with and without pytest-xdist and ends up in JUnit files.
 """
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -15,13 +16,13 @@ import torch
 
 from featdyn_core import evidence
 from featdyn_core.claim import Evidence, Verdict
+from featdyn_core.devices import resolve_device
 from featdyn_core.errors import DataError, FeatdynError, MissingTrajectoryError, StoreError
 from featdyn_core.progress import Watcher
 from featdyn_core.recipe import load_recipe, recipes_folder
 from featdyn_core.register import Measure, Measured, Register, Runs, Scale, load_register
 from featdyn_core.report import terminal_table
 from featdyn_core.store import Store
-from featdyn_core.training import resolve_device
 
 PROPERTY = "featdyn-evidence"
 FAULT = "featdyn-fault"
@@ -133,7 +134,10 @@ class _Laboratory:
                 raise DataError(f"there is no recipe {name!r}: {subject} has no {scale.name} scale for this claim")
             recipes[arm] = load_recipe(name)
         requests = [(recipe, seed) for seed in seeds for recipe in recipes.values()]
-        found = self.store.get_many(requests, train=self.train)
+        found = [
+            dataclasses.replace(trajectory, evaluation_images=scale.images)
+            for trajectory in self.store.get_many(requests, train=self.train)
+        ]
         arms = {arm: found[position :: len(recipes)] for position, arm in enumerate(recipes)}
         return Runs(arms, entry.windows_of(scale.name, subject))
 

@@ -1,15 +1,20 @@
-"""What the trainers of a store are doing, for a person who waits.
+"""What the trainers of a store and a composite grid are doing, for a person who waits.
 
 Trainers may be other processes, whose output nobody sees; each writes its progress into the store, and this
 module reads it from there.
 """
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 STALE_SECONDS = 120.0
 """A heartbeat older than this belongs to a trainer that is gone."""
@@ -80,3 +85,32 @@ class Watcher(threading.Thread):
         """Stop watching."""
         self.finished.set()
         self.join()
+
+
+class _Rate(ProgressColumn):
+    """Steps a second, to three figures."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, or a dash until two steps were taken."""
+        return Text(f"{task.speed:.3g} composites/s" if task.speed else "- composites/s")
+
+
+@contextlib.contextmanager
+def grid_progress(title: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with composites done, their rate and the time left, for ``composite_grid(progress=...)``.
+
+    Away from a terminal only its last state is printed.
+
+    Example:
+        >>> with grid_progress("memory") as report:
+        ...     grid = composite_grid(..., progress=report)
+
+    Args:
+        title: stands before the bar.
+        console: where to show it; the standard output if left out.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    # A shallow epoch may take minutes, longer than rich remembers a step unless told to.
+    with Progress(*columns, console=console, speed_estimate_period=float("inf")) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -66,11 +66,13 @@ class Scale:
         name: small, reduced or paper.
         recipes: subject to the name of its plain recipe, in the order in which they are run.
         seeds: training seeds of the tests.
+        images: largest number of images of each split that claims are measured on.
     """
 
     name: str
     recipes: dict[str, str]
     seeds: tuple[int, ...]
+    images: int
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _reading(where: str) -> Iterator[None]:
 
 def _scale(name: str, table: dict[str, Any]) -> Scale:
     with _reading(f"scale {name!r}"):
-        return Scale(name, dict(table["recipes"]), tuple(table["seeds"]))
+        return Scale(name, dict(table["recipes"]), tuple(table["seeds"]), int(table["images"]))
 
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:

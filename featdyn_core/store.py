@@ -28,10 +28,11 @@ import filelock
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
+from featdyn_core.devices import resolve_device
 from featdyn_core.errors import MissingTrajectoryError, ModelError, StoreError, TrainingError
 from featdyn_core.recipe import Recipe
 from featdyn_core.stepping import resolve_engine
-from featdyn_core.training import PROBE_IMAGES, Job, evaluate_loss, resolve_device, train_many
+from featdyn_core.training import PROBE_IMAGES, Job, evaluate_loss, train_many
 from featdyn_core.trajectory import Trajectory
 from featdyn_core.trajectory_folder import (
     SCHEMA,
@@ -66,7 +67,7 @@ class Store:
 
     Args:
         root: the folder; ``default_root()`` if left out. It is made at the first training.
-        device: where missing trajectories are trained: auto, cpu, cuda, ...
+        device: where trajectories are trained and measured: auto, cpu, cuda, ...
         engine: how (see ``stepping.resolve_engine``).
         at_once: how many to train at once in this process; by default 4 on a GPU, else 1.
         watch: called in the training process after every epoch with (key, recipe, seed, record).
@@ -149,6 +150,7 @@ class Store:
             load=lambda epoch: read_checkpoint(folder, *manifest.files[epoch]),
             log=manifest.log,
             digests={epoch: digest for epoch, (_, digest) in manifest.files.items()},
+            device=str(self.device),
         )
 
     def status(self, recipe: Recipe, seed: int) -> str:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import DeviceError, TrainingError
+from featdyn_core.devices import exact_arithmetic, seeded_dropout
+from featdyn_core.errors import TrainingError
 from featdyn_core.models import BlockNetwork, load_state
 from featdyn_core.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.recipe import Recipe
@@ -55,24 +56,6 @@ class Sink(Protocol):
 
     def progress(self, record: EpochRecord) -> None:
         """Take note that an epoch is done."""
-
-
-def resolve_device(name: str) -> torch.device:
-    """``auto`` (CUDA where there is one, else the CPU) or a torch device name.
-
-    Raises:
-        DeviceError: unknown name, or a CUDA device that this machine does not have.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"unknown device {name!r}; use auto, cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise DeviceError(f"there is no device {name!r} (CUDA devices found: {found}); use --device cpu")
-    return device
 
 
 @dataclass(frozen=True)
@@ -218,10 +201,7 @@ class _Training:
 
     def _start(self, epoch: int) -> Tally:
         """Start epoch number ``epoch`` (from 0)."""
-        with (
-            _seeded(stream_seed(self.seed, "dropout", epoch), self.device),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        with seeded_dropout(stream_seed(self.seed, "dropout", epoch), self.device), exact_arithmetic():
             return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))
 
     def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
@@ -278,13 +258,5 @@ class _Training:
 @torch.no_grad()
 def evaluate_loss(network: BlockNetwork, images: Tensor, labels: Tensor) -> float:
     """Mean cross-entropy, in nats, of the network in eval mode and fp32."""
-    return F.cross_entropy(network.eval()(images), labels).item()
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators, which dropout draws from, and restore them afterwards."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    with exact_arithmetic():
+        return F.cross_entropy(network.eval()(images), labels).item()

@@ -15,9 +15,6 @@ from featdyn_core.seeds import numpy_generator
 
 State = dict[str, Tensor]
 
-EVALUATION_IMAGES = 500
-"""Images of each split on which claims are measured; a share of them has a standard error below 0.023."""
-
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -53,6 +50,9 @@ class Trajectory:
         load: epoch to state dict; the source of the checkpoints.
         log: one record an epoch.
         digests: hex sha256 of each checkpoint file; empty for trajectories that are in memory only.
+        evaluation_images: largest number of images of each split on which claims are measured; a share of 500
+            images has a standard error below 0.023.
+        device: where it is measured; its states and networks are handed out on the CPU.
     """
 
     recipe: Recipe
@@ -63,6 +63,8 @@ class Trajectory:
     load: Callable[[int], State]
     log: tuple[EpochRecord, ...] = ()
     digests: dict[int, str] = field(default_factory=dict)
+    evaluation_images: int = 500
+    device: str = "cpu"
 
     def state(self, epoch: int) -> State:
         """State dict after ``epoch`` epochs, tensors on the CPU.
@@ -84,7 +86,7 @@ class Trajectory:
         return network.eval()
 
     def evaluation_set(self, split: str) -> tuple[Tensor, Tensor]:
-        """First images (N ≤ 500, C, H, W) of a split and their true labels (N,).
+        """First images (N ≤ ``evaluation_images``, C, H, W) of a split and their true labels (N,).
 
         Args:
             split: ``held-out`` (the test part) or ``training``.
@@ -99,7 +101,7 @@ class Trajectory:
         if split not in splits:
             raise MeasurementError(f"unknown split {split!r}; the splits are {', '.join(splits)}")
         images, labels = splits[split]
-        return images[:EVALUATION_IMAGES], labels[:EVALUATION_IMAGES]
+        return images[: self.evaluation_images], labels[: self.evaluation_images]
 
     def training_set(self) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) and the labels (N,) that the network was trained with, label noise included."""

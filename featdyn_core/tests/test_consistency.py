@@ -13,6 +13,7 @@ from featdyn_core.consistency import (
     share_at_one,
     tail_mass,
     transfer_window,
+    window_consistency,
     window_misses,
 )
 from featdyn_core.errors import MeasurementError
@@ -74,7 +75,7 @@ def test_consistency_of_the_reference_itself_is_one():
     assert pointwise_consistency([reference, reference + 1], reference).tolist() == [0.5, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("function", [pointwise_consistency, window_misses])
+@pytest.mark.parametrize("function", [pointwise_consistency, window_consistency, window_misses])
 @pytest.mark.parametrize(
     ("predictions", "reference"),
     [
@@ -155,6 +156,16 @@ def test_windows_end_where_the_run_breaks():
 def test_windows_name_what_they_need(window, column, epochs, level, message):
     with pytest.raises(MeasurementError, match=message):
         window(column, epochs, level)
+
+
+@LAW
+@given(cubes())
+def test_window_consistency_is_that_of_every_window(cube):
+    predictions, reference = cube
+    found = window_consistency(predictions, reference)
+    assert found.shape == predictions.shape
+    for start, row in enumerate(found):
+        np.testing.assert_array_equal(row, pointwise_consistency(predictions[start:], reference))
 
 
 # Theorem 2 (App. G)

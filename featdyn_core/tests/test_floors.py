@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 # Lowest floor first, one floor a line of thought; within a floor the order counts as well.
 FLOORS = {
-    "errors and random streams": ("errors", "seeds"),
+    "errors, random streams, devices": ("errors", "seeds", "devices"),
     "networks, data, statistics, claims": (
         "models",
         "data",
@@ -30,16 +30,23 @@ FLOORS = {
     "trajectories": ("trajectory",),
     "measurements and controls, the register, planted worlds": (
         "consistency",
+        "concentration",
         "isotropy",
         "distances",
+        "total_variation",
+        "tangent_kernel",
         "linearized",
+        "monotonicity",
         "composite",
+        "pairs",
+        "grid_engine",
+        "grid",
         "displacement",
         "noise",
         "register",
         "planted",
     ),
-    "training": ("training",),
+    "training": ("optimizer", "stepping", "training"),
     "the store": ("trajectory_folder", "store"),
     "evidence and reports": ("evidence", "figures", "report", "progress"),
     "plugin and command line": ("plugin", "cli"),

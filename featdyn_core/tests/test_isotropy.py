@@ -11,19 +11,11 @@ from scipy import stats
 
 from featdyn_core import isotropy
 from featdyn_core.errors import MeasurementError
-from featdyn_core.isotropy import (
-    isotropy_test,
-    null_statistics,
-    participation_ratio,
-    sign_test,
-    spectrum,
-    sphericity,
-    top_share,
-)
+from featdyn_core.isotropy import isotropy_test, null_statistics, sign_test, sphericity
+from featdyn_core.tests.test_concentration import BAD_CENTRES, BAD_CHANGES, shapes, with_spectrum
 
 ROUNDING = 1e-9  # relative; two orders of summation of the same float64 sums
 KS_LEVEL = 1e-3  # chance that a correct distribution fails its Kolmogorov-Smirnov test
-shapes = st.tuples(st.integers(3, 12), st.integers(2, 12))
 
 
 def literal_statistic(changes):
@@ -32,20 +24,16 @@ def literal_statistic(changes):
     return np.linalg.norm(p * covariance / np.trace(covariance) - np.eye(p))
 
 
-def with_spectrum(n, eigenvalues, rng):
-    """Return n rows whose covariance about the known centre 0 has exactly these eigenvalues."""
-    basis, _ = np.linalg.qr(rng.standard_normal((n, len(eigenvalues))))
-    return basis * np.sqrt(n * np.asarray(eigenvalues))
-
-
 def student_t5(n, p, rng):
     return rng.standard_normal((n, p)) / np.sqrt(rng.chisquare(5, (n, 1)) / 5)
 
 
-def uniformity(n, p, samples=1000):
+def uniformity(n, p, samples=1000, mean=0.0, centre=None):
     """Return the KS p-value that isotropy_test's p-values are uniform on Gaussian isotropic samples."""
     rng = np.random.default_rng(20)
-    return stats.kstest([isotropy_test(rng.standard_normal((n, p))).p_value for _ in range(samples)], "uniform").pvalue
+    centre = None if centre is None else np.full(p, centre)
+    p_values = [isotropy_test(rng.standard_normal((n, p)) + mean, centre=centre).p_value for _ in range(samples)]
+    return stats.kstest(p_values, "uniform").pvalue
 
 
 @pytest.fixture
@@ -78,6 +66,7 @@ def test_anchor_of_john_and_ledoit_wolf():
     result = isotropy_test(changes, centre=np.zeros(4))
     assert result.degrees_of_freedom == 40
     assert result.john_u == pytest.approx(0.375, rel=ROUNDING)
+    assert result.john_p == pytest.approx(stats.chi2.sf(81 * 0.375, 9), rel=1e-6)
     assert result.ledoit_wolf_z == pytest.approx(5.0, rel=ROUNDING)
     assert result.ledoit_wolf_p == pytest.approx(stats.norm.sf(5.0), rel=1e-6)
     assert result.statistic == pytest.approx(np.sqrt(1.5), rel=ROUNDING)
@@ -112,6 +101,18 @@ def test_mean_of_the_null_is_the_closed_form(dof, p):
     assert abs(error) < 4
 
 
+@pytest.mark.parametrize(("n", "p"), [(40, 8), (100, 64), (100, 1024)])
+@pytest.mark.parametrize("known", [False, True], ids=["unknown centre", "known centre"])
+def test_analytic_tails_agree_with_the_bootstrap(n, p, known):
+    """John's within 0.02 at each size, Ledoit and Wolf's where both are large; Monte Carlo adds 0.005 to either."""
+    rng = np.random.default_rng(13)
+    centre = np.zeros(p) if known else None
+    results = [isotropy_test(rng.standard_normal((n, p)), centre=centre) for _ in range(20)]
+    assert max(abs(result.john_p - result.p_value) for result in results) < 0.02
+    if p > 8:
+        assert max(abs(result.ledoit_wolf_p - result.p_value) for result in results) < 0.03
+
+
 def test_null_needs_memory_for_its_draws_only():
     tracemalloc.start()
     null_statistics(500, 4096, 1000, np.random.default_rng(0))
@@ -120,9 +121,28 @@ def test_null_needs_memory_for_its_draws_only():
     assert peak < 20 * 8 * 1000  # a few vectors of draws; 500 × 1000 chi-squares would be 4 MB
 
 
-@pytest.mark.parametrize(("n", "p"), [(40, 8), (20, 50)])
-def test_p_is_uniform_under_the_null(n, p):
-    assert uniformity(n, p) > KS_LEVEL
+@pytest.mark.parametrize(("n", "p"), [(40, 8), (20, 50), (5, 30)])
+@pytest.mark.parametrize("centre", [None, 3.0], ids=["unknown centre", "known centre"])
+def test_p_is_uniform_under_the_null(n, p, centre):
+    assert uniformity(n, p, mean=3.0, centre=centre) > KS_LEVEL
+
+
+def test_uniformity_catches_a_lost_degree_of_freedom(monkeypatch):
+    """A known centre leaves all n: the null of n − 1 would not do."""
+    shared = isotropy._shared_null
+    monkeypatch.setattr(isotropy, "_shared_null", lambda dof, p, draws: shared(dof - 1, p, draws))
+    assert uniformity(5, 30, mean=3.0, centre=3.0) < KS_LEVEL
+
+
+def test_uniformity_catches_a_wrong_centre():
+    assert uniformity(40, 8, samples=300, mean=3.3, centre=3.0) < KS_LEVEL
+
+
+@pytest.mark.parametrize("test", [isotropy_test, sign_test])
+def test_a_wrong_centre_is_rejected_and_the_right_one_is_not(test):
+    changes = np.random.default_rng(12).standard_normal((200, 16)) + np.linspace(1, 2, 16)
+    assert test(changes, centre=np.linspace(1, 2, 16)).p_value > 0.05
+    assert test(changes, centre=np.zeros(16)).p_value < 0.001
 
 
 @pytest.mark.parametrize(
@@ -233,62 +253,24 @@ def test_sign_test_ignores_the_lengths_of_the_rows(seed, scale):
     assert sign_test(changes * lengths, centre=zero).statistic == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
-@given(shapes, st.integers(0, 2**32))
-def test_spectrum_is_the_covariances(shape, seed):
-    n, p = shape
-    changes = np.random.default_rng(seed).standard_normal(shape) - 2
-    values = spectrum(changes)
-    assert values.shape == (min(n - 1, p),)
-    assert (np.diff(values) <= 0).all()
-    full = np.linalg.eigvalsh(np.cov(changes, rowvar=False))[::-1]
-    np.testing.assert_allclose(values, full[: len(values)], atol=1e-10)
-    assert participation_ratio(changes) == pytest.approx(full.sum() ** 2 / (full**2).sum(), rel=ROUNDING)
-    assert 1 <= participation_ratio(changes) <= len(values) + 1e-9
-    assert top_share(changes, 1) == pytest.approx(full[0] / full.sum(), rel=ROUNDING)
-    assert top_share(changes, p) == pytest.approx(1)
-
-
-def test_spectrum_with_known_centre_has_the_planted_eigenvalues():
-    changes = with_spectrum(40, [4, 2, 1, 1], np.random.default_rng(0))
-    zero = np.zeros(4)
-    np.testing.assert_allclose(spectrum(changes, centre=zero), [4, 2, 1, 1])
-    assert top_share(changes, 2, centre=zero) == pytest.approx(0.75)
-    assert participation_ratio(changes, centre=zero) == pytest.approx(64 / 22)
-
-
 def test_no_p_by_p_matrix_when_rows_are_fewer():
     changes = np.random.default_rng(0).standard_normal((5, 20_000))
     tracemalloc.start()
-    for measure in (isotropy_test, sign_test, spectrum, participation_ratio):
+    for measure in (isotropy_test, sign_test, sphericity):
         measure(changes)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * changes.nbytes  # 20,000² numbers would be 3.2 GB
 
 
-nan_row = np.ones((5, 3))
-nan_row[2, 1] = np.nan
-
-
-@pytest.mark.parametrize("measure", [isotropy_test, sign_test, spectrum, participation_ratio, sphericity])
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (np.ones((2, 4)), "2 changes are too few; give at least 3 rows"),
-        (np.ones(4), "changes have shape (4,); give a matrix (repetitions, features)"),
-        (np.ones((2, 3, 4)), "changes have shape (2, 3, 4)"),
-        (np.ones((4, 0)), "no features"),
-        (nan_row, "1 of 5 changes hold NaN or infinity"),
-        (np.full((3, 3), np.inf), "3 of 3 changes hold NaN or infinity"),
-    ],
-)
+@pytest.mark.parametrize("measure", [isotropy_test, sign_test, sphericity])
+@pytest.mark.parametrize(("changes", "message"), BAD_CHANGES)
 def test_bad_changes(measure, changes, message):
     with pytest.raises(MeasurementError, match=re.escape(message)):
         measure(changes)
 
 
-@pytest.mark.parametrize("measure", [isotropy_test, spectrum, participation_ratio, sphericity])
+@pytest.mark.parametrize("measure", [isotropy_test, sphericity])
 def test_frozen_layer(measure):
     frozen = np.full((7, 3), 0.1)  # the mean of seven 0.1 is not 0.1 in floating point
     with pytest.raises(MeasurementError, match="all 7 changes are equal, without variance; is"):
@@ -297,8 +279,8 @@ def test_frozen_layer(measure):
         measure(frozen, centre=frozen[0])
 
 
-@pytest.mark.parametrize("centre", [np.zeros(4), np.zeros((5, 3)), [0, 0, np.nan]])
-@pytest.mark.parametrize("measure", [isotropy_test, sign_test])
+@pytest.mark.parametrize("centre", BAD_CENTRES)
+@pytest.mark.parametrize("measure", [isotropy_test, sign_test, sphericity])
 def test_bad_centre(measure, centre):
     with pytest.raises(MeasurementError, match="must be 3 finite numbers, one a feature"):
         measure(np.random.default_rng(0).standard_normal((5, 3)), centre=centre)
@@ -318,6 +300,3 @@ def test_errors_of_the_tests():
         sign_test(changes)
     with pytest.raises(MeasurementError, match=r"4 of 6 directions are undefined, .* equal the centre"):
         sign_test(changes, centre=np.ones(3))
-    for k in (0, 4):
-        with pytest.raises(MeasurementError, match=f"the top {k} directions of 3 features do not exist"):
-            top_share(changes, k)

@@ -1,7 +1,6 @@
 """Linearised training against an explicit Jacobian in float64, and the theorem of App. D with its limits."""
 
 import copy
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,42 +12,16 @@ from torch import Tensor
 from torch.func import functional_call, jacrev
 
 from featdyn_core.errors import DataError, MeasurementError, ModelError, TrainingError
-from featdyn_core.linearized import (
-    HALVES,
-    LinearizedNetwork,
-    LinearizedTrajectory,
-    largest_rise_as_shallow_recedes,
-    largest_rise_in_deep_time,
-    linearized_trajectory,
-    quadratic_loss_grid,
-)
-from featdyn_core.models import BlockNetwork, build_model
+from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
+from featdyn_core.monotonicity import largest_rise_as_shallow_recedes, largest_rise_in_deep_time
+from featdyn_core.tangent_kernel import HALVES
+from featdyn_core.tests.test_tangent_kernel import EXACT, Problem, problem
 
-EXACT = 1e-6  # between routes, and against the explicit Jacobian
 NOISE = 1e-12  # relative rise of a loss that rounding may make
 STEPS = 12
-IMAGE = {"mlp": (1, 3, 4), "resnet8": (1, 8, 8)}
-OPTIONS = {"mlp": {"hidden": (7, 6), "dropout": 0.3}, "resnet8": {"width": 4}}
 CUTS = [("mlp", "hidden1"), ("mlp", "hidden2"), ("resnet8", "stage1_block1"), ("resnet8", "stage3_block1")]
 ROUTES = [(name, cut, method) for name, cut in CUTS for method in ("kernel", "jvp") if (name, method)[0] == "mlp"]
 ROUTES += [(name, cut, "jvp") for name, cut in CUTS if name == "resnet8"]
-
-
-class Problem(NamedTuple):
-    """A network in float64 and eval mode, images (N, C, H, W) and labels (N,)."""
-
-    network: BlockNetwork
-    images: Tensor
-    labels: Tensor
-
-
-def problem(name: str = "mlp", samples: int = 9, classes: int = 4, seed: int = 0, **options: object) -> Problem:
-    generator = torch.Generator().manual_seed(seed)
-    image = IMAGE[name]
-    network = build_model(name, image=image, classes=classes, generator=generator, **(OPTIONS[name] | options))
-    images = torch.randint(0, 256, (samples, *image), generator=generator, dtype=torch.uint8)
-    labels = torch.randint(0, classes, (samples,), generator=generator)
-    return Problem(network.double().eval(), images, labels)
 
 
 def rate_of(given: Problem, cut: str) -> float:
@@ -137,26 +110,6 @@ def test_a_half_frozen_from_a_later_step_equals_the_explicit_jacobian(method, fr
     logits, parts = explicit(given, cut, joint.learning_rate, frozen=freeze, start=origin)
     assert_linear(found, logits, {half: torch.from_numpy(getattr(joint, half)[5]) + parts[half] for half in HALVES})
     assert found.steps.tolist() == list(range(5, 5 + STEPS + 1))
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_kernels_are_products_of_the_explicit_jacobian(bias):
-    given, cut = problem(linear_last=True), "hidden1"
-    if not bias:
-        given.network.head.linear.bias = None
-    parameters = dict(given.network.named_parameters())
-    jacobians = jacrev(lambda moved: functional_call(given.network, moved, (given.images,)))(parameters)
-    for half in HALVES:
-        rows = [
-            value.detach().flatten(2).flatten(0, 1)
-            for key, value in jacobians.items()
-            if given.network.in_shallow_part(key, cut) == (half == "shallow")
-        ]
-        expected = torch.cat(rows, dim=1) @ torch.cat(rows, dim=1).T
-        basis = torch.eye(len(expected), dtype=torch.float64).view(-1, 9, 4)
-        for method in ("kernel", "jvp"):
-            kernel = LinearizedNetwork(given.network, given.images, cut=cut, method=method).kernel([half])
-            torch.testing.assert_close(kernel(basis).flatten(1), expected, rtol=0, atol=EXACT)
 
 
 def test_a_network_really_trained_fails_the_test_of_linearity():
@@ -295,38 +248,6 @@ def test_single_precision_is_close_to_double():
     np.testing.assert_allclose(single.losses, double.losses, rtol=1e-5)
 
 
-def test_reading_a_finds_the_largest_rise_at_or_after_the_shallow_step():
-    grid = [[3.0, 1.0, 1.5], [9.0, 2.0, 1.0], [0.0, 0.0, 5.0]]
-    assert largest_rise_in_deep_time(grid) == 0.5  # the 5 of the last row comes before nothing
-    assert largest_rise_in_deep_time([[3.0, 2.0], [0.0, 9.0]]) == 0.0
-
-
-def test_reading_b_finds_the_largest_rise_on_the_way_back():
-    grid = np.zeros((4, 4))
-    grid[:, -1] = [1.0, 4.0, 0.5, 2.0]  # going back: 2, 0.5, 4, 1
-    assert largest_rise_as_shallow_recedes(grid) == 3.5
-    grid[:, -1] = [0.0, 1.0, 2.0, 3.0]
-    assert largest_rise_as_shallow_recedes(grid) == 0.0
-
-
-def test_counter_example_to_reading_b():
-    """L = (a + b − 1)² from a = b = 0: descent ends at a = b = ½, and taking a back to 0 costs ¼."""
-    grid = quadratic_loss_grid([[2, 2], [2, 2]], [-0.5, -0.5], learning_rate=0.01, steps=500)
-    assert grid[0, 0] == 1.0
-    assert (np.diff(np.diagonal(grid)) <= 0).all()
-    assert largest_rise_as_shallow_recedes(grid) == pytest.approx(0.25, abs=1e-6)
-    assert largest_rise_in_deep_time(grid) == 0.0
-
-
-def test_counter_example_to_reading_a():
-    """δ = (1, 0) falls fast along (1, 1), slowly along (1, −1): the deep parameter goes out and back."""
-    grid = quadratic_loss_grid([[1, 0.9], [0.9, 1]], [1, 0], learning_rate=0.1, steps=1000)
-    assert (np.diff(np.diagonal(grid)) <= 0).all()
-    assert grid[0].min() < 0.25
-    assert grid[0, -1] == pytest.approx(0.5, abs=1e-3)
-    assert largest_rise_in_deep_time(grid) == pytest.approx(grid[0, -1] - grid[0].min())
-
-
 def test_neither_reading_is_a_theorem_for_linearised_networks():
     """Random labels, trained to a low loss: each step lowers it, and yet composites get worse both ways."""
     given = problem(samples=20)
@@ -366,10 +287,9 @@ def test_bad_input_is_named(options, error, message):
         linearized_trajectory(given.network, given.images, **(usual | options))
 
 
-def test_kernel_method_names_the_layers_it_does_not_know():
-    given = problem("resnet8")
-    with pytest.raises(ModelError, match="does not know BasicBlock, ConvNorm; use method='jvp'"):
-        linearized_trajectory(*given, cut="stage1_block1", steps=1, method="kernel")
+def test_kernel_method_refuses_a_convolutional_network():
+    with pytest.raises(ModelError, match="use method='jvp'"):
+        linearized_trajectory(*problem("resnet8"), cut="stage1_block1", steps=1, method="kernel")
 
 
 def test_start_must_belong_to_the_same_network():
@@ -384,11 +304,3 @@ def test_only_recorded_steps_can_be_started_from():
     found = linearized_trajectory(*problem(), cut="hidden1", steps=4, every=2)
     with pytest.raises(MeasurementError, match=r"step 3 was not recorded; the records are at \[0, 2, 4\]"):
         found.until(3)
-
-
-@pytest.mark.parametrize("reading", [largest_rise_in_deep_time, largest_rise_as_shallow_recedes])
-def test_readings_refuse_other_grids(reading):
-    with pytest.raises(MeasurementError, match=r"shape \(T, T\).*\(2, 3\)"):
-        reading(np.zeros((2, 3)))
-    with pytest.raises(MeasurementError, match="not finite"):
-        reading([[1.0, np.nan], [0.0, 0.0]])

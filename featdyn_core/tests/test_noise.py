@@ -9,7 +9,13 @@ import torch.nn.functional as F
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError, ModelError
-from featdyn_core.noise import NORM_SAMPLES, one_step_changes, parameter_noise_changes
+from featdyn_core.noise import (
+    NORM_SAMPLES,
+    STATISTICS,
+    full_batch_change,
+    one_step_changes,
+    parameter_noise_changes,
+)
 
 FEATURE_CHANGE = 1e-8  # in float64, as the benchmark's equality gate has it
 NORM = 1e-6  # relative; a linear layer recovered from its outputs by solving for it
@@ -44,25 +50,31 @@ class Batches:
         return self.current
 
 
-def literal_changes(trajectory, epoch, rate, samples, cut, batches):
-    """One deep copy an update: torch.optim.SGD in train mode, statistics put back, features in eval mode."""
+def literal_update(trajectory, start, rate, index, statistics):
+    """Return a deep copy in eval mode after one step of torch.optim.SGD in train mode."""
     images, labels = trajectory.training_set()
+    network = copy.deepcopy(start).train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.0, weight_decay=0.01)
+    F.cross_entropy(network(images[index]), labels[index]).backward()
+    optimizer.step()
+    if statistics == "frozen":
+        for buffer, origin in zip(network.buffers(), start.buffers(), strict=True):
+            buffer.copy_(origin)
+    return network.eval()
+
+
+def literal_changes(trajectory, epoch, rate, samples, cut, batches, statistics="frozen"):
+    """One deep copy an update."""
     start = trajectory.network(epoch).double()
+    changes = []
     with torch.no_grad():
         before = start.shallow(samples, cut).flatten(1)
-    changes = []
     for batch in batches:
-        network = copy.deepcopy(start).train()
-        buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.0, weight_decay=0.01)
-        index = torch.from_numpy(np.random.default_rng(batch).choice(len(labels), 64, replace=False))
+        index = np.random.default_rng(batch).choice(200, 64, replace=False)
         torch.manual_seed(batch)
-        F.cross_entropy(network(images[index]), labels[index]).backward()
-        optimizer.step()
-        for name, buffer in network.named_buffers():
-            buffer.copy_(buffers[name])
+        network = literal_update(trajectory, start, rate, index, statistics)
         with torch.no_grad():
-            changes.append(network.eval().shallow(samples, cut).flatten(1) - before)
+            changes.append(network.shallow(samples, cut).flatten(1) - before)
     return torch.stack(changes, dim=1).numpy()
 
 
@@ -75,12 +87,12 @@ def literal_changes(trajectory, epoch, rate, samples, cut, batches):
     ],
 )
 @pytest.mark.parametrize("cut", ["stem", "stage2_block1", "stage3_block1"])
-def test_changes_are_those_of_the_literal_loop(tiny_trajectory, samples, epoch, rate, cut):
+@pytest.mark.parametrize("statistics", STATISTICS)
+def test_changes_are_those_of_the_literal_loop(tiny_trajectory, samples, epoch, rate, cut, statistics):
     batches = range(UPDATES)
-    found = one_step_changes(
-        tiny_trajectory, epoch, samples, updates=UPDATES, cut=cut, rng=Batches(batches), dtype=torch.float64
-    )
-    expected = literal_changes(tiny_trajectory, epoch, rate, samples, cut, batches)
+    options = {"updates": UPDATES, "cut": cut, "statistics": statistics, "dtype": torch.float64}
+    found = one_step_changes(tiny_trajectory, epoch, samples, rng=Batches(batches), **options)
+    expected = literal_changes(tiny_trajectory, epoch, rate, samples, cut, batches, statistics)
     assert np.abs(expected).max() > 1e-3  # otherwise nothing would be compared
     np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
 
@@ -93,11 +105,23 @@ def test_changes_of_a_network_with_dropout_are_those_of_the_literal_loop(tiny_pe
     np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
 
 
-def test_updates_do_not_depend_on_each_other(tiny_trajectory, samples):
+def test_updated_statistics_add_to_the_changes(tiny_trajectory, tiny_perceptron, samples):
+    """A normalising network's features move by its statistics too; a perceptron has none."""
+    for trajectory, cut, moved in ((tiny_trajectory, "stem", True), (tiny_perceptron, "hidden1", False)):
+        frozen, updated = (
+            one_step_changes(trajectory, 1, samples, updates=2, cut=cut, rng=rng(), statistics=statistics)
+            for statistics in STATISTICS
+        )
+        assert (abs(updated - frozen).max() > 0.01) == moved
+        assert np.array_equal(updated, frozen) != moved
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+def test_updates_do_not_depend_on_each_other(tiny_trajectory, samples, statistics):
     """In another order the same mini-batches give the same changes: weights and statistics do not move on."""
-    order = [3, 0, 4, 2, 1]
+    order, options = [3, 0, 4, 2, 1], {"updates": UPDATES, "cut": "stage1_block1", "statistics": statistics}
     dealt, shuffled = (
-        one_step_changes(tiny_trajectory, 1, samples, updates=UPDATES, cut="stage1_block1", rng=Batches(batches))
+        one_step_changes(tiny_trajectory, 1, samples, rng=Batches(batches), **options)
         for batches in (range(UPDATES), order)
     )
     np.testing.assert_array_equal(shuffled, dealt[:, order])
@@ -135,11 +159,100 @@ def test_single_precision_is_near_double(tiny_trajectory, samples):
     np.testing.assert_allclose(single, double, atol=1e-4)
 
 
+@pytest.fixture
+def allow_half_precision():
+    """Return a function that lets every backend compute float32 in less, and that lists their settings."""
+    backends = torch.backends
+    settings = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
+    before = [setting.fp32_precision for setting in settings]
+
+    def allow():
+        for setting, precision in zip(settings, ("tf32", "tf32", "bf16", "bf16"), strict=True):
+            setting.fp32_precision = precision
+        return settings
+
+    yield allow
+    for setting, precision in zip(settings, before, strict=True):
+        setting.fp32_precision = precision
+
+
+def test_precision_is_full_even_where_half_is_allowed(tiny_trajectory, samples, allow_half_precision, monkeypatch):
+    options = {"updates": 2, "cut": "stage3_block1"}
+    expected = one_step_changes(tiny_trajectory, 1, samples, rng=rng(), **options)
+    settings, loss, seen = allow_half_precision(), F.cross_entropy, []
+
+    def spy(*given):
+        seen.append([setting.fp32_precision for setting in settings])
+        return loss(*given)
+
+    monkeypatch.setattr(F, "cross_entropy", spy)
+    np.testing.assert_array_equal(one_step_changes(tiny_trajectory, 1, samples, rng=rng(), **options), expected)
+    assert seen == [["ieee"] * 4] * 2
+    assert [setting.fp32_precision for setting in settings] == ["tf32", "tf32", "bf16", "bf16"]
+
+
 @pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])
 def test_checkpoints_are_left_alone(tiny_trajectory, samples, protocol):
     before = {name: value.clone() for name, value in tiny_trajectory.state(4).items()}
     protocol(tiny_trajectory, 4, samples, updates=2, cut="stage3_block1", rng=rng())
     assert all(torch.equal(value, tiny_trajectory.state(4)[name]) for name, value in before.items())
+
+
+# The full-batch step
+
+
+def literal_full_batch(trajectory, epoch, rate, samples, cut, parts, statistics):
+    """Change by the mean, weighted by size, of the states after one update with each of the mini-batches."""
+    start, network = trajectory.network(epoch).double(), trajectory.network(epoch).double()
+    states = [literal_update(trajectory, start, rate, part, statistics).state_dict() for part in parts]
+    weights = np.array([len(part) for part in parts]) / sum(map(len, parts))
+    network.load_state_dict(
+        {name: sum(w * state[name] for w, state in zip(weights, states, strict=True)) for name in states[0]}
+    )
+    with torch.no_grad():
+        return (network.shallow(samples, cut) - start.shallow(samples, cut)).flatten(1).numpy()
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+def test_full_batch_step_is_the_mean_over_mini_batches_of_nearly_the_recipes_size(tiny_trajectory, samples, statistics):
+    found = full_batch_change(
+        tiny_trajectory, 1, samples, cut="stage2_block1", rng=rng(), statistics=statistics, dtype=torch.float64
+    )
+    parts = np.array_split(rng().permutation(200), 3)
+    assert [len(part) for part in parts] == [67, 67, 66]  # of the recipe's 64
+    expected = literal_full_batch(tiny_trajectory, 1, 0.1, samples, "stage2_block1", parts, statistics)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
+
+
+def test_full_batch_step_without_normalisation_is_the_gradient_step_of_all_images(make_trajectory, samples):
+    """The partition then does not matter, though its parts are of unequal size."""
+    trajectory = make_trajectory("mlp", hidden=[12, 8])
+    options = {"cut": "hidden2", "dtype": torch.float64}
+    expected = literal_full_batch(trajectory, 2, 0.05, samples, "hidden2", [np.arange(200)], "frozen")
+    for seed in (0, 1):
+        found = full_batch_change(trajectory, 2, samples, rng=np.random.default_rng(seed), **options)
+        np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
+
+
+def test_full_batch_change_is_the_mean_of_one_step_changes_where_features_are_linear(linear):
+    options = {"cut": "hidden1", "rng": rng(), "dtype": torch.float64}
+    images = linear.dataset.test_images[:4]
+    changes = one_step_changes(linear, 0, images, updates=400, **options)
+    centre = full_batch_change(linear, 0, images, **options)
+    error = changes.std(axis=1) / np.sqrt(400)
+    assert (abs(changes.mean(axis=1) - centre) < 4.5 * error).all()
+    assert (abs(changes.mean(axis=1)) > 4.5 * error).any()  # a centre of 0 would be seen
+
+
+def test_full_batch_change_has_a_row_a_sample_and_follows_its_generator(tiny_trajectory, samples):
+    first, second, other = (
+        full_batch_change(tiny_trajectory, 2, samples, cut="stem", rng=np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    assert first.shape == (len(samples), 4 * 8 * 8)
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any(axis=1).all()
 
 
 # Parameter noise
@@ -186,25 +299,41 @@ def test_noise_is_isotropic_where_gradient_steps_are_not(linear):
 
 # Errors
 
+PROTOCOLS = [one_step_changes, full_batch_change, parameter_noise_changes]
 
-@pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])
+
+def asked(protocol, trajectory, samples, epoch=1, **options):
+    given = {"cut": "stem", "rng": rng(), **({} if protocol is full_batch_change else {"updates": 2})}
+    return protocol(trajectory, epoch, samples, **(given | options))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
-    ("changes", "kind", "message"),
+    ("options", "kind", "message"),
     [
-        pytest.param({"updates": 1}, MeasurementError, "at least 2 updates and 1 sample, found 1", id="updates"),
-        pytest.param({"count": 0}, MeasurementError, "at least 2 updates and 1 sample", id="samples"),
         pytest.param({"epoch": 3}, MeasurementError, "no checkpoint at epoch 3", id="epoch"),
         pytest.param({"cut": "trunk"}, ModelError, "no cut 'trunk'", id="cut"),
+        pytest.param({"dtype": torch.bfloat16}, MeasurementError, "bfloat16 .* use torch.float32", id="precision"),
     ],
 )
-def test_protocol_names_what_it_needs(tiny_trajectory, samples, protocol, changes, kind, message):
-    asked = {"updates": 2, "count": 7, "epoch": 1, "cut": "stem", **changes}
+def test_protocol_names_what_it_needs(tiny_trajectory, samples, protocol, options, kind, message):
     with pytest.raises(kind, match=message):
-        protocol(
-            tiny_trajectory,
-            asked["epoch"],
-            samples[: asked["count"]],
-            updates=asked["updates"],
-            cut=asked["cut"],
-            rng=rng(),
-        )
+        asked(protocol, tiny_trajectory, samples, **options)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_protocol_needs_samples(tiny_trajectory, samples, protocol):
+    with pytest.raises(MeasurementError, match="at least 1 sample, found none"):
+        asked(protocol, tiny_trajectory, samples[:0])
+
+
+@pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])
+def test_protocol_needs_repetitions(tiny_trajectory, samples, protocol):
+    with pytest.raises(MeasurementError, match="at least 2 updates, found 1"):
+        asked(protocol, tiny_trajectory, samples, updates=1)
+
+
+@pytest.mark.parametrize("protocol", [one_step_changes, full_batch_change])
+def test_unknown_statistics(tiny_trajectory, samples, protocol):
+    with pytest.raises(MeasurementError, match="statistics 'batch' is none of frozen, updated"):
+        asked(protocol, tiny_trajectory, samples, statistics="batch")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from featdyn_core.composite import composite_grid
+from featdyn_core.grid import composite_grid
 from featdyn_core.planted import CLASSES, angle_for, circle, drifting, frozen, rotating
 
 POINTS = 400

@@ -18,14 +18,17 @@ pilot_seeds = [100]
 [scales.small]
 seeds = [0, 1, 2]
 recipes = { digits = "tiny" }
+images = 500
 
 [scales.reduced]
 seeds = [0, 1, 2]
 recipes = { digits = "tiny", cifar100 = "absent" }
+images = 500
 
 [scales.paper]
 seeds = [0, 1, 2]
 recipes = { digits = "tiny" }
+images = 500
 
 [claims.demo]
 title = "Demo"

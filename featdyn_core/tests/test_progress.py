@@ -1,12 +1,15 @@
 """What trainers are doing, read from their heartbeats."""
 
 import dataclasses
+import io
 import json
 import time
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
-from featdyn_core.progress import STALE_SECONDS, Beat, Watcher, read_beats
+from featdyn_core.progress import STALE_SECONDS, Beat, Watcher, grid_progress, read_beats
 
 PATIENCE = 10.0
 
@@ -98,3 +101,39 @@ def test_watcher_stops_at_once(tmp_path):
     assert time.monotonic() - started < PATIENCE / 2
     assert not watcher.is_alive()
     assert not lines
+
+
+# Composite grids
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of rich's that the test sets, in seconds."""
+    now = [0.0]
+    original = Progress.__init__
+
+    def at(self, *columns, **options):
+        original(self, *columns, get_time=lambda: now[0], **options)
+
+    monkeypatch.setattr(Progress, "__init__", at)
+    return now
+
+
+def test_grid_progress_shows_composites_rate_and_time_left(clock):
+    console = Console(file=io.StringIO(), width=120)
+    with grid_progress("memory", console) as report:
+        report(10, 100)
+        clock[0] = 100.0
+        report(60, 100)
+    line = console.file.getvalue()
+    assert "memory" in line
+    assert "60/100" in line
+    assert "0.5 composites/s" in line
+    assert "0:01:20" in line
+
+
+def test_grid_progress_knows_no_rate_at_first():
+    console = Console(file=io.StringIO(), width=120)
+    with grid_progress("memory", console):
+        pass
+    assert "- composites/s" in console.file.getvalue()

@@ -21,10 +21,12 @@ pilot_seeds = [100]
 [scales.small]
 seeds = [0, 1, 2]
 recipes = { digits = "digits-small" }
+images = 500
 
 [scales.paper]
 seeds = [0, 1, 2]
 recipes = { mnist = "mnist-paper" }
+images = 500
 
 [claims.memory]
 title = "Memory"
@@ -178,6 +180,7 @@ def test_unknown_claim_is_named_with_the_known_ones(register_of):
         pytest.param("pilot_seeds = [100]", "pilot_seeds = [2]", ["scale small", "pilot seeds [2]"], id="pilot seeds"),
         pytest.param("pilot_seeds = [100]\n", "", ["register.toml", "'pilot_seeds'"], id="no pilot seeds"),
         pytest.param("seeds = [0, 1, 2]\nrecipes", "recipes", ["scale 'small'", "'seeds'"], id="no seeds"),
+        pytest.param("images = 500\n", "", ["scale 'small'", "'images'"], id="no images"),
         pytest.param('title = "Memory"\n', "", ["claim 'memory'", "title"], id="no title"),
         pytest.param('title = "Memory"', 'titel = "Memory"', ["claim 'memory'", "titel"], id="unknown field"),
         pytest.param("memory = [20, 40]", "memory = [20]", ["claim 'memory'"], id="window with one end"),

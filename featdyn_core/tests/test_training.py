@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from featdyn_core import training
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import DeviceError, TrainingError
+from featdyn_core.errors import TrainingError
 from featdyn_core.models import load_state
 from featdyn_core.recipe import (
     DataSpec,
@@ -36,7 +36,7 @@ from featdyn_core.tests.tiny import (
     tiny_recipe,
     without_seconds,
 )
-from featdyn_core.training import Job, evaluate_loss, resolve_device, train, train_many
+from featdyn_core.training import Job, evaluate_loss, train, train_many
 from featdyn_core.trajectory import new_network, training_set
 
 WEIGHT_TOLERANCE = 1e-5
@@ -294,28 +294,3 @@ def test_graphs_on_a_gpu_train_as_the_eager_engine_does(name):
     for epoch, state in sinks[0].states.items():
         assert same_state(state, sinks[1].states[epoch])
         assert same_state(state, sinks[2].states[epoch])
-
-
-@pytest.mark.parametrize(("count", "auto"), [(0, "cpu"), (2, "cuda")])
-def test_devices_that_are_there(monkeypatch, count, auto):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    assert resolve_device("auto") == torch.device(auto)
-    assert resolve_device("cpu") == torch.device("cpu")
-    if count:
-        assert resolve_device("cuda:1") == torch.device("cuda:1")
-
-
-@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
-def test_device_that_is_not_there_is_refused(monkeypatch, name, count):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    message = rf"there is no device '{name}' \(CUDA devices found: {count}\); use --device cpu"
-    with pytest.raises(DeviceError, match=message):
-        resolve_device(name)
-
-
-@pytest.mark.parametrize("name", ["gpu", "", "cuda:x"])
-def test_unknown_device_is_refused(name):
-    with pytest.raises(DeviceError, match=f"unknown device '{name}'; use auto, cpu or cuda"):
-        resolve_device(name)

@@ -1,12 +1,14 @@
 """Trajectories in memory: their states, networks, and the data they belong to."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.recipe import LabelSpec, NetworkSpec
 from featdyn_core.tests.tiny import coloured_digits, tiny_digits, tiny_recipe
-from featdyn_core.trajectory import EVALUATION_IMAGES, Trajectory, new_network, training_set
+from featdyn_core.trajectory import Trajectory, new_network, training_set
 
 
 def in_memory(states=None, **tables) -> Trajectory:
@@ -42,15 +44,15 @@ def test_state_of_another_network_is_refused():
 
 
 def test_evaluation_sets_are_the_first_images_with_their_true_labels():
-    trajectory = in_memory(labels=LabelSpec(randomized=1.0))
+    trajectory = dataclasses.replace(in_memory(labels=LabelSpec(randomized=1.0)), evaluation_images=100)
     data = trajectory.dataset
     for split, images, labels in (
         ("held-out", data.test_images, data.test_labels),
         ("training", data.train_images, data.train_labels),
     ):
         found = trajectory.evaluation_set(split)
-        assert torch.equal(found[0], images[:EVALUATION_IMAGES])
-        assert torch.equal(found[1], labels[:EVALUATION_IMAGES])
+        assert torch.equal(found[0], images[:100])
+        assert torch.equal(found[1], labels[:100])
     with pytest.raises(MeasurementError, match="unknown split 'test'; the splits are held-out, training"):
         trajectory.evaluation_set("test")
 

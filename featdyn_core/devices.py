@@ -1,0 +1,61 @@
+"""Devices: found by name, computing in true single precision, repeatable, with dropout that is seeded."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from featdyn_core.errors import DeviceError
+
+
+def resolve_device(name: str | torch.device) -> torch.device:
+    """``auto`` (CUDA where there is one, else the CPU) or a torch device name.
+
+    Raises:
+        DeviceError: unknown name, or a CUDA device that this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"unknown device {name!r}; use auto, cpu or cuda") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise DeviceError(f"there is no device {str(name)!r} (CUDA devices found: {found}); use --device cpu")
+    return device
+
+
+@contextlib.contextmanager
+def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
+    """Compute float32 as float32, not as the TF32 or bfloat16 that a device may prefer, by repeatable algorithms.
+
+    ``tf32`` allows TF32, on a GPU. What autocast asks for is left alone.
+    """
+    backends: Any = torch.backends  # torch's type hints know only some of these settings
+    on_gpu, on_cpu = (backends.cuda.matmul, backends.cudnn.conv), (backends.mkldnn.matmul, backends.mkldnn.conv)
+    wanted: list[tuple[Any, str, str | bool]] = [
+        *((setting, "fp32_precision", "tf32" if tf32 else "ieee") for setting in on_gpu),
+        *((setting, "fp32_precision", "ieee") for setting in on_cpu),
+        (backends.cudnn, "deterministic", True),
+        (backends.cudnn, "benchmark", False),
+    ]
+    before = [(setting, name, getattr(setting, name)) for setting, name, _ in wanted]
+    try:
+        for setting, name, value in wanted:
+            setattr(setting, name, value)
+        yield
+    finally:
+        for setting, name, value in before:
+            setattr(setting, name, value)
+
+
+@contextlib.contextmanager
+def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the device's global generator, which dropout draws from, and put it back afterwards."""
+    index = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=index):
+        generator = torch.cuda.default_generators[index[0]] if index else torch.default_generator
+        generator.manual_seed(seed)
+        yield

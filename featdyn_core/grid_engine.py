@@ -1,0 +1,179 @@
+"""The engine of composite grids: checkpoints and images in, predictions and losses out.
+
+A shallow part runs once for all cuts and deep parts; normalisation is folded into the convolutions; after the
+last block before the head, all deep parts are one matrix product. Images are streamed in chunks.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from featdyn_core.composite import calibration_images, reset_statistics
+from featdyn_core.devices import exact_arithmetic
+from featdyn_core.errors import MeasurementError
+from featdyn_core.models import BlockNetwork, fold
+from featdyn_core.trajectory import Trajectory
+
+CHUNK_BYTES = {"cpu": 2**21, "cuda": 2**28}
+"""Size in fp32 of the largest feature map of one chunk: it should stay in the cache of a CPU core."""
+
+PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16}
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) composites."""
+
+
+class GridEngine:
+    """The tensors of one grid in the making, on the device.
+
+    Args:
+        trajectory: where the checkpoints come from.
+        images: (N, C, H, W) in grey levels.
+        labels: (N,), or None.
+        cuts: distinct cuts.
+        shallow_epochs: S ascending epochs.
+        deep_epochs: T ascending epochs.
+        evaluated: (S, T), the pairs to evaluate.
+        device: where to compute.
+        precision: see ``check_precision``.
+
+    Attributes:
+        predictions: (cuts, S, T, N), uint8.
+        losses: (cuts, S, T) sums of cross-entropy over the images, in nats, float64; 0 without labels.
+        reference: (T, N), uint8: predictions of the networks themselves.
+    """
+
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        images: Tensor,
+        labels: Tensor | None,
+        cuts: tuple[str, ...],
+        shallow_epochs: Sequence[int],
+        deep_epochs: Sequence[int],
+        evaluated: npt.NDArray[np.bool_],
+        device: torch.device,
+        precision: str,
+    ) -> None:
+        self.trajectory, self.cuts, self.evaluated = trajectory, cuts, evaluated
+        self.shallow_epochs, self.deep_epochs = shallow_epochs, deep_epochs
+        self.device, self.precision = device, precision
+        self.deep = {column: self._folded(trajectory.network(epoch)) for column, epoch in enumerate(deep_epochs)}
+        self.images = images.to(device)
+        self.labels = None if labels is None else labels.to(device)
+        size = self._chunk_size()
+        self.chunks = [slice(start, start + size) for start in range(0, len(images), size)]
+        shape = (len(cuts), *evaluated.shape)
+        self.predictions = torch.zeros((*shape, len(images)), dtype=torch.uint8, device=device)
+        self.losses = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.reference = torch.zeros((len(deep_epochs), len(images)), dtype=torch.uint8, device=device)
+
+    def _folded(self, network: BlockNetwork) -> BlockNetwork:
+        return fold(network).to(self.device, PRECISIONS[self.precision]).to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def _chunk_size(self) -> int:
+        """Images at a time, so that the largest feature map at a cut fills ``CHUNK_BYTES``."""
+        network = self.deep[0]
+        found = network.features(self.images[:1], network.cuts)
+        return max(
+            16,
+            CHUNK_BYTES.get(self.device.type, CHUNK_BYTES["cpu"])
+            // max(4 * feature.numel() for feature in found.values()),
+        )
+
+    @torch.no_grad()
+    def run(self, batchnorm: str, progress: Progress | None) -> None:
+        """Evaluate row by row, a shallow epoch each, then the networks themselves."""
+        network = self.trajectory.network(self.deep_epochs[0])
+        renewed = [cut for cut in self.cuts if batchnorm == "recalibrate" and _normalises(network, cut)]
+        done, total = 0, len(self.cuts) * int(self.evaluated.sum())
+        with exact_arithmetic(tf32=self.precision == "tf32"):
+            for row in np.flatnonzero(self.evaluated.any(axis=1)).tolist():
+                self._run_row(row, renewed)
+                done += len(self.cuts) * int(self.evaluated[row].sum())
+                if progress:
+                    progress(done, total)
+            self._run_reference([number for number, cut in enumerate(self.cuts) if cut not in renewed])
+
+    def _run_row(self, row: int, renewed: Sequence[str]) -> None:
+        """Evaluate the composites of one shallow epoch, those at the cuts ``renewed`` with fresh statistics."""
+        epoch, columns = self.shallow_epochs[row], np.flatnonzero(self.evaluated[row]).tolist()
+        if epoch in self.deep_epochs:
+            shallow = self.deep[self.deep_epochs.index(epoch)]
+        else:
+            shallow = self._folded(self.trajectory.network(epoch))
+        deep = dict.fromkeys(self.cuts, self.deep)
+        if renewed:
+            deep |= self._recalibrated(shallow, columns, renewed)
+        for part in self.chunks:
+            for number, (cut, hidden) in enumerate(shallow.features(self.images[part], self.cuts).items()):
+                found = _logits([deep[cut][column] for column in columns], hidden, cut)
+                for column, logits in zip(columns, found, strict=True):
+                    self.predictions[number, row, column, part] = logits.argmax(1)
+                    if self.labels is not None:
+                        loss = F.cross_entropy(logits.float(), self.labels[part], reduction="sum")
+                        self.losses[number, row, column] += loss
+
+    def _recalibrated(
+        self, shallow: BlockNetwork, columns: Sequence[int], cuts: Sequence[str]
+    ) -> dict[str, dict[int, BlockNetwork]]:
+        """For each cut the columns' deep parts with statistics re-estimated on this shallow part's features."""
+        deep: dict[str, dict[int, BlockNetwork]] = {}
+        for cut in cuts:
+            deep[cut] = {c: self.trajectory.network(self.deep_epochs[c]).to(self.device) for c in columns}
+            for network in deep[cut].values():
+                reset_statistics(network.blocks[name] for name in network.deep_blocks(cut))
+        images = calibration_images(self.trajectory).to(self.device)
+        for batch in images.split(self.trajectory.recipe.training.batch_size):
+            for cut, hidden in shallow.features(batch, cuts).items():
+                for network in deep[cut].values():
+                    network.deep(hidden.float(), cut)
+        return {cut: {c: self._folded(network) for c, network in networks.items()} for cut, networks in deep.items()}
+
+    def _run_reference(self, carried: Sequence[int]) -> None:
+        """Predictions of the networks themselves, taken from the grid where the composite (t, t) is in it.
+
+        ``carried``: positions of the cuts whose deep parts keep their statistics, so that (t, t) is the network.
+        """
+        for column, epoch in enumerate(self.deep_epochs):
+            row = self.shallow_epochs.index(epoch) if epoch in self.shallow_epochs else None
+            if carried and row is not None and self.evaluated[row, column]:
+                self.reference[column] = self.predictions[carried[0], row, column]
+                continue
+            for part in self.chunks:
+                self.reference[column, part] = self.deep[column](self.images[part]).argmax(1)
+
+
+def _logits(deep: Sequence[BlockNetwork], hidden: Tensor, cut: str) -> Iterator[Tensor]:
+    """Logits (chunk, classes) of each of the deep parts; if these are heads only, by one product."""
+    if deep[0].deep_blocks(cut) != ["head"]:
+        return (network.deep(hidden, cut) for network in deep)
+    linears = [network.head.linear for network in deep]
+    weight = torch.cat([linear.weight for linear in linears])
+    bias = torch.cat([linear.bias for linear in linears])
+    return iter(F.linear(deep[0].head.pool(hidden), weight, bias).chunk(len(deep), dim=1))
+
+
+def _normalises(network: BlockNetwork, cut: str) -> bool:
+    """Whether there is normalisation after the cut."""
+    modules = (module for name in network.deep_blocks(cut) for module in network.blocks[name].modules())
+    return any(isinstance(module, nn.BatchNorm2d) for module in modules)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that cannot be had.
+
+    Raises:
+        MeasurementError: it is unknown, or not to be had on the device.
+    """
+    if precision == "bf16":
+        raise MeasurementError("bf16 is not offered: its 8 bits of significand flip too many predictions; take fp16")
+    if precision not in PRECISIONS:
+        raise MeasurementError(f"unknown precision {precision!r}; it is one of {', '.join(PRECISIONS)}")
+    if precision == "tf32" and device.type != "cuda":
+        raise MeasurementError(f"precision tf32 needs a CUDA device, found {str(device)!r}; take fp32 or fp16")

@@ -1,0 +1,72 @@
+"""Monotonicity of the loss of composites: the two readings of the paper's lost formula, and what breaks them.
+
+The paper (section 4.2, App. D) argues that in the linearised regime the loss cannot rise, even with a half
+frozen. **Reading A:** over a fixed shallow half, the loss does not rise as the deep half trains on. **Reading
+B:** under a fixed late deep half, it does not rise as the shallow half recedes. Neither is a theorem for the
+composites of one joint training; ``quadratic_loss_grid`` gives counter-examples to both.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featdyn_core.errors import MeasurementError
+
+
+def largest_rise_in_deep_time(grid: ArrayLike) -> float:
+    """Return ``max L(s, t') − L(s, t)`` over ``s ≤ t ≤ t'``: reading A of the claim says that this is 0.
+
+    Args:
+        grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
+
+    Raises:
+        MeasurementError: not a square grid of finite numbers.
+    """
+    return max(_largest_rise(row[step:]) for step, row in enumerate(_checked_grid(grid)))
+
+
+def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
+    """Return ``max L(s', T) − L(s, T)`` over ``s' ≤ s ≤ T``, T the last step: reading B says that this is 0.
+
+    Args:
+        grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
+
+    Raises:
+        MeasurementError: not a square grid of finite numbers.
+    """
+    return _largest_rise(_checked_grid(grid)[::-1, -1])
+
+
+def quadratic_loss_grid(
+    hessian: ArrayLike, start: ArrayLike, *, learning_rate: float, steps: int
+) -> NDArray[np.float64]:
+    """Composite losses of descent on ``½·δᵀHδ``, one parameter a half: the smallest linearised network.
+
+    Args:
+        hessian: (2, 2), symmetric, positive semi-definite.
+        start: (2,) the shallow and the deep parameter, relative to a minimum.
+        learning_rate: of the descent.
+        steps: number of gradient steps.
+
+    Returns:
+        (steps + 1, steps + 1) loss at (shallow parameter at step s, deep parameter at step t).
+    """
+    H = np.asarray(hessian, np.float64)
+    path = [np.asarray(start, np.float64)]
+    for _ in range(steps):
+        path.append(path[-1] - learning_rate * H @ path[-1])
+    shallow, deep = np.transpose(path)
+    own = H[0, 0] * shallow[:, None] ** 2 + H[1, 1] * deep**2
+    return own / 2 + H[0, 1] * np.outer(shallow, deep)
+
+
+def _largest_rise(path: NDArray[np.float64]) -> float:
+    return float((path - np.minimum.accumulate(path)).max())
+
+
+def _checked_grid(grid: ArrayLike) -> NDArray[np.float64]:
+    losses = np.asarray(grid, np.float64)
+    if losses.ndim != 2 or losses.shape[0] != losses.shape[1] or not losses.size:
+        raise MeasurementError(f"a loss grid has shape (T, T), shallow × deep step; this one has {losses.shape}")
+    if not np.isfinite(losses).all():
+        raise MeasurementError("the loss grid has entries that are not finite; leave those steps out")
+    return losses
