@@ -14,8 +14,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.bench_training import random_images
 from benchmarks.ratio import ResultsDifferError, Row, Scaling, paired_ratio, seconds
-from featdyn_core.data.sources import load_dataset
+from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.noise import STATISTICS, one_step_changes
 from featdyn_core.recipe import load_recipe
 from featdyn_core.seeds import torch_generator
@@ -25,21 +26,22 @@ TOLERANCE = 1e-8
 SAMPLES = 2
 
 
-def untrained() -> Trajectory:
-    """The fast tier's network at its initial state."""
-    recipe, dataset = load_recipe("digits-small"), load_dataset("digits")
+def untrained(name: str, dataset: Dataset, device: str) -> Trajectory:
+    """A recipe's network at its initial state."""
+    recipe = load_recipe(name)
     state = new_network(recipe, dataset, torch_generator(0, "init")).state_dict()
-    return Trajectory(recipe, 0, "", (0,), dataset, lambda _: state)
+    return Trajectory(recipe, 0, "", (0,), dataset, lambda _: state, device=device)
 
 
 def literal(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics: str = "frozen") -> np.ndarray:
     """Feature changes (M, K, p), each update from a fresh copy."""
     rng = np.random.default_rng(0)
-    images, labels = trajectory.training_set()
+    images, labels, fixed = (
+        part.to(trajectory.device) for part in (*trajectory.training_set(), trajectory.dataset.test_images[:SAMPLES])
+    )
     recipe = trajectory.recipe
-    start = trajectory.network(0).to(dtype)
+    start = trajectory.network(0).to(trajectory.device, dtype)
     cut = start.depths[-1]
-    fixed = trajectory.dataset.test_images[:SAMPLES]
     changes = []
     with torch.no_grad():
         before = start.shallow(fixed, cut).flatten(1)
@@ -58,7 +60,7 @@ def literal(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics
         optimizer.step()
         with torch.no_grad():
             changes.append(network.eval().shallow(fixed, cut).flatten(1) - before)
-    return torch.stack(changes, dim=1).double().numpy()
+    return torch.stack(changes, dim=1).double().cpu().numpy()
 
 
 def engine(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics: str = "frozen") -> np.ndarray:
@@ -75,10 +77,8 @@ def engine(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics:
     )
 
 
-def run(quick: bool) -> list[Row]:
-    """Compare after the gate: equal changes in float64."""
-    trajectory = untrained()
-    updates = 20 if quick else 100
+def compare(trajectory: Trajectory, setting: str, *, updates: int, pairs: int, to_reach: float) -> Row:
+    """Time pairs after the gate: equal changes in float64."""
     for statistics in STATISTICS:
         literally, found = (side(trajectory, 10, torch.float64, statistics) for side in (literal, engine))
         gap = np.abs(literally - found).max()
@@ -87,15 +87,26 @@ def run(quick: bool) -> list[Row]:
     sides = [partial(side, trajectory, updates, torch.float32) for side in (literal, engine)]
     for side in sides:
         side()
-    setting = f"ResNet-8 width 8 on digits, K = {updates}, M = {SAMPLES}, fp32, CPU"
-    row = paired_ratio("one-step protocol", setting, *sides, pairs=2 if quick else 5, to_reach=1.0)
-    skipped = "the gradient is not captured in a graph yet" if torch.cuda.is_available() else "no GPU"
-    return [row, Row("one-step protocol", "ResNet-20, GPU", to_reach=8.0, skipped=skipped)]
+    setting = f"{setting}, K = {updates}, M = {SAMPLES}, fp32"
+    return paired_ratio("one-step protocol", setting, *sides, pairs=pairs, to_reach=to_reach)
+
+
+def run(quick: bool) -> list[Row]:
+    """Compare on the CPU, and on a GPU where there is one."""
+    options = {"updates": 20 if quick else 100, "pairs": 2 if quick else 5}
+    digits = untrained("digits-small", load_dataset("digits"), "cpu")
+    rows = [compare(digits, "ResNet-8 of width 8 on digits, CPU", to_reach=1.0, **options)]
+    if torch.cuda.is_available():
+        resnet20 = untrained("cifar10-reduced", random_images(2048), "cuda")
+        rows.append(compare(resnet20, "ResNet-20, batch 128, GPU", to_reach=8.0, **options))
+    else:
+        rows.append(Row("one-step protocol", "ResNet-20, batch 128, GPU", to_reach=8.0, skipped="no GPU"))
+    return rows
 
 
 def scaling(quick: bool) -> Scaling:
     """Seconds over the number of updates, of samples and of features, which the cut decides."""
-    trajectory = untrained()
+    trajectory = untrained("digits-small", load_dataset("digits"), "cpu")
     network, rng = trajectory.network(0), np.random.default_rng(0)
     shallowest, deepest = network.cuts[0], network.cuts[-1]
     sizes = [(10, 1, deepest), (20, 1, deepest)] if quick else [(k, 1, deepest) for k in (25, 50, 100)]

@@ -1,12 +1,15 @@
-"""Devices: found by name, computing in true single precision, repeatable, with dropout that is seeded."""
+"""Devices: found by name, computing in true single precision, repeatable, with seeded dropout and CUDA graphs."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from featdyn_core.errors import DeviceError
+
+WARM_UP = 3
+"""Runs before a capture, in which libraries choose and load what must not be captured."""
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
@@ -59,3 +62,21 @@ def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
         generator = torch.cuda.default_generators[index[0]] if index else torch.default_generator
         generator.manual_seed(seed)
         yield
+
+
+def capture(step: Callable[[], object]) -> Callable[[], object]:
+    """Run a step a few times on the current CUDA device, then capture it as a graph; return what replays it.
+
+    A small network's step is mostly the launching of its many kernels, which a graph does at once. The step must
+    not wait for the host, and works on the same tensors each time.
+    """
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            step()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay

@@ -15,7 +15,8 @@ Neither TF32 nor bfloat16 is used, whatever the recipe trained with: the roundin
 large part of changes this small.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from featdyn_core.devices import exact_arithmetic, resolve_device, seeded_dropout
+from featdyn_core.devices import capture, exact_arithmetic, resolve_device, seeded_dropout
 from featdyn_core.errors import MeasurementError
 from featdyn_core.trajectory import Trajectory
 
@@ -32,7 +33,7 @@ PRECISIONS = (torch.float32, torch.float64)
 NORM_SAMPLES = 10
 
 Step = list[Tensor]
-"""Change of each tensor that an update moves, in the order of ``_Checkpoint.moving``."""
+"""Change of each tensor that an update moves, in the order of ``_Checkpoint.moving``; good until the next step."""
 
 
 def one_step_changes(
@@ -155,6 +156,7 @@ class _Checkpoint:
     Attributes:
         moving: the tensors before the cut that an update moves: parameters, and running statistics if they
             are to be updated.
+        step: where a mini-batch's pass leaves the change of each of them.
     """
 
     def __init__(
@@ -182,6 +184,8 @@ class _Checkpoint:
         self.running = [b for b in self._before_cut(self.network.named_buffers()) if b.is_floating_point()]
         self.updated = self.running if statistics == "updated" else []
         self.moving = self.parameters + self.updated
+        self.step = [torch.zeros_like(tensor) for tensor in self.moving]
+        self.passes: dict[int, tuple[Tensor, Callable[[], object]]] = {}
         self.origins = {tensor: tensor.detach().clone() for tensor in (*self.parameters, *self.running)}
 
     def _before_cut(self, named: Iterable[tuple[str, Tensor]]) -> list[Tensor]:
@@ -202,35 +206,60 @@ class _Checkpoint:
 
     def _step(self, index: npt.NDArray[np.int64], rng: np.random.Generator) -> Step:
         """Return the SGD step by a mini-batch, and how its pass in train mode moves the running statistics."""
-        batch = torch.from_numpy(index).to(self.labels.device)
-        with seeded_dropout(int(rng.integers(2**63)), batch.device), exact_arithmetic():
-            loss = F.cross_entropy(self.network.train()(self.images[batch]), self.labels[batch])
-            gradients = torch.autograd.grad(loss, self.parameters)
-        step = [-self.rate * (g + self.decay * p.detach()) for g, p in zip(gradients, self.parameters, strict=True)]
-        step += [tensor - self.origins[tensor] for tensor in self.updated]
+        device, seed = self.labels.device, int(rng.integers(2**63))
+        if len(index) not in self.passes:
+            batch = torch.zeros(len(index), dtype=torch.int64, device=device)
+            with seeded_dropout(0, device), exact_arithmetic():
+                self.passes[len(index)] = batch, self._prepared(functools.partial(self._pass, batch))
+        batch, run = self.passes[len(index)]
+        batch.copy_(torch.from_numpy(index))
+        with seeded_dropout(seed, device), exact_arithmetic():
+            run()
+        return self.step
+
+    def _pass(self, batch: Tensor) -> None:
+        """Leave in ``step`` what the mini-batch of these indices gives."""
+        loss = F.cross_entropy(self.network.train()(self.images[batch]), self.labels[batch])
+        gradients = torch.autograd.grad(loss, self.parameters)
+        with torch.no_grad():
+            for step, gradient, parameter in zip(self.step, gradients, self.parameters, strict=False):
+                torch.mul(gradient + self.decay * parameter, -self.rate, out=step)
+            for step, tensor in zip(self.step[len(self.parameters) :], self.updated, strict=True):
+                torch.sub(tensor, self.origins[tensor], out=step)
         self._restore()
-        return step
 
     def changes(self, samples: Tensor, steps: Iterable[Step], count: int) -> npt.NDArray[np.float64]:
         """Return the changes (M, count, p) of the samples' features by each of the steps."""
         if not len(samples):
             raise MeasurementError("the one-step protocol needs at least 1 sample, found none")
         samples = samples.to(self.labels.device)
-        before = self._features(samples)
-        changes = np.empty((len(samples), count, before.shape[1]))
-        for number, step in enumerate(steps):
-            with torch.no_grad():
-                for tensor, part in zip(self.moving, step, strict=True):
-                    tensor.add_(part)
-            changes[:, number] = (self._features(samples) - before).cpu().numpy()
-            self._restore()
-        return changes
+        with exact_arithmetic():
+            before = self._features(samples)
+            after = torch.empty_like(before)
+            move = self._prepared(functools.partial(self._move, samples, after))
+            changes = before.new_empty((len(samples), count, before.shape[1]))
+            for number, step in enumerate(steps):
+                torch._foreach_copy_(self.step, step)
+                move()
+                torch.sub(after, before, out=changes[:, number])
+        return changes.double().cpu().numpy()
+
+    @torch.no_grad()
+    def _move(self, samples: Tensor, after: Tensor) -> None:
+        """Leave in ``after`` the samples' features (M, p) once the network has moved by ``step``."""
+        for tensor, part in zip(self.moving, self.step, strict=True):
+            tensor.add_(part)
+        after.copy_(self._features(samples))
+        self._restore()
+
+    def _prepared(self, run: Callable[[], object]) -> Callable[[], object]:
+        """Return what does the same, on a GPU by replaying a graph; both kinds of run leave the network as it was."""
+        return capture(run) if self.labels.is_cuda else run
 
     @torch.no_grad()
     def _features(self, samples: Tensor) -> Tensor:
         """Return the features (M, p) in eval mode, as the network stands."""
-        with exact_arithmetic():
-            return self.network.eval().shallow(samples, self.cut).flatten(1)
+        return self.network.eval().shallow(samples, self.cut).flatten(1)
 
     @torch.no_grad()
     def _restore(self) -> None:

@@ -12,14 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from featdyn_core.devices import capture
 from featdyn_core.errors import DeviceError
 from featdyn_core.models import BlockNetwork
 from featdyn_core.seeds import torch_generator
 
 ENGINES = ("eager", "graphs", "compiled")
 CROP_PADDING = 4
-WARM_UP = 3
-"""Steps before a capture, in which libraries choose and load what must not be captured."""
 
 Step = Callable[[], object]
 
@@ -196,17 +195,3 @@ class Stepper:
         yield from self.network.buffers()
         for state in self.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
-
-
-def capture(step: Step) -> Step:
-    """Run a step a few times, then capture it as a CUDA graph without running it; return what replays it."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UP):
-            step()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    return graph.replay

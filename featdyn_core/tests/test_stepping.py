@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from featdyn_core import stepping
+from featdyn_core import devices, stepping
 from featdyn_core.errors import DeviceError
 from featdyn_core.optimizer import new_optimizer, optimizer_tensors
 from featdyn_core.recipe import NetworkSpec, OptimizerSpec
@@ -120,7 +120,7 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name):
     warmed = []
 
     def capture(step):
-        for _ in range(stepping.WARM_UP):
+        for _ in range(devices.WARM_UP):
             step()
         warmed.append(step)
         return step
