@@ -76,6 +76,14 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True)
+class FreezeSpec:
+    """From ``epoch`` epochs on the part before ``cut`` stands still (App. F.B); never without an epoch."""
+
+    epoch: int | None = None
+    cut: str = ""
+
+
+@dataclass(frozen=True)
 class TrainingSpec:
     """``checkpoints``: epochs kept, 0 being the initial network; in TOML a list of [first, last, step].
 
@@ -99,6 +107,7 @@ class Recipe:
     training: TrainingSpec
     labels: LabelSpec = LabelSpec()
     schedule: ScheduleSpec = ScheduleSpec()
+    freeze: FreezeSpec = FreezeSpec()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -243,7 +252,7 @@ def _ascending(epochs: tuple[int, ...]) -> bool:
 def _check(recipe: Recipe) -> None:
     """Reject values out of range, naming the recipe and the field."""
     last, epochs = recipe.training.epochs, recipe.training.checkpoints
-    optimizer, schedule = recipe.optimizer, recipe.schedule
+    optimizer, schedule, freeze = recipe.optimizer, recipe.schedule, recipe.freeze
     given = {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
     rules = [
         (recipe.network.name in NETWORKS, f"network, name: unknown; one of {', '.join(NETWORKS)}"),
@@ -258,6 +267,8 @@ def _check(recipe: Recipe) -> None:
         (0 <= optimizer.weight_decay < math.inf, "optimizer, weight_decay: finite, not negative"),
         (0 < schedule.factor < math.inf, "schedule, factor: finite, positive"),
         (_ascending((0, *schedule.milestones)), "schedule, milestones: ascending epochs from 1"),
+        ((freeze.epoch is None) == (not freeze.cut), "freeze: both an epoch and a cut, or neither"),
+        (freeze.epoch is None or 0 <= freeze.epoch <= last, f"freeze, epoch: from 0 to the last, {last}"),
         (last > 0, "training, epochs: at least 1"),
         (recipe.training.batch_size > 0, "training, batch_size: at least 1"),
         (recipe.training.precision in ("fp32", "bf16"), "training, precision: fp32 or bf16"),

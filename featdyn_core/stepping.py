@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from featdyn_core.devices import capture
 from featdyn_core.errors import DeviceError
@@ -143,10 +143,21 @@ class Stepper:
         self.captures = self.device.type == "cuda" and engine != "eager"
         self.evaluate = torch.compile(self._evaluate, dynamic=False) if engine == "compiled" else self._evaluate
         self.steps: dict[int, Step] = {}
+        self.frozen: list[nn.Module] = []
+
+    def freeze(self, cut: str) -> None:
+        """Let the part before ``cut`` stand still from now on: parameters, normalisation statistics, no dropout."""
+        self.frozen = [self.network.blocks[name] for name in self.network.shallow_blocks(cut)]
+        for block in self.frozen:
+            block.requires_grad_(False)
+        self.optimizer.zero_grad()  # momentum and weight decay move a parameter only where there is a gradient
+        self.steps.clear()
 
     def run_epoch(self, epoch: int, rate: float) -> Tally:
         """Start all steps of an epoch, from 0, at a learning rate; on a GPU they may still run on return."""
         self.network.train()
+        for block in self.frozen:
+            block.eval()
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)

@@ -201,6 +201,9 @@ class _Training:
 
     def _start(self, epoch: int) -> Tally:
         """Start epoch number ``epoch`` (from 0)."""
+        freeze = self.recipe.freeze
+        if freeze.epoch is not None and epoch >= freeze.epoch and not self.stepper.frozen:
+            self.stepper.freeze(freeze.cut)
         with seeded_dropout(stream_seed(self.seed, "dropout", epoch), self.device), exact_arithmetic():
             return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))
 

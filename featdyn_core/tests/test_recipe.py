@@ -14,6 +14,7 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.models import NETWORKS, build_model
 from featdyn_core.recipe import (
     DataSpec,
+    FreezeSpec,
     LabelSpec,
     NetworkSpec,
     OptimizerSpec,
@@ -37,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "labels": {"randomized": 0.0, "permuted": False},
     "optimizer": {"momentum": 0.0, "weight_decay": 0.0},
     "schedule": {"milestones": [], "factor": 0.1},
+    "freeze": {"cut": ""},
     "training": {"precision": "fp32"},
 }
 
@@ -64,6 +66,10 @@ VALUES = {
     ScheduleSpec: {
         "milestones": st.lists(st.integers(1, 9), unique=True, max_size=3).map(lambda ms: tuple(sorted(ms))),
         "factor": st.floats(0.01, 2),
+    },
+    FreezeSpec: {
+        "epoch": st.integers(0, 1),
+        "cut": st.sampled_from(["hidden1", "stem"]),
     },
     TrainingSpec: {
         "epochs": st.integers(1, 9),
@@ -109,7 +115,8 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
         assert recipe == load_recipe(path.stem)
         assert recipe.name == path.stem
         known = KNOWN[recipe.data.set]
-        build_model(recipe.network.name, image=known.shape, classes=known.classes, **recipe.network.options)
+        network = build_model(recipe.network.name, image=known.shape, classes=known.classes, **recipe.network.options)
+        assert recipe.freeze.cut in ("", *network.cuts)
 
 
 def test_shipped_recipes_have_different_digests():
@@ -195,7 +202,7 @@ def test_list_of_defaults_is_complete():
         if field.default is not dataclasses.MISSING and getattr(recipe, table.name) is not None
     }
     written = {(table, field) for table, values in DEFAULTS.items() for field in values}
-    assert optional == written | {("data", "subset")}  # TOML cannot write None
+    assert optional == written | {("data", "subset"), ("freeze", "epoch")}  # TOML cannot write None
 
 
 def test_dictionary_holds_nothing_that_is_at_its_default():
@@ -295,6 +302,10 @@ def test_dictionary_loses_nothing(data):
         (changed(MINIMAL, "schedule", factor=0.0), "factor: finite, positive"),
         (changed(MINIMAL, "schedule", milestones=[3, 2]), "milestones: ascending epochs from 1"),
         (changed(MINIMAL, "schedule", milestones=[0]), "milestones: ascending epochs from 1"),
+        (changed(MINIMAL, "freeze", epoch=2), "freeze: both an epoch and a cut, or neither"),
+        (changed(MINIMAL, "freeze", cut="hidden1"), "freeze: both an epoch and a cut, or neither"),
+        (changed(MINIMAL, "freeze", epoch=-1, cut="hidden1"), "freeze, epoch: from 0 to the last, 4"),
+        (changed(MINIMAL, "freeze", epoch=5, cut="hidden1"), "freeze, epoch: from 0 to the last, 4"),
     ],
 )
 def test_what_is_no_recipe_is_refused(document, message):

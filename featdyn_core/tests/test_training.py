@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from featdyn_core import training
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import TrainingError
+from featdyn_core.errors import ModelError, TrainingError
 from featdyn_core.models import load_state
 from featdyn_core.recipe import (
     DataSpec,
+    FreezeSpec,
     LabelSpec,
     NetworkSpec,
     OptimizerSpec,
@@ -55,6 +56,10 @@ RESUMABLE = {
     "grey convolutions": (tiny_recipe(network=RESNET, data=CROPPED), tiny_digits),
     "coloured convolutions": (tiny_recipe(network=RESNET, data=CROPPED), coloured_digits),
     "coloured, adam": (tiny_recipe(network=RESNET, data=CROPPED, optimizer=ADAM), coloured_digits),
+    "frozen": (
+        tiny_recipe(network=RESNET, data=CROPPED, freeze=FreezeSpec(1, "stage1_block1")),
+        coloured_digits,
+    ),
     "coloured, bf16": (
         tiny_recipe(network=RESNET, data=CROPPED, training=TrainingSpec(3, 50, (0, 1, 2, 3), "bf16")),
         coloured_digits,
@@ -135,6 +140,23 @@ def test_learning_rate_follows_the_schedule_in_log_and_weights():
     ]
     assert moved[0] > 1e-3
     assert max(moved[1:]) < 1e-9
+
+
+def test_frozen_part_stands_still_and_the_rest_trains_on():
+    """Statistics, weight decay and momentum included; until then it is the training that it would be without."""
+    tables = {"network": RESNET, "optimizer": OptimizerSpec("sgd", 0.1, momentum=0.9, weight_decay=0.1)}
+    plain, frozen = run(tiny_recipe(**tables)), run(tiny_recipe(**tables, freeze=FreezeSpec(1, "stage1_block1")))
+    network = new_network(tiny_recipe(**tables), tiny_digits())
+    assert same_state(plain.states[1], frozen.states[1])
+    for epoch in (2, 3):
+        for name, value in frozen.states[epoch].items():
+            still = torch.equal(value, frozen.states[epoch - 1][name])
+            assert still is network.in_shallow_part(name, "stage1_block1"), name
+
+
+def test_frozen_cut_that_the_network_lacks_is_named():
+    with pytest.raises(ModelError, match="no cut 'stage9'"):
+        run(tiny_recipe(freeze=FreezeSpec(1, "stage9")))
 
 
 def test_log_begins_with_the_initial_network_and_has_every_epoch():
