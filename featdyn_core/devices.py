@@ -68,15 +68,17 @@ def capture(step: Callable[[], object]) -> Callable[[], object]:
     """Run a step a few times on the current CUDA device, then capture it as a graph; return what replays it.
 
     A small network's step is mostly the launching of its many kernels, which a graph does at once. The step must
-    not wait for the host, and works on the same tensors each time.
+    not wait for the host, and works on the same tensors each time. The global generators are put back; each replay
+    draws from them anew.
     """
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UP):
-            step()
-    torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()]):
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                step()
+        torch.cuda.current_stream().wait_stream(aside)
+        with torch.cuda.graph(graph):
+            step()
     return graph.replay

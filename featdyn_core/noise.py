@@ -209,7 +209,7 @@ class _Checkpoint:
         device, seed = self.labels.device, int(rng.integers(2**63))
         if len(index) not in self.passes:
             batch = torch.zeros(len(index), dtype=torch.int64, device=device)
-            with seeded_dropout(0, device), exact_arithmetic():
+            with exact_arithmetic():
                 self.passes[len(index)] = batch, self._prepared(functools.partial(self._pass, batch))
         batch, run = self.passes[len(index)]
         batch.copy_(torch.from_numpy(index))

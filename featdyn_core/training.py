@@ -7,7 +7,7 @@ if it had never stopped (same machine, library versions, number of threads and e
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -117,34 +117,35 @@ def train_many(
     device = torch.device(device)
     engine = resolve_engine(engine, device)
     outcomes: dict[int, Log | TrainingError] = {}
-    under_way: dict[int, Iterator[None]] = {}
-    trainings = {}
-    for number, job in enumerate(jobs):
-        with _named(job, device, outcomes, number):
-            trainings[number] = _Training(job, device, engine)
-            under_way[number] = trainings[number].epochs()
+    under_way = {number: _train(job, device, engine) for number, job in enumerate(jobs)}
     while under_way:
-        for number, epochs in list(under_way.items()):
-            with _named(jobs[number], device, outcomes, number):
-                if next(epochs, "finished") == "finished":
-                    outcomes[number] = tuple(trainings[number].log)
-            if number in outcomes:
-                del under_way[number], trainings[number]
+        for number, training in list(under_way.items()):
+            try:
+                next(training)
+                continue
+            except StopIteration as finished:
+                outcomes[number] = finished.value
+            except TrainingError as error:
+                outcomes[number] = error
+            except torch.cuda.OutOfMemoryError:
+                outcomes[number] = TrainingError(
+                    f"{jobs[number]}: {device} is out of memory; free it or train fewer trajectories at once "
+                    "(--at-once). The next run goes on from the last resume point."
+                )
+            del under_way[number]
     return [outcomes[number] for number in range(len(jobs))]
 
 
-@contextlib.contextmanager
-def _named(job: Job, device: torch.device, outcomes: dict[int, Log | TrainingError], number: int) -> Iterator[None]:
-    """Keep the error that ends a training as its outcome."""
-    try:
+def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
+    """Train; yields when an epoch has been started, and waits for it when resumed."""
+    training = _Training(job, device, engine)
+    training.begin()
+    for epoch in range(training.log[-1].epoch, job.recipe.training.epochs):
+        started = time.monotonic()
+        tally = training.start(epoch)
         yield
-    except TrainingError as error:
-        outcomes[number] = error
-    except torch.cuda.OutOfMemoryError:
-        outcomes[number] = TrainingError(
-            f"{job}: {device} is out of memory; free it or train fewer trajectories at once (--at-once). The next "
-            "run goes on from the last resume point."
-        )
+        training.finish(epoch, tally, started)
+    return tuple(training.log)
 
 
 class _Training:
@@ -175,40 +176,42 @@ class _Training:
         self.log: list[EpochRecord] = []
         self.saved = time.monotonic()
 
-    def epochs(self) -> Iterator[None]:
-        """Train; yields when an epoch has been started, and waits for it when resumed."""
-        with self._on_stream():
-            self._begin()
-        for epoch in range(self.log[-1].epoch, self.recipe.training.epochs):
-            started = time.monotonic()
-            with self._on_stream():
-                tally = self._start(epoch)
-            yield
-            with self._on_stream():
-                self._finish(self._record(epoch, tally, started))
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Start from the resume point, or from the initial network."""
         point = self.job.sink.resume_point()
-        if point is None:
-            rate = self.recipe.learning_rate(0)
-            self.log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
-            self._checkpoint(0)
-        else:
-            load_state(self.network, point.network)
-            load_optimizer(self.optimizer, point.optimizer)
-            self.log = list(point.log)
+        with self._on_stream():
+            if point is None:
+                rate = self.recipe.learning_rate(0)
+                self.log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
+                self._checkpoint(0)
+            else:
+                load_state(self.network, point.network)
+                load_optimizer(self.optimizer, point.optimizer)
+                self.log = list(point.log)
 
-    def _start(self, epoch: int) -> Tally:
+    def start(self, epoch: int) -> Tally:
         """Start epoch number ``epoch`` (from 0)."""
         freeze = self.recipe.freeze
         if freeze.epoch is not None and epoch >= freeze.epoch and not self.stepper.frozen:
             self.stepper.freeze(freeze.cut)
-        with seeded_dropout(stream_seed(self.seed, "dropout", epoch), self.device), exact_arithmetic():
+        seed = stream_seed(self.seed, "dropout", epoch)
+        with self._on_stream(), seeded_dropout(seed, self.device), exact_arithmetic():
             return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))
 
+    def finish(self, epoch: int, tally: Tally, started: float) -> None:
+        """Wait for the epoch and keep what came of it."""
+        with self._on_stream():
+            record = self._record(epoch, tally, started)
+            self.log.append(record)
+            self._checkpoint(record.epoch)
+            if time.monotonic() - self.saved >= RESUME_SECONDS:
+                tensors = optimizer_tensors(self.optimizer)
+                self.job.sink.save_resume_point(ResumePoint(record.epoch, self._state(), tensors, tuple(self.log)))
+                self.saved = time.monotonic()
+        self.job.sink.progress(record)
+
     def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
-        """Wait for the epoch and return what came of it."""
+        """Return what is logged of an epoch."""
         series = tally.losses.cpu()
         rate = self.recipe.learning_rate(epoch)
         if not series.isfinite().all():
@@ -225,16 +228,6 @@ class _Training:
             probe_loss=self._probe(epoch + 1),
             seconds=time.monotonic() - started,
         )
-
-    def _finish(self, record: EpochRecord) -> None:
-        """Keep what the epoch gave."""
-        self.log.append(record)
-        self._checkpoint(record.epoch)
-        if time.monotonic() - self.saved >= RESUME_SECONDS:
-            tensors = optimizer_tensors(self.optimizer)
-            self.job.sink.save_resume_point(ResumePoint(record.epoch, self._state(), tensors, tuple(self.log)))
-            self.saved = time.monotonic()
-        self.job.sink.progress(record)
 
     def _checkpoint(self, epoch: int) -> None:
         if epoch in self.recipe.training.checkpoints:
