@@ -17,7 +17,7 @@ from featdyn_core.evidence import read_evidence
 from featdyn_core.progress import Watcher
 from featdyn_core.recipe import Recipe, load_recipe, recipes_folder
 from featdyn_core.register import Register, load_register
-from featdyn_core.report import write_html
+from featdyn_core.report import write_figures, write_html
 from featdyn_core.store import Request, Store, verify
 from featdyn_core.trajectory import EpochRecord
 from featdyn_core.trajectory_folder import Watch
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     report.add_argument("evidence", type=Path, nargs="+")
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"))
+    report.add_argument("--figures", type=Path, help="folder for every curve as a PNG file")
     return parser
 
 
@@ -169,4 +170,7 @@ def _report(options: argparse.Namespace) -> int:
     rows = {path.name if path.parent == Path() else str(path): read_evidence(path) for path in options.evidence}
     write_html(options.output, rows)
     print(f"wrote {options.output}")
+    if options.figures:
+        written = write_figures(options.figures, [row for run in rows.values() for row in run])
+        print(f"wrote {len(written)} figures to {options.figures}")
     return 0

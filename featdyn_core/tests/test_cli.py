@@ -1,5 +1,7 @@
 """The command: what it prints, where it writes, and how it refuses."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -73,6 +75,14 @@ def test_verify_counts_what_is_damaged(asked, tmp_path, capsys):
     *lines, last = capsys.readouterr().out.splitlines()
     assert last == "2 checked, 1 damaged"
     assert "epoch-0002.safetensors" in lines[1]
+
+
+def test_report_and_figures_of_published_evidence(tmp_path, capsys):
+    published = Path(__file__).parents[2] / "evidence" / "fast-cpu" / "evidence.json"
+    page, figures = tmp_path / "report.html", tmp_path / "figures"
+    assert main(["report", str(published), "-o", str(page), "--figures", str(figures)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"wrote {page}"
+    assert page.read_text(encoding="utf-8").count("<figure") == len(list(figures.glob("*.png"))) > 0
 
 
 @pytest.mark.parametrize(
