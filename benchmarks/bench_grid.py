@@ -23,6 +23,7 @@ from torch import Tensor
 from benchmarks.ratio import ResultsDifferError, Row, Scaling, paired_ratio, seconds
 from featdyn_core.composite import merged_state, recalibrate
 from featdyn_core.data.sources import Dataset
+from featdyn_core.devices import exact_arithmetic
 from featdyn_core.grid import CompositeGrid, composite_grid
 from featdyn_core.models import build_model
 from featdyn_core.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
@@ -78,9 +79,10 @@ def cell_by_cell(trajectory: Trajectory, cells: list[Cell], batch: int, memory: 
     network = trajectory.network(0).to(trajectory.device, memory_format=memory)
     images = trajectory.dataset.test_images.to(trajectory.device)
     found = []
-    for cut, s, t in cells:
-        network.load_state_dict(merged_state(network, trajectory.state(s), trajectory.state(t), cut))
-        found.append(torch.cat([network(part) for part in images.split(batch)]))
+    with exact_arithmetic():
+        for cut, s, t in cells:
+            network.load_state_dict(merged_state(network, trajectory.state(s), trajectory.state(t), cut))
+            found.append(torch.cat([network(part) for part in images.split(batch)]))
     return torch.stack(found).cpu()
 
 

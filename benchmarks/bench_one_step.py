@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from benchmarks.bench_training import random_images
 from benchmarks.ratio import ResultsDifferError, Row, Scaling, paired_ratio, seconds
 from featdyn_core.data.sources import Dataset, load_dataset
+from featdyn_core.devices import exact_arithmetic
 from featdyn_core.noise import STATISTICS, one_step_changes
 from featdyn_core.recipe import load_recipe
 from featdyn_core.seeds import torch_generator
@@ -33,6 +34,7 @@ def untrained(name: str, dataset: Dataset, device: str) -> Trajectory:
     return Trajectory(recipe, 0, "", (0,), dataset, lambda _: state, device=device)
 
 
+@exact_arithmetic()
 def literal(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics: str = "frozen") -> np.ndarray:
     """Feature changes (M, K, p), each update from a fresh copy."""
     rng = np.random.default_rng(0)

@@ -9,7 +9,8 @@ The gate trains both in fp32 on the same batches without augmentation and demand
 
 import time
 from collections.abc import Sequence
-from functools import partial
+from contextlib import nullcontext
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from torchvision.transforms import v2
 
 from benchmarks.ratio import ResultsDifferError, Row, paired_ratio
 from featdyn_core.data.sources import Dataset
+from featdyn_core.devices import exact_arithmetic
 from featdyn_core.models import BlockNetwork, build_model
 from featdyn_core.optimizer import new_optimizer
 from featdyn_core.recipe import OptimizerSpec
@@ -76,15 +78,22 @@ def library(dataset: Dataset, precision: str, *, augment: bool, device: torch.de
 def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
     """Train one epoch of each, on a stream of its own where there are such; return their mean losses."""
     device = steppers[0].device
-    if device.type != "cuda":
-        return [stepper.run_epoch(0, RATE).losses.mean().item() for stepper in steppers]
-    torch.cuda.synchronize(device)
+    on_gpu = device.type == "cuda"
     tallies = []
-    for stepper in steppers:
-        with torch.cuda.stream(torch.cuda.Stream(device)):
+    contexts = [torch.cuda.stream(item) for item in streams(len(steppers))] if on_gpu else [nullcontext()]
+    for stepper, context in zip(steppers, contexts, strict=True):
+        with context, exact_arithmetic():
             tallies.append(stepper.run_epoch(0, RATE))
-    torch.cuda.synchronize(device)
+    if on_gpu:
+        torch.cuda.synchronize(device)
     return [tally.losses.mean().item() for tally in tallies]
+
+
+@cache
+def streams(count: int) -> list[torch.cuda.Stream]:
+    """Return so many streams, the same each time, because memory is kept by stream."""
+    torch.cuda.synchronize()  # what was made on another stream is there
+    return [torch.cuda.Stream() for _ in range(count)]
 
 
 def usual(network: BlockNetwork, loader: DataLoader, device: torch.device) -> float:
@@ -101,6 +110,7 @@ def usual(network: BlockNetwork, loader: DataLoader, device: torch.device) -> fl
     return total / len(loader)
 
 
+@exact_arithmetic()
 def gate(dataset: Dataset, device: torch.device, engine: str) -> None:
     """Compare the two loops in fp32, without augmentation, in the same order."""
     order = torch.randperm(len(dataset.train_labels), generator=torch_generator(0, "order", 0))
@@ -117,7 +127,8 @@ def baseline(dataset: Dataset, device: torch.device, choices: Sequence[int]) -> 
     network.standardize = torch.nn.Identity()  # the loader standardises
 
     def loop(workers: int) -> partial[float]:
-        loader = DataLoader(Augmented(dataset), batch_size=BATCH, shuffle=True, num_workers=workers)
+        options = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": device.type == "cuda"}
+        loader = DataLoader(Augmented(dataset), batch_size=BATCH, shuffle=True, **options)
         return partial(usual, network, loader, device)
 
     timed = {}
@@ -150,7 +161,7 @@ def run(quick: bool) -> list[Row]:
 
 def on_gpu(quick: bool) -> list[Row]:
     """Compare one epoch on a GPU; for four trajectories at once, their four epochs with four of the baseline."""
-    name, setting = "training, one epoch", "ResNet-20, batch 128, 50,000 images, GPU"
+    name, setting = "training, one epoch", "ResNet-20, batch 128, 50,000 images, GPU, bf16 against fp32"
     cases = (("eager", 1, None), ("graphs", 1, 8.0), ("compiled", 1, 16.0), ("compiled", 4, 20.0))
     if not torch.cuda.is_available():
         skipped = [(f"{name}, {count} × {engine}", goal) for engine, count, goal in cases]

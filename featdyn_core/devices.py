@@ -34,7 +34,8 @@ def resolve_device(name: str | torch.device) -> torch.device:
 def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
     """Compute float32 as float32, not as the TF32 or bfloat16 that a device may prefer, by repeatable algorithms.
 
-    ``tf32`` allows TF32, on a GPU. What autocast asks for is left alone.
+    ``tf32`` allows TF32, on a GPU. What autocast asks for is left alone. A setting that was inherited on entering
+    is a setting of its own, of the same value, afterwards.
     """
     backends: Any = torch.backends  # torch's type hints know only some of these settings
     on_gpu, on_cpu = (backends.cuda.matmul, backends.cudnn.conv), (backends.mkldnn.matmul, backends.mkldnn.conv)
@@ -64,21 +65,32 @@ def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def capture(step: Callable[[], object]) -> Callable[[], object]:
-    """Run a step a few times on the current CUDA device, then capture it as a graph; return what replays it.
+def capture(
+    step: Callable[[], object], device: torch.device, reset: Callable[[], object] = lambda: None
+) -> Callable[[], object]:
+    """Run a step a few times on a CUDA device, then capture it as a graph; return what replays it.
 
     A small network's step is mostly the launching of its many kernels, which a graph does at once. The step must
     not wait for the host, and works on the same tensors each time. The global generators are put back; each replay
     draws from them anew.
+
+    Args:
+        step: what to capture.
+        device: where it works.
+        reset: called before each of the first runs, where a step has a place that it must not run beyond.
     """
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    graph = torch.cuda.CUDAGraph()
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()]):
+    with torch.cuda.device(device), torch.random.fork_rng(devices=[torch.cuda.current_device()]):
+        aside, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
+                reset()
                 step()
         torch.cuda.current_stream().wait_stream(aside)
-        with torch.cuda.graph(graph):
+        # cuBLAS keeps a workspace for each stream: cleared, so that the graph takes one of its own, which no other
+        # graph that is replayed at the same time works in, and which lives as long as the graph.
+        torch._C._cuda_clearCublasWorkspaces()
+        with torch.cuda.graph(graph, stream=aside):
             step()
+        torch._C._cuda_clearCublasWorkspaces()
     return graph.replay

@@ -24,7 +24,7 @@ SCHEMA = 1
 
 def environment(device: str) -> dict[str, Any]:
     """Commit, versions, device and machine of this process."""
-    cuda = torch.cuda.get_device_name() if device.startswith("cuda") and torch.cuda.is_available() else ""
+    cuda = torch.cuda.get_device_name(device) if device.startswith("cuda") and torch.cuda.is_available() else ""
     return {
         "commit": _commit(),
         "device": cuda or device,

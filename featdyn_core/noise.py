@@ -254,7 +254,7 @@ class _Checkpoint:
 
     def _prepared(self, run: Callable[[], object]) -> Callable[[], object]:
         """Return what does the same, on a GPU by replaying a graph; both kinds of run leave the network as it was."""
-        return capture(run) if self.labels.is_cuda else run
+        return capture(run, self.labels.device) if self.labels.is_cuda else run
 
     @torch.no_grad()
     def _features(self, samples: Tensor) -> Tensor:

@@ -13,7 +13,10 @@ def new_optimizer(spec: OptimizerSpec, network: nn.Module, device: torch.device)
     rate = torch.tensor(spec.learning_rate, device=device) if on_gpu else spec.learning_rate
     parameters, decay = network.parameters(), spec.weight_decay
     if spec.name == "adam":
-        return torch.optim.Adam(parameters, rate, weight_decay=decay, capturable=on_gpu, fused=True)
+        adam = torch.optim.Adam(parameters, rate, weight_decay=decay, capturable=on_gpu, fused=True)
+        # torch warns when what could be captured is not, as in the runs before a capture and in the eager engine.
+        adam._warned_capturable_if_run_uncaptured = True
+        return adam
     return torch.optim.SGD(parameters, rate, momentum=spec.momentum, weight_decay=decay, fused=True)
 
 

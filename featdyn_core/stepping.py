@@ -20,8 +20,6 @@ from featdyn_core.seeds import torch_generator
 ENGINES = ("eager", "graphs", "compiled")
 CROP_PADDING = 4
 
-Step = Callable[[], object]
-
 
 def resolve_engine(name: str, device: torch.device) -> str:
     """``auto`` (CUDA graphs on a GPU, eager elsewhere) or one of ``ENGINES``.
@@ -141,8 +139,8 @@ class Stepper:
         self.sizes = [batch_size] * whole + [rest] * (rest > 0)
         self.tally = Tally.zeros(len(self.sizes), self.device)
         self.captures = self.device.type == "cuda" and engine != "eager"
-        self.evaluate = torch.compile(self._evaluate, dynamic=False) if engine == "compiled" else self._evaluate
-        self.steps: dict[int, Step] = {}
+        self.evaluate = torch.compile(evaluate, dynamic=False) if engine == "compiled" else evaluate
+        self.replays: dict[int, Callable[[], object]] = {}
         self.frozen: list[nn.Module] = []
 
     def freeze(self, cut: str) -> None:
@@ -151,7 +149,7 @@ class Stepper:
         for block in self.frozen:
             block.requires_grad_(False)
         self.optimizer.zero_grad()  # momentum and weight decay move a parameter only where there is a gradient
-        self.steps.clear()
+        self.replays.clear()
 
     def run_epoch(self, epoch: int, rate: float) -> Tally:
         """Start all steps of an epoch, from 0, at a learning rate; on a GPU they may still run on return."""
@@ -164,16 +162,19 @@ class Stepper:
             else:
                 group["lr"] = rate
         self.data.shuffle(epoch)
-        for size in set(self.sizes) - set(self.steps):
-            self.steps[size] = self._prepared(size)
+        if self.captures:
+            self.replays |= {size: self._captured(size) for size in set(self.sizes) - set(self.replays)}
         self.tally.clear()
         for size in self.sizes:
-            self.steps[size]()
+            if self.captures:
+                self.replays[size]()
+            else:
+                self._step(size)
         return self.tally
 
     def _step(self, size: int) -> None:
         images, labels = self.data.batch(self.tally.start, size)
-        loss, correct = self.evaluate(images, labels)
+        loss, correct = self.evaluate(self.network, images, labels, self.precision)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -182,19 +183,10 @@ class Stepper:
         self.tally.start += size
         self.tally.step += 1
 
-    def _evaluate(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.network(images)
-        correct = (logits.detach().argmax(1) == labels).sum()
-        return F.cross_entropy(logits.float(), labels), correct
-
-    def _prepared(self, size: int) -> Step:
-        """Return the step for batches of one size, captured where the engine says so."""
-        if not self.captures:
-            return lambda: self._step(size)
-        before = {id(tensor): tensor.clone() for tensor in self._moving()}
-        self.tally.clear()
-        replay = capture(lambda: self._step(size))
+    def _captured(self, size: int) -> Callable[[], object]:
+        """Return what replays the step for batches of one size; capturing it leaves no trace in the training."""
+        before = {id(tensor): tensor.detach().clone() for tensor in self._moving()}
+        replay = capture(lambda: self._step(size), self.device, self.tally.clear)
         with torch.no_grad():
             for tensor in self._moving():  # what the optimiser made on the way starts from zero
                 tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
@@ -206,3 +198,11 @@ class Stepper:
         yield from self.network.buffers()
         for state in self.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
+
+
+def evaluate(network: BlockNetwork, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy (), in nats, and number of images classified as their label ()."""
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        logits = network(images)
+    correct = (logits.detach().argmax(1) == labels).sum()
+    return F.cross_entropy(logits.float(), labels), correct

@@ -207,14 +207,16 @@ class Store:
                 if len(mine) == self.at_once:
                     break
             started = time.monotonic()
-            sinks = [self._sink(recipe, seed) for recipe, seed in mine]
-            jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks]
-            outcomes = train_many(jobs, device=self.device, engine=self.engine)
-            for sink, outcome in zip(sinks, outcomes, strict=True):
-                if not isinstance(outcome, TrainingError):
-                    facts = self._circumstances(sink.recipe, time.monotonic() - started)
-                    sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
-            if failed := [outcome for outcome in outcomes if isinstance(outcome, TrainingError)]:
+            sinks = {(recipe.digest, seed): self._sink(recipe, seed) for recipe, seed in mine}
+            jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks.values()]
+            failed = []
+            for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
+                if isinstance(outcome, TrainingError):
+                    failed.append(outcome)
+                    continue
+                facts = self._circumstances(job.recipe, time.monotonic() - started)
+                sinks[job.recipe.digest, job.seed].finish(self.folder(job.recipe, job.seed), outcome, facts)
+            if failed:
                 raise failed[0]
         return len(mine)
 

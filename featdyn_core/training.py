@@ -7,7 +7,7 @@ if it had never stopped (same machine, library versions, number of threads and e
 import contextlib
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,7 +97,7 @@ def train(
     Raises:
         TrainingError: a loss that is not finite (named by epoch and step), or a device out of memory.
     """
-    (outcome,) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
+    ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
     if isinstance(outcome, TrainingError):
         raise outcome
     return outcome
@@ -105,35 +105,38 @@ def train(
 
 def train_many(
     jobs: Sequence[Job], *, device: torch.device | str = "cpu", engine: str = "auto"
-) -> list[Log | TrainingError]:
+) -> Iterator[tuple[Job, Log | TrainingError]]:
     """Train several trajectories at once, epoch by epoch; each comes out as if it were alone.
 
     On a GPU each has its own stream, and while the host writes the checkpoint of one the device trains the
     others. On a CPU there is nothing to gain; use processes.
 
-    Returns:
-        For each job its log, or the error that ended it; the others go on.
+    Yields:
+        Each job when it ends, with its log, or with the error that ended it; the others go on.
     """
     device = torch.device(device)
     engine = resolve_engine(engine, device)
-    outcomes: dict[int, Log | TrainingError] = {}
-    under_way = {number: _train(job, device, engine) for number, job in enumerate(jobs)}
+    under_way = [(job, _train(job, device, engine)) for job in jobs]
     while under_way:
-        for number, training in list(under_way.items()):
+        for entry in list(under_way):
+            job, training = entry
+            outcome: Log | TrainingError
             try:
                 next(training)
                 continue
             except StopIteration as finished:
-                outcomes[number] = finished.value
+                outcome = finished.value
             except TrainingError as error:
-                outcomes[number] = error
+                outcome = error
             except torch.cuda.OutOfMemoryError:
-                outcomes[number] = TrainingError(
-                    f"{jobs[number]}: {device} is out of memory; free it or train fewer trajectories at once "
-                    "(--at-once). The next run goes on from the last resume point."
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)  # before others are given the memory that it still works in
+                outcome = TrainingError(
+                    f"{job}: {device} is out of memory; free it or train fewer trajectories at once (--at-once). "
+                    "The next run goes on from the last resume point."
                 )
-            del under_way[number]
-    return [outcomes[number] for number in range(len(jobs))]
+            under_way.remove(entry)
+            yield job, outcome
 
 
 def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
@@ -234,7 +237,9 @@ class _Training:
             self.job.sink.checkpoint(epoch, self._state())
 
     def _on_stream(self) -> contextlib.AbstractContextManager[object]:
-        return torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext()
+        if self.device.type != "cuda":
+            return contextlib.nullcontext()
+        return torch.cuda.stream(self.stream) if self.stream else torch.cuda.device(self.device)
 
     def _probe(self, epoch: int) -> float | None:
         if epoch not in self.recipe.training.checkpoints:
@@ -243,8 +248,8 @@ class _Training:
 
     @torch.no_grad()
     def _accuracy(self) -> float:
-        self.network.eval()
-        predicted = self.network(self.probe_images).argmax(1)
+        with exact_arithmetic():
+            predicted = self.network.eval()(self.probe_images).argmax(1)
         return (predicted == self.probe_labels).double().mean().item()
 
     def _state(self) -> State:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from featdyn_core import noise
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.noise import (
@@ -148,6 +149,32 @@ def test_the_generator_alone_decides_dropout_too(tiny_perceptron, samples, proto
         torch.manual_seed(seed)
         found.append(protocol(tiny_perceptron, 2, samples, updates=2, cut="hidden1", rng=rng()))
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])
+def test_preparing_a_run_leaves_no_trace(tiny_perceptron, samples, protocol, monkeypatch):
+    """As before the capture of a CUDA graph: a few runs before those that count, the generators put back."""
+    expected = protocol(tiny_perceptron, 2, samples, updates=3, cut="hidden1", rng=rng())
+
+    def prepared(_, run):
+        with torch.random.fork_rng(devices=[]):
+            for _ in range(3):
+                run()
+        return run
+
+    monkeypatch.setattr(noise._Checkpoint, "_prepared", prepared)
+    found = protocol(tiny_perceptron, 2, samples, updates=3, cut="hidden1", rng=rng())
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("statistics", STATISTICS)
+def test_changes_on_a_gpu_are_those_on_the_cpu(tiny_trajectory, samples, statistics):
+    options = {"updates": UPDATES, "cut": "stage3_block1", "statistics": statistics, "dtype": torch.float64}
+    expected, found = (
+        one_step_changes(tiny_trajectory, 2, samples, rng=rng(), device=device, **options) for device in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=FEATURE_CHANGE)
 
 
 def test_single_precision_is_near_double(tiny_trajectory, samples):

@@ -1,5 +1,8 @@
 """The resident training set against a slow one, and prepared steps against plain ones."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -92,9 +95,9 @@ def test_epoch_takes_every_sample_once_and_counts_what_it_took():
     taken = []
     evaluate = steps.evaluate
 
-    def noting(images, labels):
+    def noting(network, images, labels, precision):
         taken.append(labels)
-        return evaluate(images, labels)
+        return evaluate(network, images, labels, precision)
 
     steps.evaluate = noting
     tally = steps.run_epoch(0, 0.1)
@@ -114,19 +117,22 @@ def test_second_epochs_tally_forgets_the_first():
     assert not torch.isclose(first, second.losses).any()
 
 
+@pytest.mark.parametrize("size", [SIZE, 150])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name):
+def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
     """With a capture that warms up as a GPU's does, weights, statistics and optimiser are those of plain steps."""
     warmed = []
 
-    def capture(step):
+    def capture(step, device, reset):
+        assert device == CPU
         for _ in range(devices.WARM_UP):
+            reset()
             step()
         warmed.append(step)
         return step
 
     monkeypatch.setattr(stepping, "capture", capture)
-    plain, captured = stepper(OPTIMIZERS[name]), stepper(OPTIMIZERS[name])
+    plain, captured = stepper(OPTIMIZERS[name], size=size), stepper(OPTIMIZERS[name], size=size)
     captured.captures = True
     for epoch, rate in ((0, 0.1), (1, 0.01)):
         expected, found = plain.run_epoch(epoch, rate), captured.run_epoch(epoch, rate)
@@ -135,6 +141,19 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name):
     assert same_state(plain.network.state_dict(), captured.network.state_dict())
     assert same_state(optimizer_tensors(plain.optimizer), optimizer_tensors(captured.optimizer))
     assert len(warmed) == 2  # one for whole batches, one for the last; none in the second epoch
+
+
+def test_finished_steps_leave_the_memory_at_once():
+    """No cycle of references keeps a training's tensors, and on a GPU its graphs, until Python collects garbage."""
+    steps = stepper(OPTIMIZERS["momentum"])
+    steps.run_epoch(0, 0.1)
+    gone = weakref.ref(steps)
+    gc.disable()
+    try:
+        del steps
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_compiled_engine_compiles_what_it_evaluates(monkeypatch):
