@@ -195,6 +195,13 @@ def test_grid_names_what_is_not_there(tiny_trajectory, images, changes, kind, me
         grid_of(tiny_trajectory, images, **changes)
 
 
+def test_grid_is_computed_on_the_trajectorys_device_unless_told_otherwise(tiny_trajectory, images):
+    elsewhere = dataclasses.replace(tiny_trajectory, device="tpu")
+    with pytest.raises(DeviceError, match="unknown device 'tpu'"):
+        grid_of(elsewhere, images)
+    assert (grid_of(elsewhere, images, device="cpu").predictions == grid_of(tiny_trajectory, images).predictions).all()
+
+
 def test_grid_needs_an_image(tiny_trajectory, images):
     with pytest.raises(MeasurementError, match="at least one image"):
         grid_of(tiny_trajectory, images[:0])

@@ -1,6 +1,7 @@
 """The one-step protocol against a literal loop of deep copies and torch's own optimiser."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 
 from featdyn_core import noise
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import MeasurementError, ModelError
+from featdyn_core.errors import DeviceError, MeasurementError, ModelError
 from featdyn_core.noise import (
     NORM_SAMPLES,
     STATISTICS,
@@ -149,6 +150,13 @@ def test_the_generator_alone_decides_dropout_too(tiny_perceptron, samples, proto
         torch.manual_seed(seed)
         found.append(protocol(tiny_perceptron, 2, samples, updates=2, cut="hidden1", rng=rng()))
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])
+def test_changes_are_computed_on_the_trajectorys_device(tiny_trajectory, samples, protocol):
+    elsewhere = dataclasses.replace(tiny_trajectory, device="tpu")
+    with pytest.raises(DeviceError, match="unknown device 'tpu'"):
+        protocol(elsewhere, 2, samples, updates=3, cut="stem", rng=rng())
 
 
 @pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])

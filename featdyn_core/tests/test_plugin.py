@@ -18,17 +18,17 @@ pilot_seeds = [100]
 [scales.small]
 seeds = [0, 1, 2]
 recipes = { digits = "tiny" }
-images = 500
+images = 50
 
 [scales.reduced]
 seeds = [0, 1, 2]
 recipes = { digits = "tiny", cifar100 = "absent" }
-images = 500
+images = 50
 
 [scales.paper]
 seeds = [0, 1, 2]
 recipes = { digits = "tiny" }
-images = 500
+images = 50
 
 [claims.demo]
 title = "Demo"
@@ -75,6 +75,7 @@ EFFECT, NULL = {effect}, {null}
 def measure(runs):
     for trajectory in runs["clean"]:
         trajectory.network(2)
+        assert [len(trajectory.evaluation_set(split)[0]) for split in ("held-out", "training")] == [50, 50]
     count = len(runs["clean"])
     return Measured({{"effect": (EFFECT * count)[:count], "null": [NULL] * count}})
 

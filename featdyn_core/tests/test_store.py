@@ -182,6 +182,12 @@ def test_a_gpu_trains_several_at_once(tmp_path, monkeypatch, device, at_once):
     assert Store(tmp_path, device=device, at_once=2).at_once == 2
 
 
+def test_trajectory_is_measured_on_the_stores_device(store, monkeypatch):
+    assert store.get(tiny_recipe(), 0).device == "cpu"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Store(store.root, device="cuda:1").get(tiny_recipe(), 0, train=False).device == "cuda:1"
+
+
 def test_renamed_recipe_finds_its_trajectory(store, reference):
     store.get(tiny_recipe(), 0)
     found = store.get(tiny_recipe(name="other"), 0, train=False)
