@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.statistics import Interval, bound_p_value, pooled_interval, pooled_p_value, seed_interval
+from featdyn_core.statistics import CONFIDENCE, Interval, bound_p_value, pooled_interval, pooled_p_value, seed_interval
 
 
 class Verdict(enum.StrEnum):
@@ -74,9 +74,9 @@ class Criterion:
         """Whether it holds above its bound."""
         return self.direction == "above"
 
-    def judge(self, values: Sequence[float]) -> "Finding":
-        """Compare one number per seed with the bound."""
-        interval, p_value = self._infer(values)
+    def judge(self, values: Sequence[float], *, confidence: float = CONFIDENCE) -> "Finding":
+        """Compare one number per seed with the bound, by an interval of this coverage."""
+        interval, p_value = self._infer(values, confidence)
         right, wrong = (interval.low, interval.high) if self.above else (interval.high, interval.low)
         if right > self.bound if self.above else right < self.bound:
             outcome = Outcome.HOLDS
@@ -86,12 +86,18 @@ class Criterion:
             outcome = Outcome.UNDECIDED
         return Finding(self, tuple(map(float, values)), interval, outcome, p_value)
 
-    def _infer(self, values: Sequence[float]) -> tuple[Interval, float]:
-        """Interval of the mean, and p-value of its being on the wrong side of the bound."""
+    def _infer(self, values: Sequence[float], confidence: float) -> tuple[Interval, float]:
+        """Interval of the mean, and p-value of its being on the wrong side of the bound.
+
+        A p-value grows by the factor by which a stricter interval errs less, so that 0.025 is its limit always.
+        """
         if self.draws:
+            interval = pooled_interval(values, self.draws, confidence=confidence)
             p_value = pooled_p_value(values, self.draws, self.bound, above=self.above)
-            return pooled_interval(values, self.draws), p_value
-        return seed_interval(values), bound_p_value(values, self.bound, above=self.above)
+        else:
+            interval = seed_interval(values, confidence=confidence)
+            p_value = bound_p_value(values, self.bound, above=self.above)
+        return interval, min(1.0, p_value * ((1 - CONFIDENCE) / (1 - confidence)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Finding:
     Attributes:
         criterion: the criterion.
         values: one number per seed.
-        interval: their mean and its 95 % interval.
+        interval: their mean and its interval, 95 % where they are judged for the first time.
         outcome: holds, fails or undecided.
         p_value: one-sided, of the mean being on the wrong side.
     """
@@ -117,7 +123,7 @@ class Finding:
         units = f"{item.draws * found.seeds} planted draws" if item.draws else f"{found.seeds} seeds"
         return (
             f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] "
-            f"over {units}, to lie {item.direction} {item.bound:g}: {self.outcome}"
+            f"({100 * found.confidence:g} %, {units}), to lie {item.direction} {item.bound:g}: {self.outcome}"
         )
 
 
@@ -144,11 +150,13 @@ class Claim:
             if not any(item.role is role for item in self.criteria):
                 raise RecipeError(f"claim {self.id!r} has no criterion with role {role}; it needs one")
 
-    def judge(self, measurements: Mapping[str, Sequence[float]]) -> tuple[Verdict, tuple[Finding, ...]]:
+    def judge(
+        self, measurements: Mapping[str, Sequence[float]], *, confidence: float = CONFIDENCE
+    ) -> tuple[Verdict, tuple[Finding, ...]]:
         """Decide the claim from one number per seed for each criterion.
 
         INVALID if a control does not hold; else REFUTED if a deciding criterion fails, INCONCLUSIVE if one is
-        undecided, and SUPPORTED if all hold.
+        undecided, and SUPPORTED if all hold. ``confidence`` is the coverage of the intervals.
 
         Raises:
             MeasurementError: a criterion without measurement, a measurement without criterion, or too few
@@ -162,7 +170,7 @@ class Claim:
                 raise MeasurementError(
                     f"claim {self.id!r} needs at least {self.minimum_seeds} seeds, {name!r} has {len(values)}"
                 )
-        findings = tuple(item.judge(measurements[item.name]) for item in self.criteria)
+        findings = tuple(item.judge(measurements[item.name], confidence=confidence) for item in self.criteria)
         return _verdict(findings), findings
 
 

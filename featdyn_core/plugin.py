@@ -113,7 +113,7 @@ class _Laboratory:
         except (DataError, MissingTrajectoryError) as error:
             return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
         measured = measure(runs)
-        verdict, findings = entry.claim(scale.name).judge(measured.values)
+        verdict, findings = entry.claim(scale.name).judge(measured.values, confidence=scale.confidence)
         used = [trajectory for arm in runs.arms.values() for trajectory in arm]
         facts |= evidence.provenance(used)
         return Evidence(
@@ -190,8 +190,9 @@ def decide(request: pytest.FixtureRequest, laboratory: _Laboratory) -> Decide:
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, laboratory: _Laboratory) -> Judge:
     """Return a function that judges measurements by this test's claim at small scale, for worlds that are planted."""
-    claim = laboratory.register.entry(request.node.get_closest_marker("claim").args[0]).claim("small")
-    return lambda measured: claim.judge(measured.values)[0]
+    scale = laboratory.scale("fast")
+    claim = laboratory.register.entry(request.node.get_closest_marker("claim").args[0]).claim(scale.name)
+    return lambda measured: claim.judge(measured.values, confidence=scale.confidence)[0]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

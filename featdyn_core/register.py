@@ -13,6 +13,7 @@ from typing import Any
 
 from featdyn_core.claim import Claim, Criterion, Curve, Role
 from featdyn_core.errors import MeasurementError, RecipeError
+from featdyn_core.statistics import confidence_at_look
 from featdyn_core.trajectory import Trajectory
 
 SCHEMA = 1
@@ -67,12 +68,19 @@ class Scale:
         recipes: subject to the name of its plain recipe, in the order in which they are run.
         seeds: training seeds of the tests.
         images: largest number of images of each split that claims are measured on.
+        looks: how many times claims have been judged at this scale, this time included, with seeds added each time.
     """
 
     name: str
     recipes: dict[str, str]
     seeds: tuple[int, ...]
     images: int
+    looks: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """Coverage of the intervals by which claims are judged at this scale."""
+        return confidence_at_look(self.looks)
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,12 @@ def _reading(where: str) -> Iterator[None]:
 
 def _scale(name: str, table: dict[str, Any]) -> Scale:
     with _reading(f"scale {name!r}"):
-        return Scale(name, dict(table["recipes"]), tuple(table["seeds"]), int(table["images"]))
+        fields = dict(table)
+        looks = int(fields.pop("looks", 1))
+        if looks < 1:
+            raise ValueError(f"looks = {looks}, but claims are judged at least once")
+        recipes, seeds = dict(fields.pop("recipes")), tuple(fields.pop("seeds"))
+        return Scale(name, recipes, seeds, looks=looks, **fields)
 
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:

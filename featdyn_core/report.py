@@ -13,7 +13,6 @@ from featdyn_core.evidence import adjusted_p_values
 from featdyn_core.figures import curve_png, curve_svg, interval_strip
 
 _HEAD = ("claim", "subject", "scale", "verdict", "control", "seeds", "Holm p")
-_DETAIL = ("decided by", "estimate [95 % interval]", "bound")
 _DROPPED = ("scale", "seeds", "Holm p", "control")
 """Columns of the terminal table that are left out, in this order, where the terminal is too narrow."""
 
@@ -47,7 +46,8 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     _need(rows)
     adjusted = adjusted_p_values(rows)
     heads = _aligned([_HEAD, *(_head(row, holm) for row, holm in zip(rows, adjusted, strict=True))], width)
-    details = _aligned([_DETAIL, *(_detail(hinge(row)) for row in rows)], width - len(_INDENT))
+    titles = "decided by", f"estimate [{_coverage(rows)}]", "bound"
+    details = _aligned([titles, *(_detail(hinge(row)) for row in rows)], width - len(_INDENT))
     reasons = ["", *(row.reason for row in rows)]
     lines = []
     for head, detail, reason in zip(heads, details, reasons, strict=True):
@@ -141,6 +141,7 @@ def _render(entries: Sequence[_Entry]) -> str:
     environment.filters |= {
         "number": _number,
         "interval": _interval,
+        "coverage": _coverage,
         "bound": _bound,
         "p": _p_value,
         "duration": _duration,
@@ -208,6 +209,12 @@ def _shorten(text: str, space: int) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.4g}"
+
+
+def _coverage(rows: Sequence[Evidence]) -> str:
+    """Return what the rows' intervals are, such as "95 % interval"."""
+    levels = sorted({finding.interval.confidence for row in rows for finding in row.findings})
+    return f"{' or '.join(f'{100 * level:g} %' for level in levels)} interval".lstrip()
 
 
 def _interval(finding: Finding) -> str:

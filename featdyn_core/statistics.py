@@ -20,6 +20,24 @@ from featdyn_core.errors import MeasurementError
 CONFIDENCE = 0.95
 
 
+def confidence_at_look(look: int) -> float:
+    """Coverage of the intervals when claims are judged for the ``look``-th time, with seeds added each time.
+
+    Who adds seeds until a claim passes is wrong more often than the interval says. The error is therefore
+    halved with each look, ``1 − 0.05 / 2^(look − 1)``: all looks together err on one side in less than 5 %,
+    however many there are.
+
+    Args:
+        look: 1 for seeds judged once.
+
+    Raises:
+        MeasurementError: ``look`` is less than 1.
+    """
+    if look < 1:
+        raise MeasurementError(f"look {look}: claims are judged at least once")
+    return 1 - (1 - CONFIDENCE) / 2 ** (look - 1)
+
+
 @dataclass(frozen=True)
 class Interval:
     """A two-sided confidence interval of a mean over seeds.

@@ -67,10 +67,10 @@ def test_directions_mirror_each_other(numbers, bound, direction):
 
 
 @LAW
-@given(values, bounds, directions)
-def test_what_holds_has_a_small_p_value(numbers, bound, direction):
-    """The interval is two-sided at 95 %: beyond the bound means a one-sided p-value below 0.025."""
-    finding = criterion(direction=direction, bound=bound).judge(numbers)
+@given(values, bounds, directions, st.sampled_from([0.95, 0.975, 0.9875]))
+def test_what_holds_has_a_small_p_value(numbers, bound, direction, confidence):
+    """Beyond the bound means a one-sided p-value below 0.025, however strict the interval."""
+    finding = criterion(direction=direction, bound=bound).judge(numbers, confidence=confidence)
     assert (finding.outcome is Outcome.HOLDS) == (finding.p_value < 0.025)
 
 
@@ -99,7 +99,16 @@ def test_a_control_on_planted_samples_is_judged_over_all_draws():
     assert counted.p_value < 0.025
     assert criterion(direction="below", bound=0.1).judge(shares).outcome is Outcome.UNDECIDED
     assert str(counted).startswith("false alarms (control): 0.06889 [0.0")
-    assert " over 450 planted draws, to lie below 0.1: holds" in str(counted)
+    assert "(95 %, 450 planted draws), to lie below 0.1: holds" in str(counted)
+
+
+def test_a_claim_judged_more_strictly_widens_every_interval():
+    draws = Criterion("alarms", "", "below", 0.5, Role.CONTROL, draws=100)
+    measured = {"gap": ABOVE, "control": ABOVE, "alarms": [0.01] * len(ABOVE)}
+    judged = [claim(criterion(), control(), draws).judge(measured, confidence=level)[1] for level in (0.95, 0.975)]
+    for usual, strict in zip(*judged, strict=True):
+        assert strict.interval.low < usual.interval.low < usual.interval.high < strict.interval.high
+        assert "(97.5 %, " in str(strict)
 
 
 @pytest.mark.parametrize("role", [Role.DECIDES, Role.REPORTED])
@@ -215,8 +224,8 @@ def test_message_shows_quantity_value_interval_seeds_bound_and_control():
     lines = evidence(verdict=Verdict.REFUTED, findings=(deciding, checked)).message().splitlines()
     assert lines == [
         "memory on digits (section 4.2): REFUTED",
-        "  agreement (decides): 0.85 [0.7, 0.9] over 5 seeds, to lie above 0.95: fails",
-        "  lost by displacement (control): 0.015 [0.0125, 0.0175] over 4 seeds, to lie below 0.05: holds",
+        "  agreement (decides): 0.85 [0.7, 0.9] (95 %, 5 seeds), to lie above 0.95: fails",
+        "  lost by displacement (control): 0.015 [0.0125, 0.0175] (95 %, 4 seeds), to lie below 0.05: holds",
     ]
 
 

@@ -143,8 +143,20 @@ def test_every_verdict(project, effect, null, verdict, outcomes, status):
 def test_failure_message_has_quantity_value_interval_seeds_bound_and_control(project):
     write(project, [0.1, 0.11, 0.12])
     result = project.runpytest("-m", "fast")
-    found = "*effect (decides): 0.11 [[]*, *[]] over 3 seeds, to lie above 0.5: fails*"
+    found = "*effect (decides): 0.11 [[]*, *[]] (95 %, 3 seeds), to lie above 0.5: fails*"
     result.stdout.fnmatch_lines([found, "*null (control)*"])
+
+
+def test_a_second_look_is_judged_more_strictly(project):
+    """Numbers that a first look supports: their interval of 95 % ends above the bound, that of 97.5 % below."""
+    write(project, [0.57, 0.6, 0.63])
+    assert project.runpytest("-m", "fast").ret == 0
+    register = project.path / "claims/register.toml"
+    register.write_text(REGISTER.replace("[scales.small]", "[scales.small]\nlooks = 2"))
+    project.runpytest("-m", "fast").stdout.fnmatch_lines(
+        ["*effect*(97.5 %, 3 seeds)*undecided*", "*[[]97.5 % interval[]]*"]
+    )
+    assert [row.verdict for row in evidence_of(project)] == ["INCONCLUSIVE"]
 
 
 def test_xdist_gives_the_same_verdicts_and_trains_each_trajectory_once(project):

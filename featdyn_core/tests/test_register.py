@@ -9,6 +9,7 @@ from featdyn_core.claim import Criterion, Role
 from featdyn_core.errors import MeasurementError, RecipeError
 from featdyn_core.recipe import load_recipe, recipes_folder
 from featdyn_core.register import SCALES, Runs, load_register
+from featdyn_core.statistics import confidence_at_look
 
 REGISTER = Path(__file__).parents[2] / "claims" / "register.toml"
 
@@ -151,6 +152,12 @@ def test_fields_of_an_entry(register_of):
     assert (entry.title, entry.section, entry.subjects) == ("Memory", "4.2", ())
     assert register.pilot_seeds == (100,)
     assert register.scales["small"].recipes == {"digits": "digits-small"}
+    assert (register.scales["small"].looks, register.scales["small"].confidence) == (1, 0.95)
+
+
+def test_a_scale_that_is_looked_at_again_has_wider_intervals(register_of):
+    scale = register_of(MINIMAL.replace("images = 500", "images = 500\nlooks = 2")).scales["small"]
+    assert scale.confidence == confidence_at_look(2) == 0.975
 
 
 def test_arms_are_those_of_the_scale_or_one_plain_arm(register_of):
@@ -181,6 +188,10 @@ def test_unknown_claim_is_named_with_the_known_ones(register_of):
         pytest.param("pilot_seeds = [100]\n", "", ["register.toml", "'pilot_seeds'"], id="no pilot seeds"),
         pytest.param("seeds = [0, 1, 2]\nrecipes", "recipes", ["scale 'small'", "'seeds'"], id="no seeds"),
         pytest.param("images = 500\n", "", ["scale 'small'", "'images'"], id="no images"),
+        pytest.param("images = 500\n", "images = 500\nlooks = 0\n", ["scale 'small'", "at least once"], id="no look"),
+        pytest.param(
+            "images = 500\n", "images = 500\nlook = 2\n", ["scale 'small'", "'look'"], id="unknown field of a scale"
+        ),
         pytest.param('title = "Memory"\n', "", ["claim 'memory'", "title"], id="no title"),
         pytest.param('title = "Memory"', 'titel = "Memory"', ["claim 'memory'", "titel"], id="unknown field"),
         pytest.param("memory = [20, 40]", "memory = [20]", ["claim 'memory'"], id="window with one end"),

@@ -1,5 +1,7 @@
 """Inference over seeds against scipy, exact enumeration and simulation."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -8,7 +10,9 @@ from hypothesis import strategies as st
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.statistics import (
+    CONFIDENCE,
     bound_p_value,
+    confidence_at_look,
     exact_permutation,
     holm,
     kendall,
@@ -89,6 +93,37 @@ def test_p_value_without_variation_at_the_bound_speaks_for_nothing():
 def test_inference_needs_a_finite_number_for_each_of_two_seeds(function, values, message):
     with pytest.raises(MeasurementError, match=message):
         function(values)
+
+
+# Looks
+
+
+def test_all_looks_together_err_on_one_side_in_less_than_a_twentieth():
+    levels = [confidence_at_look(look) for look in range(1, 41)]
+    assert levels[0] == CONFIDENCE
+    assert all(later > earlier for earlier, later in itertools.pairwise(levels))
+    assert sum((1 - level) / 2 for level in levels) < 0.05
+
+
+def test_a_look_is_at_least_the_first():
+    with pytest.raises(MeasurementError, match="look 0: claims are judged at least once"):
+        confidence_at_look(0)
+
+
+def test_adding_seeds_until_a_claim_passes_gains_nothing():
+    """Of 4,000 effects of zero, looked at with 3, 5, 7 and 9 seeds, fewer than 5 % are ever found above zero.
+
+    With 95 % at every look it is more than 5 %.
+    """
+    seeds = np.random.default_rng(0).normal(size=(4_000, 9))
+
+    def ever_above(levels: list[float]) -> float:
+        looks = zip((3, 5, 7, 9), levels, strict=True)
+        tests = [(scipy.stats.ttest_1samp(seeds[:, :count], 0, axis=1), level) for count, level in looks]
+        return float(np.any([test.confidence_interval(level).low > 0 for test, level in tests], axis=0).mean())
+
+    assert ever_above([confidence_at_look(look) for look in (1, 2, 3, 4)]) < 0.05
+    assert ever_above([CONFIDENCE] * 4) > 0.05
 
 
 # Planted draws
