@@ -24,6 +24,9 @@ Kernel = Callable[[Tensor], Tensor]  # applies Θ to each of R arrays of logits:
 
 HALVES: tuple[Half, ...] = ("shallow", "deep")
 
+_GROUPS = 8
+"""Groups of samples between which the blocks of a kernel lie: with g of them (g + 1) / 2g of a kernel is computed."""
+
 
 class LayerwiseKernels:
     """``Θ = Σ_l (A_l·A_lᵀ + 1) ∘ (B_l·B_lᵀ)`` over the linear layers of each half.
@@ -60,11 +63,12 @@ class LayerwiseKernels:
         for half, layer, before in reversed(passed):
             if isinstance(layer, nn.Linear):
                 gram = before @ before.T + (layer.bias is not None)
-                rows = derivative.flatten(0, 1)
-                self._kernels[half].addcmul_((rows @ rows.T).view(shape), gram[:, None, :, None])
+                _add_upper(self._kernels[half], derivative, gram)
                 derivative = derivative @ layer.weight
             elif isinstance(layer, nn.ReLU):
                 derivative = derivative * (before > 0)[:, None]
+        for kernel in self._kernels.values():
+            _mirror(kernel)
 
     def kernel(self, halves: Sequence[Half]) -> Kernel:
         """Return ``Θ``, summed over ``halves``."""
@@ -96,6 +100,25 @@ class JacobianProducts:
 
     def _logits(self, parameters: dict[str, Tensor]) -> Tensor:
         return functional_call(self._network, parameters, (self._images,))
+
+
+def _add_upper(kernel: Tensor, derivative: Tensor, gram: Tensor) -> None:
+    """Add ``(B·Bᵀ) ∘ gram`` to the blocks (N, C, N, C) on and above the diagonal, which is little more than half."""
+    for rows in _groups(len(gram)):
+        upper = kernel[rows, :, rows.start :]
+        product = derivative[rows].flatten(0, 1) @ derivative[rows.start :].flatten(0, 1).T
+        upper.addcmul_(product.view(upper.shape), gram[rows, None, rows.start :, None])
+
+
+def _mirror(kernel: Tensor) -> None:
+    """Copy the blocks above the diagonal to below it."""
+    for rows in _groups(len(kernel)):
+        kernel[rows.stop :, :, rows] = kernel[rows, :, rows.stop :].permute(2, 3, 0, 1)
+
+
+def _groups(samples: int) -> list[slice]:
+    size = -(-samples // _GROUPS)
+    return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
 
 
 def foreign_layers(network: BlockNetwork) -> list[str]:
