@@ -51,10 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="scale of the full tier: paper (the default with a GPU) or reduced (without)",
     )
-    group.addoption("--store", default=None, help="folder of trajectories (default: FEATDYN_STORE, fixtures/cache)")
+    group.addoption(
+        "--store", default=None, help="--store=DIR: of trajectories (default: FEATDYN_STORE, fixtures/cache)"
+    )
     group.addoption("--no-train", action="store_true", help="a claim whose trajectories are missing is NOT RUN")
     group.addoption("--seeds", default=None, help="training seeds, such as 0,1,2, in place of the register's")
-    group.addoption("--evidence", default=None, help="where the evidence is written (default: evidence.json)")
+    group.addoption("--evidence", default=None, help="--evidence=FILE: to be written (default: evidence.json)")
     parser.addini("featdyn_register", "path of the claims' register", default="claims/register.toml")
 
 
