@@ -219,6 +219,7 @@ class Evidence:
         recipes: recipe name to its digest.
         checkpoints: "<recipe>/<seed>" to the trajectory's key and one digest over its checkpoints' digests.
         data: data set description to its digest.
+        images: split to the number of its images, the first ones, that claims may look at.
         curves: figure title to its numbers.
         environment: commit, versions, device, machine.
         seconds: duration of training (if any) and measurement.
@@ -236,6 +237,7 @@ class Evidence:
     recipes: dict[str, str] = field(default_factory=dict)
     checkpoints: dict[str, dict[str, str]] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0

@@ -17,7 +17,7 @@ import torch
 from featdyn_core.claim import Criterion, Curve, Evidence, Finding, Outcome, Role, Verdict
 from featdyn_core.errors import EvidenceError, RecipeError
 from featdyn_core.statistics import Interval, holm
-from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectory import SPLITS, Trajectory
 
 SCHEMA = 1
 
@@ -38,8 +38,8 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def provenance(trajectories: Iterable[Trajectory]) -> dict[str, dict[str, Any]]:
-    """Return the fields ``recipes``, ``checkpoints`` and ``data`` of an evidence row."""
-    fields: dict[str, dict[str, Any]] = {"recipes": {}, "checkpoints": {}, "data": {}}
+    """Return the fields ``recipes``, ``checkpoints``, ``data`` and ``images`` of an evidence row."""
+    fields: dict[str, dict[str, Any]] = {"recipes": {}, "checkpoints": {}, "data": {}, "images": {}}
     for item in trajectories:
         fields["recipes"][item.recipe.name] = item.recipe.digest
         together = hashlib.sha256("".join(item.digests[epoch] for epoch in sorted(item.digests)).encode())
@@ -48,6 +48,7 @@ def provenance(trajectories: Iterable[Trajectory]) -> dict[str, dict[str, Any]]:
             "sha256": together.hexdigest(),
         }
         fields["data"][item.dataset.describe()] = item.dataset.digest
+        fields["images"] = {split: len(item.evaluation_set(split)[1]) for split in SPLITS}
     return fields
 
 

@@ -15,6 +15,8 @@ from featdyn_core.seeds import numpy_generator
 
 State = dict[str, Tensor]
 
+SPLITS = ("held-out", "training")
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -94,13 +96,12 @@ class Trajectory:
         Raises:
             MeasurementError: another split.
         """
-        splits = {
-            "held-out": (self.dataset.test_images, self.dataset.test_labels),
-            "training": (self.dataset.train_images, self.dataset.train_labels),
-        }
-        if split not in splits:
-            raise MeasurementError(f"unknown split {split!r}; the splits are {', '.join(splits)}")
-        images, labels = splits[split]
+        if split not in SPLITS:
+            raise MeasurementError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
+        data = self.dataset
+        images, labels = (
+            (data.test_images, data.test_labels) if split == "held-out" else (data.train_images, data.train_labels)
+        )
         return images[: self.evaluation_images], labels[: self.evaluation_images]
 
     def training_set(self) -> tuple[Tensor, Tensor]:

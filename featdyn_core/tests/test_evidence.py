@@ -174,6 +174,8 @@ def test_provenance_names_recipes_checkpoints_and_data(tiny_trajectory):
     }
     assert set(fields["checkpoints"]) == {"planted/7", f"{tiny_trajectory.recipe.name}/0"}
     assert fields["data"][planted.dataset.describe()] == planted.dataset.digest
+    capped = dataclasses.replace(planted, evaluation_images=30)
+    assert provenance([capped])["images"] == {"held-out": 30, "training": 30}
     assert from_json(to_json(not_run(**fields))) == not_run(**fields)
 
 

@@ -67,6 +67,7 @@ def evidence(claim, subject="digits", *, agreement=0.985, lost=0.2, spread=0.004
             for seed in SEEDS
         },
         data={f"{subject}, train: 1,200 images, test: 597 images": "74413e4b" * 8},
+        images={"held-out": 597, "training": 1000},
         curves={f"memory, part {part}": curve(rng) for part in range(1, curves + 1)},
         environment={"commit": "d0f594519695", "device": "cpu", "torch": "2.14.1", "threads": 1},
         seconds=83.4,
@@ -137,6 +138,11 @@ def text(rows, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(text):
     return _Page(text)
+
+
+def test_page_says_how_many_images_claims_look_at(rows, text):
+    shown = text.count("· the first 597 held-out and 1,000 training images")
+    assert shown == sum(bool(row.images) for row in rows) > 0
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
