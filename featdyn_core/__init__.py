@@ -13,7 +13,7 @@ from featdyn_core.consistency import (
     window_consistency,
     window_misses,
 )
-from featdyn_core.data.corruptions import corrupt
+from featdyn_core.data.corruptions import corrupt, corrupted_test_set
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.displacement import displaced
@@ -22,7 +22,7 @@ from featdyn_core.errors import FeatdynError
 from featdyn_core.grid import CompositeGrid, composite_grid
 from featdyn_core.isotropy import isotropy_test, sign_test
 from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
-from featdyn_core.models import BlockNetwork, build_model
+from featdyn_core.models import BlockNetwork, build_model, load_published_resnet
 from featdyn_core.noise import full_batch_change, one_step_changes, parameter_noise_changes
 from featdyn_core.pairs import band, geometric
 from featdyn_core.progress import grid_progress
@@ -58,6 +58,7 @@ __all__ = [
     "composite",
     "composite_grid",
     "corrupt",
+    "corrupted_test_set",
     "displaced",
     "energy_distance",
     "full_batch_change",
@@ -68,6 +69,7 @@ __all__ = [
     "isotropy_test",
     "linearized_trajectory",
     "load_dataset",
+    "load_published_resnet",
     "load_recipe",
     "memory_window",
     "mmd",

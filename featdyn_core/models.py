@@ -21,7 +21,9 @@ from featdyn_core.errors import ModelError
 
 
 class Standardize(nn.Module):
-    """Grey levels 0..255 of shape (N, C, H, W) to standardised float32, per channel.
+    """Grey levels 0..255 of shape (N, C, H, W) to standardised values, per channel.
+
+    The values are float32, or what the network that holds the module was converted to.
 
     Args:
         mean: C channel means in [0, 1].
@@ -38,7 +40,7 @@ class Standardize(nn.Module):
         self.register_buffer("shift", -centre / spread, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (images / 255 - mean) / std."""
+        """Return (images / 255 - mean) / std, up to rounding."""
         return images.to(self.scale.dtype) * self.scale + self.shift
 
 
@@ -46,7 +48,7 @@ class BlockNetwork(nn.Module):
     """A chain of named blocks, divisible at the cut after any block but the last.
 
     Args:
-        blocks: name of each block, in order, to the block.
+        blocks: name of each block, in order, to the block; the last is a ``LinearHead`` named ``head``.
         depths: the cuts that the paper calls depth 1, 2, 3, ...
         mean: C channel means of the images, in [0, 1].
         std: C channel standard deviations of the images.
@@ -74,15 +76,19 @@ class BlockNetwork(nn.Module):
         return self._run(self.standardize(images), list(self.blocks))
 
     def shallow(self, images: Tensor, cut: str) -> Tensor:
-        """Images (N, C, H, W) to features (N, ...) at ``cut``."""
+        """Images (N, C, H, W) to features (N, ...) at ``cut``; an unknown cut raises ModelError."""
         return self._run(self.standardize(images), self.shallow_blocks(cut))
 
     def deep(self, features: Tensor, cut: str) -> Tensor:
-        """Features (N, ...) at ``cut`` to logits (N, classes)."""
+        """Features (N, ...) at ``cut`` to logits (N, classes); an unknown cut raises ModelError."""
         return self._run(features, self.deep_blocks(cut))
 
     def features(self, images: Tensor, cuts: Sequence[str]) -> dict[str, Tensor]:
-        """Images to the features at several cuts, in one pass up to the deepest of them."""
+        """Images to the features at several cuts, in one pass up to the deepest of them.
+
+        Raises:
+            ModelError: the network has no such cut.
+        """
         wanted = {name for cut in cuts for name in self.shallow_blocks(cut)[-1:]}
         found: dict[str, Tensor] = {}
         hidden = self.standardize(images)
@@ -105,7 +111,7 @@ class BlockNetwork(nn.Module):
         return list(self.blocks)[: self.cuts.index(cut) + 1]
 
     def deep_blocks(self, cut: str) -> list[str]:
-        """Names of the blocks after ``cut``."""
+        """Names of the blocks after ``cut``; an unknown cut raises ModelError."""
         return list(self.blocks)[len(self.shallow_blocks(cut)) :]
 
     @property
@@ -145,7 +151,7 @@ class ConvNorm(nn.Module):
         return self.norm(self.conv(hidden))
 
     def fold(self) -> None:
-        """Fold the normalisation, in eval mode, into the convolution."""
+        """Fold the normalisation, with its running statistics, into the convolution; needs eval mode."""
         if isinstance(self.norm, nn.BatchNorm2d):
             self.conv = fuse_conv_bn_eval(self.conv, self.norm)
             self.norm = nn.Identity()
@@ -187,9 +193,9 @@ class LinearHead(nn.Module):
 
 
 def resnet(*, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16) -> BlockNetwork:
-    """ResNet for CIFAR (He et al. 2016): three stages of (depth - 2) / 6 blocks, widths w, 2w, 4w.
+    """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
 
-    Depth 20 with width 16 and ten classes has 269,722 parameters.
+    Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels.
     """
     channels = len(mean)
     blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width), nn.ReLU())}
@@ -294,12 +300,13 @@ def build_model(
         classes: number of classes.
         mean: channel means in [0, 1]; 0.5 each if left out.
         std: channel standard deviations; 0.5 each if left out.
-        generator: initialises the parameters (see ``initialize``); without it torch's global generator does.
+        generator: initialises the parameters (see ``initialize``; He's normal for ResNets); without it every
+            layer has torch's default, drawn from torch's global generator.
         options: what the builder takes besides: ``width`` (resnet), ``hidden``, ``dropout``, ``linear_last``
             (mlp), ``dropout`` (convnets).
 
     Raises:
-        ModelError: unknown name or option, or an option out of range.
+        ModelError: unknown name or option, or an option that torch's layers refuse.
     """
     if name not in _BUILDERS:
         raise ModelError(f"unknown network {name!r}; the networks are {', '.join(NETWORKS)}")
@@ -315,13 +322,13 @@ def build_model(
 
 
 def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: bool) -> None:
-    """Initialise all weights from ``generator``.
+    """Initialise weights and biases from ``generator``.
 
     Args:
-        network: its convolutions and linear layers are initialised in place.
+        network: its convolutions and linear layers are initialised in place; normalisations are left alone.
         generator: on the CPU.
         he_normal: He's normal initialisation (He et al. 2015), as the public ResNet-20 code of App. H has it;
-            otherwise torch's default, uniform within 1/sqrt(fan-in). Biases are torch's default in both.
+            otherwise torch's default, uniform within 1/sqrt(fan-in). Biases: the latter in both.
     """
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.Linear):
@@ -336,7 +343,10 @@ def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: boo
 
 
 def fold(network: BlockNetwork) -> BlockNetwork:
-    """Fold normalisation into the convolutions, in fp32 and in place; return the network in eval mode."""
+    """Fold normalisation into the convolutions, in place; return the network in eval mode.
+
+    The arithmetic is in the precision of the parameters: fold first, convert to half precision afterwards.
+    """
     for module in network.eval().modules():
         if isinstance(module, ConvNorm):
             module.fold()
@@ -344,31 +354,43 @@ def fold(network: BlockNetwork) -> BlockNetwork:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Number of trainable parameters."""
+    """Number of parameters, in scalars; running statistics are buffers and do not count."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def load_published_resnet(network: BlockNetwork, state: Mapping[str, Tensor]) -> None:
-    """Load a state dict of the public ResNet-20 code named in App. H (akamaster/pytorch_resnet_cifar10).
+def load_published_resnet(network: BlockNetwork, state: Mapping[str, object]) -> None:
+    """Load public ResNet weights for CIFAR-10 (akamaster/pytorch_resnet_cifar10, named in App. H).
 
     Mapping: ``conv1``/``bn1`` → ``stem``; ``layerS.B.convK``/``bnK`` → block B + 1 of stage S, first or
-    second; ``linear`` → ``head``. A ``module.`` prefix is dropped.
+    second; ``linear`` → ``head``. A ``module.`` prefix is dropped. The weights were trained on images
+    standardised with mean (0.485, 0.456, 0.406) and standard deviation (0.229, 0.224, 0.225), which
+    ``network`` must be built with, as ``load_dataset("cifar10")`` has them.
+
+    Args:
+        network: a ResNet of the published depth, width 16 and ten classes.
+        state: what ``torch.load`` gives: a state dict, or a checkpoint that holds one as ``state_dict``.
 
     Raises:
-        ModelError: keys or shapes do not fit the network.
+        ModelError: there is no state dict, or its keys or shapes do not fit the network.
     """
+    tensors = state.get("state_dict", state) if isinstance(state, Mapping) else state
+    if not isinstance(tensors, Mapping):
+        raise ModelError(
+            f"a state dict is needed, not {type(tensors).__name__}; "
+            "give what torch.load(file, map_location='cpu', weights_only=True) returns"
+        )
+    stages = {f"layer{stage}": f"stage{stage}" for stage in (1, 2, 3)}
     layers = {"conv1": "first.conv", "bn1": "first.norm", "conv2": "second.conv", "bn2": "second.norm"}
-    stem = {"conv1": "stem.0.conv", "bn1": "stem.0.norm", "linear": "head.linear"}
+    ends = {"conv1": "stem.0.conv", "bn1": "stem.0.norm", "linear": "head.linear"}
     renamed = {}
-    for key, value in state.items():
-        parts = key.removeprefix("module.").split(".")
-        if parts[0] in ("layer1", "layer2", "layer3") and len(parts) == 4 and parts[2] in layers:
-            stage, position = parts[0].removeprefix("layer"), int(parts[1]) + 1
-            renamed[f"blocks.stage{stage}_block{position}.{layers[parts[2]]}.{parts[-1]}"] = value
-        elif parts[0] in stem:
-            renamed[f"blocks.{stem[parts[0]]}.{parts[-1]}"] = value
-        else:
-            raise ModelError(f"{key!r} is no tensor of the published ResNet for CIFAR")
+    for key, value in tensors.items():
+        match key.removeprefix("module.").split("."):
+            case [stage, block, layer, tensor] if stage in stages and block.isdecimal() and layer in layers:
+                renamed[f"blocks.{stages[stage]}_block{int(block) + 1}.{layers[layer]}.{tensor}"] = value
+            case [end, tensor] if end in ends:
+                renamed[f"blocks.{ends[end]}.{tensor}"] = value
+            case _:
+                raise ModelError(f"{key!r} is no tensor of the published ResNet for CIFAR")
     load_state(network, renamed)
 
 

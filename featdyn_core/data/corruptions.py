@@ -3,8 +3,10 @@
 Own implementation of the generator behind CIFAR-10-C (Hendrycks & Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations", ICLR 2019; ``make_cifar_c.py`` in the repository
 hendrycks/robustness) with the severities of CIFAR-10-C, which are milder than those of ImageNet-C. The
-published files were drawn without a seed, so their random kinds can be met in distribution only; their
-deterministic kinds are met to the grey level, down to the final truncation (not rounding) to 8 bits.
+published files were drawn without a seed, so their random kinds can be met in distribution only; the
+deterministic kinds follow the original's definitions, down to the final truncation (not rounding) to 8 bits,
+but have not been compared with the published files yet. ``corrupted_test_set`` takes those files where they
+are at hand.
 
 One kind is not theirs: **frost is synthesised**. The original overlays photographs of frozen glass, which
 are not part of this package; here the overlay is a fractal texture. What is measured on ``frost`` must be
@@ -15,15 +17,19 @@ Severity is a name, not a distance. In ``elastic_transform`` the random affinity
 squared distance to the clean image is then not monotone in the severity.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from featdyn_core.data import corruption_kernels as kernels
 from featdyn_core.data import corruption_weather as weather
+from featdyn_core.data.official import FOLDER, load_official_corruption
+from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import DataError
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -129,8 +135,7 @@ def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.ran
         A new array of the same shape and type.
 
     Raises:
-        DataError: unknown kind or severity, images of another type or shape, ``saturate`` of grey images,
-        or
+        DataError: unknown kind or severity, images of another type or shape, ``saturate`` of grey images, or
             an ``rng`` that is no numpy generator.
     """
     _check(images, kind, severity, rng)
@@ -142,6 +147,61 @@ def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.ran
         grey_levels = corruption.kernel(images[part], *drawn, *corruption.levels[severity - 1])
         result[part] = np.clip(grey_levels, 0, 255).astype(np.uint8)
     return result
+
+
+def corrupted_test_set(
+    dataset: Dataset,
+    kind: str,
+    severity: int,
+    rng: np.random.Generator,
+    *,
+    root: str | os.PathLike[str] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, str]:
+    """Return the test images of a data set under one corruption, official where they are at hand.
+
+    For ``cifar10`` the images of CIFAR-10-C are taken, as ``official.load_official_corruption`` finds them
+    under ``root``; if they are not there, and for every other data set, the images come from ``corrupt``. A
+    test set of n images gets the first n of CIFAR-10-C, and only if its labels are the first n labels there:
+    one in another order, or of other images, is refused rather than given the wrong images.
+
+    Args:
+        dataset: its test images are corrupted; left as it is.
+        kind: one of ``KINDS`` or ``EXTRA_KINDS``.
+        severity: 1 (mild) to 5 (strong).
+        rng: numpy generator; drawn from by the kinds in ``STOCHASTIC``, unless the images are official.
+        root: folder of image sets, see ``files.data_root``.
+
+    Returns:
+        Images, ``(M, C, H, W)`` uint8; their labels, ``dataset.test_labels``; and their source,
+        ``CIFAR-10-C`` or ``synthesised``.
+
+    Raises:
+        DataError: what ``corrupt`` and ``load_official_corruption`` refuse, or labels of ``cifar10`` that are
+            not those of CIFAR-10-C.
+    """
+    # In C order: the last bit of contrast's means depends on the order, and could tip a grey level.
+    clean = dataset.test_images.permute(0, 2, 3, 1).contiguous().numpy()
+    _check(clean, kind, severity, rng)
+    official = load_official_corruption(kind, severity, root=root) if dataset.name == "cifar10" else None
+    if official is None:
+        images, source = corrupt(clean, kind, severity, rng), "synthesised"
+    else:
+        images, source = _first_official(*official, dataset), FOLDER
+    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C")), dataset.test_labels, source
+
+
+def _first_official(
+    images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], dataset: Dataset
+) -> npt.NDArray[np.uint8]:
+    """Return the first images (N, H, W, C) of CIFAR-10-C, as many as the data set has and of the same labels."""
+    count = len(dataset.test_labels)
+    if not np.array_equal(labels[:count], dataset.test_labels.numpy()):
+        raise DataError(
+            f"the {count:,} test labels of {dataset.name} ({dataset.source}) are not the first {count:,} of "
+            f"{FOLDER}, so their rows there cannot be told; give the test images of CIFAR-10 in their published order, "
+            "or synthesise with corrupt"
+        )
+    return images[:count]
 
 
 def _check(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.random.Generator) -> None:

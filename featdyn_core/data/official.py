@@ -32,8 +32,9 @@ def load_official_corruption(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the official images of one corruption at one severity, or None where they are not at hand.
 
-    They are looked for in ``CIFAR-10-C`` under ``root``. Where only ``CIFAR-10-C.tar`` is there, it is
-    checked and unpacked first, by one process for all.
+    They are looked for in ``CIFAR-10-C`` under ``root``. Where only ``CIFAR-10-C.tar`` is there, its MD5 is
+    checked and it is unpacked first, by one process for all. A folder that somebody else unpacked is taken as
+    it is: only the shapes and types in it are checked, for the MD5 is known of the tar file alone.
 
     Args:
         kind: one of ``KINDS``.
@@ -42,21 +43,21 @@ def load_official_corruption(
 
     Returns:
         Images, ``(10000, 32, 32, 3)`` uint8, memory-mapped and read-only, and labels, ``(10000,)`` int64;
-        None if there is neither ``<kind>.npy`` nor the tar file.
+        None if there is neither the folder nor the tar file.
 
     Raises:
-        DataError: an unknown kind or severity, a file of another form, a tar file with another checksum, a
-            full disk.
+        DataError: an unknown kind or severity, a folder without ``<kind>.npy`` or ``labels.npy``, a file of
+            another form, a tar file with another checksum, a full disk.
     """
     if kind not in KINDS:
         raise DataError(f"unknown CIFAR-10-C corruption {kind!r}; the kinds are {', '.join(KINDS)}")
-    if severity not in range(1, SEVERITIES + 1):
-        raise DataError(f"corruption severity {severity}; it must be 1, 2, 3, 4 or 5")
+    if not isinstance(severity, int | np.integer) or severity not in range(1, SEVERITIES + 1):
+        raise DataError(f"corruption severity {severity!r}; it must be 1, 2, 3, 4 or 5")
     folder = data_root(root) / FOLDER
-    if not folder.exists() and folder.with_suffix(".tar").exists():
+    if not folder.exists():
+        if not folder.with_suffix(".tar").exists():
+            return None
         _unpack(folder)
-    if not (folder / f"{kind}.npy").exists():
-        return None
     rows = slice((severity - 1) * PER_SEVERITY, severity * PER_SEVERITY)
     images = _open(folder / f"{kind}.npy", (SEVERITIES * PER_SEVERITY, 32, 32, 3))[rows]
     labels = _open(folder / "labels.npy", (SEVERITIES * PER_SEVERITY,))[rows]
@@ -65,9 +66,14 @@ def load_official_corruption(
 
 def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return a memory-mapped uint8 array of the published shape."""
-    mend = f"delete {path.parent} and unpack {FOLDER}.tar again"
+    mend = (
+        f"delete the folder {path.parent}; with {FOLDER}.tar (Zenodo record 2535967) beside it, the next call "
+        "unpacks it again"
+    )
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing, perhaps an unpacking that was cut off; {mend}") from error
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}; {mend}") from error
     if array.shape != shape or array.dtype != np.uint8:

@@ -1,13 +1,25 @@
 """The public face of the corruptions: laws that every kind obeys, and the errors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from featdyn_core.data.corruptions import EXTRA_KINDS, KINDS, SEVERITIES, STOCHASTIC, corrupt
+from featdyn_core.data import official
+from featdyn_core.data.corruptions import (
+    EXTRA_KINDS,
+    KINDS,
+    SEVERITIES,
+    STOCHASTIC,
+    corrupt,
+    corrupted_test_set,
+)
+from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import DataError
 
 ALL_KINDS = KINDS + EXTRA_KINDS
@@ -53,6 +65,7 @@ def test_kinds() -> None:
     assert len(KINDS) == len(set(KINDS)) == 15
     assert EXTRA_KINDS == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
     assert not set(KINDS) & set(EXTRA_KINDS)
+    assert set(ALL_KINDS) == set(official.KINDS)
     assert DETERMINISTIC == [
         "brightness",
         "contrast",
@@ -188,3 +201,91 @@ GOOD = {
 def test_errors(fault: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         corrupt(**(GOOD | fault))
+
+
+# The test set, official or synthesised
+
+
+@pytest.fixture
+def cifar(photographs: np.ndarray) -> Dataset:
+    """The photographs as test images of CIFAR-10, with labels 0 … 9 in turn."""
+    images = torch.from_numpy(photographs).permute(0, 3, 1, 2).contiguous()
+    labels = torch.arange(len(images)) % 10
+    scale = (0.5, 0.5, 0.5)
+    return Dataset("cifar10", images, labels, images, labels, 10, scale, scale, "npz:cifar10.npz", (60, 60))
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path):
+    """Make a folder of image sets with the fog of 80 images in the published form: image i is grey i."""
+    monkeypatch.setattr(official, "PER_SEVERITY", 80)
+    folder = tmp_path / "CIFAR-10-C"
+    folder.mkdir()
+    images = np.broadcast_to(np.arange(400) % 256, (32, 32, 3, 400)).astype(np.uint8).transpose(3, 0, 1, 2).copy()
+    images[..., 1] = 7
+    np.save(folder / "fog.npy", images)
+    np.save(folder / "labels.npy", (np.arange(400) % 80 % 10).astype(np.uint8))
+    return tmp_path
+
+
+def test_official_images_are_taken_where_they_are(cifar: Dataset, published) -> None:
+    rng = np.random.default_rng(0)
+    state = rng.bit_generator.state
+    images, labels, source = corrupted_test_set(cifar, "fog", 3, rng, root=published)
+    assert source == "CIFAR-10-C"
+    assert images.shape == cifar.test_images.shape
+    assert images.dtype == torch.uint8
+    assert images[:, 0, 5, 9].tolist() == [(160 + i) % 256 for i in range(60)]
+    assert (images[:, 1] == 7).all()
+    assert torch.equal(labels, cifar.test_labels)
+    assert rng.bit_generator.state == state
+    images.zero_()  # a copy that may be written to
+
+
+@pytest.mark.parametrize("kind", ["fog", "contrast"])
+def test_images_are_synthesised_where_there_are_no_official_ones(cifar: Dataset, kind: str, tmp_path) -> None:
+    clean = cifar.test_images.clone()
+    images, labels, source = corrupted_test_set(cifar, kind, 3, np.random.default_rng(5), root=tmp_path)
+    assert source == "synthesised"
+    expected = corrupt(clean.permute(0, 2, 3, 1).contiguous().numpy(), kind, 3, np.random.default_rng(5))
+    assert np.array_equal(images.permute(0, 2, 3, 1).numpy(), expected)
+    assert images.is_contiguous()
+    assert torch.equal(labels, cifar.test_labels)
+    assert torch.equal(cifar.test_images, clean)
+
+
+def test_other_data_sets_are_always_synthesised(cifar: Dataset, published) -> None:
+    other = dataclasses.replace(cifar, name="cifar100")
+    assert corrupted_test_set(other, "fog", 3, np.random.default_rng(0), root=published)[2] == "synthesised"
+    grey = dataclasses.replace(other, test_images=other.test_images[:, :1])
+    images, _, source = corrupted_test_set(grey, "fog", 3, np.random.default_rng(0), root=published)
+    assert source == "synthesised"
+    assert images.shape == (60, 1, 32, 32)
+
+
+@pytest.mark.parametrize("order", [range(59, -1, -1), range(1, 60), [*range(60), *range(60)]])
+def test_other_labels_than_those_of_the_official_images_are_refused(cifar: Dataset, published, order) -> None:
+    moved = dataclasses.replace(
+        cifar, test_images=cifar.test_images[list(order)], test_labels=cifar.test_labels[list(order)]
+    )
+    with pytest.raises(
+        DataError,
+        match=rf"the {len(order)} test labels of cifar10 \(npz:cifar10.npz\) are not the first {len(order)} of "
+        "CIFAR-10-C, .*; give the test images of CIFAR-10 in their published order, or synthesise",
+    ):
+        corrupted_test_set(moved, "fog", 3, np.random.default_rng(0), root=published)
+
+
+def test_half_an_official_folder_is_refused(cifar: Dataset, published) -> None:
+    with pytest.raises(DataError, match=r"snow\.npy is missing"):
+        corrupted_test_set(cifar, "snow", 1, np.random.default_rng(0), root=published)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [({"kind": "rain"}, "unknown corruption 'rain'"), ({"rng": 0}, "rng is 0, not a numpy")]
+)
+def test_errors_are_those_of_corrupt_with_official_images_too(cifar: Dataset, published, fault, message) -> None:
+    with pytest.raises(DataError, match=message):
+        corrupted_test_set(
+            **({"dataset": cifar, "kind": "fog", "severity": 1, "rng": GOOD["rng"]} | fault), root=published
+        )

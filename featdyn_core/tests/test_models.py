@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from featdyn_core.data.files import data_root
+from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import ModelError
 from featdyn_core.models import (
     NETWORKS,
@@ -30,6 +32,10 @@ OPTIONS = {
 }
 FOLDING_TOLERANCE = 1e-5
 """Relative to the largest logit."""
+PUBLISHED_SCALE = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+PUBLISHED_FILE = data_root() / "resnet20-12fca82f.th"
+PUBLISHED_ACCURACY = 0.9173  # 1 minus the test error of 8.27 % in the README of the weights' repository
+ACCURACY_TOLERANCE = 0.0005  # 5 of 10,000 images may fall on the other side in another arithmetic
 
 
 def build(name: str, seed: int = 0, **options) -> BlockNetwork:
@@ -276,23 +282,61 @@ def published() -> PublishedResNet20:
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_published_state_gives_the_published_logits(published, prefix):
-    network = build_model("resnet20", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)).eval()
-    load_published_resnet(network, {prefix + key: value for key, value in published.state_dict().items()})
+@pytest.mark.parametrize("wrap", [dict, lambda state: {"state_dict": state, "best_prec1": 91.73}])
+def test_published_state_gives_the_published_logits(published, prefix, wrap):
+    network = build_model("resnet20", **PUBLISHED_SCALE).eval()
+    load_published_resnet(network, wrap({prefix + key: value for key, value in published.state_dict().items()}))
     images = some_images("resnet20", 3)
     expected = published(network.standardize(images))
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(network(images), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_published_state_that_does_not_fit_is_refused(published):
-    state = published.state_dict()
-    with pytest.raises(ModelError, match=r"'layer4\.0\.conv1\.weight' is no tensor of the published ResNet"):
-        load_published_resnet(build_model("resnet20"), state | {"layer4.0.conv1.weight": torch.zeros(1)})
-    with pytest.raises(ModelError, match=r"'fc\.weight' is no tensor of the published ResNet"):
-        load_published_resnet(build_model("resnet20"), {"fc.weight": torch.zeros(1)})
+@pytest.mark.parametrize("zipped", [True, False])
+def test_published_state_is_read_from_files_of_old_and_new_torch(published, zipped, tmp_path):
+    state = {f"module.{key}": value for key, value in published.state_dict().items()}
+    if not zipped:  # torch before 0.4.1 did not count batches
+        state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    file = tmp_path / "resnet20.th"
+    torch.save({"state_dict": state, "best_prec1": 91.73}, file, _use_new_zipfile_serialization=zipped)
+    network = build_model("resnet20", **PUBLISHED_SCALE)
+    load_published_resnet(network, torch.load(file, map_location="cpu", weights_only=True))
+    assert torch.equal(network.head.linear.weight, published.linear.weight)
+
+
+@pytest.mark.skipif(not PUBLISHED_FILE.exists(), reason=f"{PUBLISHED_FILE.name} is not in the folder of image sets")
+@torch.no_grad()
+def test_published_weights_have_the_published_accuracy():
+    data = load_dataset("cifar10")
+    network = build_model("resnet20", **PUBLISHED_SCALE).eval()
+    load_published_resnet(network, torch.load(PUBLISHED_FILE, map_location="cpu", weights_only=True))
+    predictions = torch.cat([network(images).argmax(1) for images in data.test_images.split(500)])
+    accuracy = (predictions == data.test_labels).double().mean().item()
+    count, whole = len(data.test_labels), data.published_counts[1]
+    # Four standard errors of a sample of the test images, without replacement: none if all are at hand.
+    sampling = math.sqrt(PUBLISHED_ACCURACY * (1 - PUBLISHED_ACCURACY) * (1 / count - 1 / whole))
+    assert accuracy == pytest.approx(PUBLISHED_ACCURACY, abs=ACCURACY_TOLERANCE + 4 * sampling), f"{count} images"
+
+
+@pytest.mark.parametrize(
+    "key", ["layer4.0.conv1.weight", "layer1.x.conv1.weight", "layer2.0.conv3.weight", "fc.weight"]
+)
+def test_unknown_tensor_of_a_published_state_is_refused(published, key):
+    with pytest.raises(ModelError, match=rf"'module\.{key}' is no tensor of the published ResNet"):
+        load_published_resnet(
+            build_model("resnet20"), {"state_dict": published.state_dict() | {f"module.{key}": torch.zeros(1)}}
+        )
+
+
+def test_published_state_of_another_network_is_refused(published):
     with pytest.raises(ModelError, match="does not fit the network"):
-        load_published_resnet(build_model("resnet8"), state)
+        load_published_resnet(build_model("resnet8"), published.state_dict())
+
+
+@pytest.mark.parametrize("state", [[torch.zeros(1)], {"state_dict": None}])
+def test_what_is_no_published_state_is_refused(state):
+    with pytest.raises(ModelError, match=r"a state dict is needed, not (list|NoneType); give what torch\.load"):
+        load_published_resnet(build_model("resnet20"), state)
 
 
 def test_state_that_does_not_fit_is_refused():

@@ -71,9 +71,34 @@ def test_published_sizes_are_read_in_place(tmp_path):
     assert len(labels) == 10_000
 
 
-def test_absent_files_give_none(small, tmp_path):
-    assert load_official_corruption("snow", 1, root=small) is None
-    assert load_official_corruption("snow", 1, root=tmp_path / "empty") is None
+def test_neither_folder_nor_tar_file_gives_none(tmp_path):
+    assert load_official_corruption("snow", 1, root=tmp_path) is None
+    assert load_official_corruption("snow", 1, root=tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("with_tar", [True, False])
+def test_folder_without_the_kind_is_refused(small, with_tar):
+    if with_tar:  # it is not unpacked over a folder that is there
+        (small / "CIFAR-10-C.tar").touch()
+    with pytest.raises(
+        DataError, match=r"snow\.npy is missing, .*; delete the folder .*CIFAR-10-C; with CIFAR-10-C\.tar .* beside it"
+    ):
+        load_official_corruption("snow", 1, root=small)
+
+
+def test_the_mend_of_a_half_unpacked_folder_works(packed):
+    (packed / "CIFAR-10-C").mkdir()
+    with pytest.raises(DataError, match=r"fog\.npy is missing"):
+        load_official_corruption("fog", 1, root=packed)
+    (packed / "CIFAR-10-C").rmdir()
+    assert load_official_corruption("fog", 1, root=packed) is not None
+
+
+def test_array_that_was_cut_off_is_refused(small):
+    file = small / "CIFAR-10-C" / "fog.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"fog\.npy cannot be read: .*; delete the folder"):
+        load_official_corruption("fog", 1, root=small)
 
 
 def test_tar_file_is_unpacked_once(packed):
@@ -127,21 +152,23 @@ def test_full_disk_leaves_no_half_folder(monkeypatch, packed):
 )
 def test_file_of_another_form_is_refused(small, file, array):
     np.save(small / "CIFAR-10-C" / file, array)
-    with pytest.raises(DataError, match=f"{file} holds .* published as uint8 .* unpack CIFAR-10-C.tar again"):
+    with pytest.raises(DataError, match=f"{file} holds .* published as uint8 .*; delete the folder"):
         load_official_corruption("fog", 1, root=small)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no array"])
-def test_missing_or_damaged_labels_are_refused(small, content):
+@pytest.mark.parametrize(
+    ("content", "fault"), [(None, "is missing"), (b"", "cannot be read"), (b"no array", "cannot be read")]
+)
+def test_missing_or_damaged_labels_are_refused(small, content, fault):
     labels = small / "CIFAR-10-C" / "labels.npy"
     labels.unlink()
     if content is not None:
         labels.write_bytes(content)
-    with pytest.raises(DataError, match=r"labels\.npy cannot be read"):
+    with pytest.raises(DataError, match=rf"labels\.npy {fault}"):
         load_official_corruption("fog", 1, root=small)
 
 
-@pytest.mark.parametrize("severity", [0, 6])
+@pytest.mark.parametrize("severity", [0, 6, 2.0])
 def test_severity_out_of_range_is_refused(small, severity):
     with pytest.raises(DataError, match=f"severity {severity}; it must be 1, 2, 3, 4 or 5"):
         load_official_corruption("fog", severity, root=small)
