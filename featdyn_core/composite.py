@@ -85,7 +85,7 @@ def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], ba
     """
     names = list(blocks)
     norms = reset_statistics(network.blocks[name] for name in names)
-    with torch.no_grad():
+    with torch.no_grad(), exact_arithmetic():
         for batch in images.split(batch_size):
             network.features(batch, names[-1:]) if names[-1] in network.cuts else network(batch)
     for norm in norms:

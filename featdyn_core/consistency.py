@@ -52,7 +52,7 @@ def tail_mass(consistency: npt.ArrayLike, level: float = 0.8) -> float:
 
 
 def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
-    """Memory window ``W_a(t)``: t minus the earliest s with ``C_d(u, t) ≥ a`` for all u in [s, t].
+    """Memory window ``W_a(t)``: t minus the earliest s with ``C_d(u, t) ≥ a`` for all u in [s, t).
 
     Args:
         agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
@@ -70,7 +70,7 @@ def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float)
 
 
 def transfer_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
-    """Transfer window: the latest s minus t such that ``C_d(u, t) ≥ a`` for every checkpoint u in [t, s].
+    """Transfer window: the latest s minus t such that ``C_d(u, t) ≥ a`` for every checkpoint u in (t, s].
 
     As ``memory_window``, with epochs u ≥ t; the first entry is u = t.
     """
@@ -98,6 +98,9 @@ def _column(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> tu
 def window_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Point-wise consistency over every memory window at once, by prefix sums.
 
+    For the transfer windows of epochs u ≥ t, give the rows in reverse order, u descending to t: row i then
+    belongs to the window from t up to the i-th epoch from the end.
+
     Args:
         predictions: classes (U, N) of the composites (u, t), u ascending up to t.
         reference: classes (N,) of ``f_t``.
@@ -113,6 +116,8 @@ def window_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> 
 
 def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Empirical-level miss rate (definition 2) of every memory window at once, by prefix sums.
+
+    Transfer windows are had by reversing the rows, as in ``window_consistency``.
 
     Args:
         predictions: classes (U, N) of the composites (u, t), u ascending up to t.

@@ -34,25 +34,40 @@ def resolve_device(name: str | torch.device) -> torch.device:
 def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
     """Compute float32 as float32, not as the TF32 or bfloat16 that a device may prefer, by repeatable algorithms.
 
-    ``tf32`` allows TF32, on a GPU. What autocast asks for is left alone. A setting that was inherited on entering
-    is a setting of its own, of the same value, afterwards.
+    ``tf32`` allows TF32, on a GPU. What autocast asks for is left alone. torch has two interfaces to the precision, and
+    reading the older one (``allow_tf32``, ``get_float32_matmul_precision``), as torch's own profiler and compiler do,
+    raises where the newer one (``fp32_precision``) was told otherwise. So both are set, and both are put back; a newer
+    setting that was inherited on entering is a setting of its own, of the same value, afterwards.
     """
     backends: Any = torch.backends  # torch's type hints know only some of these settings
-    on_gpu, on_cpu = (backends.cuda.matmul, backends.cudnn.conv), (backends.mkldnn.matmul, backends.mkldnn.conv)
-    wanted: list[tuple[Any, str, str | bool]] = [
-        *((setting, "fp32_precision", "tf32" if tf32 else "ieee") for setting in on_gpu),
-        *((setting, "fp32_precision", "ieee") for setting in on_cpu),
-        (backends.cudnn, "deterministic", True),
-        (backends.cudnn, "benchmark", False),
-    ]
-    before = [(setting, name, getattr(setting, name)) for setting, name, _ in wanted]
-    try:
-        for setting, name, value in wanted:
-            setattr(setting, name, value)
+    cudnn = backends.cudnn
+    on_gpu, on_cpu = (backends.cuda.matmul, cudnn.conv, cudnn.rnn), (backends.mkldnn.matmul, backends.mkldnn.conv)
+    with contextlib.ExitStack() as before:
+        for name in ("deterministic", "benchmark"):
+            before.callback(setattr, cudnn, name, getattr(cudnn, name))
+        for setting in (*on_gpu, *on_cpu):
+            before.callback(setattr, setting, "fp32_precision", setting.fp32_precision)
+        for setting in (*on_gpu, *on_cpu):
+            setting.fp32_precision = "ieee"  # with which what the older interface was told can be read
+        before.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+        before.callback(setattr, cudnn, "allow_tf32", _cudnn_was_told_tf32())
+        cudnn.deterministic, cudnn.benchmark = True, False
+        # The older interface sets the newer one too, but not all of it and some of it to "none": it goes first.
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        cudnn.allow_tf32 = tf32
+        for setting in on_gpu:
+            setting.fp32_precision = "tf32" if tf32 else "ieee"
+        for setting in on_cpu:
+            setting.fp32_precision = "ieee"
         yield
-    finally:
-        for setting, name, value in before:
-            setattr(setting, name, value)
+
+
+def _cudnn_was_told_tf32() -> bool:
+    """Whether the older interface to cuDNN allows TF32, read while the newer one forbids it."""
+    try:
+        return torch.backends.cudnn.allow_tf32
+    except RuntimeError:  # the two differ
+        return True
 
 
 @contextlib.contextmanager

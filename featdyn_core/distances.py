@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 MEDIAN_MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)  # default bandwidths, in units of the median pooled distance
-ROUNDING = 1e-12  # two orders of summation of a kernel in [0, 1]; permuted statistics this close are ties
+ROUNDING = 1e-12  # two orders of summation, relative to the terms: closer permuted statistics are ties, rows equal
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def mmd(
 ) -> MMDResult:
     """Estimate the squared maximum mean discrepancy of two samples, and test that it is zero.
 
-    The kernel is the mean of Gaussian kernels ``exp(−‖a − b‖² / (2h²))`` over the bandwidths ``h``. The test
-    permutes which groups belong to x; all permutations are one product of the (summed) kernel with the matrix
-    of their sides, so memory grows by a few numbers a group and permutation.
+    The kernel is the mean of Gaussian kernels ``exp(−‖a − b‖² / (2h²))`` over the bandwidths ``h``. Pairs of rows
+    of one group, which depend on each other, are left out, as is the pair of a row with itself. The test permutes
+    which groups belong to x; all permutations are one product of the (summed) kernel with the matrix of their
+    sides, so memory grows by three numbers a group and permutation.
 
     Args:
         x: (n, p) features, ``n ≥ 2``.
@@ -60,7 +61,8 @@ def mmd(
         permutations: number of permutations; 0 gives no p-value.
         groups: (n + m,) labels of the rows of x, then of y. Rows of one image (over epochs, say) depend on
             each other and must move together: label them alike. All groups have the same number of rows and
-            lie in one sample, or else they were not exchangeable. Without groups every row is its own.
+            lie in one sample, or else they were not exchangeable; each sample has at least two. Without groups
+            every row is its own.
         rng: draws the permutations.
 
     Raises:
@@ -68,7 +70,7 @@ def mmd(
             median distance of zero, permutations without ``rng``, or groups that cannot be exchanged.
 
     References:
-        Gretton et al. (2012), JMLR 13:723, Eq. 3.
+        Gretton et al. (2012), JMLR 13:723, Eq. 3, with groups in the place of single observations.
     """
     x, y = checked_samples(x, y)
     if permutations < 0 or (permutations and rng is None):
@@ -77,11 +79,11 @@ def mmd(
     widths = _bandwidths(squared, bandwidths)
     kernel = _kernel(squared, widths)
     side = np.repeat([1.0, 0.0], [len(x), len(y)])
-    if not permutations or rng is None:
-        return MMDResult(float(_unbiased(kernel, side[:, None], 1)[0]), None, widths)
     size = 1
     if groups is not None:
         kernel, side, size = _by_group(kernel, side, group_index(groups, len(side)))
+    if not permutations or rng is None:
+        return MMDResult(float(_unbiased(kernel, side[:, None], size)[0]), None, widths)
     permuted = rng.permuted(np.tile(side, (permutations, 1)), axis=1)
     observed, *null = _unbiased(kernel, np.column_stack([side, permuted.T]), size)
     at_least = int((np.asarray(null) >= observed - ROUNDING).sum())
@@ -160,12 +162,16 @@ def checked_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]
 
 
 def _squared_distances(rows: FloatArray) -> FloatArray:
-    """Return all squared distances from inner products: a matrix product, exact enough inside a kernel."""
+    """Return all squared distances from inner products: a matrix product, exact enough inside a kernel.
+
+    What may be rounding alone is 0, so that rows which are equal are so here.
+    """
     rows = rows - rows.mean(axis=0)  # a common offset would only add rounding
     squares = np.einsum("ij,ij->i", rows, rows)
-    distances = squares[:, None] + squares - 2 * (rows @ rows.T)
-    np.fill_diagonal(distances, 0)
-    return np.maximum(distances, 0)
+    sums = squares[:, None] + squares
+    distances = sums - 2 * (rows @ rows.T)
+    distances[distances <= ROUNDING * sums] = 0
+    return distances
 
 
 def _bandwidths(squared: FloatArray, bandwidths: Sequence[float] | None) -> tuple[float, ...]:
@@ -193,7 +199,7 @@ def _unbiased(kernel: FloatArray, sides: FloatArray, size: int) -> FloatArray:
     """Return the unbiased MMD² of every column of sides.
 
     Args:
-        kernel: (G, G) kernel summed over the pairs of rows of two groups, a row with itself left out.
+        kernel: (G, G) kernel summed over the pairs of rows of two groups; 0 of a group with itself.
         sides: (G, P), 1 where the group belongs to x and 0 where it belongs to y.
         size: rows a group.
     """
@@ -202,7 +208,7 @@ def _unbiased(kernel: FloatArray, sides: FloatArray, size: int) -> FloatArray:
     within_x = np.einsum("gp,gp->p", sides, kernel @ sides)
     across = kernel.sum(axis=0) @ sides - within_x
     within_y = kernel.sum() - 2 * across - within_x
-    return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * across / (n * m)
+    return within_x / (n * (n - size)) + within_y / (m * (m - size)) - 2 * across / (n * m)
 
 
 def group_index(groups: ArrayLike, rows: int) -> IntArray:
@@ -230,7 +236,12 @@ def _by_group(kernel: FloatArray, side: FloatArray, index: IntArray) -> tuple[Fl
     mixed = int((by_group != by_group[:, :1]).any(axis=1).sum())
     if mixed:
         raise MeasurementError(f"{mixed} of {count} groups lie in both samples; give each image to one")
+    in_x = int(by_group[:, 0].sum())
+    for name, found in (("x", in_x), ("y", count - in_x)):
+        if found < 2:
+            raise MeasurementError(f"{name} has {found} group; an unbiased distance needs at least 2 in each sample")
     summed = kernel[np.ix_(order, order)].reshape(count, size, count, size).sum(axis=(1, 3))
+    np.fill_diagonal(summed, 0)
     return summed, by_group[:, 0], size
 
 

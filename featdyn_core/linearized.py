@@ -111,8 +111,8 @@ class LinearizedNetwork:
         images: (N, channels, height, width) in grey levels 0..255.
         cut: divides the parameters into a shallow and a deep half.
         method: "kernel" forms the tangent kernels of networks of linear layers, ReLU, flattening and dropout,
-            one array of (N·C)² numbers a half; "jvp" serves every network, by Jacobian-vector products;
-            "auto" is the kernel where it can be had.
+            one array of (N·C)² numbers a half, kept, and while both move a third of their sum; "jvp" serves
+            every network, by Jacobian-vector products; "auto" is the kernel where it can be had.
         dtype: of all computation.
 
     Attributes:

@@ -8,6 +8,7 @@ References:
     Jacot, Gabriel and Hongler (2018), NeurIPS: the neural tangent kernel.
 """
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -72,7 +73,8 @@ class LayerwiseKernels:
 
     def kernel(self, halves: Sequence[Half]) -> Kernel:
         """Return ``Θ``, summed over ``halves``."""
-        matrix = sum(self._kernels[half] for half in halves).flatten(2).flatten(0, 1)
+        # Without sum(), which would copy a half's kernel where it is the only one, by adding it to 0.
+        matrix = functools.reduce(torch.add, (self._kernels[half] for half in halves)).flatten(2).flatten(0, 1)
         return lambda logits: (logits.flatten(1) @ matrix).view_as(logits)  # Θ is symmetric
 
 

@@ -25,7 +25,8 @@ class EpochRecord:
     Attributes:
         epoch: number of epochs trained; 0 is the initial network.
         train_loss: mean cross-entropy of the epoch's steps, in nats (NaN at epoch 0).
-        train_accuracy: share of training samples classified as their (possibly randomised) label, in [0, 1].
+        train_accuracy: share of training samples classified as their (possibly randomised) label, in [0, 1]; at
+            epoch 0 of the first ones.
         learning_rate: the rate the epoch was trained with.
         probe_loss: at checkpoints, cross-entropy in eval mode and fp32 on the first training images.
         seconds: wall-clock duration of the epoch.
@@ -110,17 +111,21 @@ class Trajectory:
 
 
 def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | None = None) -> BlockNetwork:
-    """Build the recipe's network for the data set, initialised from ``generator`` if one is given."""
+    """Build the recipe's network for the data set, initialised from ``generator`` if one is given.
+
+    torch's layers initialise themselves from its global generator in any case; that is put back afterwards.
+    """
     _, channels, height, width = dataset.train_images.shape
-    return build_model(
-        recipe.network.name,
-        image=(channels, height, width),
-        classes=dataset.classes,
-        mean=dataset.mean,
-        std=dataset.std,
-        generator=generator,
-        **recipe.network.options,
-    )
+    with torch.random.fork_rng(devices=[]):
+        return build_model(
+            recipe.network.name,
+            image=(channels, height, width),
+            classes=dataset.classes,
+            mean=dataset.mean,
+            std=dataset.std,
+            generator=generator,
+            **recipe.network.options,
+        )
 
 
 def training_set(recipe: Recipe, seed: int, dataset: Dataset) -> tuple[Tensor, Tensor]:

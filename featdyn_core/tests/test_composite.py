@@ -82,6 +82,22 @@ def test_predict_is_the_argmax_of_the_logits_whatever_the_batch(tiny_trajectory,
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(predict, id="predict"),
+        pytest.param(lambda *given: recalibrate(*given, ["stage1_block1"], 50), id="recalibrate"),
+    ],
+)
+def test_networks_run_in_exact_arithmetic(tiny_trajectory, images, function):
+    network, found = tiny_trajectory.network(2), set()
+    convolution = torch.backends.cudnn.conv
+    convolution.fp32_precision = "tf32"  # torch's default
+    network.blocks["stem"].register_forward_hook(lambda *_: found.add(convolution.fp32_precision))
+    function(network, images)
+    assert found == {"ieee"}
+
+
 # Recalibration
 
 

@@ -168,6 +168,17 @@ def test_window_consistency_is_that_of_every_window(cube):
         np.testing.assert_array_equal(row, pointwise_consistency(predictions[start:], reference))
 
 
+@LAW
+@given(cubes())
+def test_reversed_rows_give_the_transfer_windows(cube):
+    predictions, reference = cube  # rows u ascending from t
+    for end, row in enumerate(window_consistency(predictions[::-1], reference)[::-1]):
+        np.testing.assert_array_equal(row, pointwise_consistency(predictions[: end + 1], reference))
+    for end, value in enumerate(window_misses(predictions[::-1], reference)[::-1]):
+        misses = 1 - pointwise_consistency(predictions[: end + 1], reference)
+        assert value == pytest.approx(misses.mean(), abs=ROUNDING)
+
+
 # Theorem 2 (App. G)
 
 

@@ -1,8 +1,10 @@
 """Distances: brute force and other libraries, laws, size of the test."""
 
 import re
+import tracemalloc
 
 import numpy as np
+import ot
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,13 +30,18 @@ def sliced(x, y, seed=0, **options):
     return sliced_wasserstein(x, y, rng=np.random.default_rng(seed), **options)
 
 
-def literal_mmd(x, y, bandwidths):
+def literal_mmd(x, y, bandwidths, images=None):
+    """Mean over all pairs of rows of different images; ``images`` are the labels of x and those of y."""
+
     def kernel(a, b):
         return np.mean([np.exp(-np.sum((a - b) ** 2) / (2 * h**2)) for h in bandwidths])
 
-    within_x = np.mean([kernel(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
-    within_y = np.mean([kernel(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
-    return within_x + within_y - 2 * np.mean([kernel(a, b) for a in x for b in y])
+    def within(rows, labels):
+        pairs = list(zip(rows, labels, strict=True))
+        return np.mean([kernel(a, b) for a, i in pairs for b, j in pairs if i != j])
+
+    of_x, of_y = images or (range(len(x)), range(len(y)))
+    return within(x, of_x) + within(y, of_y) - 2 * np.mean([kernel(a, b) for a in x for b in y])
 
 
 # Maximum mean discrepancy
@@ -66,6 +73,32 @@ def test_mmd_is_unbiased():
     assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(len(values))
 
 
+def null_samples(rng, copies):
+    """Return two samples of one law, 8 images in each, every one of which stands in nearly equal rows."""
+    return (
+        np.repeat(rng.standard_normal((8, 2)), copies, axis=0) + 0.01 * rng.standard_normal((8 * copies, 2))
+        for _ in range(2)
+    )
+
+
+def test_mmd_of_several_rows_an_image_is_unbiased():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(16), 4)
+    samples = [tuple(null_samples(rng, 4)) for _ in range(1000)]
+    values = [mmd(x, y, bandwidths=[1], groups=groups).statistic for x, y in samples]
+    error = np.std(values) / np.sqrt(len(values))
+    assert abs(np.mean(values)) < 4 * error
+    assert np.mean([mmd(x, y, bandwidths=[1]).statistic for x, y in samples]) > 10 * error  # pairs of one image
+
+
+def test_mmd_is_the_same_with_and_without_permutations():
+    x, y = null_samples(np.random.default_rng(0), 4)
+    groups = np.repeat(np.arange(16), 4)
+    tested = mmd(x, y, groups=groups, permutations=19, rng=np.random.default_rng(0))
+    assert tested.statistic == pytest.approx(mmd(x, y, groups=groups).statistic, abs=1e-12)
+    assert tested.statistic != pytest.approx(mmd(x, y).statistic, abs=1e-3)
+
+
 def test_default_bandwidths_are_multiples_of_the_median_distance():
     x, y = two_samples((4, 3, 2), 0)
     pooled = np.concatenate([x, y])
@@ -91,23 +124,16 @@ def test_grouped_permutation_p_is_the_loop_over_permutations_of_images():
     names, row_group = np.unique(groups, return_inverse=True)
     side = np.isin(names, ["a", "b", "d", "g"]).astype(float)
     sides = np.random.default_rng(2).permuted(np.tile(side, (199, 1)), axis=1)[:, row_group] == 1
-    null = np.array([literal_mmd(pooled[s], pooled[~s], [1.0]) for s in sides])
+    null = np.array([literal_mmd(pooled[s], pooled[~s], [1.0], (groups[s], groups[~s])) for s in sides])
     result = mmd(x, y, bandwidths=[1.0], permutations=199, groups=groups, rng=np.random.default_rng(2))
-    assert result.p_value == (1 + (null >= literal_mmd(x, y, [1.0]) - 1e-12).sum()) / 200
-    assert result.statistic == pytest.approx(literal_mmd(x, y, [1.0]), abs=1e-12)
+    observed = literal_mmd(x, y, [1.0], (groups[:8], groups[8:]))
+    assert result.p_value == (1 + (null >= observed - 1e-12).sum()) / 200
+    assert result.statistic == pytest.approx(observed, abs=1e-12)
 
 
 def null_p_values(samples, copies, groups):
-    """Return p-values on equal laws, every image of which stands in ``copies`` nearly equal rows."""
     rng = np.random.default_rng(3)
-    result = []
-    for _ in range(samples):
-        x, y = (
-            np.repeat(rng.standard_normal((8, 2)), copies, axis=0) + 0.01 * rng.standard_normal((8 * copies, 2))
-            for _ in range(2)
-        )
-        result.append(mmd(x, y, permutations=99, groups=groups, rng=rng).p_value)
-    return result
+    return [mmd(*null_samples(rng, copies), permutations=99, groups=groups, rng=rng).p_value for _ in range(samples)]
 
 
 @pytest.mark.parametrize("copies", [1, 4])
@@ -118,6 +144,22 @@ def test_permutation_p_is_uniform_under_the_null(copies):
 
 def test_permuting_rows_of_images_would_reject_equal_laws():
     assert np.mean(np.array(null_p_values(100, 4, None)) <= 0.05) > 0.3
+
+
+def peak_bytes(permutations, groups):
+    x, y = two_samples((groups // 2, groups // 2, 2), 0)
+    tracemalloc.start()
+    mmd(x, y, permutations=permutations, rng=np.random.default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_of_the_permutations_is_three_numbers_a_group_and_permutation():
+    groups, permutations = 60, 4000  # so many that what grows with the square of the groups is little beside them
+    once, twice = peak_bytes(permutations, groups), peak_bytes(2 * permutations, groups)
+    assert once < twice < 2.05 * once
+    assert once < 3.2 * groups * permutations * 8
 
 
 def test_permutation_test_has_power():
@@ -190,7 +232,6 @@ def test_sliced_wasserstein_on_a_line_is_scipys(size, seed):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("size", [(20, 20, 3), (12, 35, 6)])
 def test_sliced_wasserstein_is_pots(size, order):
-    ot = pytest.importorskip("ot")
     x, y = two_samples(size, 0)
     theta = distances._directions(size[2], 50, np.random.default_rng(0))
     expected = ot.sliced_wasserstein_distance(x, y, projections=theta, p=order)
@@ -199,7 +240,6 @@ def test_sliced_wasserstein_is_pots(size, order):
 
 @pytest.mark.parametrize("size", [(20, 20, 3), (12, 35, 6)])
 def test_sliced_wasserstein_is_at_most_pots_exact_distance(size):
-    ot = pytest.importorskip("ot")
     x, y = two_samples(size, 0)
     assert sliced(x, y, order=1) <= ot.emd2([], [], ot.dist(x, y, metric="euclidean"))
     assert sliced(x, y, order=2) <= np.sqrt(ot.emd2([], [], ot.dist(x, y)))
@@ -249,18 +289,39 @@ def test_bad_samples(function, bad, message):
         ({"groups": np.zeros(5)}, "groups have shape (5,); give 12 labels, the rows of x then of y"),
         ({"groups": [0] * 5 + [1] * 7}, "groups have 5 to 7 rows; only groups of one size are exchangeable"),
         ({"groups": [0, 0, 1, 1, 2, 3, 2, 3, 4, 4, 5, 5]}, "2 of 6 groups lie in both samples"),
+        ({"groups": [0] * 6 + [1] * 6}, "x has 1 group; an unbiased distance needs at least 2 in each sample"),
     ],
 )
 def test_mmd_errors(options, message):
-    if "groups" in options:
-        options |= {"permutations": 9, "rng": np.random.default_rng(0)}
     with pytest.raises(MeasurementError, match=re.escape(message)):
         mmd(good, good + 1, **options)
 
 
-def test_other_errors():
+def test_groups_are_checked_with_permutations_too():
+    with pytest.raises(MeasurementError, match="y has 1 group; an unbiased distance needs"):
+        mmd(good, good[:3], groups=[0, 0, 0, 1, 1, 1, 2, 2, 2], permutations=9, rng=np.random.default_rng(0))
+
+
+@settings(max_examples=50, deadline=None)
+@given(seeds, st.integers(1, 40), st.sampled_from([1e-3, 1.0, 1e3]))
+def test_rows_that_are_mostly_equal_have_no_median_distance(seed, p, scale):
+    rng = np.random.default_rng(seed)
+    x = np.tile(scale * rng.standard_normal(p), (12, 1))
+    y = x.copy()
+    y[:2] += rng.standard_normal((2, p))
     with pytest.raises(MeasurementError, match="the median distance is 0, most rows are equal; give bandwidths"):
-        mmd(np.zeros((5, 2)), np.zeros((5, 2)))
+        mmd(x, y)
+
+
+def test_rows_that_differ_in_the_fifth_digit_are_not_equal():
+    rng = np.random.default_rng(0)
+    y, x = np.ones((6, 3)), np.ones((6, 3)) + 1e-5 * rng.standard_normal((6, 3))
+    y += 1e-5 * rng.standard_normal((6, 3))
+    y[0] = -9  # a row far away: the others are long beside their distances
+    assert mmd(x, y).bandwidths[2] == pytest.approx(2e-5, rel=0.5)
+
+
+def test_other_errors():
     with pytest.raises(MeasurementError, match=r"0 projections of order 2; both must be at least 1"):
         sliced(good, good, projections=0)
     with pytest.raises(MeasurementError, match=r"128 projections of order 0.5"):

@@ -92,6 +92,15 @@ def test_several_arrays_of_logits_go_through_a_kernel_at_once():
         torch.testing.assert_close(kernel(arrays), torch.cat([kernel(one[None]) for one in arrays]))
 
 
+def test_kernel_of_a_single_half_is_not_copied():
+    given = problem()
+    found = LayerwiseKernels(given.network.requires_grad_(False), given.images, blocks(given.network, "hidden1"))
+    kernel, ones = found.kernel(["deep"]), torch.ones_like(found.initial)[None]
+    assert kernel(ones).any()
+    found._kernels["deep"].zero_()
+    assert not kernel(ones).any()
+
+
 def test_layerwise_kernels_name_the_layers_they_do_not_know():
     given = problem("resnet8")
     assert foreign_layers(given.network) == ["BasicBlock", "ConvNorm"]

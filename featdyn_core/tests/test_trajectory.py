@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError, ModelError
+from featdyn_core.models import build_model, load_state
 from featdyn_core.recipe import LabelSpec, NetworkSpec
 from featdyn_core.tests.tiny import coloured_digits, tiny_digits, tiny_recipe
 from featdyn_core.trajectory import Trajectory, new_network, training_set
@@ -28,6 +29,42 @@ def test_network_is_in_the_state_of_its_epoch_and_evaluates():
         assert not network.training
         for name, value in network.state_dict().items():
             assert torch.equal(value, trajectory.state(epoch)[name])
+
+
+def test_network_gives_what_its_state_gives_in_a_network_of_its_own(tiny_trajectory):
+    recipe, data = tiny_trajectory.recipe, tiny_trajectory.dataset
+    plain = build_model(
+        recipe.network.name,
+        image=tuple(data.train_images.shape[1:]),
+        classes=data.classes,
+        mean=data.mean,
+        std=data.std,
+        **recipe.network.options,
+    ).eval()
+    for epoch in tiny_trajectory.epochs:
+        load_state(plain, tiny_trajectory.state(epoch))
+        assert torch.equal(tiny_trajectory.network(epoch)(data.test_images), plain(data.test_images))
+
+
+def test_network_may_be_changed_and_trained_without_changing_the_state():
+    trajectory = in_memory()
+    before = {name: value.clone() for name, value in trajectory.state(2).items()}
+    network = trajectory.network(2)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    with torch.no_grad():
+        for value in network.state_dict().values():
+            value.add_(1)
+    for name, value in trajectory.state(2).items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(0)], ids=["default", "seeded"])
+def test_global_generator_is_left_alone(generator):
+    trajectory = in_memory()
+    before = torch.get_rng_state()
+    trajectory.network(2)
+    new_network(trajectory.recipe, trajectory.dataset, generator)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_missing_epoch_is_refused():
