@@ -50,17 +50,21 @@ class CompositeGrid:
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
         """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S, T): share of images classified as by f_t."""
-        return self._masked((self.predictions == self.reference).mean(axis=-1))
+        return self._shares(self.reference)
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
         """Share of images classified as their label (*correctness*); (cuts, S, T)."""
         if self.labels is None:
             raise MeasurementError("accuracy needs labels: pass labels= to composite_grid")
-        return self._masked((self.predictions == self.labels).mean(axis=-1))
+        return self._shares(self.labels)
 
-    def _masked(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.where(self.evaluated, values, np.nan)
+    def _shares(self, classes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Shares (cuts, S, T) of predictions that are the ``classes``, (T, N) or (N,); row by row, to save memory."""
+        shares = np.empty(self.predictions.shape[:-1])
+        for row in np.ndindex(shares.shape[:2]):
+            shares[row] = (self.predictions[row] == classes).mean(axis=-1)
+        return np.where(self.evaluated, shares, np.nan)
 
     def memory(self, cut: str, deep_epoch: int) -> npt.NDArray[np.uint8]:
         """Predictions (U, N) of the composites (u, deep_epoch), u ≤ deep_epoch, ascending in u.
@@ -126,9 +130,27 @@ def composite_grid(
 ) -> CompositeGrid:
     """Evaluate the composites of every shallow with every deep epoch at several cuts.
 
-    Memory: the weights of T + 1 networks, all deep ones and the shallow one at work; the images; the features of
-    one chunk of images at all cuts, and its logits under all T heads; predictions, cuts · S · T · N bytes;
-    reference, T · N bytes. Under ``recalibrate`` T networks more for each cut with normalisation after it.
+    Operations: for each of N images, S shallow passes up to the deepest cut, and a deep pass for each cut and pair.
+    A deep epoch t adds a pass of the whole network for each image where the composite (t, t) is not evaluated, or
+    has its statistics re-estimated at every cut. Under ``recalibrate`` each of the first min(500, training images)
+    training images adds S shallow passes up to the deepest cut that has normalisation after it, and a deep pass for
+    each such cut and each pair. One pass of one image finds the size of a chunk.
+
+    Memory, in bytes, without what the device's libraries take for themselves; R cuts have their statistics
+    re-estimated (none under ``carry``), W is a network's size (4 for each parameter and statistic), A that of the
+    largest tensor which a layer returns for an image, F that of an image's features at all cuts, b images a chunk:
+
+    - networks: (T + 2) · W, for all deep ones, the shallow one at work and the checkpoint it is read from; if R > 0,
+      (1 + R) · T · W more;
+    - features: b · (4 A + F), or, while statistics are re-estimated, those of a training batch in place of b images;
+    - logits: 4 · b · T · classes;
+    - predictions: cuts · S · T · N; reference: T · N; sums of cross-entropy: 8 · cuts · S · T;
+    - on a GPU a copy of all images and labels it works on, and predictions and reference once more on the host.
+
+    b · A is at most 2 MiB, on a GPU 256 MiB, unless that is less than 4 images, and b is at most 2,048. So nothing
+    grows with N but images, labels, predictions and reference. ``pairs`` saves time and not memory: a pair that is
+    left out takes N bytes like any other. In less than fp32 the pairs evaluated again are a grid of their own, of
+    at most 4 × 4 epochs, when the networks have been let go.
 
     Args:
         trajectory: where the checkpoints come from.
@@ -144,7 +166,8 @@ def composite_grid(
         pairs: (S, T), which pairs of the ascending epochs to evaluate; all if left out. See ``band`` and
             ``geometric``.
         progress: called with (done, total) composites after each shallow epoch, such as what ``grid_progress``
-            gives. The sample evaluated again in fp32 is not counted.
+            gives; on a GPU once they are computed, one epoch late, so that it is not kept waiting. The sample
+            evaluated again in fp32 is not counted.
 
     Raises:
         MeasurementError: an epoch without checkpoint, no images, labels or pairs of another shape, no pair, an
@@ -170,8 +193,10 @@ def composite_grid(
             f"found {evaluated.sum()} chosen in {evaluated.shape}"
         )
     cuts = tuple(dict.fromkeys(cuts))
-    engine = GridEngine(trajectory, images, labels, cuts, shallow_epochs, deep_epochs, evaluated, device, precision)
-    engine.run(batchnorm, progress)
+    engine = GridEngine(
+        trajectory, images, labels, cuts, shallow_epochs, deep_epochs, evaluated, batchnorm, device, precision
+    )
+    engine.run(progress)
     losses = engine.losses.cpu().numpy() / (len(images) if labels is not None else np.nan)
     grid = CompositeGrid(
         cuts=cuts,
@@ -189,7 +214,15 @@ def composite_grid(
     return dataclasses.replace(grid, flip_rate=_flip_rate(grid, trajectory, images, batchnorm, device))
 
 
-def depth_grid(trajectory: Trajectory, split: str, shallow_epochs: Sequence[int], deep_epoch: int) -> CompositeGrid:
+def depth_grid(
+    trajectory: Trajectory,
+    split: str,
+    shallow_epochs: Sequence[int],
+    deep_epoch: int,
+    *,
+    precision: str = "fp32",
+    progress: Progress | None = None,
+) -> CompositeGrid:
     """Evaluate the composites of several shallow epochs with one deep epoch, at the paper's depths.
 
     Args:
@@ -198,6 +231,8 @@ def depth_grid(trajectory: Trajectory, split: str, shallow_epochs: Sequence[int]
             ``Trajectory.evaluation_set``).
         shallow_epochs: S epochs of the part before the cut.
         deep_epoch: epoch of the part after it.
+        precision: as of ``composite_grid``.
+        progress: as of ``composite_grid``.
     """
     images, labels = trajectory.evaluation_set(split)
     return composite_grid(
@@ -207,6 +242,8 @@ def depth_grid(trajectory: Trajectory, split: str, shallow_epochs: Sequence[int]
         cuts=trajectory.network(deep_epoch).depths,
         shallow_epochs=shallow_epochs,
         deep_epochs=[deep_epoch],
+        precision=precision,
+        progress=progress,
     )
 
 

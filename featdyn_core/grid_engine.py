@@ -4,6 +4,7 @@ A shallow part runs once for all cuts and deep parts; normalisation is folded in
 last block before the head, all deep parts are one matrix product. Images are streamed in chunks.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from featdyn_core.composite import calibration_images, reset_statistics
 from featdyn_core.devices import exact_arithmetic
@@ -19,7 +21,10 @@ from featdyn_core.models import BlockNetwork, fold
 from featdyn_core.trajectory import Trajectory
 
 CHUNK_BYTES = {"cpu": 2**21, "cuda": 2**28}
-"""Size in fp32 of the largest feature map of one chunk: it should stay in the cache of a CPU core."""
+"""Size in fp32 of the largest tensor that a layer returns for one chunk: it should stay in the cache of a CPU core."""
+
+CHUNK_IMAGES = (4, 2048)
+"""Fewest and most images of a chunk, whatever their size: convolutions of fewer are slow."""
 
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16}
 
@@ -38,6 +43,7 @@ class GridEngine:
         shallow_epochs: S ascending epochs.
         deep_epochs: T ascending epochs.
         evaluated: (S, T), the pairs to evaluate.
+        batchnorm: ``carry`` or ``recalibrate``.
         device: where to compute.
         precision: see ``check_precision``.
 
@@ -56,13 +62,19 @@ class GridEngine:
         shallow_epochs: Sequence[int],
         deep_epochs: Sequence[int],
         evaluated: npt.NDArray[np.bool_],
+        batchnorm: str,
         device: torch.device,
         precision: str,
     ) -> None:
         self.trajectory, self.cuts, self.evaluated = trajectory, cuts, evaluated
         self.shallow_epochs, self.deep_epochs = shallow_epochs, deep_epochs
         self.device, self.precision = device, precision
-        self.deep = {column: self._folded(trajectory.network(epoch)) for column, epoch in enumerate(deep_epochs)}
+        networks = dict(enumerate(map(trajectory.network, deep_epochs)))
+        self.renewed = [cut for cut in cuts if batchnorm == "recalibrate" and _normalises(networks[0], cut)]
+        if self.renewed:
+            self.unfolded = {column: copy.deepcopy(network).to(device) for column, network in networks.items()}
+            self.calibration = calibration_images(trajectory).to(device)
+        self.deep = {column: self._folded(network) for column, network in networks.items()}
         self.images = images.to(device)
         self.labels = None if labels is None else labels.to(device)
         size = self._chunk_size()
@@ -77,30 +89,33 @@ class GridEngine:
 
     @torch.no_grad()
     def _chunk_size(self) -> int:
-        """Images at a time, so that the largest feature map at a cut fills ``CHUNK_BYTES``."""
-        network = self.deep[0]
-        found = network.features(self.images[:1], network.cuts)
-        return max(
-            16,
-            CHUNK_BYTES.get(self.device.type, CHUNK_BYTES["cpu"])
-            // max(4 * feature.numel() for feature in found.values()),
-        )
+        """Images at a time, so that the largest tensor which a layer returns fills ``CHUNK_BYTES``."""
+        elements: list[int] = []
+        with register_module_forward_hook(lambda _module, _inputs, output: elements.append(output.numel())):
+            self.deep[0](self.images[:1])
+        fewest, most = CHUNK_IMAGES
+        wanted = CHUNK_BYTES.get(self.device.type, CHUNK_BYTES["cpu"]) // (4 * max(elements))
+        return min(max(fewest, wanted), most)
 
     @torch.no_grad()
-    def run(self, batchnorm: str, progress: Progress | None) -> None:
-        """Evaluate row by row, a shallow epoch each, then the networks themselves."""
-        network = self.trajectory.network(self.deep_epochs[0])
-        renewed = [cut for cut in self.cuts if batchnorm == "recalibrate" and _normalises(network, cut)]
-        done, total = 0, len(self.cuts) * int(self.evaluated.sum())
+    def run(self, progress: Progress | None) -> None:
+        """Evaluate all pairs, and the networks themselves."""
+        total = len(self.cuts) * int(self.evaluated.sum())
         with exact_arithmetic(tf32=self.precision == "tf32"):
-            for row in np.flatnonzero(self.evaluated.any(axis=1)).tolist():
-                self._run_row(row, renewed)
-                done += len(self.cuts) * int(self.evaluated[row].sum())
+            for done in _computed(self._run_rows(), self.device):
                 if progress:
                     progress(done, total)
-            self._run_reference([number for number, cut in enumerate(self.cuts) if cut not in renewed])
 
-    def _run_row(self, row: int, renewed: Sequence[str]) -> None:
+    def _run_rows(self) -> Iterator[int]:
+        """Evaluate row by row, a shallow epoch each, then the networks themselves; yield composites after each row."""
+        done = 0
+        for row in np.flatnonzero(self.evaluated.any(axis=1)).tolist():
+            self._run_row(row)
+            done += len(self.cuts) * int(self.evaluated[row].sum())
+            yield done
+        self._run_reference()
+
+    def _run_row(self, row: int) -> None:
         """Evaluate the composites of one shallow epoch, those at the cuts ``renewed`` with fresh statistics."""
         epoch, columns = self.shallow_epochs[row], np.flatnonzero(self.evaluated[row]).tolist()
         if epoch in self.deep_epochs:
@@ -108,8 +123,8 @@ class GridEngine:
         else:
             shallow = self._folded(self.trajectory.network(epoch))
         deep = dict.fromkeys(self.cuts, self.deep)
-        if renewed:
-            deep |= self._recalibrated(shallow, columns, renewed)
+        if self.renewed:
+            deep |= self._recalibrated(shallow, columns)
         for part in self.chunks:
             for number, (cut, hidden) in enumerate(shallow.features(self.images[part], self.cuts).items()):
                 found = _logits([deep[cut][column] for column in columns], hidden, cut)
@@ -119,27 +134,24 @@ class GridEngine:
                         loss = F.cross_entropy(logits.float(), self.labels[part], reduction="sum")
                         self.losses[number, row, column] += loss
 
-    def _recalibrated(
-        self, shallow: BlockNetwork, columns: Sequence[int], cuts: Sequence[str]
-    ) -> dict[str, dict[int, BlockNetwork]]:
-        """For each cut the columns' deep parts with statistics re-estimated on this shallow part's features."""
-        deep: dict[str, dict[int, BlockNetwork]] = {}
-        for cut in cuts:
-            deep[cut] = {c: self.trajectory.network(self.deep_epochs[c]).to(self.device) for c in columns}
-            for network in deep[cut].values():
+    def _recalibrated(self, shallow: BlockNetwork, columns: Sequence[int]) -> dict[str, dict[int, BlockNetwork]]:
+        """For each renewed cut the columns' deep parts, their statistics those of this shallow part's features."""
+        deep = {cut: {column: copy.deepcopy(self.unfolded[column]) for column in columns} for cut in self.renewed}
+        for cut, networks in deep.items():
+            for network in networks.values():
                 reset_statistics(network.blocks[name] for name in network.deep_blocks(cut))
-        images = calibration_images(self.trajectory).to(self.device)
-        for batch in images.split(self.trajectory.recipe.training.batch_size):
-            for cut, hidden in shallow.features(batch, cuts).items():
+        for batch in self.calibration.split(self.trajectory.recipe.training.batch_size):
+            for cut, hidden in shallow.features(batch, self.renewed).items():
                 for network in deep[cut].values():
                     network.deep(hidden.float(), cut)
         return {cut: {c: self._folded(network) for c, network in networks.items()} for cut, networks in deep.items()}
 
-    def _run_reference(self, carried: Sequence[int]) -> None:
-        """Predictions of the networks themselves, taken from the grid where the composite (t, t) is in it.
+    def _run_reference(self) -> None:
+        """Predictions of the networks themselves, taken from the grid where it has the composite (t, t).
 
-        ``carried``: positions of the cuts whose deep parts keep their statistics, so that (t, t) is the network.
+        That is the network only at a cut that is not renewed.
         """
+        carried = [number for number, cut in enumerate(self.cuts) if cut not in self.renewed]
         for column, epoch in enumerate(self.deep_epochs):
             row = self.shallow_epochs.index(epoch) if epoch in self.shallow_epochs else None
             if carried and row is not None and self.evaluated[row, column]:
@@ -147,6 +159,30 @@ class GridEngine:
                 continue
             for part in self.chunks:
                 self.reference[column, part] = self.deep[column](self.images[part]).argmax(1)
+
+
+def _computed(counts: Iterator[int], device: torch.device) -> Iterator[int]:
+    """Pass on each count once the device has computed what was queued before it.
+
+    A GPU's counts are passed on one late, so that it is at work on the next while the host waits for the last.
+    """
+    if device.type != "cuda":
+        yield from counts
+        return
+    queued: list[tuple[int, torch.cuda.Event]] = []
+    for count in counts:
+        event = torch.cuda.Event(blocking=True)  # the host sleeps while it waits
+        event.record(torch.cuda.current_stream(device))
+        yield from _waited(queued)
+        queued = [(count, event)]
+    yield from _waited(queued)
+
+
+def _waited(queued: list[tuple[int, torch.cuda.Event]]) -> Iterator[int]:
+    """The counts, each after its event has come to pass."""
+    for count, event in queued:
+        event.synchronize()
+        yield count
 
 
 def _logits(deep: Sequence[BlockNetwork], hidden: Tensor, cut: str) -> Iterator[Tensor]:

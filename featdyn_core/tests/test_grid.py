@@ -1,6 +1,7 @@
 """The grid against a loop over composites, and what it says of epochs that were left out."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 
 from featdyn_core.composite import POLICIES, composite, predict
 from featdyn_core.errors import DeviceError, MeasurementError, ModelError
-from featdyn_core.grid import RECHECK_CELLS, composite_grid, depth_grid
+from featdyn_core.grid import RECHECK_CELLS, CompositeGrid, composite_grid, depth_grid
 from featdyn_core.models import BlockNetwork
 from featdyn_core.pairs import band
 
@@ -49,26 +50,14 @@ def grid_of(trajectory, images, **changes):
     return composite_grid(trajectory, images, **arguments)
 
 
-@pytest.mark.parametrize("policy", ["carry", "recalibrate"])
-@pytest.mark.parametrize(
-    ("shallow_epochs", "deep_epochs"),
-    [
-        pytest.param([0, 1, 2, 4], [1, 4], id="deep among shallow"),
-        pytest.param([0, 4], [1, 2, 4], id="deep outside shallow"),
-    ],
-)
-def test_grid_is_the_loop_over_composites(tiny_trajectory, images, labels, policy, shallow_epochs, deep_epochs):
-    logits = literal_grid(tiny_trajectory, images, CUTS, shallow_epochs, deep_epochs, policy)
-    grid = grid_of(
-        tiny_trajectory,
-        images,
-        labels=labels,
-        batchnorm=policy,
-        shallow_epochs=shallow_epochs,
-        deep_epochs=deep_epochs,
-    )
+def assert_is_the_loop(trajectory, images, labels, **arguments):
+    """Compare predictions, reference, cross-entropy, accuracy and agreement of a grid with those of the loop."""
+    cuts, shallow_epochs, deep_epochs = (arguments[name] for name in ("cuts", "shallow_epochs", "deep_epochs"))
+    logits = literal_grid(trajectory, images, cuts, shallow_epochs, deep_epochs, arguments["batchnorm"])
+    grid = composite_grid(trajectory, images, labels=labels, **arguments)
     predictions = logits.argmax(-1).numpy()
-    reference = np.stack([predict(tiny_trajectory.network(t), images) for t in deep_epochs])
+    reference = np.stack([predict(trajectory.network(t), images) for t in deep_epochs])
+    assert len(np.unique(reference)) > 2
     np.testing.assert_array_equal(grid.predictions, predictions)
     np.testing.assert_array_equal(grid.reference, reference)
     for cut, row, column in np.ndindex(predictions.shape[:3]):
@@ -78,6 +67,43 @@ def test_grid_is_the_loop_over_composites(tiny_trajectory, images, labels, polic
         same = [int(predictions[cut, row, column, i] == reference[column, i]) for i in range(len(labels))]
         assert grid.accuracy[cut, row, column] == sum(hits) / len(hits)
         assert grid.agreement[cut, row, column] == sum(same) / len(same)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    ("shallow_epochs", "deep_epochs"),
+    [
+        pytest.param([0, 1, 2, 4], [1, 4], id="deep among shallow"),
+        pytest.param([0, 4], [1, 2, 4], id="deep outside shallow"),
+    ],
+)
+def test_grid_is_the_loop_over_composites(tiny_trajectory, images, labels, policy, shallow_epochs, deep_epochs):
+    epochs = {"shallow_epochs": shallow_epochs, "deep_epochs": deep_epochs}
+    assert_is_the_loop(tiny_trajectory, images, labels, cuts=CUTS, batchnorm=policy, **epochs)
+
+
+@pytest.fixture(scope="module")
+def tiny_convnet(make_trajectory, tiny_dataset):
+    """The SVHN network with dropout on a few of the digits, each pixel 4×4: it pools four times."""
+    splits = ("train_images", "train_labels", "test_images", "test_labels")
+    few = {name: getattr(tiny_dataset, name)[:24] for name in splits}
+    for name in ("train_images", "test_images"):
+        few[name] = few[name].repeat_interleave(4, dim=-1).repeat_interleave(4, dim=-2)
+    return make_trajectory("svhn-convnet", dataclasses.replace(tiny_dataset, **few), dropout=0.3)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_grid_of_a_convnet_with_dropout_is_the_loop_over_composites(tiny_convnet, policy):
+    """Its convolutions have a bias, its normalisation has no weights, its blocks are sequences of several layers."""
+    images, labels = tiny_convnet.dataset.test_images, tiny_convnet.dataset.test_labels
+    arguments = {"cuts": ("group1", "group3", "group4"), "shallow_epochs": [0, 4], "deep_epochs": [1, 4]}
+    assert_is_the_loop(tiny_convnet, images, labels, batchnorm=policy, **arguments)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_grid_of_a_perceptron_with_dropout_is_the_loop_over_composites(tiny_perceptron, images, labels, policy):
+    arguments = {"cuts": ("hidden1", "hidden2"), "shallow_epochs": [0, 2, 4], "deep_epochs": [0, 2, 4]}
+    assert_is_the_loop(tiny_perceptron, images, labels, batchnorm=policy, **arguments)
 
 
 def test_reference_keeps_its_statistics_where_every_cut_has_them_renewed(tiny_trajectory, images):
@@ -91,13 +117,6 @@ def test_policies_differ(tiny_trajectory, images):
     carry, recalibrate = (grid_of(tiny_trajectory, images, batchnorm=policy) for policy in POLICIES)
     assert (carry.predictions != recalibrate.predictions).any()
     assert (carry.predictions[0, 0] != carry.predictions[0, 2]).any()
-
-
-def test_grid_of_a_perceptron_with_dropout_is_the_loop_over_composites(tiny_perceptron, images):
-    cuts, epochs = ("hidden1", "hidden2"), [0, 2, 4]
-    grid = grid_of(tiny_perceptron, images, cuts=cuts, shallow_epochs=epochs, deep_epochs=epochs)
-    logits = literal_grid(tiny_perceptron, images, cuts, epochs, epochs, "carry")
-    np.testing.assert_array_equal(grid.predictions, logits.argmax(-1).numpy())
 
 
 def test_axes_are_ascending_without_repetition(tiny_trajectory, images):
@@ -115,7 +134,7 @@ def test_axes_are_ascending_without_repetition(tiny_trajectory, images):
     np.testing.assert_array_equal(grid.predictions, logits.argmax(-1).numpy())
 
 
-@pytest.mark.parametrize("policy", ["carry", "recalibrate"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_pairs_choose_what_is_evaluated(tiny_trajectory, images, labels, policy):
     pairs = np.array([[True, False], [False, False], [False, True], [True, True]])
     whole = grid_of(tiny_trajectory, images, labels=labels, batchnorm=policy)
@@ -236,6 +255,35 @@ def test_depth_grid_is_the_grid_at_the_depths_of_a_split(tiny_trajectory, images
     np.testing.assert_array_equal(grid.accuracy, expected.accuracy)
 
 
+# Shares
+
+
+@pytest.mark.parametrize("name", ["agreement", "accuracy"])
+def test_shares_take_the_memory_of_less_than_a_row(name):
+    """A table of truth values as large as the predictions would be eight times the bound."""
+    rng = np.random.default_rng(0)
+    cuts, epochs, shape = ("a", "b"), np.arange(8), (2, 8, 8, 30_000)
+    grid = CompositeGrid(
+        cuts=cuts,
+        shallow_epochs=epochs,
+        deep_epochs=epochs,
+        predictions=rng.integers(10, size=shape, dtype=np.uint8),
+        reference=rng.integers(10, size=shape[2:], dtype=np.uint8),
+        evaluated=rng.random((8, 8)) < 0.5,
+        cross_entropy=np.zeros(shape[:3]),
+        labels=rng.integers(10, size=shape[-1]),
+    )
+    tracemalloc.start()
+    try:
+        found = getattr(grid, name)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= grid.predictions.nbytes / len(grid.shallow_epochs)
+    expected = (grid.predictions == (grid.reference if name == "agreement" else grid.labels)).mean(axis=-1)
+    np.testing.assert_array_equal(found, np.where(grid.evaluated, expected, np.nan))
+
+
 # Precision
 
 
@@ -252,8 +300,9 @@ def test_half_precision_flips_few_predictions_and_says_how_many(tiny_trajectory,
     assert (half.cross_entropy != exact.cross_entropy).any()  # it was computed in half precision
 
 
-@pytest.mark.parametrize("cut", ["stem", "stage3_block1"])
-def test_flip_rate_is_large_where_half_precision_is_wrong(tiny_trajectory, images, monkeypatch, cut):
+@pytest.fixture
+def _wrong_in_half_precision(monkeypatch):
+    """Logits in half precision have the wrong sign."""
     original = torch.nn.functional.linear
 
     def wrong(hidden, weight, bias):
@@ -261,7 +310,21 @@ def test_flip_rate_is_large_where_half_precision_is_wrong(tiny_trajectory, image
         return -logits if hidden.dtype == torch.float16 else logits
 
     monkeypatch.setattr(torch.nn.functional, "linear", wrong)
+
+
+@pytest.mark.usefixtures("_wrong_in_half_precision")
+@pytest.mark.parametrize("cut", ["stem", "stage3_block1"])
+def test_flip_rate_is_large_where_half_precision_is_wrong(tiny_trajectory, images, cut):
     assert grid_of(tiny_trajectory, images, cuts=[cut], precision="fp16").flip_rate > 0.5
+
+
+@pytest.mark.usefixtures("_wrong_in_half_precision")
+def test_depth_grid_takes_a_precision_keeps_its_flip_rate_and_reports_progress(tiny_trajectory):
+    seen = []
+    arguments = {"precision": "fp16", "progress": lambda *counts: seen.append(counts)}
+    grid = depth_grid(tiny_trajectory, "held-out", [0, 2], 4, **arguments)
+    assert grid.flip_rate > 0.5
+    assert seen == [(3, 6), (6, 6)]
 
 
 def test_flip_rate_is_the_share_of_differing_predictions_on_the_sample(tiny_trajectory, images, monkeypatch):
