@@ -4,23 +4,25 @@ import argparse
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 from rich.table import Table
 
+from featdyn_core.devices import resolve_device
 from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.evidence import read_evidence
-from featdyn_core.progress import Watcher
+from featdyn_core.progress import Beat, Watcher, bars
 from featdyn_core.recipe import Recipe, load_recipe, recipes_folder
-from featdyn_core.register import Register, load_register
+from featdyn_core.register import Register, load_register, parse_seeds
 from featdyn_core.report import write_figures, write_html
-from featdyn_core.store import Request, Store, verify
+from featdyn_core.store import Request, Store
 from featdyn_core.trajectory import EpochRecord
 from featdyn_core.trajectory_folder import Watch
+from featdyn_core.verification import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,19 +41,24 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("status", _status, "list a tier's trajectories: complete, training, partial or missing"),
         ("train", _train, "train a tier's missing trajectories; what was interrupted goes on where it stopped"),
-        ("verify", _verify, "check every byte of a tier's trajectories, and that they are trajectories"),
+        ("verify", _verify, "check every byte of the trajectories of the store, or of a tier, and that they are some"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
-        command.add_argument("--tier", choices=["fast", "full"], default="fast")
-        command.add_argument("--scale", choices=["reduced", "paper"], default="reduced", help="of the full tier")
+        command.add_argument("--tier", choices=["fast", "full"], help="fast, unless said otherwise")
+        command.add_argument(
+            "--scale",
+            choices=["auto", "reduced", "paper"],
+            default="auto",
+            help="of the full tier: paper (the default with a GPU) or reduced (without)",
+        )
         command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")
         command.add_argument("--seeds", metavar="0,1,2", help="in place of the register's")
         command.add_argument("--store", type=Path, help="default: FEATDYN_STORE, or fixtures/cache")
         command.add_argument("--register", type=Path, default=Path("claims/register.toml"))
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
         if name == "train":
-            command.add_argument("--jobs", type=int, default=1, help="processes that train at once")
+            command.add_argument("--jobs", type=int, help="processes that train at once: one a core, on a GPU one")
             command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
             command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
     report = commands.add_parser("report", help="make one HTML file of one or more evidence files")
@@ -65,11 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 def _requests(options: argparse.Namespace) -> list[Request]:
     """Return the (recipe, seed) pairs that the options ask for."""
     register: Register = load_register(options.register)
-    scale = register.scales["small" if options.tier == "fast" else options.scale]
-    try:
-        seeds = tuple(int(seed) for seed in options.seeds.split(",")) if options.seeds else scale.seeds
-    except ValueError as error:
-        raise RecipeError(f"--seeds {options.seeds!r}: expected integers with commas between") from error
+    scale = register.scale(options.tier or "fast", options.scale, resolve_device(options.device))
+    seeds = parse_seeds(options.seeds) or scale.seeds
     if options.only:
         recipes = [load_recipe(options.only)]
     else:
@@ -81,7 +85,7 @@ def _requests(options: argparse.Namespace) -> list[Request]:
 
 
 def _status(options: argparse.Namespace) -> int:
-    store = Store(options.store, device=options.device)
+    store = Store(options.store, device=options.device, download=False)
     table = Table("recipe", "seed", "state", "folder", title=f"trajectories in {store.root}")
     for recipe, seed in _requests(options):
         try:
@@ -95,13 +99,17 @@ def _status(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     requests = _requests(options)
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // options.jobs))
-    if options.jobs == 1:
+    for option in ("jobs", "at_once"):
+        if (value := getattr(options, option)) is not None and value < 1:
+            raise RecipeError(f"--{option.replace('_', '-')} {value}: expected a number from 1 on")
+    on_gpu = resolve_device(options.device).type == "cuda"
+    jobs = min(options.jobs or (1 if on_gpu else os.cpu_count() or 1), len(requests))
+    if jobs == 1:
         return _train_here(requests, options)
     watcher = Watcher(_training_store(options).root, print)
     watcher.start()
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_train_silently, args=(requests, options)) for _ in range(options.jobs)]
+    workers = [context.Process(target=_train_silently, args=(requests, options)) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -111,25 +119,30 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_here(requests: Sequence[Request], options: argparse.Namespace) -> int:
-    """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere."""
+    """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere.
+
+    What other processes train meanwhile, so that this one may wait for it, has lines of its own.
+    """
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, object] = {}
+    with bars("epochs", console, disable=not console.is_terminal) as shown:
+        tasks: dict[str, TaskID] = {}
 
         def show(key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
-            if not console.is_terminal:
-                print(
-                    f"{recipe.name} seed {seed}: epoch {record.epoch}/{recipe.training.epochs}, "
-                    f"loss {record.train_loss:.4f}, {record.seconds:.1f} s",
-                    flush=True,
-                )
-                return
             if key not in tasks:
-                tasks[key] = bars.add_task(f"{recipe.name} seed {seed}", total=recipe.training.epochs)
-            bars.update(tasks[key], completed=record.epoch)  # type: ignore[arg-type]
+                tasks[key] = shown.add_task("", total=recipe.training.epochs, completed=record.epoch - 1)
+            label = f"{recipe.name} seed {seed}, loss {record.train_loss:.4f}"
+            shown.update(tasks[key], completed=record.epoch, description=label)
+            if not console.is_terminal:
+                beat = (record.epoch, recipe.training.epochs, record.train_loss, record.seconds, time.time())
+                print(Beat(key, recipe.name, seed, *beat), flush=True)
 
-        _training_store(options, show).get_many(requests)
+        store = _training_store(options, show)
+        watcher = Watcher(store.root, shown.console.print, skip=tasks)
+        watcher.start()
+        try:
+            store.get_many(requests)
+        finally:
+            watcher.stop()
     return 0
 
 
@@ -139,7 +152,6 @@ def _training_store(options: argparse.Namespace, watch: Watch | None = None) -> 
 
 def _train_silently(requests: Sequence[Request], options: argparse.Namespace) -> None:
     """Train in a process of its own; the parent shows what the store's heartbeats say."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // options.jobs))
     try:
         _training_store(options).get_many(requests)
     except FeatdynError as error:
@@ -148,22 +160,27 @@ def _train_silently(requests: Sequence[Request], options: argparse.Namespace) ->
 
 
 def _verify(options: argparse.Namespace) -> int:
-    store = Store(options.store, device=options.device)
+    """Check what the options ask for, or all of the store; nothing checked is no success."""
+    store = Store(options.store, device=options.device, download=False)
+    chosen: Iterable[tuple[str, Request | FeatdynError]] = store.finished()
+    if options.tier or options.only or options.seeds:
+        chosen = [(f"{recipe.name} seed {seed}", (recipe, seed)) for recipe, seed in _requests(options)]
     damaged = checked = 0
-    for recipe, seed in _requests(options):
-        label = f"{recipe.name} seed {seed}"
+    for label, found in chosen:
         try:
-            if store.status(recipe, seed) != "complete":
+            if isinstance(found, FeatdynError):
+                raise found
+            if store.status(*found) != "complete":
                 print(f"{label}: not complete, not checked")
                 continue
-            problems = verify(store.open(recipe, seed))
+            problems = verify(store.open(*found))
         except FeatdynError as error:
             problems = [str(error)]
         checked += 1
         damaged += bool(problems)
         print(f"{label}: {'; '.join(problems) if problems else 'good'}")
     print(f"{checked} checked, {damaged} damaged")
-    return 1 if damaged else 0
+    return 1 if damaged or not checked else 0
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -13,6 +13,10 @@ class DataError(FeatdynError):
     """A data set that is missing, damaged, of the wrong form, or too small for what is asked."""
 
 
+class AbsentDataError(DataError):
+    """A data set that is not here and could not be fetched: what needs it is not run."""
+
+
 class ModelError(FeatdynError):
     """An unknown network or cut, or a state that does not fit the network."""
 

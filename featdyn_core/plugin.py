@@ -17,10 +17,17 @@ import torch
 from featdyn_core import evidence
 from featdyn_core.claim import Evidence, Verdict
 from featdyn_core.devices import resolve_device
-from featdyn_core.errors import DataError, FeatdynError, MissingTrajectoryError, StoreError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DataError,
+    FeatdynError,
+    MissingTrajectoryError,
+    StoreError,
+    TrainingError,
+)
 from featdyn_core.progress import Watcher
 from featdyn_core.recipe import load_recipe, recipes_folder
-from featdyn_core.register import Measure, Measured, Register, Runs, Scale, load_register
+from featdyn_core.register import Measure, Measured, Register, Runs, Scale, load_register, parse_seeds
 from featdyn_core.report import terminal_table
 from featdyn_core.store import Store
 
@@ -94,14 +101,16 @@ class _Laboratory:
     def __init__(self, config: pytest.Config) -> None:
         self.register: Register = load_register(config.rootpath / config.getini("featdyn_register"))
         self.store = _store(config)
+        self.store.download = not config.getoption("--no-train")
         self.train = not config.getoption("--no-train")
-        self.seeds = _seeds(config.getoption("--seeds"))
+        try:
+            self.seeds = parse_seeds(config.getoption("--seeds"))
+        except FeatdynError as error:
+            raise pytest.UsageError(str(error)) from error
         self.full_scale = config.getoption("--scale")
-        if self.full_scale == "auto":
-            self.full_scale = "paper" if self.store.device.type == "cuda" else "reduced"
 
     def scale(self, tier: str) -> Scale:
-        return self.register.scales["small" if tier == "fast" else self.full_scale]
+        return self.register.scale(tier, self.full_scale, self.store.device)
 
     def decide(self, claim: str, tier: str, subject: str, measure: Measure) -> Evidence:
         """Measure and judge one claim on one subject."""
@@ -112,7 +121,7 @@ class _Laboratory:
         facts |= {"scale": scale.name, "environment": evidence.environment(str(self.store.device))}
         try:
             runs = self._runs(claim, scale, subject, seeds)
-        except (DataError, MissingTrajectoryError) as error:
+        except (AbsentDataError, MissingTrajectoryError) as error:
             return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
         measured = measure(runs)
         verdict, findings = entry.claim(scale.name).judge(measured.values, confidence=scale.confidence)
@@ -133,7 +142,9 @@ class _Laboratory:
         for arm, suffix in entry.arms_of(scale.name).items():
             name = scale.recipes.get(subject, f"{subject}-{scale.name}") + suffix
             if not (recipes_folder() / f"{name}.toml").is_file():
-                raise DataError(f"there is no recipe {name!r}: {subject} has no {scale.name} scale for this claim")
+                raise AbsentDataError(
+                    f"there is no recipe {name!r}: {subject} has no {scale.name} scale for this claim"
+                )
             recipes[arm] = load_recipe(name)
         requests = [(recipe, seed) for seed in seeds for recipe in recipes.values()]
         found = [
@@ -150,13 +161,6 @@ def _device(name: str) -> str:
     if resolve_device(name) == torch.device("cuda") and worker.startswith("gw"):
         return f"cuda:{int(worker[2:]) % torch.cuda.device_count()}"
     return name
-
-
-def _seeds(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError as error:
-        raise pytest.UsageError(f"--seeds {text!r}: expected integers with commas between, such as 0,1,2") from error
 
 
 @pytest.fixture(scope="session")
@@ -228,8 +232,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show featdyn's own errors as their message alone; mark a fault of the store as an error, not a failure."""
-    if call.excinfo and call.excinfo.errisinstance(StoreError):
+    """Show featdyn's own errors as their message alone; a fault of store, data or training is an error, no failure."""
+    if call.excinfo and call.excinfo.errisinstance((StoreError, DataError, TrainingError)):
         item.user_properties.append((FAULT, str(call.excinfo.value)))
     report = yield
     if call.excinfo and call.excinfo.errisinstance(FeatdynError):

@@ -8,7 +8,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +65,14 @@ class Watcher(threading.Thread):
         root: the store.
         write: takes one line of text.
         interval: seconds.
+        skip: keys of trajectories to say nothing of.
     """
 
-    def __init__(self, root: Path, write: Callable[[str], None], interval: float = 5.0) -> None:
+    def __init__(
+        self, root: Path, write: Callable[[str], None], interval: float = 5.0, skip: Collection[str] = ()
+    ) -> None:
         super().__init__(name="featdyn-progress", daemon=True)
-        self.root, self.write, self.interval = root, write, interval
+        self.root, self.write, self.interval, self.skip = root, write, interval, skip
         self.finished = threading.Event()
         self.shown: dict[str, int] = {}
 
@@ -77,7 +80,7 @@ class Watcher(threading.Thread):
         """Watch until ``stop`` is called."""
         while not self.finished.wait(self.interval):
             for beat in read_beats(self.root):
-                if self.shown.get(beat.key) != beat.epoch:
+                if beat.key not in self.skip and self.shown.get(beat.key) != beat.epoch:
                     self.shown[beat.key] = beat.epoch
                     self.write(str(beat))
 
@@ -90,9 +93,20 @@ class Watcher(threading.Thread):
 class _Rate(ProgressColumn):
     """Steps a second, to three figures."""
 
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
     def render(self, task: Task) -> Text:
         """Return the rate, or a dash until two steps were taken."""
-        return Text(f"{task.speed:.3g} composites/s" if task.speed else "- composites/s")
+        return Text(f"{task.speed:.3g} {self.unit}/s" if task.speed else f"- {self.unit}/s")
+
+
+def bars(unit: str, console: Console | None = None, *, disable: bool = False) -> Progress:
+    """Return rich's progress bars with steps done, their rate in ``unit`` a second and the time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
+    # A step may take minutes, longer than rich remembers one unless told to.
+    return Progress(*columns, console=console, disable=disable, speed_estimate_period=float("inf"))
 
 
 @contextlib.contextmanager
@@ -109,8 +123,6 @@ def grid_progress(title: str, console: Console | None = None) -> Iterator[Callab
         title: stands before the bar.
         console: where to show it; the standard output if left out.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    # A shallow epoch may take minutes, longer than rich remembers a step unless told to.
-    with Progress(*columns, console=console, speed_estimate_period=float("inf")) as bars:
-        task = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    with bars("composites", console) as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -164,9 +164,7 @@ def load_recipe(source: str | os.PathLike[str]) -> Recipe:
 def parse_recipe(document: dict[str, Any], name: str) -> Recipe:
     """Build a recipe from a parsed TOML document (see ``load_recipe``)."""
     tables = dict(document)
-    schema = tables.pop("schema", None)
-    if schema != SCHEMA:
-        raise RecipeError(f"recipe {name!r} has schema {schema!r}; this version reads schema = {SCHEMA}")
+    _check_schema(tables.pop("schema", None), name)
     if "name" in tables:
         raise RecipeError(f"recipe {name!r}: unknown field 'name'; a recipe is called after its file")
     network = tables.get("network")
@@ -178,6 +176,22 @@ def parse_recipe(document: dict[str, Any], name: str) -> Recipe:
     if isinstance(training, dict) and "checkpoints" in training:
         tables["training"] = {**training, "checkpoints": _expand(training["checkpoints"], name)}
     return typing.cast(Recipe, _build(Recipe, {"name": name, **tables}, f"recipe {name!r}"))
+
+
+def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
+    """Build a recipe from what its ``to_dict`` gave.
+
+    Raises:
+        RecipeError: another schema version, a missing or unknown field, or a value out of range.
+    """
+    fields = dict(tables)
+    _check_schema(fields.pop("schema", None), name)
+    return typing.cast(Recipe, _build(Recipe, {"name": name, **fields}, f"recipe {name!r}"))
+
+
+def _check_schema(schema: Any, name: str) -> None:
+    if schema != SCHEMA:
+        raise RecipeError(f"recipe {name!r} has schema {schema!r}; this version reads schema = {SCHEMA}")
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from featdyn_core.claim import Claim, Criterion, Curve, Role
 from featdyn_core.errors import MeasurementError, RecipeError
 from featdyn_core.statistics import confidence_at_look
@@ -138,6 +140,20 @@ class Register:
     scales: dict[str, Scale]
     pilot_seeds: tuple[int, ...]
 
+    def scale(self, tier: str, full: str, device: torch.device) -> Scale:
+        """Return the scale of a tier.
+
+        Args:
+            tier: ``fast`` or ``full``.
+            full: scale of the full tier: ``reduced``, ``paper``, or ``auto`` for paper on a GPU and reduced elsewhere.
+            device: where it is run.
+        """
+        if tier == "fast":
+            return self.scales["small"]
+        if full == "auto":
+            full = "paper" if device.type == "cuda" else "reduced"
+        return self.scales[full]
+
     def entry(self, claim: str) -> Entry:
         """Return one claim's entry.
 
@@ -147,6 +163,21 @@ class Register:
         if claim not in self.entries:
             raise RecipeError(f"unknown claim {claim!r}; the register has {', '.join(self.entries)}")
         return self.entries[claim]
+
+
+def parse_seeds(text: str | None) -> tuple[int, ...]:
+    """Read training seeds such as ``0,1,2``; none of an empty text or None.
+
+    Raises:
+        RecipeError: not integers from 0 on with commas between.
+    """
+    try:
+        seeds = tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise RecipeError(f"--seeds {text!r}: expected integers with commas between, such as 0,1,2") from error
+    if min(seeds, default=0) < 0:
+        raise RecipeError(f"--seeds {text!r}: a seed is a number from 0 on")
+    return seeds
 
 
 def load_register(path: Path) -> Register:

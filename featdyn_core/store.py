@@ -16,7 +16,6 @@ import contextlib
 import datetime
 import hashlib
 import json
-import math
 import os
 import platform
 import time
@@ -29,10 +28,15 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.devices import resolve_device
-from featdyn_core.errors import MissingTrajectoryError, ModelError, StoreError, TrainingError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DataError,
+    FeatdynError,
+    MissingTrajectoryError,
+)
 from featdyn_core.recipe import Recipe
 from featdyn_core.stepping import resolve_engine
-from featdyn_core.training import PROBE_IMAGES, Job, evaluate_loss, train_many
+from featdyn_core.training import CPU_THREADS, Job, train_many
 from featdyn_core.trajectory import Trajectory
 from featdyn_core.trajectory_folder import (
     SCHEMA,
@@ -42,10 +46,8 @@ from featdyn_core.trajectory_folder import (
     named_errors,
     read_checkpoint,
     read_manifest,
+    read_request,
 )
-
-PROBE_TOLERANCE = 1e-3
-"""Largest absolute difference, in nats, between a logged probe loss and its re-evaluation elsewhere."""
 
 AT_ONCE = {"cuda": 4}
 """Trajectories trained at once, by type of device: a small network leaves most of a GPU idle."""
@@ -71,6 +73,7 @@ class Store:
         engine: how (see ``stepping.resolve_engine``).
         at_once: how many to train at once in this process; by default 4 on a GPU, else 1.
         watch: called in the training process after every epoch with (key, recipe, seed, record).
+        download: whether an image set that is not here may be fetched.
     """
 
     def __init__(
@@ -81,13 +84,15 @@ class Store:
         engine: str = "auto",
         at_once: int | None = None,
         watch: Watch | None = None,
+        download: bool = True,
     ) -> None:
         self.root = Path(root) if root is not None else default_root()
         self.device = resolve_device(device)
         self.engine = resolve_engine(engine, self.device)
         self.at_once = at_once or AT_ONCE.get(self.device.type, 1)
         self.watch = watch
-        self._datasets: dict[tuple[str, int | None], Dataset] = {}
+        self.download = download
+        self._datasets: dict[tuple[str, int | None], Dataset | DataError] = {}
 
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
@@ -114,15 +119,14 @@ class Store:
         """Return several trajectories; those that another process trains meanwhile are left to it.
 
         Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
-        waits only when nothing is left to take.
+        waits only when nothing is left to take. What fails is told when the others are done.
         """
-        if train:
-            pending = [request for request in requests if not self._complete(*request)]
-            while pending:
-                taken = self._train_untaken(pending)
-                pending = [request for request in pending if not self._complete(*request)]
-                if pending and not taken:
-                    time.sleep(0.2)
+        failures: dict[tuple[str, int], FeatdynError] = {}
+        while train and (pending := self._pending(requests, failures)):
+            if not self._train_untaken(pending, failures):
+                time.sleep(0.2)
+        if failures:
+            raise _together(list(failures.values()))
         return [self.open(recipe, seed) for recipe, seed in requests]
 
     def open(self, recipe: Recipe, seed: int) -> Trajectory:
@@ -167,14 +171,39 @@ class Store:
     def _complete(self, recipe: Recipe, seed: int) -> bool:
         return self.folder(recipe, seed).is_dir()
 
+    def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
+        """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
+        for manifest in sorted(self.root.glob("*/manifest.json")):
+            try:
+                yield manifest.parent.name, read_request(manifest.parent)
+            except FeatdynError as error:
+                yield manifest.parent.name, error
+
+    def _pending(self, requests: Sequence[Request], failures: dict[tuple[str, int], FeatdynError]) -> list[Request]:
+        """Requests that neither are complete nor have failed; one without its data fails here."""
+        pending = []
+        for recipe, seed in requests:
+            try:
+                if (recipe.digest, seed) not in failures and not self._complete(recipe, seed):
+                    pending.append((recipe, seed))
+            except DataError as error:
+                failures[recipe.digest, seed] = error
+        return pending
+
     def _heartbeat(self, key: str) -> Path:
         return self.root / "progress" / f"{key}.json"
 
     def _dataset(self, recipe: Recipe) -> Dataset:
         wanted = (recipe.data.set, recipe.data.subset)
         if wanted not in self._datasets:
-            self._datasets[wanted] = load_dataset(recipe.data.set, subset=recipe.data.subset)
-        return self._datasets[wanted]
+            try:
+                self._datasets[wanted] = load_dataset(wanted[0], subset=wanted[1], download=self.download)
+            except DataError as error:
+                self._datasets[wanted] = error  # a host that does not answer is asked once
+        found = self._datasets[wanted]
+        if isinstance(found, DataError):
+            raise found
+        return found
 
     @contextlib.contextmanager
     def _lock(self, key: str) -> Iterator[bool]:
@@ -196,8 +225,11 @@ class Store:
         with self._lock(key) as free:
             return not free
 
-    def _train_untaken(self, requests: Sequence[Request]) -> int:
-        """Train, at once, the first requests that are neither complete nor taken; return how many there were."""
+    def _train_untaken(self, requests: Sequence[Request], failures: dict[tuple[str, int], FeatdynError]) -> int:
+        """Train, at once, the first requests that are neither complete nor taken; return how many there were.
+
+        A training that fails goes into ``failures``; a disk that does ends them all.
+        """
         with contextlib.ExitStack() as locks, named_errors(self.root):
             mine: list[Request] = []
             for recipe, seed in requests:
@@ -209,20 +241,23 @@ class Store:
             started = time.monotonic()
             sinks = {(recipe.digest, seed): self._sink(recipe, seed) for recipe, seed in mine}
             jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks.values()]
-            failed = []
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
-                if isinstance(outcome, TrainingError):
-                    failed.append(outcome)
+                if isinstance(outcome, FeatdynError):
+                    failures[job.recipe.digest, job.seed] = outcome
                     continue
                 facts = self._circumstances(job.recipe, time.monotonic() - started)
                 sinks[job.recipe.digest, job.seed].finish(self.folder(job.recipe, job.seed), outcome, facts)
-            if failed:
-                raise failed[0]
         return len(mine)
 
     def _sink(self, recipe: Recipe, seed: int) -> FolderSink:
         key = self.key(recipe, seed)
-        return FolderSink(self.root / "partial" / key, self._heartbeat(key), key, recipe, seed, self.watch)
+        cuda = self.device.type == "cuda"
+        conditions = {
+            "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
+            "engine": self.engine,
+            "torch": torch.__version__,
+        }
+        return FolderSink(self.root / "partial" / key, self._heartbeat(key), key, recipe, seed, conditions, self.watch)
 
     def _circumstances(self, recipe: Recipe, seconds: float) -> dict[str, Any]:
         """What a manifest tells of a training beyond recipe and seed."""
@@ -231,7 +266,7 @@ class Store:
             "data": {"digest": dataset.digest, "description": dataset.describe()},
             "device": str(self.device),
             "engine": self.engine,
-            "threads": torch.get_num_threads(),
+            "threads": CPU_THREADS,
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds_since_resume": round(seconds, 3),
@@ -245,32 +280,10 @@ def get_trajectory(
     return (store or Store(device=device)).get(recipe, seed, train=train)
 
 
-def verify(trajectory: Trajectory) -> list[str]:
-    """Check a trajectory byte for byte and as a trajectory; return what is wrong with it, in words.
-
-    Every checkpoint matches its digest; checkpoints at different epochs differ (unless nothing was learned:
-    rate 0); the logged probe loss is that of the checkpoint.
-    """
-    problems = []
-    images, labels = trajectory.training_set()
-    probe = {record.epoch: record.probe_loss for record in trajectory.log}
-    for epoch in trajectory.epochs:
-        try:
-            network = trajectory.network(epoch)
-        except (StoreError, ModelError) as error:
-            problems.append(f"epoch {epoch}: {error}")
-            continue
-        logged = probe.get(epoch)
-        if logged is None:
-            problems.append(f"epoch {epoch}: no probe loss in the log")
-            continue
-        found = evaluate_loss(network, images[:PROBE_IMAGES], labels[:PROBE_IMAGES])
-        if not math.isclose(found, logged, rel_tol=PROBE_TOLERANCE, abs_tol=PROBE_TOLERANCE):
-            problems.append(f"epoch {epoch}: loss {found:.6f} where the log has {logged:.6f}")
-    distinct = len(set(trajectory.digests.values()))
-    if distinct != len(trajectory.epochs) and trajectory.recipe.optimizer.learning_rate > 0:
-        problems.append(f"only {distinct} of {len(trajectory.epochs)} checkpoints are distinct")
-    return problems
+def _together(errors: Sequence[FeatdynError]) -> FeatdynError:
+    """Return one error for all; of the kind of the first that is more than absent data."""
+    first = next((error for error in errors if not isinstance(error, AbsentDataError)), errors[0])
+    return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first
 
 
 def _epoch(path: Path) -> int | None:

@@ -1,7 +1,8 @@
 """Recipe and seed to trajectory: the one training loop, with its schedule, log, checkpoints and resumption.
 
 Every random stream is named by seed and epoch, so a training that resumes at any epoch goes on bit for bit as
-if it had never stopped (same machine, library versions, number of threads and engine).
+if it had never stopped (same machine, library versions and engine). On a CPU it computes with one thread: the
+order of sums, and with it the bits, would depend on their number.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.devices import exact_arithmetic, seeded_dropout
-from featdyn_core.errors import TrainingError
+from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.models import BlockNetwork, load_state
 from featdyn_core.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.recipe import Recipe
@@ -27,6 +28,9 @@ from featdyn_core.trajectory import EpochRecord, State, new_network, training_se
 
 PROBE_IMAGES = 256
 """Training images on which a checkpoint's loss is logged, to be re-evaluated when the store is verified."""
+
+CPU_THREADS = 1
+"""Threads of a training on a CPU."""
 
 RESUME_SECONDS = 10.0
 """Least time between two resume points; losing less than this is cheaper than writing more often."""
@@ -95,17 +99,18 @@ def train(
         engine: how steps are run (see ``stepping.resolve_engine``).
 
     Raises:
+        ModelError: the recipe freezes at a cut that the network lacks.
         TrainingError: a loss that is not finite (named by epoch and step), or a device out of memory.
     """
     ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
-    if isinstance(outcome, TrainingError):
+    if isinstance(outcome, FeatdynError):
         raise outcome
     return outcome
 
 
 def train_many(
     jobs: Sequence[Job], *, device: torch.device | str = "cpu", engine: str = "auto"
-) -> Iterator[tuple[Job, Log | TrainingError]]:
+) -> Iterator[tuple[Job, Log | FeatdynError]]:
     """Train several trajectories at once, epoch by epoch; each comes out as if it were alone.
 
     On a GPU each has its own stream, and while the host writes the checkpoint of one the device trains the
@@ -120,13 +125,14 @@ def train_many(
     while under_way:
         for entry in list(under_way):
             job, training = entry
-            outcome: Log | TrainingError
+            outcome: Log | FeatdynError
             try:
-                next(training)
+                with _one_thread(device):
+                    next(training)
                 continue
             except StopIteration as finished:
                 outcome = finished.value
-            except TrainingError as error:
+            except FeatdynError as error:
                 outcome = error
             except torch.cuda.OutOfMemoryError:
                 if device.type == "cuda":
@@ -137,6 +143,17 @@ def train_many(
                 )
             under_way.remove(entry)
             yield job, outcome
+
+
+@contextlib.contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(CPU_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
@@ -162,6 +179,8 @@ class _Training:
         if images.shape[1] > 1:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
+        if job.recipe.freeze.epoch is not None:
+            self.network.shallow_blocks(job.recipe.freeze.cut)  # a cut that is none is told now, not at that epoch
         augment = job.recipe.data.augmentation == "crop-flip"
         self.stepper = Stepper(
             self.network,

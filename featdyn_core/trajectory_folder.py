@@ -22,8 +22,8 @@ from typing import Any
 import safetensors
 import safetensors.torch
 
-from featdyn_core.errors import DamagedTrajectoryError, StoreError
-from featdyn_core.recipe import Recipe
+from featdyn_core.errors import DamagedTrajectoryError, RecipeError, StoreError
+from featdyn_core.recipe import Recipe, restore_recipe
 from featdyn_core.training import ResumePoint
 from featdyn_core.trajectory import EpochRecord, State
 
@@ -63,12 +63,32 @@ def read_manifest(folder: Path) -> Manifest:
             entries = sorted((int(epoch), entry) for epoch, entry in content["checkpoints"].items())
             files = {epoch: (entry["file"], entry["sha256"]) for epoch, entry in entries}
             return Manifest(content["key"], _read_log(content["log"]), files)
+    except PermissionError as error:
+        raise _forbidden(folder, error) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(folder, f"manifest.json cannot be read ({type(error).__name__}: {error})") from error
     raise DamagedTrajectoryError(
         f"{folder}: manifest.json has schema {schema!r}, this version reads {SCHEMA}; "
         "move the folder away, or use the version of featdyn that wrote it"
     )
+
+
+def read_request(folder: Path) -> tuple[Recipe, int]:
+    """Read which recipe, and which seed, the finished trajectory in ``folder`` was trained with.
+
+    Raises:
+        DamagedTrajectoryError: the manifest does not say.
+    """
+    read_manifest(folder)
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    try:
+        tables = dict(content["recipe"])
+        recipe = restore_recipe(tables, name=tables.pop("name"))
+        if recipe.digest != content["recipe_digest"]:
+            raise ValueError("the recipe is not the one with the recorded digest")
+        return recipe, int(content["seed"])
+    except (RecipeError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, f"manifest.json tells of no recipe ({error})") from error
 
 
 def read_checkpoint(folder: Path, name: str, digest: str) -> State:
@@ -79,6 +99,8 @@ def read_checkpoint(folder: Path, name: str, digest: str) -> State:
     """
     try:
         return _read_tensors(folder / name, digest)
+    except PermissionError as error:
+        raise _forbidden(folder, error) from error
     except (OSError, ValueError) as error:
         raise damaged(folder, f"{name}: {error}") from error
 
@@ -86,6 +108,10 @@ def read_checkpoint(folder: Path, name: str, digest: str) -> State:
 def damaged(folder: Path, what: str) -> DamagedTrajectoryError:
     """Return the error that says what is wrong with a finished trajectory and how to mend it."""
     return DamagedTrajectoryError(f"{folder} is damaged: {what}; remove this folder, and the next run trains it again")
+
+
+def _forbidden(folder: Path, error: PermissionError) -> StoreError:
+    return StoreError(f"{error.filename or folder} must not be read ({error.strerror}); allow it, and run again")
 
 
 @dataclass
@@ -98,6 +124,7 @@ class FolderSink:
         key: hex digest of recipe, seed and data.
         recipe: what is trained, with ``seed``.
         seed: the training seed.
+        conditions: what the bits depend on beside recipe, seed and data, by name.
         watch: called after every epoch with (key, recipe, seed, record).
     """
 
@@ -106,6 +133,7 @@ class FolderSink:
     key: str
     recipe: Recipe
     seed: int
+    conditions: dict[str, str] = field(default_factory=dict)
     watch: Watch | None = None
     _beaten: float = field(default=-math.inf, init=False)
 
@@ -118,6 +146,7 @@ class FolderSink:
 
         Raises:
             DamagedTrajectoryError: it cannot be read, or a checkpoint of before it is gone.
+            StoreError: it was made under other conditions.
         """
         description = self.folder / "resume.json"
         if not description.exists():
@@ -126,7 +155,7 @@ class FolderSink:
             record = json.loads(description.read_text(encoding="utf-8"))
             tensors = _read_tensors(self.folder / record["file"], record["sha256"])
             parts = (_part("network", tensors), _part("optimizer", tensors))
-            point = ResumePoint(record["epoch"], *parts, _read_log(record["log"]))
+            point, conditions = ResumePoint(record["epoch"], *parts, _read_log(record["log"])), record["conditions"]
             for epoch in self.recipe.training.checkpoints:
                 if epoch <= point.epoch and not (self.folder / _checkpoint_name(epoch)).is_file():
                     raise ValueError(f"{_checkpoint_name(epoch)} is missing")
@@ -135,6 +164,12 @@ class FolderSink:
                 f"{description} is damaged ({type(error).__name__}: {error}); remove {self.folder} to train "
                 f"{self.recipe.name} seed {self.seed} from its beginning"
             ) from error
+        if conditions != self.conditions:
+            raise StoreError(
+                f"{self.recipe.name} seed {self.seed} was begun with {_listed(conditions)}, and this run has "
+                f"{_listed(self.conditions)}, which gives other bits; go on with what it was begun with, or remove "
+                f"{self.folder} to train it from its beginning"
+            )
         return point
 
     def checkpoint(self, epoch: int, state: State) -> None:
@@ -153,6 +188,7 @@ class FolderSink:
             "file": name,
             "sha256": hashlib.sha256(content).hexdigest(),
             "log": [dataclasses.asdict(entry) for entry in point.log],
+            "conditions": self.conditions,
         }
         _write(self.folder / "resume.json", json.dumps(record).encode())
         for older in self.folder.glob("resume-*.safetensors"):
@@ -245,6 +281,10 @@ def _read_tensors(path: Path, digest: str) -> State:
         return safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
         raise ValueError(f"not a safetensors file: {error}") from error
+
+
+def _listed(conditions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in conditions.items())
 
 
 def _part(part: str, tensors: State) -> State:

@@ -26,7 +26,7 @@ from filelock import AcquireReturnProxy, FileLock
 
 from featdyn_core.data.files import FULL_DISK, disk_error, md5_of, sha256_of, write_atomically
 from featdyn_core.data.formats import Arrays
-from featdyn_core.errors import DataError
+from featdyn_core.errors import AbsentDataError, DataError
 
 SCHEMA = 1
 SILENCE = 60.0  # seconds without a byte after which a download counts as failed
@@ -52,25 +52,26 @@ class _Archive(NamedTuple):
     url: str
 
 
-def load_published(name: str, root: Path) -> Arrays:
-    """Return a published image set, fetching and converting it at the first call.
+def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
+    """Return a published image set, fetching (if ``download`` allows it) and converting it at the first call.
 
     Any number of processes may call at once: one converts, the others wait for it.
 
     Args:
         name: one of ``CLASSES``.
         root: folder in which torchvision finds or puts its files.
+        download: whether it may put some there.
 
     Raises:
-        DataError: the set cannot be had, a file of it is not what was published, the disk is full, or the
-            converted file is damaged.
+        AbsentDataError: the set is not here and cannot be fetched.
+        DataError: a file of it is not what was published, the disk is full, or the converted file is damaged.
     """
     tensors = root / "featdyn" / f"{name}.safetensors"
     manifest = tensors.with_suffix(".json")
     if not _is_converted(tensors, manifest):
         with _lock(tensors):
             if not _is_converted(tensors, manifest):  # by the process that held the lock before
-                _convert(name, root, tensors, manifest)
+                _convert(name, root, tensors, manifest, download)
     return _read_converted(tensors, manifest)
 
 
@@ -94,10 +95,10 @@ def _is_converted(tensors: Path, manifest: Path) -> bool:
         return False
 
 
-def _convert(name: str, root: Path, tensors: Path, manifest: Path) -> None:
+def _convert(name: str, root: Path, tensors: Path, manifest: Path, download: bool) -> None:
     """Write a set's tensors, then the manifest that vouches for them."""
     datasets = _torchvision_datasets(name, root)
-    arrays = _obtain(datasets, name, root)
+    arrays = _obtain(datasets, name, root, download)
     content = safetensors.torch.save({key: array.contiguous() for key, array in arrays._asdict().items()})
     record = {"name": name, "schema": SCHEMA, "sha256": hashlib.sha256(content).hexdigest()}
     with contextlib.suppress(FileNotFoundError):
@@ -130,12 +131,14 @@ def _torchvision_datasets(name: str, root: Path) -> ModuleType:
     return datasets
 
 
-def _obtain(datasets: ModuleType, name: str, root: Path) -> Arrays:
-    """Read a set's published files, after a download where they are not there."""
+def _obtain(datasets: ModuleType, name: str, root: Path, download: bool) -> Arrays:
+    """Read a set's published files, after a download where they are not there and ``download`` allows it."""
     try:
         try:
             return _read(datasets, name, root)
         except RuntimeError:  # torchvision's word for files that are missing or not the published ones
+            if not download:
+                raise
             with _no_endless_wait():
                 _construct(datasets, name, root, download=True)
         return _read(datasets, name, root)
@@ -224,7 +227,8 @@ def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception)
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     damage = f"Delete {', '.join(map(str, damaged))}: not as published, perhaps cut off. " if damaged else ""
     files = ", ".join(f"{a.path.name} (MD5 {a.md5})" for a in wanted)
-    return DataError(
+    kind = DataError if damaged else AbsentDataError
+    return kind(
         f"{name} could not be had from {urlsplit(archives[0].url).hostname}: {reason}. {damage}"
         f"Run again when the host can be reached, or put the published {files} into "
         f"{archives[0].path.parent}, or {name}.npz into {root}"

@@ -116,6 +116,7 @@ def load_dataset(
     root: str | os.PathLike[str] | None = None,
     subset: int | None = None,
     seed: int = 0,
+    download: bool = True,
 ) -> Dataset:
     """Return an image set by its name, or by the path of an ``.npz`` file.
 
@@ -130,22 +131,23 @@ def load_dataset(
         root: folder of image sets, see ``files.data_root``.
         subset: number of training images to keep; all where None.
         seed: decides which ones, through the stream ``subset``.
+        download: whether a set that is not here may be fetched.
 
     Raises:
-        DataError: an unknown name, a set that cannot be had, is damaged or not of the right form, or too
-            large a subset.
+        AbsentDataError: the set is not here and cannot be fetched.
+        DataError: an unknown name, a set that is damaged or not of the right form, or too large a subset.
     """
     name = os.fspath(name)
     if name.endswith(".npz"):
         dataset = _own(Path(name).expanduser())
     elif name in KNOWN:
-        dataset = _known(name, data_root(root))
+        dataset = _known(name, data_root(root), download)
     else:
         raise DataError(f"unknown data set {name!r}; give {', '.join(KNOWN)} or the path of an .npz file")
     return dataset if subset is None else dataset.with_subset(subset, seed)
 
 
-def _known(name: str, root: Path) -> Dataset:
+def _known(name: str, root: Path, download: bool) -> Dataset:
     """Return a set of ``KNOWN`` from the first of its sources that is there."""
     known = KNOWN[name]
     npz = root / f"{name}.npz"
@@ -154,7 +156,7 @@ def _known(name: str, root: Path) -> Dataset:
     elif npz.exists():
         arrays, source = read_npz(npz), f"npz:{npz.name}"
     else:
-        arrays, source = load_published(name, root), "torchvision"
+        arrays, source = load_published(name, root, download=download), "torchvision"
     if arrays.train_images.shape[1:] != known.shape:
         raise DataError(
             f"{name} from {source} has images of shape {tuple(arrays.train_images.shape[1:])}; "

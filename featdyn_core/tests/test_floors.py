@@ -47,7 +47,7 @@ FLOORS = {
         "planted",
     ),
     "training": ("optimizer", "stepping", "training"),
-    "the store": ("trajectory_folder", "store"),
+    "the store": ("trajectory_folder", "store", "verification"),
     "evidence and reports": ("evidence", "figures", "report", "progress"),
     "plugin and command line": ("plugin", "cli"),
     "public names": (PACKAGE,),

@@ -3,8 +3,10 @@
 import json
 import os
 import time
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch._dynamo  # optimisers import it at their first step; pytester would unload it half-way  # noqa: F401
@@ -174,6 +176,39 @@ def test_absent_data_is_not_run_and_a_run_that_decides_nothing_fails(project, mo
     result.assert_outcomes(skipped=1)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*no claim was decided*", "NOT RUN*no recipe*"])
+
+
+def use_cifar10(project, monkeypatch) -> Path:
+    """Let the one recipe be of CIFAR-10; return where that is looked for, with nothing there and no host to ask."""
+    recipe = project.path / "fixtures/recipes/tiny.toml"
+    recipe.write_text(RECIPE.replace('"digits"', '"cifar10"'))
+    monkeypatch.setenv("FEATDYN_DATA", str(project.path / "data"))
+    monkeypatch.setattr(urllib.request, "urlopen", Mock(side_effect=OSError("no route to host")))
+    (project.path / "data").mkdir()
+    return project.path / "data"
+
+
+def test_data_that_cannot_be_had_is_not_run(project, monkeypatch):
+    use_cifar10(project, monkeypatch)
+    result = project.runpytest_inprocess("-m", "fast", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*NOT RUN*cifar10 could not be had*no route to host*"])
+
+
+def test_damaged_data_is_an_error(project, monkeypatch):
+    (use_cifar10(project, monkeypatch) / "cifar10.npz").write_bytes(b"half a download")
+    result = project.runpytest("-m", "fast")
+    result.assert_outcomes(errors=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*DataError*cifar10.npz*"])
+
+
+def test_training_that_diverges_is_an_error_and_no_finding(project):
+    recipe = project.path / "fixtures/recipes/tiny.toml"
+    recipe.write_text(RECIPE.replace("learning_rate = 0.01", "learning_rate = 1e30"))
+    result = project.runpytest("-m", "fast")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*TrainingError*tiny seed 0: loss is*lower the learning rate*"])
 
 
 def test_full_tier_decides_what_it_can(project):

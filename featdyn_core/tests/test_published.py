@@ -31,7 +31,7 @@ from torchvision import datasets
 from featdyn_core.data import published
 from featdyn_core.data.formats import Arrays
 from featdyn_core.data.published import CLASSES, MNIST_RAW, load_published
-from featdyn_core.errors import DataError
+from featdyn_core.errors import AbsentDataError, DataError
 
 TRAIN, TEST = 10, 4
 
@@ -238,6 +238,17 @@ def test_missing_files_are_downloaded_with_a_timeout(monkeypatch, tmp_path, host
     assert socket.getdefaulttimeout() is None
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_nothing_is_fetched_where_that_is_not_allowed(monkeypatch, tmp_path, host, name):
+    expected, files = PUBLISHERS[name](monkeypatch)
+    host.files = {Path(file).name: content for file, content in files.items()}
+    with pytest.raises(AbsentDataError, match=f"{name} could not be had"):
+        load_published(name, tmp_path, download=False)
+    assert not host.timeouts
+    assert same(load_published(name, tmp_path), expected)
+    assert same(load_published(name, tmp_path, download=False), expected)
+
+
 @pytest.mark.parametrize(
     ("name", "place_named", "wanted"),
     [
@@ -249,7 +260,7 @@ def test_missing_files_are_downloaded_with_a_timeout(monkeypatch, tmp_path, host
     ],
 )
 def test_unreachable_host_gives_the_host_the_file_and_the_mend(tmp_path, name, place_named, wanted):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(AbsentDataError) as caught:
         load_published(name, tmp_path)
     message = str(caught.value)
     assert f"{name} could not be had from {place_named}: " in message
@@ -264,8 +275,11 @@ def test_half_a_download_is_named_and_mended_by_the_next_run(monkeypatch, tmp_pa
     expected, files = publish_cifar10(monkeypatch)
     (name, archive), *_ = files.items()
     host.files[name] = archive[: len(archive) // 2]
-    with pytest.raises(DataError, match=rf"Delete {tmp_path / name}: not as published, perhaps cut off\. Run again"):
+    with pytest.raises(
+        DataError, match=rf"Delete {tmp_path / name}: not as published, perhaps cut off\. Run again"
+    ) as caught:
         load_published("cifar10", tmp_path)
+    assert not isinstance(caught.value, AbsentDataError)
     assert not list((tmp_path / "featdyn").glob("*.safetensors"))
     host.files[name] = archive
     assert same(load_published("cifar10", tmp_path), expected)

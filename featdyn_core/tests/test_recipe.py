@@ -24,6 +24,7 @@ from featdyn_core.recipe import (
     load_recipe,
     parse_recipe,
     recipes_folder,
+    restore_recipe,
 )
 
 MINIMAL: dict[str, Any] = {
@@ -339,3 +340,12 @@ def test_what_is_not_toml_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(RecipeError, match=r"mine\.toml: not a TOML file"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("path", sorted(recipes_folder().glob("*.toml")), ids=lambda path: path.stem)
+def test_recipe_is_restored_from_what_a_manifest_holds(path):
+    recipe = load_recipe(path)
+    tables = json.loads(json.dumps(recipe.to_dict()))
+    assert restore_recipe(tables, name=recipe.name) == recipe
+    with pytest.raises(RecipeError, match="has schema 0"):
+        restore_recipe(tables | {"schema": 0}, name=recipe.name)

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from featdyn_core.claim import Criterion, Role
 from featdyn_core.errors import MeasurementError, RecipeError
@@ -117,15 +118,36 @@ def test_every_claim_has_seeds_windows_and_recipes_where_it_is_tested(real):
                 assert all(0 <= first < last for first, last in windows.values()), (entry.id, scale.name)
 
 
-def test_windows_of_the_small_scale_end_at_checkpoints_of_its_recipes(real):
-    scale = real.scales["small"]
+@pytest.mark.parametrize("name", SCALES)
+def test_windows_end_at_checkpoints_of_the_recipes(real, name):
+    """A window's end that is none would be found out only after days of training."""
+    scale, found = real.scales[name], 0
     for entry in real.entries.values():
         for subject, plain in scale.recipes.items():
-            for suffix in entry.arms_of("small").values():
-                assert (recipes_folder() / f"{plain}{suffix}.toml").is_file(), (entry.id, suffix)
+            if entry.subjects and subject not in entry.subjects and name != "small":
+                continue
+            for suffix in entry.arms_of(name).values():
+                if not (recipes_folder() / f"{plain}{suffix}.toml").is_file():
+                    continue
                 checkpoints = load_recipe(plain + suffix).training.checkpoints
-                for ends in entry.windows_of("small", subject).values():
-                    assert set(ends) <= set(checkpoints), (entry.id, suffix)
+                for ends in entry.windows_of(name, subject).values():
+                    assert set(ends) <= set(checkpoints), (entry.id, subject, suffix)
+                found += 1
+    assert found >= len(real.entries)
+
+
+@pytest.mark.parametrize(
+    ("tier", "full", "device", "name"),
+    [
+        ("fast", "paper", "cuda", "small"),
+        ("full", "reduced", "cuda", "reduced"),
+        ("full", "paper", "cpu", "paper"),
+        ("full", "auto", "cpu", "reduced"),
+        ("full", "auto", "cuda", "paper"),
+    ],
+)
+def test_scale_of_a_tier_is_the_one_asked_for_or_fits_the_device(real, tier, full, device, name):
+    assert real.scale(tier, full, torch.device(device)).name == name
 
 
 # Reading

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import signal
@@ -16,17 +15,22 @@ from pathlib import Path
 
 import filelock
 import pytest
-import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core import store as store_module
 from featdyn_core import training, trajectory_folder
-from featdyn_core.errors import DamagedTrajectoryError, MissingTrajectoryError, StoreError, TrainingError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedTrajectoryError,
+    MissingTrajectoryError,
+    StoreError,
+    TrainingError,
+)
 from featdyn_core.progress import read_beats
-from featdyn_core.recipe import NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
-from featdyn_core.store import Request, Store, default_root, get_trajectory, verify
+from featdyn_core.recipe import DataSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.store import Request, Store, default_root, get_trajectory
 from featdyn_core.tests.tiny import same_state, tiny_digits, tiny_recipe, without_seconds
 from featdyn_core.trajectory import EpochRecord, Trajectory
 
@@ -218,6 +222,67 @@ def test_failed_training_leaves_no_trajectory(store):
         store.get(hopeless, 0)  # and the lock is free again
 
 
+def test_failed_training_comes_last_and_is_told_at_the_end(store):
+    first, second = (
+        tiny_recipe(name=name, optimizer=OptimizerSpec("sgd", rate)) for name, rate in (("a", 1e30), ("b", 1e31))
+    )
+    with pytest.raises(TrainingError, match=r"a seed 0: loss is .*; b seed 0: loss is"):
+        store.get_many([(first, 0), (second, 0), (tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+
+
+def test_training_computes_with_one_thread_and_leaves_their_number_as_it_was(tmp_path):
+    before = torch.get_num_threads()
+    seen = []
+    try:
+        torch.set_num_threads(2)
+        Store(tmp_path, device="cpu", watch=lambda *_: seen.append(torch.get_num_threads())).get(tiny_recipe(), 0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1, 1]
+
+
+# Data that cannot be had
+
+
+@pytest.fixture
+def asked_for(monkeypatch) -> list[tuple[str, bool]]:
+    """Only the digits can be had; notes which sets were asked for, and whether they might be fetched."""
+    asked = []
+    real = store_module.load_dataset
+
+    def load(name, *, subset, download):
+        asked.append((name, download))
+        if name != "digits":
+            raise AbsentDataError(f"{name} could not be had")
+        return real(name, subset=subset)
+
+    monkeypatch.setattr(store_module, "load_dataset", load)
+    return asked
+
+
+def test_what_lacks_its_data_is_asked_for_once_and_leaves_the_others_to_be_trained(store, asked_for):
+    absent = tiny_recipe(name="absent", data=DataSpec("svhn"))
+    with pytest.raises(AbsentDataError, match=r"^svhn could not be had$"):
+        store.get_many([(absent, 0), (absent, 1), (tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert [name for name, _ in asked_for].count("svhn") == 1
+
+
+def test_absent_data_is_not_what_ends_a_run_where_a_training_failed(store, asked_for):
+    absent = tiny_recipe(name="absent", data=DataSpec("svhn"))
+    with pytest.raises(TrainingError, match="svhn could not be had; tiny seed 0: loss is"):
+        store.get_many([(absent, 0), (tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30)), 0)])
+    assert asked_for
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_store_says_whether_data_may_be_fetched(tmp_path, asked_for, download):
+    Store(tmp_path, device="cpu", download=download).status(tiny_recipe(), 0)
+    assert asked_for == [("digits", download)]
+
+
 # Interruption
 
 
@@ -298,6 +363,34 @@ def test_damaged_resume_point_is_an_error_until_it_is_removed(store, monkeypatch
         with pytest.raises(DamagedTrajectoryError, match=rf"remove {resume.parent} to train tiny seed 0"):
             store.get(tiny_recipe(), 0)
     assert not store.trained
+
+
+@pytest.mark.usefixtures("resuming")
+def test_training_is_not_gone_on_with_under_conditions_that_give_other_bits(store, monkeypatch, reference):
+    with monkeypatch.context() as patch:
+        patch.setattr(Watched, "note", fail_with(errno.EIO))
+        with pytest.raises(OSError, match="Input/output"):
+            Watched(store.root).get(tiny_recipe(), 0)
+    (folder,) = store.root.glob("partial/*")
+    before = contents(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.torch, "__version__", "0.1")
+        message = rf"begun with device cpu, engine eager, torch .*, and this run has .* torch 0\.1.*remove {folder}"
+        with pytest.raises(StoreError, match=message):
+            store.get(tiny_recipe(), 0)
+    assert contents(folder) == before
+    assert_same(store.get(tiny_recipe(), 0), reference)
+    assert [epoch for _, _, epoch in store.trained] == [2, 3]
+
+
+def test_finished_trajectories_are_named_with_what_was_trained_or_what_is_wrong(store):
+    assert list(store.finished()) == []
+    store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
+    edit_manifest(store.folder(tiny_recipe(), 1), lambda manifest: manifest["recipe"].pop("network"))
+    (first, request), (second, wrong) = store.finished()
+    assert (first, second) == tuple(store.folder(tiny_recipe(), seed).name for seed in (0, 1))
+    assert request == (tiny_recipe(), 0)
+    assert "network" in str(wrong)
 
 
 # Several processes
@@ -477,81 +570,3 @@ def test_full_disk_is_named_and_gone_on_from(store, monkeypatch, reference, file
     store.trained.clear()
     assert_same(store.get(tiny_recipe(), 0), reference)
     assert [epoch for _, _, epoch in store.trained] == retrained
-
-
-# Verification
-
-
-def test_what_was_trained_is_in_order(store):
-    assert verify(store.get(tiny_recipe(), 0)) == []
-
-
-def test_tampered_log_is_found(store):
-    store.get(tiny_recipe(), 0)
-
-    def worsen(manifest):
-        manifest["log"][2]["probe_loss"] += 0.01
-
-    edit_manifest(folder_of(store), worsen)
-    (problem,) = verify(store.get(tiny_recipe(), 0))
-    assert problem.startswith("epoch 2: loss ")
-
-
-def test_log_without_a_checkpoints_loss_is_found(store):
-    store.get(tiny_recipe(), 0)
-    edit_manifest(folder_of(store), lambda manifest: manifest["log"][1].update(probe_loss=None))
-    assert verify(store.get(tiny_recipe(), 0)) == ["epoch 1: no probe loss in the log"]
-
-
-def put(folder: Path, epoch: int, content: bytes) -> None:
-    """Put another checkpoint in place, manifest included."""
-    (folder / f"epoch-{epoch:04d}.safetensors").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    edit_manifest(folder, lambda manifest: manifest["checkpoints"][str(epoch)].update(sha256=digest))
-
-
-def test_same_checkpoint_at_two_epochs_is_found(store):
-    store.get(tiny_recipe(), 0)
-    folder = folder_of(store)
-    put(folder, 2, (folder / "epoch-0003.safetensors").read_bytes())
-
-    def agree(manifest):
-        manifest["log"][2]["probe_loss"] = manifest["log"][3]["probe_loss"]
-
-    edit_manifest(folder, agree)
-    assert verify(store.get(tiny_recipe(), 0)) == ["only 3 of 4 checkpoints are distinct"]
-
-
-def test_training_at_rate_zero_may_repeat_its_checkpoint(store):
-    assert verify(store.get(tiny_recipe(optimizer=OptimizerSpec("sgd", 0.0)), 0)) == []
-
-
-def test_changed_byte_and_missing_file_are_found(store):
-    found = store.get(tiny_recipe(), 0)
-    folder = folder_of(store)
-    (folder / "epoch-0001.safetensors").write_bytes(b"")
-    (folder / "epoch-0003.safetensors").unlink()
-    changed, missing = verify(found)
-    assert changed.startswith("epoch 1: ")
-    assert "do not match" in changed
-    assert missing.startswith("epoch 3: ")
-    assert "No such file" in missing
-
-
-def test_checkpoint_of_another_network_is_found(store):
-    store.get(tiny_recipe(), 0)
-    other = store.get(tiny_recipe(network=NetworkSpec("mlp", {"hidden": [13]})), 0)
-    put(folder_of(store), 1, safetensors.torch.save(other.state(1)))
-    (problem,) = verify(store.get(tiny_recipe(), 0))
-    assert problem.startswith("epoch 1: this state does not fit the network")
-
-
-def test_checkpoint_that_is_not_finite_is_found(store):
-    state = store.get(tiny_recipe(), 0).state(1)
-    put(
-        folder_of(store),
-        1,
-        safetensors.torch.save({name: value * float("nan") for name, value in state.items()}),
-    )
-    (problem,) = verify(store.get(tiny_recipe(), 0))
-    assert problem.startswith("epoch 1: loss nan")

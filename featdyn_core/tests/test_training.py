@@ -154,9 +154,11 @@ def test_frozen_part_stands_still_and_the_rest_trains_on():
             assert still is network.in_shallow_part(name, "stage1_block1"), name
 
 
-def test_frozen_cut_that_the_network_lacks_is_named():
+def test_frozen_cut_that_the_network_lacks_is_named_before_anything_is_trained():
+    sink = MemorySink()
     with pytest.raises(ModelError, match="no cut 'stage9'"):
-        run(tiny_recipe(freeze=FreezeSpec(1, "stage9")))
+        train(tiny_recipe(freeze=FreezeSpec(3, "stage9")), 0, tiny_digits(), sink)
+    assert not sink.states
 
 
 def test_log_begins_with_the_initial_network_and_has_every_epoch():
@@ -296,14 +298,17 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
 
 
 def test_training_that_fails_leaves_the_others_to_go_on():
+    """Also where its recipe does not fit its network."""
     diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
-    sinks = [MemorySink(), MemorySink()]
-    jobs = [Job(recipe, 0, tiny_digits(), sink) for recipe, sink in zip((diverging, tiny_recipe()), sinks, strict=True)]
-    (_, failed), (_, log) = train_many(jobs)
+    recipes = [diverging, tiny_recipe(freeze=FreezeSpec(1, "stage9")), tiny_recipe()]
+    sinks = [MemorySink() for _ in recipes]
+    jobs = [Job(recipe, 0, tiny_digits(), sink) for recipe, sink in zip(recipes, sinks, strict=True)]
+    (_, unfit), (_, failed), (_, log) = train_many(jobs)
+    assert isinstance(unfit, ModelError)
     assert isinstance(failed, TrainingError)
     assert "diverging seed 0" in str(failed)
     assert [record.epoch for record in log] == [0, 1, 2, 3]
-    assert all(same_state(state, run(tiny_recipe()).states[epoch]) for epoch, state in sinks[1].states.items())
+    assert all(same_state(state, run(tiny_recipe()).states[epoch]) for epoch, state in sinks[2].states.items())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
