@@ -28,7 +28,8 @@ def main() -> None:
     options = parser.parse_args()
 
     console = Console()
-    console.print(", ".join(f"{key} {value}" for key, value in machine().items()), highlight=False, soft_wrap=True)
+    measured_on = machine()  # before the JSON file, which may lie in the checkout, makes it another state of it
+    console.print(", ".join(f"{key} {value}" for key, value in measured_on.items()), highlight=False, soft_wrap=True)
     rows: list[Row] = []
     scalings: list[Scaling] = []
     for name in options.only or names():
@@ -42,7 +43,7 @@ def main() -> None:
             scalings.append(module.scaling(options.quick))
             print_scaling(scalings[-1], console)
         if options.json:
-            write_json(options.json, rows, scalings)  # after each, so that a later failure loses nothing
+            write_json(options.json, measured_on, rows, scalings)  # after each, so that a later failure loses nothing
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, jacrev, jvp, vjp, vmap
 
-from benchmarks.ratio import ResultsDifferError, Row, Scaling, paired_ratio, seconds
+from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds
 from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory
 from featdyn_core.models import BlockNetwork, build_model
 from featdyn_core.tangent_kernel import HALVES
@@ -206,7 +206,7 @@ def scaling(quick: bool) -> Scaling:
         rate = linear.stable_learning_rate
         by_products = seconds(partial(descend_by_products, given, rate, STEPS)) / STEPS
         in_functions = seconds(partial(descend_layerwise, given, linear, rate, STEPS)) / STEPS
-        ratio = [explicit, by_layer, explicit / by_layer] if explicit else ["not run", by_layer, "not run"]
+        ratio = [explicit, by_layer, explicit / by_layer] if explicit else [NOT_RUN, by_layer, NOT_RUN]
         memory = [logits * count * 8 / 2**20, 2 * logits**2 * 8 / 2**20]
         rows.append((samples, width, count, *memory, *ratio, by_products * 1e3, in_functions * 1e3))
     columns = (
@@ -235,6 +235,8 @@ def require_equal_kernels(linear: LinearizedNetwork, expected: dict[str, Tensor]
 
 def require_equal(name: str, expected: Tensor, found: Tensor) -> None:
     """Raise unless two arrays agree entry by entry."""
+    if expected.shape != found.shape:
+        raise ResultsDifferError(f"{name} have the shapes {tuple(expected.shape)} and {tuple(found.shape)}")
     largest = float((expected - found).abs().max())
     if not largest <= DEVIATION:
         raise ResultsDifferError(f"{name} differ by up to {largest:.2g}, more than {DEVIATION:g}")

@@ -4,21 +4,35 @@ The baseline is the loop that most code has: a ``DataLoader`` with torchvision's
 on single images, fp32, torch's SGD, the loss read at every step, with as many workers as turn out fastest (0, 2 or 4).
 The candidate has the images on the device, one gather for crop and flip, bf16 autocast, channels-last weights and the
 fused optimiser; on a GPU its steps are replayed as CUDA graphs, compiled ones in one row, on four streams in another.
-The gate trains both in fp32 on the same batches without augmentation and demands the same mean loss.
+On a CPU another row has compiled steps against the library's own eager ones, because that is the choice to be made
+there. Where steps are captured or compiled, the note says what the first epoch takes and after how many it is made up
+for; compiled code that an earlier run left on the disk is not used.
+
+The gate trains both in float64 on the same few batches without augmentation and demands the same mean loss and the
+same weights: in float32 the rounding of one convolution grows within three steps to more than weight decay does.
 """
 
-import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+from torch._inductor.utils import fresh_cache
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from benchmarks.ratio import ResultsDifferError, Row, paired_ratio
+from benchmarks.peak_memory import RECIPE
+from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds, with_first_call
 from featdyn_core.data.sources import Dataset
 from featdyn_core.devices import exact_arithmetic
 from featdyn_core.models import BlockNetwork, build_model
@@ -31,6 +45,16 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 BATCH, RATE = 128, 0.1
 SPEC = OptimizerSpec("sgd", RATE, momentum=0.9, weight_decay=1e-4)
 CPU = torch.device("cpu")
+
+GATE_IMAGES, GATE_BATCH = 80, 32  # three steps, the last of them short
+DEVIATION = 1e-6
+"""Of the mean loss, and of the weights' way, relative: 3e-8 was found, and 2e-5 for a weight decay 1 % off."""
+
+LEAST_WAY = 1e-3
+"""Of the weights, relative to their norm, so that the gate is none that a network standing still would pass."""
+
+AIM_MIB = 2048
+"""Of the peak memory of one training at the reduced scale."""
 
 
 class Augmented(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -67,12 +91,26 @@ def resnet20() -> BlockNetwork:
     return build_model("resnet20", mean=MEAN, std=STD, generator=torch_generator(0, "init"))
 
 
-def library(dataset: Dataset, precision: str, *, augment: bool, device: torch.device, engine: str) -> Stepper:
+def small() -> BlockNetwork:
+    """Return a small initial network, the same each time, for the gate of steps that are long in compiling."""
+    return build_model("resnet8", width=4, mean=MEAN, std=STD, generator=torch_generator(0, "init"))
+
+
+def library(
+    network: BlockNetwork,
+    dataset: Dataset,
+    precision: str,
+    *,
+    augment: bool,
+    device: torch.device,
+    engine: str,
+    batch_size: int = BATCH,
+) -> Stepper:
     """Return the library's steps over a data set, as ``training.train`` makes them."""
-    network = resnet20().to(device, memory_format=torch.channels_last)
+    network = network.to(device, memory_format=torch.channels_last)
     resident = ResidentSet(dataset.train_images, dataset.train_labels, augment=augment, seed=0, device=device)
     optimizer = new_optimizer(SPEC, network, device)
-    return Stepper(network, optimizer, resident, batch_size=BATCH, precision=precision, engine=engine)
+    return Stepper(network, optimizer, resident, batch_size=batch_size, precision=precision, engine=engine)
 
 
 def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
@@ -110,15 +148,45 @@ def usual(network: BlockNetwork, loader: DataLoader, device: torch.device) -> fl
     return total / len(loader)
 
 
+class Trained(NamedTuple):
+    """What a training comes to: its mean loss, in nats, and its weights (P,) on the CPU."""
+
+    loss: float
+    weights: Tensor
+
+
+def weights(network: BlockNetwork) -> Tensor:
+    """All parameters (P,) of a network, on the CPU."""
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).cpu()
+
+
 @exact_arithmetic()
-def gate(dataset: Dataset, device: torch.device, engine: str) -> None:
-    """Compare the two loops in fp32, without augmentation, in the same order."""
-    order = torch.randperm(len(dataset.train_labels), generator=torch_generator(0, "order", 0))
+def gate(device: torch.device, engine: str, build: Callable[[], BlockNetwork] = resnet20) -> None:
+    """Compare the two loops in float64, without augmentation, in the same order."""
+    dataset = random_images(GATE_IMAGES)
+    order = torch.randperm(GATE_IMAGES, generator=torch_generator(0, "order", 0))
     batches = TensorDataset(dataset.train_images[order], dataset.train_labels[order])
-    plain = usual(resnet20().to(device), DataLoader(batches, batch_size=BATCH), device)
-    (ours,) = epoch_of([library(dataset, "fp32", augment=False, device=device, engine=engine)])
-    if abs(plain - ours) > 1e-3 * plain:
-        raise ResultsDifferError(f"mean losses on {device} with engine {engine} differ: {plain} and {ours}")
+    start, plain, ours = (build().double() for _ in range(3))
+    loss = usual(plain.to(device), DataLoader(batches, batch_size=GATE_BATCH), device)
+    options = {"augment": False, "device": device, "engine": engine, "batch_size": GATE_BATCH}
+    (found,) = epoch_of([library(ours, dataset, "fp32", **options)])
+    sides = (Trained(loss, weights(plain)), Trained(found, weights(ours)))
+    require_equal(f"trainings on {device} with engine {engine}", weights(start), *sides)
+
+
+def require_equal(name: str, start: Tensor, expected: Trained, found: Trained) -> None:
+    """Raise unless two trainings from the same weights (P,) have one mean loss and end at the same weights.
+
+    Weights are compared by their distance, relative to the way that they went.
+    """
+    way = float((expected.weights - start).norm())
+    if not way >= LEAST_WAY * float(start.norm()):
+        raise ResultsDifferError(f"{name}: the weights moved by {way / start.norm():.2g} of their norm: no evidence")
+    apart = float((expected.weights - found.weights).norm()) / way
+    if not abs(expected.loss - found.loss) <= DEVIATION * expected.loss or not apart <= DEVIATION:
+        raise ResultsDifferError(
+            f"{name}: mean losses {expected.loss} and {found.loss}, weights apart by {apart:.2g} of their way"
+        )
 
 
 def baseline(dataset: Dataset, device: torch.device, choices: Sequence[int]) -> tuple[partial[float], int]:
@@ -131,32 +199,57 @@ def baseline(dataset: Dataset, device: torch.device, choices: Sequence[int]) -> 
         loader = DataLoader(Augmented(dataset), batch_size=BATCH, shuffle=True, **options)
         return partial(usual, network, loader, device)
 
-    timed = {}
-    for workers in choices:
-        start = time.perf_counter()
-        loop(workers)()
-        timed[workers] = time.perf_counter() - start
+    timed = {workers: seconds(loop(workers)) for workers in choices}
     best = min(timed, key=timed.__getitem__)
     return loop(best), best
 
 
 def run(quick: bool) -> list[Row]:
     """Compare one epoch, after the gate, on the CPU and on a GPU where there is one."""
-    gate(random_images(512), CPU, "eager")
+    gate(CPU, "eager")
     dataset = random_images(512 if quick else 2048)
     plain, workers = baseline(dataset, CPU, (0,) if quick else (0, 2, 4))
-    stepper = library(dataset, "bf16", augment=True, device=CPU, engine="eager")
-    epoch_of([stepper])
+    stepper = library(resnet20(), dataset, "bf16", augment=True, device=CPU, engine="eager")
+    eager = partial(epoch_of, [stepper])
+    eager()
     row = paired_ratio(
         "training, one epoch",
-        f"ResNet-20, batch {BATCH}, {len(dataset.train_labels):,} images, CPU, {torch.get_num_threads()} threads",
+        cpu_setting(dataset),
         plain,
-        partial(epoch_of, [stepper]),
+        eager,
         pairs=2 if quick else 5,
         to_reach=1.5,
         note=f"baseline with {workers} DataLoader workers",
     )
-    return [row, *on_gpu(quick)]
+    return [row, compiled_on_cpu(dataset, eager, pairs=1 if quick else 3), *on_gpu(quick)]
+
+
+def cpu_setting(dataset: Dataset) -> str:
+    """Return the setting of an epoch on the CPU."""
+    images, threads = len(dataset.train_labels), torch.get_num_threads()
+    return f"ResNet-20, batch {BATCH}, {images:,} images, CPU, {threads} threads"
+
+
+@contextmanager
+def compiled_anew() -> Iterator[None]:
+    """Forget compiled code, in memory and on the disk, so that the first epoch has all that compiling costs."""
+    torch.compiler.reset()
+    with fresh_cache():
+        yield
+
+
+def compiled_on_cpu(dataset: Dataset, eager: Callable[[], object], pairs: int) -> Row:
+    """Compare an epoch of compiled steps with one of eager steps, both the library's."""
+    name, setting = "training, compiled steps against eager ones", f"{cpu_setting(dataset)}, bf16"
+    if not shutil.which(os.environ.get("CXX", "g++")):
+        return Row(name, setting, skipped="no C++ compiler")
+    gate(CPU, "compiled", small)
+    stepper = library(resnet20(), dataset, "bf16", augment=True, device=CPU, engine="compiled")
+    candidate = partial(epoch_of, [stepper])
+    with compiled_anew():
+        first = seconds(candidate)
+        row = paired_ratio(name, setting, eager, candidate, pairs=pairs)
+    return with_first_call(row, first, "epoch")
 
 
 def on_gpu(quick: bool) -> list[Row]:
@@ -171,20 +264,38 @@ def on_gpu(quick: bool) -> list[Row]:
     plain, workers = baseline(dataset, device, (4,) if quick else (4, 8))
     rows = []
     for engine, count, goal in cases:
-        gate(random_images(512), device, resolve_engine(engine, device))
-        steppers = [library(dataset, "bf16", augment=True, device=device, engine=engine) for _ in range(count)]
-        start = time.perf_counter()
-        epoch_of(steppers)  # captures and compiles
-        first = time.perf_counter() - start
-        row = paired_ratio(
-            f"{name}, {count} × {engine}",
-            setting,
-            plain,
-            partial(epoch_of, steppers),
-            pairs=2 if quick else 3,
-            share=1 / count,
-            to_reach=goal,
-            note=f"baseline with {workers} DataLoader workers; first epoch with capture and compiling {first:.1f} s",
-        )
-        rows.append(row)
+        gate(device, resolve_engine(engine, device))
+        options = {"augment": True, "device": device, "engine": engine}
+        candidate = partial(epoch_of, [library(resnet20(), dataset, "bf16", **options) for _ in range(count)])
+        with compiled_anew():
+            first = seconds(candidate)
+            row = paired_ratio(
+                f"{name}, {count} × {engine}",
+                setting,
+                plain,
+                candidate,
+                pairs=2 if quick else 3,
+                share=1 / count,
+                to_reach=goal,
+                note=f"baseline with {workers} DataLoader workers",
+            )
+        rows.append(with_first_call(row, first, "epoch"))
     return rows
+
+
+def scaling(quick: bool) -> Scaling:
+    """Return the peak memory of a training at the reduced scale, of one epoch in a process of its own.
+
+    The one epoch has all of the training's images, its augmentation, two checkpoints and, if it lasts long enough for
+    one, a resume point; what 60 epochs might add to that is not seen.
+    """
+    command = [sys.executable, "-m", "benchmarks.peak_memory", *(["--quick"] if quick else [])]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    row = json.loads(done.stdout)
+    peak = NOT_RUN if row["peak MiB"] is None else row["peak MiB"]
+    columns = ("recipe", "data", "training images", "peak MiB", "aim MiB")
+    return Scaling(
+        "Peak resident memory of training one epoch", columns, ((RECIPE, row["data"], row["images"], peak, AIM_MIB),)
+    )

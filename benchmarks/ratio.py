@@ -3,26 +3,29 @@
 A benchmark is a module ``bench_<name>.py`` whose docstring states the competent baseline. It has
 
 - ``run(quick) -> list[Row]``: passes its equality gate first, which raises ``ResultsDifferError``, then times
-the pairs; - ``scaling(quick) -> Scaling``, if it likes: how the cost grows with the size of the problem.
+  the pairs;
+- ``scaling(quick) -> Scaling``, if it likes: how the cost grows with the size of the problem, and where it breaks.
 
 Ratios travel between machines, seconds do not: nothing here or in a benchmark asserts a time.
 """
 
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import scipy
 import torch
 from rich.console import Console
 from rich.table import Table
+
+from featdyn_core.evidence import environment
+
+NOT_RUN = "not run"
+"""Stands in a scaling table where a size was not timed; what can be computed of it is given all the same."""
 
 
 class ResultsDifferError(AssertionError):
@@ -63,7 +66,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Scaling:
-    """A table of costs over problem sizes: a title, the columns' names with units, and the rows."""
+    """A table of costs over problem sizes: a title, the columns' names with units, and the rows.
+
+    A row that was not timed has ``NOT_RUN`` in place of its measured values.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -120,20 +126,30 @@ def paired_ratio(
     )
 
 
-def machine() -> dict[str, str | int | None]:
-    """Return what the ratios were measured on, and when (UTC)."""
-    return {
+def with_first_call(row: Row, first: float, call: str) -> Row:
+    """Add to a row's note what the candidate's first call took, and after how many calls that is made up for.
+
+    The first call loses ``first - steady`` seconds, and each of them gains ``baseline - steady``, medians of the pairs.
+
+    Args:
+        row: a comparison that was run.
+        first: seconds of the first call, before the pairs, with all that is captured or compiled in it.
+        call: what one call does, such as ``epoch``.
+    """
+    steady, baseline = (statistics.median(side) for side in (row.candidate_seconds, row.baseline_seconds))
+    pays = f"pays after {(first - steady) / (baseline - steady):,.1f} {call}s" if baseline > steady else "never pays"
+    return replace(row, note="; ".join(text for text in (row.note, f"first {call} {first:.3g} s: {pays}") if text))
+
+
+def machine() -> dict[str, str | int]:
+    """Return what the ratios are measured on, of which commit and when (UTC); what is not known is left out."""
+    facts = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu_name(),
+        **environment("cuda" if torch.cuda.is_available() else "cpu"),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "torch": torch.__version__,
     }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
@@ -146,7 +162,7 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
     console.print(table)
     for row in rows:
         scaled = f"baseline timed on {row.share:.2%} of the work and scaled" if row.share < 1 else ""
-        remarks = [text for text in (row.skipped and f"not run: {row.skipped}", scaled, row.note) if text]
+        remarks = [text for text in (row.skipped and f"{NOT_RUN}: {row.skipped}", scaled, row.note) if text]
         if remarks:
             console.print(
                 f"{row.name}, {row.setting}: {'; '.join(remarks)}",
@@ -164,10 +180,10 @@ def print_scaling(scaling: Scaling, console: Console) -> None:
     console.print(table)
 
 
-def write_json(path: Path, rows: Sequence[Row], scalings: Sequence[Scaling]) -> None:
-    """Write machine, comparisons and scaling tables to a JSON file."""
+def write_json(path: Path, measured_on: dict[str, str | int], rows: Sequence[Row], scalings: Sequence[Scaling]) -> None:
+    """Write what ``machine`` found before the first row, comparisons and scaling tables to a JSON file."""
     content = {
-        "machine": machine(),
+        "machine": measured_on,
         "rows": [{"ratio": row.ratio, **asdict(row)} for row in rows],
         "scaling": [asdict(scaling) for scaling in scalings],
     }
@@ -178,7 +194,7 @@ def _figures(row: Row) -> tuple[str, str, str, str, str]:
     """Return ratio, spread, aim and median seconds of a row as text."""
     aim = f"≥ {_times(row.to_reach)}" if row.to_reach is not None else ""
     if row.ratio is None:
-        return "not run", "", aim, "", ""
+        return NOT_RUN, "", aim, "", ""
     return (
         _times(row.ratio),
         f"{_times(min(row.ratios))} – {_times(max(row.ratios))}",
@@ -191,11 +207,3 @@ def _figures(row: Row) -> tuple[str, str, str, str, str]:
 def _times(ratio: float) -> str:
     """Return a ratio as text, to two or three figures below 100 and whole above."""
     return f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.3g}×"
-
-
-def _cpu_name() -> str:
-    """Return the processor's model name, which Python's platform module leaves out on Linux."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

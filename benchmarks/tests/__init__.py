@@ -1,0 +1,1 @@
+"""Tests of the benchmarks themselves; none asserts a time."""
