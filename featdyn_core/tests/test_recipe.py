@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import json
 from typing import Any
 
@@ -349,3 +350,53 @@ def test_recipe_is_restored_from_what_a_manifest_holds(path):
     assert restore_recipe(tables, name=recipe.name) == recipe
     with pytest.raises(RecipeError, match="has schema 0"):
         restore_recipe(tables | {"schema": 0}, name=recipe.name)
+
+
+# The paper's settings
+
+TABLE_2 = {
+    "cifar10-paper": ("resnet20", OptimizerSpec("sgd", 0.1, 0.9, 1e-4), 128, (100, 150)),
+    "cifar100-paper": ("resnet20", OptimizerSpec("sgd", 0.1, 0.9, 1e-4), 128, (100, 150)),
+    "mnist-paper": ("mlp", OptimizerSpec("sgd", 0.01, 0.9, 1e-4), 200, (80, 120)),
+    "svhn-paper": ("svhn-convnet", OptimizerSpec("adam", 0.001), 200, (80, 120)),
+    "stl10-paper": ("stl10-convnet", OptimizerSpec("adam", 0.001, weight_decay=0.001), 200, (80, 120)),
+}
+"""Recipe to network, optimiser, batch size and milestones (App. H, Table 2)."""
+
+
+@pytest.mark.parametrize("name", TABLE_2)
+def test_paper_recipes_are_those_of_the_paper(name):
+    recipe = load_recipe(name)
+    found = recipe.network.name, recipe.optimizer, recipe.training.batch_size, recipe.schedule.milestones
+    assert found == TABLE_2[name]
+    assert (recipe.data.set, recipe.data.subset) == (name.removesuffix("-paper"), None)
+    assert (recipe.data.augmentation == "crop-flip") == name.startswith("cifar")
+    assert recipe.schedule.factor == 0.1
+    assert recipe.training.epochs == 1000
+
+
+@pytest.mark.parametrize("name", [*TABLE_2, "cifar10-reduced"])
+def test_checkpoints_are_dense_early_and_around_the_steps_of_the_rate(name):
+    recipe = load_recipe(name)
+    kept = set(recipe.training.checkpoints)
+    assert set(range(7)) <= kept
+    if name != "mnist-paper":  # trained before that was asked for
+        assert all({milestone - 1, milestone, milestone + 1} <= kept for milestone in recipe.schedule.milestones)
+        assert max(later - earlier for earlier, later in itertools.pairwise(sorted(kept))) <= 10
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("cifar10-paper-noisy", {"labels": LabelSpec(randomized=0.4)}),
+        ("cifar10-paper-permuted", {"labels": LabelSpec(permuted=True)}),
+        *((f"cifar10-paper-frozen{n}", {"freeze": FreezeSpec(150, f"stage{n}_block3")}) for n in (1, 2, 3)),
+        ("cifar10-reduced-noisy", {"labels": LabelSpec(randomized=0.4)}),
+        ("cifar10-reduced-permuted", {"labels": LabelSpec(permuted=True)}),
+    ],
+)
+def test_variants_differ_from_the_plain_recipe_in_what_they_are_named_after(name, changed):
+    plain, variant = load_recipe(name.rpartition("-")[0]), load_recipe(name)
+    same = plain.replace(name=name, training=variant.training, **changed)
+    assert variant == same
+    assert set(variant.training.checkpoints) <= set(plain.training.checkpoints)
