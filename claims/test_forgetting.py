@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from featdyn_core.claim import Curve, Verdict
-from featdyn_core.grid import CompositeGrid, depth_grid
+from featdyn_core.grid import CompositeGrid
 from featdyn_core.planted import angle_for, drifting, frozen, rotating
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
@@ -34,8 +34,8 @@ def measure(runs: Runs) -> Measured:
     curves: dict[str, Curve] = {}
     for trajectory in runs["clean"]:
         epochs = runs.epochs("forgetting", trajectory)
-        grids = {split: depth_grid(trajectory, split, epochs, epochs[-1]) for split in SPLITS}
-        still = depth_grid(frozen(trajectory), "held-out", epochs[::-4], epochs[-1])
+        grids = {split: runs.grid(trajectory, split, epochs, epochs[-1]) for split in SPLITS}
+        still = runs.grid(frozen(trajectory), "held-out", epochs[::-4], epochs[-1])
         numbers = {
             "trend of accuracy": min(_trends(epochs, *(grid.accuracy for grid in grids.values()))),
             "trend of cross-entropy": max(_trends(epochs, *(grid.cross_entropy for grid in grids.values()))),
@@ -57,7 +57,7 @@ def measure_flat(runs: Runs) -> Measured:
     curves: dict[str, Curve] = {}
     for trajectory in runs["clean"]:
         epochs = runs.epochs("whole", trajectory)
-        grids = {split: depth_grid(trajectory, split, epochs, epochs[-1]) for split in SPLITS}
+        grids = {split: runs.grid(trajectory, split, epochs, epochs[-1]) for split in SPLITS}
         first, _ = runs.windows["forgetting"]
         inside = np.array(epochs) >= first
         for split, grid in grids.items():

@@ -21,7 +21,7 @@ import pytest
 from featdyn_core.claim import Curve, Verdict
 from featdyn_core.consistency import pointwise_consistency
 from featdyn_core.displacement import compare_with_displacement
-from featdyn_core.grid import CompositeGrid, depth_grid
+from featdyn_core.grid import CompositeGrid
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
@@ -37,7 +37,7 @@ def measure(runs: Runs) -> Measured:
     epochs: list[int] = []
     for trajectory in runs["clean"]:
         epochs = runs.epochs("memory", trajectory)
-        held_out, training = (depth_grid(trajectory, split, epochs, epochs[-1]) for split in ("held-out", "training"))
+        held_out, training = (runs.grid(trajectory, split, epochs, epochs[-1]) for split in ("held-out", "training"))
         numbers = _across(trajectory, *runs.windows["far"])
         for split, grid in (("held-out", held_out), ("training", training)):
             numbers |= {f"{name}, {split}": value for name, value in _inside(epochs, grid).items()}

@@ -20,7 +20,6 @@ import pytest
 
 from featdyn_core.claim import Curve, Verdict
 from featdyn_core.consistency import pointwise_consistency, share_at_one, tail_mass
-from featdyn_core.grid import depth_grid
 from featdyn_core.planted import angle_for, circle, rotating
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
@@ -74,7 +73,7 @@ def consistency(runs: Runs, trajectory: Trajectory, split: str) -> Consistency:
     """Point-wise consistency over the window of every image of a split at every depth."""
     epochs = runs.epochs("consistency", trajectory)
     last = epochs[-1]
-    grid = depth_grid(trajectory, split, epochs, last)
+    grid = runs.grid(trajectory, split, epochs, last)
     reference = grid.reference_at(last)
     return np.array([pointwise_consistency(grid.memory(cut, last), reference) for cut in grid.cuts])
 

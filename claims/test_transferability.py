@@ -18,7 +18,6 @@ import pytest
 
 from featdyn_core.claim import Curve, Verdict
 from featdyn_core.displacement import compare_with_displacement
-from featdyn_core.grid import depth_grid
 from featdyn_core.planted import drifting
 from featdyn_core.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
@@ -34,7 +33,7 @@ def measure(runs: Runs) -> Measured:
     epochs: list[int] = []
     for trajectory in runs["clean"]:
         epochs = runs.epochs("transfer", trajectory)
-        held_out, training = (depth_grid(trajectory, split, epochs, epochs[0]) for split in ("held-out", "training"))
+        held_out, training = (runs.grid(trajectory, split, epochs, epochs[0]) for split in ("held-out", "training"))
         numbers = _across(trajectory, *runs.windows["far"])
         for split, grid in (("held-out", held_out), ("training", training)):
             numbers |= {

@@ -25,7 +25,8 @@ from featdyn_core.errors import (
     StoreError,
     TrainingError,
 )
-from featdyn_core.progress import Watcher
+from featdyn_core.grid_engine import PRECISIONS
+from featdyn_core.progress import Watcher, grid_beats
 from featdyn_core.recipe import load_recipe, recipes_folder
 from featdyn_core.register import Measure, Measured, Register, Runs, Scale, load_register, parse_seeds
 from featdyn_core.report import terminal_table
@@ -60,6 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--store", default=None, help="--store=DIR: of trajectories (default: FEATDYN_STORE, fixtures/cache)"
+    )
+    group.addoption(
+        "--precision", choices=sorted(PRECISIONS), default="fp32", help="of composite grids; tf32 and fp16 are for GPUs"
     )
     group.addoption("--no-train", action="store_true", help="a claim whose trajectories are missing is NOT RUN")
     group.addoption("--seeds", default=None, help="training seeds, such as 0,1,2, in place of the register's")
@@ -108,6 +112,7 @@ class _Laboratory:
         except FeatdynError as error:
             raise pytest.UsageError(str(error)) from error
         self.full_scale = config.getoption("--scale")
+        self.precision = config.getoption("--precision")
 
     def scale(self, tier: str) -> Scale:
         return self.register.scale(tier, self.full_scale, self.store.device)
@@ -123,7 +128,11 @@ class _Laboratory:
             runs = self._runs(claim, scale, subject, seeds)
         except (AbsentDataError, MissingTrajectoryError) as error:
             return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
-        measured = measure(runs)
+        with grid_beats(self.store.root, claim, subject) as progress:
+            runs = dataclasses.replace(runs, precision=self.precision, progress=progress)
+            measured = measure(runs)
+        if runs.flip_rates:
+            facts["environment"] |= {"precision of grids": self.precision, "flip rate": max(runs.flip_rates)}
         verdict, findings = entry.claim(scale.name).judge(measured.values, confidence=scale.confidence)
         used = [trajectory for arm in runs.arms.values() for trajectory in arm]
         facts |= evidence.provenance(used)

@@ -6,6 +6,7 @@ module reads it from there.
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -16,8 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from featdyn_core.data.files import write_atomically
+
 STALE_SECONDS = 120.0
 """A heartbeat older than this belongs to a trainer that is gone."""
+
+GRID_SECONDS = 5.0
+"""Least time between two words on a composite grid."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,46 @@ def read_beats(root: Path) -> list[Beat]:
     return beats
 
 
+@contextlib.contextmanager
+def grid_beats(root: Path, claim: str, subject: str) -> Iterator[Callable[[int, int], None]]:
+    """Tell those who watch the store at ``root`` how far a claim's composite grids are.
+
+    Yields:
+        What ``composite_grid(progress=...)`` takes. Each grid of the claim begins anew.
+    """
+    path = root / "progress" / f"{claim}-{subject}-{os.getpid()}.grid"
+    started = beaten = time.monotonic()
+
+    def beat(done: int, total: int) -> None:
+        nonlocal started, beaten
+        now = time.monotonic()
+        if now - beaten >= GRID_SECONDS:
+            rate = done / (now - started)
+            line = f"measuring {claim} on {subject}: {done}/{total} composites of a grid, {rate:.3g} composites/s"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, f"{line}, {(total - done) / rate:.0f} s left".encode())
+            beaten = now
+        if done == total:
+            started = now
+
+    try:
+        yield beat
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read_grid_beats(root: Path) -> dict[str, str]:
+    """Return what claims that are being measured say of their composite grids, by file name."""
+    lines = {}
+    for path in sorted((root / "progress").glob("*.grid")):
+        with contextlib.suppress(OSError):  # removed at this moment
+            if time.time() - path.stat().st_mtime < STALE_SECONDS:
+                lines[path.name] = path.read_text(encoding="utf-8")
+    return lines
+
+
 class Watcher(threading.Thread):
-    """Writes a line for each trainer that got on, at most every ``interval`` seconds.
+    """Writes a line for each trainer and each claim's grid that got on, at most every ``interval`` seconds.
 
     Args:
         root: the store.
@@ -74,7 +118,7 @@ class Watcher(threading.Thread):
         super().__init__(name="featdyn-progress", daemon=True)
         self.root, self.write, self.interval, self.skip = root, write, interval, skip
         self.finished = threading.Event()
-        self.shown: dict[str, int] = {}
+        self.shown: dict[str, int | str] = {}
 
     def run(self) -> None:
         """Watch until ``stop`` is called."""
@@ -83,6 +127,10 @@ class Watcher(threading.Thread):
                 if beat.key not in self.skip and self.shown.get(beat.key) != beat.epoch:
                     self.shown[beat.key] = beat.epoch
                     self.write(str(beat))
+            for name, line in read_grid_beats(self.root).items():
+                if self.shown.get(name) != line:
+                    self.shown[name] = line
+                    self.write(line)
 
     def stop(self) -> None:
         """Stop watching."""

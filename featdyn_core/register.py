@@ -15,6 +15,7 @@ import torch
 
 from featdyn_core.claim import Claim, Criterion, Curve, Role
 from featdyn_core.errors import MeasurementError, RecipeError
+from featdyn_core.grid import CompositeGrid, depth_grid
 from featdyn_core.statistics import confidence_at_look
 from featdyn_core.trajectory import Trajectory
 
@@ -29,10 +30,23 @@ class Runs:
     Attributes:
         arms: name of each arm of the comparison to its trajectories, one a seed, in the order of the seeds.
         windows: name to (first, last) epoch.
+        precision: of composite grids (see ``grid.composite_grid``).
+        progress: told how far each composite grid is, as (composites done, total).
+        flip_rates: of the grids so far, each the share of predictions that differ from those in fp32.
     """
 
     arms: Mapping[str, Sequence[Trajectory]]
     windows: Mapping[str, tuple[int, int]]
+    precision: str = "fp32"
+    progress: Callable[[int, int], None] | None = None
+    flip_rates: list[float] = field(default_factory=list)
+
+    def grid(self, trajectory: Trajectory, split: str, shallow_epochs: Sequence[int], deep_epoch: int) -> CompositeGrid:
+        """Evaluate the composites of several shallow epochs with one deep epoch (see ``grid.depth_grid``)."""
+        options: dict[str, Any] = {"precision": self.precision, "progress": self.progress}
+        found = depth_grid(trajectory, split, shallow_epochs, deep_epoch, **options)
+        self.flip_rates.append(found.flip_rate)
+        return found
 
     def __getitem__(self, arm: str) -> Sequence[Trajectory]:
         return self.arms[arm]

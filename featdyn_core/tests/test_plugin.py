@@ -79,6 +79,8 @@ def measure(runs):
         trajectory.network(2)
         assert [len(trajectory.evaluation_set(split)[0]) for split in ("held-out", "training")] == [50, 50]
     count = len(runs["clean"])
+    grid = runs.grid(runs["clean"][0], "training", [0, 2], 2)
+    assert grid.agreement.shape == (1, 2, 1)
     return Measured({{"effect": (EFFECT * count)[:count], "null": [NULL] * count}})
 
 @pytest.mark.fast
@@ -138,8 +140,17 @@ def test_every_verdict(project, effect, null, verdict, outcomes, status):
     assert row.verdict == verdict
     assert row.findings[0].values == tuple(effect)
     assert set(row.checkpoints) == {"tiny/0", "tiny/1", "tiny/2"}
+    assert (row.environment["precision of grids"], row.environment["flip rate"]) == ("fp32", 0.0)
+    assert not list((project.path / "store" / "progress").glob("*.grid"))
     properties = {item.get("name"): item.get("value") for item in ElementTree.parse("junit.xml").iter("property")}
     assert json.loads(properties["featdyn-evidence"])["verdict"] == verdict
+
+
+def test_grids_in_half_precision_say_how_many_predictions_flipped(project):
+    project.runpytest("-m", "fast", "--precision", "fp16").assert_outcomes(passed=1)
+    (row,) = evidence_of(project)
+    assert row.environment["precision of grids"] == "fp16"
+    assert 0 <= row.environment["flip rate"] < 0.05
 
 
 def test_failure_message_has_quantity_value_interval_seeds_bound_and_control(project):

@@ -3,13 +3,22 @@
 import dataclasses
 import io
 import json
+import os
 import time
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from featdyn_core.progress import STALE_SECONDS, Beat, Watcher, grid_progress, read_beats
+from featdyn_core.progress import (
+    STALE_SECONDS,
+    Beat,
+    Watcher,
+    grid_beats,
+    grid_progress,
+    read_beats,
+    read_grid_beats,
+)
 
 PATIENCE = 10.0
 
@@ -113,6 +122,40 @@ def test_watcher_stops_at_once(tmp_path):
 
 
 # Composite grids
+
+
+def test_claim_says_how_far_its_grids_are_and_how_long(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("featdyn_core.progress.time.monotonic", lambda: now[0])
+    said = []
+    with grid_beats(tmp_path, "forgetting", "cifar10") as beat:
+        for seconds, done in ((1, 2), (6, 12), (7, 14), (20, 40), (25, 5)):  # at 40 the first grid is done
+            now[0] = seconds
+            beat(done, 40)
+            said.append(list(read_grid_beats(tmp_path).values()))
+    line = "measuring forgetting on cifar10: {}/40 composites of a grid, {} composites/s, {} s left"
+    first, last, next_grid = line.format(12, 2, 14), line.format(40, 2, 0), line.format(5, 1, 35)
+    assert said == [[], [first], [first], [last], [next_grid]]
+    assert read_grid_beats(tmp_path) == {}
+
+
+def test_claims_in_memory_make_no_folder(tmp_path):
+    with grid_beats(tmp_path / "nowhere", "forgetting", "cifar10") as beat:
+        beat(1, 2)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_watcher_writes_what_claims_say(tmp_path, watched):
+    folder = tmp_path / "progress"
+    folder.mkdir()
+    (folder / "a.grid").write_text("measuring a")
+    wait_until(lambda: watched)
+    time.sleep(0.05)
+    (folder / "gone.grid").write_text("measuring gone")
+    os.utime(folder / "gone.grid", (0, 0))
+    (folder / "a.grid").write_text("measuring on")
+    wait_until(lambda: len(watched) > 1)
+    assert watched == ["measuring a", "measuring on"]
 
 
 @pytest.fixture

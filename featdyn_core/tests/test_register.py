@@ -1,13 +1,16 @@
 """The register itself is sound; a register that is not says where."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import pytest
 import torch
 
+from featdyn_core import register as register_module
 from featdyn_core.claim import Criterion, Role
 from featdyn_core.errors import MeasurementError, RecipeError
+from featdyn_core.grid import depth_grid
 from featdyn_core.recipe import load_recipe, recipes_folder
 from featdyn_core.register import SCALES, Runs, load_register
 from featdyn_core.statistics import confidence_at_look
@@ -255,3 +258,20 @@ def test_epochs_are_the_checkpoints_of_the_window(tiny_trajectory):
     assert runs.epochs("late", tiny_trajectory) == [1, 2, 4]
     with pytest.raises(MeasurementError, match="window 'broken' ends at epoch 3, where there is no checkpoint"):
         runs.epochs("broken", tiny_trajectory)
+
+
+def test_grids_are_of_the_runs_precision_and_their_flip_rates_are_kept(tiny_trajectory, monkeypatch):
+    seen, told = [], []
+
+    def evaluate(*place, precision, **options):
+        seen.append((place, precision))
+        found = depth_grid(*place, **options)  # a CPU has no kernels in lower precision worth the while
+        return dataclasses.replace(found, flip_rate=0.25)
+
+    monkeypatch.setattr(register_module, "depth_grid", evaluate)
+    runs = Runs({"clean": [tiny_trajectory]}, {}, "fp16", lambda done, total: told.append((done, total)))
+    epochs = tiny_trajectory.epochs[-2:]
+    grid = runs.grid(tiny_trajectory, "training", epochs, epochs[-1])
+    assert seen == [((tiny_trajectory, "training", epochs, epochs[-1]), "fp16")]
+    assert runs.flip_rates == [0.25]
+    assert told[-1] == (2 * len(grid.cuts), 2 * len(grid.cuts))
