@@ -168,9 +168,6 @@ class Store:
             return f"training ({_epoch(self._heartbeat(key)) or _epoch(resume) or 0}/{last})"
         return f"partial ({_epoch(resume)}/{last})" if resume.exists() else "missing"
 
-    def _complete(self, recipe: Recipe, seed: int) -> bool:
-        return self.folder(recipe, seed).is_dir()
-
     def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
         """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
         for manifest in sorted(self.root.glob("*/manifest.json")):
@@ -178,6 +175,9 @@ class Store:
                 yield manifest.parent.name, read_request(manifest.parent)
             except FeatdynError as error:
                 yield manifest.parent.name, error
+
+    def _complete(self, recipe: Recipe, seed: int) -> bool:
+        return self.folder(recipe, seed).is_dir()
 
     def _pending(self, requests: Sequence[Request], failures: dict[tuple[str, int], FeatdynError]) -> list[Request]:
         """Requests that neither are complete nor have failed; one without its data fails here."""
