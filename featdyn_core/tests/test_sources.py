@@ -93,13 +93,14 @@ def test_published_set_is_read_where_there_is_no_npz(monkeypatch, tmp_path):
     labels = torch.tensor([3, 9])
     asked = []
 
-    def fetch(name: str, root: Path) -> Arrays:
-        asked.append((name, root))
+    def fetch(name: str, root: Path, *, download: bool) -> Arrays:
+        asked.append((name, root, download))
         return Arrays(images, labels, images, labels)
 
     monkeypatch.setattr(sources, "load_published", fetch)
+    load_dataset("mnist", root=tmp_path, download=False)
     dataset = load_dataset("mnist", root=tmp_path)
-    assert asked == [("mnist", tmp_path)]
+    assert asked == [("mnist", tmp_path, False), ("mnist", tmp_path, True)]
     assert dataset.source == "torchvision"
     assert torch.equal(dataset.train_images, images)
 
