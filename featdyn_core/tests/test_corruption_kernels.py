@@ -1,4 +1,7 @@
-"""Noise, blur and digital corruptions against their definitions, written out pixel by pixel."""
+"""Noise, blur and digital corruptions against their definitions, written out pixel by pixel.
+
+What only development needs is imported where it is used: the fast tier is collected without it.
+"""
 
 import colorsys
 import io
@@ -8,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
-from skimage import color
 
 from featdyn_core.data import corruption_kernels as kernels
 from featdyn_core.data.corruptions import SEVERITIES, corrupt
@@ -236,6 +238,8 @@ def test_saturate_changes_the_saturation(severity: int, level: tuple[float, floa
 
 
 def test_hsv_is_scikit_images_to_the_last_bit() -> None:
+    from skimage import color
+
     every_17th = np.arange(0, 256, 15) / 255
     colours = np.stack(np.meshgrid(every_17th, every_17th, every_17th), axis=-1)[np.newaxis].reshape(1, -1, 3)
     hsv = color.rgb2hsv(colours)

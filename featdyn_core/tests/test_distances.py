@@ -1,10 +1,12 @@
-"""Distances: brute force and other libraries, laws, size of the test."""
+"""Distances: brute force and other libraries, laws, size of the test.
+
+What only development needs is imported where it is used: the fast tier is collected without it.
+"""
 
 import re
 import tracemalloc
 
 import numpy as np
-import ot
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,6 +234,8 @@ def test_sliced_wasserstein_on_a_line_is_scipys(size, seed):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("size", [(20, 20, 3), (12, 35, 6)])
 def test_sliced_wasserstein_is_pots(size, order):
+    import ot
+
     x, y = two_samples(size, 0)
     theta = distances._directions(size[2], 50, np.random.default_rng(0))
     expected = ot.sliced_wasserstein_distance(x, y, projections=theta, p=order)
@@ -240,6 +244,8 @@ def test_sliced_wasserstein_is_pots(size, order):
 
 @pytest.mark.parametrize("size", [(20, 20, 3), (12, 35, 6)])
 def test_sliced_wasserstein_is_at_most_pots_exact_distance(size):
+    import ot
+
     x, y = two_samples(size, 0)
     assert sliced(x, y, order=1) <= ot.emd2([], [], ot.dist(x, y, metric="euclidean"))
     assert sliced(x, y, order=2) <= np.sqrt(ot.emd2([], [], ot.dist(x, y)))
