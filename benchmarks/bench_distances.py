@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.ratio import ResultsDifferError, Row, Scaling, paired_ratio, seconds
-from featdyn_core.distances import mmd
+from featdyn_core.measures.distances.discrepancies import mmd
 
 FEATURES = 64
 BANDWIDTH = 8.0  # near the distance of the samples' rows, which is about √(2·64)

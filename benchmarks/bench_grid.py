@@ -22,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds
-from featdyn_core.composite import merged_state, recalibrate
 from featdyn_core.data.sources import Dataset
-from featdyn_core.devices import exact_arithmetic
-from featdyn_core.grid import CompositeGrid, composite_grid
-from featdyn_core.models import BlockNetwork, build_model
-from featdyn_core.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
-from featdyn_core.trajectory import State, Trajectory
+from featdyn_core.measures.composites.composite import merged_state, recalibrate
+from featdyn_core.measures.composites.grid import CompositeGrid, composite_grid
+from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.zoo import build_model
+from featdyn_core.numerics import exact_arithmetic
+from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.trajectory import State, Trajectory
 
 BATCH = 128
 DRIFT = 0.1

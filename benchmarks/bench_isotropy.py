@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds
-from featdyn_core.isotropy import null_statistics
+from featdyn_core.measures.one_step.isotropy import null_statistics
 
 LEAST_P = 0.001  # of the Kolmogorov-Smirnov test that both sides draw from one law
 MOST_ERRORS = 4.0  # standard errors between the mean of T²/p and its closed form

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.func import functional_call, jacrev, jvp, vjp, vmap
 
 from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds
-from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory
-from featdyn_core.models import BlockNetwork, build_model
-from featdyn_core.tangent_kernel import HALVES
+from featdyn_core.measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory
+from featdyn_core.measures.linearized.kernel import HALVES
+from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.zoo import build_model
 
 CUT = "hidden1"
 CLASSES = 10

@@ -21,11 +21,11 @@ import torch.nn.functional as F
 from benchmarks.bench_training import random_images
 from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.devices import exact_arithmetic
-from featdyn_core.noise import STATISTICS, one_step_changes
-from featdyn_core.recipe import NetworkSpec, Recipe, load_recipe
+from featdyn_core.measures.one_step.protocol import STATISTICS, one_step_changes
+from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.seeds import torch_generator
-from featdyn_core.trajectory import Trajectory, new_network
+from featdyn_core.trajectories.recipe import NetworkSpec, Recipe, load_recipe
+from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 TOLERANCE = 1e-8
 LEAST_CHANGE = 1e-3

@@ -34,12 +34,13 @@ from torchvision.transforms import v2
 from benchmarks.peak_memory import RECIPE
 from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds, with_first_call
 from featdyn_core.data.sources import Dataset
-from featdyn_core.devices import exact_arithmetic
-from featdyn_core.models import BlockNetwork, build_model
-from featdyn_core.optimizer import new_optimizer
-from featdyn_core.recipe import OptimizerSpec
+from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.zoo import build_model
+from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.seeds import torch_generator
-from featdyn_core.stepping import ResidentSet, Stepper, resolve_engine
+from featdyn_core.training.optimizer import new_optimizer
+from featdyn_core.training.steps import ResidentSet, Stepper, resolve_engine
+from featdyn_core.trajectories.recipe import OptimizerSpec
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 BATCH, RATE = 128, 0.1

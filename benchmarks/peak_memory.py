@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from featdyn_core.data.files import data_root
-from featdyn_core.recipe import Recipe, TrainingSpec, load_recipe
-from featdyn_core.store import Store, get_trajectory
+from featdyn_core.project import data_root
+from featdyn_core.store.supply import Store, get_trajectory
+from featdyn_core.trajectories.recipe import Recipe, TrainingSpec, load_recipe
 
 RECIPE = "cifar10-reduced"
 SOURCES = ("cifar10.npz", "cifar-10-batches-py")

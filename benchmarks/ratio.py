@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from featdyn_core.evidence import environment
+from featdyn_core.verdicts.evidence import environment
 
 NOT_RUN = "not run"
 """Stands in a scaling table where a size was not timed; what can be computed of it is given all the same."""

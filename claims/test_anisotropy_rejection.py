@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.claim import Curve, Verdict
-from featdyn_core.concentration import participation_ratio, spectrum
-from featdyn_core.isotropy import isotropy_test, sign_test
-from featdyn_core.noise import one_step_changes, parameter_noise_changes
-from featdyn_core.register import Measured, Runs
+from featdyn_core.harness.register import Measured, Runs
+from featdyn_core.measures.one_step.concentration import participation_ratio, spectrum
+from featdyn_core.measures.one_step.isotropy import isotropy_test, sign_test
+from featdyn_core.measures.one_step.protocol import one_step_changes, parameter_noise_changes
 from featdyn_core.seeds import numpy_generator
+from featdyn_core.verdicts.claim import Curve, Verdict
 
 pytestmark = pytest.mark.claim("anisotropy-rejection")
 

@@ -15,10 +15,10 @@ from claims import (
     test_random_label_collapse,
     test_transferability,
 )
-from featdyn_core.claim import Verdict
-from featdyn_core.planted import circle, drifting
-from featdyn_core.register import Measured, Runs
+from featdyn_core.harness.planted import circle, drifting
+from featdyn_core.harness.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
+from featdyn_core.verdicts.claim import Verdict
 
 WORLDS = 200
 SEEDS = 5

@@ -17,13 +17,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from featdyn_core.claim import Curve, Verdict
-from featdyn_core.grid import CompositeGrid
-from featdyn_core.planted import angle_for, drifting, frozen, rotating
-from featdyn_core.register import Measured, Runs
+from featdyn_core.harness.planted import angle_for, drifting, frozen, rotating
+from featdyn_core.harness.register import Measured, Runs
+from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.statistics import kendall
-from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectories.trajectory import Trajectory
+from featdyn_core.verdicts.claim import Curve, Verdict
+from featdyn_core.verdicts.inference import kendall
 
 SPLITS = ("held-out", "training")
 

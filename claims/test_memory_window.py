@@ -18,14 +18,14 @@ weights, then no longer counts as distance.
 import numpy as np
 import pytest
 
-from featdyn_core.claim import Curve, Verdict
-from featdyn_core.consistency import pointwise_consistency
-from featdyn_core.displacement import compare_with_displacement
-from featdyn_core.grid import CompositeGrid
-from featdyn_core.planted import drifting
-from featdyn_core.register import Measured, Runs
+from featdyn_core.harness.planted import drifting
+from featdyn_core.harness.register import Measured, Runs
+from featdyn_core.measures.composites.consistency import pointwise_consistency
+from featdyn_core.measures.composites.displacement import compare_with_displacement
+from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectories.trajectory import Trajectory
+from featdyn_core.verdicts.claim import Curve, Verdict
 
 pytestmark = pytest.mark.claim("memory-window")
 

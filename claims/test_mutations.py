@@ -23,14 +23,16 @@ from claims import (
     test_random_label_collapse,
     test_transferability,
 )
-from featdyn_core import displacement, grid, isotropy, trajectory
-from featdyn_core.claim import Verdict
-from featdyn_core.grid import CompositeGrid
-from featdyn_core.linearized import LinearizedNetwork, LinearizedTrajectory
-from featdyn_core.store import Store
+from featdyn_core.measures.composites import displacement, grid
+from featdyn_core.measures.composites.grid import CompositeGrid
+from featdyn_core.measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory
+from featdyn_core.measures.one_step import isotropy
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories import trajectory
+from featdyn_core.verdicts.claim import Verdict
 
 # The package exports a function of the module's name.
-composites = importlib.import_module("featdyn_core.composite")
+composites = importlib.import_module("featdyn_core.measures.composites.composite")
 
 CLAIMS = {
     "memory-window": test_memory_window,

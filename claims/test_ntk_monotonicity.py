@@ -29,16 +29,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from featdyn_core.claim import Curve, Verdict
-from featdyn_core.grid import composite_grid
-from featdyn_core.linearized import LinearizedNetwork
-from featdyn_core.monotonicity import (
+from featdyn_core.harness.register import Measured, Runs
+from featdyn_core.measures.composites.grid import composite_grid
+from featdyn_core.measures.linearized.descent import LinearizedNetwork
+from featdyn_core.measures.linearized.monotonicity import (
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
     quadratic_loss_grid,
 )
-from featdyn_core.register import Measured, Runs
-from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectories.trajectory import Trajectory
+from featdyn_core.verdicts.claim import Curve, Verdict
 
 pytestmark = pytest.mark.claim("ntk-monotonicity")
 

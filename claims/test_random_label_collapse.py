@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.claim import Curve, Verdict
-from featdyn_core.consistency import pointwise_consistency, share_at_one, tail_mass
-from featdyn_core.planted import angle_for, circle, rotating
-from featdyn_core.register import Measured, Runs
+from featdyn_core.harness.planted import angle_for, circle, rotating
+from featdyn_core.harness.register import Measured, Runs
+from featdyn_core.measures.composites.consistency import pointwise_consistency, share_at_one, tail_mass
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.statistics import welch
-from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectories.trajectory import Trajectory
+from featdyn_core.verdicts.claim import Curve, Verdict
+from featdyn_core.verdicts.inference import welch
 
 pytestmark = pytest.mark.claim("random-label-collapse")
 

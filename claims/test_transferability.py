@@ -16,12 +16,12 @@ with each half's own statistics and with re-estimated ones.
 
 import pytest
 
-from featdyn_core.claim import Curve, Verdict
-from featdyn_core.displacement import compare_with_displacement
-from featdyn_core.planted import drifting
-from featdyn_core.register import Measured, Runs
+from featdyn_core.harness.planted import drifting
+from featdyn_core.harness.register import Measured, Runs
+from featdyn_core.measures.composites.displacement import compare_with_displacement
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.trajectory import Trajectory
+from featdyn_core.trajectories.trajectory import Trajectory
+from featdyn_core.verdicts.claim import Curve, Verdict
 
 pytestmark = pytest.mark.claim("transferability")
 

@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
 
-from featdyn_core.devices import resolve_device
 from featdyn_core.errors import FeatdynError, RecipeError
-from featdyn_core.evidence import read_evidence
-from featdyn_core.progress import Beat, Watcher, bars
-from featdyn_core.recipe import Recipe, load_recipe, recipes_folder
-from featdyn_core.register import Register, load_register, parse_seeds
-from featdyn_core.report import write_figures, write_html
-from featdyn_core.store import Request, Store
-from featdyn_core.trajectory import EpochRecord
-from featdyn_core.trajectory_folder import Watch
-from featdyn_core.verification import verify
+from featdyn_core.harness.register import Register, load_register, parse_seeds
+from featdyn_core.launch.progress import Beat, Watcher, bars
+from featdyn_core.numerics import resolve_device
+from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.store.folder import Watch
+from featdyn_core.store.supply import Request, Store
+from featdyn_core.store.verification import verify
+from featdyn_core.trajectories.recipe import Recipe, load_recipe, recipes_folder
+from featdyn_core.trajectories.trajectory import EpochRecord
+from featdyn_core.verdicts.evidence import read_evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,9 +14,6 @@ from typing import Any
 import pytest
 import torch
 
-from featdyn_core import evidence
-from featdyn_core.claim import Evidence, Verdict
-from featdyn_core.devices import resolve_device
 from featdyn_core.errors import (
     AbsentDataError,
     DataError,
@@ -25,12 +22,15 @@ from featdyn_core.errors import (
     StoreError,
     TrainingError,
 )
-from featdyn_core.grid_engine import PRECISIONS
-from featdyn_core.progress import Watcher, grid_beats
-from featdyn_core.recipe import load_recipe, recipes_folder
-from featdyn_core.register import Measure, Measured, Register, Runs, Scale, load_register, parse_seeds
-from featdyn_core.report import terminal_table
-from featdyn_core.store import Store
+from featdyn_core.harness.register import Measure, Measured, Register, Runs, Scale, load_register, parse_seeds
+from featdyn_core.launch.progress import Watcher, grid_beats
+from featdyn_core.measures.composites.engine import PRECISIONS
+from featdyn_core.numerics import resolve_device
+from featdyn_core.report.html import terminal_table
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.recipe import load_recipe, recipes_folder
+from featdyn_core.verdicts import evidence
+from featdyn_core.verdicts.claim import Evidence, Verdict
 
 PROPERTY = "featdyn-evidence"
 FAULT = "featdyn-fault"

@@ -10,10 +10,10 @@ import torch
 from benchmarks import bench_distances, bench_grid, bench_isotropy, bench_linearized, bench_one_step, bench_training
 from benchmarks.ratio import ResultsDifferError
 from featdyn_core.data.sources import load_dataset
-from featdyn_core.isotropy import null_statistics
-from featdyn_core.models import build_model
-from featdyn_core.recipe import load_recipe
+from featdyn_core.measures.one_step.isotropy import null_statistics
+from featdyn_core.networks.zoo import build_model
 from featdyn_core.seeds import torch_generator
+from featdyn_core.trajectories.recipe import load_recipe
 
 differ = pytest.raises(ResultsDifferError)
 no_evidence = pytest.raises(ResultsDifferError, match="no evidence")

@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import bench_one_step, ratio
 from benchmarks.peak_memory import RECIPE, one_epoch, peak_mib
 from benchmarks.ratio import NOT_RUN, Row, Scaling
-from featdyn_core.recipe import load_recipe
+from featdyn_core.trajectories.recipe import load_recipe
 
 ROW = Row("epoch", "CPU", (2.0, 2.0), (4.0, 4.0), (2.0, 2.0), note="noted")
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from featdyn_core.data.files import data_root, disk_error, md5_of
+from featdyn_core.data.disk import disk_error
 from featdyn_core.errors import DataError
+from featdyn_core.files import md5_of
+from featdyn_core.project import data_root
 
 FOLDER = "CIFAR-10-C"
 TAR_MD5 = "56bf5dcef84df0e2308c6dcbcbbd8499"

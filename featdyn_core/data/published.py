@@ -24,9 +24,10 @@ import safetensors.torch
 import torch
 from filelock import AcquireReturnProxy, FileLock
 
-from featdyn_core.data.files import FULL_DISK, disk_error, md5_of, sha256_of, write_atomically
+from featdyn_core.data.disk import disk_error, disk_errors
 from featdyn_core.data.formats import Arrays
 from featdyn_core.errors import AbsentDataError, DataError
+from featdyn_core.files import FULL_DISK, md5_of, sha256_of, write_atomically
 
 SCHEMA = 1
 SILENCE = 60.0  # seconds without a byte after which a download counts as failed
@@ -103,8 +104,9 @@ def _convert(name: str, root: Path, tensors: Path, manifest: Path, download: boo
     record = {"name": name, "schema": SCHEMA, "sha256": hashlib.sha256(content).hexdigest()}
     with contextlib.suppress(FileNotFoundError):
         manifest.unlink()
-    write_atomically(tensors, content)
-    write_atomically(manifest, json.dumps(record, sort_keys=True, indent=1).encode())
+    with disk_errors(tensors):
+        write_atomically(tensors, content)
+        write_atomically(manifest, json.dumps(record, sort_keys=True, indent=1).encode())
 
 
 def _read_converted(tensors: Path, manifest: Path) -> Arrays:

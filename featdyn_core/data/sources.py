@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from featdyn_core.data.files import data_root
 from featdyn_core.data.formats import Arrays, read_digits, read_npz
 from featdyn_core.data.published import load_published
 from featdyn_core.errors import DataError
+from featdyn_core.project import data_root
 from featdyn_core.seeds import numpy_generator
 
 

@@ -6,9 +6,9 @@ import dataclasses
 import pytest
 import torch
 
-from featdyn_core.composite import recalibrate
 from featdyn_core.data.sources import load_dataset
-from featdyn_core.recipe import (
+from featdyn_core.measures.composites.composite import recalibrate
+from featdyn_core.trajectories.recipe import (
     DataSpec,
     NetworkSpec,
     OptimizerSpec,
@@ -16,7 +16,7 @@ from featdyn_core.recipe import (
     ScheduleSpec,
     TrainingSpec,
 )
-from featdyn_core.trajectory import Trajectory, new_network
+from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 EPOCHS = (0, 1, 2, 4)
 DRIFT = 0.3  # of each parameter per epoch, relative to its tensor's root mean square

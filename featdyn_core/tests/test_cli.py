@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core import store as store_module
 from featdyn_core.cli import main
 from featdyn_core.errors import AbsentDataError
+from featdyn_core.store import supply as store_module
 
 RECIPE = """
 schema = 1

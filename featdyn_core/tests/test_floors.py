@@ -1,6 +1,7 @@
-"""The floors of the house: a module imports only modules that stand before it in the table."""
+"""The rows of the house: a package imports only packages of rows below its own, and has no circle inside."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -8,56 +9,29 @@ import pytest
 PACKAGE = "featdyn_core"
 ROOT = Path(__file__).parents[1]
 
-# Lowest floor first, one floor a line of thought; within a floor the order counts as well.
-FLOORS = {
-    "errors, random streams, devices": ("errors", "seeds", "devices"),
-    "networks, data, statistics, claims": (
-        "models",
-        "data",
-        "data.labels",
-        "data.files",
-        "data.formats",
-        "data.published",
-        "data.sources",
-        "data.official",
-        "data.corruption_kernels",
-        "data.corruption_weather",
-        "data.corruptions",
-        "statistics",
-        "claim",
-    ),
-    "recipes": ("recipe",),
-    "trajectories": ("trajectory",),
-    "measurements and controls, the register, planted worlds": (
-        "consistency",
-        "concentration",
-        "isotropy",
-        "distances",
-        "total_variation",
-        "tangent_kernel",
-        "linearized",
-        "monotonicity",
-        "composite",
-        "pairs",
-        "grid_engine",
-        "grid",
-        "displacement",
-        "noise",
-        "register",
-        "planted",
-    ),
-    "training": ("optimizer", "stepping", "training"),
-    "the store": ("trajectory_folder", "store", "verification"),
-    "evidence and reports": ("evidence", "figures", "report", "progress"),
-    "plugin and command line": ("plugin", "cli"),
-    "public names": (PACKAGE,),
-}
-ORDER = [module for floor in FLOORS.values() for module in floor]
+# Lowest row first. Those of one row do not know each other.
+ROWS = (
+    {"errors"},
+    {"files", "project", "seeds", "numerics"},
+    {"provenance"},
+    {"data", "networks", "verdicts"},
+    {"trajectories"},
+    {"measures", "training"},
+    {"store"},
+    {"harness", "report"},
+    {"launch"},
+    {"plugin", "cli"},
+)
+FAMILIES = ("composites", "one_step", "linearized", "distances")
+"""Of ``measures``; they do not know each other, and its own modules know them all."""
+
+TORCHLESS = ("verdicts", "report", "harness", "files", "project", "provenance", "errors")
+"""What judging records goes through: nothing at the top of these modules imports torch, nor what they import there."""
 
 SOURCES = {
-    ".".join(path.with_suffix("").parts).removesuffix("__init__").rstrip(".") or PACKAGE: ROOT / path
+    ".".join(path.with_suffix("").parts).removesuffix("__init__").rstrip("."): ROOT / path
     for path in (found.relative_to(ROOT) for found in sorted(ROOT.rglob("*.py")))
-    if "tests" not in path.parts
+    if "tests" not in path.parts and path.parts != ("__init__.py",)
 }
 
 
@@ -74,8 +48,11 @@ def imported(source, *, top_level=False):
         elif isinstance(node, ast.ImportFrom):
             start = "." * node.level + (node.module or "")
             found.update(f"{start}.{alias.name}" for alias in node.names)
-        if not (top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
-            pending.extend(ast.iter_child_nodes(node))
+        if top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if top_level and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        pending.extend(ast.iter_child_nodes(node))
     return found
 
 
@@ -84,10 +61,10 @@ def packages(source, **options):
     return {name.split(".")[0] for name in imported(source, **options)}
 
 
-def own_modules(source):
-    """Modules of this package that a source imports; the package for a public name taken from it."""
-    names = [f"{name}." for name in imported(source) if f"{name}.".startswith(f"{PACKAGE}.")]
-    prefixes = [[module for module in ORDER if name.startswith(f"{PACKAGE}.{module}.")] for name in names]
+def own_modules(source, **options):
+    """Modules of this package that a source imports; the package's name for a public name taken from it."""
+    names = [f"{name}." for name in imported(source, **options) if f"{name}.".startswith(f"{PACKAGE}.")]
+    prefixes = [[module for module in SOURCES if module and name.startswith(f"{PACKAGE}.{module}.")] for name in names]
     return {max(modules, key=len, default=PACKAGE) for modules in prefixes}
 
 
@@ -95,19 +72,41 @@ def text(module):
     return SOURCES[module].read_text(encoding="utf-8")
 
 
+def row(module):
+    return next(number for number, names in enumerate(ROWS) if module.split(".")[0] in names)
+
+
+def family(module):
+    parts = module.split(".")
+    return parts[1] if parts[0] == "measures" and len(parts) > 1 and parts[1] in FAMILIES else ""
+
+
 def test_every_module_has_its_place_in_the_table():
-    assert len(ORDER) == len(set(ORDER))
-    assert sorted(SOURCES) == sorted(ORDER)
+    known = [name for names in ROWS for name in names]
+    assert len(known) == len(set(known))
+    assert {module.split(".")[0] for module in SOURCES} == set(known)
 
 
-@pytest.mark.parametrize("module", ORDER)
+@pytest.mark.parametrize("module", SOURCES)
 def test_imports_go_downwards(module):
-    below = set(ORDER[: ORDER.index(module)])
-    upward = own_modules(text(module)) - below
-    assert not upward, f"{module} imports {', '.join(sorted(upward))}, which do not stand below it"
+    own = module.split(".")[0]
+    wrong = {other for other in own_modules(text(module)) if other.split(".")[0] != own and row(other) >= row(module)}
+    assert not wrong - {PACKAGE}, f"{module} imports {', '.join(sorted(wrong))}, which do not stand below it"
+    assert PACKAGE not in wrong, f"{module} takes public names; take them from where they are made"
 
 
-@pytest.mark.parametrize("module", ORDER)
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {module: own_modules(text(module)) for module in SOURCES}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("module", [module for module in SOURCES if family(module)])
+def test_families_of_measures_do_not_know_each_other(module):
+    others = {other for other in own_modules(text(module)) if other.startswith("measures.")}
+    assert {family(other) for other in others} <= {family(module)}
+
+
+@pytest.mark.parametrize("module", SOURCES)
 def test_imports_are_absolute_and_stay_in_the_library(module):
     names = imported(text(module))
     assert not [name for name in names if name.startswith(".")]
@@ -115,18 +114,27 @@ def test_imports_are_absolute_and_stay_in_the_library(module):
     assert not [name for name in names if name.startswith(f"{PACKAGE}.tests")]
 
 
+def test_packages_have_no_code_of_their_own():
+    for path in ROOT.rglob("__init__.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert path.parent == ROOT or len(body) == 1, f"{path}: a docstring is enough"
+
+
 def test_only_the_plugin_knows_pytest():
-    assert [module for module in ORDER if "pytest" in packages(text(module))] == ["plugin"]
+    assert [module for module in SOURCES if "pytest" in packages(text(module))] == ["plugin"]
 
 
-@pytest.mark.parametrize("module", ["statistics", "claim"])
-def test_inference_and_verdicts_do_without_torch(module):
-    below = own_modules(text(module))
-    for name in (module, *below):
-        assert "torch" not in packages(text(name)), name
+@pytest.mark.parametrize("module", [module for module in SOURCES if module.split(".")[0] in TORCHLESS])
+def test_judging_does_without_torch(module):
+    reached, pending = set(), {module}
+    while pending:
+        name = pending.pop()
+        reached.add(name)
+        assert not packages(text(name), top_level=True) & {"torch", "torchvision"}, f"{module}, by way of {name}"
+        pending |= {other for other in own_modules(text(name), top_level=True) if other != PACKAGE} - reached
 
 
-@pytest.mark.parametrize("module", ORDER)
+@pytest.mark.parametrize("module", SOURCES)
 def test_torchvision_is_imported_inside_functions_only(module):
     assert "torchvision" not in packages(text(module), top_level=True)
 
@@ -137,12 +145,11 @@ def test_torchvision_is_imported_inside_functions_only(module):
 @pytest.mark.parametrize(
     ("source", "modules"),
     [
-        ("import featdyn_core.store", {"store"}),
+        ("import featdyn_core.store.supply", {"store.supply"}),
         ("import featdyn_core.data.sources as s", {"data.sources"}),
-        ("from featdyn_core import evidence", {"evidence"}),
-        ("from featdyn_core.data import labels as l, files", {"data.labels", "data.files"}),
-        ("from featdyn_core.trajectory_folder import Folder", {"trajectory_folder"}),
-        ("def f():\n    from featdyn_core.store import Store", {"store"}),
+        ("from featdyn_core.verdicts import claim", {"verdicts.claim"}),
+        ("from featdyn_core.data import labels as l, formats", {"data.labels", "data.formats"}),
+        ("def f():\n    from featdyn_core.store.supply import Store", {"store.supply"}),
         ("from featdyn_core import load_recipe", {PACKAGE}),
         ("import featdyn_core", {PACKAGE}),
         ("import torch", set()),
@@ -156,4 +163,5 @@ def test_imports_inside_functions_are_told_from_those_at_the_top():
     source = "try:\n    import a.b\nfinally:\n    pass\nclass C:\n    from c import d\ndef f():\n    import e"
     assert packages(source) == {"a", "c", "e"}
     assert packages(source, top_level=True) == {"a", "c"}
+    assert packages("if TYPE_CHECKING:\n    import f", top_level=True) == set()
     assert imported("from . import sibling") == {"..sibling"}

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 import torch._dynamo  # optimisers import it at their first step; pytester would unload it half-way  # noqa: F401
 
-from featdyn_core.evidence import read_evidence
+from featdyn_core.verdicts.evidence import read_evidence
 
 REGISTER = """
 schema = 1
@@ -70,7 +70,7 @@ checkpoints = [[0, 2, 1]]
 
 CLAIM = """
 import pytest
-from featdyn_core.register import Measured
+from featdyn_core.harness.register import Measured
 
 EFFECT, NULL = {effect}, {null}
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
-from featdyn_core.training import ResumePoint
-from featdyn_core.trajectory import EpochRecord, State
+from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.sink import ResumePoint
+from featdyn_core.trajectories.trajectory import EpochRecord, State
 
 SUBSET = 200
 

@@ -1,0 +1,26 @@
+"""What the operating system says of a file of an image set, in words that name the mend."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from featdyn_core.errors import DataError
+from featdyn_core.files import FULL_DISK
+
+
+def disk_error(path: Path, error: OSError) -> DataError:
+    """Return the error that says why the disk refused to read or write ``path``, and the mend."""
+    mend = "free some space" if error.errno in FULL_DISK else "make it readable and its folder writable"
+    return DataError(
+        f"cannot read or write {path}: {error.strerror or error}; {mend}, or set FEATDYN_DATA to another "
+        "folder, and run again"
+    )
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors inside into ``disk_error``."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(path, error) from error

@@ -1,0 +1,40 @@
+"""Files: checked by digest, written whole or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+def md5_of(path: Path) -> str:
+    """Return the hex MD5 of a file: the checksum that image sets are published with, not a protection."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that ``path`` holds either all of ``content``, on the disk, or what it held before.
+
+    Raises:
+        OSError: a full or unwritable disk; what was written so far is removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # tempfile's would be closed to other users
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,1 @@
+"""What a claim needs, and how it is decided."""

@@ -1,0 +1,1 @@
+"""Checkpoints or tensors in, numbers out: four families that do not know each other."""

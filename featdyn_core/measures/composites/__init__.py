@@ -1,0 +1,1 @@
+"""Composite networks and their consistency (sections 3 and 4)."""

@@ -1,0 +1,1 @@
+"""Discrepancies between distributions of features (section 7, App. G)."""

@@ -1,0 +1,1 @@
+"""Training in the linearised regime (section 4.2, App. D)."""

@@ -1,0 +1,1 @@
+"""Feature changes by single updates, and whether they are isotropic (section 6)."""

@@ -1,0 +1,231 @@
+"""Are the changes of a feature isotropic? Two tests of sphericity.
+
+Both rest on the participation ratio ``PR = tr(S)² / tr(S²)`` of the covariance ``S`` of ``n`` changes in ``p``
+features. John's statistic is ``U = p / PR − 1`` and the paper's (App. E) is ``T = ‖p·S / tr S − I‖_F =
+√(p·U)``.
+
+``isotropy_test`` compares ``T`` with Gaussian samples, so it also rejects changes that are isotropic but
+heavy-tailed. ``sign_test`` sees directions alone and keeps its size for every elliptical law: read the two
+together.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.measures.one_step.concentration import (
+    FloatArray,
+    change_matrix,
+    deviations,
+    gram_squares,
+    known_centre,
+    participation,
+)
+
+
+@dataclass(frozen=True)
+class IsotropyResult:
+    """The outcome of ``isotropy_test``.
+
+    Attributes:
+        statistic: ``T = ‖p·S / tr S − I‖_F``, in ``[0, √(p² − p)]``; 0 where the sample is exactly isotropic.
+        p_value: ``(1 + #{T* ≥ T}) / (draws + 1)``, at least ``1 / (draws + 1)``.
+        john_u: John's ``U = T² / p``.
+        john_p: right tail of the chi-square of ``f = (p + 2)(p − 1) / 2`` degrees of freedom, John's limit as
+            ``ν`` grows, at ``(νp + 2)·U / 2``, whose mean under the null is exactly ``f``.
+        ledoit_wolf_z: ``(ν·U − p − 1) / 2``, standard normal under the null as ``ν`` and ``p`` grow together.
+        ledoit_wolf_p: its right tail. Both tails are checks of ``p_value`` that need no draws.
+        degrees_of_freedom: ``ν``, which is ``n − 1``, or ``n`` where the centre is known.
+        draws: the number of null statistics.
+    """
+
+    statistic: float
+    p_value: float
+    john_u: float
+    john_p: float
+    ledoit_wolf_z: float
+    ledoit_wolf_p: float
+    degrees_of_freedom: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class SignResult:
+    """The outcome of ``sign_test``.
+
+    Attributes:
+        statistic: standardised sum of squared cosines, mean 0 and variance 1 under the null.
+        p_value: its right tail.
+        directions: the number of directions that entered, all rows or half of them.
+    """
+
+    statistic: float
+    p_value: float
+    directions: int
+
+
+def isotropy_test(
+    changes: ArrayLike,
+    *,
+    draws: int = 9999,
+    rng: np.random.Generator | None = None,
+    centre: ArrayLike | None = None,
+) -> IsotropyResult:
+    """Test by parametric bootstrap that Gaussian changes have a covariance proportional to the identity.
+
+    Args:
+        changes: (n, p) feature changes, one repetition a row; independent rows.
+        draws: number of bootstrap draws, at least 1.
+        rng: draws a null of this call's own. Without it the test uses the one null of its ``(ν, p, draws)``,
+            drawn once a process from a generator that those three numbers seed: a deterministic result, and
+            no further cost at the next epoch or sample. Tests that share a null share its Monte Carlo error.
+        centre: (p,) known mean of the changes, which leaves all ``n`` degrees of freedom; without it the sample
+            mean is taken off. A centre off the mean is a departure from the null, and rejected like one: that
+            of ``noise.full_batch_change`` is the mean of features to first order only.
+
+    Raises:
+        MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, or all rows
+            equal.
+
+    References:
+        App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
+    """
+    rows, dof = deviations(changes, centre)
+    p = rows.shape[1]
+    if p < 2:
+        raise MeasurementError("one feature alone is always isotropic; give changes of at least 2 features")
+    if draws < 1:
+        raise MeasurementError(f"draws is {draws}; the bootstrap needs at least 1 draw")
+    u = _john_u(rows)
+    statistic = float(np.sqrt(p * u))
+    null = _shared_null(dof, p, draws) if rng is None else np.sort(null_statistics(dof, p, draws, rng))
+    at_least = draws - int(np.searchsorted(null, statistic, side="left"))
+    z = (dof * u - p - 1) / 2
+    return IsotropyResult(
+        statistic=statistic,
+        p_value=(1 + at_least) / (draws + 1),
+        john_u=u,
+        john_p=float(stats.chi2.sf((dof * p + 2) * u / 2, (p + 2) * (p - 1) / 2)),
+        ledoit_wolf_z=z,
+        ledoit_wolf_p=float(stats.norm.sf(z)),
+        degrees_of_freedom=dof,
+        draws=draws,
+    )
+
+
+def null_statistics(dof: int, p: int, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Draw the paper's statistic of isotropic Gaussian samples, exactly and without drawing the samples.
+
+    A Wishart matrix of ``ν`` degrees of freedom has the non-zero eigenvalues of ``B·Bᵀ`` with ``B`` lower
+    bidiagonal of order ``m = min(ν, p)`` and independent entries: ``χ_M, …, χ_{M−m+1}`` on the diagonal (``M
+    = max(ν, p)``) and ``χ_{m−1}, …, χ_1`` below it. ``B·Bᵀ`` is tridiagonal, so both traces need only the
+    squares of the entries: ``2m − 1`` chi-squares a draw, summed along the diagonal for all draws at once.
+    Memory is a few numbers a draw, whatever ``ν`` and ``p``. The mean is known: ``E[T²/p] = p(ν + p + 1) /
+    (νp + 2) − 1``.
+
+    Args:
+        dof: ``ν``, degrees of freedom: the rows, less one where the mean is estimated.
+        p: number of features.
+        draws: number of statistics.
+        rng: source of the chi-squares.
+
+    Returns:
+        (draws,) statistics ``T``, unsorted.
+
+    References:
+        Silverstein (1985), Ann. Probab. 13:1364; Dumitriu and Edelman (2002), J. Math. Phys. 43:5830.
+    """
+    m, largest = min(dof, p), max(dof, p)
+    trace, squares = np.zeros(draws), np.zeros(draws)
+    below = np.zeros(draws)  # squared entry left of the diagonal in the current row of B; none in the first
+    for i in range(m):
+        # A chi-square is twice a gamma of half its degrees; T does not depend on scale, so the 2 is left out.
+        diagonal = rng.standard_gamma((largest - i) / 2, draws)
+        entry = diagonal + below
+        trace += entry
+        squares += entry * entry
+        if i + 1 < m:
+            below = rng.standard_gamma((m - 1 - i) / 2, draws)
+            squares += 2 * diagonal * below
+    return np.sqrt(np.maximum(p * (p * squares / trace**2 - 1), 0))
+
+
+@lru_cache(maxsize=64)
+def _shared_null(dof: int, p: int, draws: int) -> FloatArray:
+    """Return the sorted null statistics that all tests of one size share; read-only, as it is shared."""
+    null = np.sort(null_statistics(dof, p, draws, np.random.default_rng((dof, p, draws))))
+    null.setflags(write=False)
+    return null
+
+
+def sign_test(changes: ArrayLike, *, centre: ArrayLike | None = None) -> SignResult:
+    """Test that the directions of the changes are uniform on the sphere, whatever the law of their lengths.
+
+    With unit vectors ``u_i = x_i / ‖x_i‖`` of ``N`` changes, ``Q = p / (N(N−1)) · Σ_{i≠j} (u_iᵀu_j)² − 1``
+    has mean 0 and variance ``4(p−1) / (N(N−1)(p+2))`` under every spherical law. The standardised ``Q`` tends
+    to a standardised chi-square of ``(p+2)(p−1)/2`` degrees of freedom as ``N`` grows, and that to N(0, 1) as
+    ``p`` does; the tail is the chi-square's, because the normal tail is too light where ``p`` is small.
+
+    A known ``centre`` lets all rows enter. Without one the directions are those of the differences of
+    disjoint pairs of rows (1st − 2nd, 3rd − 4th, …), which any elliptical law centres at 0 exactly, with the
+    same axes; this halves ``N``, and an odd last row is left out. Taking off the sample mean would make the
+    directions dependent.
+
+    Args:
+        changes: (n, p) feature changes, one repetition a row; independent rows.
+        centre: (p,) known centre of the law.
+
+    Raises:
+        MeasurementError: fewer than 3 rows (4 without a centre), fewer than 2 features, not a matrix, not
+            finite, or a direction that is undefined because a row equals the centre or its partner.
+
+    References:
+        Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
+    """
+    rows = change_matrix(changes)
+    if centre is not None:
+        rows = rows - known_centre(centre, rows.shape[1])
+    elif len(rows) < 4:
+        raise MeasurementError(f"{len(rows)} changes make one pair; give at least 4 rows, or a known centre")
+    else:
+        rows = rows[0 : len(rows) // 2 * 2 : 2] - rows[1::2]
+    count, p = rows.shape
+    if p < 2:
+        raise MeasurementError("one feature alone has no directions; give changes of at least 2 features")
+    units = _unit_rows(rows, "the centre" if centre is not None else "their partner in a pair")
+    pairs = count * (count - 1)
+    q = p / pairs * (gram_squares(units) - count) - 1
+    z = q / np.sqrt(4 * (p - 1) / (pairs * (p + 2)))
+    dof = (p + 2) * (p - 1) / 2
+    return SignResult(float(z), float(stats.chi2.sf(dof + z * np.sqrt(2 * dof), dof)), count)
+
+
+def sphericity(changes: ArrayLike, *, centre: ArrayLike | None = None) -> float:
+    """Return the paper's statistic ``‖p·S / tr S − I‖_F`` (App. E) of (n, p) changes, in ``[0, √(p² − p)]``.
+
+    ``centre`` and the errors are those of ``isotropy_test``.
+    """
+    rows, _ = deviations(changes, centre)
+    return float(np.sqrt(rows.shape[1] * _john_u(rows)))
+
+
+def _john_u(rows: FloatArray) -> float:
+    """Return John's U of the deviations; at least 0 but for rounding, which is cut off."""
+    return max(rows.shape[1] / participation(rows) - 1, 0.0)
+
+
+def _unit_rows(rows: FloatArray, partner: str) -> FloatArray:
+    """Return the rows at length 1; a row of zeros has no direction."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    undefined = int((largest == 0).sum())
+    if undefined:
+        raise MeasurementError(
+            f"{undefined} of {len(rows)} directions are undefined, their rows equal {partner};"
+            " leave out updates that changed nothing"
+        )
+    rows = rows / largest  # before squaring, so that tiny rows do not underflow
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Networks as chains of named blocks that can be cut anywhere."""

@@ -1,0 +1,158 @@
+"""The networks of the paper (App. H) by name."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from featdyn_core.errors import ModelError
+from featdyn_core.networks.blocks import BasicBlock, BlockNetwork, ConvNorm, LinearHead
+from featdyn_core.networks.names import NETWORKS
+
+
+def resnet(*, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16) -> BlockNetwork:
+    """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
+
+    Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels.
+    """
+    channels = len(mean)
+    blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width), nn.ReLU())}
+    inputs = width
+    per_stage = (depth - 2) // 6
+    for stage in (1, 2, 3):
+        outputs = width * 2 ** (stage - 1)
+        for position in range(1, per_stage + 1):
+            stride = 2 if stage > 1 and position == 1 else 1
+            blocks[f"stage{stage}_block{position}"] = BasicBlock(inputs, outputs, stride)
+            inputs = outputs
+    blocks["head"] = LinearHead(inputs, classes)
+    depths = [f"stage{stage}_block{per_stage}" for stage in (1, 2, 3)]
+    return BlockNetwork(blocks, depths, mean, std)
+
+
+def mlp(
+    *,
+    inputs: int,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    hidden: Sequence[int] = (256, 256),
+    dropout: float = 0.0,
+    linear_last: bool = False,
+) -> BlockNetwork:
+    """Multilayer perceptron with ReLU.
+
+    ``linear_last`` leaves the last hidden layer without activation (section 4.5).
+    """
+    blocks: dict[str, nn.Module] = {}
+    for number, outputs in enumerate(hidden, start=1):
+        layers: list[nn.Module] = [nn.Flatten()] if number == 1 else []
+        layers.append(nn.Linear(inputs, outputs))
+        if not (linear_last and number == len(hidden)):
+            layers.append(nn.ReLU())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        blocks[f"hidden{number}"] = nn.Sequential(*layers)
+        inputs = outputs
+    depths = tuple(blocks)
+    blocks["head"] = LinearHead(inputs, classes)
+    return BlockNetwork(blocks, depths, mean, std)
+
+
+def convnet(
+    groups: Sequence[Sequence[tuple[int, int]]],
+    *,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dropout: float = 0.0,
+) -> BlockNetwork:
+    """Plain convolutional network.
+
+    Each group of (width, padding) layers ends in 2×2 max pooling and is one block.
+    """
+    blocks: dict[str, nn.Module] = {}
+    inputs = len(mean)
+    for number, group in enumerate(groups, start=1):
+        layers: list[nn.Module] = []
+        for width, padding in group:
+            layers += [ConvNorm(inputs, width, padding=padding, bias=True, affine=False), nn.ReLU()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            inputs = width
+        blocks[f"group{number}"] = nn.Sequential(*layers, nn.MaxPool2d(2))
+    depths = tuple(blocks)[:3]
+    blocks["head"] = LinearHead(inputs, classes)
+    return BlockNetwork(blocks, depths, mean, std)
+
+
+_SVHN = [[(32, 1), (32, 1)], [(64, 1), (64, 1)], [(128, 1), (128, 1)], [(256, 0)]]
+_STL10 = [[(32, 1)], [(64, 1)], [(128, 1)], [(128, 1)], [(256, 0), (256, 0)]]
+
+_BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
+    "resnet20": lambda _, **options: resnet(depth=20, **options),
+    "resnet8": lambda _, **options: resnet(depth=8, **options),
+    "mlp": lambda image, **options: mlp(inputs=image[0] * image[1] * image[2], **options),
+    "svhn-convnet": lambda _, **options: convnet(_SVHN, **options),
+    "stl10-convnet": lambda _, **options: convnet(_STL10, **options),
+}
+
+
+def build_model(
+    name: str,
+    *,
+    image: tuple[int, int, int] = (3, 32, 32),
+    classes: int = 10,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    generator: torch.Generator | None = None,
+    **options: object,
+) -> BlockNetwork:
+    """Build a network by name.
+
+    Args:
+        name: one of ``NETWORKS``.
+        image: (channels, height, width) of the images.
+        classes: number of classes.
+        mean: channel means in [0, 1]; 0.5 each if left out.
+        std: channel standard deviations; 0.5 each if left out.
+        generator: initialises the parameters (see ``initialize``; He's normal for ResNets); without it every
+            layer has torch's default, drawn from torch's global generator.
+        options: what the builder takes besides: ``width`` (resnet), ``hidden``, ``dropout``, ``linear_last``
+            (mlp), ``dropout`` (convnets).
+
+    Raises:
+        ModelError: unknown name or option, or an option that torch's layers refuse.
+    """
+    if name not in _BUILDERS:
+        raise ModelError(f"unknown network {name!r}; the networks are {', '.join(NETWORKS)}")
+    mean = mean if mean is not None else [0.5] * image[0]
+    std = std if std is not None else [0.5] * image[0]
+    try:
+        network = _BUILDERS[name](image, classes=classes, mean=mean, std=std, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"network {name!r} does not take these options: {error}") from error
+    if generator is not None:
+        initialize(network, generator, he_normal=name.startswith("resnet"))
+    return network
+
+
+def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: bool) -> None:
+    """Initialise weights and biases from ``generator``.
+
+    Args:
+        network: its convolutions and linear layers are initialised in place; normalisations are left alone.
+        generator: on the CPU.
+        he_normal: He's normal initialisation (He et al. 2015), as the public ResNet-20 code of App. H has it;
+            otherwise torch's default, uniform within 1/sqrt(fan-in). Biases: the latter in both.
+    """
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.Linear):
+            continue
+        if he_normal:
+            nn.init.kaiming_normal_(module.weight, generator=generator)
+        else:
+            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
+        if module.bias is not None:
+            bound = module.weight[0].numel() ** -0.5
+            nn.init.uniform_(module.bias, -bound, bound, generator=generator)

@@ -1,0 +1,61 @@
+"""Where a project is, and within it recipes, register, published records and store: one rule, whatever the folder.
+
+A project is the nearest folder, from the working directory upwards, that holds ``claims/register``; where there is
+none, the checkout that this package was imported from.
+"""
+
+import os
+from pathlib import Path
+
+REGISTER = Path("claims") / "register"
+
+
+def checkout() -> Path | None:
+    """Folder of the checkout that this package was imported from; None where it was installed."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / REGISTER).is_dir() else None
+
+
+def project_root() -> Path:
+    """Folder of the project (see the module's docstring); the working directory where there is none at all."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / REGISTER).is_dir():
+            return folder
+    return checkout() or here
+
+
+def register_folder() -> Path:
+    """Folder of the register."""
+    return project_root() / REGISTER
+
+
+def recipes_folder() -> Path:
+    """Folder of the recipes."""
+    return project_root() / "fixtures" / "recipes"
+
+
+def records_folder() -> Path:
+    """Folder of the published records, with one folder for each scale."""
+    return project_root() / "fixtures" / "records"
+
+
+def store_root() -> Path:
+    """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project."""
+    if configured := os.environ.get("FEATDYN_STORE"):
+        return Path(configured).expanduser()
+    return project_root() / "fixtures" / "cache"
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of image sets: ``root``, ``FEATDYN_DATA``, or ``featdyn/data`` in the user's cache.
+
+    The user's cache is ``XDG_CACHE_HOME`` where that is an absolute path, as its specification asks, else
+    ``~/.cache``.
+    """
+    if root is None:
+        root = os.environ.get("FEATDYN_DATA")
+    if root:
+        return Path(root).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "featdyn" / "data"

@@ -1,0 +1,64 @@
+"""Who computes: the package's commit and version, the libraries, the machine. Nothing here imports a library to ask."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import socket
+import subprocess
+from pathlib import Path
+
+from featdyn_core.project import checkout
+
+LIBRARIES = ("torch", "numpy", "scipy")
+
+
+def environment() -> dict[str, str]:
+    """Commit and version of this package, versions of the libraries, and the machine."""
+    return {
+        "commit": commit(),
+        "featdyn": version("featdyn"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+        "machine": f"{platform.machine()} {processor()}".strip(),
+        "host": socket.gethostname(),
+    }
+
+
+def version(distribution: str) -> str:
+    """Return the version of an installed distribution; empty where there is none."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def commit() -> str:
+    """Commit of this project's checkout, with a mark for uncommitted changes; empty where the package is installed.
+
+    A repository that happens to hold the installed package is another project's, and ``GIT_DIR`` names whatever
+    somebody works on: neither is asked.
+    """
+    root = checkout()
+    if root is None or not (root / ".git").exists():
+        return ""
+    elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        found = subprocess.run(
+            command, cwd=root, env=elsewhere, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip()
+
+
+@functools.cache
+def processor() -> str:
+    """Model name of the processor; what the platform says of it where the system has no such list."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,155 @@
+"""Figures of the report: curves over seeds as SVG or PNG, intervals against their bounds as positions.
+
+matplotlib takes long to import, so that happens when the first curve is drawn: the test plugin draws none.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featdyn_core.errors import EvidenceError
+from featdyn_core.verdicts.claim import Curve, Finding
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_INK = "#010203"
+"""Near-black of text and axes; ``currentColor`` in SVG, so that a figure follows its page into dark mode."""
+
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", _INK, "#8822ee")
+"""Colours of the series: those of Okabe and Ito (2008) that show on white and on black, ink, violet."""
+
+_MARKED = 12
+"""Up to this many points each is marked: it shows at which epochs there was a checkpoint."""
+
+_MARGIN = 8.0
+"""Free space on either side of an interval strip, in per cent of its width."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Where a finding's numbers lie on a horizontal line, in per cent of its width, each in [0, 100].
+
+    Attributes:
+        bound: the criterion's bound.
+        low: lower end of the interval.
+        estimate: mean over seeds.
+        high: upper end of the interval.
+        values: one a seed.
+        holds: (start, width) of the part of the line in which the criterion holds.
+    """
+
+    bound: float
+    low: float
+    estimate: float
+    high: float
+    values: tuple[float, ...]
+    holds: tuple[float, float]
+
+
+def interval_strip(finding: Finding) -> Strip:
+    """Lay a finding out on a line that just holds its values, its interval and its bound."""
+    numbers = finding.criterion.bound, finding.interval.low, finding.interval.estimate, finding.interval.high
+    least, most = min(*numbers, *finding.values), max(*numbers, *finding.values)
+
+    def place(number: float) -> float:
+        share = (number - least) / (most - least) if most > least else 0.5
+        return round(_MARGIN + share * (100 - 2 * _MARGIN), 2)
+
+    bound, low, estimate, high = map(place, numbers)
+    holds = (bound, round(100 - bound, 2)) if finding.criterion.above else (0.0, bound)
+    return Strip(bound, low, estimate, high, tuple(map(place, finding.values)), holds)
+
+
+def curve_svg(curve: Curve, name: str) -> str:
+    """Draw a curve as one ``<svg>`` element to stand inside an HTML page, in the page's text colour.
+
+    Args:
+        curve: colour tells eight series apart; the ninth and later ones are dashed, then dotted.
+        name: in error messages, and what keeps the identifiers of several figures of one page apart.
+
+    Returns:
+        Mark-up without date and without reference to anything outside it: the same for the same numbers.
+
+    Raises:
+        EvidenceError: no series, or one without an ordinate for each seed and abscissa.
+    """
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with _style({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        buffer = io.StringIO()
+        _draw(curve, name).savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    drawn = buffer.getvalue()
+    drawn = drawn[drawn.index("<svg") :]  # without XML declaration and document type
+    # a style sheet would hold for the whole page, and groups are numbered alike in every figure
+    drawn = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r'(<g) id="[\w.]+"', r"\1", drawn)
+    return drawn.replace(_INK, "currentColor").strip()
+
+
+def curve_png(curve: Curve, name: str) -> bytes:
+    """Draw a curve, its name above it, as a PNG file (150 dots an inch, white); raises as ``curve_svg``."""
+    with _style({}):
+        buffer = io.BytesIO()
+        figure = _draw(curve, name)
+        figure.suptitle(name, x=0.01, horizontalalignment="left", fontsize=9, wrap=True)
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+@contextmanager
+def _style(settings: dict[Any, Any]) -> Iterator[None]:
+    """The figures' look: matplotlib's defaults and these, whatever the user's own settings."""
+    import matplotlib
+    from cycler import cycler
+
+    lines = cycler(linestyle=["-", "--", ":"]) * cycler(color=PALETTE)
+    common: dict[Any, Any] = {
+        "axes.prop_cycle": lines,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9,
+        "legend.frameon": False,
+        "text.parse_math": False,  # labels are words: a dollar sign in one is a dollar sign
+        **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), _INK),
+    }
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(common | settings)
+        yield
+
+
+def _draw(curve: Curve, name: str) -> "Figure":
+    """One thin line a seed and a thick one for the mean of each series."""
+    from matplotlib.figure import Figure
+
+    if not curve.series:
+        raise EvidenceError(f"curve {name!r} has no series: leave it out")
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    axes = figure.add_subplot(xlabel=curve.x_label, ylabel=curve.y_label)
+    axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
+    axes.margins(x=0.02)
+    for label, seeds in curve.series.items():
+        if any(len(line) != len(curve.x) for line in seeds) or not seeds:
+            lengths = ", ".join(str(len(line)) for line in seeds) or "none"
+            raise EvidenceError(
+                f"curve {name!r}, series {label!r}: each seed needs {len(curve.x)} ordinates, one for each "
+                f"abscissa; found {lengths}"
+            )
+        marker = "o" if len(curve.x) <= _MARKED else ""
+        (mean,) = axes.plot(curve.x, np.mean(seeds, axis=0), marker=marker, markersize=4, linewidth=2, label=label)
+        axes.plot(
+            curve.x,
+            np.transpose(seeds),
+            color=mean.get_color(),
+            linestyle=mean.get_linestyle(),
+            linewidth=0.7,
+            alpha=0.45,
+        )
+    figure.legend(loc="outside right center")
+    return figure

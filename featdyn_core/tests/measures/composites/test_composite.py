@@ -1,0 +1,156 @@
+"""Composites against running the two halves by hand."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from featdyn_core.errors import MeasurementError, ModelError
+from featdyn_core.measures.composites import composite as module
+from featdyn_core.measures.composites.composite import calibration_images, composite, predict, recalibrate
+from featdyn_core.networks.zoo import build_model
+
+STATISTICS = 1e-6  # relative; batch moments by another order of summation
+
+CUTS = ("stem", "stage1_block1", "stage2_block1", "stage3_block1")
+
+
+@pytest.fixture(scope="module")
+def images(tiny_trajectory):
+    return tiny_trajectory.dataset.test_images
+
+
+# Composite
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_composite_of_one_epoch_is_the_network_bit_for_bit(tiny_trajectory, images, cut, epoch):
+    found = composite(tiny_trajectory, epoch, epoch, cut)
+    assert torch.equal(found(images), tiny_trajectory.network(epoch)(images))
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(("shallow", "deep"), [(1, 4), (4, 1)])
+def test_composite_runs_the_shallow_half_of_one_and_the_deep_half_of_the_other(
+    tiny_trajectory, images, cut, shallow, deep
+):
+    features = tiny_trajectory.network(shallow).shallow(images, cut)
+    expected = tiny_trajectory.network(deep).deep(features, cut)
+    assert torch.equal(composite(tiny_trajectory, shallow, deep, cut)(images), expected)
+    assert not torch.equal(expected, tiny_trajectory.network(deep)(images))
+
+
+def test_composite_is_in_eval_mode_and_leaves_the_checkpoints_alone(tiny_trajectory):
+    before = {epoch: copy.deepcopy(tiny_trajectory.state(epoch)) for epoch in tiny_trajectory.epochs}
+    found = composite(tiny_trajectory, 0, 4, "stem", batchnorm="recalibrate")
+    assert not any(part.training for part in found.modules())
+    for epoch, state in before.items():
+        for name, tensor in state.items():
+            assert torch.equal(tensor, tiny_trajectory.state(epoch)[name]), (epoch, name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        pytest.param((3, 4, "stem"), MeasurementError, "no checkpoint at epoch 3; it has 0, 1, 2, 4", id="shallow"),
+        pytest.param((4, 5, "stem"), MeasurementError, "no checkpoint at epoch 5", id="deep"),
+        pytest.param((0, 4, "trunk"), ModelError, "no cut 'trunk'; its cuts are stem, stage1_block1", id="cut"),
+    ],
+)
+def test_composite_names_what_is_not_there(tiny_trajectory, arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        composite(tiny_trajectory, *arguments)
+
+
+def test_unknown_policy_is_named_with_its_alternatives(tiny_trajectory):
+    message = "unknown batchnorm policy 'forget'; it is one of carry, recalibrate"
+    with pytest.raises(MeasurementError, match=message):
+        composite(tiny_trajectory, 0, 4, "stem", batchnorm="forget")
+
+
+def test_predict_is_the_argmax_of_the_logits_whatever_the_batch(tiny_trajectory, images):
+    network = tiny_trajectory.network(2)
+    expected = network(images).argmax(1).numpy()
+    found = predict(network, images, batch_size=7)
+    assert found.dtype == np.uint8
+    assert len(set(found)) > 2  # predictions of one class could not tell composites apart
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(predict, id="predict"),
+        pytest.param(lambda *given: recalibrate(*given, ["stage1_block1"], 50), id="recalibrate"),
+    ],
+)
+def test_networks_run_in_exact_arithmetic(tiny_trajectory, images, function):
+    network, found = tiny_trajectory.network(2), set()
+    convolution = torch.backends.cudnn.conv
+    convolution.fp32_precision = "tf32"  # torch's default
+    network.blocks["stem"].register_forward_hook(lambda *_: found.add(convolution.fp32_precision))
+    function(network, images)
+    assert found == {"ieee"}
+
+
+# Recalibration
+
+
+def test_recalibrated_statistics_are_those_of_a_pass_in_train_mode_over_the_deep_half(tiny_trajectory):
+    cut, size = "stage1_block1", tiny_trajectory.recipe.training.batch_size
+    found = composite(tiny_trajectory, 1, 4, cut, batchnorm="recalibrate")
+
+    plain = tiny_trajectory.network(4)
+    deep = torch.nn.Sequential(*(plain.blocks[name] for name in plain.deep_blocks(cut))).train()
+    for layer in deep.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None
+            layer.reset_running_stats()
+    with torch.no_grad():
+        features = tiny_trajectory.network(1).shallow(tiny_trajectory.dataset.train_images, cut)
+        for batch in features.split(size):
+            deep(batch)
+
+    recalibrated, expected = found.state_dict(), plain.state_dict()
+    shallow = tiny_trajectory.state(1)
+    for name, tensor in recalibrated.items():
+        reference = shallow if found.in_shallow_part(name, cut) else expected
+        assert torch.equal(tensor, reference[name]), name
+
+
+def test_recalibrated_statistics_are_plain_averages_over_batches(tiny_trajectory):
+    """The first normalisation after the cut, from moments of its inputs written out."""
+    found = composite(tiny_trajectory, 1, 4, "stage1_block1", batchnorm="recalibrate")
+    with torch.no_grad():
+        features = tiny_trajectory.network(1).shallow(tiny_trajectory.dataset.train_images, "stage1_block1")
+        first = found.blocks["stage2_block1"].first
+        inputs = [first.conv(batch) for batch in features.split(tiny_trajectory.recipe.training.batch_size)]
+    assert len(inputs) > 1
+    mean = torch.stack([part.mean((0, 2, 3)) for part in inputs]).mean(0)
+    variance = torch.stack([part.transpose(0, 1).flatten(1).var(1) for part in inputs]).mean(0)
+    torch.testing.assert_close(first.norm.running_mean, mean, rtol=STATISTICS, atol=STATISTICS)
+    torch.testing.assert_close(first.norm.running_var, variance, rtol=STATISTICS, atol=STATISTICS)
+
+
+def test_recalibration_leaves_dropout_off():
+    images = torch.randint(0, 256, (24, 1, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with_dropout, without = (
+        build_model("svhn-convnet", image=(1, 32, 32), dropout=share, generator=torch.Generator().manual_seed(1)).eval()
+        for share in (0.3, 0.0)
+    )
+    for network in (with_dropout, without):
+        recalibrate(network, images, list(network.blocks), 12)
+    statistics = [
+        [buffer for name, buffer in network.named_buffers() if "running" in name] for network in (with_dropout, without)
+    ]
+    assert len(statistics[0]) == 14
+    assert all(itertools.starmap(torch.equal, zip(*statistics, strict=True)))
+    assert not any(part.training for part in with_dropout.modules())
+
+
+def test_calibration_images_are_the_first_training_images(tiny_trajectory, monkeypatch):
+    monkeypatch.setattr(module, "CALIBRATION_IMAGES", 150)
+    assert torch.equal(calibration_images(tiny_trajectory), tiny_trajectory.dataset.train_images[:150])

@@ -1,0 +1,367 @@
+"""Networks, their cuts, their initialisation, and the published ResNet."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from featdyn_core.data.sources import load_dataset
+from featdyn_core.errors import ModelError
+from featdyn_core.networks.blocks import BlockNetwork, count_parameters, fold, load_state
+from featdyn_core.networks.names import NETWORKS
+from featdyn_core.networks.published import load_published_resnet
+from featdyn_core.networks.zoo import build_model
+from featdyn_core.project import data_root
+
+IMAGES = {"mlp": (1, 8, 8), "stl10-convnet": (3, 96, 96)}
+OPTIONS = {
+    "resnet20": {"width": 4},
+    "mlp": {"hidden": [12, 10, 8], "dropout": 0.2},
+    "svhn-convnet": {"dropout": 0.1},
+}
+FOLDING_TOLERANCE = 1e-5
+"""Relative to the largest logit."""
+PUBLISHED_SCALE = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+PUBLISHED_FILE = data_root() / "resnet20-12fca82f.th"
+PUBLISHED_ACCURACY = 0.9173  # 1 minus the test error of 8.27 % in the README of the weights' repository
+ACCURACY_TOLERANCE = 0.0005  # 5 of 10,000 images may fall on the other side in another arithmetic
+
+
+def build(name: str, seed: int = 0, **options) -> BlockNetwork:
+    """Build a network with cheap options and, in its normalisations, statistics far from the default."""
+    generator = torch.Generator().manual_seed(seed)
+    options = OPTIONS.get(name, {}) | options
+    network = build_model(name, image=IMAGES.get(name, (3, 32, 32)), generator=generator, **options)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            scatter(module, generator)
+    return network.eval()
+
+
+@torch.no_grad()
+def scatter(norm: nn.BatchNorm2d, generator: torch.Generator) -> None:
+    norm.running_mean.uniform_(-0.5, 0.5, generator=generator)
+    norm.running_var.uniform_(0.5, 2.0, generator=generator)
+    if norm.affine:
+        norm.weight.uniform_(0.5, 1.5, generator=generator)
+        norm.bias.uniform_(-0.5, 0.5, generator=generator)
+
+
+def some_images(name: str, count: int = 2, seed: int = 1) -> torch.Tensor:
+    shape = (count, *IMAGES.get(name, (3, 32, 32)))
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, BlockNetwork]:
+    return {name: build(name) for name in NETWORKS}
+
+
+def test_resnet20_is_that_of_the_paper():
+    network = build_model("resnet20").eval()
+    assert count_parameters(network) == 269_722
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, 32, 32))
+    assert counter.get_total_flops() == 2 * 40_551_040  # a multiply-add is two operations
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "convolutions", "linears"),
+    [
+        ("mlp", (1, 28, 28), [], [(784, 256), (256, 256), (256, 10)]),
+        (
+            "svhn-convnet",
+            (3, 32, 32),
+            [(3, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128), (128, 256)],
+            [(256, 10)],
+        ),
+        (
+            "stl10-convnet",
+            (3, 96, 96),
+            [(3, 32), (32, 64), (64, 128), (128, 128), (128, 256), (256, 256)],
+            [(256, 10)],
+        ),
+    ],
+)
+def test_parameters_are_those_of_the_layers(name, image, convolutions, linears):
+    expected = sum(9 * inputs * outputs + outputs for inputs, outputs in convolutions)
+    expected += sum(inputs * outputs + outputs for inputs, outputs in linears)
+    assert count_parameters(build_model(name, image=image)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("resnet20", [(16, 32, 32)] * 4 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 3),
+        ("resnet8", [(16, 32, 32)] * 2 + [(32, 16, 16), (64, 8, 8)]),
+        ("mlp", [(256,), (256,)]),
+        ("svhn-convnet", [(32, 16, 16), (64, 8, 8), (128, 4, 4), (256, 1, 1)]),
+        ("stl10-convnet", [(32, 48, 48), (64, 24, 24), (128, 12, 12), (128, 6, 6), (256, 1, 1)]),
+    ],
+)
+def test_shapes_at_the_cuts(name, shapes):
+    image = IMAGES.get(name, (3, 32, 32))
+    network = build_model(name, image=image, classes=7).eval()
+    found = network.features(some_images(name), network.cuts)
+    assert [tuple(found[cut].shape) for cut in network.cuts] == [(2, *shape) for shape in shapes]
+    assert network(some_images(name)).shape == (2, 7)
+
+
+def test_depths_are_the_papers():
+    assert build_model("resnet20").depths == ("stage1_block3", "stage2_block3", "stage3_block3")
+    assert build_model("resnet8").depths == ("stage1_block1", "stage2_block1", "stage3_block1")
+    assert build_model("mlp").depths == ("hidden1", "hidden2")
+    assert build_model("svhn-convnet").depths == ("group1", "group2", "group3")
+    for name in NETWORKS:
+        assert set(build_model(name).depths) <= set(build_model(name).cuts)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@given(data=st.data())
+@settings(max_examples=6, deadline=None)
+def test_shallow_then_deep_is_the_network(networks, name, data):
+    network = networks[name]
+    cut = data.draw(st.sampled_from(network.cuts))
+    images = some_images(name, seed=data.draw(st.integers(0, 99)))
+    assert torch.equal(network.deep(network.shallow(images, cut), cut), network(images))
+    assert network.shallow_blocks(cut) + network.deep_blocks(cut) == list(network.blocks)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_features_of_several_cuts_are_those_of_each(networks, name):
+    network, images = networks[name], some_images(name)
+    cuts = network.cuts[::-1][:3]
+    found = network.features(images, cuts)
+    assert tuple(found) == cuts
+    for cut in cuts:
+        assert torch.equal(found[cut], network.shallow(images, cut))
+
+
+@pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet"])
+def test_keys_of_the_shallow_part_are_what_the_shallow_part_depends_on(networks, name):
+    network, images = networks[name], some_images(name)
+    cut = network.cuts[1]
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for key, value in other.state_dict().items():
+            if not network.in_shallow_part(key, cut):
+                value.add_(1)
+    hidden = network.shallow(images, cut)
+    assert torch.equal(other.shallow(images, cut), hidden)
+    assert not torch.equal(other.deep(hidden, cut), network.deep(hidden, cut))
+
+
+def test_images_are_standardised_per_channel():
+    mean, std = [0.1, 0.2, 0.3], [0.5, 0.25, 0.125]
+    network = build_model("resnet8", mean=mean, std=std)
+    images = some_images("resnet8")
+    expected = (images.double() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(network.standardize(images).double(), expected, rtol=1e-6, atol=1e-6)
+    assert not [key for key in network.state_dict() if key.startswith("standardize")]
+
+
+def test_linear_last_leaves_the_last_hidden_layer_without_activation():
+    images = some_images("mlp", 50)
+    for linear_last in (False, True):
+        network = build("mlp", hidden=[20, 20], dropout=0.0, linear_last=linear_last)
+        found = network.features(images, network.cuts)
+        assert found["hidden1"].min() == 0
+        assert (found["hidden2"].min() < 0) == linear_last
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "mlp"])
+def test_folding_changes_no_logit(networks, name):
+    network, images = networks[name], some_images(name, 4)
+    before = copy.deepcopy(network.state_dict())
+    fused = fold(copy.deepcopy(network))
+    expected = network(images)
+    difference = (fused(images) - expected).abs().max()
+    assert difference <= FOLDING_TOLERANCE * expected.abs().max()
+    assert not [module for module in fused.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert not fused.training
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_folded_evaluates_a_network_in_training_mode():
+    network = build("resnet8").train()
+    images = some_images("resnet8", 4)
+    found = fold(copy.deepcopy(network))(images)
+    assert network.training
+    torch.testing.assert_close(found, network.eval()(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet"])
+def test_initialisation_is_a_function_of_the_generator_alone(name):
+    built = []
+    for ambient, seed in ((1, 5), (2, 5), (2, 6)):
+        torch.manual_seed(ambient)
+        generator = torch.Generator().manual_seed(seed)
+        built.append(build_model(name, image=IMAGES.get(name, (3, 32, 32)), generator=generator))
+    first, again, other = (dict(network.named_parameters()) for network in built)
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    layers = {key for key in first if ".norm." not in key}
+    assert layers
+    assert not [key for key in layers if torch.equal(first[key], other[key])]
+
+
+@pytest.mark.parametrize(("name", "he_normal"), [("resnet20", True), ("mlp", False), ("svhn-convnet", False)])
+def test_initialisation_has_the_scale_of_its_reference(name, he_normal):
+    image = IMAGES.get(name, (3, 32, 32))
+    network = build_model(name, image=image, generator=torch.Generator().manual_seed(0))
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.Linear):
+            continue
+        bound = module.weight[0].numel() ** -0.5
+        tolerance = 5 / math.sqrt(module.weight.numel())  # five standard errors of a normal's deviation, and more
+        spread = bound * (math.sqrt(2) if he_normal else math.sqrt(1 / 3))
+        assert module.weight.std().item() == pytest.approx(spread, rel=tolerance)
+        assert he_normal or module.weight.abs().max() <= bound
+        assert module.bias is None or 0 < module.bias.abs().max() <= bound
+
+
+class PublishedBlock(nn.Module):
+    """Residual block as in the public code that App. H names, written down again in plain torch."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.narrower, self.outputs = inputs < outputs, outputs
+        stride = 2 if self.narrower else 1
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block."""
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        if self.narrower:
+            zeros = torch.zeros_like(y[:, : self.outputs // 4])
+            x = torch.cat([zeros, x[:, :, ::2, ::2], zeros], dim=1)
+        return torch.relu(y + x)
+
+
+class PublishedResNet20(nn.Module):
+    """ResNet-20 with the names of the public code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for stage, (inputs, outputs) in enumerate([(16, 16), (16, 32), (32, 64)], start=1):
+            blocks = [PublishedBlock(inputs if not block else outputs, outputs) for block in range(3)]
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Standardised images to logits."""
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(F.avg_pool2d(x, 8).flatten(1))
+
+
+@pytest.fixture(scope="module")
+def published() -> PublishedResNet20:
+    torch.manual_seed(3)
+    network = PublishedResNet20().eval()
+    generator = torch.Generator().manual_seed(4)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            scatter(module, generator)
+    return network
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("wrap", [dict, lambda state: {"state_dict": state, "best_prec1": 91.73}])
+def test_published_state_gives_the_published_logits(published, prefix, wrap):
+    network = build_model("resnet20", **PUBLISHED_SCALE).eval()
+    load_published_resnet(network, wrap({prefix + key: value for key, value in published.state_dict().items()}))
+    images = some_images("resnet20", 3)
+    expected = published(network.standardize(images))
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(network(images), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_published_state_is_read_from_files_of_old_and_new_torch(published, zipped, tmp_path):
+    state = {f"module.{key}": value for key, value in published.state_dict().items()}
+    if not zipped:  # torch before 0.4.1 did not count batches
+        state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    file = tmp_path / "resnet20.th"
+    torch.save({"state_dict": state, "best_prec1": 91.73}, file, _use_new_zipfile_serialization=zipped)
+    network = build_model("resnet20", **PUBLISHED_SCALE)
+    load_published_resnet(network, torch.load(file, map_location="cpu", weights_only=True))
+    assert torch.equal(network.head.linear.weight, published.linear.weight)
+
+
+@pytest.mark.skipif(not PUBLISHED_FILE.exists(), reason=f"{PUBLISHED_FILE.name} is not in the folder of image sets")
+@torch.no_grad()
+def test_published_weights_have_the_published_accuracy():
+    data = load_dataset("cifar10")
+    network = build_model("resnet20", **PUBLISHED_SCALE).eval()
+    load_published_resnet(network, torch.load(PUBLISHED_FILE, map_location="cpu", weights_only=True))
+    predictions = torch.cat([network(images).argmax(1) for images in data.test_images.split(500)])
+    accuracy = (predictions == data.test_labels).double().mean().item()
+    count, whole = len(data.test_labels), data.published_counts[1]
+    # Four standard errors of a sample of the test images, without replacement: none if all are at hand.
+    sampling = math.sqrt(PUBLISHED_ACCURACY * (1 - PUBLISHED_ACCURACY) * (1 / count - 1 / whole))
+    assert accuracy == pytest.approx(PUBLISHED_ACCURACY, abs=ACCURACY_TOLERANCE + 4 * sampling), f"{count} images"
+
+
+@pytest.mark.parametrize(
+    "key", ["layer4.0.conv1.weight", "layer1.x.conv1.weight", "layer2.0.conv3.weight", "fc.weight"]
+)
+def test_unknown_tensor_of_a_published_state_is_refused(published, key):
+    with pytest.raises(ModelError, match=rf"'module\.{key}' is no tensor of the published ResNet"):
+        load_published_resnet(
+            build_model("resnet20"), {"state_dict": published.state_dict() | {f"module.{key}": torch.zeros(1)}}
+        )
+
+
+def test_published_state_of_another_network_is_refused(published):
+    with pytest.raises(ModelError, match="does not fit the network"):
+        load_published_resnet(build_model("resnet8"), published.state_dict())
+
+
+@pytest.mark.parametrize("state", [[torch.zeros(1)], {"state_dict": None}])
+def test_what_is_no_published_state_is_refused(state):
+    with pytest.raises(ModelError, match=r"a state dict is needed, not (list|NoneType); give what torch\.load"):
+        load_published_resnet(build_model("resnet20"), state)
+
+
+def test_state_that_does_not_fit_is_refused():
+    network = build_model("mlp", image=(1, 8, 8), hidden=[5])
+    with pytest.raises(ModelError, match=r"(?s)this state does not fit the network: .*hidden1"):
+        load_state(network, build_model("mlp", image=(1, 8, 8), hidden=[6]).state_dict())
+
+
+@pytest.mark.parametrize("ask", ["shallow", "deep"])
+def test_unknown_cut_is_refused(networks, ask):
+    with pytest.raises(ModelError, match=r"no cut 'head'; its cuts are hidden1, hidden2, hidden3"):
+        getattr(networks["mlp"], ask)(some_images("mlp"), "head")
+
+
+def test_unknown_network_is_refused():
+    with pytest.raises(ModelError, match=r"unknown network 'resnet21'; the networks are resnet20, resnet8, mlp"):
+        build_model("resnet21")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("resnet8", {"widht": 4}, "unexpected keyword argument 'widht'"),
+        ("mlp", {"width": 4}, "unexpected keyword argument 'width'"),
+        ("resnet8", {"depth": 14}, "multiple values for keyword argument 'depth'"),
+        ("mlp", {"dropout": 1.5}, "between 0 and 1"),
+        ("resnet8", {"width": -4}, "negative"),
+        ("mlp", {"hidden": "wide"}, ""),
+    ],
+)
+def test_unknown_and_impossible_options_are_refused(name, options, reason):
+    with pytest.raises(ModelError, match=f"network '{name}' does not take these options: .*{reason}"):
+        build_model(name, **options)

@@ -1,0 +1,257 @@
+"""The files of one trajectory: whole or not at all, and damage that is named."""
+
+import errno
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from featdyn_core.errors import DamagedTrajectoryError, StoreError
+from featdyn_core.store import folder as trajectory_folder
+from featdyn_core.store.folder import FolderSink, named_errors, read_checkpoint, read_manifest
+from featdyn_core.tests.tiny import same_state, tiny_recipe, without_seconds
+from featdyn_core.trajectories.sink import ResumePoint
+from featdyn_core.trajectories.trajectory import EpochRecord
+
+LOG = (
+    EpochRecord(0, float("nan"), 0.1, 0.1, 2.3, 0.0),
+    EpochRecord(1, 2.0, 0.3, 0.1, None, 0.5),
+    EpochRecord(2, 1.5, 0.5, 0.1, 1.4, 0.5),
+    EpochRecord(3, 1.0, 0.7, 0.1, 0.9, 0.5),
+)
+
+
+def state(epoch: int) -> dict[str, torch.Tensor]:
+    """Return tensors of several types, one of them not contiguous."""
+    weight = torch.arange(6.0).view(2, 3).T + epoch
+    return {"weight": weight, "norm.num_batches_tracked": torch.tensor(epoch), "bias": torch.ones(2) * epoch}
+
+
+def point(epoch: int) -> ResumePoint:
+    return ResumePoint(epoch, state(epoch), {"0.momentum_buffer": torch.ones(3) * epoch}, LOG[: epoch + 1])
+
+
+def sink_in(root: Path, **facts) -> FolderSink:
+    return FolderSink(root / "partial" / "k", root / "progress" / "k.json", "k", tiny_recipe(), 4, **facts)
+
+
+def fill(sink: FolderSink, last: int = 3) -> FolderSink:
+    for epoch in range(last + 1):
+        sink.checkpoint(epoch, state(epoch))
+    sink.save_resume_point(point(last))
+    return sink
+
+
+@pytest.fixture
+def finished(tmp_path) -> Path:
+    sink = fill(sink_in(tmp_path))
+    sink.finish(tmp_path / "tiny", LOG, {"device": "cpu"})
+    return tmp_path / "tiny"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_finished_trajectory_gives_back_what_was_written(finished):
+    manifest = read_manifest(finished)
+    assert manifest.key == "k"
+    assert without_seconds(manifest.log) == without_seconds(LOG)
+    assert list(manifest.files) == [0, 1, 2, 3]
+    for epoch, (name, digest) in manifest.files.items():
+        assert same_state(read_checkpoint(finished, name, digest), state(epoch))
+
+
+def test_finished_trajectory_says_what_it_is(finished):
+    content = json.loads((finished / "manifest.json").read_text(encoding="utf-8"))
+    assert content["recipe"] == {"name": "tiny", **json.loads(json.dumps(tiny_recipe().to_dict()))}
+    assert content["recipe_digest"] == tiny_recipe().digest
+    assert (content["seed"], content["device"], content["schema"]) == (4, "cpu", 1)
+
+
+def test_finishing_leaves_nothing_but_the_trajectory(tmp_path):
+    sink = fill(sink_in(tmp_path))
+    sink.progress(LOG[3])
+    (sink.folder / "epoch-0002.safetensors.77.tmp").touch()  # of a trainer that was killed
+    sink.finish(tmp_path / "tiny", LOG, {})
+    names = {path.name for path in (tmp_path / "tiny").iterdir()}
+    assert names == {"manifest.json", *(f"epoch-{epoch:04d}.safetensors" for epoch in range(4))}
+    assert not list((tmp_path / "partial").iterdir())
+    assert not list((tmp_path / "progress").iterdir())
+
+
+@pytest.mark.parametrize("position", [0, 100, -1])
+def test_flipped_bit_is_damage(finished, position):
+    name, digest = read_manifest(finished).files[2]
+    content = bytearray((finished / name).read_bytes())
+    content[position] ^= 1
+    (finished / name).write_bytes(content)
+    before = contents(finished)
+    message = rf"{finished} is damaged: {name}: its bytes do not match.*; remove this folder, and the next run"
+    with pytest.raises(DamagedTrajectoryError, match=message):
+        read_checkpoint(finished, name, digest)
+    assert contents(finished) == before
+
+
+def test_missing_and_foreign_files_are_damage(finished):
+    with pytest.raises(DamagedTrajectoryError, match=r"is damaged: epoch-0009\.safetensors: .*No such file"):
+        read_checkpoint(finished, "epoch-0009.safetensors", "0")
+    (finished / "text").write_bytes(b"text")
+    digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
+    with pytest.raises(DamagedTrajectoryError, match="is damaged: text: not a safetensors file"):
+        read_checkpoint(finished, "text", digest)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"schema": 1',
+        "[]",
+        "{}",
+        '{"schema": 1}',
+        '{"schema": 1, "key": "k", "log": [], "checkpoints": []}',
+        '{"schema": 1, "key": "k", "log": [], "checkpoints": {"0": {}}}',
+        '{"schema": 1, "key": "k", "log": [], "checkpoints": {"x": {"file": "f", "sha256": "0"}}}',
+        '{"schema": 1, "key": "k", "log": [{"epoch": 1}], "checkpoints": {}}',
+    ],
+)
+def test_broken_manifest_is_damage(finished, content):
+    (finished / "manifest.json").write_text(content, encoding="utf-8")
+    before = contents(finished)
+    message = rf"{finished} is damaged: manifest\.json cannot be read .*; remove this folder"
+    with pytest.raises(DamagedTrajectoryError, match=message):
+        read_manifest(finished)
+    assert contents(finished) == before
+
+
+def test_missing_manifest_is_damage(finished):
+    (finished / "manifest.json").unlink()
+    with pytest.raises(DamagedTrajectoryError, match=r"manifest\.json cannot be read \(FileNotFoundError"):
+        read_manifest(finished)
+
+
+def test_manifest_of_another_schema_is_not_read(finished):
+    content = json.loads((finished / "manifest.json").read_text(encoding="utf-8"))
+    (finished / "manifest.json").write_text(json.dumps(content | {"schema": 2}), encoding="utf-8")
+    message = r"has schema 2, this version reads 1; move the folder away, or use the version of featdyn that wrote"
+    with pytest.raises(DamagedTrajectoryError, match=message):
+        read_manifest(finished)
+
+
+def test_resume_point_gives_back_what_was_saved(tmp_path):
+    sink = sink_in(tmp_path)
+    assert sink.resume_point() is None
+    fill(sink, last=1)
+    fill(sink, last=2)
+    found = sink_in(tmp_path).resume_point()
+    assert found.epoch == 2
+    assert same_state(found.network, state(2))
+    assert same_state(found.optimizer, point(2).optimizer)
+    assert without_seconds(found.log) == without_seconds(LOG[:3])
+    assert len(list(sink.folder.glob("resume-*"))) == 1
+
+
+def test_resume_point_without_optimiser_tensors(tmp_path):
+    sink = sink_in(tmp_path)
+    sink.checkpoint(0, state(0))
+    sink.save_resume_point(ResumePoint(0, state(0), {}, LOG[:1]))
+    assert sink.resume_point().optimizer == {}
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda folder: (folder / "resume-0002.safetensors").write_bytes(b"x"), "do not match"),
+        (lambda folder: (folder / "resume-0002.safetensors").unlink(), "No such file"),
+        (lambda folder: (folder / "epoch-0001.safetensors").unlink(), r"epoch-0001\.safetensors is missing"),
+        (lambda folder: (folder / "resume.json").write_text("{"), "JSONDecodeError"),
+        (lambda folder: (folder / "resume.json").write_text("[]"), "TypeError"),
+        (lambda folder: (folder / "resume.json").write_text("{}"), "KeyError"),
+    ],
+)
+def test_damaged_resume_point_is_named_with_the_mend(tmp_path, harm, reason):
+    sink = fill(sink_in(tmp_path), last=2)
+    harm(sink.folder)
+    before = contents(sink.folder)
+    message = rf"resume\.json is damaged \(.*{reason}.*remove {sink.folder} to train tiny seed 4 from its beginning"
+    with pytest.raises(DamagedTrajectoryError, match=message):
+        sink.resume_point()
+    assert contents(sink.folder) == before
+    shutil.rmtree(sink.folder)
+    assert sink_in(tmp_path).resume_point() is None
+
+
+def test_resume_point_of_before_survives_a_failed_save(tmp_path, monkeypatch):
+    sink = fill(sink_in(tmp_path), last=1)
+    real = os.replace
+    for allowed in (0, 1):  # neither tensors nor description; tensors only
+        calls = iter([real] * allowed)
+
+        def replace(source, target, calls=calls):
+            next(calls, fail_with(errno.EIO))(source, target)
+
+        monkeypatch.setattr(trajectory_folder.os, "replace", replace)
+        with pytest.raises(OSError, match="made up"):
+            sink.save_resume_point(point(2))
+        assert sink.resume_point().epoch == 1
+        assert not list(sink.folder.glob("*.tmp"))
+
+
+def fail_with(code: int):
+    def fail(*_args):
+        raise OSError(code, "made up")
+
+    return fail
+
+
+def test_heartbeat_and_watcher_are_told_of_epochs(tmp_path, monkeypatch):
+    seen = []
+    sink = sink_in(tmp_path, watch=lambda *what: seen.append(what))
+    sink.progress(LOG[1])
+    beat = json.loads(sink.heartbeat.read_text(encoding="utf-8"))
+    assert abs(beat.pop("time") - time.time()) < 60
+    assert beat.pop("host")
+    assert beat == {
+        "recipe": "tiny",
+        "seed": 4,
+        "epoch": 1,
+        "epochs": 3,
+        "train_loss": 2.0,
+        "seconds_per_epoch": 0.5,
+        "process": os.getpid(),
+    }
+    monkeypatch.setattr(trajectory_folder, "HEARTBEAT_SECONDS", 1e6)
+    sink.progress(LOG[2])
+    assert json.loads(sink.heartbeat.read_text(encoding="utf-8"))["epoch"] == 1
+    monkeypatch.setattr(trajectory_folder, "HEARTBEAT_SECONDS", 0.0)
+    sink.progress(LOG[3])
+    assert json.loads(sink.heartbeat.read_text(encoding="utf-8"))["epoch"] == 3
+    assert seen == [("k", tiny_recipe(), 4, record) for record in LOG[1:]]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, "no space left for the store here; free some, and the next run goes on from here"),
+        (errno.EDQUOT, "no space left for the store here; free some"),
+        (
+            errno.EROFS,
+            r"the store here cannot be written \(made up\); set FEATDYN_STORE to a folder that can",
+        ),
+        (errno.EACCES, "the store here cannot be written"),
+        (errno.ENOTDIR, "the store here cannot be written"),
+    ],
+)
+def test_errors_of_the_system_name_store_and_mend(code, message):
+    with pytest.raises(StoreError, match=message), named_errors(Path("here")):
+        fail_with(code)()
+
+
+def test_other_errors_are_passed_on():
+    with pytest.raises(OSError, match="made up"), named_errors(Path("here")):
+        fail_with(errno.EIO)()

@@ -1,0 +1,573 @@
+"""The store: trained once, found again, resumed, shared between processes, and never trusted blindly."""
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import filelock
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedTrajectoryError,
+    MissingTrajectoryError,
+    StoreError,
+    TrainingError,
+)
+from featdyn_core.launch.progress import read_beats
+from featdyn_core.store import folder as trajectory_folder
+from featdyn_core.store import supply as store_module
+from featdyn_core.store.supply import Request, Store, default_root, get_trajectory
+from featdyn_core.tests.tiny import same_state, tiny_digits, tiny_recipe, without_seconds
+from featdyn_core.training import loop as training
+from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.trajectory import EpochRecord, Trajectory
+
+LONGER = tiny_recipe(name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30)))
+PATIENCE = 300.0
+"""Seconds that a busy machine may take to start two processes."""
+
+
+class Watched(Store):
+    """A store that notes which epochs were trained."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, device="cpu", watch=self.note)
+        self.trained: list[tuple[str, int, int]] = []
+
+    def note(self, _key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
+        """Note an epoch."""
+        self.trained.append((recipe.name, seed, record.epoch))
+
+
+@pytest.fixture
+def store(tmp_path) -> Watched:
+    return Watched(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Trajectory:
+    """Return the tiny trajectory of seed 0, trained without interruption."""
+    return Store(tmp_path_factory.mktemp("reference"), device="cpu").get(tiny_recipe(), 0)
+
+
+@pytest.fixture
+def resuming(monkeypatch) -> None:
+    monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
+
+
+def assert_same(found: Trajectory, expected: Trajectory) -> None:
+    """Checkpoint by checkpoint, byte for byte, and record by record."""
+    assert (found.key, found.epochs, found.digests) == (expected.key, expected.epochs, expected.digests)
+    assert all(same_state(found.state(epoch), expected.state(epoch)) for epoch in expected.epochs)
+    assert without_seconds(found.log) == without_seconds(expected.log)
+
+
+def folder_of(store: Store, recipe: Recipe | None = None) -> Path:
+    return store.folder(recipe or tiny_recipe(), 0)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def edit_manifest(folder: Path, edit) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    edit(manifest)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.01)
+
+
+def fail_with(code: int):
+    def fail(*_args, **_named):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+# Keys and folders
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+def test_key_changes_with_the_seed(first, second):
+    store = Store(Path("nowhere"), device="cpu")
+    assert (store.key(tiny_recipe(), first) == store.key(tiny_recipe(), second)) == (first == second)
+
+
+def test_key_changes_with_recipe_and_data_and_not_with_name_or_place(tmp_path, monkeypatch):
+    store, recipe = Store(tmp_path, device="cpu"), tiny_recipe()
+    key = store.key(recipe, 0)
+    assert key == Store(tmp_path / "other", device="cpu").key(recipe.replace(name="other"), 0)
+    assert key != store.key(recipe.replace(optimizer=OptimizerSpec("sgd", 0.2)), 0)
+    other = dataclasses.replace(tiny_digits(), train_labels=tiny_digits().train_labels.roll(1))
+    monkeypatch.setattr(store_module, "load_dataset", lambda *_args, **_named: other)
+    assert key != Store(tmp_path, device="cpu").key(recipe, 0)
+
+
+def test_store_is_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "mine"))
+    assert Store(device="cpu").root == tmp_path / "mine"
+    monkeypatch.delenv("FEATDYN_STORE")
+    assert default_root().parts[-2:] == ("fixtures", "cache")
+
+
+def test_looking_makes_no_store(store):
+    assert store.status(tiny_recipe(), 0) == "missing"
+    with pytest.raises(MissingTrajectoryError):
+        store.get(tiny_recipe(), 0, train=False)
+    assert not store.root.exists()
+
+
+# Getting
+
+
+def test_missing_trajectory_is_trained_once_and_then_read(store):
+    first = store.get(tiny_recipe(), 0)
+    assert [epoch for _, _, epoch in store.trained] == [1, 2, 3]
+    again = store.get(tiny_recipe(), 0)
+    assert len(store.trained) == 3
+    assert_same(again, first)
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert first.epochs == (0, 1, 2, 3)
+    assert first.network(3)(first.dataset.test_images[:2]).shape == (2, 10)
+
+
+def test_other_seed_is_another_trajectory(store):
+    first, second = store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
+    assert (first.seed, second.seed) == (0, 1)
+    assert not set(first.digests.values()) & set(second.digests.values())
+
+
+def test_same_request_twice_is_trained_once(store):
+    first, second = store.get_many([(tiny_recipe(), 0)] * 2)
+    assert len(store.trained) == 3
+    assert_same(second, first)
+
+
+def test_several_trajectories_at_once_are_those_trained_one_by_one(store, reference):
+    store.at_once = 2
+    found = store.get_many([(tiny_recipe(), seed) for seed in (0, 1, 2)])
+    assert_same(found[0], reference)
+    assert [seed for _, seed, _ in store.trained] == [0, 1, 0, 1, 0, 1, 2, 2, 2]
+
+
+def test_failed_training_leaves_those_beside_it_complete(store):
+    store.at_once = 2
+    diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
+    with pytest.raises(TrainingError, match="diverging seed 0: loss is"):
+        store.get_many([(diverging, 0), (tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert store.status(diverging, 0) == "missing"
+
+
+@pytest.mark.parametrize(("device", "at_once"), [("cpu", 1), ("cuda", 4)])
+def test_a_gpu_trains_several_at_once(tmp_path, monkeypatch, device, at_once):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Store(tmp_path, device=device).at_once == at_once
+    assert Store(tmp_path, device=device, at_once=2).at_once == 2
+
+
+def test_trajectory_is_measured_on_the_stores_device(store, monkeypatch):
+    assert store.get(tiny_recipe(), 0).device == "cpu"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Store(store.root, device="cuda:1").get(tiny_recipe(), 0, train=False).device == "cuda:1"
+
+
+def test_renamed_recipe_finds_its_trajectory(store, reference):
+    store.get(tiny_recipe(), 0)
+    found = store.get(tiny_recipe(name="other"), 0, train=False)
+    assert found.recipe.name == "other"
+    assert_same(found, reference)
+
+
+def test_missing_trajectory_that_must_not_be_trained_is_named_with_the_mend(store):
+    message = r"tiny seed 0 is not in the store .*; train it with: featdyn train --only tiny"
+    with pytest.raises(MissingTrajectoryError, match=message):
+        store.get(tiny_recipe(), 0, train=False)
+
+
+def test_get_trajectory_uses_the_store_it_is_given_or_the_default(tmp_path, monkeypatch, reference):
+    monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "default"))
+    assert_same(get_trajectory(tiny_recipe(), 0, device="cpu"), reference)
+    assert Store(tmp_path / "default", device="cpu").status(tiny_recipe(), 0) == "complete"
+    with pytest.raises(MissingTrajectoryError):
+        get_trajectory(tiny_recipe(), 0, store=Store(tmp_path / "own", device="cpu"), train=False)
+
+
+def test_failed_training_leaves_no_trajectory(store):
+    hopeless = tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30))
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        store.get(hopeless, 0)
+    assert store.status(hopeless, 0) == "missing"
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        store.get(hopeless, 0)  # and the lock is free again
+
+
+def test_failed_training_comes_last_and_is_told_at_the_end(store):
+    first, second = (
+        tiny_recipe(name=name, optimizer=OptimizerSpec("sgd", rate)) for name, rate in (("a", 1e30), ("b", 1e31))
+    )
+    with pytest.raises(TrainingError, match=r"a seed 0: loss is .*; b seed 0: loss is"):
+        store.get_many([(first, 0), (second, 0), (tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+
+
+def test_training_computes_with_one_thread_and_leaves_their_number_as_it_was(tmp_path):
+    before = torch.get_num_threads()
+    seen = []
+    try:
+        torch.set_num_threads(2)
+        Store(tmp_path, device="cpu", watch=lambda *_: seen.append(torch.get_num_threads())).get(tiny_recipe(), 0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1, 1]
+
+
+# Data that cannot be had
+
+
+@pytest.fixture
+def asked_for(monkeypatch) -> list[tuple[str, bool]]:
+    """Only the digits can be had; notes which sets were asked for, and whether they might be fetched."""
+    asked = []
+    real = store_module.load_dataset
+
+    def load(name, *, subset, download):
+        asked.append((name, download))
+        if name != "digits":
+            raise AbsentDataError(f"{name} could not be had")
+        return real(name, subset=subset)
+
+    monkeypatch.setattr(store_module, "load_dataset", load)
+    return asked
+
+
+def test_what_lacks_its_data_is_asked_for_once_and_leaves_the_others_to_be_trained(store, asked_for):
+    absent = tiny_recipe(name="absent", data=DataSpec("svhn"))
+    with pytest.raises(AbsentDataError, match=r"^svhn could not be had$"):
+        store.get_many([(absent, 0), (absent, 1), (tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert [name for name, _ in asked_for].count("svhn") == 1
+
+
+def test_absent_data_is_not_what_ends_a_run_where_a_training_failed(store, asked_for):
+    absent = tiny_recipe(name="absent", data=DataSpec("svhn"))
+    with pytest.raises(TrainingError, match="svhn could not be had; tiny seed 0: loss is"):
+        store.get_many([(absent, 0), (tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30)), 0)])
+    assert asked_for
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_store_says_whether_data_may_be_fetched(tmp_path, asked_for, download):
+    Store(tmp_path, device="cpu", download=download).status(tiny_recipe(), 0)
+    assert asked_for == [("digits", download)]
+
+
+# Interruption
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing is cleaned up."""
+
+
+@pytest.mark.usefixtures("resuming")
+def test_training_killed_at_any_write_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
+    real = os.replace
+    kills = 0
+    while True:
+        store = Watched(tmp_path / str(kills))
+        left = iter(range(kills))
+
+        def replace(source, target, left=left):
+            if next(left, None) is None:
+                raise KilledError
+            real(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(trajectory_folder.os, "replace", replace)
+            try:
+                found = store.get(tiny_recipe(), 0)
+                break
+            except KilledError:
+                kills += 1
+        assert store.status(tiny_recipe(), 0) != "complete"
+        assert_same(store.get(tiny_recipe(), 0), reference)
+    assert_same(found, reference)
+    assert kills > 10  # four checkpoints, three resume points of two files, a heartbeat, the manifest, the folder
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+from featdyn_core.training import loop as training
+from featdyn_core.store.supply import Store
+from featdyn_core.tests.tiny import tiny_recipe
+
+def watch(key, recipe, seed, record):
+    print(record.epoch, flush=True)
+    if record.epoch == 2:
+        time.sleep(600)
+
+torch.set_num_threads(int(sys.argv[2]))
+training.RESUME_SECONDS = 0.0
+Store(Path(sys.argv[1]), device="cpu", watch=watch).get(tiny_recipe(), 0)
+"""
+
+
+def test_killed_process_is_seen_and_gone_on_from(store, reference):
+    command = [sys.executable, "-c", SCRIPT, str(store.root), str(torch.get_num_threads())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert [process.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
+            assert store.status(tiny_recipe(), 0) == "training (1/3)"
+            assert [(beat.recipe, beat.seed, beat.epochs) for beat in read_beats(store.root)] == [("tiny", 0, 3)]
+        finally:
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert store.status(tiny_recipe(), 0) == "partial (2/3)"
+    assert_same(store.get(tiny_recipe(), 0), reference)
+    assert store.trained == [("tiny", 0, 3)]
+    assert not read_beats(store.root)
+
+
+@pytest.mark.usefixtures("resuming")
+def test_damaged_resume_point_is_an_error_until_it_is_removed(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Watched, "note", fail_with(errno.EIO))
+        with pytest.raises(OSError, match="Input/output"):
+            Watched(store.root).get(tiny_recipe(), 0)
+    (resume,) = store.root.glob("partial/*/resume-0001.safetensors")
+    resume.write_bytes(resume.read_bytes()[:-1])
+    for _ in range(2):
+        with pytest.raises(DamagedTrajectoryError, match=rf"remove {resume.parent} to train tiny seed 0"):
+            store.get(tiny_recipe(), 0)
+    assert not store.trained
+
+
+@pytest.mark.usefixtures("resuming")
+def test_training_is_not_gone_on_with_under_conditions_that_give_other_bits(store, monkeypatch, reference):
+    with monkeypatch.context() as patch:
+        patch.setattr(Watched, "note", fail_with(errno.EIO))
+        with pytest.raises(OSError, match="Input/output"):
+            Watched(store.root).get(tiny_recipe(), 0)
+    (folder,) = store.root.glob("partial/*")
+    before = contents(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.torch, "__version__", "0.1")
+        message = rf"begun with device cpu, engine eager, torch .*, and this run has .* torch 0\.1.*remove {folder}"
+        with pytest.raises(StoreError, match=message):
+            store.get(tiny_recipe(), 0)
+    assert contents(folder) == before
+    assert_same(store.get(tiny_recipe(), 0), reference)
+    assert [epoch for _, _, epoch in store.trained] == [2, 3]
+
+
+def test_finished_trajectories_are_named_with_what_was_trained_or_what_is_wrong(store):
+    assert list(store.finished()) == []
+    store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
+    edit_manifest(store.folder(tiny_recipe(), 1), lambda manifest: manifest["recipe"].pop("network"))
+    (first, request), (second, wrong) = store.finished()
+    assert (first, second) == tuple(store.folder(tiny_recipe(), seed).name for seed in (0, 1))
+    assert request == (tiny_recipe(), 0)
+    assert "network" in str(wrong)
+
+
+# Several processes
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def get_together(root: Path, requests: list[Request], threads: int):
+    """Begin with the other process; return what was trained here, and the digests of all that was got."""
+    torch.set_num_threads(threads)
+    store = Watched(root / "store")
+    (root / f"ready-{os.getpid()}").touch()
+    wait_until(lambda: len(list(root.glob("ready-*"))) == 2)
+    found = store.get_many(requests)
+    here = sorted((name, seed) for name, seed, epoch in store.trained if epoch == 1)
+    return here, [trajectory.digests for trajectory in found]
+
+
+def test_two_processes_train_each_trajectory_once_and_share_the_work(tmp_path, workers):
+    requests = [(LONGER, seed) for seed in range(6)]
+    both = [workers.submit(get_together, tmp_path, requests, torch.get_num_threads()) for _ in range(2)]
+    (first, first_digests), (second, second_digests) = (future.result(PATIENCE) for future in both)
+    assert sorted(first + second) == [("longer", seed) for seed in range(6)]
+    assert first
+    assert second
+    assert first_digests == second_digests
+
+
+def test_two_processes_train_one_trajectory_once(tmp_path, workers):
+    both = [workers.submit(get_together, tmp_path, [(LONGER, 0)], torch.get_num_threads()) for _ in range(2)]
+    (first, first_digests), (second, second_digests) = (future.result(PATIENCE) for future in both)
+    assert first + second == [("longer", 0)]
+    assert first_digests == second_digests
+
+
+def test_lock_held_elsewhere_is_shown_and_waited_for_when_nothing_else_is_left(store, monkeypatch, reference):
+    path = store.root / "locks" / f"{store.key(tiny_recipe(), 0)}.lock"
+    path.parent.mkdir(parents=True)
+    lock = filelock.FileLock(path)
+    lock.acquire()
+    assert store.status(tiny_recipe(), 0) == "training (0/3)"
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        assert store.status(tiny_recipe(), 1) == "complete"
+        if len(naps) == 2:
+            lock.release()
+
+    monkeypatch.setattr(store_module.time, "sleep", nap)
+    found, _ = store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
+    assert_same(found, reference)
+    assert len(naps) == 2
+
+
+# Damage
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda folder: (folder / "epoch-0002.safetensors").unlink(), r"epoch-0002\.safetensors is missing"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json cannot be read"),
+        (lambda folder: (folder / "manifest.json").unlink(), r"manifest\.json cannot be read"),
+        (lambda folder: edit_manifest(folder, lambda m: m.update(key="0")), "belongs to another trajectory"),
+        (
+            lambda folder: edit_manifest(folder, lambda m: m["checkpoints"].pop("2")),
+            "its checkpoints are not those of the recipe",
+        ),
+    ],
+)
+@pytest.mark.parametrize("train", [True, False])
+def test_damaged_trajectory_is_an_error_and_left_as_it_is(store, harm, message, train):
+    store.get(tiny_recipe(), 0)
+    folder = folder_of(store)
+    harm(folder)
+    before = contents(folder)
+    with pytest.raises(
+        DamagedTrajectoryError,
+        match=rf"{folder} is damaged: .*{message}.*; remove this folder, and the next run",
+    ):
+        store.get(tiny_recipe(), 0, train=train)
+    assert contents(folder) == before
+    assert len(store.trained) == 3
+
+
+def test_flipped_byte_is_an_error_when_the_checkpoint_is_read(store):
+    store.get(tiny_recipe(), 0)
+    path = folder_of(store) / "epoch-0002.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    found = store.get(tiny_recipe(), 0)
+    assert found.state(1)
+    for read in (found.state, found.network):
+        with pytest.raises(DamagedTrajectoryError, match=rf"{folder_of(store)} is damaged: epoch-0002"):
+            read(2)
+    assert path.read_bytes() == content
+
+
+def test_other_schema_is_an_error_that_asks_for_no_removal(store):
+    store.get(tiny_recipe(), 0)
+    edit_manifest(folder_of(store), lambda manifest: manifest.update(schema=2))
+    with pytest.raises(DamagedTrajectoryError, match="has schema 2, this version reads 1; move the folder away"):
+        store.get(tiny_recipe(), 0)
+
+
+def test_removed_trajectory_is_trained_again(store, reference):
+    store.get(tiny_recipe(), 0)
+    for path in folder_of(store).iterdir():
+        path.unlink()
+    folder_of(store).rmdir()
+    assert_same(store.get(tiny_recipe(), 0), reference)
+    assert len(store.trained) == 6
+
+
+# A store that cannot be written
+
+
+@pytest.mark.parametrize("place", ["", "locks", "partial", "progress"])
+def test_file_where_a_folder_should_be(store, place):
+    blocked = store.root / place
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.touch()
+    message = rf"the store {store.root} cannot be written \(.*\); set FEATDYN_STORE to a folder that can"
+    with pytest.raises(StoreError, match=message):
+        store.get(tiny_recipe(), 0)
+
+
+@pytest.mark.parametrize(
+    ("thing", "name"),
+    [
+        (trajectory_folder.os, "replace"),
+        (Path, "write_bytes"),
+        (Path, "mkdir"),
+        (filelock.FileLock, "acquire"),
+    ],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_read_only_file_system(store, monkeypatch, reference, thing, name):
+    with monkeypatch.context() as patch:
+        patch.setattr(thing, name, fail_with(errno.EROFS))
+        with pytest.raises(StoreError, match=r"cannot be written \(Read-only file system\); set FEATDYN_STORE"):
+            store.get(tiny_recipe(), 0)
+    assert_same(store.get(tiny_recipe(), 0), reference)
+
+
+@pytest.mark.usefixtures("resuming")
+@pytest.mark.parametrize(
+    ("file", "retrained"),
+    [
+        ("epoch-0000", [1, 2, 3]),
+        ("epoch-0002", [2, 3]),
+        ("resume-0002", [2, 3]),
+        ("resume.json", [1, 2, 3]),
+        ("manifest.json", []),
+    ],
+)
+def test_full_disk_is_named_and_gone_on_from(store, monkeypatch, reference, file, retrained):
+    real = Path.write_bytes
+
+    def write(path, content):
+        if path.name.startswith(file):
+            real(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(StoreError, match=rf"no space left for the store {store.root}; free some"):
+            store.get(tiny_recipe(), 0)
+    assert not list(store.root.rglob("*.tmp"))
+    store.trained.clear()
+    assert_same(store.get(tiny_recipe(), 0), reference)
+    assert [epoch for _, _, epoch in store.trained] == retrained

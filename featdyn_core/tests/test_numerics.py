@@ -1,0 +1,165 @@
+"""Devices by name, arithmetic settings, and the dropout seed."""
+
+import itertools
+
+import pytest
+import torch
+
+from featdyn_core.errors import DeviceError
+from featdyn_core.numerics import exact_arithmetic, resolve_device, seeded_dropout
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("count", "auto"), [(0, "cpu"), (2, "cuda")])
+def test_devices_that_are_there(monkeypatch, count, auto):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert resolve_device("auto") == torch.device(auto)
+    assert resolve_device("cpu") == torch.device("cpu")
+    if count:
+        assert resolve_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_device_that_is_not_there_is_refused(monkeypatch, name, count):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    message = rf"there is no device '{name}' \(CUDA devices found: {count}\); use --device cpu"
+    with pytest.raises(DeviceError, match=message):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x"])
+def test_unknown_device_is_refused(name):
+    with pytest.raises(DeviceError, match=f"unknown device '{name}'; use auto, cpu or cuda"):
+        resolve_device(name)
+
+
+# Arithmetic
+
+SETTINGS = {
+    "matmul": torch.backends.cuda.matmul,
+    "conv": torch.backends.cudnn.conv,
+    "rnn": torch.backends.cudnn.rnn,
+    "cpu matmul": torch.backends.mkldnn.matmul,
+    "cpu conv": torch.backends.mkldnn.conv,
+}
+
+
+def settings():
+    """Return the settings, the older interface's "contradicted" where reading it raises."""
+    older = {
+        "older matmul": torch.get_float32_matmul_precision,
+        "older cuda.matmul": lambda: torch.backends.cuda.matmul.allow_tf32,
+        "older cudnn": lambda: torch.backends.cudnn.allow_tf32,
+    }
+    found = {name: setting.fp32_precision for name, setting in SETTINGS.items()}
+    for name, read in older.items():
+        try:
+            found[name] = read()
+        except RuntimeError:
+            found[name] = "contradicted"
+    found["deterministic"], found["benchmark"] = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    return found
+
+
+def exact(tf32):
+    on_gpu = "tf32" if tf32 else "ieee"
+    return {
+        "matmul": on_gpu,
+        "conv": on_gpu,
+        "rnn": on_gpu,
+        "cpu matmul": "ieee",
+        "cpu conv": "ieee",
+        "older matmul": "high" if tf32 else "highest",
+        "older cuda.matmul": tf32,
+        "older cudnn": tf32,
+        "deterministic": True,
+        "benchmark": False,
+    }
+
+
+def told(matmul, cudnn):
+    """Tell the older interface, which tells the newer one."""
+    torch.set_float32_matmul_precision(matmul)
+    torch.backends.cudnn.allow_tf32 = cudnn
+
+
+@pytest.fixture(autouse=True)
+def _as_they_were():
+    before = {name: setting.fp32_precision for name, setting in SETTINGS.items()}
+    yield
+    told("highest", True)
+    for name, value in before.items():
+        SETTINGS[name].fp32_precision = value
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_arithmetic_is_exact_for_a_time(tf32):
+    before = settings()
+    with exact_arithmetic(tf32=tf32):
+        assert settings() == exact(tf32)
+    assert settings() == before
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+@pytest.mark.parametrize("matmul", ["highest", "high", "medium"])
+@pytest.mark.parametrize("cudnn", [False, True])
+def test_both_interfaces_to_the_precision_are_set_and_put_back(tf32, matmul, cudnn):
+    newer = itertools.product(["none", "ieee", "tf32"], repeat=3)
+    told(matmul, cudnn)
+    as_told = {name: setting.fp32_precision for name, setting in SETTINGS.items()}
+    changes = [dict(zip(("matmul", "conv", "rnn"), values, strict=True)) for values in newer]
+    changes += [{"cpu matmul": a, "cpu conv": b} for a in ("none", "ieee", "bf16", "tf32") for b in ("none", "bf16")]
+    for change in ({}, *changes):
+        told(matmul, cudnn)
+        for name, value in (as_told | change).items():
+            SETTINGS[name].fp32_precision = value
+        before = settings()
+        with exact_arithmetic(tf32=tf32):
+            assert settings() == exact(tf32)
+        assert settings() == before
+        for name in SETTINGS:  # what the older interface was told can be read where the newer one agrees with it
+            SETTINGS[name].fp32_precision = "tf32" if name in ("conv", "rnn") and cudnn else "ieee"
+        assert settings()["older matmul"] == matmul
+        assert settings()["older cudnn"] == cudnn
+
+
+def test_precision_set_for_everything_is_not_inherited():
+    torch.backends.fp32_precision = "tf32"
+    try:
+        with exact_arithmetic():
+            assert settings() == exact(tf32=False)
+    finally:
+        torch.backends.fp32_precision = "none"
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_nesting_goes_back_to_the_outer_arithmetic(tf32):
+    with exact_arithmetic(tf32=tf32):
+        with exact_arithmetic(tf32=not tf32):
+            assert settings() == exact(not tf32)
+        assert settings() == exact(tf32)
+
+
+def test_an_error_gives_the_settings_back():
+    before = settings()
+    with pytest.raises(ZeroDivisionError), exact_arithmetic():
+        1 / 0  # noqa: B018
+    assert settings() == before
+
+
+def test_dropout_is_seeded_and_the_global_generator_put_back():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded_dropout(7, CPU):
+        first = torch.nn.functional.dropout(torch.ones(50))
+    with seeded_dropout(7, CPU):
+        again = torch.nn.functional.dropout(torch.ones(50))
+    with seeded_dropout(8, CPU):
+        other = torch.nn.functional.dropout(torch.ones(50))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,192 @@
+"""The resident training set against a slow one, and prepared steps against plain ones."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from featdyn_core import numerics as devices
+from featdyn_core.errors import DeviceError
+from featdyn_core.seeds import torch_generator
+from featdyn_core.tests.tiny import SUBSET, coloured_digits, same_state, tiny_digits, tiny_recipe
+from featdyn_core.training import steps as stepping
+from featdyn_core.training.optimizer import new_optimizer, optimizer_tensors
+from featdyn_core.training.steps import ResidentSet, Stepper, resolve_engine
+from featdyn_core.trajectories.recipe import NetworkSpec, OptimizerSpec
+from featdyn_core.trajectories.trajectory import new_network
+
+CPU = torch.device("cpu")
+SIZE = 48
+"""Batch size that leaves a shorter last batch: 200 = 4 · 48 + 8."""
+
+OPTIMIZERS = {
+    "sgd": OptimizerSpec("sgd", 0.1, weight_decay=1e-3),
+    "momentum": OptimizerSpec("sgd", 0.1, momentum=0.9),
+    "adam": OptimizerSpec("adam", 0.01, weight_decay=1e-3),
+}
+
+
+def stepper(optimizer: OptimizerSpec, engine: str = "eager", size: int = SIZE) -> Stepper:
+    """Return the steps of a small residual network, whose normalisation keeps running statistics."""
+    recipe = tiny_recipe(network=NetworkSpec("resnet8", {"width": 4}), optimizer=optimizer)
+    data = tiny_digits()
+    network = new_network(recipe, data, torch_generator(0, "init"))
+    resident = ResidentSet(data.train_images, data.train_labels, augment=True, seed=0, device=CPU)
+    optimizer = new_optimizer(recipe.optimizer, network, CPU)
+    return Stepper(network, optimizer, resident, batch_size=size, precision="fp32", engine=engine)
+
+
+def batches_of(resident: ResidentSet, epoch: int, size: int = 50) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Images and labels of an epoch's batches."""
+    resident.shuffle(epoch)
+    return [resident.batch(torch.tensor([start]), size) for start in range(0, len(resident), size)]
+
+
+# Data
+
+
+def slow_crop(image: np.ndarray, row: int, column: int, flip: bool) -> np.ndarray:
+    """Pad by four zeros on each side, crop at (row, column), mirror left to right."""
+    _, height, width = image.shape
+    padded = np.pad(image, ((0, 0), (4, 4), (4, 4)))
+    cropped = padded[:, row : row + height, column : column + width]
+    return cropped[:, :, ::-1] if flip else cropped
+
+
+@pytest.mark.parametrize("dataset", [tiny_digits, coloured_digits])
+def test_augmentation_is_that_of_a_slow_reference(dataset):
+    data = dataset()
+    labels = torch.arange(SUBSET)
+    resident = ResidentSet(data.train_images, labels, augment=True, seed=3, device=CPU)
+    for epoch in (0, 1):
+        order = torch.randperm(SUBSET, generator=torch_generator(3, "order", epoch))
+        draws = torch_generator(3, "augment", epoch)
+        rows, columns = torch.randint(0, 9, (2, SUBSET, 1), generator=draws).squeeze(-1).tolist()
+        flips = (torch.rand((SUBSET, 1), generator=draws) < 0.5).squeeze(-1).tolist()
+        batches = batches_of(resident, epoch)
+        assert [len(batch) for _, batch in batches] == [50] * 4
+        images = torch.cat([batch for batch, _ in batches])
+        assert torch.equal(torch.cat([batch for _, batch in batches]), labels[order])
+        for found, index in zip(images, order.tolist(), strict=True):
+            expected = slow_crop(data.train_images[index].numpy(), rows[index], columns[index], flips[index])
+            np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_every_epoch_draws_other_images_in_another_order(augment):
+    data = tiny_digits()
+    resident = ResidentSet(data.train_images, torch.arange(SUBSET), augment=augment, seed=0, device=CPU)
+    (first, order), (second, other), (again, same) = (
+        [torch.cat(parts) for parts in zip(*batches_of(resident, epoch), strict=True)] for epoch in (0, 1, 0)
+    )
+    assert not torch.equal(order, other)
+    assert torch.equal(order, same)
+    assert torch.equal(first, again)
+    # in the images' own order they are the same ones, unless they were cropped anew
+    assert torch.equal(first[order.argsort()], second[other.argsort()]) is not augment
+
+
+# Steps
+
+
+def test_epoch_takes_every_sample_once_and_counts_what_it_took():
+    steps = stepper(OPTIMIZERS["momentum"])
+    taken = []
+    evaluate = steps.evaluate
+
+    def noting(network, images, labels, precision):
+        taken.append(labels)
+        return evaluate(network, images, labels, precision)
+
+    steps.evaluate = noting
+    tally = steps.run_epoch(0, 0.1)
+    assert [len(labels) for labels in taken] == [48, 48, 48, 48, 8]
+    assert torch.equal(torch.cat(taken).sort().values, tiny_digits().train_labels.sort().values)
+    assert tally.start.item() == SUBSET
+    assert tally.step.item() == len(tally.losses) == 5
+    assert (tally.losses > 0).all()
+    assert 0 <= tally.correct <= SUBSET
+
+
+def test_second_epochs_tally_forgets_the_first():
+    steps = stepper(OPTIMIZERS["momentum"])
+    first = steps.run_epoch(0, 0.1).losses.clone()
+    second = steps.run_epoch(1, 0.1)
+    assert second.start.item() == SUBSET
+    assert not torch.isclose(first, second.losses).any()
+
+
+@pytest.mark.parametrize("size", [SIZE, 150])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
+    """With a capture that warms up as a GPU's does, weights, statistics and optimiser are those of plain steps."""
+    warmed = []
+
+    def capture(step, device, reset):
+        assert device == CPU
+        for _ in range(devices.WARM_UP):
+            reset()
+            step()
+        warmed.append(step)
+        return step
+
+    monkeypatch.setattr(stepping, "capture", capture)
+    plain, captured = stepper(OPTIMIZERS[name], size=size), stepper(OPTIMIZERS[name], size=size)
+    captured.captures = True
+    for epoch, rate in ((0, 0.1), (1, 0.01)):
+        expected, found = plain.run_epoch(epoch, rate), captured.run_epoch(epoch, rate)
+        assert torch.equal(expected.losses, found.losses)
+        assert torch.equal(expected.correct, found.correct)
+    assert same_state(plain.network.state_dict(), captured.network.state_dict())
+    assert same_state(optimizer_tensors(plain.optimizer), optimizer_tensors(captured.optimizer))
+    assert len(warmed) == 2  # one for whole batches, one for the last; none in the second epoch
+
+
+def test_finished_steps_leave_the_memory_at_once():
+    """No cycle of references keeps a training's tensors, and on a GPU its graphs, until Python collects garbage."""
+    steps = stepper(OPTIMIZERS["momentum"])
+    steps.run_epoch(0, 0.1)
+    gone = weakref.ref(steps)
+    gc.disable()
+    try:
+        del steps
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_compiled_engine_compiles_what_it_evaluates(monkeypatch):
+    compiled = []
+
+    def compile_(function, **options):
+        compiled.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    plain, found = stepper(OPTIMIZERS["sgd"]), stepper(OPTIMIZERS["sgd"], "compiled")
+    assert compiled == [{"dynamic": False}]
+    assert torch.equal(plain.run_epoch(0, 0.1).losses, found.run_epoch(0, 0.1).losses)
+
+
+# Engines
+
+
+@pytest.mark.parametrize(("device", "engine"), [("cpu", "eager"), ("cuda", "graphs")])
+def test_engine_that_suits_the_device(device, engine):
+    assert resolve_engine("auto", torch.device(device)) == engine
+    assert resolve_engine("eager", torch.device(device)) == "eager"
+    assert resolve_engine("compiled", torch.device(device)) == "compiled"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fast", "unknown engine 'fast'; use auto, eager, graphs, compiled"),
+        ("graphs", "cpu has no CUDA graphs; use --engine eager or --engine compiled"),
+    ],
+)
+def test_engine_that_cannot_be_is_refused(name, message):
+    with pytest.raises(DeviceError, match=message):
+        resolve_engine(name, CPU)

@@ -1,0 +1,293 @@
+"""Inference over seeds against scipy, exact enumeration and simulation."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.verdicts.inference import (
+    CONFIDENCE,
+    bound_p_value,
+    confidence_at_look,
+    exact_permutation,
+    holm,
+    kendall,
+    page_trend,
+    pooled_interval,
+    pooled_p_value,
+    seed_interval,
+    welch,
+)
+
+LAW = settings(max_examples=50, deadline=None)
+ROUNDING = 1e-10
+
+numbers = st.integers(-20, 20).map(float)
+samples = st.lists(numbers, min_size=2, max_size=6)
+spread_samples = samples.filter(lambda values: np.ptp(values) > 0)
+
+
+# Interval and p-value of the mean
+
+
+@LAW
+@given(spread_samples, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_interval_is_scipys_t_interval(values, confidence):
+    expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    found = seed_interval(values, confidence=confidence)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=ROUNDING)
+    assert found.estimate == pytest.approx(np.mean(values), abs=ROUNDING)
+    assert (found.seeds, found.confidence) == (len(values), confidence)
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    """Within three standard errors of the share covered, over samples of five seeds."""
+    draws = np.random.default_rng(0).normal(3.0, 2.0, (2_000, 5))
+    intervals = [seed_interval(row) for row in draws]
+    covered = np.mean([found.low <= 3.0 <= found.high for found in intervals])
+    assert abs(covered - 0.95) < 3 * (0.95 * 0.05 / len(draws)) ** 0.5
+
+
+def test_interval_without_variation_is_a_point():
+    found = seed_interval([0.25, 0.25, 0.25])
+    assert (found.low, found.estimate, found.high) == (0.25, 0.25, 0.25)
+
+
+@LAW
+@given(spread_samples, numbers, st.booleans())
+def test_p_value_is_scipys_one_sided_t_test(values, bound, above):
+    alternative = "greater" if above else "less"
+    expected = scipy.stats.ttest_1samp(values, bound, alternative=alternative).pvalue
+    assert bound_p_value(values, bound, above=above) == pytest.approx(expected, abs=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("bound", "above", "p_value"), [(1.0, True, 0.0), (3.0, True, 1.0), (1.0, False, 1.0), (3.0, False, 0.0)]
+)
+def test_p_value_without_variation_is_a_limit(bound, above, p_value):
+    assert bound_p_value([2.0, 2.0], bound, above=above) == p_value
+
+
+def test_p_value_without_variation_at_the_bound_speaks_for_nothing():
+    assert bound_p_value([2.0, 2.0], 2.0, above=True) == bound_p_value([2.0, 2.0], 2.0, above=False) == 1.0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [seed_interval, lambda v: bound_p_value(v, 0, above=True), lambda v: exact_permutation([1, 2], v)],
+)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param([0.5], "at least 2 seeds", id="one seed"),
+        pytest.param([], "at least 2 seeds", id="no seed"),
+        pytest.param([[0.1, 0.2], [0.3, 0.4]], "one number for each", id="several numbers a seed"),
+        pytest.param([0.5, float("nan")], "not finite", id="nan"),
+        pytest.param([0.5, float("inf")], "not finite", id="infinite"),
+    ],
+)
+def test_inference_needs_a_finite_number_for_each_of_two_seeds(function, values, message):
+    with pytest.raises(MeasurementError, match=message):
+        function(values)
+
+
+# Looks
+
+
+def test_all_looks_together_err_on_one_side_in_less_than_a_twentieth():
+    levels = [confidence_at_look(look) for look in range(1, 41)]
+    assert levels[0] == CONFIDENCE
+    assert all(later > earlier for earlier, later in itertools.pairwise(levels))
+    assert sum((1 - level) / 2 for level in levels) < 0.05
+
+
+def test_a_look_is_at_least_the_first():
+    with pytest.raises(MeasurementError, match="look 0: claims are judged at least once"):
+        confidence_at_look(0)
+
+
+def test_adding_seeds_until_a_claim_passes_gains_nothing():
+    """Of 4,000 effects of zero, looked at with 3, 5, 7 and 9 seeds, fewer than 5 % are ever found above zero.
+
+    With 95 % at every look it is more than 5 %.
+    """
+    seeds = np.random.default_rng(0).normal(size=(4_000, 9))
+
+    def ever_above(levels: list[float]) -> float:
+        looks = zip((3, 5, 7, 9), levels, strict=True)
+        tests = [(scipy.stats.ttest_1samp(seeds[:, :count], 0, axis=1), level) for count, level in looks]
+        return float(np.any([test.confidence_interval(level).low > 0 for test, level in tests], axis=0).mean())
+
+    assert ever_above([confidence_at_look(look) for look in (1, 2, 3, 4)]) < 0.05
+    assert ever_above([CONFIDENCE] * 4) > 0.05
+
+
+# Planted draws
+
+
+@LAW
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=5), st.sampled_from([0.9, 0.95]))
+def test_pooled_interval_is_clopper_and_pearsons_over_all_draws(counts, confidence):
+    """Against quantiles of the beta distribution, which define it."""
+    found = pooled_interval([count / 40 for count in counts], 40, confidence=confidence)
+    hits, total, tail = sum(counts), 40 * len(counts), (1 - confidence) / 2
+    low = scipy.stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
+    high = scipy.stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert found.estimate == pytest.approx(hits / total)
+    assert (found.seeds, found.confidence) == (len(counts), confidence)
+
+
+@LAW
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=5), st.sampled_from([0.05, 0.1, 0.5]))
+def test_pooled_p_value_is_the_tail_of_the_binomial(counts, bound):
+    shares, hits, total = [count / 40 for count in counts], sum(counts), 40 * len(counts)
+    below, above = scipy.stats.binom.cdf(hits, total, bound), scipy.stats.binom.sf(hits - 1, total, bound)
+    assert pooled_p_value(shares, 40, bound, above=False) == pytest.approx(below, abs=ROUNDING)
+    assert pooled_p_value(shares, 40, bound, above=True) == pytest.approx(above, abs=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        pytest.param([0.5], "at least 2 seeds", id="one seed"),
+        pytest.param([0.05, 0.051], "not shares of 20 draws", id="of another number of draws"),
+        pytest.param([0.05, 1.05], "not shares of 20 draws", id="above one"),
+        pytest.param([0.05, -0.05], "not shares of 20 draws", id="negative"),
+    ],
+)
+def test_what_is_no_share_of_the_draws_is_refused(shares, message):
+    with pytest.raises(MeasurementError, match=message):
+        pooled_interval(shares, 20)
+    with pytest.raises(MeasurementError, match=message):
+        pooled_p_value(shares, 20, 0.1, above=False)
+
+
+# Permutation test
+
+
+@pytest.mark.parametrize(("seeds", "least"), [(3, 1 / 20), (4, 1 / 70), (5, 1 / 252)])
+def test_least_permutation_p_value(seeds, least):
+    low, high = np.arange(seeds), np.arange(seeds) + 100
+    assert exact_permutation(high, low) == pytest.approx(least, rel=1e-12)
+    assert exact_permutation(low, high) == 1.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(numbers, min_size=2, max_size=4), st.lists(numbers, min_size=2, max_size=4))
+def test_permutation_p_value_is_scipys(first, second):
+    expected = scipy.stats.permutation_test(
+        (first, second),
+        lambda one, other, axis: np.mean(one, axis) - np.mean(other, axis),
+        alternative="greater",
+        n_resamples=np.inf,
+        vectorized=True,
+    ).pvalue
+    assert exact_permutation(first, second) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 0.1, 1e9 / 3])
+@pytest.mark.parametrize("first", [[3, 1, 4], [3, 1, 2]], ids=["larger", "equal"])
+def test_permutation_p_value_has_no_unit(first, scale):
+    """Relabellings that tie in whole numbers tie in every unit, although 0.1 + 0.2 is not 0.3."""
+    second = [1, 2, 3]
+    whole = exact_permutation(first, second)
+    assert exact_permutation(np.array(first) * scale, np.array(second) * scale) == whole
+
+
+# Trends and comparisons
+
+
+@LAW
+@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=8))
+def test_kendall_counts_concordant_pairs(pairs):
+    """Tau-b: concordant minus discordant pairs over the geometric mean of the pairs not tied in either."""
+    first, second = map(np.array, zip(*pairs, strict=True))
+    one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))
+    untied = np.sqrt(np.abs(one).sum() * np.abs(two).sum())
+    expected = (one * two).sum() / untied if untied else 0.0
+    assert kendall(first, second) == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_kendall_of_a_constant_is_no_trend():
+    assert kendall([1, 2, 3], [5, 5, 5]) == kendall([5, 5, 5], [1, 2, 3]) == 0.0
+    assert kendall([1, 2, 3], [2, 4, 9]) == 1.0
+    assert kendall([1, 2, 3], [9, 4, 2]) == -1.0
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]])
+def test_page_trend_is_scipys(order):
+    table = np.array([[1.0, 2.0, 3.0, 4.0], [1.5, 1.0, 3.5, 6.0], [0.0, 2.0, 3.0, 3.0]])[:, order]
+    assert page_trend(table) == scipy.stats.page_trend_test(table).pvalue
+
+
+def test_page_trend_is_small_for_columns_that_increase_only():
+    rising = np.arange(12.0).reshape(3, 4)
+    assert page_trend(rising) < 0.01
+    assert page_trend(rising[:, ::-1]) > 0.99
+
+
+@pytest.mark.parametrize(
+    "table",
+    [np.zeros(4), np.zeros((3, 2)), np.full((3, 3), np.nan)],
+    ids=["one axis", "two conditions", "nan"],
+)
+def test_page_trend_names_what_it_needs(table):
+    with pytest.raises(MeasurementError, match=r"finite numbers \(seeds, ≥ 3 conditions\)"):
+        page_trend(table)
+
+
+@LAW
+@given(spread_samples, spread_samples)
+def test_welch_is_scipys(first, second):
+    expected = scipy.stats.ttest_ind(first, second, equal_var=False).pvalue
+    assert welch(first, second) == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_welch_of_samples_without_variation():
+    assert welch([1.0, 1.0], [1.0, 1.0, 1.0]) == 1.0
+    assert welch([1.0, 1.0], [0.5, 0.5, 0.5]) == 0.0
+
+
+def test_welch_of_one_sample_without_variation_is_the_one_sample_test():
+    varying = [0.5, 0.75, 1.0, 0.75]
+    expected = scipy.stats.ttest_1samp(varying, 1.0).pvalue
+    assert welch([1.0] * 5, varying) == pytest.approx(expected, rel=1e-9)
+    assert welch(varying, [1.0] * 5) == pytest.approx(expected, rel=1e-9)
+
+
+# Holm
+
+
+@LAW
+@given(st.lists(st.sampled_from([0.001, 0.01, 0.02, 0.04, 0.5]) | st.floats(0, 1), max_size=7))
+def test_holm_is_the_least_level_at_which_the_step_down_procedure_rejects(p_values):
+    """Holm (1979): at level α reject the smallest in turn while p ≤ α / (number not yet rejected)."""
+    adjusted = holm(p_values)
+    levels = sorted({*adjusted, 0.0, 0.05, 1.0})
+    for alpha in levels:
+        rejected = set()
+        for index in sorted(range(len(p_values)), key=p_values.__getitem__):
+            if p_values[index] * (len(p_values) - len(rejected)) > alpha:
+                break
+            rejected.add(index)
+        if alpha < 1:  # at level 1 everything is rejected by convention
+            assert {index for index, value in enumerate(adjusted) if value <= alpha} == rejected
+
+
+@LAW
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
+def test_holm_lies_between_the_raw_p_value_and_bonferronis(p_values):
+    adjusted = holm(p_values)
+    for raw, value in zip(p_values, adjusted, strict=True):
+        assert raw <= value <= min(1.0, len(p_values) * raw)
+    assert [adjusted[i] for i in np.argsort(p_values, kind="stable")] == sorted(adjusted)
+
+
+def test_holm_in_numbers():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []

@@ -1,0 +1,245 @@
+"""Recipe and seed to trajectory: the one training loop, with its schedule, log, checkpoints and resumption.
+
+Every random stream is named by seed and epoch, so a training that resumes at any epoch goes on bit for bit as
+if it had never stopped (same machine, library versions and engine). On a CPU it computes with one thread: the
+order of sums, and with it the bits, would depend on their number.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from featdyn_core.data.sources import Dataset
+from featdyn_core.errors import FeatdynError, TrainingError
+from featdyn_core.networks.blocks import load_state
+from featdyn_core.numerics import exact_arithmetic, seeded_dropout
+from featdyn_core.seeds import stream_seed, torch_generator
+from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
+from featdyn_core.training.steps import ResidentSet, Stepper, Tally, resolve_engine
+from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.sink import ResumePoint, Sink
+from featdyn_core.trajectories.trajectory import EpochRecord, State, new_network, training_set
+
+CPU_THREADS = 1
+"""Threads of a training on a CPU."""
+
+RESUME_SECONDS = 10.0
+"""Least time between two resume points; losing less than this is cheaper than writing more often."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to be done: its recipe, seed and data, and where it goes."""
+
+    recipe: Recipe
+    seed: int
+    dataset: Dataset
+    sink: Sink
+
+    def __str__(self) -> str:
+        return f"{self.recipe.name} seed {self.seed}"
+
+
+Log = tuple[EpochRecord, ...]
+"""One record an epoch, the first for the initial network."""
+
+
+def train(
+    recipe: Recipe,
+    seed: int,
+    dataset: Dataset,
+    sink: Sink,
+    *,
+    device: torch.device | str = "cpu",
+    engine: str = "auto",
+) -> Log:
+    """Train a trajectory into ``sink``, from its resume point if it has one.
+
+    Args:
+        recipe: what to train.
+        seed: the training seed.
+        dataset: the recipe's images, with clean labels.
+        sink: takes checkpoints, resume points and progress.
+        device: where to train.
+        engine: how steps are run (see ``stepping.resolve_engine``).
+
+    Raises:
+        ModelError: the recipe freezes at a cut that the network lacks.
+        TrainingError: a loss that is not finite (named by epoch and step), or a device out of memory.
+    """
+    ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
+    if isinstance(outcome, FeatdynError):
+        raise outcome
+    return outcome
+
+
+def train_many(
+    jobs: Sequence[Job], *, device: torch.device | str = "cpu", engine: str = "auto"
+) -> Iterator[tuple[Job, Log | FeatdynError]]:
+    """Train several trajectories at once, epoch by epoch; each comes out as if it were alone.
+
+    On a GPU each has its own stream, and while the host writes the checkpoint of one the device trains the
+    others. On a CPU there is nothing to gain; use processes.
+
+    Yields:
+        Each job when it ends, with its log, or with the error that ended it; the others go on.
+    """
+    device = torch.device(device)
+    engine = resolve_engine(engine, device)
+    under_way = [(job, _train(job, device, engine)) for job in jobs]
+    while under_way:
+        for entry in list(under_way):
+            job, training = entry
+            outcome: Log | FeatdynError
+            try:
+                with _one_thread(device):
+                    next(training)
+                continue
+            except StopIteration as finished:
+                outcome = finished.value
+            except FeatdynError as error:
+                outcome = error
+            except torch.cuda.OutOfMemoryError:
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)  # before others are given the memory that it still works in
+                outcome = TrainingError(
+                    f"{job}: {device} is out of memory; free it or train fewer trajectories at once (--at-once). "
+                    "The next run goes on from the last resume point."
+                )
+            under_way.remove(entry)
+            yield job, outcome
+
+
+@contextlib.contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(CPU_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
+    """Train; yields when an epoch has been started, and waits for it when resumed."""
+    training = _Training(job, device, engine)
+    training.begin()
+    for epoch in range(training.log[-1].epoch, job.recipe.training.epochs):
+        started = time.monotonic()
+        tally = training.start(epoch)
+        yield
+        training.finish(epoch, tally, started)
+    return tuple(training.log)
+
+
+class _Training:
+    """One training: network, optimiser and data on the device."""
+
+    def __init__(self, job: Job, device: torch.device, engine: str) -> None:
+        self.job, self.recipe, self.seed, self.device = job, job.recipe, job.seed, device
+        images, labels = training_set(job.recipe, job.seed, job.dataset)
+        self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
+        self.network = new_network(job.recipe, job.dataset, torch_generator(job.seed, "init")).to(device)
+        if images.shape[1] > 1:
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
+        if job.recipe.freeze.epoch is not None:
+            self.network.shallow_blocks(job.recipe.freeze.cut)  # a cut that is none is told now, not at that epoch
+        augment = job.recipe.data.augmentation == "crop-flip"
+        self.stepper = Stepper(
+            self.network,
+            self.optimizer,
+            ResidentSet(images, labels, augment=augment, seed=job.seed, device=device),
+            batch_size=job.recipe.training.batch_size,
+            precision=job.recipe.training.precision,
+            engine=engine,
+        )
+        # Dropout draws from the device's one generator, so trainings with dropout must not overlap.
+        concurrent = device.type == "cuda" and not job.recipe.network.options.get("dropout")
+        self.stream = torch.cuda.Stream(device) if concurrent else None
+        if self.stream:
+            self.stream.wait_stream(torch.cuda.current_stream(device))
+        self.log: list[EpochRecord] = []
+        self.saved = time.monotonic()
+
+    def begin(self) -> None:
+        """Start from the resume point, or from the initial network."""
+        point = self.job.sink.resume_point()
+        with self._on_stream():
+            if point is None:
+                rate = self.recipe.learning_rate(0)
+                self.log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
+                self._checkpoint(0)
+            else:
+                load_state(self.network, point.network)
+                load_optimizer(self.optimizer, point.optimizer)
+                self.log = list(point.log)
+
+    def start(self, epoch: int) -> Tally:
+        """Start epoch number ``epoch`` (from 0)."""
+        freeze = self.recipe.freeze
+        if freeze.epoch is not None and epoch >= freeze.epoch and not self.stepper.frozen:
+            self.stepper.freeze(freeze.cut)
+        seed = stream_seed(self.seed, "dropout", epoch)
+        with self._on_stream(), seeded_dropout(seed, self.device), exact_arithmetic():
+            return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))
+
+    def finish(self, epoch: int, tally: Tally, started: float) -> None:
+        """Wait for the epoch and keep what came of it."""
+        with self._on_stream():
+            record = self._record(epoch, tally, started)
+            self.log.append(record)
+            self._checkpoint(record.epoch)
+            if time.monotonic() - self.saved >= RESUME_SECONDS:
+                tensors = optimizer_tensors(self.optimizer)
+                self.job.sink.save_resume_point(ResumePoint(record.epoch, self._state(), tensors, tuple(self.log)))
+                self.saved = time.monotonic()
+        self.job.sink.progress(record)
+
+    def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
+        """Return what is logged of an epoch."""
+        series = tally.losses.cpu()
+        rate = self.recipe.learning_rate(epoch)
+        if not series.isfinite().all():
+            step = int((~series.isfinite()).nonzero()[0])
+            raise TrainingError(
+                f"{self.job}: loss is {series[step].item()} at epoch {epoch + 1}, step {step + 1} of {len(series)}; "
+                f"lower the learning rate (now {rate:g})"
+            )
+        return EpochRecord(
+            epoch=epoch + 1,
+            train_loss=series.double().mean().item(),
+            train_accuracy=tally.correct.item() / len(self.stepper.data),
+            learning_rate=rate,
+            probe_loss=self._probe(epoch + 1),
+            seconds=time.monotonic() - started,
+        )
+
+    def _checkpoint(self, epoch: int) -> None:
+        if epoch in self.recipe.training.checkpoints:
+            self.job.sink.checkpoint(epoch, self._state())
+
+    def _on_stream(self) -> contextlib.AbstractContextManager[object]:
+        if self.device.type != "cuda":
+            return contextlib.nullcontext()
+        return torch.cuda.stream(self.stream) if self.stream else torch.cuda.device(self.device)
+
+    def _probe(self, epoch: int) -> float | None:
+        if epoch not in self.recipe.training.checkpoints:
+            return None
+        return evaluate_loss(self.network, self.probe_images, self.probe_labels)
+
+    @torch.no_grad()
+    def _accuracy(self) -> float:
+        with exact_arithmetic():
+            predicted = self.network.eval()(self.probe_images).argmax(1)
+        return (predicted == self.probe_labels).double().mean().item()
+
+    def _state(self) -> State:
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}

@@ -1,0 +1,44 @@
+"""The recipe's optimiser, and its tensors as a flat table that can be stored."""
+
+import torch
+from torch import Tensor, nn
+
+from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.trajectory import State
+
+
+def new_optimizer(spec: OptimizerSpec, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser, fused; on a GPU its learning rate is a tensor, which a CUDA graph can read."""
+    on_gpu = device.type == "cuda"
+    rate = torch.tensor(spec.learning_rate, device=device) if on_gpu else spec.learning_rate
+    parameters, decay = network.parameters(), spec.weight_decay
+    if spec.name == "adam":
+        adam = torch.optim.Adam(parameters, rate, weight_decay=decay, capturable=on_gpu, fused=True)
+        # torch warns when what could be captured is not, as in the runs before a capture and in the eager engine.
+        adam._warned_capturable_if_run_uncaptured = True
+        return adam
+    return torch.optim.SGD(parameters, rate, momentum=spec.momentum, weight_decay=decay, fused=True)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
+    """Flatten the optimiser's per-parameter tensors to names such as ``3.momentum_buffer``."""
+    return {
+        f"{index}.{name}": value.detach().cpu().clone()
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
+    """Load what ``optimizer_tensors`` returned."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:
+            # The fused kernels walk raw memory: a buffer must lie in memory as its parameter does.
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

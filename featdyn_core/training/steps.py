@@ -1,0 +1,208 @@
+"""The optimiser steps of one epoch, over a training set that stays on the device.
+
+One step reads its place in the epoch from the device and leaves its loss there, so nothing in it waits for the
+host. That makes it a function without arguments, which is run as it is, compiled, or on a GPU captured once
+as a CUDA graph and replayed: a small network's step is mostly the launching of its many kernels.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from featdyn_core.errors import DeviceError
+from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.numerics import capture
+from featdyn_core.seeds import torch_generator
+
+ENGINES = ("eager", "graphs", "compiled")
+CROP_PADDING = 4
+
+
+def resolve_engine(name: str, device: torch.device) -> str:
+    """``auto`` (CUDA graphs on a GPU, eager elsewhere) or one of ``ENGINES``.
+
+    ``compiled`` needs a C++ compiler, and on a GPU captures graphs of the compiled steps. It pays where more is
+    trained than compiling costs, about a minute.
+
+    Raises:
+        DeviceError: unknown engine, or graphs on a device without them.
+    """
+    if name == "auto":
+        return "graphs" if device.type == "cuda" else "eager"
+    if name not in ENGINES:
+        raise DeviceError(f"unknown engine {name!r}; use auto, {', '.join(ENGINES)}")
+    if name == "graphs" and device.type != "cuda":
+        raise DeviceError(f"{device} has no CUDA graphs; use --engine eager or --engine compiled")
+    return name
+
+
+class ResidentSet:
+    """A training set on the device as uint8, with one epoch's order and augmentation.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        labels: (N,).
+        augment: random crops of the image padded by ``CROP_PADDING``, and horizontal flips.
+        seed: the training seed; it and the epoch name the random streams.
+        device: where to hold them.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, *, augment: bool, seed: int, device: torch.device) -> None:
+        count, channels, height, width = images.shape
+        self.seed, self.augment, self.labels = seed, augment, labels.to(device)
+        self.images = (F.pad(images, (CROP_PADDING,) * 4) if augment else images).to(device)
+        self.channels, self.rows, self.columns = (torch.arange(n, device=device) for n in (channels, height, width))
+        self.places = torch.arange(count, device=device)
+        self.order = torch.empty(count, dtype=torch.int64, device=device)
+        self.offsets = torch.empty((2, count, 1), dtype=torch.int64, device=device)
+        self.flip = torch.empty((count, 1), dtype=torch.bool, device=device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def shuffle(self, epoch: int) -> None:
+        """Draw order and augmentation of an epoch, from 0."""
+        self.order.copy_(torch.randperm(len(self), generator=torch_generator(self.seed, "order", epoch)))
+        if self.augment:
+            generator = torch_generator(self.seed, "augment", epoch)
+            self.offsets.copy_(torch.randint(0, 2 * CROP_PADDING + 1, self.offsets.shape, generator=generator))
+            self.flip.copy_(torch.rand(self.flip.shape, generator=generator) < 0.5)
+
+    def batch(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) uint8 and labels (B,) from place ``start`` of the epoch on; start (1,) is not read."""
+        chosen = self.order[start + self.places[:size]]
+        if not self.augment:
+            return self.images[chosen], self.labels[chosen]
+        row = self.offsets[0, chosen] + self.rows
+        column = self.offsets[1, chosen] + torch.where(self.flip[chosen], self.columns.flip(0), self.columns)
+        channel = self.channels[:, None, None]
+        images = self.images[chosen[:, None, None, None], channel, row[:, None, :, None], column[:, None, None, :]]
+        return images, self.labels[chosen]
+
+
+@dataclass
+class Tally:
+    """What an epoch's steps leave on the device.
+
+    Attributes:
+        start: (1,) place in the epoch of the next step's first sample.
+        step: (1,) number of the next step.
+        losses: (steps,) mean cross-entropy of each step, in nats.
+        correct: () samples classified as their label.
+    """
+
+    start: Tensor
+    step: Tensor
+    losses: Tensor
+    correct: Tensor
+
+    @classmethod
+    def zeros(cls, steps: int, device: torch.device) -> "Tally":
+        """Return a tally of an epoch that has not begun."""
+        start, step = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(2))
+        return cls(start, step, torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device))
+
+    def clear(self) -> None:
+        """Begin an epoch."""
+        for tensor in (self.start, self.step, self.losses, self.correct):
+            tensor.zero_()
+
+
+class Stepper:
+    """Runs epochs of optimiser steps.
+
+    Args:
+        network: on the device.
+        optimizer: of ``optimizer.new_optimizer``, over the network's parameters.
+        data: the training set.
+        batch_size: samples a step; the last step of an epoch takes what is left.
+        precision: ``fp32`` or ``bf16``, of the forward pass; loss, weights and normalisation stay in fp32.
+        engine: one of ``ENGINES``.
+    """
+
+    def __init__(
+        self,
+        network: BlockNetwork,
+        optimizer: torch.optim.Optimizer,
+        data: ResidentSet,
+        *,
+        batch_size: int,
+        precision: str,
+        engine: str,
+    ) -> None:
+        self.network, self.optimizer, self.data, self.precision = network, optimizer, data, precision
+        self.device = data.labels.device
+        whole, rest = divmod(len(data), batch_size)
+        self.sizes = [batch_size] * whole + [rest] * (rest > 0)
+        self.tally = Tally.zeros(len(self.sizes), self.device)
+        self.captures = self.device.type == "cuda" and engine != "eager"
+        self.evaluate = torch.compile(evaluate, dynamic=False) if engine == "compiled" else evaluate
+        self.replays: dict[int, Callable[[], object]] = {}
+        self.frozen: list[nn.Module] = []
+
+    def freeze(self, cut: str) -> None:
+        """Let the part before ``cut`` stand still from now on: parameters, normalisation statistics, no dropout."""
+        self.frozen = [self.network.blocks[name] for name in self.network.shallow_blocks(cut)]
+        for block in self.frozen:
+            block.requires_grad_(False)
+        self.optimizer.zero_grad()  # momentum and weight decay move a parameter only where there is a gradient
+        self.replays.clear()
+
+    def run_epoch(self, epoch: int, rate: float) -> Tally:
+        """Start all steps of an epoch, from 0, at a learning rate; on a GPU they may still run on return."""
+        self.network.train()
+        for block in self.frozen:
+            block.eval()
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self.data.shuffle(epoch)
+        if self.captures:
+            self.replays |= {size: self._captured(size) for size in set(self.sizes) - set(self.replays)}
+        self.tally.clear()
+        for size in self.sizes:
+            if self.captures:
+                self.replays[size]()
+            else:
+                self._step(size)
+        return self.tally
+
+    def _step(self, size: int) -> None:
+        images, labels = self.data.batch(self.tally.start, size)
+        loss, correct = self.evaluate(self.network, images, labels, self.precision)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.tally.losses.index_copy_(0, self.tally.step, loss.detach()[None])
+        self.tally.correct += correct
+        self.tally.start += size
+        self.tally.step += 1
+
+    def _captured(self, size: int) -> Callable[[], object]:
+        """Return what replays the step for batches of one size; capturing it leaves no trace in the training."""
+        before = {id(tensor): tensor.detach().clone() for tensor in self._moving()}
+        replay = capture(lambda: self._step(size), self.device, self.tally.clear)
+        with torch.no_grad():
+            for tensor in self._moving():  # what the optimiser made on the way starts from zero
+                tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
+        return replay
+
+    def _moving(self) -> Iterator[Tensor]:
+        """Tensors that a step changes, the tally apart."""
+        yield from self.network.parameters()
+        yield from self.network.buffers()
+        for state in self.optimizer.state.values():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
+
+
+def evaluate(network: BlockNetwork, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy (), in nats, and number of images classified as their label ()."""
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        logits = network(images)
+    correct = (logits.detach().argmax(1) == labels).sum()
+    return F.cross_entropy(logits.float(), labels), correct

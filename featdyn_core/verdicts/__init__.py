@@ -1,0 +1,1 @@
+"""What was fixed in advance and what numbers say."""
