@@ -6,25 +6,31 @@ features. John's statistic is ``U = p / PR − 1`` and the paper's (App. E) is `
 
 ``isotropy_test`` compares ``T`` with Gaussian samples, so it also rejects changes that are isotropic but
 heavy-tailed. ``sign_test`` sees directions alone and keeps its size for every elliptical law: read the two
-together.
+together. Both take the changes or their ``ChangeGram``, with the same result.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import (
+    ChangeGram,
+    Changes,
     FloatArray,
+    Scatter,
     change_matrix,
-    deviations,
-    gram_squares,
     known_centre,
-    participation,
+    refuse_centre,
+    scatter,
+    smaller_gram,
 )
+
+SAME = 1e-12
+"""Squared length of a difference, in those of its two rows, below which a Gram matrix does not tell it from 0."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class SignResult:
 
 
 def isotropy_test(
-    changes: ArrayLike,
+    changes: Changes,
     *,
     draws: int = 9999,
     rng: np.random.Generator | None = None,
@@ -78,29 +84,29 @@ def isotropy_test(
     """Test by parametric bootstrap that Gaussian changes have a covariance proportional to the identity.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row; independent rows.
+        changes: (n, p) feature changes, one repetition a row, or their Gram matrix; independent rows.
         draws: number of bootstrap draws, at least 1.
         rng: draws a null of this call's own. Without it the test uses the one null of its ``(ν, p, draws)``,
             drawn once a process from a generator that those three numbers seed: a deterministic result, and
             no further cost at the next epoch or sample. Tests that share a null share its Monte Carlo error.
         centre: (p,) known mean of the changes, which leaves all ``n`` degrees of freedom; without it the sample
             mean is taken off. A centre off the mean is a departure from the null, and rejected like one: that
-            of ``noise.full_batch_change`` is the mean of features to first order only.
+            of ``protocol.full_batch_change`` is the mean of features to first order only.
 
     Raises:
-        MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, or all rows
-            equal.
+        MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, all rows equal, or
+            a centre for a Gram matrix.
 
     References:
         App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
     """
-    rows, dof = deviations(changes, centre)
-    p = rows.shape[1]
+    found = scatter(changes, centre)
+    dof, p = found.dof, found.features
     if p < 2:
         raise MeasurementError("one feature alone is always isotropic; give changes of at least 2 features")
     if draws < 1:
         raise MeasurementError(f"draws is {draws}; the bootstrap needs at least 1 draw")
-    u = _john_u(rows)
+    u = _john_u(found)
     statistic = float(np.sqrt(p * u))
     null = _shared_null(dof, p, draws) if rng is None else np.sort(null_statistics(dof, p, draws, rng))
     at_least = draws - int(np.searchsorted(null, statistic, side="left"))
@@ -162,7 +168,7 @@ def _shared_null(dof: int, p: int, draws: int) -> FloatArray:
     return null
 
 
-def sign_test(changes: ArrayLike, *, centre: ArrayLike | None = None) -> SignResult:
+def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResult:
     """Test that the directions of the changes are uniform on the sphere, whatever the law of their lengths.
 
     With unit vectors ``u_i = x_i / ‖x_i‖`` of ``N`` changes, ``Q = p / (N(N−1)) · Σ_{i≠j} (u_iᵀu_j)² − 1``
@@ -176,56 +182,88 @@ def sign_test(changes: ArrayLike, *, centre: ArrayLike | None = None) -> SignRes
     directions dependent.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row; independent rows.
+        changes: (n, p) feature changes, one repetition a row, or their Gram matrix; independent rows.
         centre: (p,) known centre of the law.
 
     Raises:
         MeasurementError: fewer than 3 rows (4 without a centre), fewer than 2 features, not a matrix, not
-            finite, or a direction that is undefined because a row equals the centre or its partner.
+            finite, a direction that is undefined because a row equals the centre or its partner, or a centre
+            for a Gram matrix.
 
     References:
         Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
     """
-    rows = change_matrix(changes)
-    if centre is not None:
-        rows = rows - known_centre(centre, rows.shape[1])
-    elif len(rows) < 4:
-        raise MeasurementError(f"{len(rows)} changes make one pair; give at least 4 rows, or a known centre")
-    else:
-        rows = rows[0 : len(rows) // 2 * 2 : 2] - rows[1::2]
-    count, p = rows.shape
-    if p < 2:
-        raise MeasurementError("one feature alone has no directions; give changes of at least 2 features")
-    units = _unit_rows(rows, "the centre" if centre is not None else "their partner in a pair")
+    squares, count, p = _cosine_squares(changes, centre)
     pairs = count * (count - 1)
-    q = p / pairs * (gram_squares(units) - count) - 1
+    q = p / pairs * (squares - count) - 1
     z = q / np.sqrt(4 * (p - 1) / (pairs * (p + 2)))
     dof = (p + 2) * (p - 1) / 2
     return SignResult(float(z), float(stats.chi2.sf(dof + z * np.sqrt(2 * dof), dof)), count)
 
 
-def sphericity(changes: ArrayLike, *, centre: ArrayLike | None = None) -> float:
+def sphericity(changes: Changes, *, centre: ArrayLike | None = None) -> float:
     """Return the paper's statistic ``‖p·S / tr S − I‖_F`` (App. E) of (n, p) changes, in ``[0, √(p² − p)]``.
 
     ``centre`` and the errors are those of ``isotropy_test``.
     """
-    rows, _ = deviations(changes, centre)
-    return float(np.sqrt(rows.shape[1] * _john_u(rows)))
+    found = scatter(changes, centre)
+    return float(np.sqrt(found.features * _john_u(found)))
 
 
-def _john_u(rows: FloatArray) -> float:
+def _john_u(found: Scatter) -> float:
     """Return John's U of the deviations; at least 0 but for rounding, which is cut off."""
-    return max(rows.shape[1] / participation(rows) - 1, 0.0)
+    return max(found.features / found.participation - 1, 0.0)
+
+
+def _cosine_squares(changes: Changes, centre: ArrayLike | None) -> tuple[float, int, int]:
+    """Return the sum of squared cosines over all N² pairs of directions, N, and the number of features."""
+    if isinstance(changes, ChangeGram):
+        refuse_centre(centre)
+        _require_pairs(len(changes.products), changes.features)
+        cosines = _cosines_of_differences(changes.products)
+        return float(np.vdot(cosines, cosines)), len(cosines), changes.features
+    rows = change_matrix(changes)
+    _require_pairs(len(rows) if centre is None else 4, rows.shape[1])
+    if centre is None:
+        units = _unit_rows(rows[0 : len(rows) // 2 * 2 : 2] - rows[1::2], "their partner in a pair")
+    else:
+        units = _unit_rows(rows - known_centre(centre, rows.shape[1]), "the centre")
+    cosines = smaller_gram(units)
+    return float(np.vdot(cosines, cosines)), *units.shape
+
+
+def _require_pairs(count: int, features: int) -> None:
+    if count < 4:
+        raise MeasurementError(f"{count} changes make one pair; give at least 4 rows, or a known centre")
+    if features < 2:
+        raise MeasurementError("one feature alone has no directions; give changes of at least 2 features")
+
+
+def _cosines_of_differences(products: FloatArray) -> FloatArray:
+    """Return the cosines between the differences of disjoint pairs of rows, from the rows' products.
+
+    ``(x1 − x2)·(x3 − x4) = x1·x3 − x1·x4 − x2·x3 + x2·x4``, whatever the rows are centred about.
+    """
+    even, odd = slice(0, len(products) // 2 * 2, 2), slice(1, None, 2)
+    between = products[even, even] - products[even, odd] - products[odd, even] + products[odd, odd]
+    lengths = np.diagonal(products)
+    squared = np.diagonal(between)
+    _require_directions(squared <= SAME * (lengths[even] + lengths[odd]), "their partner in a pair")
+    norms = np.sqrt(squared)
+    return between / norms / norms[:, np.newaxis]
 
 
 def _unit_rows(rows: FloatArray, partner: str) -> FloatArray:
     """Return the rows at length 1; a row of zeros has no direction."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    undefined = int((largest == 0).sum())
-    if undefined:
-        raise MeasurementError(
-            f"{undefined} of {len(rows)} directions are undefined, their rows equal {partner};"
-            " leave out updates that changed nothing"
-        )
+    _require_directions(largest == 0, partner)
     rows = rows / largest  # before squaring, so that tiny rows do not underflow
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _require_directions(undefined: NDArray[np.bool_], partner: str) -> None:
+    if undefined.any():
+        raise MeasurementError(
+            f"{undefined.sum()} of {len(undefined)} directions are undefined, their rows equal {partner};"
+            " leave out updates that changed nothing"
+        )

@@ -1,5 +1,6 @@
 """Sphericity: exact anchors, exact null, size and power, and mutants that the size test must catch."""
 
+import dataclasses
 import re
 import tracemalloc
 
@@ -11,6 +12,7 @@ from scipy import stats
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step import isotropy
+from featdyn_core.measures.one_step.concentration import ChangeGram
 from featdyn_core.measures.one_step.isotropy import isotropy_test, null_statistics, sign_test, sphericity
 from featdyn_core.tests.measures.one_step.test_concentration import BAD_CENTRES, BAD_CHANGES, shapes, with_spectrum
 
@@ -251,6 +253,35 @@ def test_sign_test_ignores_the_lengths_of_the_rows(seed, scale):
     lengths = scale * rng.uniform(0.1, 10, (8, 1))
     expected = sign_test(changes, centre=zero).statistic
     assert sign_test(changes * lengths, centre=zero).statistic == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (9, 40), (40, 9), (12, 12), (48, 128)])
+@pytest.mark.parametrize("scale", [1e-60, 1.0])
+def test_gram_has_the_same_tests_as_its_changes(shape, scale):
+    changes = scale * (student_t5(*shape, np.random.default_rng(14)) + 3) * np.linspace(1, 3, shape[1])
+    gram = ChangeGram.of(changes)
+    for test in (isotropy_test, sign_test):
+        expected = dataclasses.asdict(test(changes))
+        assert dataclasses.asdict(test(gram)) == pytest.approx(expected, rel=ROUNDING)
+    assert sphericity(gram) == pytest.approx(sphericity(changes), rel=ROUNDING)
+
+
+def test_gram_is_refused_as_its_changes_are():
+    changes = np.random.default_rng(0).standard_normal((6, 3))
+    gram = ChangeGram.of(changes)
+    for test in (isotropy_test, sign_test, sphericity):
+        with pytest.raises(MeasurementError, match="a Gram matrix is about the sample mean"):
+            test(gram, centre=np.zeros(3))
+    for test in (isotropy_test, sign_test):
+        with pytest.raises(MeasurementError, match="at least 2 features"):
+            test(ChangeGram.of(changes[:, :1]))
+    with pytest.raises(MeasurementError, match="3 changes make one pair; give at least 4"):
+        sign_test(ChangeGram.of(changes[:3]))
+    changes[:4] = changes[0]
+    with pytest.raises(MeasurementError, match=r"2 of 3 directions are undefined, .* equal their partner"):
+        sign_test(ChangeGram.of(changes))
+    with pytest.raises(MeasurementError, match="all 6 changes are equal, without variance"):
+        isotropy_test(ChangeGram.of(changes[:1].repeat(6, axis=0)))
 
 
 def test_no_p_by_p_matrix_when_rows_are_fewer():
