@@ -28,6 +28,7 @@ from featdyn_core.measures.one_step.concentration import (
     scatter,
     smaller_gram,
 )
+from featdyn_core.measures.one_step.sign_law import sign_tail
 
 SAME = 1e-12
 """Squared length of a difference, in those of its two rows, below which a Gram matrix does not tell it from 0."""
@@ -172,9 +173,8 @@ def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResul
     """Test that the directions of the changes are uniform on the sphere, whatever the law of their lengths.
 
     With unit vectors ``u_i = x_i / ‖x_i‖`` of ``N`` changes, ``Q = p / (N(N−1)) · Σ_{i≠j} (u_iᵀu_j)² − 1``
-    has mean 0 and variance ``4(p−1) / (N(N−1)(p+2))`` under every spherical law. The standardised ``Q`` tends
-    to a standardised chi-square of ``(p+2)(p−1)/2`` degrees of freedom as ``N`` grows, and that to N(0, 1) as
-    ``p`` does; the tail is the chi-square's, because the normal tail is too light where ``p`` is small.
+    has mean 0 and variance ``4(p−1) / (N(N−1)(p+2))`` under every spherical law. Its tail is that of a
+    chi-square with the same skewness, ``sign_tail``.
 
     A known ``centre`` lets all rows enter. Without one the directions are those of the differences of
     disjoint pairs of rows (1st − 2nd, 3rd − 4th, …), which any elliptical law centres at 0 exactly, with the
@@ -183,7 +183,7 @@ def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResul
 
     Args:
         changes: (n, p) feature changes, one repetition a row, or their Gram matrix; independent rows.
-        centre: (p,) known centre of the law.
+        centre: (p,) known centre of the law; a Gram matrix has none.
 
     Raises:
         MeasurementError: fewer than 3 rows (4 without a centre), fewer than 2 features, not a matrix, not
@@ -197,8 +197,7 @@ def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResul
     pairs = count * (count - 1)
     q = p / pairs * (squares - count) - 1
     z = q / np.sqrt(4 * (p - 1) / (pairs * (p + 2)))
-    dof = (p + 2) * (p - 1) / 2
-    return SignResult(float(z), float(stats.chi2.sf(dof + z * np.sqrt(2 * dof), dof)), count)
+    return SignResult(float(z), float(sign_tail(z, count, p)), count)
 
 
 def sphericity(changes: Changes, *, centre: ArrayLike | None = None) -> float:

@@ -1,0 +1,48 @@
+"""The law of the sign test's statistic where the directions of the changes are uniform on the sphere."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from featdyn_core.measures.one_step.concentration import FloatArray
+
+
+def sign_tail(z: ArrayLike, directions: int, p: int) -> FloatArray:
+    """Return the right tail of the sign test's statistic where directions are uniform on the sphere.
+
+    It is that of the standardised chi-square of the same skewness, so that three moments are exact, of ``f = 8 /
+    skewness²`` degrees of freedom. With ``h_ij = (u_iᵀu_j)² − 1/p = ⟨A_i, A_j⟩``, where ``A_i = u_iu_iᵀ − I/p``
+    lies among the symmetric matrices of trace 0, of dimension ``d = (p+2)(p−1)/2``, the statistic is ``Σ h_ij``
+    over the ``M = N(N−1)/2`` pairs, standardised. Every ``h_ij`` has mean 0 given either of its directions, so a
+    product of three of them has a mean other than 0 only if they are one pair thrice or the sides of a triangle.
+    Rotations act irreducibly on these matrices, so ``E[A⊗A]`` is ``c = (1 − 1/p)/d`` times the identity, whence
+    ``E h² = c²d`` and ``E h_12 h_23 h_31 = c³d``, and the third cumulant of the sum is ``M·E h³ + N(N−1)(N−2)·c³d``:
+
+        skewness = (γ + 2(N−2)/√d) / √M,  γ = 2√2·(p−2)√(p+2) / ((p+4)√(p−1)),
+
+    ``γ`` being that of ``h``, for ``(u_1ᵀu_2)²`` has the law Beta(1/2, (p−1)/2). As ``N`` grows ``f`` tends to ``d``,
+    and as ``p`` does to ``M``, which are the limits of the law itself. Two directions alone have the Beta law.
+
+    With 5 directions and 4 features or more, simulated rates of rejection are within a tenth of the level at 5 % and
+    1 %, and at most 1.5 times the level at 0.1 %. With fewer they are up to 1.5 times 5 %, at 3 directions in a plane.
+
+    Args:
+        z: statistics, of any shape.
+        directions: ``N``, at least 2.
+        p: number of features, at least 2.
+
+    Returns:
+        Tail probabilities, of the shape of ``z``.
+
+    References:
+        Pearson (1959), Biometrika 46:364, for matching three moments by a chi-square.
+    """
+    z = np.asarray(z, dtype=np.float64)
+    pairs = directions * (directions - 1) / 2
+    if directions == 2:
+        spread = np.sqrt(2 * (p - 1) / (p + 2))  # of p·(u_1ᵀu_2)² − 1
+        return np.asarray(stats.beta.sf((1 + z * spread) / p, 1 / 2, (p - 1) / 2))
+    dimension = (p + 2) * (p - 1) / 2
+    of_a_pair = np.sqrt(8 * (p + 2) / (p - 1)) * (p - 2) / (p + 4)
+    f = 8 * pairs / (of_a_pair + 2 * (directions - 2) / np.sqrt(dimension)) ** 2
+    return np.asarray(stats.chi2.sf(f + z * np.sqrt(2 * f), f))
