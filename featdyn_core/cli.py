@@ -14,10 +14,11 @@ from rich.table import Table
 
 from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.harness.register import Register, load_register, parse_seeds
-from featdyn_core.launch.progress import Beat, Watcher, bars
+from featdyn_core.launch.progress import Watcher, bars
 from featdyn_core.numerics import resolve_device
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.store.folder import Watch
+from featdyn_core.store.heartbeats import Beat
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify
 from featdyn_core.trajectories.recipe import Recipe, load_recipe, recipes_folder

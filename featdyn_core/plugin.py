@@ -23,10 +23,11 @@ from featdyn_core.errors import (
     TrainingError,
 )
 from featdyn_core.harness.register import Measure, Measured, Register, Runs, Scale, load_register, parse_seeds
-from featdyn_core.launch.progress import Watcher, grid_beats
+from featdyn_core.launch.progress import Watcher
 from featdyn_core.measures.composites.engine import PRECISIONS
 from featdyn_core.numerics import resolve_device
 from featdyn_core.report.html import terminal_table
+from featdyn_core.store.heartbeats import grid_beats
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import load_recipe, recipes_folder
 from featdyn_core.verdicts import evidence

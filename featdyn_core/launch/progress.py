@@ -5,105 +5,25 @@ module reads it from there.
 """
 
 import contextlib
-import json
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from featdyn_core.files import write_atomically
+from featdyn_core.store.heartbeats import read_beats, read_grid_beats
 
-STALE_SECONDS = 120.0
-"""A heartbeat older than this belongs to a trainer that is gone."""
-
-GRID_SECONDS = 5.0
-"""Least time between two words on a composite grid."""
-
-
-@dataclass(frozen=True)
-class Beat:
-    """One trainer's last word: which trajectory, how far, how fast."""
-
-    key: str
-    recipe: str
-    seed: int
-    epoch: int
-    epochs: int
-    train_loss: float
-    seconds_per_epoch: float
-    time: float
-
-    def __str__(self) -> str:
-        left = (self.epochs - self.epoch) * self.seconds_per_epoch
-        rate = f"{1 / self.seconds_per_epoch:.2g} epochs/s" if self.seconds_per_epoch else "-"
-        return (
-            f"training {self.recipe} seed {self.seed}: epoch {self.epoch}/{self.epochs}, "
-            f"loss {self.train_loss:.4f}, {rate}, {left:.0f} s left"
-        )
-
-
-def read_beats(root: Path) -> list[Beat]:
-    """Return the heartbeats of all trainers at work in the store at ``root``."""
-    beats = []
-    names = [name for name in Beat.__annotations__ if name != "key"]
-    for path in sorted((root / "progress").glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            beat = Beat(key=path.stem, **{name: content[name] for name in names})
-            age = time.time() - beat.time
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # removed at this moment, or no heartbeat
-        if age < STALE_SECONDS + 2 * beat.seconds_per_epoch:
-            beats.append(beat)
-    return beats
-
-
-@contextlib.contextmanager
-def grid_beats(root: Path, claim: str, subject: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell those who watch the store at ``root`` how far a claim's composite grids are.
-
-    Yields:
-        What ``composite_grid(progress=...)`` takes. Each grid of the claim begins anew.
-    """
-    path = root / "progress" / f"{claim}-{subject}-{os.getpid()}.grid"
-    started = beaten = time.monotonic()
-
-    def beat(done: int, total: int) -> None:
-        nonlocal started, beaten
-        now = time.monotonic()
-        if now - beaten >= GRID_SECONDS:
-            rate = done / (now - started)
-            line = f"measuring {claim} on {subject}: {done}/{total} composites of a grid, {rate:.3g} composites/s"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, f"{line}, {(total - done) / rate:.0f} s left".encode())
-            beaten = now
-        if done == total:
-            started = now
-
-    try:
-        yield beat
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def read_grid_beats(root: Path) -> dict[str, str]:
-    """Return what claims that are being measured say of their composite grids, by file name."""
-    lines = {}
-    for path in sorted((root / "progress").glob("*.grid")):
-        with contextlib.suppress(OSError):  # removed at this moment
-            if time.time() - path.stat().st_mtime < STALE_SECONDS:
-                lines[path.name] = path.read_text(encoding="utf-8")
-    return lines
+SILENCE_SECONDS = 60.0
+"""Least time between two words on a trainer that says nothing any more."""
 
 
 class Watcher(threading.Thread):
     """Writes a line for each trainer and each claim's grid that got on, at most every ``interval`` seconds.
+
+    A trainer that is waited for and says nothing any more has a line now and then, with its process and machine.
 
     Args:
         root: the store.
@@ -118,19 +38,24 @@ class Watcher(threading.Thread):
         super().__init__(name="featdyn-progress", daemon=True)
         self.root, self.write, self.interval, self.skip = root, write, interval, skip
         self.finished = threading.Event()
-        self.shown: dict[str, int | str] = {}
+        self.shown: dict[str, object] = {}
 
     def run(self) -> None:
         """Watch until ``stop`` is called."""
         while not self.finished.wait(self.interval):
             for beat in read_beats(self.root):
-                if beat.key not in self.skip and self.shown.get(beat.key) != beat.epoch:
-                    self.shown[beat.key] = beat.epoch
-                    self.write(str(beat))
+                if beat.key not in self.skip:
+                    age = int((time.time() - beat.time) / SILENCE_SECONDS) if beat.silent else None
+                    self._show(beat.key, (beat.epoch, age), str(beat))
             for name, line in read_grid_beats(self.root).items():
-                if self.shown.get(name) != line:
-                    self.shown[name] = line
-                    self.write(line)
+                self._show(name, line, line)
+
+    def _show(self, name: str, state: object, line: str) -> None:
+        """Write a line if there is something new to say."""
+        if self.shown.get(name) != state:
+            self.shown[name] = state
+            with contextlib.suppress(OSError, ValueError):  # nobody reads any more: no reason to stop
+                self.write(line)
 
     def stop(self) -> None:
         """Stop watching."""

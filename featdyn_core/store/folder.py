@@ -1,20 +1,16 @@
 """The files of one trajectory: written whole or not at all, read against their digests.
 
 A trajectory in the making lies in a partial folder; ``FolderSink`` fills it and, when the training is over,
-renames it to where a finished one is looked for. Reading never changes a folder: damage is an error until
+renames it to where a finished one is looked for. Every checkpoint's digest is that of the bytes which the training
+wrote, kept from then on: damage is never certified. Reading never changes a folder: damage is an error until
 somebody removes it.
 """
 
-import contextlib
-import dataclasses
-import errno
 import hashlib
-import json
 import math
 import os
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,73 +18,28 @@ from typing import Any
 import safetensors
 import safetensors.torch
 
-from featdyn_core.errors import DamagedTrajectoryError, RecipeError, StoreError
-from featdyn_core.trajectories.recipe import Recipe, restore_recipe
+from featdyn_core.errors import DamagedTrajectoryError, StoreError
+from featdyn_core.files import write_atomically
+from featdyn_core.store import heartbeats
+from featdyn_core.store.documents import one_line, read_inside, seal, unseal
+from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, resume_name, tidy
+from featdyn_core.store.manifest import (
+    Manifest,
+    damaged,
+    forbidden,
+    log_tables,
+    read_digest,
+    read_log,
+    write_manifest,
+)
+from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.sink import ResumePoint
 from featdyn_core.trajectories.trajectory import EpochRecord, State
 
-SCHEMA = 1
-
-HEARTBEAT_SECONDS = 0.5
-"""Least time between two heartbeats of a trainer."""
-
 Watch = Callable[[str, Recipe, int, EpochRecord], None]
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a finished trajectory says of itself, as far as reading it goes.
-
-    Attributes:
-        key: hex digest of recipe, seed and data.
-        log: one record an epoch.
-        files: epoch to file name and hex sha256 of its checkpoint, ascending.
-    """
-
-    key: str
-    log: tuple[EpochRecord, ...]
-    files: dict[int, tuple[str, str]]
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of the finished trajectory in ``folder``.
-
-    Raises:
-        DamagedTrajectoryError: not there, not what ``FolderSink`` writes, or from another schema version.
-    """
-    try:
-        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        schema = content["schema"]
-        if schema == SCHEMA:
-            entries = sorted((int(epoch), entry) for epoch, entry in content["checkpoints"].items())
-            files = {epoch: (entry["file"], entry["sha256"]) for epoch, entry in entries}
-            return Manifest(content["key"], _read_log(content["log"]), files)
-    except PermissionError as error:
-        raise _forbidden(folder, error) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(folder, f"manifest.json cannot be read ({type(error).__name__}: {error})") from error
-    raise DamagedTrajectoryError(
-        f"{folder}: manifest.json has schema {schema!r}, this version reads {SCHEMA}; "
-        "move the folder away, or use the version of featdyn that wrote it"
-    )
-
-
-def read_request(folder: Path) -> tuple[Recipe, int]:
-    """Read which recipe, and which seed, the finished trajectory in ``folder`` was trained with.
-
-    Raises:
-        DamagedTrajectoryError: the manifest does not say.
-    """
-    read_manifest(folder)
-    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    try:
-        tables = dict(content["recipe"])
-        recipe = restore_recipe(tables, name=tables.pop("name"))
-        if recipe.digest != content["recipe_digest"]:
-            raise ValueError("the recipe is not the one with the recorded digest")
-        return recipe, int(content["seed"])
-    except (RecipeError, ValueError, KeyError, TypeError) as error:
-        raise damaged(folder, f"manifest.json tells of no recipe ({error})") from error
+_UNSEALED = ("epoch", "file", "sha256", "log", "conditions")
+"""Fields of the resume points of earlier versions, which had no seal."""
 
 
 def read_checkpoint(folder: Path, name: str, digest: str) -> State:
@@ -96,124 +47,119 @@ def read_checkpoint(folder: Path, name: str, digest: str) -> State:
 
     Raises:
         DamagedTrajectoryError: it is not there, or its bytes do not have the hex sha256 ``digest``.
+        StoreError: it must not be read.
     """
     try:
         return _read_tensors(folder / name, digest)
     except PermissionError as error:
-        raise _forbidden(folder, error) from error
+        raise forbidden(folder, error) from error
     except (OSError, ValueError) as error:
         raise damaged(folder, f"{name}: {error}") from error
 
 
-def damaged(folder: Path, what: str) -> DamagedTrajectoryError:
-    """Return the error that says what is wrong with a finished trajectory and how to mend it."""
-    return DamagedTrajectoryError(f"{folder} is damaged: {what}; remove this folder, and the next run trains it again")
-
-
-def _forbidden(folder: Path, error: PermissionError) -> StoreError:
-    return StoreError(f"{error.filename or folder} must not be read ({error.strerror}); allow it, and run again")
-
-
 @dataclass
 class FolderSink:
-    """Writes one training into its partial folder (see ``training.Sink``).
+    """Writes one training into its partial folder (see ``trajectories.sink.Sink``).
 
     Args:
-        folder: the partial folder.
-        heartbeat: file that tells those who wait how far the training is.
+        layout: the store.
         key: hex digest of recipe, seed and data.
         recipe: what is trained, with ``seed``.
         seed: the training seed.
         conditions: what the bits depend on beside recipe, seed and data, by name.
+        environment: what else tells who trains: commit, versions, machine.
         watch: called after every epoch with (key, recipe, seed, record).
     """
 
-    folder: Path
-    heartbeat: Path
+    layout: Layout
     key: str
     recipe: Recipe
     seed: int
     conditions: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     watch: Watch | None = None
+    _digests: dict[int, str] = field(default_factory=dict, init=False)
+    _earlier: list[dict[str, str]] = field(default_factory=list, init=False)
     _beaten: float = field(default=-math.inf, init=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.heartbeat.parent.mkdir(parents=True, exist_ok=True)
+        with named_errors(self.layout.root):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def folder(self) -> Path:
+        """The partial folder."""
+        return self.layout.partial(self.key)
+
+    @property
+    def environments(self) -> list[dict[str, str]]:
+        """Who trained, in order: another one for every resumption by another."""
+        return [*self._earlier, *([] if self.environment in self._earlier[-1:] else [self.environment])]
 
     def resume_point(self) -> ResumePoint | None:
-        """Return the last saved resume point, if any.
+        """Return the last saved resume point, if any, and tell those who wait that the training begins.
 
         Raises:
-            DamagedTrajectoryError: it cannot be read, or a checkpoint of before it is gone.
-            StoreError: it was made under other conditions.
+            DamagedTrajectoryError: it cannot be read, or a checkpoint of before it is not what was written.
+            StoreError: it was made under other conditions, or must not be read.
         """
-        description = self.folder / "resume.json"
-        if not description.exists():
-            return None
+        description = self.folder / RESUME
+        point = None
         try:
-            record = json.loads(description.read_text(encoding="utf-8"))
-            tensors = _read_tensors(self.folder / record["file"], record["sha256"])
-            parts = (_part("network", tensors), _part("optimizer", tensors))
-            point, conditions = ResumePoint(record["epoch"], *parts, _read_log(record["log"])), record["conditions"]
-            for epoch in self.recipe.training.checkpoints:
-                if epoch <= point.epoch and not (self.folder / _checkpoint_name(epoch)).is_file():
-                    raise ValueError(f"{_checkpoint_name(epoch)} is missing")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamagedTrajectoryError(
-                f"{description} is damaged ({type(error).__name__}: {error}); remove {self.folder} to train "
-                f"{self.recipe.name} seed {self.seed} from its beginning"
-            ) from error
-        if conditions != self.conditions:
-            raise StoreError(
-                f"{self.recipe.name} seed {self.seed} was begun with {_listed(conditions)}, and this run has "
-                f"{_listed(self.conditions)}, which gives other bits; go on with what it was begun with, or remove "
-                f"{self.folder} to train it from its beginning"
-            )
+            if os.path.lexists(description):
+                record = unseal(read_inside(description), _UNSEALED)
+                point = self._read_point(record)
+                self._compare(record.get("conditions", {}))
+        except PermissionError as error:
+            raise forbidden(self.folder, error) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(f"{RESUME} is damaged ({type(error).__name__}: {error})") from error
+        last = point.log[-1] if point else EpochRecord(0, math.nan, math.nan, math.nan, None, 0.0)
+        heartbeats.write_beat(self.layout.root, self._beat(last))
         return point
 
     def checkpoint(self, epoch: int, state: State) -> None:
-        """Keep the checkpoint after ``epoch`` epochs."""
-        _write(self.folder / _checkpoint_name(epoch), _tensor_bytes(state))
+        """Keep the checkpoint after ``epoch`` epochs.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        content = _tensor_bytes(state)
+        self._digests[epoch] = hashlib.sha256(content).hexdigest()
+        self._write(checkpoint_name(epoch), content)
 
     def save_resume_point(self, point: ResumePoint) -> None:
-        """Keep the resume point; the one before goes when this one is complete."""
+        """Keep the resume point; the one before goes when this one is complete.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         tensors = {f"network:{name}": value for name, value in point.network.items()}
         tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
         content = _tensor_bytes(tensors)
-        name = f"resume-{point.epoch:04d}.safetensors"
-        _write(self.folder / name, content)
+        name = resume_name(point.epoch)
+        self._write(name, content)
         record = {
             "epoch": point.epoch,
             "file": name,
             "sha256": hashlib.sha256(content).hexdigest(),
-            "log": [dataclasses.asdict(entry) for entry in point.log],
+            "log": log_tables(point.log),
             "conditions": self.conditions,
+            "checkpoints": {str(epoch): digest for epoch, digest in self._digests.items()},
+            "environments": self.environments,
         }
-        _write(self.folder / "resume.json", json.dumps(record).encode())
-        for older in self.folder.glob("resume-*.safetensors"):
+        self._write(RESUME, seal(record))
+        for older in list(self.folder.glob("resume-*.safetensors")):
             if older.name != name:
-                older.unlink()
+                remove(older)
 
     def progress(self, record: EpochRecord) -> None:
         """Tell the watcher that an epoch is done and, now and then, those who wait in other processes."""
         if self.watch:
             self.watch(self.key, self.recipe, self.seed, record)
-        if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
-            return
-        self._beaten = time.monotonic()
-        beat = {
-            "recipe": self.recipe.name,
-            "seed": self.seed,
-            "epoch": record.epoch,
-            "epochs": self.recipe.training.epochs,
-            "train_loss": record.train_loss,
-            "seconds_per_epoch": record.seconds,
-            "process": os.getpid(),
-            "host": socket.gethostname(),
-            "time": time.time(),
-        }
-        _write(self.heartbeat, json.dumps(beat).encode())
+        if time.monotonic() - self._beaten >= heartbeats.HEARTBEAT_SECONDS:
+            self._beaten = time.monotonic()
+            heartbeats.write_beat(self.layout.root, self._beat(record))
 
     def finish(self, target: Path, log: tuple[EpochRecord, ...], facts: dict[str, Any]) -> None:
         """Write the manifest and make the trajectory visible at ``target``.
@@ -222,65 +168,80 @@ class FolderSink:
             target: where the finished trajectory belongs; nothing is there yet.
             log: one record an epoch.
             facts: what else the manifest shall hold.
+
+        Raises:
+            DamagedTrajectoryError: a checkpoint is no longer what was written.
+            StoreError: the store cannot be written.
         """
-        names = {str(epoch): _checkpoint_name(epoch) for epoch in self.recipe.training.checkpoints}
-        manifest = {
-            "schema": SCHEMA,
-            "key": self.key,
-            "recipe": {"name": self.recipe.name, **self.recipe.to_dict()},
-            "recipe_digest": self.recipe.digest,
-            "seed": self.seed,
-            "checkpoints": {
-                epoch: {"file": name, "sha256": hashlib.sha256((self.folder / name).read_bytes()).hexdigest()}
-                for epoch, name in names.items()
-            },
-            "log": [dataclasses.asdict(record) for record in log],
-            **facts,
-        }
-        _write(self.folder / "manifest.json", json.dumps(manifest, indent=1).encode())
-        os.replace(self.folder, target)
+        digests = {epoch: self._digests[epoch] for epoch in self.recipe.training.checkpoints}
+        try:
+            self._check(digests)
+        except (OSError, ValueError) as error:
+            raise self._damaged(str(error)) from error
+        facts = facts | {"conditions": self.conditions, "environments": self.environments}
+        with named_errors(self.layout.root):
+            write_manifest(self.folder, Manifest(self.key, self.recipe, self.seed, log, digests, facts))
+            os.replace(self.folder, target)
         # Only now: had the disk been full at the manifest, the next run would go on from the resume point.
-        for leftover in [*target.glob("resume*"), *target.glob("*.tmp")]:
-            leftover.unlink()
-        self.heartbeat.unlink(missing_ok=True)
+        tidy(target)
+        remove(self.layout.heartbeat(self.key))
 
+    def _read_point(self, record: dict[str, Any]) -> ResumePoint:
+        epoch = record["epoch"]
+        if type(epoch) is not int or record["file"] != resume_name(epoch):
+            raise ValueError(f"the file of epoch {epoch!r} is called {record['file']!r}")
+        tensors = _read_tensors(self.folder / record["file"], read_digest(record["sha256"]))
+        log = read_log(record["log"], epoch)
+        before = [kept for kept in self.recipe.training.checkpoints if kept <= epoch]
+        if "checkpoints" in record:
+            self._digests = {kept: read_digest(record["checkpoints"][str(kept)]) for kept in before}
+        else:  # of an earlier version, which took the files' word for it
+            names = {kept: self.folder / checkpoint_name(kept) for kept in before}
+            self._digests = {kept: hashlib.sha256(read_inside(path)).hexdigest() for kept, path in names.items()}
+        self._check(self._digests)
+        self._earlier = list(record.get("environments", []))
+        return ResumePoint(epoch, _part("network", tensors), _part("optimizer", tensors), log)
 
-@contextlib.contextmanager
-def named_errors(root: Path) -> Iterator[None]:
-    """Turn the operating system's errors into one that names the store at ``root`` and the mend.
+    def _check(self, digests: dict[int, str]) -> None:
+        """Raise ValueError or OSError where a checkpoint is not what was written."""
+        for epoch, digest in digests.items():
+            name = checkpoint_name(epoch)
+            if hashlib.sha256(read_inside(self.folder / name)).hexdigest() != digest:
+                raise ValueError(f"{name}: its bytes do not match the recorded sha256")
 
-    Raises:
-        StoreError: the disk is full, or the store cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no space left for the store {root}; free some, and the next run goes on from here"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            reason = f"({error.strerror}); set FEATDYN_STORE to a folder that can"
-            message = f"the store {root} cannot be written {reason}"
-        else:
-            raise
-        raise StoreError(message) from error
+    def _compare(self, begun: dict[str, str]) -> None:
+        """Raise StoreError where a training was begun under conditions of which some are others now."""
+        if any(self.conditions.get(name) != value for name, value in begun.items()):
+            raise StoreError(
+                f"{self.recipe.name} seed {self.seed} was begun with {_listed(begun)}, and this run has "
+                f"{_listed(self.conditions)}, which gives other bits; go on with what it was begun with, or remove "
+                f"{self.folder} to train it from its beginning"
+            )
 
+    def _damaged(self, what: str) -> DamagedTrajectoryError:
+        mend = f"remove {self.folder} to train {self.recipe.name} seed {self.seed} from its beginning"
+        return DamagedTrajectoryError(f"{self.folder}: {one_line(what)}; {mend}")
 
-def _checkpoint_name(epoch: int) -> str:
-    return f"epoch-{epoch:04d}.safetensors"
+    def _write(self, name: str, content: bytes) -> None:
+        with named_errors(self.layout.root):
+            write_atomically(self.folder / name, content)
 
-
-def _read_log(records: list[dict[str, Any]]) -> tuple[EpochRecord, ...]:
-    return tuple(EpochRecord(**record) for record in records)
+    def _beat(self, record: EpochRecord) -> heartbeats.Beat:
+        done, epochs = (record.epoch, self.recipe.training.epochs)
+        told = (record.train_loss, record.seconds)
+        return heartbeats.Beat(self.key, self.recipe.name, self.seed, done, epochs, *told)
 
 
 def _read_tensors(path: Path, digest: str) -> State:
-    content = path.read_bytes()
+    content = read_inside(path)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("its bytes do not match the recorded sha256")
     try:
         return safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
         raise ValueError(f"not a safetensors file: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"it holds tensors of an unknown type, {error}") from error
 
 
 def _listed(conditions: dict[str, str]) -> str:
@@ -295,14 +256,3 @@ def _part(part: str, tensors: State) -> State:
 
 def _tensor_bytes(tensors: State) -> bytes:
     return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

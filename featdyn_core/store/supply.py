@@ -1,15 +1,8 @@
-"""Trajectories on disk: content-addressed, verified, locked, resumable.
-
-Layout of the store's folder::
-
-    <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors
-    partial/<key>/                           one in the making: checkpoints so far, resume point
-    progress/<key>.json                      what its trainer last wrote, for whoever waits
-    locks/<key>.lock                         held by the one process that trains it
+"""The store: trajectories are found, or trained when they are missing, by one process each.
 
 A trajectory becomes visible by the renaming of its folder, after every file in it is written. Nothing is ever
-removed but the resume point of a trajectory that is complete. A damaged trajectory is an error until somebody
-removes it.
+removed but what a killed training left half written and, once a trajectory is complete, its resume point. A damaged
+trajectory is an error until somebody removes it.
 """
 
 import contextlib
@@ -23,28 +16,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import (
-    AbsentDataError,
-    DataError,
-    FeatdynError,
-    MissingTrajectoryError,
-)
+from featdyn_core.errors import AbsentDataError, DataError, FeatdynError, MissingTrajectoryError
 from featdyn_core.numerics import resolve_device
-from featdyn_core.store.folder import (
-    SCHEMA,
-    FolderSink,
-    Watch,
-    damaged,
-    named_errors,
-    read_checkpoint,
-    read_manifest,
-    read_request,
-)
-from featdyn_core.training.loop import CPU_THREADS, Job, train_many
+from featdyn_core.project import store_root
+from featdyn_core.provenance import environment
+from featdyn_core.store import heartbeats, locks
+from featdyn_core.store.documents import parse, read_inside
+from featdyn_core.store.folder import FolderSink, Watch, read_checkpoint
+from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
+from featdyn_core.store.manifest import SCHEMA, damaged, read_manifest
+from featdyn_core.training.loop import CPU_THREADS, Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -52,25 +36,22 @@ from featdyn_core.trajectories.trajectory import Trajectory
 AT_ONCE = {"cuda": 4}
 """Trajectories trained at once, by type of device: a small network leaves most of a GPU idle."""
 
+WAIT_SECONDS = 0.2
+"""Between two looks at what other processes train."""
+
 Request = tuple[Recipe, int]
 
-
-def default_root() -> Path:
-    """``FEATDYN_STORE``, or ``fixtures/cache`` of the checkout or the working directory."""
-    if configured := os.environ.get("FEATDYN_STORE"):
-        return Path(configured)
-    checkout = Path(__file__).parent.parent
-    base = checkout if (checkout / "fixtures").is_dir() else Path.cwd()
-    return base / "fixtures" / "cache"
+Failures = dict[tuple[str, int], FeatdynError]
+"""What ended a training or forbids it, by recipe digest and seed."""
 
 
 class Store:
     """A folder of trajectories.
 
     Args:
-        root: the folder; ``default_root()`` if left out. It is made at the first training.
+        root: the folder; ``project.store_root()`` if left out. It is made at the first training.
         device: where trajectories are trained and measured: auto, cpu, cuda, ...
-        engine: how (see ``stepping.resolve_engine``).
+        engine: how (see ``steps.resolve_engine``).
         at_once: how many to train at once in this process; by default 4 on a GPU, else 1.
         watch: called in the training process after every epoch with (key, recipe, seed, record).
         download: whether an image set that is not here may be fetched.
@@ -86,7 +67,8 @@ class Store:
         watch: Watch | None = None,
         download: bool = True,
     ) -> None:
-        self.root = Path(root) if root is not None else default_root()
+        self.root = Path(root) if root is not None else store_root()
+        self.layout = Layout(self.root)
         self.device = resolve_device(device)
         self.engine = resolve_engine(engine, self.device)
         self.at_once = at_once or AT_ONCE.get(self.device.type, 1)
@@ -101,9 +83,7 @@ class Store:
 
     def folder(self, recipe: Recipe, seed: int) -> Path:
         """Where the finished trajectory is or will be."""
-        key = self.key(recipe, seed)
-        found = sorted(self.root.glob(f"*-{key[:12]}"))
-        return found[0] if found else self.root / f"{recipe.name}-{seed}-{key[:12]}"
+        return self.layout.finished(recipe.name, seed, self.key(recipe, seed))
 
     def get(self, recipe: Recipe, seed: int, *, train: bool = True) -> Trajectory:
         """Return the trajectory, training it first if it is missing and ``train`` allows it.
@@ -121,65 +101,92 @@ class Store:
         Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
         waits only when nothing is left to take. What fails is told when the others are done.
         """
-        failures: dict[tuple[str, int], FeatdynError] = {}
+        failures: Failures = {}
         while train and (pending := self._pending(requests, failures)):
             if not self._train_untaken(pending, failures):
-                time.sleep(0.2)
+                time.sleep(WAIT_SECONDS)
+        found = []
+        for recipe, seed in requests:
+            if (recipe.digest, seed) not in failures:
+                try:
+                    found.append(self.open(recipe, seed))
+                except FeatdynError as error:
+                    failures[recipe.digest, seed] = error
         if failures:
             raise _together(list(failures.values()))
-        return [self.open(recipe, seed) for recipe, seed in requests]
+        return found
 
     def open(self, recipe: Recipe, seed: int) -> Trajectory:
         """Return a trajectory that is in the store (see ``get``)."""
         folder = self.folder(recipe, seed)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise MissingTrajectoryError(
                 f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
                 f"featdyn train --only {recipe.name}"
             )
+        tidy(folder)
+        remove(self.layout.heartbeat(self.key(recipe, seed)))
+        return self.open_folder(folder, (recipe, seed))
+
+    def open_folder(self, folder: Path, request: Request | None = None) -> Trajectory:
+        """Return the trajectory in a folder of the store.
+
+        Args:
+            folder: of a finished trajectory.
+            request: what it must be; if left out, what its manifest says it is.
+
+        Raises:
+            DamagedTrajectoryError: what is there is not what was written, or another trajectory.
+            DataError: its images cannot be had.
+        """
         manifest = read_manifest(folder)
-        if manifest.key != self.key(recipe, seed):
+        recipe, seed = request or (manifest.recipe, manifest.seed)
+        if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
             raise damaged(folder, "the manifest belongs to another trajectory")
-        if tuple(manifest.files) != recipe.training.checkpoints:
-            raise damaged(folder, "its checkpoints are not those of the recipe")
-        for name, _ in manifest.files.values():
-            if not (folder / name).is_file():
-                raise damaged(folder, f"{name} is missing")
+        for epoch in manifest.digests:
+            if not (folder / checkpoint_name(epoch)).is_file():
+                raise damaged(folder, f"{checkpoint_name(epoch)} is missing")
         return Trajectory(
             recipe=recipe,
             seed=seed,
             key=manifest.key,
-            epochs=tuple(manifest.files),
+            epochs=tuple(manifest.digests),
             dataset=self._dataset(recipe),
-            load=lambda epoch: read_checkpoint(folder, *manifest.files[epoch]),
+            load=lambda epoch: read_checkpoint(folder, checkpoint_name(epoch), manifest.digests[epoch]),
             log=manifest.log,
-            digests={epoch: digest for epoch, (_, digest) in manifest.files.items()},
+            digests=manifest.digests,
             device=str(self.device),
         )
 
     def status(self, recipe: Recipe, seed: int) -> str:
-        """``complete``, ``training (epoch/epochs)``, ``partial (epoch/epochs)`` or ``missing``."""
+        """``complete``, ``training (epoch/epochs)``, ``partial (epoch/epochs)`` or ``missing``.
+
+        Of a trainer that says nothing any more, ``training`` tells which process it is, and since when.
+        """
         if self._complete(recipe, seed):
             return "complete"
         key = self.key(recipe, seed)
         last = recipe.training.epochs
-        resume = self.root / "partial" / key / "resume.json"
-        if self._taken(key):
-            return f"training ({_epoch(self._heartbeat(key)) or _epoch(resume) or 0}/{last})"
-        return f"partial ({_epoch(resume)}/{last})" if resume.exists() else "missing"
+        resume = self.layout.partial(key) / RESUME
+        if locks.is_held(self.layout.lock(key)):
+            beat = heartbeats.read_beat(self.layout.heartbeat(key))
+            epoch = (beat.epoch if beat else 0) or _resume_epoch(resume) or 0
+            return f"training ({epoch}/{last}{f'; {beat.silence}' if beat and beat.silent else ''})"
+        return f"partial ({_resume_epoch(resume)}/{last})" if os.path.exists(resume) else "missing"
 
     def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
         """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
-        for manifest in sorted(self.root.glob("*/manifest.json")):
+        for folder in self.layout.trajectories():
             try:
-                yield manifest.parent.name, read_request(manifest.parent)
+                manifest = read_manifest(folder)
+                yield folder.name, (manifest.recipe, manifest.seed)
             except FeatdynError as error:
-                yield manifest.parent.name, error
+                yield folder.name, error
 
     def _complete(self, recipe: Recipe, seed: int) -> bool:
-        return self.folder(recipe, seed).is_dir()
+        return os.path.isdir(self.folder(recipe, seed))  # unlike Path.is_dir never an error
 
-    def _pending(self, requests: Sequence[Request], failures: dict[tuple[str, int], FeatdynError]) -> list[Request]:
+    def _pending(self, requests: Sequence[Request], failures: Failures) -> list[Request]:
         """Requests that neither are complete nor have failed; one without its data fails here."""
         pending = []
         for recipe, seed in requests:
@@ -189,9 +196,6 @@ class Store:
             except DataError as error:
                 failures[recipe.digest, seed] = error
         return pending
-
-    def _heartbeat(self, key: str) -> Path:
-        return self.root / "progress" / f"{key}.json"
 
     def _dataset(self, recipe: Recipe) -> Dataset:
         wanted = (recipe.data.set, recipe.data.subset)
@@ -205,72 +209,77 @@ class Store:
             raise found
         return found
 
-    @contextlib.contextmanager
-    def _lock(self, key: str) -> Iterator[bool]:
-        """Hold the lock of a trajectory, if it is free; yields whether it was."""
-        with named_errors(self.root):
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.root / "locks" / f"{key}.lock")
-            with contextlib.suppress(filelock.Timeout):
-                lock.acquire(blocking=False)
-        try:
-            yield lock.is_locked
-        finally:
-            lock.release()
-
-    def _taken(self, key: str) -> bool:
-        """Whether a process trains the trajectory at this moment."""
-        if not (self.root / "locks" / f"{key}.lock").exists():
-            return False  # nobody ever did; looking must not make the store
-        with self._lock(key) as free:
-            return not free
-
-    def _train_untaken(self, requests: Sequence[Request], failures: dict[tuple[str, int], FeatdynError]) -> int:
+    def _train_untaken(self, requests: Sequence[Request], failures: Failures) -> int:
         """Train, at once, the first requests that are neither complete nor taken; return how many there were.
 
-        A training that fails goes into ``failures``; a disk that does ends them all.
+        A training that cannot begin or end goes into ``failures``, and the others go on.
         """
-        with contextlib.ExitStack() as locks, named_errors(self.root):
-            mine: list[Request] = []
+        with contextlib.ExitStack() as held:
+            sinks: dict[tuple[str, int], FolderSink] = {}
             for recipe, seed in requests:
-                free = locks.enter_context(self._lock(self.key(recipe, seed)))
-                if free and not self._complete(recipe, seed):
-                    mine.append((recipe, seed))
-                if len(mine) == self.at_once:
+                try:
+                    if self._take(recipe, seed, held):
+                        sinks[recipe.digest, seed] = self._sink(recipe, seed)
+                except FeatdynError as error:
+                    failures[recipe.digest, seed] = error
+                if len(sinks) == self.at_once:
                     break
+            if sinks:
+                heartbeats.sweep_progress(self.root)
             started = time.monotonic()
-            sinks = {(recipe.digest, seed): self._sink(recipe, seed) for recipe, seed in mine}
             jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks.values()]
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
-                if isinstance(outcome, FeatdynError):
-                    failures[job.recipe.digest, job.seed] = outcome
-                    continue
-                facts = self._circumstances(job.recipe, time.monotonic() - started)
-                sinks[job.recipe.digest, job.seed].finish(self.folder(job.recipe, job.seed), outcome, facts)
-        return len(mine)
+                try:
+                    self._finish(sinks[job.recipe.digest, job.seed], outcome, time.monotonic() - started)
+                except FeatdynError as error:
+                    failures[job.recipe.digest, job.seed] = error
+        return len(sinks)
+
+    def _take(self, recipe: Recipe, seed: int, held: contextlib.ExitStack) -> bool:
+        """Take the lock of a trajectory, to be given back with ``held``; whether it is to be trained here."""
+        with named_errors(self.root):
+            free = held.enter_context(locks.hold(self.layout.lock(self.key(recipe, seed))))
+        return free and not self._complete(recipe, seed)
 
     def _sink(self, recipe: Recipe, seed: int) -> FolderSink:
+        """Return where a training that is about to begin puts what it makes.
+
+        Raises:
+            StoreError: the store cannot be written, or the finished trajectory could not be put in its place.
+        """
         key = self.key(recipe, seed)
+        with named_errors(self.root):
+            self.layout.prepare(key, self.folder(recipe, seed))
         cuda = self.device.type == "cuda"
         conditions = {
             "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
             "engine": self.engine,
             "torch": torch.__version__,
         }
-        return FolderSink(self.root / "partial" / key, self._heartbeat(key), key, recipe, seed, conditions, self.watch)
+        if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
+            conditions["cpu"] = torch.backends.cpu.get_cpu_capability()
+        return FolderSink(self.layout, key, recipe, seed, conditions, environment(), self.watch)
 
-    def _circumstances(self, recipe: Recipe, seconds: float) -> dict[str, Any]:
-        """What a manifest tells of a training beyond recipe and seed."""
-        dataset = self._dataset(recipe)
-        return {
+    def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:
+        """Put a finished trajectory in its place.
+
+        Raises:
+            FeatdynError: what ended its training, or keeps it from its place.
+        """
+        if isinstance(outcome, FeatdynError):
+            raise outcome
+        dataset = self._dataset(sink.recipe)
+        facts: dict[str, Any] = {
             "data": {"digest": dataset.digest, "description": dataset.describe()},
             "device": str(self.device),
             "engine": self.engine,
             "threads": CPU_THREADS,
+            "cpu": torch.backends.cpu.get_cpu_capability(),
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds_since_resume": round(seconds, 3),
         }
+        sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
 
 
 def get_trajectory(
@@ -281,14 +290,15 @@ def get_trajectory(
 
 
 def _together(errors: Sequence[FeatdynError]) -> FeatdynError:
-    """Return one error for all; of the kind of the first that is more than absent data."""
-    first = next((error for error in errors if not isinstance(error, AbsentDataError)), errors[0])
+    """Return one error for all; of the kind of the first that is more than something absent."""
+    absent = (AbsentDataError, MissingTrajectoryError)
+    first = next((error for error in errors if not isinstance(error, absent)), errors[0])
     return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first
 
 
-def _epoch(path: Path) -> int | None:
-    """Return the epoch that a heartbeat or a resume point names; None if it cannot be read at this moment."""
+def _resume_epoch(path: Path) -> int | None:
+    """Return the epoch that a resume point names; None if it cannot be read at this moment."""
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["epoch"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(parse(read_inside(path))["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -1,38 +1,79 @@
 """Whether a stored trajectory is what it says it is: byte for byte, and as a trajectory."""
 
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
-from featdyn_core.errors import ModelError, StoreError
+from torch import Tensor
+
+from featdyn_core.errors import FeatdynError
+from featdyn_core.networks.blocks import load_state
+from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
-from featdyn_core.trajectories.trajectory import Trajectory
+from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 PROBE_TOLERANCE = 1e-3
-"""Largest absolute difference, in nats, between a logged probe loss and its re-evaluation elsewhere."""
+"""Largest difference between a logged probe loss and its re-evaluation elsewhere, relative to the larger."""
+
+PROBE_FLOOR = 1e-4
+"""Largest absolute difference between the two, in nats, of losses so small that rounding decides them."""
+
+
+def verify_store(store: Store) -> Iterator[tuple[str, list[str]]]:
+    """Check every folder of a store that is, or by its name should be, a finished trajectory.
+
+    Yields:
+        The folder's name, and what is wrong with it, in words; nothing stops at the first.
+    """
+    for folder in store.layout.trajectories():
+        yield folder.name, verify_folder(store, folder)
+
+
+def verify_folder(store: Store, folder: Path) -> list[str]:
+    """Check the trajectory in a folder of the store, whatever else has its key; return what is wrong, in words."""
+    try:
+        trajectory = store.open_folder(folder)
+    except FeatdynError as error:
+        return [str(error)]
+    problems = []
+    if not folder.name.endswith(f"-{trajectory.seed}-{trajectory.key[:12]}"):
+        problems.append(f"it holds {trajectory.recipe.name} seed {trajectory.seed}, key {trajectory.key[:12]}")
+    return problems + verify(trajectory)
 
 
 def verify(trajectory: Trajectory) -> list[str]:
     """Check a trajectory byte for byte and as a trajectory; return what is wrong with it, in words.
 
-    Every checkpoint matches its digest; checkpoints at different epochs differ (unless nothing was learned:
-    rate 0); the logged probe loss is that of the checkpoint.
+    Every checkpoint matches its digest, fits the network as it was trained and is finite; checkpoints at different
+    epochs differ (unless nothing was learned: rate 0); the logged probe loss is that of the checkpoint.
     """
-    problems = []
-    images, labels = trajectory.training_set()
     probe = {record.epoch: record.probe_loss for record in trajectory.log}
-    for epoch in trajectory.epochs:
-        try:
-            network = trajectory.network(epoch)
-        except (StoreError, ModelError) as error:
-            problems.append(f"epoch {epoch}: {error}")
-            continue
-        logged = probe.get(epoch)
-        if logged is None:
-            problems.append(f"epoch {epoch}: no probe loss in the log")
-            continue
-        found = evaluate_loss(network, images[:PROBE_IMAGES], labels[:PROBE_IMAGES])
-        if not math.isclose(found, logged, rel_tol=PROBE_TOLERANCE, abs_tol=PROBE_TOLERANCE):
-            problems.append(f"epoch {epoch}: loss {found:.6f} where the log has {logged:.6f}")
+    images, labels = trajectory.training_set()
+    probe_set = images[:PROBE_IMAGES], labels[:PROBE_IMAGES]
+    found = {epoch: _wrong(trajectory, epoch, probe.get(epoch), probe_set) for epoch in trajectory.epochs}
+    problems = [f"epoch {epoch}: {wrong}" for epoch, wrong in found.items() if wrong]
     distinct = len(set(trajectory.digests.values()))
     if distinct != len(trajectory.epochs) and trajectory.recipe.optimizer.learning_rate > 0:
         problems.append(f"only {distinct} of {len(trajectory.epochs)} checkpoints are distinct")
     return problems
+
+
+def _wrong(trajectory: Trajectory, epoch: int, logged: float | None, probe_set: tuple[Tensor, Tensor]) -> str:
+    """Return what is wrong with a checkpoint; empty if nothing is."""
+    network = new_network(trajectory.recipe, trajectory.dataset)
+    try:
+        state = trajectory.state(epoch)
+        load_state(network, state)
+    except FeatdynError as error:
+        return str(error)
+    for name, expected in network.state_dict().items():
+        if state[name].dtype != expected.dtype:
+            return f"{name} is of type {state[name].dtype}, the network's of {expected.dtype}"
+        if not state[name].isfinite().all():
+            return f"{name} is not finite"
+    if logged is None:
+        return "no probe loss in the log"
+    loss = evaluate_loss(network, *probe_set)
+    if not math.isclose(loss, logged, rel_tol=PROBE_TOLERANCE, abs_tol=PROBE_FLOOR):
+        return f"loss {loss:.6f} where the log has {logged:.6f}"
+    return ""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -26,10 +25,10 @@ from featdyn_core.errors import (
     StoreError,
     TrainingError,
 )
-from featdyn_core.launch.progress import read_beats
-from featdyn_core.store import folder as trajectory_folder
 from featdyn_core.store import supply as store_module
-from featdyn_core.store.supply import Request, Store, default_root, get_trajectory
+from featdyn_core.store.heartbeats import read_beats
+from featdyn_core.store.supply import Request, Store, get_trajectory
+from featdyn_core.tests.store.edits import contents, edit_manifest
 from featdyn_core.tests.tiny import same_state, tiny_digits, tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
 from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec, Recipe, TrainingSpec
@@ -79,17 +78,6 @@ def folder_of(store: Store, recipe: Recipe | None = None) -> Path:
     return store.folder(recipe or tiny_recipe(), 0)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def edit_manifest(folder: Path, edit) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    edit(manifest)
-    path.write_text(json.dumps(manifest), encoding="utf-8")
-
-
 def wait_until(condition) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
@@ -128,7 +116,7 @@ def test_store_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "mine"))
     assert Store(device="cpu").root == tmp_path / "mine"
     monkeypatch.delenv("FEATDYN_STORE")
-    assert default_root().parts[-2:] == ("fixtures", "cache")
+    assert Store(device="cpu").root.parts[-2:] == ("fixtures", "cache")
 
 
 def test_looking_makes_no_store(store):
@@ -287,36 +275,6 @@ def test_store_says_whether_data_may_be_fetched(tmp_path, asked_for, download):
 # Interruption
 
 
-class KilledError(BaseException):
-    """Stands for a kill: nothing is cleaned up."""
-
-
-@pytest.mark.usefixtures("resuming")
-def test_training_killed_at_any_write_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
-    real = os.replace
-    kills = 0
-    while True:
-        store = Watched(tmp_path / str(kills))
-        left = iter(range(kills))
-
-        def replace(source, target, left=left):
-            if next(left, None) is None:
-                raise KilledError
-            real(source, target)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(trajectory_folder.os, "replace", replace)
-            try:
-                found = store.get(tiny_recipe(), 0)
-                break
-            except KilledError:
-                kills += 1
-        assert store.status(tiny_recipe(), 0) != "complete"
-        assert_same(store.get(tiny_recipe(), 0), reference)
-    assert_same(found, reference)
-    assert kills > 10  # four checkpoints, three resume points of two files, a heartbeat, the manifest, the folder
-
-
 SCRIPT = """
 import sys, time
 from pathlib import Path
@@ -461,8 +419,10 @@ def test_lock_held_elsewhere_is_shown_and_waited_for_when_nothing_else_is_left(s
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json cannot be read"),
         (lambda folder: (folder / "manifest.json").unlink(), r"manifest\.json cannot be read"),
         (lambda folder: edit_manifest(folder, lambda m: m.update(key="0")), "belongs to another trajectory"),
+        (lambda folder: edit_manifest(folder, lambda m: m.update(seed=1)), "belongs to another trajectory"),
+        (lambda folder: edit_manifest(folder, lambda m: m["checkpoints"].pop("2")), r"manifest\.json cannot be read"),
         (
-            lambda folder: edit_manifest(folder, lambda m: m["checkpoints"].pop("2")),
+            lambda folder: edit_manifest(folder, lambda m: m["checkpoints"].update({"4": m["checkpoints"]["3"]})),
             "its checkpoints are not those of the recipe",
         ),
     ],
@@ -515,7 +475,7 @@ def test_removed_trajectory_is_trained_again(store, reference):
 # A store that cannot be written
 
 
-@pytest.mark.parametrize("place", ["", "locks", "partial", "progress"])
+@pytest.mark.parametrize("place", ["", "locks", "partial"])
 def test_file_where_a_folder_should_be(store, place):
     blocked = store.root / place
     blocked.parent.mkdir(parents=True, exist_ok=True)
@@ -527,13 +487,8 @@ def test_file_where_a_folder_should_be(store, place):
 
 @pytest.mark.parametrize(
     ("thing", "name"),
-    [
-        (trajectory_folder.os, "replace"),
-        (Path, "write_bytes"),
-        (Path, "mkdir"),
-        (filelock.FileLock, "acquire"),
-    ],
-    ids=lambda part: getattr(part, "__name__", part),
+    [(os, "replace"), (os, "fsync"), (Path, "replace"), (Path, "mkdir"), (filelock.FileLock, "acquire")],
+    ids=["os.replace", "os.fsync", "Path.replace", "Path.mkdir", "FileLock.acquire"],
 )
 def test_read_only_file_system(store, monkeypatch, reference, thing, name):
     with monkeypatch.context() as patch:
@@ -555,16 +510,15 @@ def test_read_only_file_system(store, monkeypatch, reference, thing, name):
     ],
 )
 def test_full_disk_is_named_and_gone_on_from(store, monkeypatch, reference, file, retrained):
-    real = Path.write_bytes
+    real = Path.replace
 
-    def write(path, content):
-        if path.name.startswith(file):
-            real(path, content[: len(content) // 2])
+    def replace(path, target):
+        if target.name.startswith(file):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, content)
+        return real(path, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", write)
+        patch.setattr(Path, "replace", replace)
         with pytest.raises(StoreError, match=rf"no space left for the store {store.root}; free some"):
             store.get(tiny_recipe(), 0)
     assert not list(store.root.rglob("*.tmp"))

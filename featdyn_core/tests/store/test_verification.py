@@ -1,7 +1,6 @@
 """What a stored trajectory is checked for."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import safetensors.torch
 
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import verify
+from featdyn_core.tests.store.edits import edit_manifest
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.recipe import NetworkSpec, OptimizerSpec
 
@@ -20,13 +20,6 @@ def store(tmp_path) -> Store:
 
 def folder_of(store: Store) -> Path:
     return store.folder(tiny_recipe(), 0)
-
-
-def edit_manifest(folder: Path, edit) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    edit(manifest)
-    path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def test_what_was_trained_is_in_order(store):
@@ -101,4 +94,4 @@ def test_checkpoint_that_is_not_finite_is_found(store):
         safetensors.torch.save({name: value * float("nan") for name, value in state.items()}),
     )
     (problem,) = verify(store.get(tiny_recipe(), 0))
-    assert problem.startswith("epoch 1: loss nan")
+    assert problem.startswith("epoch 1: blocks.")

@@ -1,0 +1,93 @@
+"""What the store reads and writes beside tensors: JSON that any reader takes, and that can say it was changed.
+
+A sealed document holds the digest of its own content: an edit of one logged number is found, and so is one that only
+changes the spelling. Documents without a seal are those of earlier versions, known by their fields.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+SEAL = "seal"
+"""Field of a document with the hex sha256 of the others."""
+
+LINE = 400
+"""Most characters that an error repeats of what was in a file."""
+
+
+def dump(content: Any) -> bytes:
+    """Return standard JSON; a number that is not finite becomes null, since JSON has no word for it."""
+    return json.dumps(_finite(content), indent=1, allow_nan=False).encode()
+
+
+def parse(text: bytes) -> Any:
+    """Return what JSON holds, that of earlier versions with its NaN and Infinity included.
+
+    Raises:
+        ValueError: it is none, or it is nested deeper than any that is written here.
+    """
+    try:
+        return json.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def seal(content: dict[str, Any]) -> bytes:
+    """Return a document as JSON, with its seal."""
+    return dump({**content, SEAL: hashlib.sha256(dump(content)).hexdigest()})
+
+
+def unseal(text: bytes, unsealed: Collection[str]) -> dict[str, Any]:
+    """Return the content of a document, without its seal.
+
+    Args:
+        text: JSON.
+        unsealed: fields of the documents of earlier versions, which had no seal.
+
+    Raises:
+        ValueError: no such document, or not the one that was written.
+    """
+    content = parse(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"a {type(content).__name__} where an object was written")
+    if content.pop(SEAL, None) is None:
+        if unknown := sorted(set(content) - set(unsealed)):
+            raise ValueError(f"it has the field {unknown[0]!r} and no seal")
+    elif seal(content) != text:
+        raise ValueError("its content does not match its seal: it was changed after it was written")
+    return content
+
+
+def read_inside(path: Path) -> bytes:
+    """Return the bytes of a file of a trajectory's folder.
+
+    Raises:
+        OSError: it is not there or cannot be read.
+        ValueError: it is no file, or a link that leads out of the store.
+    """
+    try:
+        inside = path.resolve().is_relative_to(path.parent.resolve().parent)
+    except RuntimeError:
+        raise ValueError("it is a link to itself") from None
+    if not inside:
+        raise ValueError("it is a link that leads out of the store")
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")  # reading a pipe would wait for ever
+    return path.read_bytes()
+
+
+def one_line(text: str) -> str:
+    """Return a text so that it can be read at once, whatever was in the file that it is about."""
+    line = " ".join(text.split())
+    return line if len(line) <= LINE else f"{line[:LINE]}…"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

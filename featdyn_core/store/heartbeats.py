@@ -1,0 +1,190 @@
+"""What trainers and composite grids say of themselves while they work, in files of the store's ``progress`` folder.
+
+A word on progress is never worth an error: what cannot be written is not written, what cannot be read is left out.
+"""
+
+import contextlib
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.files import write_atomically
+from featdyn_core.store.documents import dump, parse
+from featdyn_core.store.layout import Layout, is_alive, remove, sweep
+from featdyn_core.store.locks import is_held
+
+HEARTBEAT_SECONDS = 0.5
+"""Least time between two heartbeats of a trainer."""
+
+STALE_SECONDS = 120.0
+"""A heartbeat older than this, and two epochs more, belongs to a trainer that is gone or stopped."""
+
+GRID_SECONDS = 5.0
+"""Least time between two words on a composite grid."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One trainer's last word: which trajectory, how far, how fast, and who says so.
+
+    Attributes:
+        key: hex digest of recipe, seed and data.
+        recipe: its name.
+        seed: the training seed.
+        epoch: epochs trained.
+        epochs: epochs to be trained.
+        train_loss: of the last epoch, in nats; NaN before the first.
+        seconds_per_epoch: duration of the last epoch.
+        time: when it was said, in seconds since 1970.
+        process: the trainer's id, on ``host``.
+        host: name of the trainer's machine.
+    """
+
+    key: str
+    recipe: str
+    seed: int
+    epoch: int
+    epochs: int
+    train_loss: float
+    seconds_per_epoch: float
+    time: float = field(default_factory=time.time)
+    process: int = field(default_factory=os.getpid)
+    host: str = field(default_factory=socket.gethostname)
+
+    def __str__(self) -> str:
+        if self.silent:
+            return f"waiting for {self.silence}: {self.recipe} seed {self.seed}, epoch {self.epoch}/{self.epochs}"
+        if math.isnan(self.train_loss):
+            return f"training {self.recipe} seed {self.seed}: begun, {self.epochs} epochs"
+        left = (self.epochs - self.epoch) * self.seconds_per_epoch
+        rate = f"{1 / self.seconds_per_epoch:.2g} epochs/s" if self.seconds_per_epoch else "-"
+        return (
+            f"training {self.recipe} seed {self.seed}: epoch {self.epoch}/{self.epochs}, "
+            f"loss {self.train_loss:.4f}, {rate}, {left:.0f} s left"
+        )
+
+    @property
+    def silent(self) -> bool:
+        """Whether the trainer has said nothing for so long that it is gone or stopped."""
+        return time.time() - self.time >= STALE_SECONDS + 2 * self.seconds_per_epoch
+
+    @property
+    def silence(self) -> str:
+        """Who is silent, and for how long."""
+        return f"pid {self.process} on {self.host}, silent for {time.time() - self.time:.0f} s"
+
+
+def write_beat(root: Path, beat: Beat) -> None:
+    """Write a trainer's last word into the store at ``root``."""
+    path = Layout(root).heartbeat(beat.key)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, dump({name: value for name, value in asdict(beat).items() if name != "key"}))
+
+
+_TEXT = (str,)
+_NUMBER = (int, float)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "recipe": _TEXT,
+    "seed": (int,),
+    "epoch": (int,),
+    "epochs": (int,),
+    "train_loss": _NUMBER,
+    "seconds_per_epoch": _NUMBER,
+    "time": _NUMBER,
+    "process": (int,),
+    "host": _TEXT,
+}
+
+
+def read_beat(path: Path) -> Beat | None:
+    """Return the heartbeat in a file; None if it was removed at this moment, or is none."""
+    try:
+        if not path.is_file():
+            return None
+        content = parse(path.read_bytes())
+        if content["train_loss"] is None:
+            content["train_loss"] = math.nan
+        return Beat(key=path.stem, **{name: _of_kind(content[name], kinds) for name, kinds in _KINDS.items()})
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _of_kind(value: Any, kinds: tuple[type, ...]) -> Any:
+    if type(value) not in kinds:
+        raise TypeError(f"{value!r} is not of type {kinds[0].__name__}")
+    if kinds is not _TEXT:
+        float(value)  # raises where arithmetic with it would
+    return value
+
+
+def read_beats(root: Path) -> list[Beat]:
+    """Return the heartbeats of all trainers at work in the store at ``root``.
+
+    One that is silent is left out, unless it still holds its trajectory: then others wait for it.
+    """
+    layout = Layout(root)
+    beats = [beat for path in _listed(root, "*.json") if (beat := read_beat(path))]
+    return [beat for beat in beats if not beat.silent or is_held(layout.lock(beat.key))]
+
+
+def sweep_progress(root: Path) -> None:
+    """Remove what processes that were killed left in the ``progress`` folder: half-written words, and on grids."""
+    sweep(root / "progress")
+    for path in _listed(root, "*.grid"):
+        process = path.stem.rpartition("-")[2]
+        with contextlib.suppress(OSError):
+            dead = not process.isdecimal() or not is_alive(int(process))
+            if dead and time.time() - path.stat().st_mtime >= STALE_SECONDS:  # another machine's may live
+                remove(path)
+
+
+@contextlib.contextmanager
+def grid_beats(root: Path, claim: str, subject: str) -> Iterator[Callable[[int, int], None]]:
+    """Tell those who watch the store at ``root`` how far a claim's composite grids are.
+
+    Yields:
+        What ``composite_grid(progress=...)`` takes. Each grid of the claim begins anew.
+    """
+    path = root / "progress" / f"{claim}-{subject}-{os.getpid()}.grid"
+    started = beaten = time.monotonic()
+
+    def beat(done: int, total: int) -> None:
+        nonlocal started, beaten
+        now = time.monotonic()
+        if now - beaten >= GRID_SECONDS:
+            rate = done / (now - started)
+            line = f"measuring {claim} on {subject}: {done}/{total} composites of a grid, {rate:.3g} composites/s"
+            left = f"{(total - done) / rate:.0f} s left" if rate else "-"
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, f"{line}, {left}".encode())
+            beaten = now
+        if done == total:
+            started = now
+
+    try:
+        yield beat
+    finally:
+        remove(path)
+
+
+def read_grid_beats(root: Path) -> dict[str, str]:
+    """Return what claims that are being measured say of their composite grids, by file name."""
+    lines = {}
+    for path in _listed(root, "*.grid"):
+        with contextlib.suppress(OSError, ValueError):  # removed at this moment, or no text
+            if path.is_file() and time.time() - path.stat().st_mtime < STALE_SECONDS:
+                lines[path.name] = path.read_text(encoding="utf-8")
+    return lines
+
+
+def _listed(root: Path, pattern: str) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted((root / "progress").glob(pattern))
+    return []

@@ -1,0 +1,167 @@
+"""Names and places of the store's folders and files, and nothing of what they hold.
+
+Layout of the store's folder::
+
+    <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors
+    partial/<key>/                           one in the making: checkpoints so far, resume point
+    progress/<key>.json                      what its trainer last wrote, for whoever waits
+    locks/<key>.lock                         held by the one process that trains it
+"""
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from featdyn_core.errors import StoreError
+from featdyn_core.files import FULL_DISK
+
+MANIFEST = "manifest.json"
+RESUME = "resume.json"
+
+_FINISHED = re.compile(r".+-[0-9]+-[0-9a-f]{12}", re.DOTALL)
+_HALF_WRITTEN = re.compile(r".+\.([0-9]{1,10})\.tmp", re.DOTALL)
+
+
+def checkpoint_name(epoch: int) -> str:
+    """File name of the checkpoint after ``epoch`` epochs."""
+    return f"epoch-{epoch:04d}.safetensors"
+
+
+def resume_name(epoch: int) -> str:
+    """File name of the tensors of the resume point after ``epoch`` epochs."""
+    return f"resume-{epoch:04d}.safetensors"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places in the store at ``root``."""
+
+    root: Path
+
+    def partial(self, key: str) -> Path:
+        """Folder of a trajectory in the making."""
+        return self.root / "partial" / key
+
+    def heartbeat(self, key: str) -> Path:
+        """File with a trainer's last word."""
+        return self.root / "progress" / f"{key}.json"
+
+    def lock(self, key: str) -> Path:
+        """File that the one trainer of a trajectory holds locked."""
+        return self.root / "locks" / f"{key}.lock"
+
+    def finished(self, name: str, seed: int, key: str) -> Path:
+        """Where a finished trajectory is or will be; one that was trained under another name is found too."""
+        found = sorted(path for path in self.root.glob(f"*-{key[:12]}") if path.is_dir())
+        return found[0] if found else self.root / f"{name}-{seed}-{key[:12]}"
+
+    def trajectories(self) -> list[Path]:
+        """Folders that are or were finished trajectories: by their name, or by the manifest in them."""
+        found = sorted(path for path in self.root.glob("*") if path.is_dir())
+        return [path for path in found if _FINISHED.fullmatch(path.name) or os.path.lexists(path / MANIFEST)]
+
+    def prepare(self, key: str, target: Path) -> None:
+        """Make the partial folder of a training, and try now what is done when the training is over.
+
+        Raises:
+            StoreError: the finished trajectory could not be moved to ``target``.
+            OSError: the store cannot be written.
+        """
+        partial = self.partial(key)
+        partial.mkdir(parents=True, exist_ok=True)
+        sweep(partial, every_writer=True)  # whoever asks holds the lock: nobody else writes here
+        sweep(self.root, ".probe.*")
+        if target.parent != self.root or not _can_be_made(target):
+            raise StoreError(f"{target} cannot be made, where this trajectory belongs; give its recipe another name")
+        probe = f".probe.{os.getpid()}.tmp"
+        (partial / probe).touch()
+        try:
+            (partial / probe).replace(self.root / probe)
+            (self.root / probe).unlink()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (partial / probe).unlink()
+            if error.errno != errno.EXDEV:
+                raise
+            raise StoreError(
+                f"{partial.parent} is on another file system than the store {self.root}, and what is trained there "
+                "cannot be moved into the store; put both on one"
+            ) from error
+
+
+def _can_be_made(target: Path) -> bool:
+    """Whether a folder may be moved there; nothing is there yet."""
+    try:
+        target.lstat()
+    except (OSError, ValueError) as error:
+        return isinstance(error, FileNotFoundError)
+    return False
+
+
+def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> None:
+    """Remove what writers that were killed left half written; a folder that cannot be written stays as it is.
+
+    Args:
+        folder: where to look.
+        pattern: at which names.
+        every_writer: also what is another's; for whoever knows that there is none.
+    """
+    with contextlib.suppress(OSError):
+        for path in list(folder.glob(pattern)):
+            found = _HALF_WRITTEN.fullmatch(path.name)
+            if found and (every_writer or not is_alive(int(found[1]))):
+                remove(path)
+
+
+def tidy(folder: Path) -> None:
+    """Remove from a finished trajectory what only its training needed; its trainer may have been killed before."""
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            if path.name == RESUME or path.name.startswith("resume-") or _HALF_WRITTEN.fullmatch(path.name):
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that nobody needs, if it is there and may be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this machine has this id."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
+@contextlib.contextmanager
+def named_errors(root: Path) -> Iterator[None]:
+    """Turn the operating system's errors into one that names the store at ``root`` and the mend.
+
+    Raises:
+        StoreError: the disk is full, or the store cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            message = f"no space left for the store {root}; free some, and the next run goes on from here"
+        else:
+            reason = f"{error.strerror or error}{_place(root, error.filename)}"
+            message = f"the store {root} cannot be written ({reason}); set FEATDYN_STORE to a folder that can"
+        raise StoreError(message) from error
+
+
+def _place(root: Path, name: object) -> str:
+    """Return the store's own folder that an error is about: the same words for every trajectory."""
+    if not isinstance(name, str) or not Path(name).is_relative_to(root):
+        return ""
+    return "".join(f": {part}" for part in Path(name).relative_to(root).parts[:1])

@@ -1,0 +1,154 @@
+"""The manifest of a finished trajectory: what it says of itself, with one writer and one reader."""
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import DamagedTrajectoryError, RecipeError, StoreError
+from featdyn_core.files import write_atomically
+from featdyn_core.store.documents import one_line, parse, read_inside, seal, unseal
+from featdyn_core.store.layout import MANIFEST, checkpoint_name
+from featdyn_core.trajectories.recipe import Recipe, restore_recipe
+from featdyn_core.trajectories.trajectory import EpochRecord
+
+SCHEMA = 1
+
+_REQUIRED = ("schema", "key", "recipe", "recipe_digest", "seed", "checkpoints", "log")
+_UNSEALED = (*_REQUIRED, "data", "device", "engine", "threads", "versions", "finished", "seconds_since_resume")
+"""Fields of the manifests of earlier versions, which had no seal."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished trajectory says of itself.
+
+    Attributes:
+        key: hex digest of recipe, seed and data.
+        recipe: what was trained, with ``seed``.
+        seed: the training seed.
+        log: one record an epoch, the first for the initial network.
+        digests: epoch to hex sha256 of its checkpoint, ascending.
+        facts: of the training, beyond what determines it: data, device, conditions, environments, date.
+    """
+
+    key: str
+    recipe: Recipe
+    seed: int
+    log: tuple[EpochRecord, ...]
+    digests: dict[int, str]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a trajectory into its folder."""
+    content = {
+        "schema": SCHEMA,
+        "key": manifest.key,
+        "recipe": {"name": manifest.recipe.name, **manifest.recipe.to_dict()},
+        "recipe_digest": manifest.recipe.digest,
+        "seed": manifest.seed,
+        "checkpoints": {
+            str(epoch): {"file": checkpoint_name(epoch), "sha256": digest} for epoch, digest in manifest.digests.items()
+        },
+        "log": log_tables(manifest.log),
+        **manifest.facts,
+    }
+    write_atomically(folder / MANIFEST, seal(content))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of the finished trajectory in ``folder``.
+
+    Raises:
+        DamagedTrajectoryError: not there, not what ``write_manifest`` writes, or from another schema version.
+        StoreError: it must not be read.
+    """
+    try:
+        text = read_inside(folder / MANIFEST)
+        schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
+        if schema == SCHEMA:
+            return _parse(unseal(text, _UNSEALED))
+    except PermissionError as error:
+        raise forbidden(folder, error) from error
+    except RecipeError as error:
+        raise damaged(folder, f"{MANIFEST} tells of no recipe ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise damaged(folder, f"{MANIFEST} cannot be read ({type(error).__name__}: {error})") from error
+    raise DamagedTrajectoryError(
+        f"{folder}: {MANIFEST} has schema {one_line(repr(schema))}, this version reads {SCHEMA}; "
+        "move the folder away, or use the version of featdyn that wrote it"
+    )
+
+
+def log_tables(log: tuple[EpochRecord, ...]) -> list[dict[str, Any]]:
+    """Return a log as JSON holds it."""
+    return [dataclasses.asdict(record) for record in log]
+
+
+def read_log(tables: Any, last: int) -> tuple[EpochRecord, ...]:
+    """Return the log that JSON holds, of the epochs from 0 to ``last``; a number that is null was not finite.
+
+    Raises:
+        ValueError: it is not of those epochs.
+        TypeError: it is no log.
+    """
+    log = tuple(_record(**table) for table in tables)
+    if len(log) != last + 1 or any(record.epoch != epoch for epoch, record in enumerate(log)):
+        raise ValueError(f"the log is not of the epochs from 0 to {last}")
+    return log
+
+
+def damaged(folder: Path, what: str) -> DamagedTrajectoryError:
+    """Return the error that says what is wrong with a finished trajectory and how to mend it."""
+    mend = "remove this folder, and the next run trains it again"
+    return DamagedTrajectoryError(f"{folder} is damaged: {one_line(what)}; {mend}")
+
+
+def forbidden(folder: Path, error: PermissionError) -> StoreError:
+    """Return the error that says which file must not be read."""
+    return StoreError(f"{error.filename or folder} must not be read ({error.strerror}); allow it, and run again")
+
+
+def read_digest(digest: Any) -> str:
+    """Return a hex sha256 that JSON holds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+        raise ValueError(f"{digest!r} is no sha256")
+    return digest
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    tables = dict(content["recipe"])
+    recipe = restore_recipe(tables, name=tables.pop("name"))
+    seed, key = content["seed"], content["key"]
+    if recipe.digest != content["recipe_digest"]:
+        raise RecipeError("the recipe is not the one with the recorded digest")
+    if type(seed) is not int or seed < 0 or type(key) is not str:
+        raise ValueError(f"seed {seed!r} and key {key!r}, where a number from 0 on and a text were written")
+    digests = {}
+    for epoch in recipe.training.checkpoints:
+        entry = content["checkpoints"][str(epoch)]
+        if entry["file"] != checkpoint_name(epoch):
+            raise ValueError(f"the checkpoint of epoch {epoch} is called {entry['file']!r}")
+        digests[epoch] = read_digest(entry["sha256"])
+    if len(content["checkpoints"]) != len(digests):
+        raise ValueError("its checkpoints are not those of the recipe")
+    log = read_log(content["log"], recipe.training.epochs)
+    facts = {name: value for name, value in content.items() if name not in _REQUIRED}
+    return Manifest(key, recipe, seed, log, digests, facts)
+
+
+def _record(epoch: Any, probe_loss: Any, **numbers: Any) -> EpochRecord:
+    found = {name: math.nan if number is None else number for name, number in numbers.items()}
+    present = [*found.values()] if probe_loss is None else [probe_loss, *found.values()]
+    if type(epoch) is not int or not all(type(number) in (int, float) for number in present):
+        raise TypeError(f"the log's record of epoch {epoch!r} does not hold numbers")
+    return EpochRecord(epoch=epoch, probe_loss=probe_loss, **found)
