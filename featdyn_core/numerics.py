@@ -1,15 +1,25 @@
-"""Devices: found by name, computing in true single precision, repeatable, with seeded dropout and CUDA graphs."""
+"""Devices: found by name, computing in true single precision, repeatable, with seeded dropout and CUDA graphs.
+
+Whatever the caller has told torch: ``undisturbed`` sets what a result depends on, and puts it back.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
 from featdyn_core.errors import DeviceError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 WARM_UP = 3
 """Runs before a capture, in which libraries choose and load what must not be captured."""
+
+
+AUTOCAST = ("cpu", "cuda", "mps", "xpu")
+"""Kinds of device that have an autocast of their own."""
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
@@ -28,6 +38,27 @@ def resolve_device(name: str | torch.device) -> torch.device:
         found = torch.cuda.device_count()
         raise DeviceError(f"there is no device {str(name)!r} (CUDA devices found: {found}); use --device cpu")
     return device
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Compute as in a fresh process, whatever modes of torch the caller is in; also a decorator of functions.
+
+    Autocast and inference mode are off, gradients are recorded, and new tensors are float32 on the CPU. All are as
+    they were afterwards. Inside, autocast and ``no_grad`` may be entered as usual.
+    """
+    dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device() != torch.device("cpu")
+    with contextlib.ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.enable_grad())
+        for kind in AUTOCAST:
+            if torch.is_autocast_enabled(kind):
+                modes.enter_context(torch.autocast(kind, enabled=False))
+        if elsewhere:  # only then, for it slows down every function of torch
+            modes.enter_context(torch.device("cpu"))
+        modes.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        yield
 
 
 @contextlib.contextmanager
@@ -60,6 +91,11 @@ def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
         for setting in on_cpu:
             setting.fp32_precision = "ieee"
         yield
+
+
+def exactly(function: Callable[P, R]) -> Callable[P, R]:
+    """Return the function, run in exact arithmetic and undisturbed by the caller's modes of torch."""
+    return undisturbed()(exact_arithmetic()(function))
 
 
 def _cudnn_was_told_tf32() -> bool:

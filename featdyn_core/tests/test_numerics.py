@@ -1,4 +1,4 @@
-"""Devices by name, arithmetic settings, and the dropout seed."""
+"""Devices by name, arithmetic settings, the caller's modes of torch, and the dropout seed."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from featdyn_core.errors import DeviceError
-from featdyn_core.numerics import exact_arithmetic, resolve_device, seeded_dropout
+from featdyn_core.numerics import exact_arithmetic, exactly, resolve_device, seeded_dropout, undisturbed
 
 CPU = torch.device("cpu")
 
@@ -148,6 +148,66 @@ def test_an_error_gives_the_settings_back():
     with pytest.raises(ZeroDivisionError), exact_arithmetic():
         1 / 0  # noqa: B018
     assert settings() == before
+
+
+# Modes of torch
+
+
+def modes():
+    return {
+        "inference": torch.is_inference_mode_enabled(),
+        "gradients": torch.is_grad_enabled(),
+        "autocast": torch.is_autocast_enabled("cpu"),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device().type,
+    }
+
+
+FRESH = {"inference": False, "gradients": True, "autocast": False, "dtype": torch.float32, "device": "cpu"}
+
+
+@pytest.fixture
+def disturbed():
+    """All modes at once, in which a caller may be."""
+    torch.set_default_dtype(torch.float64)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), torch.device("meta"):
+        yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("disturbed")
+def test_modes_are_those_of_a_fresh_process_for_a_time():
+    before = modes()
+    assert not any(before[name] == FRESH[name] for name in FRESH)
+    with undisturbed():
+        assert modes() == FRESH
+        assert torch.ones(2).requires_grad_().sum().requires_grad
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            assert modes() == FRESH | {"gradients": False, "autocast": True}
+    assert modes() == before
+
+
+@pytest.mark.usefixtures("disturbed")
+def test_an_error_gives_the_modes_back():
+    before = modes()
+    with pytest.raises(ZeroDivisionError), undisturbed():
+        1 / 0  # noqa: B018
+    assert modes() == before
+
+
+@pytest.mark.usefixtures("disturbed")
+def test_a_function_runs_exactly_each_time_it_is_called():
+    found = []
+
+    @exactly
+    def function(argument, *, option):
+        """Note the modes."""
+        found.append((modes(), settings(), argument, option))
+
+    for _ in range(2):
+        function(1, option=2)
+    assert found == [(FRESH, exact(tf32=False), 1, 2)] * 2
+    assert (function.__name__, function.__doc__) == ("function", "Note the modes.")
 
 
 def test_dropout_is_seeded_and_the_global_generator_put_back():

@@ -16,7 +16,7 @@ import torch
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
-from featdyn_core.numerics import exact_arithmetic, seeded_dropout
+from featdyn_core.numerics import exact_arithmetic, seeded_dropout, undisturbed
 from featdyn_core.seeds import stream_seed, torch_generator
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.training.steps import ResidentSet, Stepper, Tally, resolve_engine
@@ -97,7 +97,7 @@ def train_many(
             job, training = entry
             outcome: Log | FeatdynError
             try:
-                with _one_thread(device):
+                with _one_thread(device), undisturbed():
                     next(training)
                 continue
             except StopIteration as finished:

@@ -32,6 +32,7 @@ from featdyn_core.measures.linearized.kernel import (
     foreign_layers,
 )
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.numerics import exactly
 
 POWER_ITERATIONS = 30
 LARGEST_SPAN = 600.0  # of logits, in nats: exp(-600) is still far above the smallest double
@@ -130,6 +131,7 @@ class LinearizedNetwork:
         TrainingError: unknown method.
     """
 
+    @exactly
     def __init__(
         self,
         network: BlockNetwork,
@@ -154,9 +156,10 @@ class LinearizedNetwork:
 
     def kernel(self, halves: Sequence[Half] = HALVES) -> Kernel:
         """Return ``Θ``, summed over ``halves``, as a function of (R, N, C) arrays of logits."""
-        return self._tangents.kernel(halves)
+        return exactly(exactly(self._tangents.kernel)(halves))
 
     @cached_property
+    @exactly
     def stable_learning_rate(self) -> float:
         """The rate ``2·N / λ_max(Θ)``, at which the loss falls at every step, whichever half is frozen.
 
@@ -169,11 +172,12 @@ class LinearizedNetwork:
         # The start is fixed, for the rate belongs to network and images and is no random draw.
         start = np.random.default_rng(0).standard_normal((1, *self.initial.shape))
         vector = torch.from_numpy(start).to(self.initial)
-        kernel = self.kernel()
+        kernel = self._tangents.kernel(HALVES)
         for _ in range(POWER_ITERATIONS):
             vector = kernel(vector / vector.norm())
         return 2 * len(self.initial) / float(vector.norm())
 
+    @exactly
     def train(
         self,
         labels: ArrayLike,
@@ -209,7 +213,7 @@ class LinearizedNetwork:
         target = _checked_labels(labels, *self.initial.shape).to(self.initial.device)
         first, offsets = self._point(start)
         moving = [half for half in HALVES if half != freeze]
-        kernel = self.kernel(moving)
+        kernel = self._tangents.kernel(moving)
         logits = self.initial + offsets["shallow"] + offsets["deep"]
         onehot = F.one_hot(target, logits.shape[1])
         pushes = torch.zeros_like(logits)
@@ -248,7 +252,7 @@ class LinearizedNetwork:
         """
         if len(moving) == 1:
             return {half: moved if half in moving else torch.zeros_like(moved) for half in HALVES}
-        shallow = self.kernel(["shallow"])(pushed)
+        shallow = self._tangents.kernel(["shallow"])(pushed)
         return {"shallow": shallow, "deep": moved - shallow}
 
 

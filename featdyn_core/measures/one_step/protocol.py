@@ -11,8 +11,8 @@ after the update are read with the running statistics as the mini-batch's pass i
 checkpoint's, moved by the layers' momentum (0.1 in the recipes' networks) towards the batch's. Every update
 starts from the checkpoint's.
 
-Neither TF32 nor bfloat16 is used, whatever the recipe trained with: the rounding of half precision would be a
-large part of changes this small.
+Neither TF32 nor bfloat16 is used, whatever the recipe trained with or the caller's autocast asks for: the rounding of
+half precision would be a large part of changes this small.
 """
 
 import functools
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.numerics import capture, exact_arithmetic, resolve_device, seeded_dropout
+from featdyn_core.numerics import capture, exact_arithmetic, resolve_device, seeded_dropout, undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
 STATISTICS = ("frozen", "updated")
@@ -36,6 +36,7 @@ Step = list[Tensor]
 """Change of each tensor that an update moves, in the order of ``_Checkpoint.moving``; good until the next step."""
 
 
+@undisturbed()
 def one_step_changes(
     trajectory: Trajectory,
     epoch: int,
@@ -74,6 +75,7 @@ def one_step_changes(
     return checkpoint.changes(samples, (checkpoint.sgd_step(rng) for _ in range(updates)), updates)
 
 
+@undisturbed()
 def full_batch_change(
     trajectory: Trajectory,
     epoch: int,
@@ -118,6 +120,7 @@ def full_batch_change(
     return checkpoint.changes(samples, [checkpoint.mean_step(rng)], 1)[:, 0]
 
 
+@undisturbed()
 def parameter_noise_changes(
     trajectory: Trajectory,
     epoch: int,
