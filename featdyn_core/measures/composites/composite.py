@@ -5,11 +5,11 @@ network itself.
 
 **Reading** (the paper does not say what becomes of batch normalisation): under the policy ``carry`` each half
 keeps the running statistics of its own checkpoint; under ``recalibrate`` those of the deep half are
-re-estimated on the features that it now receives, from training images only, as the plain average over
-batches.
+re-estimated on the features that it now receives, from training images only, batch by batch: the mean over all
+images, and the average of the batches' variances, each batch weighted by its images.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,17 @@ from torch import Tensor, nn
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
-from featdyn_core.numerics import exact_arithmetic
+from featdyn_core.numerics import exactly, undisturbed
 from featdyn_core.trajectories.trajectory import State, Trajectory
 
 POLICIES = ("carry", "recalibrate")
 CALIBRATION_IMAGES = 500
 """Training images, the first ones, from which normalisation statistics are re-estimated."""
+
+BYTE_CLASSES = 256
+"""Most classes that a prediction of one byte can tell apart."""
+
+Predictions = npt.NDArray[np.uint8] | npt.NDArray[np.int32]
 
 
 def merged_state(network: BlockNetwork, shallow: State, deep: State, cut: str) -> State:
@@ -31,6 +36,7 @@ def merged_state(network: BlockNetwork, shallow: State, deep: State, cut: str) -
     return {key: (shallow if network.in_shallow_part(key, cut) else deep)[key] for key in deep}
 
 
+@undisturbed()
 def composite(
     trajectory: Trajectory, shallow_epoch: int, deep_epoch: int, cut: str, *, batchnorm: str = "carry"
 ) -> BlockNetwork:
@@ -66,40 +72,77 @@ def calibration_images(trajectory: Trajectory) -> Tensor:
     return trajectory.training_set()[0][:CALIBRATION_IMAGES]
 
 
+def class_type(classes: int) -> torch.dtype:
+    """Type of the predictions among so many classes: uint8 if it can hold them, else int32."""
+    return torch.uint8 if classes <= BYTE_CLASSES else torch.int32
+
+
+@exactly
 @torch.no_grad()
 def predict(
     network: BlockNetwork, images: Tensor, *, device: torch.device | str = "cpu", batch_size: int = 256
-) -> npt.NDArray[np.uint8]:
-    """Classes (N,) predicted by a network in eval mode, which is moved to the device."""
+) -> Predictions:
+    """Classes (N,) predicted by a network in eval mode, which is moved to the device; see ``class_type``."""
     network = network.eval().to(device)
-    with exact_arithmetic():
-        parts = [network(batch.to(device)).argmax(1).cpu() for batch in images.split(batch_size)]
-    return torch.cat(parts).to(torch.uint8).numpy()
+    logits = [network(batch.to(device)) for batch in images.split(batch_size)]
+    found = torch.cat([part.argmax(1).cpu() for part in logits])
+    return found.to(class_type(logits[0].shape[1])).numpy()
 
 
+@exactly
+@torch.no_grad()
 def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], batch_size: int) -> None:
-    """Re-estimate the running statistics of the named blocks as the plain average over batches, in place.
+    """Re-estimate the running statistics of the named blocks, in place, as averages over images.
 
-    Everything else stays in eval mode, dropout included. The result is that of a pass in train mode with
-    ``momentum=None``.
+    Everything else stays in eval mode, dropout included. With batches of equal size the result is that of a pass
+    in train mode with ``momentum=None``, which weighs batches equally.
+
+    Raises:
+        MeasurementError: there is normalisation in the blocks, and fewer than 2 images.
     """
     names = list(blocks)
     norms = reset_statistics(network.blocks[name] for name in names)
-    with torch.no_grad(), exact_arithmetic():
-        for batch in images.split(batch_size):
-            network.features(batch, names[-1:]) if names[-1] in network.cuts else network(batch)
-    for norm in norms:
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for batch, share in calibration_batches(images, batch_size):
+        weigh_next_batch(norms, share)
+        network.features(batch, names[-1:]) if names[-1] in network.cuts else network(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
         norm.eval()
 
 
+def calibration_batches(images: Tensor, batch_size: int) -> Iterator[tuple[Tensor, float]]:
+    """Yield batches of images, each with its share in (0, 1] of all images so far.
+
+    None has one image only, in which a feature without spatial extent has no variance: a last one joins the batch
+    before.
+
+    Raises:
+        MeasurementError: fewer than 2 images.
+    """
+    count, size = len(images), max(batch_size, 2)
+    if count < 2:
+        raise MeasurementError(f"{count} training images: normalisation statistics need at least 2")
+    ends = [end for end in range(size, count, size) if count - end > 1]
+    for start, end in zip([0, *ends], [*ends, count], strict=True):
+        yield images[start:end], (end - start) / end
+
+
 def reset_statistics(blocks: Iterable[nn.Module]) -> list[nn.BatchNorm2d]:
-    """Set the normalisation layers to collect cumulative averages from nothing, and return them."""
+    """Let the normalisation layers collect statistics from nothing, and return them; see ``weigh_next_batch``."""
     norms = [module for block in blocks for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
-        norm.momentum = None
         norm.reset_running_stats()
         norm.train()
     return norms
+
+
+def weigh_next_batch(norms: Iterable[nn.BatchNorm2d], share: float) -> None:
+    """Let the next batch enter the running statistics with its share of all images so far."""
+    for norm in norms:
+        norm.momentum = share
 
 
 def check_policy(batchnorm: str) -> None:

@@ -9,11 +9,13 @@ from torch import Tensor
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import calibration_images, composite, predict, recalibrate
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
 MATCHES = ("distance", "angle")
 
 
+@undisturbed()
 def displaced(
     trajectory: Trajectory,
     shallow_epoch: int,

@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.composites.composite import calibration_images, reset_statistics
+from featdyn_core.measures.composites.composite import (
+    calibration_batches,
+    calibration_images,
+    class_type,
+    reset_statistics,
+    weigh_next_batch,
+)
 from featdyn_core.networks.blocks import BlockNetwork, fold
 from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -48,9 +54,9 @@ class GridEngine:
         precision: see ``check_precision``.
 
     Attributes:
-        predictions: (cuts, S, T, N), uint8.
+        predictions: (cuts, S, T, N), see ``class_type``.
         losses: (cuts, S, T) sums of cross-entropy over the images, in nats, float64; 0 without labels.
-        reference: (T, N), uint8: predictions of the networks themselves.
+        reference: (T, N): predictions of the networks themselves.
     """
 
     def __init__(
@@ -80,9 +86,10 @@ class GridEngine:
         size = self._chunk_size()
         self.chunks = [slice(start, start + size) for start in range(0, len(images), size)]
         shape = (len(cuts), *evaluated.shape)
-        self.predictions = torch.zeros((*shape, len(images)), dtype=torch.uint8, device=device)
+        kind = class_type(networks[0].head.linear.out_features)
+        self.predictions = torch.zeros((*shape, len(images)), dtype=kind, device=device)
         self.losses = torch.zeros(shape, dtype=torch.float64, device=device)
-        self.reference = torch.zeros((len(deep_epochs), len(images)), dtype=torch.uint8, device=device)
+        self.reference = torch.zeros((len(deep_epochs), len(images)), dtype=kind, device=device)
 
     def _folded(self, network: BlockNetwork) -> BlockNetwork:
         return fold(network).to(self.device, PRECISIONS[self.precision]).to(memory_format=torch.channels_last)
@@ -137,10 +144,14 @@ class GridEngine:
     def _recalibrated(self, shallow: BlockNetwork, columns: Sequence[int]) -> dict[str, dict[int, BlockNetwork]]:
         """For each renewed cut the columns' deep parts, their statistics those of this shallow part's features."""
         deep = {cut: {column: copy.deepcopy(self.unfolded[column]) for column in columns} for cut in self.renewed}
-        for cut, networks in deep.items():
-            for network in networks.values():
-                reset_statistics(network.blocks[name] for name in network.deep_blocks(cut))
-        for batch in self.calibration.split(self.trajectory.recipe.training.batch_size):
+        norms = [
+            norm
+            for cut, networks in deep.items()
+            for network in networks.values()
+            for norm in reset_statistics(network.blocks[name] for name in network.deep_blocks(cut))
+        ]
+        for batch, share in calibration_batches(self.calibration, self.trajectory.recipe.training.batch_size):
+            weigh_next_batch(norms, share)
             for cut, hidden in shallow.features(batch, self.renewed).items():
                 for network in deep[cut].values():
                     network.deep(hidden.float(), cut)

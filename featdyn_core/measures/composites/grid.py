@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.composites.composite import check_policy
+from featdyn_core.measures.composites.composite import Predictions, check_policy
 from featdyn_core.measures.composites.engine import GridEngine, Progress, check_precision
+from featdyn_core.measures.composites.inputs import class_labels, grey_levels, several
 from featdyn_core.measures.composites.masks import spread
-from featdyn_core.numerics import resolve_device
+from featdyn_core.numerics import resolve_device, undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
 RECHECK_CELLS = 4
@@ -28,7 +29,8 @@ class CompositeGrid:
         cuts: the cuts, first axis.
         shallow_epochs: S ascending epochs, second axis.
         deep_epochs: T ascending epochs, third axis.
-        predictions: predicted classes (cuts, S, T, N), uint8; undefined where ``evaluated`` is False.
+        predictions: predicted classes (cuts, S, T, N), uint8, or int32 of more than 256 classes; undefined where
+            ``evaluated`` is False.
         reference: predictions (T, N) of the networks ``f_t`` themselves.
         evaluated: which of the (S, T) pairs were evaluated.
         cross_entropy: mean cross-entropy (cuts, S, T) in nats against the labels; NaN without labels.
@@ -40,8 +42,8 @@ class CompositeGrid:
     cuts: tuple[str, ...]
     shallow_epochs: npt.NDArray[np.int64]
     deep_epochs: npt.NDArray[np.int64]
-    predictions: npt.NDArray[np.uint8]
-    reference: npt.NDArray[np.uint8]
+    predictions: Predictions
+    reference: Predictions
     evaluated: npt.NDArray[np.bool_]
     cross_entropy: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64] | None
@@ -66,7 +68,7 @@ class CompositeGrid:
             shares[row] = (self.predictions[row] == classes).mean(axis=-1)
         return np.where(self.evaluated, shares, np.nan)
 
-    def memory(self, cut: str, deep_epoch: int) -> npt.NDArray[np.uint8]:
+    def memory(self, cut: str, deep_epoch: int) -> Predictions:
         """Predictions (U, N) of the composites (u, deep_epoch), u ≤ deep_epoch, ascending in u.
 
         A window is a statement on every checkpoint in it (definition 2), so that one with epochs left out would
@@ -77,11 +79,11 @@ class CompositeGrid:
         """
         return self._window(cut, deep_epoch, self.shallow_epochs <= deep_epoch)
 
-    def transfer(self, cut: str, deep_epoch: int) -> npt.NDArray[np.uint8]:
+    def transfer(self, cut: str, deep_epoch: int) -> Predictions:
         """As ``memory``, for u ≥ deep_epoch."""
         return self._window(cut, deep_epoch, self.shallow_epochs >= deep_epoch)
 
-    def column(self, cut: str, deep_epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    def column(self, cut: str, deep_epoch: int) -> tuple[npt.NDArray[np.int64], Predictions]:
         """Return the ascending shallow epochs (U,) evaluated with ``deep_epoch``, and their predictions (U, N)."""
         column = self._deep_index(deep_epoch)
         rows = self.evaluated[:, column]
@@ -93,7 +95,7 @@ class CompositeGrid:
             raise MeasurementError(f"cut {cut!r} is not in this grid; it has {', '.join(self.cuts)}")
         return self.cuts.index(cut)
 
-    def reference_at(self, deep_epoch: int) -> npt.NDArray[np.uint8]:
+    def reference_at(self, deep_epoch: int) -> Predictions:
         """Predictions (N,) of ``f_t`` at ``deep_epoch``."""
         return self.reference[self._deep_index(deep_epoch)]
 
@@ -103,7 +105,7 @@ class CompositeGrid:
             raise MeasurementError(f"deep epoch {epoch} is not in this grid; it has {self.deep_epochs.tolist()}")
         return int(found[0])
 
-    def _window(self, cut: str, epoch: int, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    def _window(self, cut: str, epoch: int, rows: npt.NDArray[np.bool_]) -> Predictions:
         column = self._deep_index(epoch)
         missing = self.shallow_epochs[rows & ~self.evaluated[:, column]]
         if len(missing):
@@ -114,14 +116,15 @@ class CompositeGrid:
         return self.predictions[self.index(cut), rows, column]
 
 
+@undisturbed()
 def composite_grid(
     trajectory: Trajectory,
-    images: Tensor,
+    images: Tensor | npt.ArrayLike,
     *,
-    cuts: Sequence[str],
-    shallow_epochs: Sequence[int],
-    deep_epochs: Sequence[int],
-    labels: Tensor | None = None,
+    cuts: Sequence[str] | str,
+    shallow_epochs: Sequence[int] | npt.NDArray[np.integer] | int,
+    deep_epochs: Sequence[int] | npt.NDArray[np.integer] | int,
+    labels: Tensor | npt.ArrayLike | None = None,
     batchnorm: str = "carry",
     device: torch.device | str | None = None,
     precision: str = "fp32",
@@ -144,7 +147,8 @@ def composite_grid(
       (1 + R) · T · W more;
     - features: b · (4 A + F), or, while statistics are re-estimated, those of a training batch in place of b images;
     - logits: 4 · b · T · classes;
-    - predictions: cuts · S · T · N; reference: T · N; sums of cross-entropy: 8 · cuts · S · T;
+    - predictions: cuts · S · T · N; reference: T · N (both 4 times as much above 256 classes); sums of
+      cross-entropy: 8 · cuts · S · T;
     - on a GPU a copy of all images and labels it works on, and predictions and reference once more on the host.
 
     b · A is at most 2 MiB, on a GPU 256 MiB, unless that is less than 4 images, and b is at most 2,048. So nothing
@@ -154,10 +158,10 @@ def composite_grid(
 
     Args:
         trajectory: where the checkpoints come from.
-        images: (N, C, H, W) in grey levels.
-        cuts: cuts to divide at.
-        shallow_epochs: S epochs of the part before the cut.
-        deep_epochs: T epochs of the part after it.
+        images: (N, C, H, W) in grey levels 0..255.
+        cuts: cuts to divide at, or one.
+        shallow_epochs: S epochs of the part before the cut, or one.
+        deep_epochs: T epochs of the part after it, or one.
         labels: (N,) true labels, for accuracy and cross-entropy.
         batchnorm: ``carry`` or ``recalibrate``.
         device: where to compute; the trajectory's device if left out.
@@ -170,19 +174,23 @@ def composite_grid(
             evaluated again in fp32 is not counted.
 
     Raises:
-        MeasurementError: an epoch without checkpoint, no images, labels or pairs of another shape, no pair, an
-            unknown policy, or a precision that is unknown or not to be had on the device.
+        MeasurementError: an epoch without checkpoint, no images, images that are no grey levels of the network's
+            channels, labels or pairs of another shape, a label that is no class, no pair, an unknown policy, or a
+            precision that is unknown or not to be had on the device.
         DeviceError: no such device.
         ModelError: unknown cut.
     """
     check_policy(batchnorm)
     device = resolve_device(trajectory.device if device is None else device)
     check_precision(precision, device)
-    if not len(images) or not len(cuts) or not len(shallow_epochs) or not len(deep_epochs):
+    data = trajectory.dataset
+    images = grey_levels(images, data.train_images.shape[1])
+    cuts = tuple(dict.fromkeys(several(cuts)))
+    shallow_epochs, deep_epochs = (sorted(set(several(epochs))) for epochs in (shallow_epochs, deep_epochs))
+    if not len(images) or not cuts or not shallow_epochs or not deep_epochs:
         raise MeasurementError("a composite grid needs at least one image, cut, shallow epoch and deep epoch")
-    if labels is not None and len(labels) != len(images):
-        raise MeasurementError(f"a composite grid needs one label an image, found {len(labels)} for {len(images)}")
-    shallow_epochs, deep_epochs = sorted(set(shallow_epochs)), sorted(set(deep_epochs))
+    if labels is not None:
+        labels = class_labels(labels, len(images), data.classes)
     for missing in sorted({*shallow_epochs, *deep_epochs} - {*trajectory.epochs}):
         trajectory.state(missing)  # raises, and before anything was computed
     shape = (len(shallow_epochs), len(deep_epochs))
@@ -192,7 +200,6 @@ def composite_grid(
             f"pairs must have the shape (S, T) = {shape} of the epochs and choose one of them, "
             f"found {evaluated.sum()} chosen in {evaluated.shape}"
         )
-    cuts = tuple(dict.fromkeys(cuts))
     engine = GridEngine(
         trajectory, images, labels, cuts, shallow_epochs, deep_epochs, evaluated, batchnorm, device, precision
     )

@@ -1,6 +1,7 @@
 """Composites against running the two halves by hand."""
 
 import copy
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,7 +10,13 @@ import torch
 
 from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.measures.composites import composite as module
-from featdyn_core.measures.composites.composite import calibration_images, composite, predict, recalibrate
+from featdyn_core.measures.composites.composite import (
+    calibration_batches,
+    calibration_images,
+    composite,
+    predict,
+    recalibrate,
+)
 from featdyn_core.networks.zoo import build_model
 
 STATISTICS = 1e-6  # relative; batch moments by another order of summation
@@ -99,8 +106,11 @@ def test_networks_run_in_exact_arithmetic(tiny_trajectory, images, function):
 # Recalibration
 
 
-def test_recalibrated_statistics_are_those_of_a_pass_in_train_mode_over_the_deep_half(tiny_trajectory):
-    cut, size = "stage1_block1", tiny_trajectory.recipe.training.batch_size
+def test_recalibrated_statistics_are_those_of_a_pass_in_train_mode_over_equal_batches(tiny_trajectory):
+    cut, size = "stage1_block1", 50
+    training = dataclasses.replace(tiny_trajectory.recipe.training, batch_size=size)
+    recipe = dataclasses.replace(tiny_trajectory.recipe, training=training)
+    tiny_trajectory = dataclasses.replace(tiny_trajectory, recipe=recipe)
     found = composite(tiny_trajectory, 1, 4, cut, batchnorm="recalibrate")
 
     plain = tiny_trajectory.network(4)
@@ -121,18 +131,42 @@ def test_recalibrated_statistics_are_those_of_a_pass_in_train_mode_over_the_deep
         assert torch.equal(tensor, reference[name]), name
 
 
-def test_recalibrated_statistics_are_plain_averages_over_batches(tiny_trajectory):
-    """The first normalisation after the cut, from moments of its inputs written out."""
+def test_recalibrated_statistics_weigh_images_equally(tiny_trajectory):
+    """The first normalisation after the cut, from moments of its inputs written out; the last batch is smaller."""
     found = composite(tiny_trajectory, 1, 4, "stage1_block1", batchnorm="recalibrate")
     with torch.no_grad():
         features = tiny_trajectory.network(1).shallow(tiny_trajectory.dataset.train_images, "stage1_block1")
         first = found.blocks["stage2_block1"].first
-        inputs = [first.conv(batch) for batch in features.split(tiny_trajectory.recipe.training.batch_size)]
-    assert len(inputs) > 1
-    mean = torch.stack([part.mean((0, 2, 3)) for part in inputs]).mean(0)
-    variance = torch.stack([part.transpose(0, 1).flatten(1).var(1) for part in inputs]).mean(0)
-    torch.testing.assert_close(first.norm.running_mean, mean, rtol=STATISTICS, atol=STATISTICS)
-    torch.testing.assert_close(first.norm.running_var, variance, rtol=STATISTICS, atol=STATISTICS)
+        inputs = first.conv(features)
+    batches = inputs.split(tiny_trajectory.recipe.training.batch_size)
+    assert len({len(part) for part in batches}) == 2
+    variances = torch.stack([part.transpose(0, 1).flatten(1).var(1) for part in batches])
+    sizes = torch.tensor([len(part) for part in batches]) / len(inputs)
+    torch.testing.assert_close(first.norm.running_mean, inputs.mean((0, 2, 3)), rtol=STATISTICS, atol=STATISTICS)
+    torch.testing.assert_close(first.norm.running_var, sizes @ variances, rtol=STATISTICS, atol=STATISTICS)
+
+
+def test_recalibrated_layers_keep_their_momentum(tiny_trajectory):
+    found = composite(tiny_trajectory, 1, 4, "stage1_block1", batchnorm="recalibrate")
+    norms = [module for module in found.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [(500, 64, [64] * 7 + [52]), (500, 499, [500]), (500, 500, [500]), (5, 2, [2, 3]), (4, 1, [2, 2]), (3, 1, [3])],
+)
+def test_calibration_batches_hold_every_image_once_and_none_alone(count, size, sizes):
+    images = torch.arange(count)
+    batches, shares = zip(*calibration_batches(images, size), strict=True)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches), images)
+    np.testing.assert_allclose(shares, np.array(sizes) / np.cumsum(sizes), rtol=0)
+
+
+def test_one_image_is_too_few_for_normalisation_statistics(tiny_trajectory, images):
+    with pytest.raises(MeasurementError, match="1 training images: normalisation statistics need at least 2"):
+        recalibrate(tiny_trajectory.network(0), images[:1], ["stem"], 50)
 
 
 def test_recalibration_leaves_dropout_off():

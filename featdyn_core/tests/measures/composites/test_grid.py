@@ -45,6 +45,19 @@ def literal_grid(trajectory, images, cuts, shallow_epochs, deep_epochs, policy):
     return torch.stack([torch.stack(row) for row in rows])
 
 
+def many_classes(dataset, classes=300):
+    """Return the data set with labels spread over so many classes."""
+    train, test = (labels * 7 % classes for labels in (torch.arange(200), torch.arange(100)))
+    return dataclasses.replace(dataset, train_labels=train, test_labels=test, classes=classes)
+
+
+@pytest.fixture(scope="module")
+def small_dataset(tiny_dataset):
+    """The middle 4×4 pixels of the digits, which a ResNet reduces to one."""
+    middle = {name: getattr(tiny_dataset, name)[..., 2:6, 2:6] for name in ("train_images", "test_images")}
+    return dataclasses.replace(tiny_dataset, **middle)
+
+
 def grid_of(trajectory, images, **changes):
     arguments = {"cuts": CUTS, "shallow_epochs": [0, 1, 2, 4], "deep_epochs": [1, 4], **changes}
     return composite_grid(trajectory, images, **arguments)
@@ -111,6 +124,57 @@ def test_reference_keeps_its_statistics_where_every_cut_has_them_renewed(tiny_tr
     expected = np.stack([predict(tiny_trajectory.network(t), images) for t in (1, 4)])
     np.testing.assert_array_equal(grid.reference, expected)
     assert (grid.predictions[0, [1, 3], [0, 1]] != expected).any()
+
+
+def test_grid_takes_single_values_and_arrays_of_numpy(tiny_trajectory, images, labels):
+    single = composite_grid(
+        tiny_trajectory,
+        images.numpy(),
+        labels=labels.numpy(),
+        cuts="stem",
+        shallow_epochs=np.array([0, 4]),
+        deep_epochs=4,
+    )
+    listed = grid_of(tiny_trajectory, images, labels=labels, cuts=["stem"], shallow_epochs=[0, 4], deep_epochs=[4])
+    for field in dataclasses.fields(CompositeGrid):
+        np.testing.assert_array_equal(getattr(single, field.name), getattr(listed, field.name))
+
+
+def test_grid_refuses_images_that_are_no_grey_levels(tiny_trajectory, images):
+    for changed in (images.float() / 255, (images.float() / 255).numpy()):
+        with pytest.raises(MeasurementError, match=r"values from 0 to 1, not grey levels 0\.\.255; multiply by 255"):
+            grid_of(tiny_trajectory, changed)
+    same = grid_of(tiny_trajectory, images.float()).predictions
+    np.testing.assert_array_equal(same, grid_of(tiny_trajectory, images).predictions)
+
+
+def test_classes_beyond_a_byte_are_told_apart(make_trajectory, tiny_dataset):
+    """300 classes, of which the networks predict some above 255."""
+    trajectory = make_trajectory("mlp", many_classes(tiny_dataset), hidden=[12])
+    images, labels = trajectory.dataset.test_images, trajectory.dataset.test_labels
+    arguments = {"cuts": ("hidden1",), "shallow_epochs": [0, 4], "deep_epochs": [1, 4], "batchnorm": "carry"}
+    assert_is_the_loop(trajectory, images, labels, **arguments)
+    grid = grid_of(trajectory, images, cuts=["hidden1"])
+    assert grid.predictions.max() > 255
+    assert grid.predictions.dtype == grid.reference.dtype == predict(trajectory.network(1), images).dtype == np.int32
+
+
+def test_a_byte_holds_up_to_256_classes(make_trajectory, tiny_dataset):
+    trajectory = make_trajectory("mlp", many_classes(tiny_dataset, 256), hidden=[12])
+    grid = grid_of(trajectory, trajectory.dataset.test_images, cuts=["hidden1"])
+    assert grid.predictions.dtype == grid.reference.dtype == np.uint8
+    assert grid.predictions.max() > 127
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_calibration_image_left_over_does_no_harm(make_trajectory, small_dataset, policy):
+    """At one pixel its features have no variance."""
+    trajectory = make_trajectory("resnet8", small_dataset, width=4)
+    training = dataclasses.replace(trajectory.recipe.training, batch_size=199)
+    trajectory = dataclasses.replace(trajectory, recipe=dataclasses.replace(trajectory.recipe, training=training))
+    images, labels = small_dataset.test_images, small_dataset.test_labels
+    arguments = {"cuts": ("stage1_block1",), "shallow_epochs": [0, 2], "deep_epochs": [1, 4]}
+    assert_is_the_loop(trajectory, images, labels, batchnorm=policy, **arguments)
 
 
 def test_policies_differ(tiny_trajectory, images):
@@ -201,7 +265,11 @@ def test_columns_name_what_is_not_in_the_grid(tiny_trajectory, images):
         pytest.param({"shallow_epochs": [3]}, MeasurementError, "no checkpoint at epoch 3", id="shallow epoch"),
         pytest.param({"deep_epochs": [7]}, MeasurementError, "no checkpoint at epoch 7", id="deep epoch"),
         pytest.param({"cuts": ["head"]}, ModelError, "no cut 'head'", id="cut"),
-        pytest.param({"labels": torch.zeros(3, dtype=torch.long)}, MeasurementError, "found 3 for 100", id="labels"),
+        pytest.param(
+            {"labels": torch.zeros(3, dtype=torch.long)}, MeasurementError, r"\(3,\) for 100 images", id="labels"
+        ),
+        pytest.param({"labels": torch.zeros(100)}, MeasurementError, "found torch.float32 of", id="real labels"),
+        pytest.param({"labels": torch.full((100,), 10)}, MeasurementError, "run from 10 to 10; the 10", id="label"),
         pytest.param({"pairs": np.ones((2, 4), bool)}, MeasurementError, r"shape \(S, T\) = \(4, 2\)", id="pairs"),
         pytest.param({"pairs": np.zeros((4, 2), bool)}, MeasurementError, "found 0 chosen", id="no pair"),
         pytest.param({"batchnorm": "forget"}, MeasurementError, "'forget'; it is one of carry", id="policy"),
