@@ -99,8 +99,9 @@ class Criterion:
         A p-value grows by the factor by which a stricter interval errs less, so that 0.025 is its limit always.
         """
         if self.draws:
-            interval = pooled_interval(values, self.draws, confidence=confidence)
-            p_value = pooled_p_value(values, self.draws, self.bound, above=self.above)
+            successes, draws = [round(value * self.draws) for value in values], [self.draws] * len(values)
+            interval = pooled_interval(successes, draws, confidence=confidence)
+            p_value = pooled_p_value(successes, draws, self.bound, above=self.above)
         else:
             interval = seed_interval(values, confidence=confidence)
             p_value = bound_p_value(values, self.bound, above=self.above)

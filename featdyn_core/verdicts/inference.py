@@ -7,13 +7,13 @@ exception are controls on planted samples, which no training has touched: there 
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
+import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
 
@@ -65,46 +65,64 @@ def seed_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) ->
         confidence: coverage, in (0, 1).
 
     Raises:
-        MeasurementError: fewer than two seeds, or a value that is not finite.
+        MeasurementError: fewer than two seeds, a value that is not finite, or a confidence outside (0, 1).
     """
+    _check_confidence(confidence)
     array = _finite(values)
-    half = scipy.stats.t.ppf((1 + confidence) / 2, len(array) - 1) * scipy.stats.sem(array)
-    mean = float(array.mean())
-    return Interval(mean, mean - float(half), mean + float(half), len(array), confidence)
+    mean, error = _mean_and_error(array)
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, len(array) - 1)) * error
+    return Interval(mean, mean - half, mean + half, len(array), confidence)
 
 
 def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> float:
     """One-sided p-value of the t-test of "the mean over seeds is on the wrong side of the bound".
 
-    ``above``: the right side is above the bound. Values without any variation give the limits 0 or 1.
+    ``above``: the right side is above the bound. Values without any variation give the limits 0 or 1, and 1 at the
+    bound itself.
+
+    Raises:
+        MeasurementError: fewer than two seeds, or a value or bound that is not finite.
     """
+    if not math.isfinite(bound):
+        raise MeasurementError(f"a mean cannot be tested against the bound {bound}")
     array = _finite(values)
-    distance = (array.mean() - bound) * (1 if above else -1)
-    error = scipy.stats.sem(array)
+    mean, error = _mean_and_error(array)
+    distance = (mean - bound) * (1 if above else -1)
     if error == 0:
         return 0.0 if distance > 0 else 1.0
     return float(scipy.stats.t.sf(distance / error, len(array) - 1))
 
 
-def pooled_interval(shares: Sequence[float], draws: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the Clopper–Pearson interval (1934) of a probability, from shares of independent planted draws.
+def pooled_interval(successes: Sequence[int], draws: Sequence[int], *, confidence: float = CONFIDENCE) -> Interval:
+    """Return the Clopper–Pearson interval (1934) of a probability, from independent planted draws.
 
     Args:
-        shares: for each of at least two seeds the share, in [0, 1], of its draws that had the property.
-        draws: number of draws of each seed.
+        successes: for each of at least two seeds, how many of its draws had the property.
+        draws: how many draws each seed made, at least one.
         confidence: coverage, in (0, 1).
 
     Raises:
-        MeasurementError: fewer than two seeds, or a value that is no share of so many draws.
+        MeasurementError: fewer than two seeds, numbers that are no counts of so many draws, or a confidence
+            outside (0, 1).
     """
-    proportion = _pooled(shares, draws).proportion_ci(confidence)
-    estimate = float(np.mean(shares))
-    return Interval(estimate, float(proportion.low), float(proportion.high), len(shares), confidence)
+    _check_confidence(confidence)
+    hits, total = _pooled(successes, draws)
+    proportion = scipy.stats.binomtest(hits, total).proportion_ci(confidence)
+    return Interval(hits / total, float(proportion.low), float(proportion.high), len(draws), confidence)
 
 
-def pooled_p_value(shares: Sequence[float], draws: int, bound: float, *, above: bool) -> float:
-    """One-sided p-value of the binomial test of "the probability is on the wrong side of the bound"."""
-    return float(_pooled(shares, draws, bound, "greater" if above else "less").pvalue)
+def pooled_p_value(successes: Sequence[int], draws: Sequence[int], bound: float, *, above: bool) -> float:
+    """One-sided p-value of the binomial test of "the probability is on the wrong side of the bound".
+
+    ``successes`` and ``draws`` are those of ``pooled_interval``; ``above``: the right side is above the bound.
+
+    Raises:
+        MeasurementError: as ``pooled_interval``, or a bound outside [0, 1].
+    """
+    if not 0 <= bound <= 1:
+        raise MeasurementError(f"a probability cannot be tested against the bound {bound}")
+    hits, total = _pooled(successes, draws)
+    return float(scipy.stats.binomtest(hits, total, bound, "greater" if above else "less").pvalue)
 
 
 def exact_permutation(first: Sequence[float], second: Sequence[float]) -> float:
@@ -151,8 +169,14 @@ def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
     The paper applies it to images of one network per arm, where it answers another question than whether
     trainings differ: images share their network.
+
+    Raises:
+        MeasurementError: a sample that is not at least two finite numbers.
     """
     one, two = np.asarray(first, float), np.asarray(second, float)
+    for sample in (one, two):
+        if sample.ndim != 1 or len(sample) < 2 or not np.isfinite(sample).all():
+            raise MeasurementError(f"Welch's test needs at least 2 finite numbers in each sample, found {sample}")
     if np.ptp(one) == 0 and np.ptp(two) == 0:
         return 1.0 if one[0] == two[0] else 0.0
     # from moments: given the samples, scipy warns of a loss of precision where one of them is constant
@@ -161,7 +185,13 @@ def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm-adjusted p-values (1979), in the order given."""
+    """Holm-adjusted p-values (1979), in the order given.
+
+    Raises:
+        MeasurementError: a number outside [0, 1].
+    """
+    if not all(0 <= p_value <= 1 for p_value in p_values):
+        raise MeasurementError(f"p-values lie in [0, 1], found {list(p_values)}")
     order = np.argsort(p_values)
     adjusted, running = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
@@ -170,12 +200,32 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _pooled(shares: Sequence[float], draws: int, bound: float = 0.5, alternative: str = "two-sided") -> Any:
-    """Binomial test of all seeds' draws together."""
-    counts = _finite(shares) * draws
-    if not np.allclose(counts, counts.round()) or (counts < 0).any() or (counts > draws).any():
-        raise MeasurementError(f"not shares of {draws} draws each: {list(shares)}")
-    return scipy.stats.binomtest(int(counts.round().sum()), draws * len(counts), bound, alternative)
+def _pooled(successes: Sequence[int], draws: Sequence[int]) -> tuple[int, int]:
+    """Successes and draws of all seeds together."""
+    if len(successes) != len(draws) or len(draws) < 2:
+        raise MeasurementError(
+            f"planted draws need a pair of counts for each of at least 2 seeds, found {len(successes)} of successes "
+            f"and {len(draws)} of draws"
+        )
+    try:
+        pairs = [(operator.index(hits), operator.index(total)) for hits, total in zip(successes, draws, strict=True)]
+    except TypeError:
+        pairs = []
+    if not pairs or not all(0 <= hits <= total and total > 0 for hits, total in pairs):
+        raise MeasurementError(f"not counts of planted draws: {list(successes)} of {list(draws)}")
+    return sum(hits for hits, _ in pairs), sum(total for _, total in pairs)
+
+
+def _mean_and_error(array: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and its standard error; of equal values exactly their value and 0, which rounding would miss."""
+    if np.ptp(array) == 0:
+        return float(array[0]), 0.0
+    return float(array.mean()), float(scipy.stats.sem(array))
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise MeasurementError(f"confidence {confidence} is outside (0, 1); 0.95 is usual")
 
 
 def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -52,9 +52,20 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     assert abs(covered - 0.95) < 3 * (0.95 * 0.05 / len(draws)) ** 0.5
 
 
-def test_interval_without_variation_is_a_point():
-    found = seed_interval([0.25, 0.25, 0.25])
-    assert (found.low, found.estimate, found.high) == (0.25, 0.25, 0.25)
+@pytest.mark.parametrize(("value", "seeds"), [(0.25, 3), (0.98, 5), (1 / 500, 13), (1e-300, 7), (-0.1, 3)])
+def test_interval_without_variation_is_a_point(value, seeds):
+    """Although the mean of thirteen 1/500 is not 1/500 in floating point."""
+    found = seed_interval([value] * seeds)
+    assert (found.low, found.estimate, found.high) == (value, value, value)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, float("nan")])
+def test_a_confidence_is_a_probability(confidence):
+    message = f"confidence {confidence} is outside"
+    with pytest.raises(MeasurementError, match=message):
+        seed_interval([1.0, 2.0], confidence=confidence)
+    with pytest.raises(MeasurementError, match=message):
+        pooled_interval([1, 2], [5, 5], confidence=confidence)
 
 
 @LAW
@@ -72,8 +83,15 @@ def test_p_value_without_variation_is_a_limit(bound, above, p_value):
     assert bound_p_value([2.0, 2.0], bound, above=above) == p_value
 
 
-def test_p_value_without_variation_at_the_bound_speaks_for_nothing():
-    assert bound_p_value([2.0, 2.0], 2.0, above=True) == bound_p_value([2.0, 2.0], 2.0, above=False) == 1.0
+@pytest.mark.parametrize(("bound", "seeds"), [(2.0, 2), (0.98, 5), (1 / 500, 13), (0.1, 3)])
+def test_p_value_without_variation_at_the_bound_speaks_for_nothing(bound, seeds):
+    assert bound_p_value([bound] * seeds, bound, above=True) == bound_p_value([bound] * seeds, bound, above=False) == 1
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf")])
+def test_a_bound_is_a_number(bound):
+    with pytest.raises(MeasurementError, match=f"cannot be tested against the bound {bound}"):
+        bound_p_value([1.0, 2.0], bound, above=True)
 
 
 @pytest.mark.parametrize(
@@ -128,43 +146,61 @@ def test_adding_seeds_until_a_claim_passes_gains_nothing():
 
 # Planted draws
 
+counted = st.lists(
+    st.integers(1, 40).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=5
+)
+
 
 @LAW
-@given(st.lists(st.integers(0, 40), min_size=2, max_size=5), st.sampled_from([0.9, 0.95]))
-def test_pooled_interval_is_clopper_and_pearsons_over_all_draws(counts, confidence):
+@given(counted, st.sampled_from([0.9, 0.95]))
+def test_pooled_interval_is_clopper_and_pearsons_over_all_draws(pairs, confidence):
     """Against quantiles of the beta distribution, which define it."""
-    found = pooled_interval([count / 40 for count in counts], 40, confidence=confidence)
-    hits, total, tail = sum(counts), 40 * len(counts), (1 - confidence) / 2
+    successes, draws = zip(*pairs, strict=True)
+    found = pooled_interval(successes, draws, confidence=confidence)
+    hits, total, tail = sum(successes), sum(draws), (1 - confidence) / 2
     low = scipy.stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
     high = scipy.stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
-    assert found.estimate == pytest.approx(hits / total)
-    assert (found.seeds, found.confidence) == (len(counts), confidence)
+    assert found.estimate == hits / total
+    assert (found.seeds, found.confidence) == (len(pairs), confidence)
 
 
 @LAW
-@given(st.lists(st.integers(0, 40), min_size=2, max_size=5), st.sampled_from([0.05, 0.1, 0.5]))
-def test_pooled_p_value_is_the_tail_of_the_binomial(counts, bound):
-    shares, hits, total = [count / 40 for count in counts], sum(counts), 40 * len(counts)
+@given(counted, st.sampled_from([0.05, 0.1, 0.5]))
+def test_pooled_p_value_is_the_tail_of_the_binomial(pairs, bound):
+    successes, draws = zip(*pairs, strict=True)
+    hits, total = sum(successes), sum(draws)
     below, above = scipy.stats.binom.cdf(hits, total, bound), scipy.stats.binom.sf(hits - 1, total, bound)
-    assert pooled_p_value(shares, 40, bound, above=False) == pytest.approx(below, abs=ROUNDING)
-    assert pooled_p_value(shares, 40, bound, above=True) == pytest.approx(above, abs=ROUNDING)
+    assert pooled_p_value(successes, draws, bound, above=False) == pytest.approx(below, abs=ROUNDING)
+    assert pooled_p_value(successes, draws, bound, above=True) == pytest.approx(above, abs=ROUNDING)
+
+
+def test_counts_of_numpy_are_counts():
+    assert pooled_interval(np.array([1, 2]), np.array([20, 20])) == pooled_interval([1, 2], [20, 20])
 
 
 @pytest.mark.parametrize(
-    ("shares", "message"),
+    ("successes", "draws", "message"),
     [
-        pytest.param([0.5], "at least 2 seeds", id="one seed"),
-        pytest.param([0.05, 0.051], "not shares of 20 draws", id="of another number of draws"),
-        pytest.param([0.05, 1.05], "not shares of 20 draws", id="above one"),
-        pytest.param([0.05, -0.05], "not shares of 20 draws", id="negative"),
+        pytest.param([1], [20], "at least 2 seeds, found 1 of successes and 1 of draws", id="one seed"),
+        pytest.param([1, 2], [20], "found 2 of successes and 1 of draws", id="another number of seeds"),
+        pytest.param([0.05, 0.1], [20, 20], "not counts of planted draws", id="shares"),
+        pytest.param([1, 21], [20, 20], "not counts of planted draws", id="more than there were"),
+        pytest.param([1, -1], [20, 20], "not counts of planted draws", id="negative"),
+        pytest.param([0, 0], [0, 0], "not counts of planted draws", id="no draws"),
     ],
 )
-def test_what_is_no_share_of_the_draws_is_refused(shares, message):
+def test_what_is_no_count_of_the_draws_is_refused(successes, draws, message):
     with pytest.raises(MeasurementError, match=message):
-        pooled_interval(shares, 20)
+        pooled_interval(successes, draws)
     with pytest.raises(MeasurementError, match=message):
-        pooled_p_value(shares, 20, 0.1, above=False)
+        pooled_p_value(successes, draws, 0.1, above=False)
+
+
+@pytest.mark.parametrize("bound", [-0.1, 1.1, float("nan")])
+def test_the_bound_of_a_probability_is_one(bound):
+    with pytest.raises(MeasurementError, match=f"cannot be tested against the bound {bound}"):
+        pooled_p_value([1, 2], [20, 20], bound, above=True)
 
 
 # Permutation test
@@ -260,6 +296,13 @@ def test_welch_of_one_sample_without_variation_is_the_one_sample_test():
     assert welch(varying, [1.0] * 5) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("sample", [[2.0], [], [1.0, float("nan")], [[1.0, 2.0]], [1.0, float("inf")]])
+def test_welch_needs_two_numbers_of_each_sample(sample):
+    for pair in ((sample, [1.0, 2.0]), ([1.0, 2.0], sample)):
+        with pytest.raises(MeasurementError, match="Welch's test needs at least 2 finite numbers in each sample"):
+            welch(*pair)
+
+
 # Holm
 
 
@@ -291,3 +334,9 @@ def test_holm_lies_between_the_raw_p_value_and_bonferronis(p_values):
 def test_holm_in_numbers():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -0.1, 1.5])
+def test_holm_takes_probabilities_only(wrong):
+    with pytest.raises(MeasurementError, match=r"p-values lie in \[0, 1\], found \[0.01"):
+        holm([0.01, wrong, 0.02])
