@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +20,7 @@ from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.store.folder import Watch
 from featdyn_core.store.heartbeats import Beat
 from featdyn_core.store.supply import Request, Store
-from featdyn_core.store.verification import verify
+from featdyn_core.store.verification import verify_folder, verify_store
 from featdyn_core.trajectories.recipe import Recipe, load_recipe, recipes_folder
 from featdyn_core.trajectories.trajectory import EpochRecord
 from featdyn_core.verdicts.evidence import read_evidence
@@ -163,25 +163,27 @@ def _train_silently(requests: Sequence[Request], options: argparse.Namespace) ->
 def _verify(options: argparse.Namespace) -> int:
     """Check what the options ask for, or all of the store; nothing checked is no success."""
     store = Store(options.store, device=options.device, download=False)
-    chosen: Iterable[tuple[str, Request | FeatdynError]] = store.finished()
-    if options.tier or options.only or options.seeds:
-        chosen = [(f"{recipe.name} seed {seed}", (recipe, seed)) for recipe, seed in _requests(options)]
+    asked = options.tier or options.only or options.seeds
     damaged = checked = 0
-    for label, found in chosen:
-        try:
-            if isinstance(found, FeatdynError):
-                raise found
-            if store.status(*found) != "complete":
-                print(f"{label}: not complete, not checked")
-                continue
-            problems = verify(store.open(*found))
-        except FeatdynError as error:
-            problems = [str(error)]
+    for label, problems in _verify_requests(store, _requests(options)) if asked else verify_store(store):
         checked += 1
         damaged += bool(problems)
-        print(f"{label}: {'; '.join(problems) if problems else 'good'}")
+        print(f"{label}: {'; '.join(problems) if problems else 'good'}", flush=True)
     print(f"{checked} checked, {damaged} damaged")
     return 1 if damaged or not checked else 0
+
+
+def _verify_requests(store: Store, requests: Sequence[Request]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each trajectory that is complete, with what is wrong with it."""
+    for recipe, seed in requests:
+        label = f"{recipe.name} seed {seed}"
+        try:
+            if store.status(recipe, seed) != "complete":
+                print(f"{label}: not complete, not checked")
+                continue
+            yield label, verify_folder(store, store.folder(recipe, seed))
+        except FeatdynError as error:
+            yield label, [str(error)]
 
 
 def _report(options: argparse.Namespace) -> int:

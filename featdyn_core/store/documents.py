@@ -61,15 +61,16 @@ def unseal(text: bytes, unsealed: Collection[str]) -> dict[str, Any]:
     return content
 
 
-def read_inside(path: Path) -> bytes:
+def read_inside(folder: Path, name: str) -> bytes:
     """Return the bytes of a file of a trajectory's folder.
 
     Raises:
         OSError: it is not there or cannot be read.
-        ValueError: it is no file, or a link that leads out of the store.
+        ValueError: it is no file, or one that is not in the folder's store.
     """
+    path = folder / name
     try:
-        inside = path.resolve().is_relative_to(path.parent.resolve().parent)
+        inside = path.resolve().is_relative_to(folder.resolve().parent)
     except RuntimeError:
         raise ValueError("it is a link to itself") from None
     if not inside:

@@ -50,7 +50,7 @@ def read_checkpoint(folder: Path, name: str, digest: str) -> State:
         StoreError: it must not be read.
     """
     try:
-        return _read_tensors(folder / name, digest)
+        return _read_tensors(folder, name, digest)
     except PermissionError as error:
         raise forbidden(folder, error) from error
     except (OSError, ValueError) as error:
@@ -103,11 +103,10 @@ class FolderSink:
             DamagedTrajectoryError: it cannot be read, or a checkpoint of before it is not what was written.
             StoreError: it was made under other conditions, or must not be read.
         """
-        description = self.folder / RESUME
         point = None
         try:
-            if os.path.lexists(description):
-                record = unseal(read_inside(description), _UNSEALED)
+            if os.path.lexists(self.folder / RESUME):
+                record = unseal(read_inside(self.folder, RESUME), _UNSEALED)
                 point = self._read_point(record)
                 self._compare(record.get("conditions", {}))
         except PermissionError as error:
@@ -190,14 +189,13 @@ class FolderSink:
         epoch = record["epoch"]
         if type(epoch) is not int or record["file"] != resume_name(epoch):
             raise ValueError(f"the file of epoch {epoch!r} is called {record['file']!r}")
-        tensors = _read_tensors(self.folder / record["file"], read_digest(record["sha256"]))
+        tensors = _read_tensors(self.folder, record["file"], read_digest(record["sha256"]))
         log = read_log(record["log"], epoch)
         before = [kept for kept in self.recipe.training.checkpoints if kept <= epoch]
         if "checkpoints" in record:
             self._digests = {kept: read_digest(record["checkpoints"][str(kept)]) for kept in before}
         else:  # of an earlier version, which took the files' word for it
-            names = {kept: self.folder / checkpoint_name(kept) for kept in before}
-            self._digests = {kept: hashlib.sha256(read_inside(path)).hexdigest() for kept, path in names.items()}
+            self._digests = {kept: self._digest(kept) for kept in before}
         self._check(self._digests)
         self._earlier = list(record.get("environments", []))
         return ResumePoint(epoch, _part("network", tensors), _part("optimizer", tensors), log)
@@ -205,9 +203,12 @@ class FolderSink:
     def _check(self, digests: dict[int, str]) -> None:
         """Raise ValueError or OSError where a checkpoint is not what was written."""
         for epoch, digest in digests.items():
-            name = checkpoint_name(epoch)
-            if hashlib.sha256(read_inside(self.folder / name)).hexdigest() != digest:
-                raise ValueError(f"{name}: its bytes do not match the recorded sha256")
+            if self._digest(epoch) != digest:
+                raise ValueError(f"{checkpoint_name(epoch)}: its bytes do not match the recorded sha256")
+
+    def _digest(self, epoch: int) -> str:
+        """Return the hex sha256 of a checkpoint as it lies there."""
+        return hashlib.sha256(read_inside(self.folder, checkpoint_name(epoch))).hexdigest()
 
     def _compare(self, begun: dict[str, str]) -> None:
         """Raise StoreError where a training was begun under conditions of which some are others now."""
@@ -232,8 +233,8 @@ class FolderSink:
         return heartbeats.Beat(self.key, self.recipe.name, self.seed, done, epochs, *told)
 
 
-def _read_tensors(path: Path, digest: str) -> State:
-    content = read_inside(path)
+def _read_tensors(folder: Path, name: str, digest: str) -> State:
+    content = read_inside(folder, name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("its bytes do not match the recorded sha256")
     try:

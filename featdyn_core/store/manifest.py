@@ -69,7 +69,7 @@ def read_manifest(folder: Path) -> Manifest:
         StoreError: it must not be read.
     """
     try:
-        text = read_inside(folder / MANIFEST)
+        text = read_inside(folder, MANIFEST)
         schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
         if schema == SCHEMA:
             return _parse(unseal(text, _UNSEALED))

@@ -167,12 +167,12 @@ class Store:
             return "complete"
         key = self.key(recipe, seed)
         last = recipe.training.epochs
-        resume = self.layout.partial(key) / RESUME
+        partial = self.layout.partial(key)
         if locks.is_held(self.layout.lock(key)):
             beat = heartbeats.read_beat(self.layout.heartbeat(key))
-            epoch = (beat.epoch if beat else 0) or _resume_epoch(resume) or 0
+            epoch = (beat.epoch if beat else 0) or _resume_epoch(partial) or 0
             return f"training ({epoch}/{last}{f'; {beat.silence}' if beat and beat.silent else ''})"
-        return f"partial ({_resume_epoch(resume)}/{last})" if os.path.exists(resume) else "missing"
+        return f"partial ({_resume_epoch(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
 
     def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
         """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
@@ -296,9 +296,9 @@ def _together(errors: Sequence[FeatdynError]) -> FeatdynError:
     return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first
 
 
-def _resume_epoch(path: Path) -> int | None:
-    """Return the epoch that a resume point names; None if it cannot be read at this moment."""
+def _resume_epoch(partial: Path) -> int | None:
+    """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
     try:
-        return int(parse(read_inside(path))["epoch"])
+        return int(parse(read_inside(partial, RESUME))["epoch"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.networks.blocks import load_state
+from featdyn_core.store.documents import one_line
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
@@ -37,7 +38,7 @@ def verify_folder(store: Store, folder: Path) -> list[str]:
         return [str(error)]
     problems = []
     if not folder.name.endswith(f"-{trajectory.seed}-{trajectory.key[:12]}"):
-        problems.append(f"it holds {trajectory.recipe.name} seed {trajectory.seed}, key {trajectory.key[:12]}")
+        problems.append(one_line(f"it holds seed {trajectory.seed} of {trajectory.recipe.name}"))
     return problems + verify(trajectory)
 
 

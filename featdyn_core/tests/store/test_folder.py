@@ -1,6 +1,7 @@
 """The files of one trajectory: whole or not at all, and damage that is named."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,9 @@ import pytest
 import torch
 
 from featdyn_core.errors import DamagedTrajectoryError, StoreError
+from featdyn_core.files import sha256_of
 from featdyn_core.store import heartbeats
+from featdyn_core.store.documents import seal
 from featdyn_core.store.folder import FolderSink, read_checkpoint
 from featdyn_core.store.layout import Layout, checkpoint_name
 from featdyn_core.store.manifest import read_manifest
@@ -171,6 +174,116 @@ def fail_with(code: int):
         raise OSError(code, "made up")
 
     return fail
+
+
+def test_resume_point_of_an_earlier_version_is_gone_on_from(tmp_path):
+    """It has no seal, no digests of checkpoints, NaN in its log, and fewer conditions."""
+    sink = fill(sink_in(tmp_path, conditions={"device": "cpu"}), last=2)
+    path = sink.folder / "resume.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("seal", "checkpoints", "environments"):
+        del record[name]
+    record["log"][0]["train_loss"] = float("nan")
+    path.write_text(json.dumps(record), encoding="utf-8")
+    sink = sink_in(tmp_path, conditions={"device": "cpu", "cpu": "AVX2"})
+    assert without_seconds(sink.resume_point().log) == without_seconds(LOG[:3])
+    sink.checkpoint(3, state(3))
+    sink.finish(tmp_path / "tiny", LOG, {})
+    assert read_manifest(tmp_path / "tiny").digests[1] == sha256_of(tmp_path / "tiny" / "epoch-0001.safetensors")
+
+
+def test_resume_point_is_standard_json(tmp_path):
+    text = (fill(sink_in(tmp_path), last=1).folder / "resume.json").read_bytes()
+    assert json.loads(text)["log"][0]["train_loss"] is None
+    assert b"NaN" not in text
+
+
+@pytest.mark.parametrize("file", ["../k/resume-0002.safetensors", "/etc/passwd", "x" * 5000, 5, None])
+def test_resume_point_names_no_file_but_its_own(tmp_path, file):
+    sink = fill(sink_in(tmp_path), last=2)
+    path = sink.folder / "resume.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["seal"]
+    path.write_bytes(seal(record | {"file": file}))
+    with pytest.raises(DamagedTrajectoryError, match="the file of epoch 2 is called") as found:
+        sink.resume_point()
+    assert len(str(found.value)) < 1000
+
+
+def test_checkpoint_that_is_changed_before_the_end_is_not_certified(tmp_path):
+    sink = fill(sink_in(tmp_path))
+    flip(sink.folder / "epoch-0002.safetensors", 100)
+    message = rf"epoch-0002\.safetensors: its bytes do not match.*remove {sink.folder} to train tiny seed 4 from"
+    with pytest.raises(DamagedTrajectoryError, match=message):
+        sink.finish(tmp_path / "tiny", LOG, {})
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_checkpoint_that_is_changed_before_a_resumption_is_not_certified(tmp_path):
+    sink = fill(sink_in(tmp_path), last=2)
+    flip(sink.folder / "epoch-0002.safetensors", 100)
+    with pytest.raises(DamagedTrajectoryError, match=r"epoch-0002\.safetensors: its bytes do not match"):
+        sink_in(tmp_path).resume_point()
+
+
+def test_manifest_tells_all_who_trained(tmp_path):
+    first, second = {"commit": "1"}, {"commit": "2"}
+    fill(sink_in(tmp_path, environment=first), last=1)
+    for _ in range(2):
+        sink = sink_in(tmp_path, environment=second, conditions={"cpu": "AVX2"})
+        sink.resume_point()
+        fill(sink, last=3)
+    sink.finish(tmp_path / "tiny", LOG, {})
+    facts = read_manifest(tmp_path / "tiny").facts
+    assert facts["environments"] == [first, second]
+    assert facts["conditions"] == {"cpu": "AVX2"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (10**11).to_bytes(8, "little") + b"{}",
+        (10**5).to_bytes(8, "little") + b"[" * 10**5,
+        (58).to_bytes(8, "little") + b'{"a":{"dtype":"F8_E8M0","shape":[1],"data_offsets":[0,1]}}' + b"\0",
+        b"",
+    ],
+    ids=["header of 10^11 bytes", "nested header", "unknown type", "empty"],
+)
+def test_hostile_checkpoint_is_damage(finished, content):
+    (finished / "x").write_bytes(content)
+    with pytest.raises(
+        DamagedTrajectoryError, match=r"is damaged: x: (not a safetensors file|it holds tensors of an un)"
+    ):
+        read_checkpoint(finished, "x", hashlib.sha256(content).hexdigest())
+
+
+def test_checkpoint_that_is_a_link_out_of_the_store_is_damage(finished, tmp_path):
+    elsewhere = tmp_path.parent / "elsewhere.safetensors"
+    (finished / "epoch-0001.safetensors").rename(elsewhere)
+    (finished / "epoch-0001.safetensors").symlink_to(elsewhere)
+    with pytest.raises(DamagedTrajectoryError, match="a link that leads out of the store"):
+        read_checkpoint(finished, "epoch-0001.safetensors", sha256_of(elsewhere))
+
+
+def test_training_begins_with_a_heartbeat(tmp_path):
+    sink = sink_in(tmp_path)
+    sink.resume_point()
+    (beat,) = heartbeats.read_beats(tmp_path)
+    assert (beat.epoch, beat.process) == (0, os.getpid())
+    fill(sink, last=2).resume_point()
+    (beat,) = heartbeats.read_beats(tmp_path)
+    assert (beat.epoch, beat.train_loss) == (2, LOG[2].train_loss)
+
+
+def test_folder_that_is_removed_meanwhile_is_named(tmp_path):
+    sink = sink_in(tmp_path)
+    shutil.rmtree(sink.folder)
+    with pytest.raises(
+        StoreError, match=rf"the store {tmp_path} cannot be written \(No such file or directory: partial\)"
+    ):
+        sink.checkpoint(0, state(0))
+    shutil.rmtree(tmp_path / "partial")
+    sink.progress(LOG[1])  # a word on progress is never an error
 
 
 def test_heartbeat_and_watcher_are_told_of_epochs(tmp_path, monkeypatch):

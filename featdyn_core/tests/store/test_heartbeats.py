@@ -5,8 +5,6 @@ import errno
 import json
 import math
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from featdyn_core.store.heartbeats import (
 )
 from featdyn_core.store.layout import Layout
 from featdyn_core.store.locks import hold
+from featdyn_core.tests.store.operations import dead_process
 
 
 def beat(root, key="k", **changes) -> Beat:
@@ -118,13 +117,6 @@ def test_grid_without_a_composite_yet_has_no_rate(tmp_path, monkeypatch):
         say(0, 2)
         (line,) = read_grid_beats(tmp_path).values()
     assert line == "measuring forgetting on digits: 0/2 composites of a grid, 0 composites/s, -"
-
-
-def dead_process() -> int:
-    """Return the id of a process that is gone."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        pass
-    return process.pid
 
 
 def test_what_killed_writers_left_is_swept_and_not_that_of_living_ones(tmp_path):

@@ -1,12 +1,15 @@
 """Names and places of the store, its sweeping, and the errors of the system."""
 
 import errno
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from featdyn_core.errors import StoreError
-from featdyn_core.store.layout import named_errors
+from featdyn_core.store.layout import Layout, is_alive, named_errors, sweep, tidy
+from featdyn_core.tests.store.operations import dead_process
 
 
 def fail_with(code: int):
@@ -38,3 +41,99 @@ def test_errors_of_the_system_name_the_stores_own_folder(tmp_path):
     error = OSError(errno.EIO, "made up", str(tmp_path / "partial" / "key" / "file"))
     with pytest.raises(StoreError, match=r"cannot be written \(made up: partial\)"), named_errors(tmp_path):
         raise error
+
+
+def test_finished_trajectories_are_folders_by_name_or_manifest(tmp_path):
+    for name in (
+        "tiny-0-0123456789ab",
+        "a-b-12-0123456789ab",
+        "renamed",
+        "partial",
+        "tiny-0-0123456789",
+        "x-0-0123456789AB",
+    ):
+        (tmp_path / name).mkdir()
+    (tmp_path / "renamed" / "manifest.json").touch()
+    (tmp_path / "file-0-0123456789ab").touch()
+    assert [path.name for path in Layout(tmp_path).trajectories()] == [
+        "a-b-12-0123456789ab",
+        "renamed",
+        "tiny-0-0123456789ab",
+    ]
+    assert Layout(tmp_path / "nowhere").trajectories() == []
+
+
+def test_trajectory_trained_under_another_name_is_found_by_its_key(tmp_path):
+    layout, key = Layout(tmp_path), "0123456789ab" + "0" * 52
+    assert layout.finished("tiny", 3, key) == tmp_path / "tiny-3-0123456789ab"
+    (tmp_path / "a-3-0123456789ab").touch()  # no folder
+    (tmp_path / "old-3-0123456789ab").mkdir()
+    assert layout.finished("tiny", 3, key) == tmp_path / "old-3-0123456789ab"
+
+
+def test_what_killed_writers_left_half_written_is_swept(tmp_path):
+    dead = dead_process()
+    assert is_alive(os.getpid())
+    assert not is_alive(dead)
+    assert not is_alive(10**30)
+    gone = [f".resume.json.{dead}.tmp", f"resume-0001.safetensors.{dead}.tmp"]
+    kept = [f".resume.json.{os.getpid()}.tmp", "a.tmp", "b.x.tmp", "resume.json"]
+    for name in gone + kept:
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    sweep(tmp_path, every_writer=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept[1:])
+    sweep(tmp_path / "nowhere")
+
+
+def test_finished_trajectory_is_rid_of_what_only_its_training_needed(tmp_path):
+    needed = ["manifest.json", "epoch-0001.safetensors", "resumed.txt"]
+    for name in [
+        *needed,
+        "resume.json",
+        "resume-0002.safetensors",
+        "resume-0002.safetensors.77.tmp",
+        ".resume.json.7.tmp",
+    ]:
+        (tmp_path / name).touch()
+    tidy(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(needed)
+
+
+# What would go wrong when a training is over
+
+
+def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
+    layout = Layout(tmp_path / "store")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / f".probe.{dead_process()}.tmp").touch()
+    layout.prepare("k", layout.root / "tiny")
+    assert [str(path.relative_to(layout.root)) for path in sorted(layout.root.rglob("*"))] == ["partial", "partial/k"]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/b", "nul\0", "taken", "dangling"])
+def test_place_that_cannot_be_had_is_named(tmp_path, name):
+    (tmp_path / "taken").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match="cannot be made, where this trajectory belongs; give its recipe another name"):
+        Layout(tmp_path).prepare("k", tmp_path / name)
+
+
+def test_partial_folder_on_another_file_system_is_found_before_the_training(tmp_path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as elsewhere:
+        if os.stat(elsewhere).st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("needs two file systems")
+        (tmp_path / "partial").symlink_to(elsewhere)
+        message = rf"{tmp_path / 'partial'} is on another file system than the store {tmp_path}.*; put both on one"
+        with pytest.raises(StoreError, match=message):
+            Layout(tmp_path).prepare("k", tmp_path / "tiny")
+        assert [path.name for path in Path(elsewhere).rglob("*")] == ["k"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_store_on_proc_is_found_before_the_training():
+    root = Path("/proc/featdyn")
+    message = "the store /proc/featdyn cannot be written .*; set FEATDYN_STORE"
+    with pytest.raises(StoreError, match=message), named_errors(root):
+        Layout(root).prepare("k", root / "tiny")

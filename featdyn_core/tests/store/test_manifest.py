@@ -1,14 +1,16 @@
 """The manifest: read as it was written, and never believed where it was changed."""
 
+import errno
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from featdyn_core.errors import DamagedTrajectoryError
+from featdyn_core.errors import DamagedTrajectoryError, StoreError
 from featdyn_core.store.manifest import Manifest, read_manifest, write_manifest
-from featdyn_core.tests.store.edits import contents
-from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.tests.store.edits import contents, edit_manifest
+from featdyn_core.tests.tiny import tiny_recipe, without_seconds
 from featdyn_core.trajectories.trajectory import EpochRecord
 
 NAN = float("nan")
@@ -59,3 +61,119 @@ def test_manifest_of_another_schema_is_not_read(finished):
     message = r"has schema 2, this version reads 1; move the folder away, or use the version of featdyn that wrote"
     with pytest.raises(DamagedTrajectoryError, match=message):
         read_manifest(finished)
+
+
+def test_manifest_gives_back_what_was_written_and_null_for_nan(finished):
+    found = read_manifest(finished)
+    assert (found.key, found.recipe, found.seed, found.digests) == ("k", tiny_recipe(), 4, DIGESTS)
+    assert without_seconds(found.log) == without_seconds(LOG)
+    assert found.facts == {"device": "cpu"}
+    text = (finished / "manifest.json").read_text(encoding="utf-8")
+    assert json.loads(text)["log"][0]["train_loss"] is None
+    assert "NaN" not in text
+
+
+def test_manifest_of_an_earlier_version_has_nan_and_no_seal(finished):
+    edit_manifest(finished, str, old=True)
+    text = (finished / "manifest.json").read_text(encoding="utf-8")
+    (finished / "manifest.json").write_text(text.replace('"train_loss": null', '"train_loss": NaN'), encoding="utf-8")
+    assert without_seconds(read_manifest(finished).log) == without_seconds(LOG)
+
+
+def test_edit_of_any_logged_number_is_found(finished):
+    path, found = finished / "manifest.json", 0
+    original = path.read_text(encoding="utf-8")
+    for number, record in enumerate(json.loads(original)["log"]):
+        for name in record:
+            content = json.loads(original)
+            content["log"][number][name] = 0.25
+            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            with pytest.raises(DamagedTrajectoryError, match="does not match its seal"):
+                read_manifest(finished)
+            found += 1
+    assert found == 24
+
+
+def test_field_added_by_a_later_version_is_kept(finished):
+    edit_manifest(finished, lambda manifest: manifest.update(colour="green"))
+    assert read_manifest(finished).facts["colour"] == "green"
+
+
+NESTED = "[" * 10**5 + "]" * 10**5
+LONG = "x" * 5000
+
+
+HOSTILE = [
+    ("seed", "Infinity"),
+    ("seed", "-1"),
+    ("seed", "true"),
+    ("seed", "1.0"),
+    ("seed", "1" * 10**5),
+    ("key", "5"),
+    ("recipe", NESTED),
+    ("recipe", "[]"),
+    ("recipe_digest", "5"),
+    ("log", "5"),
+    ("log", '[{"epoch": 0}]'),
+    ("log", "[]"),
+    ("checkpoints", "[]"),
+    ("checkpoints", NESTED),
+    ("schema", NESTED),
+    ("schema", f'"{LONG}"'),
+    ("file", "5"),
+    ("file", "null"),
+    ("file", f'"{LONG}"'),
+    ("file", '"../epoch-0001.safetensors"'),
+    ("file", '"/etc/passwd"'),
+    ("file", r'"\u0000"'),
+    ("sha256", "5"),
+    ("sha256", '"0"'),
+    ("name", "5"),
+    ("epochs", str(10**12)),
+    ("set", NESTED),
+]
+SEALABLE = [(field, value) for field, value in HOSTILE if len(value) <= len(LONG) + 2]
+"""Not too deep or long for one who seals it."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sealed"),
+    [*((*hostile, False) for hostile in HOSTILE), *((*hostile, True) for hostile in SEALABLE)],
+)
+def test_hostile_manifest_is_one_clear_line(finished, field, value, sealed):
+    edit_manifest(finished, str, old=True)
+    path = finished / "manifest.json"
+    line = f'"{field}": {value}'
+    text = re.sub(rf'"{field}": [^\[{{][^,\n]*', lambda _: line, path.read_text(encoding="utf-8"), count=1)
+    if field in ("recipe", "log", "checkpoints"):
+        text = f"{text[:-2]}, {line}}}"  # the last of a name counts
+    path.write_text(text, encoding="utf-8")
+    assert value in text
+    if sealed:
+        edit_manifest(finished, str)
+    with pytest.raises(DamagedTrajectoryError, match=rf"^{finished}.*manifest\.json") as found:
+        read_manifest(finished)
+    assert "\n" not in str(found.value)
+    assert len(str(found.value)) < 1000
+
+
+def test_name_of_a_recipe_is_no_more_than_a_name(finished):
+    edit_manifest(finished, lambda manifest: manifest["recipe"].update(name=f"../{LONG}"))
+    assert read_manifest(finished).recipe.replace(name="tiny") == tiny_recipe()
+
+
+def test_manifest_that_is_a_link_out_of_the_store_is_damage(finished, tmp_path):
+    (finished / "manifest.json").rename(tmp_path.parent / "manifest.json")
+    (finished / "manifest.json").symlink_to(tmp_path.parent / "manifest.json")
+    with pytest.raises(DamagedTrajectoryError, match="a link that leads out of the store"):
+        read_manifest(finished)
+
+
+def test_manifest_that_must_not_be_read_is_not_called_damaged(finished, monkeypatch):
+    def fail(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(StoreError, match=r"manifest\.json must not be read \(Permission denied\); allow it") as found:
+        read_manifest(finished)
+    assert not isinstance(found.value, DamagedTrajectoryError)

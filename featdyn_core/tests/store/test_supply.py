@@ -1,18 +1,8 @@
-"""The store: trained once, found again, resumed, shared between processes, and never trusted blindly."""
+"""The store: trained once, found again, and never trusted blindly."""
 
 import dataclasses
-import errno
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
-import filelock
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,75 +12,17 @@ from featdyn_core.errors import (
     AbsentDataError,
     DamagedTrajectoryError,
     MissingTrajectoryError,
-    StoreError,
     TrainingError,
 )
 from featdyn_core.store import supply as store_module
-from featdyn_core.store.heartbeats import read_beats
-from featdyn_core.store.supply import Request, Store, get_trajectory
+from featdyn_core.store.supply import Store, get_trajectory
 from featdyn_core.tests.store.edits import contents, edit_manifest
-from featdyn_core.tests.tiny import same_state, tiny_digits, tiny_recipe, without_seconds
-from featdyn_core.training import loop as training
-from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec, Recipe, TrainingSpec
-from featdyn_core.trajectories.trajectory import EpochRecord, Trajectory
-
-LONGER = tiny_recipe(name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30)))
-PATIENCE = 300.0
-"""Seconds that a busy machine may take to start two processes."""
-
-
-class Watched(Store):
-    """A store that notes which epochs were trained."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, device="cpu", watch=self.note)
-        self.trained: list[tuple[str, int, int]] = []
-
-    def note(self, _key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
-        """Note an epoch."""
-        self.trained.append((recipe.name, seed, record.epoch))
-
-
-@pytest.fixture
-def store(tmp_path) -> Watched:
-    return Watched(tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory) -> Trajectory:
-    """Return the tiny trajectory of seed 0, trained without interruption."""
-    return Store(tmp_path_factory.mktemp("reference"), device="cpu").get(tiny_recipe(), 0)
-
-
-@pytest.fixture
-def resuming(monkeypatch) -> None:
-    monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
-
-
-def assert_same(found: Trajectory, expected: Trajectory) -> None:
-    """Checkpoint by checkpoint, byte for byte, and record by record."""
-    assert (found.key, found.epochs, found.digests) == (expected.key, expected.epochs, expected.digests)
-    assert all(same_state(found.state(epoch), expected.state(epoch)) for epoch in expected.epochs)
-    assert without_seconds(found.log) == without_seconds(expected.log)
-
-
-def folder_of(store: Store, recipe: Recipe | None = None) -> Path:
-    return store.folder(recipe or tiny_recipe(), 0)
-
-
-def wait_until(condition) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.01)
-
-
-def fail_with(code: int):
-    def fail(*_args, **_named):
-        raise OSError(code, os.strerror(code))
-
-    return fail
-
+from featdyn_core.tests.store.watched import (
+    assert_same,
+    folder_of,
+)
+from featdyn_core.tests.tiny import tiny_digits, tiny_recipe
+from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec
 
 # Keys and folders
 
@@ -232,6 +164,16 @@ def test_training_computes_with_one_thread_and_leaves_their_number_as_it_was(tmp
     assert seen == [1, 1, 1]
 
 
+def test_finished_trajectories_are_named_with_what_was_trained_or_what_is_wrong(store):
+    assert list(store.finished()) == []
+    store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
+    edit_manifest(store.folder(tiny_recipe(), 1), lambda manifest: manifest["recipe"].pop("network"))
+    (first, request), (second, wrong) = store.finished()
+    assert (first, second) == tuple(store.folder(tiny_recipe(), seed).name for seed in (0, 1))
+    assert request == (tiny_recipe(), 0)
+    assert "network" in str(wrong)
+
+
 # Data that cannot be had
 
 
@@ -270,143 +212,6 @@ def test_absent_data_is_not_what_ends_a_run_where_a_training_failed(store, asked
 def test_store_says_whether_data_may_be_fetched(tmp_path, asked_for, download):
     Store(tmp_path, device="cpu", download=download).status(tiny_recipe(), 0)
     assert asked_for == [("digits", download)]
-
-
-# Interruption
-
-
-SCRIPT = """
-import sys, time
-from pathlib import Path
-import torch
-from featdyn_core.training import loop as training
-from featdyn_core.store.supply import Store
-from featdyn_core.tests.tiny import tiny_recipe
-
-def watch(key, recipe, seed, record):
-    print(record.epoch, flush=True)
-    if record.epoch == 2:
-        time.sleep(600)
-
-torch.set_num_threads(int(sys.argv[2]))
-training.RESUME_SECONDS = 0.0
-Store(Path(sys.argv[1]), device="cpu", watch=watch).get(tiny_recipe(), 0)
-"""
-
-
-def test_killed_process_is_seen_and_gone_on_from(store, reference):
-    command = [sys.executable, "-c", SCRIPT, str(store.root), str(torch.get_num_threads())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert [process.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
-            assert store.status(tiny_recipe(), 0) == "training (1/3)"
-            assert [(beat.recipe, beat.seed, beat.epochs) for beat in read_beats(store.root)] == [("tiny", 0, 3)]
-        finally:
-            process.kill()
-        assert process.wait() == -signal.SIGKILL
-    assert store.status(tiny_recipe(), 0) == "partial (2/3)"
-    assert_same(store.get(tiny_recipe(), 0), reference)
-    assert store.trained == [("tiny", 0, 3)]
-    assert not read_beats(store.root)
-
-
-@pytest.mark.usefixtures("resuming")
-def test_damaged_resume_point_is_an_error_until_it_is_removed(store, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(Watched, "note", fail_with(errno.EIO))
-        with pytest.raises(OSError, match="Input/output"):
-            Watched(store.root).get(tiny_recipe(), 0)
-    (resume,) = store.root.glob("partial/*/resume-0001.safetensors")
-    resume.write_bytes(resume.read_bytes()[:-1])
-    for _ in range(2):
-        with pytest.raises(DamagedTrajectoryError, match=rf"remove {resume.parent} to train tiny seed 0"):
-            store.get(tiny_recipe(), 0)
-    assert not store.trained
-
-
-@pytest.mark.usefixtures("resuming")
-def test_training_is_not_gone_on_with_under_conditions_that_give_other_bits(store, monkeypatch, reference):
-    with monkeypatch.context() as patch:
-        patch.setattr(Watched, "note", fail_with(errno.EIO))
-        with pytest.raises(OSError, match="Input/output"):
-            Watched(store.root).get(tiny_recipe(), 0)
-    (folder,) = store.root.glob("partial/*")
-    before = contents(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(store_module.torch, "__version__", "0.1")
-        message = rf"begun with device cpu, engine eager, torch .*, and this run has .* torch 0\.1.*remove {folder}"
-        with pytest.raises(StoreError, match=message):
-            store.get(tiny_recipe(), 0)
-    assert contents(folder) == before
-    assert_same(store.get(tiny_recipe(), 0), reference)
-    assert [epoch for _, _, epoch in store.trained] == [2, 3]
-
-
-def test_finished_trajectories_are_named_with_what_was_trained_or_what_is_wrong(store):
-    assert list(store.finished()) == []
-    store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
-    edit_manifest(store.folder(tiny_recipe(), 1), lambda manifest: manifest["recipe"].pop("network"))
-    (first, request), (second, wrong) = store.finished()
-    assert (first, second) == tuple(store.folder(tiny_recipe(), seed).name for seed in (0, 1))
-    assert request == (tiny_recipe(), 0)
-    assert "network" in str(wrong)
-
-
-# Several processes
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        yield pool
-
-
-def get_together(root: Path, requests: list[Request], threads: int):
-    """Begin with the other process; return what was trained here, and the digests of all that was got."""
-    torch.set_num_threads(threads)
-    store = Watched(root / "store")
-    (root / f"ready-{os.getpid()}").touch()
-    wait_until(lambda: len(list(root.glob("ready-*"))) == 2)
-    found = store.get_many(requests)
-    here = sorted((name, seed) for name, seed, epoch in store.trained if epoch == 1)
-    return here, [trajectory.digests for trajectory in found]
-
-
-def test_two_processes_train_each_trajectory_once_and_share_the_work(tmp_path, workers):
-    requests = [(LONGER, seed) for seed in range(6)]
-    both = [workers.submit(get_together, tmp_path, requests, torch.get_num_threads()) for _ in range(2)]
-    (first, first_digests), (second, second_digests) = (future.result(PATIENCE) for future in both)
-    assert sorted(first + second) == [("longer", seed) for seed in range(6)]
-    assert first
-    assert second
-    assert first_digests == second_digests
-
-
-def test_two_processes_train_one_trajectory_once(tmp_path, workers):
-    both = [workers.submit(get_together, tmp_path, [(LONGER, 0)], torch.get_num_threads()) for _ in range(2)]
-    (first, first_digests), (second, second_digests) = (future.result(PATIENCE) for future in both)
-    assert first + second == [("longer", 0)]
-    assert first_digests == second_digests
-
-
-def test_lock_held_elsewhere_is_shown_and_waited_for_when_nothing_else_is_left(store, monkeypatch, reference):
-    path = store.root / "locks" / f"{store.key(tiny_recipe(), 0)}.lock"
-    path.parent.mkdir(parents=True)
-    lock = filelock.FileLock(path)
-    lock.acquire()
-    assert store.status(tiny_recipe(), 0) == "training (0/3)"
-    naps = []
-
-    def nap(seconds):
-        naps.append(seconds)
-        assert store.status(tiny_recipe(), 1) == "complete"
-        if len(naps) == 2:
-            lock.release()
-
-    monkeypatch.setattr(store_module.time, "sleep", nap)
-    found, _ = store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
-    assert_same(found, reference)
-    assert len(naps) == 2
 
 
 # Damage
@@ -470,58 +275,3 @@ def test_removed_trajectory_is_trained_again(store, reference):
     folder_of(store).rmdir()
     assert_same(store.get(tiny_recipe(), 0), reference)
     assert len(store.trained) == 6
-
-
-# A store that cannot be written
-
-
-@pytest.mark.parametrize("place", ["", "locks", "partial"])
-def test_file_where_a_folder_should_be(store, place):
-    blocked = store.root / place
-    blocked.parent.mkdir(parents=True, exist_ok=True)
-    blocked.touch()
-    message = rf"the store {store.root} cannot be written \(.*\); set FEATDYN_STORE to a folder that can"
-    with pytest.raises(StoreError, match=message):
-        store.get(tiny_recipe(), 0)
-
-
-@pytest.mark.parametrize(
-    ("thing", "name"),
-    [(os, "replace"), (os, "fsync"), (Path, "replace"), (Path, "mkdir"), (filelock.FileLock, "acquire")],
-    ids=["os.replace", "os.fsync", "Path.replace", "Path.mkdir", "FileLock.acquire"],
-)
-def test_read_only_file_system(store, monkeypatch, reference, thing, name):
-    with monkeypatch.context() as patch:
-        patch.setattr(thing, name, fail_with(errno.EROFS))
-        with pytest.raises(StoreError, match=r"cannot be written \(Read-only file system\); set FEATDYN_STORE"):
-            store.get(tiny_recipe(), 0)
-    assert_same(store.get(tiny_recipe(), 0), reference)
-
-
-@pytest.mark.usefixtures("resuming")
-@pytest.mark.parametrize(
-    ("file", "retrained"),
-    [
-        ("epoch-0000", [1, 2, 3]),
-        ("epoch-0002", [2, 3]),
-        ("resume-0002", [2, 3]),
-        ("resume.json", [1, 2, 3]),
-        ("manifest.json", []),
-    ],
-)
-def test_full_disk_is_named_and_gone_on_from(store, monkeypatch, reference, file, retrained):
-    real = Path.replace
-
-    def replace(path, target):
-        if target.name.startswith(file):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", replace)
-        with pytest.raises(StoreError, match=rf"no space left for the store {store.root}; free some"):
-            store.get(tiny_recipe(), 0)
-    assert not list(store.root.rglob("*.tmp"))
-    store.trained.clear()
-    assert_same(store.get(tiny_recipe(), 0), reference)
-    assert [epoch for _, _, epoch in store.trained] == retrained

@@ -1,25 +1,23 @@
 """What a stored trajectory is checked for."""
 
+import dataclasses
 import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import safetensors.torch
+import torch
 
+from featdyn_core.errors import AbsentDataError
+from featdyn_core.store import supply, verification
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify
-from featdyn_core.tests.store.edits import edit_manifest
+from featdyn_core.store.verification import verify, verify_folder, verify_store
+from featdyn_core.tests.store.edits import edit_manifest, flip
+from featdyn_core.tests.store.watched import folder_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.recipe import NetworkSpec, OptimizerSpec
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store", device="cpu")
-
-
-def folder_of(store: Store) -> Path:
-    return store.folder(tiny_recipe(), 0)
 
 
 def test_what_was_trained_is_in_order(store):
@@ -35,6 +33,17 @@ def test_tampered_log_is_found(store):
     edit_manifest(folder_of(store), worsen)
     (problem,) = verify(store.get(tiny_recipe(), 0))
     assert problem.startswith("epoch 2: loss ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("train_loss", 0.5), ("train_accuracy", 0.5), ("seconds", 9.0)])
+def test_edited_log_that_no_measurement_contradicts_is_found(store, name, value):
+    store.get(tiny_recipe(), 0)
+    path = folder_of(store) / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["log"][2][name] = value
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (problem,) = verify_folder(store, folder_of(store))
+    assert "does not match its seal" in problem
 
 
 def test_log_without_a_checkpoints_loss_is_found(store):
@@ -95,3 +104,101 @@ def test_checkpoint_that_is_not_finite_is_found(store):
     )
     (problem,) = verify(store.get(tiny_recipe(), 0))
     assert problem.startswith("epoch 1: blocks.")
+
+
+@pytest.mark.parametrize(
+    ("harm", "problem"),
+    [
+        (lambda tensor: tensor.double(), "is of type torch.float64, the network's of torch.float32"),
+        (lambda tensor: tensor.half(), "is of type torch.float16, the network's of torch.float32"),
+        (lambda tensor: tensor.index_fill(0, torch.tensor([0]), float("nan")), "is not finite"),
+        (lambda tensor: tensor.index_fill(0, torch.tensor([0]), float("inf")), "is not finite"),
+    ],
+)
+def test_weights_that_no_training_writes_are_found(store, harm, problem):
+    state = store.get(tiny_recipe(), 0).state(3)
+    last = list(state)[-1]
+    put(folder_of(store), 3, safetensors.torch.save(state | {last: harm(state[last])}))
+    assert verify(store.get(tiny_recipe(), 0)) == [f"epoch 3: {last} {problem}"]
+
+
+def test_swapped_checkpoints_are_found_with_and_without_their_digests(store):
+    store.get(tiny_recipe(), 0)
+    folder = folder_of(store)
+    (folder / "epoch-0002.safetensors").rename(folder / "aside")
+    (folder / "epoch-0003.safetensors").rename(folder / "epoch-0002.safetensors")
+    (folder / "aside").rename(folder / "epoch-0003.safetensors")
+    assert [problem.split(":")[0] for problem in verify_folder(store, folder)] == ["epoch 2", "epoch 3"]
+
+    def swap(manifest):
+        entries = manifest["checkpoints"]
+        entries["2"]["sha256"], entries["3"]["sha256"] = entries["3"]["sha256"], entries["2"]["sha256"]
+
+    edit_manifest(folder, swap)
+    assert [problem.split(",")[0][:13] for problem in verify_folder(store, folder)] == [
+        "epoch 2: loss",
+        "epoch 3: loss",
+    ]
+
+
+def test_small_losses_are_compared_as_closely_as_large_ones(store, monkeypatch):
+    found = store.get(tiny_recipe(), 0)
+    logged = {record.epoch: record.probe_loss for record in found.log}
+    scaled = tuple(dataclasses.replace(record, probe_loss=record.probe_loss / 1000) for record in found.log)
+    losses = iter(logged[epoch] / 1000 * (2 if epoch == 3 else 1) for epoch in found.epochs)
+    monkeypatch.setattr(verification, "evaluate_loss", lambda *_: next(losses))
+    (problem,) = verify(dataclasses.replace(found, log=scaled))
+    assert problem.startswith("epoch 3: loss 0.00")
+
+
+# All of a store
+
+
+def test_whole_store_is_checked_to_its_end(store):
+    store.get_many([(tiny_recipe(), seed) for seed in range(7)])
+    folders = [store.folder(tiny_recipe(), seed) for seed in range(7)]
+    (folders[0] / "manifest.json").unlink()
+    (folders[1] / "manifest.json").write_bytes(b"")
+    edit_manifest(folders[2], lambda manifest: manifest.update(seed=5))
+    flip(folders[3] / "epoch-0002.safetensors", -1)
+    shutil.rmtree(folders[4])
+    folders[4].mkdir()
+    shutil.rmtree(folders[5])
+    shutil.copytree(folders[6], folders[5])
+    found = {int(name.split("-")[1]): problems for name, problems in verify_store(store)}
+    assert list(found) == list(range(7))
+    for seed, words in enumerate(
+        ("FileNotFound", "JSONDecode", "another traj", "do not match", "FileNotFound", "it holds seed 6 of tiny")
+    ):
+        assert words in found[seed][0], seed
+    assert found[6] == []
+
+
+def test_damaged_duplicate_beside_a_good_trajectory_is_found(store):
+    store.get(tiny_recipe(), 0)
+    good = folder_of(store)
+    for name in ("a", "z"):
+        copy = good.with_name(f"{name}-{good.name.partition('-')[2]}")
+        shutil.copytree(good, copy)
+        flip(copy / "epoch-0001.safetensors", -1)
+    found = dict(verify_store(store))
+    assert [bool(problems) for problems in found.values()] == [True, False, True]
+    assert "epoch-0001" in found[copy.name][0]
+
+
+def test_trajectory_of_an_earlier_version_is_in_order(store):
+    store.get(tiny_recipe(), 0)
+    edit_manifest(folder_of(store), str, old=True)
+    text = (folder_of(store) / "manifest.json").read_text(encoding="utf-8")
+    (folder_of(store) / "manifest.json").write_text(text.replace('"train_loss": null', '"train_loss": NaN'))
+    assert list(verify_store(store)) == [(folder_of(store).name, [])]
+
+
+def test_trajectory_whose_images_cannot_be_had_is_not_called_good(store, monkeypatch):
+    store.get(tiny_recipe(), 0)
+
+    def load(*_args, **_named):
+        raise AbsentDataError("digits could not be had")
+
+    monkeypatch.setattr(supply, "load_dataset", load)
+    assert list(verify_store(Store(store.root, device="cpu"))) == [(folder_of(store).name, ["digits could not be had"])]

@@ -1,0 +1,77 @@
+"""What a store does to its files, one operation at a time: counted, refused, or cut off as by a kill."""
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Listener = Callable[[str, Path], None]
+"""Called before an operation, with its name and the file; what it raises is what the operation raises."""
+
+CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+_listeners: list[Listener] = []
+
+
+def _hook(event: str, arguments: tuple) -> None:
+    if _listeners and event in CHANGES:
+        if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & WRITING):
+            return
+        if isinstance(arguments[0], str | os.PathLike):
+            for listener in _listeners:
+                listener(event, Path(arguments[0]))
+
+
+_installed: list[bool] = []
+
+
+@contextlib.contextmanager
+def listening(root: Path, listener: Listener) -> Iterator[None]:
+    """Call ``listener`` before everything that would change a file under ``root``, locks aside."""
+
+    def inside(event: str, path: Path) -> None:
+        if path.is_relative_to(root) and "locks" not in path.relative_to(root).parts[:1]:
+            listener(event, path)
+
+    if not _installed:
+        sys.addaudithook(_hook)  # there is no way to remove one
+        _installed.append(True)
+    _listeners.append(inside)
+    try:
+        yield
+    finally:
+        _listeners.remove(inside)
+
+
+def refuse(_event: str, path: Path) -> None:
+    """Refuse an operation as a file system does that is mounted to be read."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+
+def dead_process() -> int:
+    """Return the id of a process that is gone."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing is done any more, not even cleaning up."""
+
+
+class Kill:
+    """Lets a number of operations pass, and none from then on."""
+
+    def __init__(self, left: int) -> None:
+        self.left, self.seen = left, []
+
+    def __call__(self, event: str, path: Path) -> None:
+        """Let the operation pass, or stand for a kill before it."""
+        if not self.left:
+            raise KilledError
+        self.left -= 1
+        self.seen.append((event, path))

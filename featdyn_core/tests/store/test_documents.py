@@ -1,0 +1,100 @@
+"""JSON of the store: standard, sealed, and hostile input that is no more than a ValueError."""
+
+import json
+import math
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featdyn_core.store.documents import LINE, SEAL, dump, one_line, parse, read_inside, seal, unseal
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def standard(text: bytes):
+    """Parse as other languages do: without NaN and Infinity."""
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_number_that_is_not_finite_becomes_null(number):
+    content = {"a": [1.5, number, (number,)], "b": {"c": number}}
+    assert standard(dump(content)) == {"a": [1.5, None, [None]], "b": {"c": None}}
+
+
+def test_nan_of_earlier_versions_is_read():
+    assert math.isnan(parse(b'{"train_loss": NaN}')["train_loss"])
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_sealed_document_gives_back_what_was_written(content):
+    content.pop(SEAL, None)
+    assert unseal(seal(content), ()) == content
+
+
+@given(st.dictionaries(st.text(), JSON), st.data())
+def test_any_other_byte_breaks_the_seal(content, data):
+    text = bytearray(seal(content))
+    text[data.draw(st.integers(0, len(text) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ValueError, match=r"."):
+        unseal(bytes(text), ())
+
+
+def test_unsealed_document_is_one_of_earlier_fields():
+    assert unseal(b'{"epoch": 1}', ("epoch", "log")) == {"epoch": 1}
+    with pytest.raises(ValueError, match="it has the field 'seel' and no seal"):
+        unseal(b'{"epoch": 1, "seel": "0"}', ("epoch", "log"))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[" * 10**5, b'{"a":' * 10**5, b"\xff", b"1" * 10**5])
+def test_hostile_text_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"."):
+        parse(text)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    inside = tmp_path / "store" / "folder"
+    inside.mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "store" / "other").write_bytes(b"other")
+    return inside
+
+
+def test_link_out_of_the_store_is_refused_and_one_within_is_not(folder):
+    (folder / "out").symlink_to(folder.parent.parent / "secret")
+    (folder / "self").symlink_to(folder / "self")
+    (folder / "within").symlink_to(folder.parent / "other")
+    for name, reason in (("out", "leads out of the store"), ("../../secret", "leads out"), ("self", "to itself")):
+        with pytest.raises(ValueError, match=reason):
+            read_inside(folder, name)
+    assert read_inside(folder, "within") == b"other"
+
+
+def test_folder_that_is_a_link_to_another_store_is_read(folder, tmp_path):
+    (folder / "file").write_bytes(b"here")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "folder").symlink_to(folder)
+    assert read_inside(tmp_path / "linked" / "folder", "file") == b"here"
+
+
+def test_what_is_no_file_is_refused_without_waiting(folder):
+    os.mkfifo(folder / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(ValueError, match=r"it is no file|leads out"):
+            read_inside(folder, name)
+
+
+def test_what_an_error_repeats_is_one_line_of_bounded_length():
+    assert one_line("a\nb\t c") == "a b c"
+    assert len(one_line("x" * 5000)) == LINE + 1

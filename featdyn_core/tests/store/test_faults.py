@@ -1,0 +1,186 @@
+"""Every fault at every place: kills, damages, full disks, many askers. Long; run with ``-m faults``."""
+
+import contextlib
+import errno
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from featdyn_core.errors import DamagedTrajectoryError, StoreError
+from featdyn_core.store.supply import Store
+from featdyn_core.store.verification import verify_folder
+from featdyn_core.tests.store.edits import contents
+from featdyn_core.tests.store.operations import Kill, KilledError, dead_process, listening
+from featdyn_core.tests.tiny import tiny_recipe, without_seconds
+from featdyn_core.training import loop as training
+from featdyn_core.trajectories.trajectory import Trajectory
+
+pytestmark = pytest.mark.faults
+
+DAMAGES = 1000
+ASKERS = 8
+PATIENCE = 600.0
+"""Seconds that a busy machine may take to start eight processes."""
+
+
+@pytest.fixture(autouse=True)
+def _resuming(monkeypatch) -> None:
+    """A resume point after every epoch."""
+    monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
+
+
+def assert_finished(store: Store, reference: Trajectory) -> None:
+    """The trajectory is the one of an uninterrupted training, and nothing else is left."""
+    found = store.get(tiny_recipe(), 0)
+    assert found.digests == reference.digests
+    assert without_seconds(found.log) == without_seconds(reference.log)
+    folder = store.folder(tiny_recipe(), 0)
+    assert verify_folder(store, folder) == []
+    names = {"manifest.json", *(f"epoch-{epoch:04d}.safetensors" for epoch in range(4))}
+    assert {path for path in contents(store.root) if not path.startswith("locks")} == {
+        f"{folder.name}/{name}" for name in names
+    }
+    assert not list((store.root / "partial").iterdir())
+
+
+def test_killed_between_any_two_file_operations_it_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
+    """Every kill is followed by one of the training that goes on, at its fourth operation."""
+    dead, operations = dead_process(), 0
+    while True:
+        store, kill = Store(tmp_path / str(operations), device="cpu"), Kill(operations)
+        try:
+            with monkeypatch.context() as patch, listening(store.root, kill):
+                patch.setattr(os, "getpid", lambda: dead)
+                store.get(tiny_recipe(), 0)
+            break
+        except KilledError:
+            operations += 1
+        with contextlib.suppress(KilledError), listening(store.root, Kill(3)):
+            store.get(tiny_recipe(), 0)
+        assert_finished(store, reference)
+    assert_finished(store, reference)
+    print(f"{operations} kills")
+    assert operations > 40
+
+
+def test_disk_that_is_full_from_any_write_on_is_named_and_gone_on_from(tmp_path, monkeypatch, reference):
+    real, failures = os.fsync, 0
+    for allowed in range(1000):
+        store, left = Store(tmp_path / str(allowed), device="cpu"), iter(range(allowed))
+
+        def fsync(descriptor, left=left):
+            if next(left, None) is None:
+                os.truncate(descriptor, os.fstat(descriptor).st_size // 2)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(descriptor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            try:
+                store.get(tiny_recipe(), 0)
+                break
+            except StoreError as error:
+                message = str(error)
+        failures += 1
+        assert message.startswith(f"no space left for the store {store.root}; free some")
+        assert not list(store.root.rglob("*.tmp"))
+        assert_finished(store, reference)
+    print(f"{failures} full disks")
+    assert failures > 10
+
+
+def harm(path: Path, rng: np.random.Generator, *, may_remove: bool) -> str:
+    """Damage a file in one of several ways; return which, in words."""
+    content = bytearray(path.read_bytes())
+    position = int(rng.integers(len(content)))
+    kind = str(rng.choice(["bit", "byte", "truncated", "longer", "zeroed", "removed"]))
+    if kind == "removed" and may_remove:
+        path.unlink()
+        return f"{path.name} removed"
+    if kind == "bit":
+        content[position] ^= 1 << int(rng.integers(8))
+    elif kind == "byte":
+        content[position] = (content[position] + int(rng.integers(1, 256))) % 256
+    elif kind == "longer":
+        content.insert(position, int(rng.integers(256)))
+    elif kind == "zeroed" and any(content[position : position + 64]):
+        content[position : position + 64] = bytes(len(content[position : position + 64]))
+    else:
+        del content[position:]
+    path.write_bytes(content)
+    return f"{path.name} {kind} at {position}"
+
+
+def restore(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def test_every_damage_of_a_finished_trajectory_is_found(tmp_path):
+    store, rng = Store(tmp_path / "store", device="cpu"), np.random.default_rng(0)
+    store.get(tiny_recipe(), 0)
+    folder = store.folder(tiny_recipe(), 0)
+    files = contents(folder)
+    overlooked = []
+    for _ in range(DAMAGES):
+        what = harm(folder / str(rng.choice(sorted(files))), rng, may_remove=True)
+        if not verify_folder(store, folder):
+            overlooked.append(what)
+        restore(folder, files)
+    assert overlooked == []
+    assert verify_folder(store, folder) == []
+
+
+def test_every_damage_of_a_partial_trajectory_is_found(tmp_path, reference):
+    class StoppedError(Exception):
+        pass
+
+    def stop(_key, _recipe, _seed, record):
+        if record.epoch == 2:
+            raise StoppedError
+
+    rng, root = np.random.default_rng(1), tmp_path / "store"
+    with pytest.raises(StoppedError):
+        Store(root, device="cpu", watch=stop).get(tiny_recipe(), 0)
+    store = Store(root, device="cpu")
+    (folder,) = root.glob("partial/*")
+    files = contents(folder)
+    assert len(files) == 5
+    overlooked = []
+    for _ in range(DAMAGES):
+        name = str(rng.choice(sorted(files)))
+        what = harm(folder / name, rng, may_remove=name != "resume.json")  # without it one trains from the beginning
+        try:
+            store.get(tiny_recipe(), 0)
+        except DamagedTrajectoryError:
+            restore(folder, files)
+        else:
+            overlooked.append(what)
+            break
+    assert overlooked == []
+    assert_finished(store, reference)
+
+
+def ask(root: Path) -> tuple[int, dict[int, str]]:
+    """Begin with the others; return how many epochs were trained here, and the digests."""
+    torch.set_num_threads(1)
+    trained = []
+    store = Store(root / "store", device="cpu", watch=lambda *_: trained.append(1))
+    (root / f"ready-{os.getpid()}").touch()
+    while len(list(root.glob("ready-*"))) < ASKERS:
+        time.sleep(0.01)
+    digests = store.get(tiny_recipe(), 0).digests
+    return len(trained), digests
+
+
+def test_many_askers_one_training(tmp_path, reference):
+    with ProcessPoolExecutor(ASKERS, mp_context=get_context("spawn")) as pool:
+        found = [future.result(PATIENCE) for future in [pool.submit(ask, tmp_path) for _ in range(ASKERS)]]
+    assert sorted(epochs for epochs, _ in found) == [0] * (ASKERS - 1) + [3]
+    assert all(digests == reference.digests for _, digests in found)

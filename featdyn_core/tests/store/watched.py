@@ -1,0 +1,61 @@
+"""A store that tells what it trains, and what tests of several modules say of it."""
+
+import os
+import time
+from pathlib import Path
+
+from featdyn_core.store.supply import Store
+from featdyn_core.tests.tiny import same_state, tiny_recipe, without_seconds
+from featdyn_core.trajectories.recipe import Recipe, TrainingSpec
+from featdyn_core.trajectories.trajectory import EpochRecord, Trajectory
+
+LONGER = tiny_recipe(name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30)))
+FILES = [*(f"epoch-{epoch:04d}.safetensors" for epoch in range(4)), "manifest.json"]
+
+PATIENCE = 300.0
+"""Seconds that a busy machine may take to start two processes."""
+
+
+class StoppedError(Exception):
+    """A training was stopped on purpose."""
+
+
+class Watched(Store):
+    """A store that notes which epochs were trained."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, device="cpu", watch=self.note)
+        self.trained: list[tuple[str, int, int]] = []
+
+    def note(self, _key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
+        """Note an epoch."""
+        self.trained.append((recipe.name, seed, record.epoch))
+
+
+def assert_same(found: Trajectory, expected: Trajectory) -> None:
+    """Checkpoint by checkpoint, byte for byte, and record by record."""
+    assert (found.key, found.epochs, found.digests) == (expected.key, expected.epochs, expected.digests)
+    assert all(same_state(found.state(epoch), expected.state(epoch)) for epoch in expected.epochs)
+    assert without_seconds(found.log) == without_seconds(expected.log)
+
+
+def folder_of(store: Store) -> Path:
+    """Where the tiny trajectory of seed 0 is or will be."""
+    return store.folder(tiny_recipe(), 0)
+
+
+def wait_until(condition) -> None:
+    """Wait for what other processes do."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.01)
+
+
+def fail_with(code: int):
+    """Return a function that fails as the operating system does."""
+
+    def fail(*_args, **_named):
+        raise OSError(code, os.strerror(code))
+
+    return fail
