@@ -7,6 +7,7 @@ them can stand in for it in the theorem, whose bound needs it from above. They a
 with the gap. A lower bound on total variation's own scale is in ``total_variation``.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 MEDIAN_MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)  # default bandwidths, in units of the median pooled distance
-ROUNDING = 1e-12  # two orders of summation, relative to the terms: closer permuted statistics are ties, rows equal
+ROUNDING = 1e-12  # two orders of summation, relative to the terms: closer permuted statistics are ties
+CLOSE = 1e-3  # squared distance in squared lengths of its rows: below, inner products lose too many of its digits
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def mmd(
 
     Raises:
         MeasurementError: samples that do not match or are not finite, a bandwidth that is not positive, a
-            median distance of zero, permutations without ``rng``, or groups that cannot be exchanged.
+            median distance of zero or beyond float64, permutations without ``rng``, or groups that cannot be exchanged.
 
     References:
         Gretton et al. (2012), JMLR 13:723, Eq. 3, with groups in the place of single observations.
@@ -75,9 +77,9 @@ def mmd(
     x, y = checked_samples(x, y)
     if permutations < 0 or (permutations and rng is None):
         raise MeasurementError(f"{permutations} permutations asked for; give 0, or a positive number and rng")
-    squared = _squared_distances(np.concatenate([x, y]))
-    widths = _bandwidths(squared, bandwidths)
-    kernel = _kernel(squared, widths)
+    distances = _distances(np.concatenate([x, y]))
+    widths = _bandwidths(distances, bandwidths)
+    kernel = _kernel(distances, widths)
     side = np.repeat([1.0, 0.0], [len(x), len(y)])
     size = 1
     if groups is not None:
@@ -100,15 +102,15 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
         y: (m, p) features, ``m ≥ 2``.
 
     Raises:
-        MeasurementError: samples that do not match or are not finite.
+        MeasurementError: samples that do not match or are not finite, or so far apart that it overflows.
 
     References:
         Székely and Rizzo (2013), J. Stat. Plan. Inference 143:1249.
     """
-    x, y = checked_samples(x, y)
+    x, y, unit = _in_units(*checked_samples(x, y))
     # Distances entry by entry: from inner products, equal rows would be √rounding apart and not 0.
     squared = 2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean()
-    return float(np.sqrt(max(squared, 0.0)))
+    return _finite(math.sqrt(max(squared, 0.0)) * math.sqrt(unit))
 
 
 def sliced_wasserstein(
@@ -121,24 +123,26 @@ def sliced_wasserstein(
         y: (m, p) features, ``m ≥ 2``; the sizes may differ.
         projections: number of directions ``θ``, uniform on the sphere.
         rng: draws the directions; two calls with equal generators use the same ones.
-        order: ``q ≥ 1``.
+        order: ``q``, finite and at least 1.
 
     Returns:
         The distance, in units of the features.
 
     Raises:
-        MeasurementError: samples that do not match or are not finite, no projection, or an order below 1.
+        MeasurementError: samples that do not match or are not finite, or so far apart that it overflows, no
+            projection, or an order below 1 or infinite.
 
     References:
         Bonneel et al. (2015), J. Math. Imaging Vis. 51:22.
     """
-    x, y = checked_samples(x, y)
-    if projections < 1 or order < 1:
-        raise MeasurementError(f"{projections} projections of order {order}; both must be at least 1")
+    x, y, unit = _in_units(*checked_samples(x, y))
+    if not (projections >= 1 and 1 <= order < np.inf):
+        raise MeasurementError(f"{projections} projections of order {order}; both must be at least 1, and finite")
     theta = _directions(x.shape[1], projections, rng)
     take_x, take_y, weight = _quantile_coupling(len(x), len(y))
     gaps = np.abs(np.sort(x @ theta, axis=0)[take_x] - np.sort(y @ theta, axis=0)[take_y])
-    return float((weight @ gaps**order).mean() ** (1 / order))
+    largest = float(gaps.max()) or 1.0  # powers of shares of it do not overflow
+    return _finite(float((weight @ (gaps / largest) ** order).mean() ** (1 / order)) * largest * unit)
 
 
 def checked_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -161,36 +165,58 @@ def checked_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]
     return samples
 
 
-def _squared_distances(rows: FloatArray) -> FloatArray:
-    """Return all squared distances from inner products: a matrix product, exact enough inside a kernel.
+def _in_units(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Return both samples in units of a power of two near their largest number, and that unit: no bit is lost."""
+    exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1]) - 1  # at most 1023, of which 2 has the power
+    return np.ldexp(x, -exponent), np.ldexp(y, -exponent), math.ldexp(1.0, exponent)
 
-    What may be rounding alone is 0, so that rows which are equal are so here.
-    """
-    rows = rows - rows.mean(axis=0)  # a common offset would only add rounding
-    squares = np.einsum("ij,ij->i", rows, rows)
+
+def _finite(distance: float) -> float:
+    if not math.isfinite(distance):
+        raise MeasurementError("the samples are so far apart that their distance overflows; give them another unit")
+    return distance
+
+
+def _distances(rows: FloatArray) -> FloatArray:
+    """Return all distances of the rows, (n, n): from inner products, of rows close to each other from differences."""
+    scaled, _, unit = _in_units(rows, rows)
+    centred = scaled - scaled.mean(axis=0)  # a common offset would only add rounding
+    squares = np.einsum("ij,ij->i", centred, centred)
     sums = squares[:, None] + squares
-    distances = sums - 2 * (rows @ rows.T)
-    distances[distances <= ROUNDING * sums] = 0
+    squared = sums - 2 * (centred @ centred.T)
+    close = squared <= CLOSE * sums
+    with np.errstate(over="ignore"):
+        distances = np.sqrt(np.maximum(squared, 0)) * unit
+    for row in range(len(rows)):
+        others = np.flatnonzero(close[row, : row + 1])
+        distances[row, others] = distances[others, row] = _norms(rows[others] - rows[row])
     return distances
 
 
-def _bandwidths(squared: FloatArray, bandwidths: Sequence[float] | None) -> tuple[float, ...]:
+def _norms(rows: FloatArray) -> FloatArray:
+    """Return the length of each row, however small or large."""
+    largest = np.abs(rows).max(axis=1)
+    return largest * np.linalg.norm(rows / np.where(largest > 0, largest, 1)[:, None], axis=1)
+
+
+def _bandwidths(distances: FloatArray, bandwidths: Sequence[float] | None) -> tuple[float, ...]:
     """Return the checked bandwidths, or the default multiples of the median distance."""
     if bandwidths is None:
-        median = float(np.sqrt(np.median(squared[np.triu_indices_from(squared, k=1)])))
+        median = float(np.median(distances[np.triu_indices_from(distances, k=1)]))
         if median == 0:
             raise MeasurementError("the median distance is 0, most rows are equal; give bandwidths")
-        return tuple(median * multiple for multiple in MEDIAN_MULTIPLES)
-    if len(bandwidths) == 0 or not all(0 < h * h < np.inf for h in bandwidths):
+        return tuple(_finite(median * multiple) for multiple in MEDIAN_MULTIPLES)
+    if len(bandwidths) == 0 or not all(0 < h < np.inf for h in bandwidths):
         raise MeasurementError(f"bandwidths {list(bandwidths)} must be one or more positive numbers")
     return tuple(float(h) for h in bandwidths)
 
 
-def _kernel(squared: FloatArray, bandwidths: tuple[float, ...]) -> FloatArray:
+def _kernel(distances: FloatArray, bandwidths: tuple[float, ...]) -> FloatArray:
     """Return the mean Gaussian kernel of all pairs of rows; 0 of a row with itself."""
-    kernel = np.zeros_like(squared)
-    for h in bandwidths:
-        kernel += np.exp(squared / (-2 * h * h))
+    kernel = np.zeros_like(distances)
+    with np.errstate(over="ignore"):  # of rows many bandwidths apart, whose kernel is 0
+        for h in bandwidths:
+            kernel += np.exp(-np.square(distances / h) / 2)
     np.fill_diagonal(kernel, 0)
     return kernel / len(bandwidths)
 

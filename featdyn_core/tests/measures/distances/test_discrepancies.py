@@ -176,6 +176,27 @@ def test_all_permutations_tie_when_samples_cannot_differ():
     assert swaps.p_value == pytest.approx(1 / 3, abs=0.08)  # of the six splits, the observed one and its mirror
 
 
+@pytest.mark.parametrize("gap", [0.0, 1e6, 1e9, 1e200])
+def test_mmd_of_far_clusters_keeps_the_digits_of_near_pairs(gap):
+    """Two clusters in each sample, with bandwidths of their own size; across clusters the kernel is 0."""
+    x, y = two_samples((6, 8, 3), 4)
+    far = np.arange(8) % 2 * gap
+    x, y = x + far[:6, None], y + far[:, None]
+    found = mmd(x, y, bandwidths=[0.5, 1.0]).statistic
+    with np.errstate(over="ignore"):
+        assert found == pytest.approx(literal_mmd(x, y, [0.5, 1.0]), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200, 1e300])
+def test_mmd_has_no_unit(scale):
+    x, y = two_samples((6, 8, 3), 4)
+    expected = mmd(x, y, bandwidths=[0.5, 1.0])
+    assert mmd(scale * x, scale * y, bandwidths=[0.5 * scale, scale]).statistic == pytest.approx(expected.statistic)
+    default, scaled = mmd(x, y), mmd(scale * x, scale * y)
+    assert scaled.statistic == pytest.approx(default.statistic)
+    np.testing.assert_allclose(scaled.bandwidths, np.array(default.bandwidths) * scale)
+
+
 # Energy distance
 
 
@@ -205,6 +226,14 @@ def test_energy_distance_is_its_definition():
         return np.mean([np.linalg.norm(u - v) for u in a for v in b])
 
     assert energy_distance(x, y) ** 2 == pytest.approx(2 * mean_gap(x, y) - mean_gap(x, x) - mean_gap(y, y))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+@pytest.mark.parametrize("function", [energy_distance, sliced])
+def test_distances_have_the_unit_of_the_features(function, scale):
+    x, y = two_samples((6, 8, 3), 4)
+    unit = np.sqrt(scale) if function is energy_distance else scale
+    assert function(scale * x, scale * y) == pytest.approx(unit * function(x, y), rel=ROUNDING)
 
 
 # Sliced Wasserstein distance
@@ -258,6 +287,14 @@ def test_sliced_wasserstein_of_a_shift_is_its_mean_projection():
     assert sliced(x, x + shift, projections=20_000) == pytest.approx(5 / np.sqrt(3), rel=0.02)
 
 
+def test_sliced_wasserstein_of_a_high_order_nears_the_largest_gap():
+    x, y = two_samples((20, 12, 3), 0)
+    distances_of = [sliced(x, y, order=order, projections=5) for order in (2, 40, 400, 1e6)]
+    assert distances_of == sorted(distances_of)
+    assert distances_of[2] == pytest.approx(distances_of[3], rel=0.02)
+    assert np.isfinite(distances_of).all()
+
+
 def test_same_generator_same_result():
     x, y = two_samples((9, 8, 3), 0)
     assert sliced(x, y, seed=1) == sliced(x, y, seed=1) != sliced(x, y, seed=2)
@@ -290,6 +327,8 @@ def test_bad_samples(function, bad, message):
         ({"bandwidths": []}, "bandwidths [] must be one or more positive numbers"),
         ({"bandwidths": [1.0, 0.0]}, "bandwidths [1.0, 0.0] must be"),
         ({"bandwidths": [np.nan]}, "bandwidths [nan] must be"),
+        ({"bandwidths": [-1.0]}, "bandwidths [-1.0] must be"),
+        ({"bandwidths": [np.inf]}, "bandwidths [inf] must be"),
         ({"permutations": 9}, "9 permutations asked for; give 0, or a positive number and rng"),
         ({"permutations": -1}, "-1 permutations asked for"),
         ({"groups": np.zeros(5)}, "groups have shape (5,); give 12 labels, the rows of x then of y"),
@@ -328,7 +367,21 @@ def test_rows_that_differ_in_the_fifth_digit_are_not_equal():
 
 
 def test_other_errors():
-    with pytest.raises(MeasurementError, match=r"0 projections of order 2; both must be at least 1"):
+    with pytest.raises(MeasurementError, match="0 projections of order 2; both must be at least 1"):
         sliced(good, good, projections=0)
-    with pytest.raises(MeasurementError, match=r"128 projections of order 0.5"):
-        sliced(good, good, order=0.5)
+    for order in (0.5, np.inf, np.nan):
+        with pytest.raises(
+            MeasurementError, match=f"128 projections of order {order}; both must be at least 1, and fin"
+        ):
+            sliced(good, good, order=order)
+
+
+@pytest.mark.parametrize("function", [mmd, energy_distance, sliced], ids=["mmd", "energy", "sliced"])
+def test_a_distance_beyond_all_numbers_is_refused(function):
+    ones = np.ones((6, 1))
+    x = 1.7e308 * ones
+    if function is energy_distance:  # the square root of a length, and in reach
+        assert function(x, -x) == pytest.approx(np.sqrt(1.7e308) * function(ones, -ones), rel=ROUNDING)
+        return
+    with pytest.raises(MeasurementError, match="overflows; give them another unit"):
+        function(x, -x)
