@@ -7,7 +7,7 @@ from .data.corruptions import corrupt, corrupted_test_set
 from .data.labels import permute_labels, randomize_labels
 from .data.sources import Dataset, load_dataset
 from .errors import FeatdynError
-from .harness.register import Curve, Measured, Runs
+from .harness.run import Measured, Run
 from .launch.progress import grid_progress
 from .measures.composites.composite import composite
 from .measures.composites.consistency import (
@@ -32,7 +32,8 @@ from .networks.zoo import build_model
 from .store.supply import Store, get_trajectory
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
-from .verdicts.claim import Claim, Criterion, Evidence, Finding, Verdict
+from .verdicts.claim import Claim, Criterion, Draws, Finding, Verdict
+from .verdicts.evidence import Curve, Evidence
 from .verdicts.inference import Interval, holm, seed_interval, welch
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Criterion",
     "Curve",
     "Dataset",
+    "Draws",
     "Evidence",
     "FeatdynError",
     "Finding",
@@ -50,7 +52,7 @@ __all__ = [
     "LinearizedTrajectory",
     "Measured",
     "Recipe",
-    "Runs",
+    "Run",
     "Store",
     "Trajectory",
     "Verdict",

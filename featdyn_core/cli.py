@@ -1,36 +1,36 @@
-"""The ``featdyn`` command: what is trained, train it, check it, report on it."""
+"""The ``featdyn`` command: what is trained and measured, train, measure, publish and check it, report on it."""
 
 import argparse
-import multiprocessing
-import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import TaskID
 from rich.table import Table
 
 from featdyn_core.errors import FeatdynError, RecipeError
-from featdyn_core.harness.register import Register, load_register, parse_seeds
-from featdyn_core.launch.progress import Watcher, bars
+from featdyn_core.harness.plan import Cell, cells, requests, trainings
+from featdyn_core.launch.measuring import Place, measure_missing, publish_records
+from featdyn_core.launch.processes import chosen_jobs, cores
+from featdyn_core.launch.training import Trainer, train_missing
+from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
+from featdyn_core.project import records_folder, register_folder
 from featdyn_core.report.html import write_figures, write_html
-from featdyn_core.store.folder import Watch
-from featdyn_core.store.heartbeats import Beat
+from featdyn_core.report.markdown import claims_table
+from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify_folder, verify_store
-from featdyn_core.trajectories.recipe import Recipe, load_recipe, recipes_folder
-from featdyn_core.trajectories.trajectory import EpochRecord
+from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.verdicts.evidence import read_evidence
+from featdyn_core.verdicts.register import Register, load_register, parse_seeds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status. Bad input is one line on stderr and status 2."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        return int(options.run(options))
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         return 2
@@ -40,8 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="featdyn", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
-        ("status", _status, "list a tier's trajectories: complete, training, partial or missing"),
+        ("status", _status, "list a tier's trajectories and records: complete, training, partial or missing"),
         ("train", _train, "train a tier's missing trajectories; what was interrupted goes on where it stopped"),
+        ("measure", _measure, "measure a tier's missing records, of the trajectories that are trained"),
+        ("publish", _publish, "write a tier's records into fixtures/records, where anyone can judge them again"),
         ("verify", _verify, "check every byte of the trajectories of the store, or of a tier, and that they are some"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -54,110 +56,122 @@ def _parser() -> argparse.ArgumentParser:
             help="of the full tier: paper (the default with a GPU) or reduced (without)",
         )
         command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")
-        command.add_argument("--seeds", metavar="0,1,2", help="in place of the register's")
-        command.add_argument("--store", type=Path, help="default: FEATDYN_STORE, or fixtures/cache")
-        command.add_argument("--register", type=Path, default=Path("claims/register.toml"))
+        command.add_argument("--seeds", metavar="0-2,7", help="in place of the register's")
+        command.add_argument("--store", type=_path, help="default: FEATDYN_STORE, or fixtures/cache")
+        command.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+        if name in ("train", "measure"):
+            command.add_argument("--jobs", type=int, help="processes at work at once: one a core, on a GPU one")
         if name == "train":
-            command.add_argument("--jobs", type=int, help="processes that train at once: one a core, on a GPU one")
             command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
             command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
     report = commands.add_parser("report", help="make one HTML file of one or more evidence files")
     report.set_defaults(run=_report)
-    report.add_argument("evidence", type=Path, nargs="+")
-    report.add_argument("-o", "--output", type=Path, default=Path("report.html"))
-    report.add_argument("--figures", type=Path, help="folder for every curve as a PNG file")
+    report.add_argument("evidence", type=_path, nargs="+")
+    report.add_argument("-o", "--output", type=_path, default=Path("report.html"))
+    report.add_argument("--figures", type=_path, help="folder for every curve as a PNG file")
+    claims = commands.add_parser("claims", help="print the README's table of claims, in Markdown")
+    claims.set_defaults(run=_claims)
+    claims.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
     return parser
 
 
-def _requests(options: argparse.Namespace) -> list[Request]:
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _register(options: argparse.Namespace) -> Register:
+    return load_register(options.register or register_folder())
+
+
+def _scale(options: argparse.Namespace, register: Register) -> str:
+    """Name of the scale of a tier."""
+    tier = options.tier or "fast"
+    if tier == "full" and options.scale == "auto":
+        return "paper" if resolve_device(options.device).type == "cuda" else "reduced"
+    if tier == "full":
+        return str(options.scale)
+    return next(scale.name for scale in register.scales.values() if scale.tier == tier)
+
+
+def _rows(options: argparse.Namespace) -> list[Cell]:
+    """Return the plan's rows that the options ask for."""
+    register = _register(options)
+    return cells(register, _scale(options, register), seeds=parse_seeds(options.seeds))
+
+
+def _trainings(options: argparse.Namespace) -> list[Request]:
     """Return the (recipe, seed) pairs that the options ask for."""
-    register: Register = load_register(options.register)
-    scale = register.scale(options.tier or "fast", options.scale, resolve_device(options.device))
-    seeds = parse_seeds(options.seeds) or scale.seeds
+    seeds, register = parse_seeds(options.seeds), _register(options)
     if options.only:
-        recipes = [load_recipe(options.only)]
-    else:
-        arms = [entry.arms_of(scale.name) for entry in register.entries.values()]
-        suffixes = dict.fromkeys(suffix for named in arms for suffix in named.values())
-        names = [base + suffix for base in scale.recipes.values() for suffix in suffixes]
-        recipes = [load_recipe(name) for name in names if (recipes_folder() / f"{name}.toml").is_file()]
-    return [(recipe, seed) for seed in seeds for recipe in recipes]
+        recipe = load_recipe(options.only)
+        return [(recipe, seed) for seed in seeds or _seeds_of(recipe, register, options)]
+    if seeds:  # pilot seeds and few ones may be trained, though not judged
+        wanted = trainings(cells(register, _scale(options, register)))
+        return [(recipe, seed) for seed in seeds for recipe in {recipe.digest: recipe for recipe, _ in wanted}.values()]
+    return trainings(_rows(options))
+
+
+def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -> Sequence[int]:
+    """Seeds of the first scale that uses the recipe; of the tier's scale if none does."""
+    for scale in register.scales.values():
+        if any(recipe in row.recipes.values() for row in cells(register, scale.name)):
+            return scale.seeds
+    return register.scales[_scale(options, register)].seeds
 
 
 def _status(options: argparse.Namespace) -> int:
     store = Store(options.store, device=options.device, download=False)
     table = Table("recipe", "seed", "state", "folder", title=f"trajectories in {store.root}")
-    for recipe, seed in _requests(options):
+    for recipe, seed in _trainings(options):
         try:
             state, folder = store.status(recipe, seed), store.folder(recipe, seed).name
         except FeatdynError as error:
             state, folder = str(error), "-"
         table.add_row(recipe.name, str(seed), state, folder)
     Console().print(table)
+    if not options.only:
+        wanted = requests(_rows(options))
+        try:
+            missing = len(Measurements(store).missing(wanted))
+            print(f"records: {len(wanted) - missing} of {len(wanted)} measured")
+        except FeatdynError as error:
+            print(f"records: {error}")
     return 0
 
 
 def _train(options: argparse.Namespace) -> int:
-    requests = _requests(options)
-    for option in ("jobs", "at_once"):
-        if (value := getattr(options, option)) is not None and value < 1:
-            raise RecipeError(f"--{option.replace('_', '-')} {value}: expected a number from 1 on")
-    on_gpu = resolve_device(options.device).type == "cuda"
-    jobs = min(options.jobs or (1 if on_gpu else os.cpu_count() or 1), len(requests))
-    if jobs == 1:
-        return _train_here(requests, options)
-    watcher = Watcher(_training_store(options).root, print)
-    watcher.start()
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_train_silently, args=(requests, options)) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    watcher.stop()
-    return max(abs(worker.exitcode or 0) for worker in workers)
+    wanted = _trainings(options)
+    if options.at_once is not None and options.at_once < 1:
+        raise RecipeError(f"--at-once {options.at_once}: expected a number from 1 on")
+    jobs = chosen_jobs(options.jobs, _usual_jobs(options), len(wanted))
+    return train_missing(Trainer(options.store, options.device, options.engine, options.at_once), wanted, jobs)
 
 
-def _train_here(requests: Sequence[Request], options: argparse.Namespace) -> int:
-    """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere.
-
-    What other processes train meanwhile, so that this one may wait for it, has lines of its own.
-    """
-    console = Console()
-    with bars("epochs", console, disable=not console.is_terminal) as shown:
-        tasks: dict[str, TaskID] = {}
-
-        def show(key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
-            if key not in tasks:
-                tasks[key] = shown.add_task("", total=recipe.training.epochs, completed=record.epoch - 1)
-            label = f"{recipe.name} seed {seed}, loss {record.train_loss:.4f}"
-            shown.update(tasks[key], completed=record.epoch, description=label)
-            if not console.is_terminal:
-                beat = (record.epoch, recipe.training.epochs, record.train_loss, record.seconds, time.time())
-                print(Beat(key, recipe.name, seed, *beat), flush=True)
-
-        store = _training_store(options, show)
-        watcher = Watcher(store.root, shown.console.print, skip=tasks)
-        watcher.start()
-        try:
-            store.get_many(requests)
-        finally:
-            watcher.stop()
-    return 0
+def _measure(options: argparse.Namespace) -> int:
+    wanted = _requests(options)
+    jobs = chosen_jobs(options.jobs, _usual_jobs(options), len(wanted))
+    missing = measure_missing(Place(options.store, options.device), wanted, jobs, lambda line: print(line, flush=True))
+    return 1 if missing else 0
 
 
-def _training_store(options: argparse.Namespace, watch: Watch | None = None) -> Store:
-    return Store(options.store, device=options.device, engine=options.engine, at_once=options.at_once, watch=watch)
+def _publish(options: argparse.Namespace) -> int:
+    register = _register(options)
+    folder = records_folder() / _scale(options, register)
+    published, missing = publish_records(Place(options.store, options.device), _requests(options), folder)
+    print(f"published {published} records in {folder}; {missing} are not measured")
+    return 1 if missing else 0
 
 
-def _train_silently(requests: Sequence[Request], options: argparse.Namespace) -> None:
-    """Train in a process of its own; the parent shows what the store's heartbeats say."""
-    try:
-        _training_store(options).get_many(requests)
-    except FeatdynError as error:
-        print(f"featdyn: {error}", file=sys.stderr)
-        sys.exit(2)
+def _requests(options: argparse.Namespace) -> list[Measurement]:
+    if options.only:
+        recipe = load_recipe(options.only)
+        return [request for request in requests(_rows(options)) if request.recipe.digest == recipe.digest]
+    return requests(_rows(options))
+
+
+def _usual_jobs(options: argparse.Namespace) -> int:
+    return 1 if resolve_device(options.device).type == "cuda" else cores()
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -165,7 +179,7 @@ def _verify(options: argparse.Namespace) -> int:
     store = Store(options.store, device=options.device, download=False)
     asked = options.tier or options.only or options.seeds
     damaged = checked = 0
-    for label, problems in _verify_requests(store, _requests(options)) if asked else verify_store(store):
+    for label, problems in _verify_requests(store, _trainings(options)) if asked else verify_store(store):
         checked += 1
         damaged += bool(problems)
         print(f"{label}: {'; '.join(problems) if problems else 'good'}", flush=True)
@@ -173,9 +187,9 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if damaged or not checked else 0
 
 
-def _verify_requests(store: Store, requests: Sequence[Request]) -> Iterator[tuple[str, list[str]]]:
+def _verify_requests(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[str, list[str]]]:
     """Yield each trajectory that is complete, with what is wrong with it."""
-    for recipe, seed in requests:
+    for recipe, seed in wanted:
         label = f"{recipe.name} seed {seed}"
         try:
             if store.status(recipe, seed) != "complete":
@@ -193,4 +207,9 @@ def _report(options: argparse.Namespace) -> int:
     if options.figures:
         written = write_figures(options.figures, [row for run in rows.values() for row in run])
         print(f"wrote {len(written)} figures to {options.figures}")
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    print("\n".join(claims_table(_register(options))))
     return 0

@@ -45,5 +45,13 @@ class DamagedTrajectoryError(StoreError):
     """A stored trajectory whose bytes or manifest are not what was written."""
 
 
+class MissingRecordError(StoreError):
+    """A record that is not there, where measuring it was not allowed."""
+
+
+class DamagedRecordError(StoreError):
+    """A record whose bytes or description are not what was written, or that belongs to something else."""
+
+
 class EvidenceError(FeatdynError):
     """An evidence file that cannot be read, or that was written by another schema version."""

@@ -17,6 +17,9 @@ R = TypeVar("R")
 WARM_UP = 3
 """Runs before a capture, in which libraries choose and load what must not be captured."""
 
+CPU_THREADS = 1
+"""Threads of a training and of a measurement on a CPU; several of them keep several cores busy."""
+
 
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device that have an autocast of their own."""
@@ -59,6 +62,18 @@ def undisturbed() -> Iterator[None]:
         modes.callback(torch.set_default_dtype, dtype)
         torch.set_default_dtype(torch.float32)
         yield
+
+
+@contextlib.contextmanager
+def one_thread(device: torch.device | str) -> Iterator[None]:
+    """Compute with ``CPU_THREADS`` on a CPU: the order of sums, and with it the bits, would depend on their number."""
+    before = torch.get_num_threads()
+    if torch.device(device).type == "cpu":
+        torch.set_num_threads(CPU_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

@@ -1,41 +1,37 @@
-"""The pytest plugin: options, markers, the ``decide`` fixture, verdict words, the table at the end.
+"""The pytest plugin: options, markers, the ``decide`` and ``judge`` fixtures, verdict words, the table at the end.
 
 Thin hooks over pure modules. Evidence travels from the test to the reporting process as one JSON string in
-``user_properties``, which works with and without pytest-xdist and ends up in JUnit files.
+``user_properties``, which works with and without pytest-xdist and ends up in JUnit files. The reporter knows from the
+plan which rows a run should give, so that a row whose test never reported is not lost.
 """
 
-import dataclasses
+import functools
 import os
-import time
-from collections.abc import Callable, Generator, Iterator
+import re
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
-import torch
 
-from featdyn_core.errors import (
-    AbsentDataError,
-    DataError,
-    FeatdynError,
-    MissingTrajectoryError,
-    StoreError,
-    TrainingError,
-)
-from featdyn_core.harness.register import Measure, Measured, Register, Runs, Scale, load_register, parse_seeds
+from featdyn_core.errors import DataError, FeatdynError, StoreError, TrainingError
+from featdyn_core.harness.laboratory import Laboratory
+from featdyn_core.harness.plan import Cell, all_cells
+from featdyn_core.harness.planted import World, verdict_in
+from featdyn_core.harness.run import Measure
 from featdyn_core.launch.progress import Watcher
-from featdyn_core.measures.composites.engine import PRECISIONS
-from featdyn_core.numerics import resolve_device
-from featdyn_core.report.html import terminal_table
-from featdyn_core.store.heartbeats import grid_beats
-from featdyn_core.store.supply import Store
-from featdyn_core.trajectories.recipe import load_recipe, recipes_folder
+from featdyn_core.launch.session import Session
+from featdyn_core.project import register_folder, store_root
+from featdyn_core.report.terminal import terminal_table
 from featdyn_core.verdicts import evidence
-from featdyn_core.verdicts.claim import Evidence, Verdict
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.register import Register, load_register, parse_seeds
 
 PROPERTY = "featdyn-evidence"
 FAULT = "featdyn-fault"
 TIERS = ("fast", "full", "calibration", "mutation")
+PRECISIONS = ("fp16", "fp32", "tf32")
 
 _WORDS = {
     Verdict.SUPPORTED: ("passed", "S", {"green": True}),
@@ -43,11 +39,16 @@ _WORDS = {
     Verdict.INCONCLUSIVE: ("failed", "?", {"yellow": True}),
     Verdict.INVALID: ("error", "I", {"red": True}),
     Verdict.NOT_RUN: ("skipped", "-", {"yellow": True}),
+    Verdict.ERROR: ("error", "E", {"red": True}),
+    Verdict.DESELECTED: ("deselected", "-", {"yellow": True}),
 }
 """Verdict to pytest's category (which keeps colours and exit codes right), letter and colour."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Decide = Callable[[Measure], Evidence]
-Judge = Callable[[Measured], Verdict]
+Judge = Callable[[Measure, World], Verdict]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,182 +61,178 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="scale of the full tier: paper (the default with a GPU) or reduced (without)",
     )
-    group.addoption(
-        "--store", default=None, help="--store=DIR: of trajectories (default: FEATDYN_STORE, fixtures/cache)"
-    )
-    group.addoption(
-        "--precision", choices=sorted(PRECISIONS), default="fp32", help="of composite grids; tf32 and fp16 are for GPUs"
-    )
+    group.addoption("--store", default=None, help="--store=DIR: default FEATDYN_STORE, or fixtures/cache")
+    group.addoption("--precision", choices=PRECISIONS, default="fp32", help="of composite grids; tf32, fp16: for GPUs")
     group.addoption("--no-train", action="store_true", help="a claim whose trajectories are missing is NOT RUN")
-    group.addoption("--seeds", default=None, help="training seeds, such as 0,1,2, in place of the register's")
+    group.addoption("--seeds", default=None, help="such as 0,1,2 or 0-4, not the register's: an exploratory run")
     group.addoption("--evidence", default=None, help="--evidence=FILE: to be written (default: evidence.json)")
-    parser.addini("featdyn_register", "path of the claims' register", default="claims/register.toml")
+    group.addoption(
+        "--no-known-findings", action="store_true", help="every verdict but SUPPORTED fails, known findings as well"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and, in the process that owns the terminal, the reporter."""
     for line in (
         "claim(id): the claim of the register that this test decides or probes",
-        "fast: small variants on data that needs no download",
+        "fast: small variants on data that needs no download, and published records judged again",
         "full: the paper's data sets and networks (--scale reduced or paper)",
         "calibration: error rates of the claim tests over planted worlds",
         "mutation: breaks the core on purpose; a claim must turn red",
     ):
         config.addinivalue_line("markers", line)
-    if _is_worker(config) or config.option.collectonly:
-        return
-    config.pluginmanager.register(_Reporter(config, _store(config).root), "featdyn-reporter")
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.pluginmanager.register(_Reporter(config), "featdyn-reporter")
 
 
-def _store(config: pytest.Config) -> Store:
-    """Return the store that the options name, on this process's device."""
-    chosen = config.getoption("--store")
-    try:
-        return Store(Path(chosen) if chosen else None, device=_device(config.getoption("--device")))
-    except FeatdynError as error:
-        raise pytest.UsageError(str(error)) from error
+def _usage(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn featdyn's errors into one line of pytest's own on bad usage."""
 
-
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
-
-
-class _Laboratory:
-    """What all claim tests of a process share: register, store, scale, seeds."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.register: Register = load_register(config.rootpath / config.getini("featdyn_register"))
-        self.store = _store(config)
-        self.store.download = not config.getoption("--no-train")
-        self.train = not config.getoption("--no-train")
+    @functools.wraps(function)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> T:
         try:
-            self.seeds = parse_seeds(config.getoption("--seeds"))
+            return function(*arguments, **options)
         except FeatdynError as error:
             raise pytest.UsageError(str(error)) from error
-        self.full_scale = config.getoption("--scale")
-        self.precision = config.getoption("--precision")
 
-    def scale(self, tier: str) -> Scale:
-        return self.register.scale(tier, self.full_scale, self.store.device)
-
-    def decide(self, claim: str, tier: str, subject: str, measure: Measure) -> Evidence:
-        """Measure and judge one claim on one subject."""
-        started = time.monotonic()
-        entry, scale = self.register.entry(claim), self.scale(tier)
-        seeds = self.seeds or scale.seeds
-        facts: dict[str, Any] = {"claim": claim, "section": entry.section, "subject": subject, "tier": tier}
-        facts |= {"scale": scale.name, "environment": evidence.environment(str(self.store.device))}
-        try:
-            runs = self._runs(claim, scale, subject, seeds)
-        except (AbsentDataError, MissingTrajectoryError) as error:
-            return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
-        with grid_beats(self.store.root, claim, subject) as progress:
-            runs = dataclasses.replace(runs, precision=self.precision, progress=progress)
-            measured = measure(runs)
-        if runs.flip_rates:
-            facts["environment"] |= {"precision of grids": self.precision, "flip rate": max(runs.flip_rates)}
-        verdict, findings = entry.claim(scale.name).judge(measured.values, confidence=scale.confidence)
-        used = [trajectory for arm in runs.arms.values() for trajectory in arm]
-        facts |= evidence.provenance(used)
-        return Evidence(
-            verdict=verdict,
-            findings=findings,
-            seeds=tuple(seeds),
-            curves=measured.curves,
-            seconds=round(time.monotonic() - started, 2),
-            **facts,
-        )
-
-    def _runs(self, claim: str, scale: Scale, subject: str, seeds: tuple[int, ...]) -> Runs:
-        entry = self.register.entry(claim)
-        recipes = {}
-        for arm, suffix in entry.arms_of(scale.name).items():
-            name = scale.recipes.get(subject, f"{subject}-{scale.name}") + suffix
-            if not (recipes_folder() / f"{name}.toml").is_file():
-                raise AbsentDataError(
-                    f"there is no recipe {name!r}: {subject} has no {scale.name} scale for this claim"
-                )
-            recipes[arm] = load_recipe(name)
-        requests = [(recipe, seed) for seed in seeds for recipe in recipes.values()]
-        found = [
-            dataclasses.replace(trajectory, evaluation_images=scale.images)
-            for trajectory in self.store.get_many(requests, train=self.train)
-        ]
-        arms = {arm: found[position :: len(recipes)] for position, arm in enumerate(recipes)}
-        return Runs(arms, entry.windows_of(scale.name, subject))
+    return wrapped
 
 
-def _device(name: str) -> str:
-    """Give each xdist worker its own GPU, where there are several."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if resolve_device(name) == torch.device("cuda") and worker.startswith("gw"):
-        return f"cuda:{int(worker[2:]) % torch.cuda.device_count()}"
-    return name
+@_usage
+def _register() -> Register:
+    return _register_in(register_folder())
+
+
+_register_in = functools.cache(load_register)
+
+
+@_usage
+def _rows(config: pytest.Config) -> dict[str, Cell]:
+    """Every row that a run may ask for, by its id."""
+    options = {"seeds": parse_seeds(config.getoption("--seeds")), "precision": config.getoption("--precision")}
+    return {row.id: row for row in all_cells(_register(), **options)}
 
 
 @pytest.fixture(scope="session")
-def laboratory(request: pytest.FixtureRequest) -> Iterator[_Laboratory]:
-    """Register, store and scale of this session."""
-    before = torch.get_num_threads()
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    only_fast = not any(item.get_closest_marker("full") for item in request.session.items)
-    torch.set_num_threads(1 if only_fast else max(1, before // workers))
-    yield _Laboratory(request.config)
-    torch.set_num_threads(before)
+def laboratory(request: pytest.FixtureRequest) -> Laboratory:
+    """Register, rows, store and published records of this session."""
+    config = request.config
+
+    @_usage
+    def open_store() -> Any:
+        from featdyn_core.store.supply import Store
+
+        chosen = config.getoption("--store")
+        root = Path(chosen).expanduser() if chosen else None
+        return Store(root, device=_device(config), download=not config.getoption("--no-train"))
+
+    return Laboratory(_register(), _rows(config), open_store, train=not config.getoption("--no-train"))
+
+
+def _device(config: pytest.Config) -> str:
+    """Give each xdist worker its own GPU, where there are several."""
+    import torch
+
+    from featdyn_core.numerics import resolve_device
+
+    name, worker = config.getoption("--device"), os.environ.get("PYTEST_XDIST_WORKER", "")
+    if resolve_device(name) == torch.device("cuda") and worker.startswith("gw"):
+        return f"cuda:{int(worker[2:]) % torch.cuda.device_count()}"
+    return str(name)
 
 
 @pytest.fixture
-def decide(request: pytest.FixtureRequest, laboratory: _Laboratory) -> Decide:
+def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
     """Return a function that measures this test's claim, records the evidence and ends the test by the verdict."""
-    claim = request.node.get_closest_marker("claim").args[0]
-    tier = "full" if request.node.get_closest_marker("full") else "fast"
 
     def run(measure: Measure) -> Evidence:
         __tracebackhide__ = True
-        row = laboratory.decide(claim, tier, request.param, measure)
+        row = laboratory.decide(request.param, measure)
         request.node.user_properties.append((PROPERTY, evidence.to_json(row)))
+        known = bool(row.known) and not request.config.getoption("--no-known-findings")
         if row.verdict is Verdict.NOT_RUN:
             pytest.skip(row.message())
-        if row.verdict is not Verdict.SUPPORTED:
+        if known and row.changed:
             pytest.fail(row.message(), pytrace=False)
+        if row.verdict is not Verdict.SUPPORTED:
+            (pytest.xfail if known else functools.partial(pytest.fail, pytrace=False))(row.message())
         return row
 
     return run
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, laboratory: _Laboratory) -> Judge:
-    """Return a function that judges measurements by this test's claim at small scale, for worlds that are planted."""
-    scale = laboratory.scale("fast")
-    claim = laboratory.register.entry(request.node.get_closest_marker("claim").args[0]).claim(scale.name)
-    return lambda measured: claim.judge(measured.values, confidence=scale.confidence)[0]
+def judge(request: pytest.FixtureRequest) -> Judge:
+    """Return a function that judges this test's claim in a planted world, and asserts the verdict that is due there.
+
+    Bounds are those of the first scale and subject that the register has for the claim.
+    """
+    claim_id = request.node.get_closest_marker("claim").args[0]
+    row = next(row for row in _rows(request.config).values() if row.entry.id == claim_id)
+
+    def run(measure: Measure, world: World) -> Verdict:
+        verdict = verdict_in(world, row.claim, measure)
+        assert world.verdict in (None, verdict), f"{claim_id}: {verdict} in a world where {world.verdict} is due"
+        return verdict
+
+    return run
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a claim test once for every subject that its tier has."""
+    """Run a claim test once for every row that the register has for it, each in its tier."""
     if "decide" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("claim")
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError(f"{metafunc.definition.nodeid} uses decide without @pytest.mark.claim(<id>)")
-    try:
-        register = load_register(metafunc.config.rootpath / metafunc.config.getini("featdyn_register"))
-        entry = register.entry(marker.args[0])
-    except FeatdynError as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
-    full = metafunc.definition.get_closest_marker("full")
-    scales = ["paper", "reduced"] if full else ["small"]
-    subjects = dict.fromkeys(subject for scale in scales for subject in register.scales[scale].recipes)
-    chosen = [subject for subject in subjects if not full or not entry.subjects or subject in entry.subjects]
-    metafunc.parametrize("decide", chosen, indirect=True)
+    if marker.args[0] not in _register().entries:
+        known = ", ".join(_register().entries)
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: unknown claim {marker.args[0]!r}; the register has {known}"
+        )
+    chosen = [row for row in _rows(metafunc.config).values() if row.entry.id == marker.args[0]]
+    parameters = [pytest.param(row.id, marks=getattr(pytest.mark, row.tier), id=row.id) for row in chosen]
+    metafunc.parametrize("decide", parameters, indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test of a claim belongs to exactly one tier."""
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What probes a claim without deciding it, as in planted worlds, belongs to the fast tier."""
+    if item.get_closest_marker("claim") and not any(item.get_closest_marker(name) for name in TIERS):
+        item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every test of a claim belongs to exactly one tier; of the full tier's scales one is run."""
     for item in items:
         tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
             raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {TIERS}, has {tiers}")
+    rows = _rows(config) if any(item.get_closest_marker("full") for item in items) else {}
+    if not rows:
+        return
+    scale = _full_scale(config)
+    other = {name for name, row in rows.items() if row.tier == "full" and row.scale.name != scale}
+    left_out = [item for item in items if _row_of(item.nodeid) in other]
+    if left_out:
+        items[:] = [item for item in items if _row_of(item.nodeid) not in other]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@_usage
+def _full_scale(config: pytest.Config) -> str:
+    chosen = str(config.getoption("--scale"))
+    if chosen != "auto":
+        return chosen
+    from featdyn_core.numerics import resolve_device
+
+    return "paper" if resolve_device(config.getoption("--device")).type == "cuda" else "reduced"
+
+
+def _row_of(nodeid: str) -> str:
+    """Return the id of the row that a test decides, if it decides one."""
+    found = re.search(r"\[([^\[\]]+)\]$", nodeid)
+    return found[1] if found else ""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -259,7 +256,9 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
     if PROPERTY in properties:
         verdict = evidence.from_json(properties[PROPERTY]).verdict
         category, letter, colour = _WORDS[verdict]
-        return category, letter, (str(verdict), colour)
+        if hasattr(report, "wasxfail"):
+            return "xfailed", letter.lower(), (f"{verdict}, known", colour)
+        return "failed" if report.failed and category == "passed" else category, letter, (str(verdict), colour)
     if FAULT in properties and report.failed:
         return "error", "E", ("ERROR", {"red": True})
     return None
@@ -268,44 +267,76 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 class _Reporter:
     """Collects evidence in the process that owns the terminal; writes the table and the file."""
 
-    def __init__(self, config: pytest.Config, root: Path) -> None:
-        self.path = Path(config.getoption("--evidence") or config.rootpath / "evidence.json")
-        self.rows: dict[str, Evidence] = {}
-        self.terminal = os.fdopen(os.dup(1), "w")  # stays connected while pytest captures file descriptor 1
-        self.watcher = Watcher(root, self._write_line)
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        chosen = config.getoption("--evidence")
+        self.session = Session(Path(chosen).expanduser() if chosen else config.rootpath / "evidence.json")
+        _usage(self.session.check_path)()
+        self.fault = ""
+        store = config.getoption("--store")
+        self.terminal = os.fdopen(os.dup(1), "w", errors="replace")  # stays connected while pytest captures it
+        self.watcher = Watcher(Path(store).expanduser() if store else store_root(), self._write_line)
         self.watcher.start()
 
     def _write_line(self, line: str) -> None:
         self.terminal.write(f"\n  {line}")
         self.terminal.flush()
 
+    def _collected(self, nodeids: Iterable[str]) -> None:
+        rows = _rows(self.config) if any(_row_of(nodeid) for nodeid in nodeids) else {}
+        self.session.collected |= {row for row in map(_row_of, nodeids) if row in rows}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not session.testsfailed:  # else pytest stops here, and has not selected any
+            self._collected([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self._collected(ids)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         properties = dict(report.user_properties)
         if report.when == "call" and PROPERTY in properties:
-            self.rows[report.nodeid] = evidence.from_json(str(properties[PROPERTY]))
-
-    @property
-    def ordered(self) -> list[Evidence]:
-        """Rows in the order of the tests' names in their files: the same with and without xdist."""
-        return [self.rows[name] for name in sorted(self.rows)]
+            row = evidence.from_json(str(properties[PROPERTY]))
+            self.session.rows[row.id] = row
+        elif report.failed and _row_of(report.nodeid):
+            self.session.faults[_row_of(report.nodeid)] = str(properties.get(FAULT) or report.longrepr)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.watcher.stop()
         self.terminal.close()
-        if self.rows:
-            evidence.write_evidence(self.path, self.ordered)
-            if all(row.verdict is Verdict.NOT_RUN for row in self.rows.values()) and not session.exitstatus:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if not self.session.collected:
+            return
+        self.session.finish(_rows(self.config).values(), _register(), self._circumstances())
+        try:
+            self.session.write()
+        except FeatdynError as error:
+            self.fault = str(error)
+        decided = any(row.verdict.decided for row in self.session.evidence)
+        if (self.fault or not decided) and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _circumstances(self) -> dict[str, Any]:
+        option = self.config.option
+        return {
+            "command": ["pytest", *map(str, self.config.invocation_params.args)],
+            "selection": {"markers": option.markexpr, "keywords": option.keyword},
+            "seeds": self.config.getoption("--seeds"),
+        }
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if not self.rows:
+        rows = self.session.evidence
+        if not rows:
             return
         terminalreporter.section("claims")
         colours = {str(verdict): colour for verdict, (_, _, colour) in _WORDS.items()}
-        for line in terminal_table(self.ordered, terminalreporter._tw.fullwidth):
+        for line in terminal_table(rows, terminalreporter._tw.fullwidth):
             found = next((colour for word, colour in colours.items() if word in line), {})
             terminalreporter.write_line(line, **found)
-        if all(row.verdict is Verdict.NOT_RUN for row in self.rows.values()):
+        if not any(row.verdict.decided for row in rows):
             terminalreporter.write_line("no claim was decided: this run is no evidence, and it fails", red=True)
-        terminalreporter.write_line(f"evidence: {self.path}")
+        if self.fault:
+            terminalreporter.write_line(self.fault, red=True)
+        else:
+            terminalreporter.write_line(f"evidence: {self.session.target}{self.session.remark}")

@@ -58,7 +58,8 @@ def frost(images: Images, rng: np.random.Generator, kept: float, strength: float
     """Lay a **synthesised** frost over the image: ``kept`` · image + ``strength`` · texture.
 
     CIFAR-10-C crops its texture from photographs of frozen glass. This one has bright bluish veins where
-    one fractal map crosses its middle, over the clouds of another: like frost, but not the same frost.
+    one fractal map crosses its middle, over the clouds of another: like frost, but not the same frost. It is
+    little more than half as strong: the texture's mean is 0.38 of white, that of the five photographs 0.64.
     """
     veins, clouds = plasma(2 * len(images), images.shape[1:3], 1.6, rng).reshape(2, *images.shape[:3])
     texture = 0.55 * (1 - np.abs(2 * veins - 1)) ** 4 + 0.45 * clouds
@@ -122,7 +123,10 @@ def spatter(
 ) -> Levels:
     """Splash water (added, brightest off the rims of the drops) or mud (painted over the image).
 
-    An image that no drop falls on stays as it is (the original divides by zero there).
+    An image that no drop falls on stays as it is (the original divides by zero there). Layer values above 1 are
+    clipped, where the original's conversion to 8 bits wraps them around to near 0, which makes holes in the brightest
+    drops. At severity 3 these are about 1 pixel in 4,000, in one image of six at 32×32; at other severities next to
+    none.
 
     Args:
         images: (N, H, W, C), uint8.

@@ -9,8 +9,9 @@ but have not been compared with the published files yet. ``corrupted_test_set`` 
 are at hand.
 
 One kind is not theirs: **frost is synthesised**. The original overlays photographs of frozen glass, which
-are not part of this package; here the overlay is a fractal texture. What is measured on ``frost`` must be
-labelled so.
+are not part of this package; here the overlay is a fractal texture, and little more than half as strong. What is
+measured on ``frost`` must be labelled so. And ``spatter`` clips at severity 3 what the original lets wrap around (see
+``corruption_weather``).
 
 Severity is a name, not a distance. In ``elastic_transform`` the random affinity shrinks from severity 1 to
 5 while the local distortion grows, and ``saturate`` greys at 1 and 2 but strengthens colours from 3 on; the

@@ -1,5 +1,6 @@
 """Image sets that need no download: scikit-learn's handwritten digits, and ``.npz`` files."""
 
+import hashlib
 import os
 import zipfile
 import zlib
@@ -15,6 +16,12 @@ from featdyn_core.seeds import numpy_generator
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 DIGITS_TRAIN = 1200  # of 1,797: two thirds, and a round number
 MAX_CHANNELS = 4
+
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error),
+    *(MemoryError, OverflowError),  # a header that speaks of more bytes than there can be
+)
+"""What reading a damaged ``.npz`` file raises."""
 
 
 class Arrays(NamedTuple):
@@ -53,7 +60,8 @@ def read_npz(path: Path) -> Arrays:
             channels, and ``y_train`` and ``y_test``, ``(N,)`` or ``(N, 1)`` of any integer type.
 
     Raises:
-        DataError: a file that is missing, unreadable, or not as above; a part that is empty.
+        DataError: a file that is missing, unreadable, or not as above; a part that is empty; test images that are
+            all among the training images.
     """
     arrays = _open_npz(path)
     for part in ("train", "test"):
@@ -69,7 +77,19 @@ def read_npz(path: Path) -> Arrays:
             f"{path}: training images have shape {arrays['x_train'].shape[1:]} and test images "
             f"{arrays['x_test'].shape[1:]}; they must be the same"
         )
+    if _all_among(arrays["x_test"], arrays["x_train"]):
+        raise DataError(
+            f"{path}: every test image is a training image too, so nothing is held out; x_test must hold other images"
+        )
     return Arrays(*(torch.from_numpy(arrays[key]) for key in NPZ_KEYS))
+
+
+def _all_among(images: np.ndarray, others: np.ndarray) -> bool:
+    """Whether every image is one of the others."""
+    if not (others == images[0]).all(axis=(1, 2, 3)).any():  # as a rule this settles it, without a digest of each
+        return False
+    first, second = ({hashlib.blake2b(image.tobytes()).digest() for image in part} for part in (images, others))
+    return first <= second
 
 
 def _open_npz(path: Path) -> dict[str, np.ndarray]:
@@ -82,7 +102,7 @@ def _open_npz(path: Path) -> dict[str, np.ndarray]:
             return {key: (_images if key.startswith("x") else _labels)(npz[key], key, path) for key in NPZ_KEYS}
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; give the path of an .npz file") from error
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as an .npz file of plain arrays: {error}; write it anew with numpy.savez"
         ) from error

@@ -170,11 +170,14 @@ def _known(name: str, root: Path, download: bool) -> Dataset:
 def _own(path: Path) -> Dataset:
     """Return the set of a user's file, whose training labels say how many classes there are."""
     arrays = read_npz(path)
-    classes = int(arrays.train_labels.max()) + 1
+    present = arrays.train_labels.unique().tolist()  # ascending
+    classes = present[-1] + 1
     _check_labels(arrays, classes, str(path))
-    absent = sorted(set(range(classes)) - set(arrays.train_labels.unique().tolist()))
-    if absent:
-        raise DataError(f"{path}: no training image has label {absent[0]}; number the classes 0, 1, 2 … without a gap")
+    if classes != len(present):
+        absent = next(expected for expected, label in enumerate(present) if label != expected)
+        raise DataError(f"{path}: no training image has label {absent}; number the classes 0, 1, 2 … without a gap")
+    if classes < 2:
+        raise DataError(f"{path}: all training images have label 0; there is nothing to learn from a single class")
     mean, std = _scale(arrays.train_images, str(path))
     counts = (len(arrays.train_labels), len(arrays.test_labels))
     return Dataset(path.stem, *arrays, classes, mean, std, f"npz:{path.name}", counts)

@@ -1,132 +1,132 @@
-"""Worlds in which a claim is true, false or undecidable by construction.
+"""Planted worlds: records in which a claim is true, false or undecidable by construction, and null worlds.
 
-A planted trajectory is a network of one linear feature layer, of two features, under a linear classifier.
-Inputs are points on the unit circle; classes are ``CLASSES`` equal sectors of it. At epoch e the feature
-layer rotates the circle by the angle ``a_e`` and scales it by ``c_e > 0``, and the classifier undoes a
-rotation by ``b_e``. The composite ``(s, t)`` therefore rotates by ``a_s - b_t`` and agrees with ``f_t``,
-where ``a_t = b_t``, on the share ``1 - CLASSES |a_s - b_t| / 2π`` of a uniform circle (while that is
-positive), whatever the scales.
+A world makes the run of one seed from random numbers, without network or image. What a claim is given there has the
+form of what it is given of real trainings, so that its whole judgement is tested.
 """
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
-from featdyn_core.data.sources import Dataset
-from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
-from featdyn_core.trajectories.trajectory import State, Trajectory
+from featdyn_core.harness.run import Measure, Measured, Run, gather
+from featdyn_core.measures.composites.closeness import Closeness
+from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.composites.stranger import Stranger
+from featdyn_core.seeds import numpy_generator
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.inference import CONFIDENCE
+from featdyn_core.verdicts.register import Window
 
-CLASSES = 8
-SHARPNESS = 20.0
-"""Factor on the logits: cross-entropy is near 0 inside a sector."""
+IMAGES = 1000
+CLASSES = 10
+DEPTHS = ("depth1", "depth2", "depth3")
+SEEDS = 5
+
+Shares = npt.ArrayLike
 
 
-def circle(points: int = 400) -> Dataset:
-    """Points on the unit circle as images (N, 1, 1, 2) of 127.5 (1 + coordinate), labelled by sector."""
-    angles = (np.arange(points) + 0.5) * 2 * math.pi / points
-    coordinates = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    images = torch.from_numpy(np.round(127.5 * (1 + coordinates)).astype(np.uint8)).view(points, 1, 1, 2)
-    labels = torch.from_numpy((angles // (2 * math.pi / CLASSES)).astype(np.int64))
-    return Dataset(
-        name="circle",
-        train_images=images,
-        train_labels=labels,
-        test_images=images,
-        test_labels=labels,
-        classes=CLASSES,
-        mean=(0.5,),
-        std=(0.5,),
-        source="planted",
-        published_counts=(points, points),
+@dataclass(frozen=True)
+class World:
+    """A planted world.
+
+    Attributes:
+        verdict: what a claim must come to in it; None for a null world, where the claim is not true and chance alone
+            decides: there it must seldom be SUPPORTED.
+        make: random numbers of a seed to its run.
+    """
+
+    verdict: Verdict | None
+    make: Callable[[np.random.Generator], Run]
+
+
+def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0, seeds: int = SEEDS) -> Verdict:
+    """Judge a claim in a world; ``number`` tells apart several draws of the same world."""
+    found: list[Measured] = [
+        measure(world.make(numpy_generator(seed, "measure", "world", number))) for seed in range(seeds)
+    ]
+    values, _ = gather(claim, found)
+    return claim.judge(values, confidence=CONFIDENCE)[0]
+
+
+def run(
+    records: Mapping[str | tuple[str, str], Any],
+    *,
+    windows: Mapping[str, tuple[int, int]] | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    neighbour: Run | None = None,
+) -> Run:
+    """Return a planted run.
+
+    Args:
+        records: name in the register, or (name, arm), to what is read; a mapping is one by split.
+        windows: name to first and last epoch.
+        protocol: name to number.
+        neighbour: run of the next seed; this one if left out.
+    """
+    found = {(key, "clean") if isinstance(key, str) else key: value for key, value in records.items()}
+
+    def read(name: str, arm: str) -> Mapping[str, Any]:
+        value = found[name, arm]
+        return value if isinstance(value, Mapping) else {"": value}
+
+    ends = {name: Window(*pair) for name, pair in (windows or {}).items()}
+    planted = Run(0, ends, protocol or {}, read, lambda: neighbour or planted)
+    return planted
+
+
+def column(epochs: Sequence[int], missed: Shares, *, deep: int | None = None) -> Column:
+    """Return a column whose composites miss given shares of the images; ``f_t`` is right on all of them.
+
+    What one composite misses, one that misses more misses as well.
+
+    Args:
+        epochs: S ascending shallow epochs.
+        missed: share in [0, 1] for each (S,), or for each depth as well (depths, S).
+        deep: the deep epoch, the last of the epochs if left out.
+    """
+    shares = np.broadcast_to(np.clip(np.asarray(missed, float), 0, 1), (len(DEPTHS), len(epochs)))
+    labels = np.arange(IMAGES) % CLASSES
+    wrong = np.arange(IMAGES) < np.round(shares * IMAGES)[..., None]
+    return Column(
+        cuts=DEPTHS,
+        epochs=np.asarray(epochs, np.int64),
+        deep=epochs[-1] if deep is None else deep,
+        predictions=np.where(wrong, (labels + 1) % CLASSES, labels),
+        reference=labels,
+        labels=labels,
+        cross_entropy=5 * shares,
     )
 
 
-def rotating(
-    angles: Mapping[int, float],
-    *,
-    scales: Mapping[int, float] | None = None,
-    deep_angles: Mapping[int, float] | None = None,
-    seed: int = 0,
-    dataset: Dataset | None = None,
-) -> Trajectory:
-    """Return a planted trajectory.
+def columns(epochs: Sequence[int], missed: Shares, **options: Any) -> dict[str, Column]:
+    """Return the same column on both splits."""
+    return dict.fromkeys(("held-out", "training"), column(epochs, missed, **options))
 
-    Args:
-        angles: epoch to the rotation of its feature layer, in radians.
-        scales: epoch to the scale of its feature layer; 1 if left out.
-        deep_angles: epoch to the rotation that its classifier undoes; ``angles`` if left out.
-        seed: recorded as the trajectory's seed.
-        dataset: ``circle()`` if left out.
+
+def stranger(agreement: float) -> Stranger:
+    """Return a stranger that agrees on a given share of the images, at every depth."""
+    labels = np.arange(IMAGES) % CLASSES
+    predicted = np.where(np.arange(IMAGES) < round(agreement * IMAGES), labels, (labels + 1) % CLASSES)
+    return Stranger(DEPTHS, np.tile(predicted, (len(DEPTHS), 1)), labels, labels)
+
+
+def closeness(gained: float, *, planted: float = 0.5) -> Closeness:
+    """Return a comparison in which the real direction adds ``gained`` to an agreement of 0.5.
+
+    ``planted`` is what it adds in the network of which it is known.
     """
-    scales = scales or dict.fromkeys(angles, 1.0)
-    deep_angles = deep_angles or angles
-    states = {epoch: _state(angles[epoch], scales[epoch], deep_angles[epoch]) for epoch in sorted(angles)}
-    return in_memory(states, seed=seed, dataset=dataset or circle())
+    labels = np.arange(IMAGES) % CLASSES
 
+    def predicted(agreement: float) -> npt.NDArray[np.int64]:
+        right = np.arange(IMAGES) < round(agreement * IMAGES)
+        return np.tile(np.where(right, labels, (labels + 1) % CLASSES), (len(DEPTHS), 1))
 
-def frozen(trajectory: Trajectory) -> Trajectory:
-    """Return the trajectory of a network that never moves: the last checkpoint at every epoch."""
-    last = trajectory.epochs[-1]
-    return dataclasses.replace(trajectory, key="", load=lambda _: trajectory.state(last), log=(), digests={})
+    def compared(difference: float, inner: Closeness | None = None) -> Closeness:
+        other = predicted(0.5)[:, None]
+        moved = np.tile([0.5, 0.5], (len(DEPTHS), 1))
+        return Closeness(DEPTHS, labels, predicted(0.5 + difference), other, other, moved, inner)
 
-
-def in_memory(states: Mapping[int, State], *, seed: int, dataset: Dataset) -> Trajectory:
-    """Return a trajectory of the given states of the planted network."""
-    epochs = tuple(sorted(states))
-    recipe = Recipe(
-        name="planted",
-        data=DataSpec("digits"),
-        network=NetworkSpec("mlp", {"hidden": [2], "linear_last": True}),
-        optimizer=OptimizerSpec("sgd", 0.0),
-        training=TrainingSpec(max(epochs[-1], 1), 100, epochs if epochs[-1] else (1,)),
-    )
-    return Trajectory(recipe, seed, "", epochs, dataset, states.__getitem__)
-
-
-def angle_for(agreement: float) -> float:
-    """Rotation, in radians, that leaves the given agreement, in [0, 1]."""
-    return (1 - agreement) * 2 * math.pi / CLASSES
-
-
-def drifting(
-    epochs: Sequence[int],
-    agreement: float,
-    *,
-    growth: float = -0.8,
-    seed: int = 0,
-    dataset: Dataset | None = None,
-) -> Trajectory:
-    """Return a trajectory whose features turn steadily, from the first to the last of ``epochs``.
-
-    Args:
-        epochs: ascending.
-        agreement: of the composites of first and last epoch (both ways), clipped to [0, 1].
-        growth: relative change of the feature layer's scale. No classifier notices it, but a random
-            displacement by the same norm does harm. With 0, closeness is all there is.
-        seed: recorded as the trajectory's seed.
-        dataset: ``circle()`` if left out.
-    """
-    share = [(epoch - epochs[0]) / (epochs[-1] - epochs[0]) for epoch in epochs]
-    whole = angle_for(min(max(agreement, 0.0), 1.0))
-    angles = {epoch: part * whole for epoch, part in zip(epochs, share, strict=True)}
-    scales = {epoch: 1 + growth * part for epoch, part in zip(epochs, share, strict=True)}
-    return rotating(angles, scales=scales, seed=seed, dataset=dataset)
-
-
-def _rotation(angle: float) -> Tensor:
-    return torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-
-
-def _state(angle: float, scale: float, deep_angle: float) -> State:
-    centres = (torch.arange(CLASSES) + 0.5) * 2 * math.pi / CLASSES
-    directions = torch.stack([torch.cos(centres), torch.sin(centres)], dim=1)
-    return {
-        "blocks.hidden1.1.weight": scale * _rotation(angle),
-        "blocks.hidden1.1.bias": torch.zeros(2),
-        "blocks.head.linear.weight": SHARPNESS * directions @ _rotation(-deep_angle),
-        "blocks.head.linear.bias": torch.zeros(CLASSES),
-    }
+    return compared(gained, compared(planted))

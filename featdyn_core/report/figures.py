@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.verdicts.claim import Curve, Finding
+from featdyn_core.verdicts.claim import Finding
+from featdyn_core.verdicts.evidence import Curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,59 +1,16 @@
-"""Evidence for readers: a table for the terminal, one HTML file for everybody else, figures as PNG files."""
+"""Evidence for readers: one HTML file that needs no other, and figures as PNG files."""
 
 import datetime
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.report import wording
 from featdyn_core.report.figures import curve_png, curve_svg, interval_strip
-from featdyn_core.verdicts.claim import Evidence, Finding, Outcome, Role, Verdict
-from featdyn_core.verdicts.evidence import adjusted_p_values
-
-_HEAD = ("claim", "subject", "scale", "verdict", "control", "seeds", "Holm p")
-_DROPPED = ("scale", "seeds", "Holm p", "control")
-"""Columns of the terminal table that are left out, in this order, where the terminal is too narrow."""
-
-_NOTHING = "–"
-_INDENT = "  "
-
-
-def hinge(row: Evidence) -> Finding | None:
-    """Return the finding that the verdict hangs on; None if nothing was measured.
-
-    It is the one nearest to failing, or furthest in it, that is with the largest p-value: of the controls if
-    the verdict is INVALID, else of the deciding criteria, whose p-value is then the row's own.
-    """
-    role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
-    return max(row.of(role), key=lambda finding: finding.p_value, default=None)
-
-
-def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
-    """Return the rows as lines of plain text, none longer than the terminal.
-
-    Two lines a row: what was decided, and the criterion that the verdict hangs on (see ``hinge``) with its
-    interval and bound. Where nothing was measured the reason stands instead, in full.
-
-    Args:
-        rows: in the order to show them.
-        width: of the terminal, in characters.
-
-    Raises:
-        EvidenceError: there are no rows.
-    """
-    _need(rows)
-    adjusted = adjusted_p_values(rows)
-    heads = _aligned([_HEAD, *(_head(row, holm) for row, holm in zip(rows, adjusted, strict=True))], width)
-    titles = "decided by", f"estimate [{_coverage(rows)}]", "bound"
-    details = _aligned([titles, *(_detail(hinge(row)) for row in rows)], width - len(_INDENT))
-    reasons = ["", *(row.reason for row in rows)]
-    lines = []
-    for head, detail, reason in zip(heads, details, reasons, strict=True):
-        lines += [head, _INDENT + detail] if detail else [head]
-        lines += textwrap.wrap(reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    return [line[:width] for line in lines]
+from featdyn_core.verdicts.claim import Finding, Verdict
+from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values
 
 
 def write_html(path: Path, rows: Mapping[str, Sequence[Evidence]] | Sequence[Evidence]) -> None:
@@ -119,8 +76,8 @@ def _entries(run: str, rows: Sequence[Evidence]) -> list[_Entry]:
         _Entry(
             run=run,
             row=row,
-            hinge=hinge(row),
-            control=_control(row),
+            hinge=wording.hinge(row),
+            control=wording.control(row),
             holm=holm,
             figures={
                 title: curve_svg(curve, f"{run} {row.claim} on {row.subject}: {title}".strip())
@@ -139,14 +96,16 @@ def _render(entries: Sequence[_Entry]) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "number": _number,
-        "interval": _interval,
-        "coverage": _coverage,
-        "bound": _bound,
-        "p": _p_value,
+        "number": wording.number,
+        "interval": wording.interval,
+        "coverage": wording.coverage,
+        "bound": wording.bound,
+        "p": wording.p_value,
         "duration": _duration,
         "slug": _slug,
         "strip": interval_strip,
+        "scale": wording.scale,
+        "verdict": wording.verdict,
     }
     counts = {verdict: sum(entry.row.verdict is verdict for entry in entries) for verdict in Verdict}
     return environment.get_template("report.html.jinja").render(
@@ -165,71 +124,6 @@ def _write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise EvidenceError(f"{path} cannot be written: {error}") from error
-
-
-def _aligned(table: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Align columns, titles first; to fit the width leave some out, then shorten the first."""
-    columns = {column[0]: column for column in zip(*table, strict=True)}
-    spaces = {title: max(map(len, column)) for title, column in columns.items()}
-
-    def excess() -> int:
-        return sum(spaces.values()) + len(_INDENT) * (len(spaces) - 1) - width
-
-    for title in _DROPPED:
-        if excess() > 0:
-            spaces.pop(title, None)
-    first = table[0][0]
-    spaces[first] = max(1, spaces[first] - max(0, excess()))
-    cells = [[_shorten(cell, space).ljust(space) for cell in columns[title]] for title, space in spaces.items()]
-    return [_INDENT.join(line).rstrip() for line in zip(*cells, strict=True)]
-
-
-def _head(row: Evidence, holm: float | None) -> tuple[str, ...]:
-    seeds = str(len(row.seeds)) if row.seeds else _NOTHING
-    scale = f"{row.tier}/{row.scale}"
-    return row.claim, row.subject, scale, str(row.verdict), _control(row), seeds, _p_value(holm)
-
-
-def _detail(finding: Finding | None) -> tuple[str, ...]:
-    return (finding.criterion.name, _interval(finding), _bound(finding)) if finding else ("", "", "")
-
-
-def _control(row: Evidence) -> str:
-    """Worst outcome of the controls."""
-    found = {finding.outcome for finding in row.of(Role.CONTROL)}
-    return next(
-        (str(outcome) for outcome in (Outcome.FAILS, Outcome.UNDECIDED, Outcome.HOLDS) if outcome in found),
-        _NOTHING,
-    )
-
-
-def _shorten(text: str, space: int) -> str:
-    return text if len(text) <= space else text[: space - 1] + "…"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _coverage(rows: Sequence[Evidence]) -> str:
-    """Return what the rows' intervals are, such as "95 % interval"."""
-    levels = sorted({finding.interval.confidence for row in rows for finding in row.findings})
-    return f"{' or '.join(f'{100 * level:g} %' for level in levels)} interval".lstrip()
-
-
-def _interval(finding: Finding) -> str:
-    found = finding.interval
-    return f"{_number(found.estimate)} [{_number(found.low)}, {_number(found.high)}]"
-
-
-def _bound(finding: Finding) -> str:
-    return f"{'>' if finding.criterion.above else '<'} {finding.criterion.bound:g}"
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return _NOTHING
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 def _duration(seconds: float) -> str:

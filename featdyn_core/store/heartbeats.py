@@ -18,8 +18,8 @@ from featdyn_core.store.documents import dump, parse
 from featdyn_core.store.layout import Layout, is_alive, remove, sweep
 from featdyn_core.store.locks import is_held
 
-HEARTBEAT_SECONDS = 0.5
-"""Least time between two heartbeats of a trainer."""
+HEARTBEAT_SECONDS = 2.0
+"""Least time between two heartbeats of a trainer, each of which waits some milliseconds for the disk."""
 
 STALE_SECONDS = 120.0
 """A heartbeat older than this, and two epochs more, belongs to a trainer that is gone or stopped."""

@@ -20,7 +20,7 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import AbsentDataError, DataError, FeatdynError, MissingTrajectoryError
-from featdyn_core.numerics import resolve_device
+from featdyn_core.numerics import CPU_THREADS, resolve_device
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
@@ -28,7 +28,7 @@ from featdyn_core.store.documents import parse, read_inside
 from featdyn_core.store.folder import FolderSink, Watch, read_checkpoint
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
 from featdyn_core.store.manifest import SCHEMA, damaged, read_manifest
-from featdyn_core.training.loop import CPU_THREADS, Job, Log, train_many
+from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.trajectory import Trajectory

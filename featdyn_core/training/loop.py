@@ -16,7 +16,7 @@ import torch
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
-from featdyn_core.numerics import exact_arithmetic, seeded_dropout, undisturbed
+from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
 from featdyn_core.seeds import stream_seed, torch_generator
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.training.steps import ResidentSet, Stepper, Tally, resolve_engine
@@ -24,9 +24,6 @@ from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.sink import ResumePoint, Sink
 from featdyn_core.trajectories.trajectory import EpochRecord, State, new_network, training_set
-
-CPU_THREADS = 1
-"""Threads of a training on a CPU."""
 
 RESUME_SECONDS = 10.0
 """Least time between two resume points; losing less than this is cheaper than writing more often."""
@@ -97,7 +94,7 @@ def train_many(
             job, training = entry
             outcome: Log | FeatdynError
             try:
-                with _one_thread(device), undisturbed():
+                with one_thread(device), undisturbed():
                     next(training)
                 continue
             except StopIteration as finished:
@@ -113,17 +110,6 @@ def train_many(
                 )
             under_way.remove(entry)
             yield job, outcome
-
-
-@contextlib.contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(CPU_THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:

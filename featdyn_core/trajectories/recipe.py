@@ -19,6 +19,7 @@ from typing import Any
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.networks.names import NETWORKS
+from featdyn_core.project import recipes_folder
 
 SCHEMA = 1
 
@@ -134,12 +135,6 @@ class Recipe:
     def replace(self, **tables: Any) -> "Recipe":
         """Return a copy with other tables or another name, checked like a new recipe."""
         return dataclasses.replace(self, **tables)
-
-
-def recipes_folder() -> Path:
-    """Folder of the recipes: ``fixtures/recipes`` of the working directory, or else of the checkout."""
-    here = Path.cwd() / "fixtures" / "recipes"
-    return here if here.is_dir() else Path(__file__).parent.parent / "fixtures" / "recipes"
 
 
 def load_recipe(source: str | os.PathLike[str]) -> Recipe:

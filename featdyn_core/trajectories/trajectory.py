@@ -1,5 +1,6 @@
 """A trajectory: all checkpoints of one training, with the data and the network they belong to."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -88,6 +89,10 @@ class Trajectory:
         network = new_network(self.recipe, self.dataset)
         load_state(network, self.state(epoch))
         return network.eval()
+
+    def frozen_at(self, epoch: int) -> "Trajectory":
+        """Return the trajectory of a network that never moves: the checkpoint of ``epoch`` at every epoch."""
+        return dataclasses.replace(self, key="", load=lambda _: self.state(epoch), log=(), digests={})
 
     def evaluation_set(self, split: str) -> tuple[Tensor, Tensor]:
         """First images (N ≤ ``evaluation_images``, C, H, W) of a split and their true labels (N,).

@@ -7,8 +7,7 @@ beside it.
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from featdyn_core.errors import MeasurementError, RecipeError
 from featdyn_core.verdicts.inference import (
@@ -20,15 +19,25 @@ from featdyn_core.verdicts.inference import (
     seed_interval,
 )
 
+MINIMUM_SEEDS = 3
+"""Fewest seeds that a claim may be judged on."""
+
 
 class Verdict(enum.StrEnum):
-    """What is said of a claim; only SUPPORTED passes."""
+    """What is said of a claim; only SUPPORTED passes. The last three say that nothing was decided."""
 
     SUPPORTED = "SUPPORTED"
     REFUTED = "REFUTED"
     INCONCLUSIVE = "INCONCLUSIVE"
     INVALID = "INVALID"
     NOT_RUN = "NOT RUN"
+    ERROR = "ERROR"
+    DESELECTED = "DESELECTED"
+
+    @property
+    def decided(self) -> bool:
+        """Whether numbers were judged."""
+        return self not in (Verdict.NOT_RUN, Verdict.ERROR, Verdict.DESELECTED)
 
 
 class Role(enum.StrEnum):
@@ -48,6 +57,30 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class Draws:
+    """One seed's number where the draw is the unit of replication: how many of its planted samples had a property.
+
+    Attributes:
+        successes: samples that had it.
+        draws: samples that were drawn.
+    """
+
+    successes: int
+    draws: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.successes <= self.draws or self.draws < 1:
+            raise MeasurementError(f"{self.successes} of {self.draws} draws is no share")
+
+    def __float__(self) -> float:
+        return self.successes / self.draws
+
+
+Number = float | Draws
+"""What a claim measures for one seed and criterion."""
+
+
+@dataclass(frozen=True)
 class Criterion:
     """One quantity and its bound, fixed before the run.
 
@@ -58,8 +91,6 @@ class Criterion:
         bound: in the units of the quantity.
         role: whether it decides, controls or is reported.
         pilot: what pilot seeds, which no test uses, gave for it.
-        draws: for a control on planted samples, how many independent draws each seed's number is a share of;
-            its interval is then over all draws. 0 where the seed is the unit of replication.
     """
 
     name: str
@@ -68,11 +99,8 @@ class Criterion:
     bound: float
     role: Role = Role.DECIDES
     pilot: str = ""
-    draws: int = 0
 
     def __post_init__(self) -> None:
-        if self.draws and self.role is not Role.CONTROL:
-            raise RecipeError(f"criterion {self.name!r}: only a control may count draws; a finding counts seeds")
         if self.direction not in ("above", "below"):
             raise RecipeError(f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below")
 
@@ -81,8 +109,17 @@ class Criterion:
         """Whether it holds above its bound."""
         return self.direction == "above"
 
-    def judge(self, values: Sequence[float], *, confidence: float = CONFIDENCE) -> "Finding":
-        """Compare one number per seed with the bound, by an interval of this coverage."""
+    def judge(self, values: Sequence[Number], *, confidence: float = CONFIDENCE) -> "Finding":
+        """Compare one number per seed with the bound, by an interval of this coverage.
+
+        Where the numbers are ``Draws``, which only a control may give, the interval is over all draws together.
+
+        Raises:
+            MeasurementError: numbers that cannot be judged, or draws where seeds must be counted.
+        """
+        draws = tuple(item.draws for item in values if isinstance(item, Draws))
+        if draws and (len(draws) != len(values) or self.role is not Role.CONTROL):
+            raise MeasurementError(f"{self.name!r} counts draws: only a control may, and then for every seed")
         interval, p_value = self._infer(values, confidence)
         right, wrong = (interval.low, interval.high) if self.above else (interval.high, interval.low)
         if right > self.bound if self.above else right < self.bound:
@@ -91,20 +128,22 @@ class Criterion:
             outcome = Outcome.FAILS
         else:
             outcome = Outcome.UNDECIDED
-        return Finding(self, tuple(map(float, values)), interval, outcome, p_value)
+        return Finding(self, tuple(map(float, values)), interval, outcome, p_value, draws)
 
-    def _infer(self, values: Sequence[float], confidence: float) -> tuple[Interval, float]:
+    def _infer(self, values: Sequence[Number], confidence: float) -> tuple[Interval, float]:
         """Interval of the mean, and p-value of its being on the wrong side of the bound.
 
         A p-value grows by the factor by which a stricter interval errs less, so that 0.025 is its limit always.
         """
-        if self.draws:
-            successes, draws = [round(value * self.draws) for value in values], [self.draws] * len(values)
+        counted = [item for item in values if isinstance(item, Draws)]
+        if counted:
+            successes, draws = [item.successes for item in counted], [item.draws for item in counted]
             interval = pooled_interval(successes, draws, confidence=confidence)
             p_value = pooled_p_value(successes, draws, self.bound, above=self.above)
         else:
-            interval = seed_interval(values, confidence=confidence)
-            p_value = bound_p_value(values, self.bound, above=self.above)
+            numbers = [float(item) for item in values]
+            interval = seed_interval(numbers, confidence=confidence)
+            p_value = bound_p_value(numbers, self.bound, above=self.above)
         return interval, min(1.0, p_value * ((1 - CONFIDENCE) / (1 - confidence)))
 
 
@@ -118,6 +157,7 @@ class Finding:
         interval: their mean and its interval, 95 % where they are judged for the first time.
         outcome: holds, fails or undecided.
         p_value: one-sided, of the mean being on the wrong side.
+        draws: how many draws each seed's number is a share of; empty where the seed is the unit of replication.
     """
 
     criterion: Criterion
@@ -125,10 +165,18 @@ class Finding:
     interval: Interval
     outcome: Outcome
     p_value: float
+    draws: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> list[Number]:
+        """What was judged, one a seed."""
+        if not self.draws:
+            return list(self.values)
+        return [Draws(round(value * count), count) for value, count in zip(self.values, self.draws, strict=True)]
 
     def __str__(self) -> str:
         item, found = self.criterion, self.interval
-        units = f"{item.draws * found.seeds} planted draws" if item.draws else f"{found.seeds} seeds"
+        units = f"{sum(self.draws)} planted draws" if self.draws else f"{found.seeds} seeds"
         return (
             f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] "
             f"({100 * found.confidence:g} %, {units}), to lie {item.direction} {item.bound:g}: {self.outcome}"
@@ -137,29 +185,37 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the paper with the criteria of one tier.
+    """One claim of the paper with the criteria of one scale and subject.
 
     Attributes:
         id: name, as in the register.
         section: where the paper makes it.
         sentence: the paper's words.
         criteria: at least one that decides and one control.
-        minimum_seeds: fewest seeds it may be judged on.
     """
 
     id: str
     section: str
     sentence: str
     criteria: tuple[Criterion, ...]
-    minimum_seeds: int = 3
 
     def __post_init__(self) -> None:
         for role in (Role.DECIDES, Role.CONTROL):
             if not any(item.role is role for item in self.criteria):
                 raise RecipeError(f"claim {self.id!r} has no criterion with role {role}; it needs one")
 
+    def check_names(self, names: Sequence[str]) -> None:
+        """Refuse a measurement whose names are not those of the criteria.
+
+        Raises:
+            MeasurementError: a criterion without measurement, or a measurement without criterion.
+        """
+        expected = {item.name for item in self.criteria}
+        if different := sorted(expected ^ set(names)):
+            raise MeasurementError(f"claim {self.id!r}: criteria and measurements differ in {', '.join(different)}")
+
     def judge(
-        self, measurements: Mapping[str, Sequence[float]], *, confidence: float = CONFIDENCE
+        self, measurements: Mapping[str, Sequence[Number]], *, confidence: float = CONFIDENCE
     ) -> tuple[Verdict, tuple[Finding, ...]]:
         """Decide the claim from one number per seed for each criterion.
 
@@ -167,17 +223,18 @@ class Claim:
         undecided, and SUPPORTED if all hold. ``confidence`` is the coverage of the intervals.
 
         Raises:
-            MeasurementError: a criterion without measurement, a measurement without criterion, or too few
+            MeasurementError: names that are not those of the criteria, numbers of seeds that differ, or too few
                 seeds.
         """
-        names = {item.name for item in self.criteria}
-        if missing := sorted(names ^ set(measurements)):
-            raise MeasurementError(f"claim {self.id!r}: criteria and measurements differ in {', '.join(missing)}")
-        for name, values in measurements.items():
-            if len(values) < self.minimum_seeds:
-                raise MeasurementError(
-                    f"claim {self.id!r} needs at least {self.minimum_seeds} seeds, {name!r} has {len(values)}"
-                )
+        self.check_names(list(measurements))
+        counts = {name: len(values) for name, values in measurements.items()}
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{name!r} {count}" for name, count in counts.items())
+            raise MeasurementError(f"claim {self.id!r} needs as many seeds for each criterion: {listed}")
+        if min(counts.values()) < MINIMUM_SEEDS:
+            raise MeasurementError(
+                f"claim {self.id!r} needs at least {MINIMUM_SEEDS} seeds, found {min(counts.values())}"
+            )
         findings = tuple(item.judge(measurements[item.name], confidence=confidence) for item in self.criteria)
         return _verdict(findings), findings
 
@@ -191,78 +248,3 @@ def _verdict(findings: Sequence[Finding]) -> Verdict:
     if Outcome.UNDECIDED in outcomes[Role.DECIDES]:
         return Verdict.INCONCLUSIVE
     return Verdict.SUPPORTED
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Numbers for a figure of the report.
-
-    Attributes:
-        x: (points,) abscissae.
-        series: label to one list of (points,) ordinates per seed.
-        x_label: axis with unit.
-        y_label: axis with unit.
-    """
-
-    x: list[float]
-    series: dict[str, list[list[float]]]
-    x_label: str
-    y_label: str
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One claim's numbers and verdict on one subject.
-
-    Attributes:
-        claim: the claim's id.
-        section: where the paper makes it.
-        subject: what it was measured on, such as ``digits`` or ``cifar10``.
-        tier: fast or full.
-        scale: small, reduced or paper.
-        verdict: see ``Verdict``.
-        findings: one a criterion; empty if not run.
-        reason: why it was not run; empty otherwise.
-        seeds: the training seeds.
-        recipes: recipe name to its digest.
-        checkpoints: "<recipe>/<seed>" to the trajectory's key and one digest over its checkpoints' digests.
-        data: data set description to its digest.
-        images: split to the number of its images, the first ones, that claims may look at.
-        curves: figure title to its numbers.
-        environment: commit, versions, device, machine.
-        seconds: duration of training (if any) and measurement.
-    """
-
-    claim: str
-    section: str
-    subject: str
-    tier: str
-    scale: str
-    verdict: Verdict
-    findings: tuple[Finding, ...] = ()
-    reason: str = ""
-    seeds: tuple[int, ...] = ()
-    recipes: dict[str, str] = field(default_factory=dict)
-    checkpoints: dict[str, dict[str, str]] = field(default_factory=dict)
-    data: dict[str, str] = field(default_factory=dict)
-    images: dict[str, int] = field(default_factory=dict)
-    curves: dict[str, Curve] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def p_value(self) -> float | None:
-        """Largest p-value of the deciding criteria (all must hold: intersection-union); None if none is valid."""
-        if self.verdict is Verdict.INVALID:
-            return None
-        deciding = [item.p_value for item in self.findings if item.criterion.role is Role.DECIDES]
-        return max(deciding, default=None)
-
-    def of(self, role: Role) -> tuple[Finding, ...]:
-        """Return the findings of one role."""
-        return tuple(item for item in self.findings if item.criterion.role is role)
-
-    def message(self) -> str:
-        """Return verdict and all findings, one a line."""
-        head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
-        return "\n".join([head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)])

@@ -1,60 +1,134 @@
-"""Verdict rows to evidence.json and back, with what is needed to judge where they came from."""
+"""Verdict rows, to evidence.json and back, with what is needed to judge where they came from."""
 
 import dataclasses
 import datetime
-import hashlib
 import json
-import platform
-import subprocess
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy
-import scipy
-import torch
-
-from featdyn_core.errors import EvidenceError, RecipeError
-from featdyn_core.trajectories.trajectory import SPLITS, Trajectory
-from featdyn_core.verdicts.claim import Criterion, Curve, Evidence, Finding, Outcome, Role, Verdict
+from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
+from featdyn_core.files import write_atomically
+from featdyn_core.verdicts.claim import Claim, Criterion, Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.inference import Interval, holm
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Commit, versions, device and machine of this process."""
-    cuda = torch.cuda.get_device_name(device) if device.startswith("cuda") and torch.cuda.is_available() else ""
-    return {
-        "commit": _commit(),
-        "device": cuda or device,
-        "machine": f"{platform.machine()} {_processor()}".strip(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "scipy": scipy.__version__,
-    }
+@dataclass(frozen=True)
+class Curve:
+    """Numbers for a figure of the report.
+
+    Attributes:
+        x: (points,) abscissae.
+        series: label to one list of (points,) ordinates per seed.
+        x_label: axis with unit.
+        y_label: axis with unit.
+    """
+
+    x: list[float]
+    series: dict[str, list[list[float]]]
+    x_label: str
+    y_label: str
 
 
-def provenance(trajectories: Iterable[Trajectory]) -> dict[str, dict[str, Any]]:
-    """Return the fields ``recipes``, ``checkpoints``, ``data`` and ``images`` of an evidence row."""
-    fields: dict[str, dict[str, Any]] = {"recipes": {}, "checkpoints": {}, "data": {}, "images": {}}
-    for item in trajectories:
-        fields["recipes"][item.recipe.name] = item.recipe.digest
-        together = hashlib.sha256("".join(item.digests[epoch] for epoch in sorted(item.digests)).encode())
-        fields["checkpoints"][f"{item.recipe.name}/{item.seed}"] = {
-            "key": item.key,
-            "sha256": together.hexdigest(),
-        }
-        fields["data"][item.dataset.describe()] = item.dataset.digest
-        fields["images"] = {split: len(item.evaluation_set(split)[1]) for split in SPLITS}
-    return fields
+@dataclass(frozen=True)
+class Evidence:
+    """One claim's numbers and verdict on one subject.
+
+    Attributes:
+        claim: the claim's id.
+        section: where the paper makes it.
+        sentence: the paper's words.
+        subject: what it was measured on, such as ``digits`` or ``cifar10``.
+        tier: fast or full.
+        scale: small, reduced or paper.
+        verdict: see ``Verdict``.
+        findings: one a criterion; empty if nothing was judged.
+        reason: why nothing was judged; empty otherwise.
+        known: the verdict that the register expects, where published evidence has shown one; else empty.
+        replayed: whether published records were judged, and nothing was measured.
+        exploratory: whether the seeds are not the register's.
+        seeds: the training seeds.
+        windows: name to first and last epoch.
+        protocol: every number that the measurement used.
+        recipes: recipe name to its digest.
+        checkpoints: "<recipe>/<seed>" to the trajectory's key and one digest over its checkpoints' digests.
+        data: data set description to its digest.
+        records: number of records by kind.
+        curves: figure title to its numbers.
+        environment: commit, versions and machine that judged.
+        measured: the same of whoever made the records, each once.
+        register: digest of the register.
+        seconds: duration of training, measurement (if any) and judging.
+    """
+
+    claim: str
+    section: str
+    subject: str
+    tier: str
+    scale: str
+    verdict: Verdict
+    sentence: str = ""
+    findings: tuple[Finding, ...] = ()
+    reason: str = ""
+    known: str = ""
+    replayed: bool = False
+    exploratory: bool = False
+    seeds: tuple[int, ...] = ()
+    windows: dict[str, list[int]] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    recipes: dict[str, str] = field(default_factory=dict)
+    checkpoints: dict[str, dict[str, str]] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    records: dict[str, int] = field(default_factory=dict)
+    curves: dict[str, Curve] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+    register: str = ""
+    seconds: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """What tells the row from others of a run: claim, scale, subject, and whether it was replayed."""
+        return row_id(self.claim, self.scale, self.subject, replayed=self.replayed)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the register knows a finding and this is another."""
+        return bool(self.known) and self.verdict.decided and self.verdict != self.known
+
+    @property
+    def p_value(self) -> float | None:
+        """Largest p-value of the deciding criteria (all must hold: intersection-union); None if none is valid."""
+        if self.verdict is Verdict.INVALID:
+            return None
+        deciding = [item.p_value for item in self.findings if item.criterion.role is Role.DECIDES]
+        return max(deciding, default=None)
+
+    def of(self, role: Role) -> tuple[Finding, ...]:
+        """Return the findings of one role."""
+        return tuple(item for item in self.findings if item.criterion.role is role)
+
+    def message(self) -> str:
+        """Return verdict and all findings, one a line."""
+        head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
+        if self.changed:
+            head += f" (the register knows it as {self.known}: a verdict that changes fails)"
+        return "\n".join([head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)])
+
+
+def row_id(claim: str, scale: str, subject: str, *, replayed: bool) -> str:
+    """Name of a row, such as ``forgetting-reduced-cifar10-replayed``."""
+    return "-".join([claim, scale, subject, *(["replayed"] if replayed else [])])
 
 
 def to_json(row: Evidence) -> str:
     """One evidence row as a JSON string."""
-    return json.dumps(dataclasses.asdict(row), default=_plain)
+    return json.dumps(_plain(dataclasses.asdict(row)), allow_nan=False)
 
 
 def from_json(text: str) -> Evidence:
@@ -70,49 +144,92 @@ def from_json(text: str) -> Evidence:
         fields["findings"] = tuple(_finding(item) for item in fields["findings"])
         fields["seeds"] = tuple(fields["seeds"])
         fields["curves"] = {title: Curve(**curve) for title, curve in fields["curves"].items()}
-        return Evidence(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
+        row = Evidence(**fields)
+        _check_types(row)
+        return row
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RecipeError) as error:
         raise EvidenceError(f"not an evidence row of this version: {error}") from error
 
 
-def write_evidence(path: Path, rows: Sequence[Evidence]) -> None:
-    """Write rows, in the order given, with Holm-adjusted p-values of all decided claims together."""
+def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any] | None = None) -> None:
+    """Write rows, in the order given, with Holm-adjusted p-values of all registered claims together.
+
+    Args:
+        path: the file; it holds either all of it afterwards, or what it held before.
+        rows: all that the run was expected to give, decided or not.
+        facts: what else the file shall say of the run, such as its command line.
+
+    Raises:
+        EvidenceError: the disk is full, or the file cannot be written.
+    """
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **(facts or {}),
+        "counts": dict(Counter(str(row.verdict) for row in rows)),
         "rows": [json.loads(to_json(row)) for row in rows],
     }
     for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
         row["holm_p_value"] = adjusted
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise EvidenceError(f"the evidence {path} cannot be written ({error.strerror or error})") from error
 
 
 def read_evidence(path: Path) -> list[Evidence]:
     """Read an evidence file.
 
     Raises:
-        EvidenceError: no such file, not JSON, or from another schema version.
+        EvidenceError: no such file, not JSON, from another schema version, or with a verdict that does not follow.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
         schema, rows = document["schema"], list(document["rows"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
     if schema != SCHEMA:
         raise EvidenceError(
             f"{path} has schema {schema!r}; this version reads {SCHEMA}: write it again, or read it with the "
             "version that wrote it"
         )
-    return [from_json(json.dumps(row)) for row in rows]
+    found = [from_json(json.dumps(row)) for row in rows]
+    for row in found:
+        _check_verdict(row, path)
+    return found
 
 
 def adjusted_p_values(rows: Sequence[Evidence]) -> list[float | None]:
-    """Holm-adjusted p-value of each row over all rows that were decided; None where none was."""
-    raw = {index: row.p_value for index, row in enumerate(rows)}
-    decided = {index: value for index, value in raw.items() if value is not None}
-    adjusted = dict(zip(decided, holm(list(decided.values())), strict=True))
-    return [adjusted.get(index) for index in range(len(rows))]
+    """Holm-adjusted p-value of each row; None where none was decided.
+
+    The family is all rows of the run, those that came to nothing included: what was registered together is tested
+    together, and leaving a claim out makes no other look better.
+    """
+    raw = [row.p_value for row in rows]
+    adjusted = holm([1.0 if value is None else value for value in raw])
+    return [None if value is None else found for value, found in zip(raw, adjusted, strict=True)]
+
+
+def _check_verdict(row: Evidence, path: Path) -> None:
+    """Refuse a row whose verdict its own numbers and bounds do not give: somebody wrote it by hand.
+
+    Raises:
+        EvidenceError: it is not what judging the values again comes to.
+    """
+    if not row.verdict.decided:
+        return
+    try:
+        claim = Claim(row.claim, row.section, row.sentence, tuple(item.criterion for item in row.findings))
+        confidence = {item.interval.confidence for item in row.findings}.pop()
+        verdict, _ = claim.judge({item.criterion.name: item.numbers for item in row.findings}, confidence=confidence)
+    except (FeatdynError, KeyError) as error:
+        raise EvidenceError(f"{path}: the row {row.id} cannot be judged: {error}") from error
+    if verdict is not row.verdict:
+        raise EvidenceError(
+            f"{path}: the row {row.id} says {row.verdict}, and its numbers and bounds say {verdict}; "
+            "it is not what a run wrote"
+        )
 
 
 def _finding(fields: dict[str, Any]) -> Finding:
@@ -124,30 +241,36 @@ def _finding(fields: dict[str, Any]) -> Finding:
         interval=Interval(**fields["interval"]),
         outcome=Outcome(fields["outcome"]),
         p_value=fields["p_value"],
+        draws=tuple(fields["draws"]),
     )
 
 
+def _check_types(row: Evidence) -> None:
+    """Refuse a row whose fields are not what ``to_json`` writes."""
+    names = ("claim", "section", "subject", "tier", "scale", "sentence", "reason", "known", "register")
+    places = ("windows", "protocol", "recipes", "checkpoints", "data", "records", "environment")
+    texts, tables = ([getattr(row, name) for name in chosen] for chosen in (names, places))
+    numbers: list[Any] = [row.seconds]
+    for finding in row.findings:
+        found = finding.interval
+        numbers += [finding.criterion.bound, finding.p_value, *finding.values]
+        numbers += [found.estimate, found.low, found.high, found.seeds, found.confidence]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
+        raise ValueError("a field is not of the kind that it should be")
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
+        raise ValueError("a number is none")
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, numpy.generic | numpy.ndarray):
-        return value.tolist()
+    """Return JSON's own types; what is no finite number becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
     raise TypeError(f"{type(value).__name__} has no place in an evidence file")
-
-
-def _commit() -> str:
-    """Commit of the checkout, with a mark for uncommitted changes; empty outside one."""
-    try:
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

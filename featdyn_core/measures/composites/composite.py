@@ -53,10 +53,17 @@ def composite(
         MeasurementError: an epoch without checkpoint, or an unknown policy.
         ModelError: unknown cut.
     """
+    return joined(trajectory, trajectory.state(shallow_epoch), deep_epoch, cut, batchnorm=batchnorm)
+
+
+@undisturbed()
+def joined(
+    trajectory: Trajectory, shallow: State, deep_epoch: int, cut: str, *, batchnorm: str = "carry"
+) -> BlockNetwork:
+    """As ``composite``, with the part before the cut from any state of the same network, such as a stranger's."""
     check_policy(batchnorm)
     network = trajectory.network(deep_epoch)
-    state = merged_state(network, trajectory.state(shallow_epoch), trajectory.state(deep_epoch), cut)
-    load_state(network, state)
+    load_state(network, merged_state(network, shallow, trajectory.state(deep_epoch), cut))
     if batchnorm == "recalibrate":
         recalibrate(
             network,

@@ -1,13 +1,11 @@
 """The control for closeness: a shallow part moved as far as training moved it, in a random direction."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.composites.composite import calibration_images, composite, predict, recalibrate
+from featdyn_core.measures.composites.composite import calibration_images, recalibrate
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -60,62 +58,21 @@ def displaced(
     return network
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Agreement with ``f_t`` of composites and displaced networks, least over the paper's depths, in [0, 1].
+def moved(trajectory: Trajectory, shallow_epoch: int, deep_epoch: int, cut: str) -> tuple[float, float]:
+    """How far the shallow part of one epoch lies from that of another, over all its parameters together.
 
-    Attributes:
-        carried: of the composite whose halves keep their own normalisation statistics.
-        recalibrated: of the composite whose deep half's statistics are re-estimated.
-        lost_by_displacement: least over depths of ``recalibrated`` minus the agreement of a displaced shallow
-            half.
-        lost_by_turning: the same, displaced by equal norm and angle.
-    """
-
-    carried: float
-    recalibrated: float
-    lost_by_displacement: float
-    lost_by_turning: float
-
-
-def compare_with_displacement(
-    trajectory: Trajectory,
-    shallow_epoch: int,
-    deep_epoch: int,
-    images: Tensor,
-    rng: np.random.Generator,
-    *,
-    draws: int = 2,
-) -> Comparison:
-    """Compare the composite ``(shallow_epoch, deep_epoch)`` with equally displaced networks at every depth.
-
-    Both have normalisation statistics re-estimated on training images, the composite after the cut and the
-    displaced network before it, so that stale statistics excuse neither.
-
-    Args:
-        trajectory: where the checkpoints come from.
-        shallow_epoch: of the part before the cut.
-        deep_epoch: of the part after it, and of the reference.
-        images: (N, C, H, W) on which predictions are compared.
-        rng: draws the displacements.
-        draws: displaced networks per depth, averaged over.
+    Returns:
+        Their distance over the norm at ``deep_epoch``, and the angle between them in radians.
     """
     network = trajectory.network(deep_epoch)
-    reference = predict(network, images, device=trajectory.device)
-
-    def agreement(*networks: BlockNetwork) -> float:
-        return float(np.mean([predict(item, images, device=trajectory.device) == reference for item in networks]))
-
-    carried, recalibrated = [], []
-    lost: dict[str, list[float]] = {match: [] for match in MATCHES}
-    for cut in network.depths:
-        carried.append(agreement(composite(trajectory, shallow_epoch, deep_epoch, cut)))
-        again = composite(trajectory, shallow_epoch, deep_epoch, cut, batchnorm="recalibrate")
-        recalibrated.append(agreement(again))
-        for match, losses in lost.items():
-            moved = [displaced(trajectory, shallow_epoch, deep_epoch, cut, rng, match=match) for _ in range(draws)]
-            losses.append(recalibrated[-1] - agreement(*moved))
-    return Comparison(min(carried), min(recalibrated), min(lost["distance"]), min(lost["angle"]))
+    names = [name for name, _ in network.named_parameters() if network.in_shallow_part(name, cut)]
+    earlier, later = (
+        torch.cat([state[name].double().flatten() for name in names])
+        for state in (trajectory.state(shallow_epoch), trajectory.state(deep_epoch))
+    )
+    norms = torch.linalg.vector_norm(earlier), torch.linalg.vector_norm(later)
+    cosine = (earlier @ later / (norms[0] * norms[1])).clamp(-1, 1)
+    return float(torch.linalg.vector_norm(earlier - later) / norms[1]), float(torch.arccos(cosine))
 
 
 def _random(_: Tensor, change: Tensor, direction: Tensor) -> Tensor:

@@ -6,10 +6,20 @@ B:** under a fixed late deep half, it does not rise as the shallow half recedes.
 composites of one joint training; ``quadratic_loss_grid`` gives counter-examples to both.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featdyn_core.errors import MeasurementError
+
+COUNTER_EXAMPLE_TO_A: dict[str, Any] = {
+    "hessian": [[1.0, 0.95], [0.95, 1.0]],
+    "start": [1.0, -0.6],
+    "learning_rate": 0.1,
+    "steps": 200,
+}
+"""Two correlated parameters and an ill-conditioned Hessian, for ``quadratic_loss_grid``: reading A fails there."""
 
 
 def largest_rise_in_deep_time(grid: ArrayLike) -> float:

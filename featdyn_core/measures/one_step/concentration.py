@@ -92,6 +92,12 @@ class ChangeGram:
         sample = _gaussian_rows(rows, features, rng)
         return cls._about_mean(sample / np.sqrt(rng.chisquare(dof, (rows, 1)) / dof), features)
 
+    def part(self, rows: slice) -> "ChangeGram":
+        """Return the Gram matrix of some of the changes, about their own mean."""
+        products = self.products[rows, rows]
+        products = products - products.mean(axis=0)
+        return ChangeGram(products - products.mean(axis=1, keepdims=True), self.features)
+
     @classmethod
     def _about_mean(cls, rows: FloatArray, features: int) -> "ChangeGram":
         rows = change_matrix(rows)

@@ -123,6 +123,11 @@ def test_frost_is_a_bluish_overlay(severity: int, level: tuple[float, float]) ->
     assert_truncated(corrupt(IMAGES, "frost", severity, generator()), kept * IMAGES + strength * texture)
 
 
+def test_frost_is_as_strong_as_its_description_says() -> None:
+    texture = weather.frost(np.zeros((500, 32, 32, 3), np.uint8), generator(), 0, 1)
+    assert texture.mean() / 255 == pytest.approx(0.38, abs=0.01)
+
+
 # --- spatter ----------------------------------------------------------------------------------------
 
 

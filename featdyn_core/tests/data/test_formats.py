@@ -1,5 +1,8 @@
 """The digits, and image sets from ``.npz`` files."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +118,41 @@ def test_missing_keys_are_named(tmp_path):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none.npz does not exist"):
         read_npz(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("shape", [(10**11,), (10**9, 10**9, 10**9), (2**62, 4), (10**30,), (-5,)])
+def test_header_that_speaks_of_more_than_there_is_is_refused(tmp_path, shape):
+    """Four arrays, of which the first has this shape in its header and three bytes of data."""
+    path = tmp_path / "own.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    content = {key: saved_array(array) for key, array in arrays().items()} | {"x_train": header.getvalue() + b"abc"}
+    with zipfile.ZipFile(path, "w") as file:
+        for key, data in content.items():
+            file.writestr(f"{key}.npy", data)
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz file of plain arrays"):
+        read_npz(path)
+
+
+def saved_array(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def test_test_images_that_are_all_training_images_are_refused(tmp_path):
+    train = arrays()["x_train"]
+    for test in (train, train[::-1], train[[2, 2]]):
+        path = saved(tmp_path / "own.npz", x_test=test, y_test=np.zeros(len(test), int))
+        with pytest.raises(DataError, match="every test image is a training image too, so nothing is held out"):
+            read_npz(path)
+
+
+def test_test_images_may_repeat_some_of_the_training_images(tmp_path):
+    made = arrays()
+    for rows in ([0, 1], [1, 0]):
+        test = np.stack([made["x_train"][3], made["x_test"][0]])[rows]
+        assert len(read_npz(saved(tmp_path / "own.npz", x_test=test)).test_images) == 2
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "flipped", "text", "npy"])

@@ -168,6 +168,15 @@ def test_digest_depends_on_every_array_and_its_shape_alone(digits):
     ("changes", "message"),
     [
         ({"y_train": np.arange(20) % 10 * 2}, "no training image has label 1; number the classes 0, 1, 2"),
+        (
+            {"y_train": np.where(np.arange(20) == 3, 2**40, np.arange(20) % 10)},
+            "no training image has label 10; number",
+        ),
+        ({"y_train": np.full(20, 2**62)}, "no training image has label 0; number"),
+        (
+            {"y_train": np.zeros(20, int), "y_test": np.zeros(6, int)},
+            "all training images have label 0; there is nothing",
+        ),
         ({"y_train": np.arange(20) - 1}, "training labels run from -1 to 18; the 19 classes"),
         ({"y_test": np.full(6, 10)}, "test labels run from 10 to 10; the 10 classes are numbered 0 to 9"),
         ({"x_train": np.full((20, 5, 4, 3), 7, np.uint8)}, "channel 0 is the same in all training images"),

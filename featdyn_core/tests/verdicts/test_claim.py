@@ -94,7 +94,7 @@ def test_a_control_on_planted_samples_is_judged_over_all_draws():
     """Three shares that differ too much for a t-interval, though 31 of 450 draws are clearly fewer than a tenth."""
     shares = [15 / 150, 13 / 150, 3 / 150]
     counted = Criterion("false alarms", "", "below", 0.1, Role.CONTROL, draws=150).judge(shares)
-    assert counted.interval == pooled_interval([round(share * 150) for share in shares], [150] * len(shares))
+    assert counted.interval == pooled_interval(shares, 150)
     assert counted.outcome is Outcome.HOLDS
     assert counted.p_value < 0.025
     assert criterion(direction="below", bound=0.1).judge(shares).outcome is Outcome.UNDECIDED

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.linearized.monotonicity import (
+    COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
     quadratic_loss_grid,
@@ -49,3 +54,20 @@ def test_readings_refuse_other_grids(reading):
         reading(np.zeros((2, 3)))
     with pytest.raises(MeasurementError, match="not finite"):
         reading([[1.0, np.nan], [0.0, 0.0]])
+
+
+def test_the_counter_example_of_the_claim_breaks_reading_a_while_its_training_falls():
+    grid = quadratic_loss_grid(**COUNTER_EXAMPLE_TO_A)
+    assert (np.diff(np.diagonal(grid)) <= 0).all()
+    assert largest_rise_in_deep_time(grid) > 0.01
+
+
+@settings(max_examples=20, deadline=None)
+@given(hnp.arrays(np.float64, st.integers(2, 8), elements=st.floats(-20, 20)))
+def test_lemma_minus_log_softmax_is_convex(logits):
+    """Lemma 1 of App. D: the Hessian of −log softmax is diag(q) − q qᵀ, and positive semi-definite."""
+    point = torch.from_numpy(logits)
+    hessian = torch.autograd.functional.hessian(lambda z: -torch.log_softmax(z, 0)[0], point)
+    q = point.softmax(0)
+    torch.testing.assert_close(hessian, torch.diag(q) - torch.outer(q, q))
+    assert torch.linalg.eigvalsh(hessian).min() > -1e-12

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from featdyn_core.harness.register import Entry, Register, load_register
+
 from featdyn_core.verdicts.claim import Role
 
 HERE = Path(__file__).parent

@@ -6,6 +6,7 @@ printed and recorded as properties of each test.
 
 import numpy as np
 import pytest
+from featdyn_core.harness.register import Measured, Runs
 
 from claims import (
     test_anisotropy_rejection,
@@ -16,7 +17,6 @@ from claims import (
     test_transferability,
 )
 from featdyn_core.harness.planted import circle, drifting
-from featdyn_core.harness.register import Measured, Runs
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Verdict
 

@@ -1,0 +1,166 @@
+"""The laboratory: a row of the plan and a claim's ``measure`` to evidence."""
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from featdyn_core.errors import AbsentDataError, MissingRecordError, MissingTrajectoryError
+from featdyn_core.harness.plan import Cell, Needed, requests
+from featdyn_core.harness.run import Measure, Run, gather
+from featdyn_core.measures.kinds import Request
+from featdyn_core.project import records_folder
+from featdyn_core.provenance import environment
+from featdyn_core.store.published import published
+from featdyn_core.store.records import Record
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.register import Register
+
+if TYPE_CHECKING:
+    from featdyn_core.store.measurements import Measurements
+    from featdyn_core.store.supply import Store
+
+Source = Callable[[Request], Record]
+"""Returns the record that holds what is asked for; measures it first, if that is what it does."""
+
+
+class Laboratory:
+    """What all claim tests of a process share.
+
+    Args:
+        register: what was fixed in advance.
+        rows: of the plan, by id.
+        open_store: returns the store of trajectories. It is called when something must be looked up or measured
+            there, since that needs torch; judging published records does not.
+        train: whether missing trajectories may be trained.
+    """
+
+    def __init__(
+        self, register: Register, rows: Mapping[str, Cell], open_store: Callable[[], "Store"], *, train: bool = True
+    ) -> None:
+        self.register, self.rows, self.open_store, self.train = register, rows, open_store, train
+        self._planned: dict[str, list[Request]] = {}
+
+    @functools.cached_property
+    def measurements(self) -> "Measurements":
+        """The store's records."""
+        from featdyn_core.store.measurements import Measurements  # it imports torch
+
+        return Measurements(self.open_store(), train=self.train)
+
+    def decide(self, row: str, measure: Measure) -> Evidence:
+        """Decide a row by its id (see ``decide``): from published records if it is replayed, else measured."""
+        cell = self.rows[row]
+        return decide(cell, measure, self.source(cell), register_digest=self.register.digest)
+
+    def source(self, cell: Cell) -> Source:
+        """Return where the records of a row come from."""
+        if cell.replayed:
+            return published(records_folder() / cell.scale.name).get
+        return functools.partial(self.measurements.get, planned=self.planned(cell.scale.name))
+
+    def planned(self, scale: str) -> list[Request]:
+        """Return the records that the measured rows of a scale need together."""
+        if scale not in self._planned:
+            rows = [row for row in self.rows.values() if row.scale.name == scale and not row.replayed]
+            self._planned[scale] = requests(rows)
+        return self._planned[scale]
+
+
+def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str = "") -> Evidence:
+    """Measure a claim seed by seed and judge it.
+
+    Args:
+        cell: the row.
+        measure: the claim's measurement of one seed.
+        source: of records.
+        register_digest: of the register that the row comes from.
+
+    Returns:
+        Evidence; NOT RUN where data, trajectory or record is not here and must not be made.
+
+    Raises:
+        FeatdynError: damage, a training that fails, a measurement that does not fit the register.
+    """
+    started = time.monotonic()
+    claim, used = cell.claim, {}
+    facts = described(cell) | {"register": register_digest}
+
+    def run(seed: int) -> Run:
+        wanted = cell.requests(seed)
+
+        def read(name: str, arm: str) -> dict[str, Any]:
+            chosen = {
+                needed: request for needed, request in wanted.items() if (needed.record, needed.arm) == (name, arm)
+            }
+            for needed, request in chosen.items():
+                if (needed, seed) not in used:
+                    used[needed, seed] = source(request)
+            if not chosen:
+                raise KeyError(f"claim {claim.id!r} has no record {name!r} of arm {arm!r} in the register")
+            return {needed.split: _view(used[needed, seed], request) for needed, request in chosen.items()}
+
+        return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
+
+    try:
+        values, curves = gather(claim, (measure(run(seed)) for seed in cell.seeds))
+    except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
+        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
+    verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
+    return Evidence(
+        **facts,
+        **_provenance(used),
+        verdict=verdict,
+        findings=findings,
+        curves=curves,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def described(cell: Cell) -> dict[str, Any]:
+    """Return what a row says of itself before anything was measured."""
+    return {
+        "claim": cell.entry.id,
+        "section": cell.entry.section,
+        "sentence": cell.entry.sentence,
+        "subject": cell.subject,
+        "tier": cell.tier,
+        "scale": cell.scale.name,
+        "known": str(cell.known or ""),
+        "replayed": cell.replayed,
+        "exploratory": cell.exploratory,
+        "seeds": cell.seeds,
+        "windows": {name: [window.first, window.last] for name, window in cell.windows.items()},
+        "protocol": {**cell.protocol, "images": cell.scale.images} | _own_images(cell),
+        "environment": dict(environment()),
+    }
+
+
+def _own_images(cell: Cell) -> dict[str, Any]:
+    """The number of images of a claim that names its own."""
+    return {"images": cell.protocol["images"]} if "images" in cell.protocol else {}
+
+
+def _view(record: Record, request: Request) -> Any:
+    """Return the view of a record, cut down to what was asked for."""
+    view = record.view
+    if request.kind != "column":
+        return view
+    wanted = request.parameters["shallow"]
+    return view.at(wanted)
+
+
+def _provenance(used: dict[tuple[Needed, int], Record]) -> dict[str, Any]:
+    """Return where the records come from, each fact once."""
+    fields: dict[str, Any] = {"recipes": {}, "checkpoints": {}, "data": {}}
+    makers: dict[str, dict[str, Any]] = {}
+    for record in used.values():
+        facts = record.facts
+        fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
+        fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
+        fields["data"][facts["data"]["description"]] = facts["data"]["digest"]
+        makers[repr(sorted(facts["measured"].items()))] = facts["measured"]
+    kinds = Counter(record.facts["kind"] for record in used.values())
+    return fields | {"records": dict(kinds), "measured": list(makers.values())}

@@ -1,0 +1,69 @@
+"""A plan's missing records, measured in processes and published."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import FeatdynError, MissingTrajectoryError
+from featdyn_core.launch.processes import Pace, spread
+from featdyn_core.measures.kinds import Request
+from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.published import publish
+from featdyn_core.store.supply import Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to measure: the options of a store, which a process opens for itself."""
+
+    root: Path | None
+    device: str
+
+    def measurements(self, *, measure: bool = True) -> Measurements:
+        """Open the store's records."""
+        return _opened(self.root, self.device, measure)
+
+
+@functools.cache
+def _opened(root: Path | None, device: str, measure: bool) -> Measurements:
+    return Measurements(Store(root, device=device, download=False), train=False, measure=measure)
+
+
+def measure_missing(place: Place, requests: Sequence[Request], jobs: int, say: Callable[[str], Any]) -> int:
+    """Measure the records that are missing and whose trajectories are here; return how many are missing afterwards."""
+    measurements = place.measurements()
+    missing = measurements.missing(requests)
+    ready = [request for request in missing if _trained(measurements.store, request)]
+    say(f"{len(requests)} records: {len(requests) - len(missing)} here, {len(ready)} to be measured")
+    pace, failed = Pace(len(ready)), 0
+    for request, outcome in spread(functools.partial(_measure, place), ready, jobs):
+        failed += isinstance(outcome, FeatdynError)
+        result = str(outcome) if isinstance(outcome, FeatdynError) else f"{outcome:.1f} s"
+        say(f"{request}: {result} ({pace.step()})")
+    for request in missing:
+        if request not in ready:
+            say(f"{request}: its trajectory is missing; run featdyn train")
+    return failed + len(missing) - len(ready)
+
+
+def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> tuple[int, int]:
+    """Write the records that are here into a folder of published ones; return how many, and how many are not here."""
+    measurements, found = place.measurements(measure=False), []
+    for request in requests:
+        try:
+            found.append(measurements.get(request))
+        except (FeatdynError, MissingTrajectoryError):
+            continue
+    publish(folder, found)
+    return len(found), len(requests) - len(found)
+
+
+def _trained(store: Store, request: Request) -> bool:
+    return all(store.status(request.recipe, seed) == "complete" for seed in request.seeds)
+
+
+def _measure(place: Place, request: Request) -> float:
+    """Measure one record in this process; return how long it took, in seconds."""
+    return float(place.measurements().get(request).facts["seconds"])

@@ -1,0 +1,73 @@
+"""Work spread over processes of this machine, with a word on each piece when it is done."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from featdyn_core.errors import FeatdynError, RecipeError, TrainingError
+
+Piece = TypeVar("Piece")
+Outcome = Any | FeatdynError
+
+
+def cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chosen_jobs(asked: int | None, usual: int, pieces: int) -> int:
+    """Return the number of processes for so many pieces of work.
+
+    Raises:
+        RecipeError: fewer than one was asked for.
+    """
+    if asked is not None and asked < 1:
+        raise RecipeError(f"--jobs {asked}: expected a number from 1 on")
+    return max(1, min(asked or usual, pieces))
+
+
+def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Outcome]]:
+    """Do each piece of work in one of ``jobs`` processes; yield it with what it gave, or what ended it.
+
+    Args:
+        work: a function of a module, with arguments that can be pickled.
+        pieces: what it is called with.
+        jobs: with 1 all is done in this process.
+    """
+    if jobs == 1:
+        for piece in pieces:
+            yield piece, _outcome(work, piece)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_outcome, work, piece): piece for piece in pieces}
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except BrokenProcessPool:
+                died = TrainingError("a process died at work (out of memory?); run again with fewer --jobs")
+                yield futures[future], died
+
+
+def _outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:
+    try:
+        return work(piece)
+    except FeatdynError as error:
+        return error
+
+
+class Pace:
+    """Says how far work is and how long it will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.started = total, 0, time.monotonic()
+
+    def step(self) -> str:
+        """Count a piece, and return where that leaves the work."""
+        self.done += 1
+        passed = time.monotonic() - self.started
+        left = passed / self.done * (self.total - self.done)
+        return f"{self.done}/{self.total}, {passed:.0f} s passed, about {left:.0f} s left"

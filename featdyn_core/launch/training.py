@@ -1,0 +1,85 @@
+"""A plan's missing trajectories, trained in this process or in several."""
+
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import TaskID
+
+from featdyn_core.errors import FeatdynError
+from featdyn_core.launch.progress import Watcher, bars
+from featdyn_core.store.folder import Watch
+from featdyn_core.store.heartbeats import Beat
+from featdyn_core.store.supply import Request, Store
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.trajectory import EpochRecord
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Where and how to train: the options of a store, which a process opens for itself."""
+
+    root: Path | None
+    device: str
+    engine: str
+    at_once: int | None
+
+    def store(self, watch: Watch | None = None) -> Store:
+        """Open the store."""
+        return Store(self.root, device=self.device, engine=self.engine, at_once=self.at_once, watch=watch)
+
+
+def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int) -> int:
+    """Train what is missing; return an exit status."""
+    if jobs == 1:
+        return _train_here(trainer, requests)
+    watcher = Watcher(trainer.store().root, print)
+    watcher.start()
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_train_silently, args=(trainer, requests)) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    watcher.stop()
+    return max(abs(worker.exitcode or 0) for worker in workers)
+
+
+def _train_here(trainer: Trainer, requests: Sequence[Request]) -> int:
+    """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere.
+
+    What other processes train meanwhile, so that this one may wait for it, has lines of its own.
+    """
+    console = Console()
+    with bars("epochs", console, disable=not console.is_terminal) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def show(key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
+            if key not in tasks:
+                tasks[key] = shown.add_task("", total=recipe.training.epochs, completed=record.epoch - 1)
+            label = f"{recipe.name} seed {seed}, loss {record.train_loss:.4f}"
+            shown.update(tasks[key], completed=record.epoch, description=label)
+            if not console.is_terminal:
+                beat = (record.epoch, recipe.training.epochs, record.train_loss, record.seconds)
+                print(Beat(key, recipe.name, seed, *beat), flush=True)
+
+        store = trainer.store(show)
+        watcher = Watcher(store.root, shown.console.print, skip=tasks)
+        watcher.start()
+        try:
+            store.get_many(requests)
+        finally:
+            watcher.stop()
+    return 0
+
+
+def _train_silently(trainer: Trainer, requests: Sequence[Request]) -> None:
+    """Train in a process of its own; the parent shows what the store's heartbeats say."""
+    try:
+        trainer.store().get_many(requests)
+    except FeatdynError as error:
+        print(f"featdyn: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,102 @@
+"""Is it only closeness? A shallow half of the past against halves that are equally far away (sections 1, 4.2, 6).
+
+The composite ``(s, t)`` is compared with ``f_t`` whose shallow half was displaced as far as ``θ_s`` lies from ``θ_t``,
+in a random direction: by equal norm and angle (``angle``), and by equal distance alone (``distance``), most of which
+is weight decay's shrinking, that batch normalisation cancels. All have their normalisation statistics re-estimated,
+the composite after the cut and the displaced network before it, so that stale statistics excuse neither.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Predictions = npt.NDArray[np.integer]
+Shares = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Closeness:
+    """Predictions of real and displaced composites of one pair of epochs.
+
+    Attributes:
+        cuts: the paper's depths.
+        reference: predictions (N,) of ``f_t``.
+        recalibrated: (cuts, N) of the composite with the deep half's statistics re-estimated.
+        angle: (cuts, draws, N) displaced by equal norm and angle.
+        distance: (cuts, draws, N) displaced by equal distance.
+        moved: (cuts, 2) distance of the shallow half's parameters over their norm at t, and their angle in radians.
+        planted: the same of a planted network, whose real direction is harmless by construction; None in it.
+    """
+
+    cuts: tuple[str, ...]
+    reference: Predictions
+    recalibrated: Predictions
+    angle: Predictions
+    distance: Predictions
+    moved: Shares
+    planted: "Closeness | None" = None
+
+    def agreement(self, name: str) -> Shares:
+        """Agreement with ``f_t``, (cuts,), of ``recalibrated``, ``angle`` or ``distance``."""
+        found = getattr(self, name) == self.reference
+        return found.reshape(len(self.cuts), -1).mean(axis=1)
+
+    def gained(self, match: str) -> Shares:
+        """What the real direction adds, (cuts,): agreement recalibrated minus that displaced by ``match``."""
+        return self.agreement("recalibrated") - self.agreement(match)
+
+
+def measure_closeness(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Compare the composite of ``shallow`` and ``deep`` with ``draws`` displaced networks each, on a ``split``.
+
+    The same is done with the planted network of ``positive``, by the same code and with this seed's random numbers.
+    """
+    from featdyn_core.measures.composites.positive import LAST, planted_drift  # it imports torch
+
+    shallow, deep, draws = parameters["shallow"], parameters["deep"], parameters["draws"]
+    rng = numpy_generator(trajectory.seed, "measure", "closeness", shallow, deep)
+    real = _compared(trajectory, shallow, deep, draws, parameters["split"], rng)
+    planted = _compared(planted_drift(rng), 0, LAST, draws, parameters["split"], rng)
+    return real | {f"planted_{name}": array for name, array in planted.items()}
+
+
+def read_closeness(arrays: Mapping[str, npt.NDArray[Any]], _: Mapping[str, Any]) -> Closeness:
+    """Return what a record holds."""
+    names = ("reference", "recalibrated", "angle", "distance", "moved")
+
+    def part(prefix: str, planted: Closeness | None = None) -> Closeness:
+        fields = {name: arrays[prefix + name] for name in names}
+        return Closeness(tuple(arrays[f"{prefix}cuts"].tolist()), **fields, planted=planted)
+
+    return part("", part("planted_"))
+
+
+def _compared(
+    trajectory: "Trajectory", shallow: int, deep: int, draws: int, split: str, rng: np.random.Generator
+) -> dict[str, npt.NDArray[Any]]:
+    from featdyn_core.measures.composites.composite import composite, predict  # they import torch
+    from featdyn_core.measures.composites.displacement import MATCHES, displaced, moved
+
+    images, _ = trajectory.evaluation_set(split)
+    network = trajectory.network(deep)
+    found: dict[str, list[Any]] = {name: [] for name in ("recalibrated", "moved", *MATCHES)}
+    for cut in network.depths:
+        again = composite(trajectory, shallow, deep, cut, batchnorm="recalibrate")
+        found["recalibrated"].append(predict(again, images, device=trajectory.device))
+        for match in MATCHES:
+            networks = [displaced(trajectory, shallow, deep, cut, rng, match=match) for _ in range(draws)]
+            found[match].append([predict(item, images, device=trajectory.device) for item in networks])
+        found["moved"].append(moved(trajectory, shallow, deep, cut))
+    return {
+        "cuts": np.array(network.depths),
+        "reference": predict(network, images, device=trajectory.device),
+        **{name: np.array(parts) for name, parts in found.items()},
+    }

@@ -1,0 +1,167 @@
+"""A column of composites: several shallow epochs under one deep epoch, on one split (section 4.1).
+
+It is the primitive measurement of memory, transfer, forgetting and consistency: what they look at follows from its
+predictions without the network.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.measures.composites.consistency import pointwise_consistency
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Composites ``(s, t)`` of several s with one t.
+
+    Attributes:
+        cuts: the paper's depths, first axis.
+        epochs: S ascending shallow epochs s, second axis.
+        deep: the deep epoch t.
+        predictions: predicted classes (cuts, S, N).
+        reference: predictions (N,) of ``f_t``.
+        labels: true labels (N,).
+        cross_entropy: mean cross-entropy (cuts, S) against them, in nats.
+        flip_rate: share of predictions that differ from those in fp32 (see ``CompositeGrid``).
+    """
+
+    cuts: tuple[str, ...]
+    epochs: npt.NDArray[np.int64]
+    deep: int
+    predictions: npt.NDArray[np.integer]
+    reference: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.int64]
+    cross_entropy: npt.NDArray[np.float64]
+    flip_rate: float = 0.0
+
+    @property
+    def agreement(self) -> npt.NDArray[np.float64]:
+        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S): share of images classified as by ``f_t``."""
+        return (self.predictions == self.reference).mean(axis=-1)
+
+    @property
+    def accuracy(self) -> npt.NDArray[np.float64]:
+        """Share of images classified as their label, (cuts, S)."""
+        return (self.predictions == self.labels).mean(axis=-1)
+
+    @property
+    def reference_accuracy(self) -> float:
+        """Accuracy of ``f_t`` itself."""
+        return float((self.reference == self.labels).mean())
+
+    @property
+    def accuracy_kept(self) -> npt.NDArray[np.float64]:
+        """Accuracy of each composite over that of ``f_t``, (cuts, S)."""
+        if not self.reference_accuracy:
+            raise MeasurementError(f"f_t at epoch {self.deep} classifies no image as its label: nothing can be kept")
+        return self.accuracy / self.reference_accuracy
+
+    @property
+    def consistency(self) -> npt.NDArray[np.float64]:
+        """Point-wise consistency (4.1) over all shallow epochs of the column, (cuts, N)."""
+        return np.array([pointwise_consistency(rows, self.reference) for rows in self.predictions])
+
+    @property
+    def worst(self) -> dict[str, float]:
+        """The least favourable over depths and shallow epochs, by name of the quantity."""
+        return {
+            "agreement": float(self.agreement.min()),
+            "accuracy": float(self.accuracy.min()),
+            "accuracy kept": float(self.accuracy_kept.min()),
+            "median consistency": float(np.median(self.consistency, axis=1).min()),
+            "cross-entropy": float(self.cross_entropy.max()),
+        }
+
+    def at(self, epochs: Sequence[int]) -> "Column":
+        """Return the part with these shallow epochs.
+
+        Raises:
+            MeasurementError: one of them is no epoch of the column.
+        """
+        if absent := set(epochs) - set(self.epochs.tolist()):
+            raise MeasurementError(f"shallow epoch {min(absent)} is not in the column; it has {self.epochs.tolist()}")
+        rows = np.isin(self.epochs, epochs)
+        return dataclasses.replace(
+            self,
+            epochs=self.epochs[rows],
+            predictions=self.predictions[:, rows],
+            cross_entropy=self.cross_entropy[:, rows],
+        )
+
+    def within(self, first: int, last: int) -> "Column":
+        """Return the part with shallow epochs from ``first`` to ``last``, both included."""
+        return self.at([epoch for epoch in self.epochs.tolist() if first <= epoch <= last])
+
+
+def measure_column(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> Arrays:
+    """Evaluate a column.
+
+    Args:
+        trajectory: where the checkpoints come from.
+        parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, and whether
+            the network is ``frozen``: every shallow part is then that of the deep epoch.
+    """
+    from featdyn_core.measures.composites.grid import composite_grid  # it imports torch, and reading does not
+
+    deep = int(parameters["deep"])
+    images, labels = trajectory.evaluation_set(parameters["split"])
+    grid = composite_grid(
+        trajectory.frozen_at(deep) if parameters["frozen"] else trajectory,
+        images,
+        labels=labels,
+        cuts=trajectory.network(deep).depths,
+        shallow_epochs=parameters["shallow"],
+        deep_epochs=[deep],
+        batchnorm=parameters["policy"],
+        precision=parameters["precision"],
+    )
+    reference = grid.reference_at(deep)
+    return {
+        "cuts": np.array(grid.cuts),
+        "epochs": np.array(grid.shallow_epochs, np.int64),
+        "changed": grid.predictions[:, :, 0] ^ reference,  # 0 where it agrees, so that a record is small
+        "reference": reference,
+        "labels": labels.cpu().numpy(),
+        "cross_entropy": grid.cross_entropy[:, :, 0],
+        "flip_rate": np.array(grid.flip_rate),
+    }
+
+
+def read_column(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str, Any]) -> Column:
+    """Return the column of a record."""
+    return Column(
+        cuts=tuple(arrays["cuts"].tolist()),
+        epochs=arrays["epochs"],
+        deep=int(parameters["deep"]),
+        predictions=arrays["changed"] ^ arrays["reference"],
+        reference=arrays["reference"],
+        labels=arrays["labels"],
+        cross_entropy=arrays["cross_entropy"],
+        flip_rate=float(arrays["flip_rate"]),
+    )
+
+
+def column_covers(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a column has all that another asks for: the same, with at least its shallow epochs."""
+    same = {name: value for name, value in present.items() if name != "shallow"} == {
+        name: value for name, value in wanted.items() if name != "shallow"
+    }
+    return same and set(wanted["shallow"]) <= set(present["shallow"])
+
+
+def joined_columns(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the column that covers both; None if they differ in more than their shallow epochs."""
+    if not column_covers({**one, "shallow": other["shallow"]}, other):
+        return None
+    return {**one, "shallow": sorted({*one["shallow"], *other["shallow"]})}

@@ -1,0 +1,42 @@
+"""Losses of composites over a square grid of epochs, on training images: where monotonicity is seen (section 4.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class LossGrid:
+    """Cross-entropy of the composites of every pair of epochs.
+
+    Attributes:
+        cuts: the paper's depths, first axis.
+        epochs: T ascending epochs, of the shallow part on the second axis and of the deep part on the third.
+        losses: (cuts, T, T) in nats, against the labels that the network was trained with.
+    """
+
+    cuts: tuple[str, ...]
+    epochs: npt.NDArray[np.int64]
+    losses: npt.NDArray[np.float64]
+
+
+def measure_losses(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Evaluate the grid over ``epochs`` on the first ``images`` training images."""
+    from featdyn_core.measures.composites.grid import composite_grid  # it imports torch
+
+    images, labels = (part[: parameters["images"]] for part in trajectory.training_set())
+    epochs = list(parameters["epochs"])
+    cuts = trajectory.network(epochs[-1]).depths
+    grid = composite_grid(trajectory, images, labels=labels, cuts=cuts, shallow_epochs=epochs, deep_epochs=epochs)
+    return {"cuts": np.array(cuts), "epochs": np.array(epochs, np.int64), "losses": grid.cross_entropy}
+
+
+def read_losses(arrays: Mapping[str, npt.NDArray[Any]], _: Mapping[str, Any]) -> LossGrid:
+    """Return the grid of a record."""
+    return LossGrid(tuple(arrays["cuts"].tolist()), arrays["epochs"], arrays["losses"])

@@ -1,0 +1,69 @@
+"""The control of memory and transfer: a stranger's shallow half, of another seed's network, under one's own deep half.
+
+Nothing has taught the deep half these features, so that agreement must be near chance. Normalisation statistics of
+the deep half are re-estimated, so that it is not for stale statistics that it fails.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class Stranger:
+    """Composites of a stranger's shallow half with the deep half of ``f_t``, at the same epoch t.
+
+    Attributes:
+        cuts: the paper's depths.
+        predictions: predicted classes (cuts, N).
+        reference: predictions (N,) of ``f_t``.
+        labels: true labels (N,).
+    """
+
+    cuts: tuple[str, ...]
+    predictions: npt.NDArray[np.integer]
+    reference: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def agreement(self) -> npt.NDArray[np.float64]:
+        """Share of images classified as by ``f_t``, (cuts,)."""
+        return (self.predictions == self.reference).mean(axis=-1)
+
+
+def measure_stranger(
+    trajectory: "Trajectory", parameters: Mapping[str, Any], partner: "Trajectory"
+) -> dict[str, npt.NDArray[Any]]:
+    """Evaluate the composites of ``partner``'s shallow half at epoch ``deep``, on a ``split``."""
+    from featdyn_core.measures.composites.composite import joined, predict  # they import torch
+
+    deep = int(parameters["deep"])
+    images, labels = trajectory.evaluation_set(parameters["split"])
+    network = trajectory.network(deep)
+    reference = predict(network, images, device=trajectory.device)
+    found = [
+        predict(
+            joined(trajectory, partner.state(deep), deep, cut, batchnorm="recalibrate"),
+            images,
+            device=trajectory.device,
+        )
+        for cut in network.depths
+    ]
+    return {
+        "cuts": np.array(network.depths),
+        "predictions": np.array(found),
+        "reference": reference,
+        "labels": labels.cpu().numpy(),
+    }
+
+
+def read_stranger(arrays: Mapping[str, npt.NDArray[Any]], _: Mapping[str, Any]) -> Stranger:
+    """Return what a record holds."""
+    cuts = tuple(arrays["cuts"].tolist())
+    return Stranger(cuts, arrays["predictions"], arrays["reference"], arrays["labels"])

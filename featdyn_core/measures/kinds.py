@@ -1,0 +1,115 @@
+"""The kinds of record: what each measures, how it is read, and when one holds all that another asks for.
+
+A record is one primitive measurement of one trajectory, raw enough that any bound, window inside it, level or
+statistic can be taken from it without the network. Whoever makes one imports torch; whoever reads it does not.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from featdyn_core.measures.composites.closeness import measure_closeness, read_closeness
+from featdyn_core.measures.composites.column import column_covers, joined_columns, measure_column, read_column
+from featdyn_core.measures.composites.losses import measure_losses, read_losses
+from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
+from featdyn_core.measures.linearized.linearised import measure_linearised, read_linearised
+from featdyn_core.measures.one_step.changes import measure_changes, read_changes
+from featdyn_core.trajectories.recipe import Recipe
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Parameters = Mapping[str, Any]
+
+
+def _equal(present: Parameters, wanted: Parameters) -> bool:
+    return dict(present) == dict(wanted)
+
+
+def _joined_if_equal(one: Parameters, other: Parameters) -> Parameters | None:
+    return one if _equal(one, other) else None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record.
+
+    Attributes:
+        version: raised when the same parameters mean another measurement.
+        measure: trajectory and parameters (and a partner trajectory, for those that have one) to arrays.
+        read: arrays and parameters to what claims look at.
+        covers: whether what is present holds all that is wanted.
+        joined: parameters that cover both, if one measurement can.
+    """
+
+    version: int
+    measure: Callable[..., dict[str, npt.NDArray[Any]]]
+    read: Callable[[Arrays, Parameters], Any]
+    covers: Callable[[Parameters, Parameters], bool] = _equal
+    joined: Callable[[Parameters, Parameters], Parameters | None] = _joined_if_equal
+
+
+KINDS = {
+    "column": Kind(1, measure_column, read_column, column_covers, joined_columns),
+    "stranger": Kind(1, measure_stranger, read_stranger),
+    "closeness": Kind(1, measure_closeness, read_closeness),
+    "changes": Kind(1, measure_changes, read_changes),
+    "losses": Kind(1, measure_losses, read_losses),
+    "linearised": Kind(1, measure_linearised, read_linearised),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be measured.
+
+    Attributes:
+        recipe: of the trajectory, with ``seed``.
+        seed: the training seed.
+        kind: one of ``KINDS``.
+        parameters: JSON-ready; with ``images``, the largest number of images of a split, and for a kind that
+            compares two trainings ``partner``, the other's seed.
+    """
+
+    recipe: Recipe
+    seed: int
+    kind: str
+    parameters: Parameters
+
+    @property
+    def identity(self) -> str:
+        """Hex sha256 of recipe, seed, kind, its version, and parameters."""
+        content = [self.recipe.digest, self.seed, self.kind, KINDS[self.kind].version, dict(self.parameters)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the trajectories that it needs."""
+        partner = self.parameters.get("partner")
+        return (self.seed,) if partner is None else (self.seed, partner)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.recipe.name} seed {self.seed}"
+
+    def covers(self, other: "Request") -> bool:
+        """Whether its record holds all that ``other`` asks for."""
+        same = (self.recipe.digest, self.seed, self.kind) == (other.recipe.digest, other.seed, other.kind)
+        return same and KINDS[self.kind].covers(self.parameters, other.parameters)
+
+    def joined(self, other: "Request") -> "Request | None":
+        """Return the request whose record serves both; None if there is none."""
+        if (self.recipe.digest, self.seed, self.kind) != (other.recipe.digest, other.seed, other.kind):
+            return None
+        parameters = KINDS[self.kind].joined(self.parameters, other.parameters)
+        return None if parameters is None else Request(self.recipe, self.seed, self.kind, parameters)
+
+
+def measure(request: Request, trajectory: "Trajectory", partner: "Trajectory | None") -> dict[str, npt.NDArray[Any]]:
+    """Make the arrays of a record; ``partner`` is the other trajectory where the kind compares two."""
+    others = [] if partner is None else [partner]
+    return KINDS[request.kind].measure(trajectory, request.parameters, *others)

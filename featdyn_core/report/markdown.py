@@ -1,0 +1,29 @@
+"""The register as a table in Markdown, for the README."""
+
+from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.register import SCALES, Entry, Register
+
+
+def claims_table(register: Register) -> list[str]:
+    """Return the table of claims with what decides and controls them, one row a claim."""
+    head = ["| claim | section | holds if | controls |", "|---|---|---|---|"]
+    return head + [claim_row(entry, register) for entry in register.entries.values()]
+
+
+def claim_row(entry: Entry, register: Register) -> str:
+    """Return a claim's row, with the bounds of the first scale and subject that it has."""
+    scale, subject = next(
+        (name, subject)
+        for name in SCALES
+        if name in register.scales
+        for subject in register.scales[name].recipes
+        if subject in entry.subjects
+    )
+    criteria = entry.claim(scale, subject).criteria
+
+    def bounds(role: Role) -> str:
+        return "; ".join(
+            f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in criteria if item.role is role
+        )
+
+    return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"

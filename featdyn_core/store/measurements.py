@@ -1,0 +1,104 @@
+"""Records that are measured when they are missing, each by one process however many ask."""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Sequence
+
+import filelock
+
+from featdyn_core.errors import MissingRecordError
+from featdyn_core.measures.kinds import Request, measure
+from featdyn_core.numerics import one_thread, undisturbed
+from featdyn_core.provenance import environment
+from featdyn_core.store.folder import named_errors
+from featdyn_core.store.records import Record, RecordFolder, pack, source_digest
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.trajectory import Trajectory
+
+
+class Measurements:
+    """A store's records.
+
+    Args:
+        store: of the trajectories.
+        train: whether a missing trajectory may be trained.
+        measure: whether a missing record may be measured.
+    """
+
+    def __init__(self, store: Store, *, train: bool = True, measure: bool = True) -> None:
+        self.store, self.train, self.measure = store, train, measure
+        self.records = RecordFolder(store.root / "records")
+
+    def get(self, request: Request, planned: Sequence[Request] = ()) -> Record:
+        """Return a record that holds all that is asked for; train and measure first what is missing and may be.
+
+        Args:
+            request: what is asked for.
+            planned: all that is going to be asked for. What is missing is measured together with what the same
+                record can hold, so that no composite is evaluated twice.
+
+        Raises:
+            MissingTrajectoryError: the trajectory is not here and must not be trained.
+            MissingRecordError: the record is not here and must not be measured.
+            DamagedRecordError: it is here, and it is not what was written.
+            StoreError: the store cannot be written.
+        """
+        keys = {seed: self.store.key(request.recipe, seed) for seed in request.seeds}
+        if found := self.records.find(request, keys):
+            return found
+        wanted = next((other for other in planned if other.covers(request)), request)
+        if not self.measure:
+            raise MissingRecordError(f"the record of the {wanted} is not in {self.records.root}; run featdyn measure")
+        with self._lock(wanted):
+            if found := self.records.find(request, keys):  # measured by the process that held the lock before
+                return found
+            record = self._measure(wanted)
+            with named_errors(self.store.root):
+                self.records.write(record)
+            return record
+
+    def missing(self, requests: Sequence[Request]) -> list[Request]:
+        """Return those whose record is not here."""
+        return [
+            request
+            for request in requests
+            if not self.records.find(request, {seed: self.store.key(request.recipe, seed) for seed in request.seeds})
+        ]
+
+    def _lock(self, request: Request) -> filelock.BaseFileLock:
+        folder = self.store.root / "locks"
+        with named_errors(self.store.root):
+            folder.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(folder / f"record-{request.identity[:32]}.lock")
+
+    def _measure(self, request: Request) -> Record:
+        wanted = [(request.recipe, seed) for seed in request.seeds]
+        images = request.parameters["images"]
+        trajectory, *others = (
+            dataclasses.replace(found, evaluation_images=images)
+            for found in self.store.get_many(wanted, train=self.train)
+        )
+        partner = others[0] if others else None
+        started = time.monotonic()
+        with one_thread(trajectory.device), undisturbed():
+            arrays = measure(request, trajectory, partner)
+        return pack(
+            request,
+            arrays,
+            {
+                "key": trajectory.key,
+                "data": {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()},
+                "checkpoints": _checkpoints(trajectory),
+                "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
+                "source": source_digest(),
+                "measured": environment() | {"device": trajectory.device},
+                "seconds": round(time.monotonic() - started, 3),
+            },
+        )
+
+
+def _checkpoints(trajectory: Trajectory) -> dict[str, str]:
+    """The trajectory's key, and one digest over those of its checkpoints."""
+    together = hashlib.sha256("".join(trajectory.digests[epoch] for epoch in sorted(trajectory.digests)).encode())
+    return {"key": trajectory.key, "sha256": together.hexdigest()}

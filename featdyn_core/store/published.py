@@ -1,0 +1,121 @@
+"""Published records: those behind the published evidence, committed, for anyone to judge again.
+
+Layout of ``fixtures/records``::
+
+    <scale>/manifest.json           what every record is: sha256, recipe, key, data, checkpoints, who measured it
+    <scale>/<folder>/<record>.npz   the records (see ``records``)
+"""
+
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
+from featdyn_core.files import write_atomically
+from featdyn_core.measures.kinds import Request
+from featdyn_core.store.records import Record, check_facts, read_record
+
+SCHEMA = 1
+
+
+class PublishedRecords:
+    """The published records of one scale.
+
+    Args:
+        folder: with a manifest; without one there are no records.
+
+    Raises:
+        DamagedRecordError: the manifest cannot be read, or there are files that it does not name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts = _read_manifest(folder)
+        self._by_seed: dict[tuple[int, str], list[dict[str, Any]]] = {}
+        for facts in self.facts:
+            self._by_seed.setdefault((facts["seed"], facts["kind"]), []).append(facts)
+        named = {facts["file"] for facts in self.facts}
+        strange = sorted(path for path in folder.glob("*/*") if path.relative_to(folder).as_posix() not in named)
+        if strange:
+            raise DamagedRecordError(f"{strange[0]} is not in the manifest of {folder}; remove it")
+
+    def describe(self, request: Request) -> dict[str, Any] | None:
+        """Return the description of a record that holds all that is asked for; None if there is none.
+
+        Raises:
+            DamagedRecordError: the records of this name and seed are of another recipe than the present one.
+        """
+        for facts in self._by_seed.get((request.seed, request.kind), ()):
+            if facts["recipe_digest"] != request.recipe.digest:
+                if facts["recipe"] == request.recipe.name:
+                    raise DamagedRecordError(
+                        f"the published records of {request.recipe.name} in {self.folder} are foreign: they were made "
+                        "with a recipe of another digest; publish anew, or put the recipe back"
+                    )
+                continue
+            if Request(request.recipe, request.seed, request.kind, facts["parameters"]).covers(request):
+                return facts
+        return None
+
+    def get(self, request: Request) -> Record:
+        """Return the record that holds all that is asked for.
+
+        Raises:
+            MissingRecordError: there is none.
+            DamagedRecordError: it is not what was published.
+        """
+        facts = self.describe(request)
+        if facts is None:
+            raise MissingRecordError(f"{self.folder} has no record of the {request}")
+        return read_record(self.folder, facts)
+
+    def has(self, requests: Iterable[Request]) -> bool:
+        """Whether there is a record for each of the requests."""
+        return all(self.describe(request) is not None for request in requests)
+
+
+@functools.cache
+def published(folder: Path) -> PublishedRecords:
+    """Return the published records of a folder, whose manifest is read once a process."""
+    return PublishedRecords(folder)
+
+
+def publish(folder: Path, records: Sequence[Record]) -> None:
+    """Write records and their manifest; records of before that are not among them are removed.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    try:
+        for record in records:
+            path = folder / record.facts["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, record.content)
+        facts = sorted((record.facts for record in records), key=lambda item: item["file"])
+        document = {"schema": SCHEMA, "records": facts}
+        write_atomically(folder / "manifest.json", (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+        named = {item["file"] for item in facts}
+        for path in sorted(folder.glob("*/*")):
+            if path.relative_to(folder).as_posix() not in named:
+                path.unlink()
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written ({error.strerror or error})") from error
+
+
+def _read_manifest(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "manifest.json"
+    if not path.exists():
+        return []
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        schema, entries = document["schema"], list(document["records"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedRecordError(f"{path} cannot be read ({error}); take the published one") from error
+    if schema != SCHEMA:
+        raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SCHEMA}")
+    return [check_facts(facts, path) for facts in entries]

@@ -1,0 +1,293 @@
+"""The register: what was fixed in advance, read from the folder ``claims/register``.
+
+``scales.toml`` has the paper, the scales and the pilot seeds; every other file is one claim, called after it, with
+its sentence, the epochs and numbers that its measurement uses, the records it is measured from, and its criteria. A
+value may be a table by scale or by subject; what stands under the subject goes first. A criterion is only reported at
+the scales that its ``reported`` lists.
+"""
+
+import contextlib
+import hashlib
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.verdicts.claim import MINIMUM_SEEDS, Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.inference import confidence_at_look
+
+SCHEMA = 2
+SCALES = ("small", "reduced", "paper")
+SPLITS = ("held-out", "training")
+
+_ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Epochs from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale of the harness.
+
+    Attributes:
+        name: small, reduced or paper.
+        tier: fast or full.
+        recipes: subject to the name of its plain recipe, in the order in which they are run.
+        seeds: training seeds of the tests.
+        images: largest number of images of each split that claims are measured on.
+        looks: how many times claims have been judged at this scale, this time included, with seeds added each time.
+    """
+
+    name: str
+    tier: str
+    recipes: dict[str, str]
+    seeds: tuple[int, ...]
+    images: int
+    looks: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """Coverage of the intervals by which claims are judged at this scale."""
+        return confidence_at_look(self.looks)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim of the register, for all scales.
+
+    Attributes:
+        id: its name, that of its file.
+        title: in a few words.
+        section: where the paper makes it.
+        sentence: the paper's words.
+        subjects: the data sets it is about.
+        records: name to what is to be measured (see ``harness.plan``).
+        arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one).
+        windows: scale or subject to window name to its epochs.
+        protocol: every other number that the measurement uses.
+        criteria: raw tables of its criteria, by role.
+        found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
+    """
+
+    id: str
+    title: str
+    section: str
+    sentence: str
+    subjects: tuple[str, ...]
+    records: dict[str, dict[str, Any]]
+    arms: dict[str, str] = field(default_factory=lambda: {"clean": ""})
+    windows: dict[str, dict[str, Window]] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    criteria: dict[Role, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    found: dict[str, Verdict] = field(default_factory=dict)
+
+    def claim(self, scale: str, subject: str) -> Claim:
+        """Return the claim with the criteria and bounds of one scale and subject."""
+        chosen = [
+            criterion
+            for role, tables in self.criteria.items()
+            for name, table in tables.items()
+            for criterion in _criteria(name, table, role, scale, subject)
+        ]
+        return Claim(self.id, self.section, self.sentence, tuple(chosen))
+
+    def windows_of(self, scale: str, subject: str) -> dict[str, Window]:
+        """Return the windows for a subject at a scale."""
+        return self.windows.get(subject) or self.windows.get(scale, {})
+
+    def protocol_of(self, scale: str, subject: str) -> dict[str, Any]:
+        """Return the numbers of the measurement for a subject at a scale."""
+        return {name: _at(value, scale, subject) for name, value in self.protocol.items()}
+
+
+@dataclass(frozen=True)
+class Register:
+    """Everything in the register.
+
+    Attributes:
+        paper: title and arXiv id.
+        scales: by name.
+        entries: by the claims' ids, in the order of the paper's sections.
+        pilot_seeds: those that bounds came from; no test uses them.
+        digest: hex sha256 over all of its files.
+    """
+
+    paper: dict[str, str]
+    scales: dict[str, Scale]
+    entries: dict[str, Entry]
+    pilot_seeds: tuple[int, ...]
+    digest: str
+
+    def entry(self, claim: str) -> Entry:
+        """Return one claim's entry.
+
+        Raises:
+            RecipeError: unknown claim.
+        """
+        if claim not in self.entries:
+            raise RecipeError(f"unknown claim {claim!r}; the register has {', '.join(self.entries)}")
+        return self.entries[claim]
+
+    def check_seeds(self, seeds: tuple[int, ...]) -> None:
+        """Refuse training seeds on which no claim can be judged.
+
+        Raises:
+            RecipeError: seeds repeated, seeds that bounds came from, or too few.
+        """
+        shown = ",".join(map(str, seeds))
+        if len(set(seeds)) < len(seeds):
+            raise RecipeError(f"seeds {shown}: a seed stands there twice, and one training is no two observations")
+        if pilots := sorted(set(seeds) & set(self.pilot_seeds)):
+            raise RecipeError(f"seeds {shown}: bounds came from {', '.join(map(str, pilots))}; take others")
+        if len(seeds) < MINIMUM_SEEDS:
+            raise RecipeError(f"seeds {shown}: a claim is judged on at least {MINIMUM_SEEDS}")
+
+
+def parse_seeds(text: str | None) -> tuple[int, ...]:
+    """Read training seeds such as ``0,1,2`` or ``0-4,7``; none of an empty text or None.
+
+    Raises:
+        RecipeError: not integers from 0 on, or ranges of them, with commas between.
+    """
+    seeds: list[int] = []
+    for part in text.split(",") if text else ():
+        found = re.fullmatch(r"\s*(\d{1,15})\s*(?:-\s*(\d{1,15})\s*)?", part, flags=re.ASCII)
+        if not found or int(found[2] or found[1]) - int(found[1]) not in range(10_000):
+            raise RecipeError(f"--seeds {text!r}: expected seeds from 0 on, such as 0,1,2 or 0-4,7")
+        seeds += range(int(found[1]), int(found[2] or found[1]) + 1)
+    return tuple(seeds)
+
+
+def load_register(folder: Path) -> Register:
+    """Read the register.
+
+    Raises:
+        RecipeError: not TOML, another schema version, a missing or unknown field, unusable seeds, a claim that
+            lacks a bound, a window or a number that one of its scales needs.
+    """
+    contents = {path: _read(path) for path in sorted(folder.glob("*.toml"))}
+    if folder / "scales.toml" not in contents:
+        raise RecipeError(f"there is no register at {folder}: it needs scales.toml and a file for each claim")
+    digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (path.name.encode(), text) for path, text in contents.items()))
+    documents = {path.stem: _parse(path, text) for path, text in contents.items()}
+    general = documents.pop("scales")
+    if general.get("schema") != SCHEMA:
+        raise RecipeError(f"{folder} has schema {general.get('schema')!r}; this version reads schema = {SCHEMA}")
+    with _reading(f"{folder}/scales.toml"):
+        scales = {name: _scale(name, table) for name, table in general["scales"].items()}
+        paper, pilots = dict(general["paper"]), tuple(general["pilot_seeds"])
+    entries = [_entry(name, table, scales) for name, table in documents.items()]
+    ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
+    register = Register(paper, scales, ordered, pilots, digest.hexdigest())
+    for scale in scales.values():
+        register.check_seeds(scale.seeds)
+    return register
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"{path} of the register cannot be read: {error}") from error
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{path} of the register cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Say where in the register a table is not of the form that the code inside expects."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecipeError(f"{where}: a field is missing, unknown or of the wrong kind: {error}") from error
+
+
+def _scale(name: str, table: dict[str, Any]) -> Scale:
+    with _reading(f"scale {name!r}"):
+        fields = dict(table)
+        if name not in SCALES:
+            raise ValueError(f"the scales are {', '.join(SCALES)}")
+        if not all(type(seed) is int and seed >= 0 for seed in fields["seeds"]):
+            raise ValueError(f"seeds = {fields['seeds']}, but a seed is an integer from 0 on")
+        if type(fields.get("looks", 1)) is not int or fields.get("looks", 1) < 1:
+            raise ValueError(f"looks = {fields['looks']}, but claims are judged at least once")
+        return Scale(name, recipes=dict(fields.pop("recipes")), seeds=tuple(fields.pop("seeds")), **fields)
+
+
+def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Entry:
+    with _reading(f"claim {name!r}"):
+        fields = dict(table)
+        windows = {
+            place: {window: Window(*map(int, ends)) for window, ends in named.items()}
+            for place, named in fields.pop("windows", {}).items()
+        }
+        criteria = {role: fields.pop(title, {}) for title, role in _ROLES.items()}
+        found = {place: Verdict(verdict) for place, verdict in fields.pop("found", {}).items()}
+        entry = Entry(
+            name, windows=windows, criteria=criteria, found=found, subjects=tuple(fields.pop("subjects")), **fields
+        )
+        subjects = {subject for scale in scales.values() for subject in scale.recipes}
+        if unknown := set(entry.subjects) - subjects:
+            raise ValueError(f"subject {unknown.pop()!r} is in no scale")
+        if unknown := set(windows) - set(SCALES) - subjects:
+            raise ValueError(f"windows of {unknown.pop()!r}, which is neither a scale nor a subject")
+        cells = [(scale.name, item) for scale in scales.values() for item in scale.recipes if item in entry.subjects]
+        if unknown := set(found) - {"/".join(cell) for cell in cells}:
+            raise ValueError(f"found {unknown.pop()!r} is no scale/subject of this claim")
+        for scale, subject in cells:
+            entry.claim(scale, subject)
+            if None in entry.protocol_of(scale, subject).values():
+                raise ValueError(f"the protocol says nothing for {scale}/{subject}")
+    return entry
+
+
+def _criteria(name: str, table: dict[str, Any], role: Role, scale: str, subject: str) -> Iterator[Criterion]:
+    """Yield what one table asks at a scale: with ``on``, one criterion decides and the other split's is reported."""
+    with _reading(f"criterion {name!r}"):
+        fields = dict(table)
+        directions = [direction for direction in ("above", "below") if direction in fields]
+        if len(directions) != 1:
+            raise ValueError("it needs a bound, either above or below")
+        bound, on = _at(fields.pop(directions[0]), scale, subject), fields.pop("on", "")
+        if scale in fields.pop("reported", ()):
+            role = Role.REPORTED
+        if bound is None:
+            return
+        if type(bound) not in (int, float) or not math.isfinite(bound):
+            raise ValueError(f"bound {bound!r} is no finite number")
+        if on and on not in SPLITS:
+            raise ValueError(f"on = {on!r} is none of {', '.join(SPLITS)}")
+        quantity = fields.pop("quantity")
+        for split in SPLITS if on else ("",):
+            title = f"{name}, {split}" if split else name
+            words = f"{quantity}, {split} images" if split else quantity
+            here = role if split == on else Role.REPORTED
+            yield Criterion(title, words, directions[0], float(bound), here, **fields)
+
+
+def _at(value: Any, scale: str, subject: str) -> Any:
+    """Return what a value is for a subject at a scale; None where a table does not say."""
+    if not isinstance(value, dict):
+        return value
+    return value.get(subject, value.get(scale))
+
+
+def _section(entry: Entry) -> list[int]:
+    """First section number of an entry, to sort by."""
+    found = re.search(r"\d+(?:\.\d+)*", entry.section)
+    return [int(part) for part in found[0].split(".")] if found else [99]
