@@ -136,6 +136,14 @@ def test_gram_is_of_the_deviations_from_the_mean():
     np.testing.assert_allclose(ChangeGram.of(changes[shuffled]).products, products[np.ix_(shuffled, shuffled)])
 
 
+@pytest.mark.parametrize("rows", [slice(0, 5), slice(2, None), slice(None, None, 2)])
+def test_part_of_a_gram_is_the_gram_of_those_changes(rows):
+    changes = np.random.default_rng(4).standard_normal((9, 6)) + 3
+    part = ChangeGram.of(changes).part(rows)
+    np.testing.assert_allclose(part.products, ChangeGram.of(changes[rows]).products, atol=1e-12)
+    assert part.features == 6
+
+
 def summaries(gram):
     """Return numbers that tell laws of a Gram matrix apart: lengths, products, and shares of the trace."""
     products = gram.products
