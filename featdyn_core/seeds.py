@@ -6,9 +6,12 @@ without saving the state of a generator.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 STREAMS = ("init", "order", "augment", "dropout", "labels", "subset", "measure", "corrupt")
 
@@ -32,8 +35,12 @@ def stream_seed(seed: int, stream: str, *index: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def torch_generator(seed: int, stream: str, *index: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+def torch_generator(
+    seed: int, stream: str, *index: int | str, device: "torch.device | str" = "cpu"
+) -> "torch.Generator":
     """Return a torch generator on ``device`` for the named stream."""
+    import torch  # here, since judging records draws with numpy alone
+
     return torch.Generator(device=device).manual_seed(stream_seed(seed, stream, *index))
 
 

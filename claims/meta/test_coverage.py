@@ -1,62 +1,67 @@
 """Register, claim files and README say the same: nothing is claimed that is not tested, nothing tested in silence."""
 
-from pathlib import Path
+import statistics
 
 import pytest
-from featdyn_core.harness.register import Entry, Register, load_register
 
-from featdyn_core.verdicts.claim import Role
+from claims.meta.modules import HERE, claim_modules
+from featdyn_core.harness.plan import cells, requests
+from featdyn_core.report.markdown import claims_table
+from featdyn_core.seeds import numpy_generator
+from featdyn_core.verdicts.claim import Draws, Verdict
+from featdyn_core.verdicts.register import Register, load_register
 
-HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+MODULES = claim_modules()
 
 
 @pytest.fixture(scope="module")
 def register() -> Register:
-    return load_register(HERE / "register.toml")
+    return load_register(HERE / "register")
 
 
-def readme_row(entry: Entry) -> str:
-    """Return the claim's row of the README's table: id, section, what decides it, what controls it."""
-    claim = entry.claim("small")
-
-    def bounds(role: Role) -> str:
-        return "; ".join(
-            f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in claim.criteria if item.role is role
-        )
-
-    return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"
+def test_every_claim_of_the_register_has_its_file_and_the_other_way_round(register):
+    assert set(MODULES) == set(register.entries)
+    for claim, module in MODULES.items():
+        assert module.__name__ == f"claims.test_{claim.replace('-', '_')}"
 
 
-def test_readme_has_every_claim_with_its_bounds(register):
+def test_readme_has_the_table_that_the_register_gives(register):
     lines = README.read_text(encoding="utf-8").splitlines()
-    missing = [readme_row(entry) for entry in register.entries.values() if readme_row(entry) not in lines]
-    assert not missing, "put these rows into the README's table:\n" + "\n".join(missing)
+    missing = [line for line in claims_table(register) if line not in lines]
+    assert not missing, "put what `featdyn claims` prints into the README:\n" + "\n".join(missing)
+    known = {line.split("`")[1] for line in lines if line.startswith("| `")}
+    assert known <= set(register.entries)
 
 
-def test_readme_has_no_other_claims(register):
-    lines = README.read_text(encoding="utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("| `")]
-    known = [readme_row(entry) for entry in register.entries.values()]
-    assert [row for row in rows if row not in known] == []
+@pytest.mark.parametrize("scale", ["small", "reduced", "paper"])
+def test_every_record_of_the_register_can_be_planned(register, scale):
+    rows = cells(register, scale)
+    wanted = requests(rows)
+    assert len({request.identity for request in wanted}) == len(wanted)
+    for row in rows:
+        for seed in row.seeds:
+            for request in row.requests(seed).values():
+                assert sum(other.covers(request) for other in wanted) == 1, request
 
 
-@pytest.mark.parametrize("tier", ["fast", "full"])
-def test_every_claim_has_a_test(register, tier):
-    sources = {path: path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py")}
-    for name in register.entries:
-        marked = [text for text in sources.values() if f'pytest.mark.claim("{name}")' in text]
-        assert marked, f"no claim file has @pytest.mark.claim({name!r})"
-        assert any(f"@pytest.mark.{tier}" in text and "decide(measure" in text for text in marked), (name, tier)
+@pytest.mark.parametrize("claim", MODULES)
+def test_every_claim_has_worlds_of_every_verdict_and_a_null_world(claim):
+    worlds = MODULES[claim].WORLDS.values()
+    decided = {Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.INVALID}
+    assert {world.verdict for world in worlds} == {*decided, None}
 
 
-def test_every_marked_claim_is_registered(register):
-    for path in HERE.glob("test_*.py"):
-        text = path.read_text(encoding="utf-8")
-        for part in text.split('pytest.mark.claim("')[1:]:
-            assert part.split('"')[0] in register.entries or path.name == "test_coverage.py", path.name
+def test_planted_draws_are_counted_where_they_are_drawn():
+    module = MODULES["anisotropy-rejection"]
+    run = module.WORLDS["true"].make(numpy_generator(0, "measure", "world"))
+    counted = [number for number in module.measure(run).numbers.values() if isinstance(number, Draws)]
+    assert {number.draws for number in counted} == {run.protocol["planted_draws"]}
+    assert len(counted) == 2
 
 
-def test_every_claim_fixes_its_windows_at_every_scale(register):
-    for entry in register.entries.values():
-        assert set(entry.windows) >= set(register.scales), entry.id
+def test_adding_a_claim_stays_small():
+    files = [len(path.read_text(encoding="utf-8").splitlines()) for path in HERE.glob("test_*.py")]
+    entries = [path for path in (HERE / "register").glob("*.toml") if path.stem != "scales"]
+    assert statistics.median(files) <= 80
+    assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in entries) <= 40

@@ -1,47 +1,34 @@
-"""Break the core on purpose, one way at a time: a claim that was SUPPORTED must no longer be.
+"""Break the core on purpose, one way at a time: a claim must turn red.
 
-Run with ``pytest -m mutation -s``; each test prints what went red. Grids are evaluated here by their plain
-definition, one composite at a time, so that a fault of the composite itself reaches every claim; unbroken, that
-changes no verdict.
+Run with ``pytest -m mutation -s``; each test prints what went red. Records go to a folder of their own, so that no
+broken measurement meets a good record, or the other way round. Grids are evaluated here by their plain definition, one
+composite at a time, so that a fault of the composite itself reaches every claim; unbroken, that changes no verdict.
 """
 
 import dataclasses
-import importlib
+import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from claims import (
-    test_anisotropy_rejection,
-    test_forgetting,
-    test_memory_window,
-    test_ntk_monotonicity,
-    test_random_label_collapse,
-    test_transferability,
-)
+from claims.meta.modules import claim_modules
+from featdyn_core.harness.laboratory import Laboratory
+from featdyn_core.measures.composites import composite as composites
 from featdyn_core.measures.composites import displacement, grid
+from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory
-from featdyn_core.measures.one_step import isotropy
+from featdyn_core.measures.one_step import isotropy, protocol
+from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories import trajectory
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.claim import Draws, Verdict
 
-# The package exports a function of the module's name.
-composites = importlib.import_module("featdyn_core.measures.composites.composite")
-
-CLAIMS = {
-    "memory-window": test_memory_window,
-    "forgetting": test_forgetting,
-    "transferability": test_transferability,
-    "random-label-collapse": test_random_label_collapse,
-    "anisotropy-rejection": test_anisotropy_rejection,
-    "ntk-monotonicity": test_ntk_monotonicity,
-}
+MODULES = claim_modules()
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
@@ -72,7 +59,6 @@ def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None
 
 def use_literal_grid(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(grid, "composite_grid", literal_grid)
-    patch.setattr(test_ntk_monotonicity, "composite_grid", literal_grid)
 
 
 def merging(rule: Callable) -> Break:
@@ -88,6 +74,16 @@ def merging(rule: Callable) -> Break:
     return broken
 
 
+def own_shallow_half(patch: pytest.MonkeyPatch) -> None:
+    """Let a stranger's composite have one's own shallow half."""
+    original = composites.joined
+
+    def own(item, _, deep, cut, **options):
+        return original(item, item.state(deep), deep, cut, **options)
+
+    patch.setattr(composites, "joined", own)
+
+
 def not_displaced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(displacement, "displaced", lambda item, _, deep, *__, **___: item.network(deep))
 
@@ -96,9 +92,9 @@ def fixed_p_value(value: float) -> Break:
     def broken(patch: pytest.MonkeyPatch) -> None:
         original = isotropy.isotropy_test
         patch.setattr(
-            test_anisotropy_rejection,
+            MODULES["anisotropy-rejection"],
             "isotropy_test",
-            lambda sample: dataclasses.replace(original(sample), p_value=value),
+            lambda sample, **options: dataclasses.replace(original(sample, **options), p_value=value),
         )
 
     return broken
@@ -109,16 +105,27 @@ def narrow_null(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(isotropy, "_shared_null", lambda *arguments: 0.8 * original(*arguments))
 
 
+def uncounted_rejections(patch: pytest.MonkeyPatch) -> None:
+    """Count all planted samples as rejected, however many there are."""
+    patch.setattr(MODULES["anisotropy-rejection"], "rejected", lambda p_values, _: Draws(len(p_values), len(p_values)))
+
+
+def noise_for_sgd(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(protocol, "one_step_changes", protocol.parameter_noise_changes)
+
+
 def label_for_reference(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(CompositeGrid, "reference_at", lambda self, _: self.labels)
-    patch.setattr(CompositeGrid, "agreement", CompositeGrid.accuracy)
+    def against_labels(self):
+        return np.array([pointwise_consistency(rows, self.labels) for rows in self.predictions])
+
+    patch.setattr(Column, "consistency", property(against_labels))
+    patch.setattr(Column, "agreement", Column.accuracy)
 
 
 def drifting_accuracy(patch: pytest.MonkeyPatch) -> None:
     """Let accuracy depend on the number of the shallow epoch itself, as a wrong order of images would."""
-    original = CompositeGrid.accuracy.fget
-    drift = property(lambda self: original(self) + 1e-4 * self.shallow_epochs[:, None])
-    patch.setattr(CompositeGrid, "accuracy", drift)
+    original = Column.accuracy.fget
+    patch.setattr(Column, "accuracy", property(lambda self: original(self) + 1e-4 * self.epochs))
 
 
 def non_linear_training(patch: pytest.MonkeyPatch) -> None:
@@ -166,48 +173,63 @@ def no_label_noise(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTATIONS: dict[str, tuple[Break, tuple[str, ...]]] = {
-    "composite ignores the shallow epoch": (merging(lambda *choice: choice[-1]), ("forgetting",)),
+    "composite ignores the shallow epoch": (merging(lambda *choice: choice[-1]), ("forgetting", "memory-window")),
     "composite ignores the deep epoch": (merging(lambda *choice: choice[-2]), ("ntk-monotonicity",)),
-    "label noise not applied": (no_label_noise, ("random-label-collapse",)),
-    "displaced network not displaced": (not_displaced, ("memory-window", "transferability")),
-    "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),
-    "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
-    "bootstrap null too narrow by 20 %": (narrow_null, ("anisotropy-rejection",)),
-    "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
-    "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),
-    "linearised network trained non-linearly": (non_linear_training, ("ntk-monotonicity",)),
     "normalisation statistics of the wrong half": (
         merging(lambda shallow, statistic, s, t: s if shallow != statistic else t),
         ("memory-window", "transferability"),
     ),
+    "stranger not a stranger": (own_shallow_half, ("memory-window", "transferability")),
+    "label noise not applied": (no_label_noise, ("random-label-collapse",)),
+    "displaced network not displaced": (not_displaced, ("beyond-closeness",)),
+    "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),
+    "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
+    "bootstrap null too narrow by 20 %": (narrow_null, ("anisotropy-rejection",)),
+    "planted draws miscounted": (uncounted_rejections, ("anisotropy-rejection",)),
+    "SGD replaced by parameter noise": (noise_for_sgd, ("anisotropy-beyond-jacobian",)),
+    "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
+    "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),
+    "linearised network trained non-linearly": (non_linear_training, ("ntk-monotonicity",)),
 }
 
 
 @pytest.fixture
-def store_without_noisy(laboratory, tmp_path) -> Store:
-    """A store that knows the session's trajectories but those with noisy labels."""
-    for folder in laboratory.store.root.glob("*/manifest.json"):
-        if "-noisy-" not in folder.parent.name:
-            (tmp_path / folder.parent.name).symlink_to(Path(folder.parent).resolve())
-    return Store(tmp_path)
+def apart(laboratory, tmp_path) -> Laboratory:
+    """The session's trajectories, and records of one's own."""
+    again = Laboratory(laboratory.register, laboratory.rows, laboratory.open_store)
+    again.measurements.records = RecordFolder(tmp_path / "records")
+    return again
+
+
+@pytest.fixture
+def without_noisy(laboratory, tmp_path) -> Laboratory:
+    """Copies of the session's trajectories but those with noisy labels, which are trained again."""
+    for manifest in laboratory.measurements.store.root.glob("digits-*/manifest.json"):
+        if "-noisy-" not in manifest.parent.name:
+            shutil.copytree(manifest.parent, tmp_path / "store" / manifest.parent.name)
+    return Laboratory(laboratory.register, laboratory.rows, lambda: Store(tmp_path / "store"))
+
+
+def verdict(laboratory: Laboratory, claim: str) -> Verdict:
+    return laboratory.decide(f"{claim}-small-digits", MODULES[claim].measure).verdict
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_claim_turns_red(name, laboratory, monkeypatch, request):
+def test_a_claim_turns_red(name, laboratory, apart, monkeypatch, request):
     broken, claims = MUTATIONS[name]
-    before = [laboratory.decide(claim, "fast", "digits", CLAIMS[claim].measure).verdict for claim in claims]
-    assert set(before) == {Verdict.SUPPORTED}
+    before = {claim: verdict(laboratory, claim) for claim in claims}
+    assert before == {claim: laboratory.rows[f"{claim}-small-digits"].known or Verdict.SUPPORTED for claim in claims}
     broken(monkeypatch)
-    if broken is no_label_noise:
-        monkeypatch.setattr(laboratory, "store", request.getfixturevalue("store_without_noisy"))
-    after = {claim: laboratory.decide(claim, "fast", "digits", CLAIMS[claim].measure).verdict for claim in claims}
-    print(f"\n{name}: " + ", ".join(f"{claim} {verdict}" for claim, verdict in after.items()))
+    used = request.getfixturevalue("without_noisy") if broken is no_label_noise else apart
+    after = {claim: verdict(used, claim) for claim in claims}
+    print(f"\n{name}: " + ", ".join(f"{claim} {found}" for claim, found in after.items()))
     assert Verdict.SUPPORTED not in after.values()
+    assert all(after[claim] is not before[claim] for claim in claims)
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("claim", ["memory-window", "forgetting", "transferability", "ntk-monotonicity"])
-def test_the_literal_grid_alone_changes_no_verdict(claim, laboratory, monkeypatch):
+def test_the_literal_grid_alone_changes_no_verdict(claim, apart, monkeypatch):
     use_literal_grid(monkeypatch)
-    assert laboratory.decide(claim, "fast", "digits", CLAIMS[claim].measure).verdict is Verdict.SUPPORTED
+    assert verdict(apart, claim) is Verdict.SUPPORTED

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.harness.run import Measure, Measured, Run, gather
+from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.measures.composites.closeness import Closeness
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.measures.composites.stranger import Stranger
@@ -44,10 +44,8 @@ class World:
 
 def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0, seeds: int = SEEDS) -> Verdict:
     """Judge a claim in a world; ``number`` tells apart several draws of the same world."""
-    found: list[Measured] = [
-        measure(world.make(numpy_generator(seed, "measure", "world", number))) for seed in range(seeds)
-    ]
-    values, _ = gather(claim, found)
+    draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
+    values, _ = gather(claim, (measure(world.make(rng)) for rng in draws))
     return claim.judge(values, confidence=CONFIDENCE)[0]
 
 

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import featdyn_core
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import write_atomically
 from featdyn_core.measures.kinds import KINDS, Request
@@ -38,7 +37,7 @@ _TEXTS = ("kind", "recipe", "recipe_digest", "key", "file", "sha256", "source")
 
 
 @functools.cache
-def source_digest(root: Path = Path(featdyn_core.__file__).parent) -> str:
+def source_digest(root: Path = Path(__file__).parents[1]) -> str:
     """Hex sha256 over the source of all that measures, so that an edit never meets a record of before it."""
     files = [path for name in MEASURING for path in _sources(root / name)]
     digest = hashlib.sha256()
