@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from featdyn_core.verdicts.evidence import environment
+from featdyn_core.provenance import environment
 
 NOT_RUN = "not run"
 """Stands in a scaling table where a size was not timed; what can be computed of it is given all the same."""
@@ -145,7 +145,9 @@ def machine() -> dict[str, str | int]:
     """Return what the ratios are measured on, of which commit and when (UTC); what is not known is left out."""
     facts = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        **environment("cuda" if torch.cuda.is_available() else "cpu"),
+        **environment(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
     }

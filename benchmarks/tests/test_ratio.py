@@ -33,7 +33,7 @@ def test_first_call_and_the_calls_that_make_up_for_it():
 
 def test_machine_names_the_commit_in_a_checkout_only(monkeypatch):
     facts = {"commit": "0123456789ab-dirty", "torch": "2"}
-    monkeypatch.setattr(ratio, "environment", lambda _: facts)
+    monkeypatch.setattr(ratio, "environment", lambda: facts)
     assert ratio.machine()["commit"] == "0123456789ab-dirty"
     facts["commit"] = ""
     assert "commit" not in ratio.machine()
