@@ -17,7 +17,7 @@ from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import records_folder, register_folder
 from featdyn_core.report.html import write_figures, write_html
-from featdyn_core.report.markdown import claims_table
+from featdyn_core.report.markdown import claims_table, results_table
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify_folder, verify_store
@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("evidence", type=_path, nargs="+")
     report.add_argument("-o", "--output", type=_path, default=Path("report.html"))
     report.add_argument("--figures", type=_path, help="folder for every curve as a PNG file")
+    results = commands.add_parser(
+        "results", help="print the README's table of results from evidence files, in Markdown"
+    )
+    results.set_defaults(run=_results)
+    results.add_argument("evidence", type=_path, nargs="+")
     claims = commands.add_parser("claims", help="print the README's table of claims, in Markdown")
     claims.set_defaults(run=_claims)
     claims.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
@@ -207,6 +212,11 @@ def _report(options: argparse.Namespace) -> int:
     if options.figures:
         written = write_figures(options.figures, [row for run in rows.values() for row in run])
         print(f"wrote {len(written)} figures to {options.figures}")
+    return 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    print("\n".join(results_table([row for path in options.evidence for row in read_evidence(path)])))
     return 0
 
 

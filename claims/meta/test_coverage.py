@@ -6,9 +6,10 @@ import pytest
 
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
-from featdyn_core.report.markdown import claims_table
+from featdyn_core.report.markdown import claims_table, results_table
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Draws, Verdict
+from featdyn_core.verdicts.evidence import read_evidence
 from featdyn_core.verdicts.register import Register, load_register
 
 README = HERE.parent / "README.md"
@@ -32,6 +33,15 @@ def test_readme_has_the_table_that_the_register_gives(register):
     assert not missing, "put what `featdyn claims` prints into the README:\n" + "\n".join(missing)
     known = {line.split("`")[1] for line in lines if line.startswith("| `")}
     assert known <= set(register.entries)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((HERE.parent / "evidence").glob("*/evidence.json")), ids=lambda path: path.parent.name
+)
+def test_readme_has_the_results_that_the_published_evidence_gives(path):
+    lines = README.read_text(encoding="utf-8").splitlines()
+    missing = [line for line in results_table(read_evidence(path)) if line not in lines]
+    assert not missing, "put what `featdyn results` prints into the README:\n" + "\n".join(missing)
 
 
 @pytest.mark.parametrize("scale", ["small", "reduced", "paper"])

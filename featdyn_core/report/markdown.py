@@ -1,6 +1,10 @@
-"""The register as a table in Markdown, for the README."""
+"""The register and the results as tables in Markdown, for the README."""
 
+from collections.abc import Sequence
+
+from featdyn_core.report import wording
 from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.register import SCALES, Entry, Register
 
 
@@ -27,3 +31,19 @@ def claim_row(entry: Entry, register: Register) -> str:
         )
 
     return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"
+
+
+def results_table(rows: Sequence[Evidence]) -> list[str]:
+    """Return what was decided, one row each, with the number that the verdict hangs on (see ``wording.hinge``)."""
+    head = [
+        "| claim | data | scale | verdict | decided by | estimate and interval | bound |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return head + [result_row(row) for row in rows if row.verdict.decided]
+
+
+def result_row(row: Evidence) -> str:
+    """Return one decided row."""
+    finding = wording.hinge(row)
+    numbers = (finding.criterion.name, wording.interval(finding), wording.bound(finding)) if finding else ("", "", "")
+    return " | ".join(["| `" + row.claim + "`", row.subject, row.scale, str(row.verdict), *numbers]) + " |"
