@@ -13,6 +13,7 @@ from featdyn_core.verdicts.evidence import read_evidence
 from featdyn_core.verdicts.register import Register, load_register
 
 README = HERE.parent / "README.md"
+PUBLISHED = sorted((HERE.parent / "evidence").glob("*/evidence.json"))
 MODULES = claim_modules()
 
 
@@ -35,9 +36,7 @@ def test_readme_has_the_table_that_the_register_gives(register):
     assert known <= set(register.entries)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((HERE.parent / "evidence").glob("*/evidence.json")), ids=lambda path: path.parent.name
-)
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
 def test_readme_has_the_results_that_the_published_evidence_gives(path):
     lines = README.read_text(encoding="utf-8").splitlines()
     missing = [line for line in results_table(read_evidence(path)) if line not in lines]

@@ -35,10 +35,8 @@ def claim_row(entry: Entry, register: Register) -> str:
 
 def results_table(rows: Sequence[Evidence]) -> list[str]:
     """Return what was decided, one row each, with the number that the verdict hangs on (see ``wording.hinge``)."""
-    head = [
-        "| claim | data | scale | verdict | decided by | estimate and interval | bound |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    titles = ("claim", "data", "scale", "verdict", "decided by", "estimate and interval", "bound")
+    head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     return head + [result_row(row) for row in rows if row.verdict.decided]
 
 

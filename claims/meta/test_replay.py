@@ -1,0 +1,34 @@
+"""Every published verdict follows from the published records, by the claim code and the bounds of today."""
+
+import pytest
+
+from claims.meta.modules import HERE, claim_modules
+from featdyn_core.verdicts.evidence import read_evidence
+from featdyn_core.verdicts.register import load_register
+
+MODULES = claim_modules()
+ROUNDING = 1e-9
+"""Between two processors; relative."""
+
+EVIDENCE = {
+    f"{row.id}-replayed": row
+    for path in sorted((HERE.parent / "evidence").glob("*/evidence.json"))
+    for row in read_evidence(path)
+    if row.verdict.decided and row.scale != "small"
+}
+
+
+def test_what_is_published_can_be_judged_again(laboratory):
+    replayed = {name for name, row in laboratory.rows.items() if row.replayed}
+    assert replayed >= set(EVIDENCE)
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_published_records_give_the_published_numbers_and_verdict(laboratory, name):
+    published = EVIDENCE[name]
+    found = laboratory.decide(name, MODULES[published.claim].measure)
+    assert found.verdict is published.verdict
+    assert found.seeds == published.seeds == load_register(HERE / "register").scales[published.scale].seeds
+    for again, before in zip(found.findings, published.findings, strict=True):
+        assert again.criterion.name == before.criterion.name
+        assert again.values == pytest.approx(before.values, rel=ROUNDING, abs=ROUNDING)
