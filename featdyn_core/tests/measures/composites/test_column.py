@@ -1,0 +1,141 @@
+"""A column against composites evaluated one by one, and what follows from its predictions."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.measures.composites.column import (
+    Column,
+    column_covers,
+    joined_columns,
+    measure_column,
+    read_column,
+)
+from featdyn_core.measures.composites.composite import composite, predict
+
+PARAMETERS = {
+    "deep": 2,
+    "shallow": [1, 2, 4],
+    "split": "held-out",
+    "policy": "carry",
+    "precision": "fp32",
+    "frozen": False,
+}
+LOSS_TOLERANCE = 1e-5  # of a mean cross-entropy in single precision, relative
+
+
+@pytest.fixture(scope="module")
+def column(tiny_trajectory):
+    return read_column(measure_column(tiny_trajectory, PARAMETERS), PARAMETERS)
+
+
+@pytest.fixture
+def small():
+    """Two depths, two shallow epochs, four images; ``f_t`` is right on three of them."""
+    return Column(
+        cuts=("a", "b"),
+        epochs=np.array([3, 5]),
+        deep=5,
+        predictions=np.array([[[0, 1, 2, 0], [0, 1, 2, 3]], [[1, 0, 2, 3], [0, 1, 1, 3]]]),
+        reference=np.array([0, 1, 2, 3]),
+        labels=np.array([0, 1, 2, 0]),
+        cross_entropy=np.array([[0.1, 0.2], [0.4, 0.3]]),
+    )
+
+
+@pytest.mark.parametrize("policy", ["carry", "recalibrate"])
+@pytest.mark.parametrize("split", ["held-out", "training"])
+def test_each_composite_is_the_one_of_its_definition(tiny_trajectory, split, policy):
+    parameters = PARAMETERS | {"split": split, "policy": policy}
+    found = read_column(measure_column(tiny_trajectory, parameters), parameters)
+    images, labels = tiny_trajectory.evaluation_set(split)
+    assert (found.cuts, found.deep, found.flip_rate) == (tiny_trajectory.network(2).depths, 2, 0.0)
+    assert found.epochs.tolist() == [1, 2, 4]
+    assert (found.labels == labels.numpy()).all()
+    assert (found.reference == predict(tiny_trajectory.network(2), images)).all()
+    for (row, number), predicted in zip(np.ndindex(3, 3), found.predictions.reshape(9, -1), strict=True):
+        network = composite(tiny_trajectory, (1, 2, 4)[number], 2, found.cuts[row], batchnorm=policy)
+        assert (predicted == predict(network, images)).all()
+        with torch.no_grad():
+            loss = float(F.cross_entropy(network(images), labels))
+        assert found.cross_entropy[row, number] == pytest.approx(loss, rel=LOSS_TOLERANCE)
+
+
+def test_a_frozen_network_agrees_with_itself_at_every_epoch(tiny_trajectory):
+    parameters = PARAMETERS | {"frozen": True}
+    found = read_column(measure_column(tiny_trajectory, parameters), parameters)
+    assert (found.agreement == 1).all()
+    assert (found.accuracy == found.reference_accuracy).all()
+
+
+def test_images_are_those_that_the_trajectory_is_measured_on(tiny_trajectory):
+    few = dataclasses.replace(tiny_trajectory, evaluation_images=7)
+    assert read_column(measure_column(few, PARAMETERS), PARAMETERS).predictions.shape == (3, 3, 7)
+
+
+def test_agreement_with_the_reference_is_nought_in_the_record(tiny_trajectory):
+    """So records of networks that forget little compress well."""
+    arrays = measure_column(tiny_trajectory, PARAMETERS)
+    assert not arrays["changed"][:, 1].any()  # (2, 2) is the network itself
+    assert arrays["changed"].dtype == np.uint8
+
+
+def test_shares_are_counted_over_images(small):
+    assert small.agreement.tolist() == [[0.75, 1.0], [0.5, 0.75]]
+    assert small.accuracy.tolist() == [[1.0, 0.75], [0.25, 0.5]]
+    assert small.reference_accuracy == 0.75
+    assert small.accuracy_kept.tolist() == [[4 / 3, 1.0], [1 / 3, 2 / 3]]
+    assert small.consistency.tolist() == [[1, 1, 1, 0.5], [0.5, 0.5, 0.5, 1]]
+
+
+def test_worst_is_the_least_favourable_over_depths_and_epochs(small):
+    assert small.worst == {
+        "agreement": 0.5,
+        "accuracy": 0.25,
+        "accuracy kept": 1 / 3,
+        "median consistency": 0.5,
+        "cross-entropy": 0.4,
+    }
+
+
+def test_nothing_is_kept_of_no_accuracy(small):
+    never_right = dataclasses.replace(small, labels=np.full(4, 9))
+    with pytest.raises(MeasurementError, match="f_t at epoch 5 classifies no image as its label"):
+        _ = never_right.accuracy_kept
+
+
+def test_a_part_has_the_rows_of_its_epochs(column):
+    part = column.at([4, 1])
+    assert part.epochs.tolist() == [1, 4]
+    assert (part.predictions == column.predictions[:, [0, 2]]).all()
+    assert (part.cross_entropy == column.cross_entropy[:, [0, 2]]).all()
+    assert (part.deep, part.cuts) == (column.deep, column.cuts)
+    assert column.within(2, 4).epochs.tolist() == [2, 4]
+
+
+def test_a_part_that_is_not_there_is_refused(column):
+    with pytest.raises(MeasurementError, match=r"shallow epoch 3 is not in the column; it has \[1, 2, 4\]"):
+        column.at([2, 3])
+
+
+def test_a_part_equals_what_is_measured_alone(tiny_trajectory, column):
+    parameters = PARAMETERS | {"shallow": [1]}
+    alone, part = read_column(measure_column(tiny_trajectory, parameters), parameters), column.at([1])
+    for field in dataclasses.fields(Column):
+        assert np.array_equal(getattr(alone, field.name), getattr(part, field.name)), field.name
+
+
+def test_columns_are_covered_and_joined_over_their_shallow_epochs():
+    fewer, other = PARAMETERS | {"shallow": [4, 1]}, PARAMETERS | {"shallow": [3]}
+    assert column_covers(PARAMETERS, fewer)
+    assert not column_covers(fewer, PARAMETERS)
+    assert joined_columns(fewer, other) == PARAMETERS | {"shallow": [1, 3, 4]}
+    for name, value in {"deep": 4, "split": "training", "policy": "recalibrate", "frozen": True}.items():
+        assert not column_covers(PARAMETERS, PARAMETERS | {name: value})
+        assert joined_columns(PARAMETERS, PARAMETERS | {name: value}) is None
+    assert joined_columns(PARAMETERS, PARAMETERS | {"more": 1}) is None
+    assert joined_columns(PARAMETERS | {"more": 1}, PARAMETERS) is None

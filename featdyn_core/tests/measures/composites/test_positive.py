@@ -1,0 +1,43 @@
+"""The planted network is what comparisons with displaced ones take it for."""
+
+import numpy as np
+import torch
+
+from featdyn_core.measures.composites.composite import composite, predict
+from featdyn_core.measures.composites.positive import CLASSES, LAST, UNREAD, circle, planted_drift
+
+POINTS = 400
+WEIGHT = "blocks.hidden1.1.weight"
+
+
+def test_circle_has_equal_sectors_on_a_unit_circle():
+    dataset = circle(POINTS)
+    assert dataset.train_images.shape == (POINTS, 1, 1, 2)
+    assert dataset.train_images.dtype == torch.uint8
+    assert torch.bincount(dataset.train_labels).tolist() == [POINTS // CLASSES] * CLASSES
+    assert dataset.complete
+    radii = (dataset.train_images.float().flatten(1) / 127.5 - 1).norm(dim=1)
+    assert (radii - 1).abs().max() < 0.01
+
+
+def test_only_features_that_nobody_reads_move():
+    drift = planted_drift(np.random.default_rng(0))
+    early, late = drift.state(0), drift.state(LAST)
+    assert [name for name in early if not torch.equal(early[name], late[name])] == [WEIGHT]
+    assert torch.equal(early[WEIGHT][:2], late[WEIGHT][:2])
+    assert (early[WEIGHT][2:] != late[WEIGHT][2:]).all()
+    assert not late["blocks.head.linear.weight"][:, -UNREAD:].any()
+
+
+def test_the_network_is_right_and_so_is_its_composite():
+    drift = planted_drift(np.random.default_rng(0))
+    images, labels = drift.evaluation_set("held-out")
+    (cut,) = drift.network(LAST).depths
+    for network in (drift.network(LAST), composite(drift, 0, LAST, cut)):
+        assert np.mean(predict(network, images) == labels.numpy()) > 0.95  # grey levels are whole numbers
+
+
+def test_random_numbers_decide_the_drift():
+    one, same, other = (planted_drift(np.random.default_rng(seed)).state(0)[WEIGHT] for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
