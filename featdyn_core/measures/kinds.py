@@ -43,6 +43,7 @@ class Kind:
         version: raised when the same parameters mean another measurement.
         measure: trajectory and parameters (and a partner trajectory, for those that have one) to arrays.
         read: arrays and parameters to what claims look at.
+        grid: whether it evaluates a grid of composites, and so can say how far it is.
         covers: whether what is present holds all that is wanted.
         joined: parameters that cover both, if one measurement can.
     """
@@ -50,16 +51,17 @@ class Kind:
     version: int
     measure: Callable[..., dict[str, npt.NDArray[Any]]]
     read: Callable[[Arrays, Parameters], Any]
+    grid: bool = False
     covers: Callable[[Parameters, Parameters], bool] = _equal
     joined: Callable[[Parameters, Parameters], Parameters | None] = _joined_if_equal
 
 
 KINDS = {
-    "column": Kind(1, measure_column, read_column, column_covers, joined_columns),
+    "column": Kind(1, measure_column, read_column, True, column_covers, joined_columns),
     "stranger": Kind(1, measure_stranger, read_stranger),
     "closeness": Kind(1, measure_closeness, read_closeness),
     "changes": Kind(1, measure_changes, read_changes),
-    "losses": Kind(1, measure_losses, read_losses),
+    "losses": Kind(1, measure_losses, read_losses, True),
     "linearised": Kind(1, measure_linearised, read_linearised),
 }
 
@@ -109,7 +111,20 @@ class Request:
         return None if parameters is None else Request(self.recipe, self.seed, self.kind, parameters)
 
 
-def measure(request: Request, trajectory: "Trajectory", partner: "Trajectory | None") -> dict[str, npt.NDArray[Any]]:
-    """Make the arrays of a record; ``partner`` is the other trajectory where the kind compares two."""
-    others = [] if partner is None else [partner]
-    return KINDS[request.kind].measure(trajectory, request.parameters, *others)
+def measure(
+    request: Request,
+    trajectory: "Trajectory",
+    partner: "Trajectory | None",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """Make the arrays of a record.
+
+    Args:
+        request: what is to be measured.
+        trajectory: of the request's seed.
+        partner: the other trajectory, where the kind compares two.
+        progress: told how far a kind that evaluates a grid is, as (composites done, total).
+    """
+    kind, others = KINDS[request.kind], [] if partner is None else [partner]
+    options = {"progress": progress} if kind.grid else {}
+    return kind.measure(trajectory, request.parameters, *others, **options)

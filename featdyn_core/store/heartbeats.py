@@ -145,13 +145,13 @@ def sweep_progress(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def grid_beats(root: Path, claim: str, subject: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell those who watch the store at ``root`` how far a claim's composite grids are.
+def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Tell those who watch the store at ``root`` how far the composite grid of ``what`` is.
 
     Yields:
-        What ``composite_grid(progress=...)`` takes. Each grid of the claim begins anew.
+        What ``composite_grid(progress=...)`` takes.
     """
-    path = root / "progress" / f"{claim}-{subject}-{os.getpid()}.grid"
+    path = root / "progress" / f"{what.replace(' ', '-')}-{os.getpid()}.grid"
     started = beaten = time.monotonic()
 
     def beat(done: int, total: int) -> None:
@@ -159,7 +159,7 @@ def grid_beats(root: Path, claim: str, subject: str) -> Iterator[Callable[[int, 
         now = time.monotonic()
         if now - beaten >= GRID_SECONDS:
             rate = done / (now - started)
-            line = f"measuring {claim} on {subject}: {done}/{total} composites of a grid, {rate:.3g} composites/s"
+            line = f"measuring {what}: {done}/{total} composites, {rate:.3g} composites/s"
             left = f"{(total - done) / rate:.0f} s left" if rate else "-"
             with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def grid_beats(root: Path, claim: str, subject: str) -> Iterator[Callable[[int, 
 
 
 def read_grid_beats(root: Path) -> dict[str, str]:
-    """Return what claims that are being measured say of their composite grids, by file name."""
+    """Return what is being measured and how far it is, by file name."""
     lines = {}
     for path in _listed(root, "*.grid"):
         with contextlib.suppress(OSError, ValueError):  # removed at this moment, or no text

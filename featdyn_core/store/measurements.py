@@ -1,9 +1,11 @@
 """Records that are measured when they are missing, each by one process however many ask."""
 
+import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import filelock
 
@@ -11,7 +13,8 @@ from featdyn_core.errors import MissingRecordError
 from featdyn_core.measures.kinds import Request, measure
 from featdyn_core.numerics import one_thread, undisturbed
 from featdyn_core.provenance import environment
-from featdyn_core.store.folder import named_errors
+from featdyn_core.store.layout import named_errors
+from featdyn_core.store.heartbeats import grid_beats
 from featdyn_core.store.records import Record, RecordFolder, pack, source_digest
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -50,7 +53,7 @@ class Measurements:
         wanted = next((other for other in planned if other.covers(request)), request)
         if not self.measure:
             raise MissingRecordError(f"the record of the {wanted} is not in {self.records.root}; run featdyn measure")
-        with self._lock(wanted):
+        with self._locked(wanted):
             if found := self.records.find(request, keys):  # measured by the process that held the lock before
                 return found
             record = self._measure(wanted)
@@ -66,11 +69,17 @@ class Measurements:
             if not self.records.find(request, {seed: self.store.key(request.recipe, seed) for seed in request.seeds})
         ]
 
-    def _lock(self, request: Request) -> filelock.BaseFileLock:
-        folder = self.store.root / "locks"
+    @contextlib.contextmanager
+    def _locked(self, request: Request) -> Iterator[None]:
+        """Be the one process that measures this."""
+        lock = filelock.FileLock(self.store.root / "locks" / f"record-{request.identity[:32]}.lock")
         with named_errors(self.store.root):
-            folder.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(folder / f"record-{request.identity[:32]}.lock")
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _measure(self, request: Request) -> Record:
         wanted = [(request.recipe, seed) for seed in request.seeds]
@@ -81,8 +90,9 @@ class Measurements:
         )
         partner = others[0] if others else None
         started = time.monotonic()
-        with one_thread(trajectory.device), undisturbed():
-            arrays = measure(request, trajectory, partner)
+        beats = grid_beats(self.store.root, str(request))
+        with one_thread(trajectory.device), undisturbed(), beats as progress:
+            arrays = measure(request, trajectory, partner, progress)
         return pack(
             request,
             arrays,

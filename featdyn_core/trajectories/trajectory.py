@@ -12,6 +12,7 @@ from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.zoo import build_model
+from featdyn_core.numerics import undisturbed
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.trajectories.recipe import Recipe
 
@@ -116,6 +117,7 @@ class Trajectory:
         return training_set(self.recipe, self.seed, self.dataset)
 
 
+@undisturbed()
 def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | None = None) -> BlockNetwork:
     """Build the recipe's network for the data set, initialised from ``generator`` if one is given.
 

@@ -16,6 +16,7 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 
 if TYPE_CHECKING:
+    from featdyn_core.measures.composites.engine import Progress
     from featdyn_core.trajectories.trajectory import Trajectory
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -104,13 +105,16 @@ class Column:
         return self.at([epoch for epoch in self.epochs.tolist() if first <= epoch <= last])
 
 
-def measure_column(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> Arrays:
+def measure_column(
+    trajectory: "Trajectory", parameters: Mapping[str, Any], *, progress: "Progress | None" = None
+) -> Arrays:
     """Evaluate a column.
 
     Args:
         trajectory: where the checkpoints come from.
         parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, and whether
             the network is ``frozen``: every shallow part is then that of the deep epoch.
+        progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid  # it imports torch, and reading does not
 
@@ -125,6 +129,7 @@ def measure_column(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> A
         deep_epochs=[deep],
         batchnorm=parameters["policy"],
         precision=parameters["precision"],
+        progress=progress,
     )
     reference = grid.reference_at(deep)
     return {

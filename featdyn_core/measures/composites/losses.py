@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from featdyn_core.measures.composites.engine import Progress
     from featdyn_core.trajectories.trajectory import Trajectory
 
 
@@ -26,14 +27,24 @@ class LossGrid:
     losses: npt.NDArray[np.float64]
 
 
-def measure_losses(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """Evaluate the grid over ``epochs`` on the first ``images`` training images."""
+def measure_losses(
+    trajectory: "Trajectory", parameters: Mapping[str, Any], *, progress: "Progress | None" = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Evaluate the grid over ``epochs`` on the first ``images`` training images; ``progress`` as of a column."""
     from featdyn_core.measures.composites.grid import composite_grid  # it imports torch
 
     images, labels = (part[: parameters["images"]] for part in trajectory.training_set())
     epochs = list(parameters["epochs"])
     cuts = trajectory.network(epochs[-1]).depths
-    grid = composite_grid(trajectory, images, labels=labels, cuts=cuts, shallow_epochs=epochs, deep_epochs=epochs)
+    grid = composite_grid(
+        trajectory,
+        images,
+        labels=labels,
+        cuts=cuts,
+        shallow_epochs=epochs,
+        deep_epochs=epochs,
+        progress=progress,
+    )
     return {"cuts": np.array(cuts), "epochs": np.array(epochs, np.int64), "losses": grid.cross_entropy}
 
 

@@ -103,7 +103,7 @@ def test_progress_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, harm
         monkeypatch.setattr(os, "fsync", fail)
     elif harm == "read-only disk":
         monkeypatch.setattr(Path, "mkdir", fail)
-    with grid_beats(root, "forgetting", "digits") as say:
+    with grid_beats(root, "forgetting on digits") as say:
         beat(root)
         say(1, 2)
     sweep_progress(root)
@@ -113,10 +113,10 @@ def test_progress_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, harm
 
 def test_grid_without_a_composite_yet_has_no_rate(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeats, "GRID_SECONDS", 0.0)
-    with grid_beats(tmp_path, "forgetting", "digits") as say:
+    with grid_beats(tmp_path, "forgetting on digits") as say:
         say(0, 2)
         (line,) = read_grid_beats(tmp_path).values()
-    assert line == "measuring forgetting on digits: 0/2 composites of a grid, 0 composites/s, -"
+    assert line == "measuring forgetting on digits: 0/2 composites, 0 composites/s, -"
 
 
 def test_what_killed_writers_left_is_swept_and_not_that_of_living_ones(tmp_path):
@@ -146,18 +146,18 @@ def test_claim_says_how_far_its_grids_are_and_how_long(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("featdyn_core.store.heartbeats.time.monotonic", lambda: now[0])
     said = []
-    with grid_beats(tmp_path, "forgetting", "cifar10") as beat:
+    with grid_beats(tmp_path, "forgetting on cifar10") as beat:
         for seconds, done in ((1, 2), (6, 12), (7, 14), (20, 40), (25, 5)):  # at 40 the first grid is done
             now[0] = seconds
             beat(done, 40)
             said.append(list(read_grid_beats(tmp_path).values()))
-    line = "measuring forgetting on cifar10: {}/40 composites of a grid, {} composites/s, {} s left"
+    line = "measuring forgetting on cifar10: {}/40 composites, {} composites/s, {} s left"
     first, last, next_grid = line.format(12, 2, 14), line.format(40, 2, 0), line.format(5, 1, 35)
     assert said == [[], [first], [first], [last], [next_grid]]
     assert read_grid_beats(tmp_path) == {}
 
 
 def test_claims_in_memory_make_no_folder(tmp_path):
-    with grid_beats(tmp_path / "nowhere", "forgetting", "cifar10") as beat:
+    with grid_beats(tmp_path / "nowhere", "forgetting on cifar10") as beat:
         beat(1, 2)
     assert not (tmp_path / "nowhere").exists()

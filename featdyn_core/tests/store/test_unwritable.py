@@ -85,7 +85,7 @@ def test_read_only_store_gives_what_was_trained(store, reference):
         assert_same(store.get(tiny_recipe(), 0), reference)
         assert store.status(tiny_recipe(), 0) == "complete"
         assert store.status(tiny_recipe(), 1) == "missing"
-        with heartbeats.grid_beats(store.root, "memory", "digits") as say:
+        with heartbeats.grid_beats(store.root, "memory on digits") as say:
             say(1, 1)
         with pytest.raises(StoreError, match=r"cannot be written \(Read-only file system: partial\)"):
             store.get(tiny_recipe(), 1)
