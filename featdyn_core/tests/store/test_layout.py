@@ -106,7 +106,8 @@ def test_finished_trajectory_is_rid_of_what_only_its_training_needed(tmp_path):
 
 def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
     layout = Layout(tmp_path / "store")
-    (tmp_path / "store").mkdir()
+    layout.partial("k").mkdir(parents=True)
+    (layout.partial("k") / f".resume.json.{os.getpid()}.tmp").touch()  # whoever asks holds the lock
     (tmp_path / "store" / f".probe.{dead_process()}.tmp").touch()
     layout.prepare("k", layout.root / "tiny")
     assert [str(path.relative_to(layout.root)) for path in sorted(layout.root.rglob("*"))] == ["partial", "partial/k"]
