@@ -323,6 +323,7 @@ def test_replacing_checks_as_reading_does():
 
 
 def test_unknown_recipe_is_told_the_known_ones(tmp_path, monkeypatch):
+    (tmp_path / "claims" / "register").mkdir(parents=True)  # what makes it a project
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "fixtures" / "recipes"
     folder.mkdir(parents=True)
