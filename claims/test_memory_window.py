@@ -17,23 +17,15 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, over_shallow_epochs
+from featdyn_core.harness.run import Measured, Run, inside_window
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("memory-window")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the least favourable composite of the window, on each split; a stranger for the control."""
-    columns = run.columns("column")
-    return Measured(
-        both_splits={split: column.worst for split, column in columns.items()},
-        numbers={"agreement of a stranger": float(run.record("stranger").agreement.max())},
-        curves={
-            f"memory on {split} images": over_shallow_epochs(column, "agreement", "agreement with f_t")
-            for split, column in columns.items()
-        },
-    )
+    """One seed: the least favourable composites of the window, on each split; a stranger for the control."""
+    return inside_window(run, "memory")
 
 
 def world(missed: float, *, stranger: float = 0.1) -> Run:

@@ -138,3 +138,21 @@ def over_shallow_epochs(column: Column, quantity: str, label: str) -> Lines:
     table = getattr(column, quantity)
     series = {f"depth {depth}": row for depth, row in enumerate(table, start=1)}
     return Lines(column.epochs, series, "shallow epoch s", label)
+
+
+def inside_window(run: Run, what: str) -> Measured:
+    """Return what memory and transfer measure: the least favourable composites of a window, and a stranger's.
+
+    Args:
+        run: with the records ``column`` and ``stranger``.
+        what: memory or transfer, for the titles of the figures.
+    """
+    columns = run.columns("column")
+    return Measured(
+        both_splits={split: column.worst for split, column in columns.items()},
+        numbers={"agreement of a stranger": float(run.record("stranger").agreement.max())},
+        curves={
+            f"{what} on {split} images": over_shallow_epochs(column, "agreement", "agreement with f_t")
+            for split, column in columns.items()
+        },
+    )
