@@ -14,10 +14,14 @@ from typing import Any
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
 from featdyn_core.files import write_atomically
-from featdyn_core.measures.kinds import Request
+from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.store.records import Record, check_facts, read_record
 
 SCHEMA = 1
+MANIFEST = "manifest.json"
+
+MEND = "take what was published, or publish anew"
+"""What to do about damaged published records."""
 
 
 class PublishedRecords:
@@ -37,8 +41,7 @@ class PublishedRecords:
         for facts in self.facts:
             self._by_seed.setdefault((facts["seed"], facts["kind"]), []).append(facts)
         named = {facts["file"] for facts in self.facts}
-        strange = sorted(path for path in folder.glob("*/*") if path.relative_to(folder).as_posix() not in named)
-        if strange:
+        if strange := [path for path in _files(folder) if path.relative_to(folder).as_posix() not in named]:
             raise DamagedRecordError(f"{strange[0]} is not in the manifest of {folder}; remove it")
 
     def describe(self, request: Request) -> dict[str, Any] | None:
@@ -69,7 +72,7 @@ class PublishedRecords:
         facts = self.describe(request)
         if facts is None:
             raise MissingRecordError(f"{self.folder} has no record of the {request}")
-        return read_record(self.folder, facts)
+        return read_record(self.folder, facts, MEND)
 
     def has(self, requests: Iterable[Request]) -> bool:
         """Whether there is a record for each of the requests."""
@@ -95,9 +98,9 @@ def publish(folder: Path, records: Sequence[Record]) -> None:
             write_atomically(path, record.content)
         facts = sorted((record.facts for record in records), key=lambda item: item["file"])
         document = {"schema": SCHEMA, "records": facts}
-        write_atomically(folder / "manifest.json", (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+        write_atomically(folder / MANIFEST, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
         named = {item["file"] for item in facts}
-        for path in sorted(folder.glob("*/*")):
+        for path in _files(folder):
             if path.relative_to(folder).as_posix() not in named:
                 path.unlink()
         for path in sorted(folder.iterdir()):
@@ -108,14 +111,28 @@ def publish(folder: Path, records: Sequence[Record]) -> None:
 
 
 def _read_manifest(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     if not path.exists():
         return []
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         schema, entries = document["schema"], list(document["records"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedRecordError(f"{path} cannot be read ({error}); take the published one") from error
+        raise DamagedRecordError(f"{path} cannot be read ({error}); {MEND}") from error
     if schema != SCHEMA:
         raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SCHEMA}")
-    return [check_facts(facts, path) for facts in entries]
+    return [_of_this_version(check_facts(facts, path, MEND), path) for facts in entries]
+
+
+def _of_this_version(facts: dict[str, Any], path: Path) -> dict[str, Any]:
+    if facts["version"] != KINDS[facts["kind"]].version:
+        raise DamagedRecordError(
+            f"{path} has {facts['file']} of version {facts['version']}, and this version of featdyn reads "
+            f"{KINDS[facts['kind']].version}; publish anew"
+        )
+    return facts
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files but the manifest, however deep."""
+    return sorted(path for path in folder.rglob("*") if not path.is_dir() and path != folder / MANIFEST)

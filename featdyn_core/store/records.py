@@ -14,7 +14,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import write_atomically
 from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.store.layout import sweep
 from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
@@ -34,6 +35,13 @@ MEASURING = ("measures", "networks", "trajectories", "data", "numerics.py", "see
 """What a measurement is computed by."""
 
 _TEXTS = ("kind", "recipe", "recipe_digest", "key", "file", "sha256", "source")
+_TABLES = {
+    "parameters": (),
+    "data": ("digest", "description"),
+    "checkpoints": ("key", "sha256"),
+    "measured": (),
+}
+"""Fields that are tables, with the texts that each must have."""
 
 
 @functools.cache
@@ -78,8 +86,15 @@ class Record:
 
     @property
     def view(self) -> Any:
-        """What claims look at: see ``measures.kinds``."""
-        return KINDS[self.facts["kind"]].read(self.arrays, self.facts["parameters"])
+        """What claims look at: see ``measures.kinds``.
+
+        Raises:
+            DamagedRecordError: the arrays are not those of its kind.
+        """
+        try:
+            return KINDS[self.facts["kind"]].read(self.arrays, self.facts["parameters"])
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise DamagedRecordError(f"the record {self.facts['file']} cannot be read: {error!r}") from error
 
     def request(self, recipe: Recipe) -> Request:
         """Return what was asked for."""
@@ -99,37 +114,45 @@ def pack(request: Request, arrays: Mapping[str, npt.NDArray[Any]], facts: Mappin
         "recipe": request.recipe.name,
         "recipe_digest": request.recipe.digest,
         "seed": request.seed,
-        "file": f"{_folder_name(request)}/{request.kind}-{request.identity[:12]}.npz",
         "sha256": hashlib.sha256(content).hexdigest(),
         **facts,
     }
-    return Record(described, content)
+    return Record(described | {"file": _file_name(described)}, content)
 
 
-def check_facts(facts: Any, where: Path) -> dict[str, Any]:
-    """Return the description of a record, if it is one.
+def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
+    """Return the description of a record, if it is one, of this version or of another.
+
+    Args:
+        facts: what was read.
+        where: it was read from.
+        mend: what to do if it is none.
 
     Raises:
-        DamagedRecordError: a field is missing or of another kind, or the file would lie outside the folder.
+        DamagedRecordError: a field is missing or of another kind, or the file is not called after what it holds: the
+            description was changed.
     """
+    partner = facts.get("partner") if isinstance(facts, dict) else None
     good = (
         isinstance(facts, dict)
         and facts.get("schema") == SCHEMA
         and all(isinstance(facts.get(name), str) for name in _TEXTS)
-        and type(facts.get("seed")) is int
+        and all(type(facts.get(name)) is int for name in ("seed", "version"))
         and facts["kind"] in KINDS
-        and facts.get("version") == KINDS[facts["kind"]].version
-        and all(isinstance(facts.get(name), dict) for name in ("parameters", "data", "checkpoints", "measured"))
+        and all(_is_table(facts.get(name), texts) for name, texts in _TABLES.items())
+        and (partner is None or (_is_table(partner, _TABLES["checkpoints"]) and type(partner.get("seed")) is int))
     )
     if not good:
-        raise DamagedRecordError(f"{where} does not describe a record of this version; {_MEND}")
-    parts = Path(facts["file"]).parts
-    if len(parts) != 2 or ".." in parts or Path(facts["file"]).is_absolute():
-        raise DamagedRecordError(f"{where} names the file {facts['file']!r}, which is outside its folder; {_MEND}")
-    return facts
+        raise DamagedRecordError(f"{where} does not describe a record; {mend}")
+    if facts["file"] != _file_name(facts):
+        raise DamagedRecordError(
+            f"{where} describes {facts['file']!r}, and that is not what a file of this content is called: the "
+            f"description was changed; {mend}"
+        )
+    return dict(facts)
 
 
-def read_record(root: Path, facts: dict[str, Any]) -> Record:
+def read_record(root: Path, facts: dict[str, Any], mend: str) -> Record:
     """Read the record that ``facts`` describe from a folder of records.
 
     Raises:
@@ -139,9 +162,9 @@ def read_record(root: Path, facts: dict[str, Any]) -> Record:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DamagedRecordError(f"the record {path} cannot be read ({error.strerror or error}); {_MEND}") from error
+        raise DamagedRecordError(f"the record {path} cannot be read ({error.strerror or error}); {mend}") from error
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise DamagedRecordError(f"the record {path} is damaged: its bytes do not match its sha256; {_MEND}")
+        raise DamagedRecordError(f"the record {path} is damaged: its bytes do not match its sha256; {mend}")
     return Record(facts, content)
 
 
@@ -162,13 +185,13 @@ class RecordFolder:
             DamagedRecordError: there is one, and it is not what was written.
         """
         for facts in self._described(request):
-            same = facts["key"] == keys[request.seed] and facts["source"] == source_digest()
             partner = facts.get("partner")
-            if partner is not None:
-                same = same and partner.get("key") == keys.get(partner.get("seed"))
+            made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
             present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
-            if same and facts["recipe_digest"] == request.recipe.digest and present.covers(request):
-                return read_record(self.root, facts)
+            of_now = facts["source"] == source_digest() and facts["version"] == KINDS[request.kind].version
+            of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
+            if of_now and of_this and present.covers(request):
+                return read_record(self.root, facts, _mend_of(self.root / facts["file"]))
         return None
 
     def write(self, record: Record) -> None:
@@ -179,23 +202,31 @@ class RecordFolder:
         """
         path = self.root / record.facts["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         write_atomically(path, record.content)
         write_atomically(path.with_suffix(".json"), json.dumps(record.facts, allow_nan=False, indent=1).encode())
 
     def _described(self, request: Request) -> Iterator[dict[str, Any]]:
-        folder = _folder_name(request).removeprefix(request.recipe.name)  # a renamed recipe finds its records
-        for path in sorted(self.root.glob(f"*{folder}/{request.kind}-*.json")):
+        place = f"*-{request.seed}-{request.recipe.digest[:8]}/{request.kind}-*.json"  # whatever the recipe was called
+        for path in sorted(self.root.glob(place)):
             try:
                 facts = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, RecursionError) as error:
-                raise DamagedRecordError(f"{path} cannot be read ({error}); {_MEND}") from error
-            if isinstance(facts, dict) and facts.get("version") != KINDS[request.kind].version:
-                continue  # of an earlier or a later version, which asks for another measurement
-            yield check_facts(facts, path)
+                raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
+            yield check_facts(facts, path, _mend_of(path))
 
 
-_MEND = "remove it, and it is measured again"
+def _is_table(value: Any, texts: Collection[str]) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), str) for name in texts)
 
 
-def _folder_name(request: Request) -> str:
-    return f"{request.recipe.name}-{request.seed}-{request.recipe.digest[:8]}"
+def _mend_of(path: Path) -> str:
+    """Return what to do about a damaged record of a store, which is two files."""
+    return f"remove {path.with_suffix('')}.*, and it is measured again"
+
+
+def _file_name(facts: Mapping[str, Any]) -> str:
+    """Return what the file of a record is called, in its folder of records: after what it holds."""
+    names = ("recipe_digest", "seed", "kind", "version", "parameters")
+    identity = hashlib.sha256(json.dumps([facts[name] for name in names], sort_keys=True).encode()).hexdigest()
+    return f"{facts['recipe']}-{facts['seed']}-{facts['recipe_digest'][:8]}/{facts['kind']}-{identity[:12]}.npz"

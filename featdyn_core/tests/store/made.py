@@ -1,0 +1,61 @@
+"""Records made of nothing, for tests of how they are kept."""
+
+from typing import Any
+
+import numpy as np
+
+from featdyn_core.measures.kinds import Request
+from featdyn_core.store.records import Record, pack, source_digest
+from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.trajectories.recipe import Recipe
+
+IMAGES = 20
+COLUMN = {
+    "deep": 3,
+    "images": IMAGES,
+    "policy": "carry",
+    "frozen": False,
+    "precision": "fp32",
+    "split": "held-out",
+}
+
+
+def column(*shallow: int, seed: int = 0, recipe: Recipe | None = None, **changes: Any) -> Request:
+    """Return the request of a column of the tiny trajectory, or of another one."""
+    return Request(recipe or tiny_recipe(), seed, "column", COLUMN | {"shallow": list(shallow)} | changes)
+
+
+def arrays_of(request: Request) -> dict[str, Any]:
+    """Return arrays as of a column, each row of another composite."""
+    epochs = np.array(request.parameters["shallow"])
+    rows = np.arange(IMAGES) < epochs[:, None]
+    return {
+        "cuts": np.array(["hidden1"]),
+        "epochs": epochs,
+        "changed": rows[None].astype(np.uint8),
+        "reference": np.zeros(IMAGES, np.uint8),
+        "labels": np.zeros(IMAGES, np.int64),
+        "cross_entropy": epochs[None] / 10,
+        "flip_rate": np.array(0.0),
+    }
+
+
+def record_of(request: Request, **changes: Any) -> Record:
+    """Return a record of ``arrays_of``, by the present source, of trajectories with the keys ``key-<seed>``."""
+    known = {seed: {"key": f"key-{seed}", "sha256": "c"} for seed in request.seeds}
+    own, *others = request.seeds
+    facts = {
+        "key": f"key-{own}",
+        "data": {"digest": "d", "description": "some images"},
+        "checkpoints": known[own],
+        "partner": {"seed": others[0], **known[others[0]]} if others else None,
+        "source": source_digest(),
+        "measured": {"commit": "c"},
+        "seconds": 1.0,
+    }
+    return pack(request, arrays_of(request), facts | changes)
+
+
+def keys_of(request: Request) -> dict[int, str]:
+    """Return the keys of its trajectories."""
+    return {seed: f"key-{seed}" for seed in request.seeds}
