@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import bench_distances, bench_grid, bench_isotropy, bench_linearized, bench_one_step, bench_training
+from benchmarks import (
+    bench_distances,
+    bench_grid,
+    bench_isotropy,
+    bench_linearized,
+    bench_one_step,
+    bench_records,
+    bench_training,
+)
 from benchmarks.ratio import ResultsDifferError
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.measures.one_step.isotropy import null_statistics
@@ -331,3 +339,12 @@ def test_trainings_that_differ(loss, weight):
     found = bench_training.Trained(loss, torch.tensor([1.0, 1.0, weight]))
     with differ:
         bench_training.require_equal("trainings", start, expected, found)
+
+
+def test_records_gate_sees_other_numbers_and_networks_that_say_nothing():
+    numbers = {"agreement": 0.9, "accuracy": 0.5}
+    bench_records.require_equal(numbers, dict(numbers))
+    with pytest.raises(ResultsDifferError, match="from the record"):
+        bench_records.require_equal(numbers, numbers | {"accuracy": 0.6})
+    with pytest.raises(ResultsDifferError, match="cannot tell the sides apart"):
+        bench_records.require_equal(numbers | {"agreement": 1.0}, numbers | {"agreement": 1.0})
