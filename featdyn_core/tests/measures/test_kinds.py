@@ -89,9 +89,19 @@ def test_a_request_says_what_it_is_of_and_which_trajectories_it_needs():
     assert column(1).seeds == (0,)
 
 
-def test_measuring_hands_over_trajectory_parameters_and_a_partner_where_there_is_one(monkeypatch):
+def test_measuring_hands_over_trajectory_parameters_a_partner_and_who_is_told_how_far_it_is(monkeypatch):
     seen = []
-    monkeypatch.setitem(KINDS, "column", Kind(1, lambda *arguments: seen.append(arguments) or {}, dict))
-    assert kinds.measure(column(1), "mine", None) == {}
-    kinds.measure(column(1), "mine", "another's")
-    assert seen == [("mine", column(1).parameters), ("mine", column(1).parameters, "another's")]
+
+    def note(*arguments, **options):
+        seen.append((arguments, options))
+        return {}
+
+    monkeypatch.setitem(KINDS, "column", Kind(1, note, dict, grid=True))
+    monkeypatch.setitem(KINDS, "stranger", Kind(1, note, dict))
+    one, other = column(1), Request(tiny_recipe(), 0, "stranger", {"partner": 1})
+    assert kinds.measure(one, "mine", None, print) == {}
+    kinds.measure(other, "mine", "another's", print)
+    assert seen == [
+        (("mine", one.parameters), {"progress": print}),
+        (("mine", other.parameters, "another's"), {}),
+    ]
