@@ -110,7 +110,7 @@ def test_an_edit_of_the_measuring_source_is_measured_again(measurements, measure
     assert len(measured) == 2
 
 
-def test_a_trajectory_trained_anew_is_measured_again(measurements, measured, monkeypatch):
+def test_a_trajectory_trained_anew_is_measured_again(measurements, monkeypatch):
     measurements.get(column(1))
     monkeypatch.setattr(measurements.store, "key", lambda *_: "a" * 64)
     assert measurements.missing([column(1)]) == [column(1)]
