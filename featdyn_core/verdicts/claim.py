@@ -191,7 +191,7 @@ class Claim:
         id: name, as in the register.
         section: where the paper makes it.
         sentence: the paper's words.
-        criteria: at least one that decides and one control.
+        criteria: at least one that decides and one control; no two of one name.
     """
 
     id: str
@@ -203,6 +203,9 @@ class Claim:
         for role in (Role.DECIDES, Role.CONTROL):
             if not any(item.role is role for item in self.criteria):
                 raise RecipeError(f"claim {self.id!r} has no criterion with role {role}; it needs one")
+        names = [item.name for item in self.criteria]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise RecipeError(f"claim {self.id!r} has more than one criterion called {', '.join(map(repr, twice))}")
 
     def check_names(self, names: Sequence[str]) -> None:
         """Refuse a measurement whose names are not those of the criteria.

@@ -11,17 +11,19 @@ import hashlib
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.verdicts.claim import MINIMUM_SEEDS, Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.fields import check_fields
 from featdyn_core.verdicts.inference import confidence_at_look
 
 SCHEMA = 2
 SCALES = ("small", "reduced", "paper")
+TIERS = ("fast", "full")
 SPLITS = ("held-out", "training")
 
 _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
@@ -97,7 +99,7 @@ class Entry:
             criterion
             for role, tables in self.criteria.items()
             for name, table in tables.items()
-            for criterion in _criteria(name, table, role, scale, subject)
+            for criterion in _criteria(f"claim {self.id!r}, criterion {name!r}", name, table, role, scale, subject)
         ]
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
 
@@ -172,8 +174,8 @@ def load_register(folder: Path) -> Register:
     """Read the register.
 
     Raises:
-        RecipeError: not TOML, another schema version, a missing or unknown field, unusable seeds, a claim that
-            lacks a bound, a window or a number that one of its scales needs.
+        RecipeError: not TOML, another schema version, a missing or unknown field or one of the wrong kind, unusable
+            seeds, a claim that lacks a bound, a window or a number that one of its scales needs.
     """
     contents = {path: _read(path) for path in sorted(folder.glob("*.toml"))}
     if folder / "scales.toml" not in contents:
@@ -184,11 +186,14 @@ def load_register(folder: Path) -> Register:
     if general.get("schema") != SCHEMA:
         raise RecipeError(f"{folder} has schema {general.get('schema')!r}; this version reads schema = {SCHEMA}")
     with _reading(f"{folder}/scales.toml"):
+        if unknown := set(general) - {"schema", "paper", "pilot_seeds", "scales"}:
+            raise ValueError(f"unknown field {unknown.pop()!r}")
         scales = {name: _scale(name, table) for name, table in general["scales"].items()}
-        paper, pilots = dict(general["paper"]), tuple(general["pilot_seeds"])
     entries = [_entry(name, table, scales) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
-    register = Register(paper, scales, ordered, pilots, digest.hexdigest())
+    with _reading(f"{folder}/scales.toml"):
+        register = Register(general["paper"], scales, ordered, tuple(general["pilot_seeds"]), digest.hexdigest())
+        check_fields(register)
     for scale in scales.values():
         register.check_seeds(scale.seeds)
     return register
@@ -213,27 +218,27 @@ def _reading(where: str) -> Iterator[None]:
     """Say where in the register a table is not of the form that the code inside expects."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecipeError(f"{where}: a field is missing, unknown or of the wrong kind: {error}") from error
 
 
 def _scale(name: str, table: dict[str, Any]) -> Scale:
     with _reading(f"scale {name!r}"):
         fields = dict(table)
-        if name not in SCALES:
-            raise ValueError(f"the scales are {', '.join(SCALES)}")
-        if not all(type(seed) is int and seed >= 0 for seed in fields["seeds"]):
-            raise ValueError(f"seeds = {fields['seeds']}, but a seed is an integer from 0 on")
-        if type(fields.get("looks", 1)) is not int or fields.get("looks", 1) < 1:
-            raise ValueError(f"looks = {fields['looks']}, but claims are judged at least once")
-        return Scale(name, recipes=dict(fields.pop("recipes")), seeds=tuple(fields.pop("seeds")), **fields)
+        scale = Scale(name, seeds=tuple(fields.pop("seeds")), **fields)
+        check_fields(scale)
+        if name not in SCALES or scale.tier not in TIERS:
+            raise ValueError(f"scales are {', '.join(SCALES)}, and tiers {', '.join(TIERS)}")
+        if min(scale.seeds, default=0) < 0 or scale.images < 1 or scale.looks < 1:
+            raise ValueError("seeds are integers from 0 on, images and looks from 1 on")
+        return scale
 
 
 def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Entry:
     with _reading(f"claim {name!r}"):
         fields = dict(table)
         windows = {
-            place: {window: Window(*map(int, ends)) for window, ends in named.items()}
+            place: {window: Window(*ends) for window, ends in named.items()}
             for place, named in fields.pop("windows", {}).items()
         }
         criteria = {role: fields.pop(title, {}) for title, role in _ROLES.items()}
@@ -241,35 +246,63 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Ent
         entry = Entry(
             name, windows=windows, criteria=criteria, found=found, subjects=tuple(fields.pop("subjects")), **fields
         )
-        subjects = {subject for scale in scales.values() for subject in scale.recipes}
-        if unknown := set(entry.subjects) - subjects:
-            raise ValueError(f"subject {unknown.pop()!r} is in no scale")
-        if unknown := set(windows) - set(SCALES) - subjects:
-            raise ValueError(f"windows of {unknown.pop()!r}, which is neither a scale nor a subject")
-        cells = [(scale.name, item) for scale in scales.values() for item in scale.recipes if item in entry.subjects]
-        if unknown := set(found) - {"/".join(cell) for cell in cells}:
-            raise ValueError(f"found {unknown.pop()!r} is no scale/subject of this claim")
-        for scale, subject in cells:
-            entry.claim(scale, subject)
-            if None in entry.protocol_of(scale, subject).values():
-                raise ValueError(f"the protocol says nothing for {scale}/{subject}")
+        check_fields(entry)
+        _check_entry(entry, [(scale.name, subject) for scale in scales.values() for subject in scale.recipes])
     return entry
 
 
-def _criteria(name: str, table: dict[str, Any], role: Role, scale: str, subject: str) -> Iterator[Criterion]:
+def _check_entry(entry: Entry, places: Sequence[tuple[str, str]]) -> None:
+    """Refuse a claim that names what is not there, or lacks what one of its scales needs.
+
+    Raises:
+        ValueError: what is wrong with it.
+        RecipeError: a criterion that is wrong, or a claim that nothing decides or controls.
+    """
+    cells = [(scale, subject) for scale, subject in places if subject in entry.subjects]
+    if unknown := set(entry.subjects) - {subject for _, subject in cells}:
+        raise ValueError(f"subject {unknown.pop()!r} is in no scale")
+    if not cells:
+        raise ValueError("it has no subject")
+    names = {name for windows in entry.windows.values() for name in windows}
+    for scale, subject in cells:
+        entry.claim(scale, subject)
+        if lacking := names - set(entry.windows_of(scale, subject)):
+            raise ValueError(f"it has no window {lacking.pop()!r} for {scale}/{subject}")
+        if None in entry.protocol_of(scale, subject).values():
+            raise ValueError(f"the protocol says nothing for {scale}/{subject}")
+    for window in (window for windows in entry.windows.values() for window in windows.values()):
+        if not 0 <= window.first < window.last:
+            raise ValueError(f"the window [{window.first}, {window.last}] is no span of epochs")
+    tables = [entry.windows, *entry.protocol.values()]
+    tables += [value for table in _tables(entry) for value in (table.get("above"), table.get("below"))]
+    used = {place for table in tables if isinstance(table, dict) for place in table}
+    used |= {scale for table in _tables(entry) for scale in table.get("reported", ())}
+    if unknown := used - {*SCALES, *(subject for _, subject in places)}:
+        raise ValueError(f"{unknown.pop()!r} is neither a scale nor a subject")
+    if unknown := set(entry.found) - {"/".join(cell) for cell in cells}:
+        raise ValueError(f"found {unknown.pop()!r} is no scale/subject of this claim")
+    if idle := {verdict for verdict in entry.found.values() if verdict is Verdict.SUPPORTED or not verdict.decided}:
+        raise ValueError(f"found {idle.pop()}, which is no finding against the claim")
+
+
+def _tables(entry: Entry) -> list[dict[str, Any]]:
+    return [table for tables in entry.criteria.values() for table in tables.values()]
+
+
+def _criteria(
+    where: str, name: str, table: dict[str, Any], role: Role, scale: str, subject: str
+) -> Iterator[Criterion]:
     """Yield what one table asks at a scale: with ``on``, one criterion decides and the other split's is reported."""
-    with _reading(f"criterion {name!r}"):
+    with _reading(where):
         fields = dict(table)
         directions = [direction for direction in ("above", "below") if direction in fields]
         if len(directions) != 1:
             raise ValueError("it needs a bound, either above or below")
         bound, on = _at(fields.pop(directions[0]), scale, subject), fields.pop("on", "")
+        if type(bound) not in (int, float) or not math.isfinite(bound):
+            raise ValueError(f"its bound for {scale}/{subject} is {bound!r}, which is no finite number")
         if scale in fields.pop("reported", ()):
             role = Role.REPORTED
-        if bound is None:
-            return
-        if type(bound) not in (int, float) or not math.isfinite(bound):
-            raise ValueError(f"bound {bound!r} is no finite number")
         if on and on not in SPLITS:
             raise ValueError(f"on = {on!r} is none of {', '.join(SPLITS)}")
         quantity = fields.pop("quantity")
@@ -277,7 +310,9 @@ def _criteria(name: str, table: dict[str, Any], role: Role, scale: str, subject:
             title = f"{name}, {split}" if split else name
             words = f"{quantity}, {split} images" if split else quantity
             here = role if split == on else Role.REPORTED
-            yield Criterion(title, words, directions[0], float(bound), here, **fields)
+            criterion = Criterion(title, words, directions[0], float(bound), here, **fields)
+            check_fields(criterion)
+            yield criterion
 
 
 def _at(value: Any, scale: str, subject: str) -> Any:

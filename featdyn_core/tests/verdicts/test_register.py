@@ -1,0 +1,446 @@
+"""A register is read as it stands there, one that is not sound says where, and the real one is sound."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.project import recipes_folder
+from featdyn_core.trajectories.recipe import load_recipe
+from featdyn_core.verdicts.claim import Criterion, Role, Verdict
+from featdyn_core.verdicts.inference import confidence_at_look
+from featdyn_core.verdicts.register import SCALES, TIERS, Window, load_register, parse_seeds
+
+REGISTER = Path(__file__).parents[3] / "claims" / "register"
+
+GENERAL = """
+schema = 2
+pilot_seeds = [100, 101]
+
+[paper]
+title = "A paper"
+arxiv = "2509.20334"
+
+[scales.small]
+tier = "fast"
+seeds = [0, 1, 2]
+images = 500
+recipes = { digits = "digits-small" }
+
+[scales.paper]
+tier = "full"
+seeds = [0, 1, 2]
+images = 10000
+recipes = { mnist = "mnist-paper", svhn = "svhn-paper" }
+"""
+
+MEMORY = """
+title = "Memory"
+section = "4.2"
+sentence = "Features remain."
+subjects = ["digits", "mnist"]
+arms = { clean = "", noisy = "-noisy" }
+
+[windows]
+small = { memory = [20, 40] }
+mnist = { memory = [200, 300] }
+
+[protocol]
+updates = 48
+draws = { small = 9, mnist = 99 }
+
+[records]
+column = { kind = "column", window = "memory", deep = "last" }
+
+[decides."agreement"]
+quantity = "agreement with f_t"
+above = { small = 0.95, paper = 0.9, mnist = 0.99 }
+on = "held-out"
+pilot = "0.97 to 0.99"
+
+[decides."accuracy"]
+quantity = "accuracy of the composites"
+above = 0.98
+reported = ["small"]
+
+[controls."lost"]
+quantity = "agreement lost"
+below = 1
+
+[reported."drift"]
+quantity = "relative drift"
+below = -0.5
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that reads a register of two files from their text, or bytes."""
+
+    def read(memory=MEMORY, general=GENERAL):
+        for name, content in (("scales", general), ("memory", memory)):
+            path = tmp_path / f"{name}.toml"
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load_register(tmp_path)
+
+    return read
+
+
+@pytest.fixture
+def entry(written):
+    return written().entry("memory")
+
+
+# Reading
+
+
+def test_what_a_register_holds(written):
+    register = written()
+    assert register.paper == {"title": "A paper", "arxiv": "2509.20334"}
+    assert register.pilot_seeds == (100, 101)
+    assert list(register.scales) == ["small", "paper"]
+    scale = register.scales["small"]
+    assert (scale.name, scale.tier, scale.recipes) == ("small", "fast", {"digits": "digits-small"})
+    assert (scale.seeds, scale.images, scale.looks, scale.confidence) == ((0, 1, 2), 500, 1, 0.95)
+    found = register.entry("memory")
+    assert (found.id, found.title, found.section, found.sentence) == ("memory", "Memory", "4.2", "Features remain.")
+    assert (found.subjects, found.arms) == (("digits", "mnist"), {"clean": "", "noisy": "-noisy"})
+    assert found.records == {"column": {"kind": "column", "window": "memory", "deep": "last"}}
+
+
+def test_a_bound_is_that_of_the_subject_before_that_of_the_scale(entry):
+    assert [entry.claim(*cell).criteria[0].bound for cell in (("small", "digits"), ("paper", "mnist"))] == [0.95, 0.99]
+
+
+def test_a_criterion_that_decides_on_one_split_is_reported_on_the_other(entry):
+    decides, reported = entry.claim("small", "digits").criteria[:2]
+    assert decides == Criterion(
+        "agreement, held-out", "agreement with f_t, held-out images", "above", 0.95, Role.DECIDES, "0.97 to 0.99"
+    )
+    assert (reported.name, reported.role, reported.bound) == ("agreement, training", Role.REPORTED, 0.95)
+
+
+def test_a_criterion_is_only_reported_at_the_scales_that_it_says(entry):
+    roles = {
+        scale: entry.claim(*cell).criteria[2].role
+        for scale, cell in (("small", ("small", "digits")), ("paper", ("paper", "mnist")))
+    }
+    assert roles == {"small": Role.REPORTED, "paper": Role.DECIDES}
+
+
+def test_what_is_on_a_split_and_only_reported_decides_on_neither(written):
+    text = MEMORY.replace('on = "held-out"', 'on = "training"\nreported = ["paper"]')
+    criteria = written(text).entry("memory").claim("paper", "mnist").criteria
+    assert [item.role for item in criteria if item.name.startswith("agreement")] == [Role.REPORTED] * 2
+
+
+def test_a_bound_is_a_number_with_a_point(entry):
+    control = entry.claim("small", "digits").criteria[3]
+    assert (control.name, control.role, control.direction) == ("lost", Role.CONTROL, "below")
+    assert type(control.bound) is float
+
+
+def test_windows_and_protocol_are_those_of_the_subject_before_those_of_the_scale(entry):
+    assert entry.windows_of("small", "digits") == {"memory": Window(20, 40)}
+    assert entry.windows_of("paper", "mnist") == {"memory": Window(200, 300)}
+    assert entry.windows_of("paper", "svhn") == {}
+    assert entry.protocol_of("small", "digits") == {"updates": 48, "draws": 9}
+    assert entry.protocol_of("paper", "mnist") == {"updates": 48, "draws": 99}
+
+
+def test_what_a_claim_may_leave_out(written):
+    text = re.sub(r"^arms = .*\n", "", MEMORY, flags=re.MULTILINE)
+    text = re.sub(r"\[(windows|protocol)\]\n(.+\n)+", "", text)
+    entry = written(text).entry("memory")
+    assert (entry.arms, entry.windows, entry.protocol, entry.found) == ({"clean": ""}, {}, {}, {})
+
+
+def test_a_finding_is_known_at_its_scale_and_subject(written):
+    entry = written('found = { "small/digits" = "REFUTED" }\n' + MEMORY).entry("memory")
+    assert entry.found == {"small/digits": Verdict.REFUTED}
+
+
+def test_a_scale_that_is_looked_at_again_has_wider_intervals(written):
+    scale = written(general=GENERAL.replace("images = 500", "images = 500\nlooks = 2")).scales["small"]
+    assert scale.confidence == confidence_at_look(2) == 0.975
+
+
+def test_claims_are_in_the_order_of_the_paper(written, tmp_path):
+    for name, section in (("a", "6"), ("b", "4.10"), ("c", "App. E"), ("d", "4.2, App. D"), ("e", "4.9 (Fig. 2)")):
+        (tmp_path / f"{name}.toml").write_text(MEMORY.replace('"4.2"', f'"{section}"'), encoding="utf-8")
+    assert list(written().entries) == ["d", "memory", "e", "b", "a", "c"]
+
+
+@pytest.mark.parametrize("part", ["memory", "general"])
+def test_a_byte_order_mark_is_no_part_of_the_text(written, part):
+    text = {"memory": MEMORY, "general": GENERAL}[part]
+    assert written(**{part: b"\xef\xbb\xbf" + text.encode()}).entry("memory").title == "Memory"
+
+
+def test_the_digest_is_of_every_byte_and_every_name(written, tmp_path):
+    digests = {written().digest, written(MEMORY + "#").digest, written(general=GENERAL + "#").digest}
+    written()
+    (tmp_path / "memory.toml").rename(tmp_path / "memories.toml")
+    digests.add(load_register(tmp_path).digest)
+    assert len(digests) == 4
+    assert written(MEMORY).digest != load_register(REGISTER).digest
+
+
+def test_unknown_claim_is_named_with_the_known_ones(written):
+    with pytest.raises(RecipeError, match="unknown claim 'memry'; the register has memory"):
+        written().entry("memry")
+
+
+# What cannot be used
+
+
+def refused(written, old, new, messages):
+    part = "memory" if old in MEMORY else "general"
+    text = MEMORY if part == "memory" else GENERAL
+    assert old in text
+    with pytest.raises(RecipeError) as caught:
+        written(**{part: text.replace(old, new, 1)})
+    for message in messages:
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "messages"),
+    [
+        pytest.param("schema = 2", "schema = 1", ["schema 1", "reads schema = 2"], id="schema"),
+        pytest.param("schema = 2\n", "", ["schema None"], id="no schema"),
+        pytest.param("schema = 2", "schema = ", ["scales.toml", "cannot be read"], id="no TOML"),
+        pytest.param("pilot_seeds = [100, 101]\n", "", ["scales.toml", "'pilot_seeds'"], id="no pilot seeds"),
+        pytest.param("[100, 101]", '["100"]', ["scales.toml", "pilot_seeds"], id="pilot seeds of words"),
+        pytest.param("pilot_seeds", "note = 1\npilot_seeds", ["scales.toml", "'note'"], id="unknown general field"),
+        pytest.param('arxiv = "2509.20334"', "arxiv = 2509.20334", ["scales.toml", "paper"], id="a number for a name"),
+        pytest.param("[scales.small]", "[scales.tiny]", ["scale 'tiny'", "small"], id="unknown scale"),
+        pytest.param('tier = "fast"', 'tier = "slow"', ["scale 'small'", "fast"], id="unknown tier"),
+        pytest.param("seeds = [0, 1, 2]\n", "", ["scale 'small'", "'seeds'"], id="no seeds"),
+        pytest.param("seeds = [0, 1, 2]", "seeds = [0, 1, true]", ["scale 'small'", "True"], id="seed that is none"),
+        pytest.param("seeds = [0, 1, 2]", "seeds = [-1, 1, 2]", ["scale 'small'", "from 0 on"], id="seed below 0"),
+        pytest.param("images = 500\n", "", ["scale 'small'", "'images'"], id="no images"),
+        pytest.param("images = 500", 'images = "500"', ["scale 'small'", "images"], id="images of words"),
+        pytest.param("images = 500", "images = 0", ["scale 'small'", "from 1 on"], id="no image"),
+        pytest.param("images = 500", "images = 500\nlooks = 0", ["scale 'small'", "from 1 on"], id="no look"),
+        pytest.param("images = 500", "images = 500\nlook = 2", ["scale 'small'", "'look'"], id="unknown scale field"),
+        pytest.param('"digits-small"', "3", ["scale 'small'", "recipes"], id="recipe that is no name"),
+    ],
+)
+def test_scales_that_cannot_be_used_say_where(written, old, new, messages):
+    refused(written, old, new, messages)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "messages"),
+    [
+        pytest.param('title = "Memory"\n', "", ["title"], id="no title"),
+        pytest.param("title =", "titel =", ["titel"], id="unknown field"),
+        pytest.param('section = "4.2"', "section = 4.2", ["section = 4.2"], id="section that is a number"),
+        pytest.param('"mnist"]', '"mnits"]', ["'mnits'"], id="unknown subject"),
+        pytest.param('["digits", "mnist"]', "[]", ["no subject"], id="no subject"),
+        pytest.param('clean = ""', "clean = 1", ["arms"], id="arm that is no suffix"),
+        pytest.param("column = { kind", "column = 3 #", ["records"], id="record that is no table"),
+        pytest.param("[20, 40]", "[20]", ["last"], id="window with one end"),
+        pytest.param("[20, 40]", "[40, 20]", ["[40, 20]"], id="window turned round"),
+        pytest.param("[20, 40]", "[-1, 40]", ["[-1, 40]"], id="window before the start"),
+        pytest.param("[20, 40]", '["20", 40]', ["windows"], id="window of words"),
+        pytest.param("[20, 40]", "[20, 40.5]", ["windows"], id="window between epochs"),
+        pytest.param("small = { memory = [20, 40] }", "small = 3", [], id="windows of another kind"),
+        pytest.param("small = { mem", "tiny = { mem", ["'memory'", "small/digits"], id="windows of unknown scale"),
+        pytest.param("small = { memory = [20", "small = { memry = [20", ["window"], id="another window at a scale"),
+        pytest.param("mnist = { mem", "svhn = { mem", ["'memory'", "paper/mnist"], id="windows of another subject"),
+        pytest.param("small = 9, ", "", ["protocol", "small/digits"], id="number that a scale lacks"),
+        pytest.param("small = 9, ", "small = 9, papr = 9, ", ["'papr'"], id="number of unknown scale"),
+    ],
+)
+def test_a_claim_that_cannot_be_used_says_where(written, old, new, messages):
+    refused(written, old, new, ["claim 'memory'", *messages])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "messages"),
+    [
+        pytest.param("below = 1\n", "", ["'lost'", "above or below"], id="no bound"),
+        pytest.param("below = 1\n", "below = 1\nabove = 0\n", ["'lost'", "above or below"], id="two bounds"),
+        pytest.param("below = 1\n", 'below = "0.95"\n', ["'lost'", "'0.95'"], id="bound of words"),
+        pytest.param("below = 1\n", "below = true\n", ["'lost'", "True"], id="bound that is a truth value"),
+        pytest.param("below = 1\n", "below = nan\n", ["'lost'", "nan"], id="bound that is no number"),
+        pytest.param("below = 1\n", "below = -inf\n", ["'lost'", "-inf"], id="bound without end"),
+        pytest.param("below = 1\n", f"below = 1{'0' * 400}\n", ["'lost'"], id="bound too large for a number"),
+        pytest.param("below = 1\n", "below = { small = 1, mnist = inf }\n", ["'lost'", "paper/mnist"], id="in a table"),
+        pytest.param("small = 0.95, ", "", ["'agreement'", "small/digits"], id="bound that a scale lacks"),
+        pytest.param("small = 0.95, ", "small = 0.95, papr = 1, ", ["'papr'"], id="bound of unknown scale"),
+        pytest.param('reported = ["small"]', 'reported = ["smal"]', ["'smal'"], id="reported at unknown scale"),
+        pytest.param('reported = ["small"]', 'reported = "small"', [], id="reported that is no list"),
+        pytest.param('on = "held-out"', 'on = "test"', ["'agreement'", "'test'", "held-out"], id="unknown split"),
+        pytest.param('quantity = "agreement lost"\n', "", ["'lost'", "'quantity'"], id="no quantity"),
+        pytest.param("pilot =", "pilots =", ["'agreement'", "pilots"], id="unknown criterion field"),
+        pytest.param('pilot = "0.97 to 0.99"', "pilot = 0.97", ["'agreement'", "pilot"], id="pilot that is no text"),
+        pytest.param('[controls."lost"]', '[control."lost"]', ["control"], id="unknown role"),
+        pytest.param('[controls."lost"]', '[reported."lost"]', ["role control"], id="no control"),
+        pytest.param('[reported."drift"]', '[reported."lost"]', ["more than one", "'lost'"], id="two of one name"),
+        pytest.param('[reported."drift"]\nquantity', "[reported]\nquantity", [], id="criterion that is no table"),
+    ],
+)
+def test_a_criterion_that_cannot_be_used_says_where(written, old, new, messages):
+    refused(written, old, new, ["memory", *messages])
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        pytest.param('"small/mnist" = "REFUTED"', "'small/mnist' is no scale/subject of this claim", id="no such row"),
+        pytest.param('small = "REFUTED"', "'small' is no scale/subject", id="no subject"),
+        pytest.param('"small/digits" = "refuted"', "'refuted'", id="unknown verdict"),
+        pytest.param('"small/digits" = "SUPPORTED"', "no finding against the claim", id="nothing found"),
+        pytest.param('"small/digits" = "NOT RUN"', "no finding against the claim", id="nothing decided"),
+    ],
+)
+def test_a_finding_that_cannot_be_one_is_refused(written, found, message):
+    with pytest.raises(RecipeError, match=f"claim 'memory'.*{message}"):
+        written(f"found = {{ {found} }}\n{MEMORY}")
+
+
+def test_a_claim_must_be_decided_at_every_scale(written):
+    text = MEMORY.replace('[decides."agreement"]', '[reported."agreement"]')
+    with pytest.raises(RecipeError, match="claim 'memory' has no criterion with role decides"):
+        written(text)
+
+
+def test_a_register_that_is_not_there_or_no_text(tmp_path, written):
+    with pytest.raises(RecipeError, match=r"there is no register at .*nowhere: it needs scales\.toml"):
+        load_register(tmp_path / "nowhere")
+    with pytest.raises(RecipeError, match=r"memory\.toml of the register cannot be read"):
+        written(b"\xff\xfe")
+    (tmp_path / "memory.toml").unlink()
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(RecipeError, match=r"folder\.toml of the register cannot be read"):
+        load_register(tmp_path)
+
+
+# Seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        (None, ()),
+        ("", ()),
+        ("3", (3,)),
+        ("0-4,7", (0, 1, 2, 3, 4, 7)),
+        (" 5 - 6 , 1 ", (5, 6, 1)),
+        ("2-2", (2,)),
+        ("1,1", (1, 1)),
+    ],
+)
+def test_seeds_are_numbers_and_ranges(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["a", "1,,2", ",", "-1", "4-0", "1-2-3", "1.5", "0-99999999", "٣", "1;2", "9" * 16])
+def test_what_is_no_list_of_seeds_is_refused(text):
+    with pytest.raises(RecipeError, match="expected seeds from 0 on, such as 0,1,2 or 0-4,7"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ((0, 1, 1), "seeds 0,1,1: a seed stands there twice"),
+        ((0, 1, 101, 100), "bounds came from 100, 101; take others"),
+        ((0, 1), "seeds 0,1: a claim is judged on at least 3"),
+        ((), "at least 3"),
+    ],
+)
+def test_seeds_on_which_nothing_can_be_judged_are_refused(written, seeds, message):
+    register = written()
+    with pytest.raises(RecipeError, match=message):
+        register.check_seeds(seeds)
+    if seeds:
+        with pytest.raises(RecipeError, match=message):
+            written(general=GENERAL.replace("[0, 1, 2]", str(list(seeds)), 1))
+    register.check_seeds((7, 8, 9))
+
+
+# The real one
+
+RANGES = {
+    r"p-value|log10 p": (-math.inf, 0.0),
+    r"log10": (-math.inf, math.inf),
+    r"Kendall tau|absolute Kendall": (-1.0, 1.0),
+    r"difference.*(agreement|accurac|share|consistency)|agreement lost|^the same (in a planted|against)": (-1.0, 1.0),
+    r"\bshare\b|shares of planted|^(least|largest)( median over depths of)? (agreement|accuracy|point-wise)": (
+        0.0,
+        1.0,
+    ),
+    r"^the same with the deep half": (0.0, 1.0),
+    r"range of": (0.0, 1.0),
+    r"angle": (0.0, math.pi),
+    r"\bratio\b|distance|as a share": (0.0, math.inf),
+    r"rise|cross-entropy|nats|reading [AB]": (0.0, math.inf),
+}
+"""What a quantity's words say of where it can lie; the first that fits."""
+
+
+@pytest.fixture(scope="module")
+def real():
+    return load_register(REGISTER)
+
+
+def cells_of(register):
+    return [
+        (entry, scale, subject)
+        for entry in register.entries.values()
+        for scale in register.scales.values()
+        for subject in scale.recipes
+        if subject in entry.subjects
+    ]
+
+
+def test_the_real_register_has_every_scale_and_claims_at_each(real):
+    assert set(real.scales) == set(SCALES)
+    assert len(real.entries) >= 9
+    for name in SCALES:
+        assert sum(scale.name == name for _, scale, _ in cells_of(real)) >= 8
+    assert {scale.tier for scale in real.scales.values()} == set(TIERS)
+    assert len(real.scales["small"].seeds) == 5
+
+
+def test_a_bound_lies_inside_the_range_of_its_quantity(real):
+    """A criterion that cannot fail, or cannot hold, would be no criterion."""
+    for entry, scale, subject in cells_of(real):
+        for item in entry.claim(scale.name, subject).criteria:
+            where = entry.id, item.name, item.quantity
+            found = [ends for words, ends in RANGES.items() if re.search(words, item.quantity)]
+            assert found, where
+            least, most = found[0]
+            assert (least <= item.bound < most) if item.above else (least < item.bound <= most), where
+
+
+def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
+    """A window's end that is none would be found out only after days of training."""
+    for entry, scale, subject in cells_of(real):
+        for suffix in entry.arms.values():
+            name = scale.recipes[subject] + suffix
+            assert (recipes_folder() / f"{name}.toml").is_file(), (entry.id, name)
+            checkpoints = load_recipe(name).training.checkpoints
+            windows = entry.windows_of(scale.name, subject)
+            assert windows, (entry.id, scale.name, subject)
+            for window in windows.values():
+                assert {window.first, window.last} <= set(checkpoints), (entry.id, name, window)
+
+
+def test_recipes_of_a_subject_are_of_that_data_set(real):
+    for _, scale, subject in cells_of(real):
+        assert load_recipe(scale.recipes[subject]).data.set == subject
+
+
+def test_every_window_and_number_of_the_real_register_is_read_from_it(real):
+    """A record names a window that its claim has."""
+    for entry, scale, subject in cells_of(real):
+        used = {table["window"] for table in entry.records.values() if "window" in table}
+        assert used <= set(entry.windows_of(scale.name, subject)), entry.id
+        assert entry.records, entry.id
