@@ -13,9 +13,13 @@ from typing import Any
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import write_atomically
 from featdyn_core.verdicts.claim import Claim, Criterion, Finding, Outcome, Role, Verdict
-from featdyn_core.verdicts.inference import Interval, holm
+from featdyn_core.verdicts.fields import check_fields
+from featdyn_core.verdicts.inference import CONFIDENCE, Interval, holm
 
 SCHEMA = 2
+
+_ROUNDING = 1e-6
+"""Relative difference that other versions of the libraries may make to an interval or a p-value."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Curve:
 
     Attributes:
         x: (points,) abscissae.
-        series: label to one list of (points,) ordinates per seed.
+        series: label to one list of (points,) ordinates per seed; NaN, in a file null, where there is none.
         x_label: axis with unit.
         y_label: axis with unit.
     """
@@ -121,6 +125,19 @@ class Evidence:
         return "\n".join([head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)])
 
 
+@dataclass(frozen=True)
+class Document:
+    """An evidence file.
+
+    Attributes:
+        rows: all that the run was expected to give, decided or not.
+        facts: what else the file says of the run: when it was written, the paper, the register's digest, the command.
+    """
+
+    rows: tuple[Evidence, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 def row_id(claim: str, scale: str, subject: str, *, replayed: bool) -> str:
     """Name of a row, such as ``forgetting-reduced-cifar10-replayed``."""
     return "-".join([claim, scale, subject, *(["replayed"] if replayed else [])])
@@ -143,12 +160,16 @@ def from_json(text: str) -> Evidence:
         fields["verdict"] = Verdict(fields["verdict"])
         fields["findings"] = tuple(_finding(item) for item in fields["findings"])
         fields["seeds"] = tuple(fields["seeds"])
-        fields["curves"] = {title: Curve(**curve) for title, curve in fields["curves"].items()}
+        fields["curves"] = {title: _curve(curve) for title, curve in fields["curves"].items()}
         row = Evidence(**fields)
-        _check_types(row)
-        return row
+        check_fields(row)
+        if row.known:
+            Verdict(row.known)
+        if not math.isfinite(row.seconds):
+            raise ValueError(f"seconds = {row.seconds} is no duration")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RecipeError) as error:
         raise EvidenceError(f"not an evidence row of this version: {error}") from error
+    return row
 
 
 def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any] | None = None) -> None:
@@ -160,12 +181,15 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
         facts: what else the file shall say of the run, such as its command line.
 
     Raises:
-        EvidenceError: the disk is full, or the file cannot be written.
+        EvidenceError: the disk is full, or the file cannot be written, or what is there is no file but a folder or
+            a device.
     """
+    if path.exists() and not path.is_file():
+        raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
     document: dict[str, Any] = {
+        **_plain(facts or {}),
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **(facts or {}),
         "counts": dict(Counter(str(row.verdict) for row in rows)),
         "rows": [json.loads(to_json(row)) for row in rows],
     }
@@ -179,25 +203,33 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
 
 
 def read_evidence(path: Path) -> list[Evidence]:
-    """Read an evidence file.
+    """Return the rows of an evidence file; raises as ``read_document``."""
+    return list(read_document(path).rows)
+
+
+def read_document(path: Path) -> Document:
+    """Read an evidence file, and judge its numbers again.
 
     Raises:
-        EvidenceError: no such file, not JSON, from another schema version, or with a verdict that does not follow.
+        EvidenceError: no such file, not JSON, from another schema version, or with a row that does not follow from
+            its own numbers and bounds.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
-        schema, rows = document["schema"], list(document["rows"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        json.dumps(document, ensure_ascii=False).encode()  # JSON can spell what is no text
+        schema, rows = document.pop("schema"), list(document.pop("rows"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
     if schema != SCHEMA:
         raise EvidenceError(
             f"{path} has schema {schema!r}; this version reads {SCHEMA}: write it again, or read it with the "
             "version that wrote it"
         )
-    found = [from_json(json.dumps(row)) for row in rows]
+    found = tuple(from_json(json.dumps(row)) for row in rows)
     for row in found:
-        _check_verdict(row, path)
-    return found
+        if fault := _fault(row):
+            raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
+    return Document(found, document)
 
 
 def adjusted_p_values(rows: Sequence[Evidence]) -> list[float | None]:
@@ -211,25 +243,32 @@ def adjusted_p_values(rows: Sequence[Evidence]) -> list[float | None]:
     return [None if value is None else found for value, found in zip(raw, adjusted, strict=True)]
 
 
-def _check_verdict(row: Evidence, path: Path) -> None:
-    """Refuse a row whose verdict its own numbers and bounds do not give: somebody wrote it by hand.
-
-    Raises:
-        EvidenceError: it is not what judging the values again comes to.
-    """
+def _fault(row: Evidence) -> str:
+    """What in a row does not follow from its own numbers and bounds, because somebody wrote it by hand; else empty."""
     if not row.verdict.decided:
-        return
+        return f"says {row.verdict}, and has numbers" if row.findings else ""
+    if any(len(item.values) != len(row.seeds) for item in row.findings):
+        return f"is of {len(row.seeds)} seeds, and has another number of values"
+    levels = {item.interval.confidence for item in row.findings}
+    if len(levels) != 1 or min(levels) < CONFIDENCE:
+        return f"has intervals of {', '.join(f'{100 * level:g} %' for level in sorted(levels)) or 'nothing'}"
     try:
         claim = Claim(row.claim, row.section, row.sentence, tuple(item.criterion for item in row.findings))
-        confidence = {item.interval.confidence for item in row.findings}.pop()
-        verdict, _ = claim.judge({item.criterion.name: item.numbers for item in row.findings}, confidence=confidence)
-    except (FeatdynError, KeyError) as error:
-        raise EvidenceError(f"{path}: the row {row.id} cannot be judged: {error}") from error
+        numbers = {item.criterion.name: item.numbers for item in row.findings}
+        verdict, findings = claim.judge(numbers, confidence=levels.pop())
+    except (FeatdynError, ValueError, ArithmeticError) as error:
+        return f"cannot be judged: {error}"
     if verdict is not row.verdict:
-        raise EvidenceError(
-            f"{path}: the row {row.id} says {row.verdict}, and its numbers and bounds say {verdict}; "
-            "it is not what a run wrote"
-        )
+        return f"says {row.verdict}, and its numbers and bounds say {verdict}"
+    differing = [old.criterion.name for old, new in zip(row.findings, findings, strict=True) if not _same(old, new)]
+    return f"says what its numbers do not of {', '.join(differing)}" if differing else ""
+
+
+def _same(one: Finding, other: Finding) -> bool:
+    """Whether two findings of the same numbers are the same but for rounding."""
+    ends = [(item.interval.estimate, item.interval.low, item.interval.high, item.p_value) for item in (one, other)]
+    near = all(math.isclose(*pair, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) for pair in zip(*ends, strict=True))
+    return near and one.outcome is other.outcome and one.interval.seeds == other.interval.seeds
 
 
 def _finding(fields: dict[str, Any]) -> Finding:
@@ -245,20 +284,12 @@ def _finding(fields: dict[str, Any]) -> Finding:
     )
 
 
-def _check_types(row: Evidence) -> None:
-    """Refuse a row whose fields are not what ``to_json`` writes."""
-    names = ("claim", "section", "subject", "tier", "scale", "sentence", "reason", "known", "register")
-    places = ("windows", "protocol", "recipes", "checkpoints", "data", "records", "environment")
-    texts, tables = ([getattr(row, name) for name in chosen] for chosen in (names, places))
-    numbers: list[Any] = [row.seconds]
-    for finding in row.findings:
-        found = finding.interval
-        numbers += [finding.criterion.bound, finding.p_value, *finding.values]
-        numbers += [found.estimate, found.low, found.high, found.seeds, found.confidence]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
-        raise ValueError("a field is not of the kind that it should be")
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
-        raise ValueError("a number is none")
+def _curve(fields: dict[str, Any]) -> Curve:
+    def gaps(line: list[float | None]) -> list[float]:
+        return [math.nan if number is None else number for number in line]
+
+    series = {label: [gaps(line) for line in seeds] for label, seeds in fields["series"].items()}
+    return Curve(**fields | {"x": gaps(fields["x"]), "series": series})
 
 
 def _plain(value: Any) -> Any:

@@ -1,54 +1,135 @@
-"""Evidence survives the way through JSON; what is none is refused."""
+"""Evidence survives the way through JSON; what is none, or was written by hand, is refused."""
 
-import dataclasses
-import hashlib
+import copy
 import json
-import platform
-import shutil
-import subprocess
-from pathlib import Path
+import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.harness.planted import drifting
-from featdyn_core.verdicts.claim import Claim, Criterion, Curve, Evidence, Role, Verdict
+from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Outcome, Role, Verdict
 from featdyn_core.verdicts.evidence import (
+    Curve,
+    Evidence,
     adjusted_p_values,
-    environment,
     from_json,
-    provenance,
+    read_document,
     read_evidence,
+    row_id,
     to_json,
     write_evidence,
 )
-from featdyn_core.verdicts.inference import holm
+from featdyn_core.verdicts.inference import bound_p_value, holm
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
-texts = st.text(max_size=12)
+texts = st.text(st.characters(codec="utf-8"), max_size=12)
+
+HIGH, LOW, SPREAD = [0.9, 0.8, 0.7], [0.1, 0.2, 0.3], [0.6, 0.5, 0.7]
+"""One number a seed, above, below and across the bound."""
 
 
-def judged(gap, *, name="memory", **changes):
+def judged(gap, *, name="memory", confidence=0.95, **changes):
     """Return a row whose deciding criterion has the given numbers, one a seed."""
-    claim = Claim(
-        name,
-        "4.2",
-        "Features remain.",
-        (
-            Criterion("gap", "the gap", "above", 0.5, pilot="0.6 to 0.7"),
-            Criterion("control", "a control", "below", 0.5, Role.CONTROL),
-        ),
+    criteria = (
+        Criterion("gap", "the gap", "above", 0.5, pilot="0.6 to 0.7"),
+        Criterion("control", "a control", "below", 0.5, Role.CONTROL),
+        Criterion("alarms", "false alarms", "below", 0.5, Role.CONTROL),
+        Criterion("beside", "something else", "above", 0.0, Role.REPORTED),
     )
-    verdict, findings = claim.judge({"gap": gap, "control": [0.1, 0.2, 0.3]})
-    return Evidence(name, "4.2", "digits", "fast", "small", verdict, findings, seeds=(0, 1, 2), **changes)
+    count = len(gap)
+    numbers = {
+        "gap": gap,
+        "control": [0.1 + 0.01 * number for number in range(count)],
+        "alarms": [Draws(number % 2, 30) for number in range(count)],
+        "beside": [-1.0] * count,
+    }
+    claim = Claim(name, "4.2", "Features remain.", criteria)
+    verdict, findings = claim.judge(numbers, confidence=confidence)
+    fields = {"seeds": tuple(range(count)), "sentence": claim.sentence, "findings": findings} | changes
+    return Evidence(name, "4.2", "digits", "fast", "small", verdict, **fields)
 
 
-def not_run(**changes):
-    return Evidence("memory", "4.2", "svhn", "full", "paper", Verdict.NOT_RUN, reason="no such recipe", **changes)
+def nothing(verdict=Verdict.NOT_RUN, **changes):
+    return Evidence("memory", "4.2", "svhn", "full", "paper", verdict, reason="no such recipe", **changes)
+
+
+def full_row(**changes):
+    """Return a row with something in every field."""
+    fields = {
+        "known": "REFUTED",
+        "replayed": True,
+        "exploratory": True,
+        "windows": {"memory": [14, 28]},
+        "protocol": {"images": 500, "nested": {"deep": [1]}},
+        "recipes": {"digits-small": "0a1b"},
+        "checkpoints": {"digits-small/0": {"key": "k", "sha256": "d"}},
+        "data": {"digits": "ff"},
+        "records": {"column": 3},
+        "curves": {"memory": Curve([0.0, 1.0], {"depth 1": [[0.1, 0.2]] * 3}, "epoch", "agreement")},
+        "environment": {"commit": "c0ffee"},
+        "measured": [{"commit": "c0ffee", "device": "cpu"}],
+        "register": "4e9",
+        "seconds": 1.5,
+    }
+    return judged(HIGH, **fields | changes)
+
+
+# What a row says
+
+
+def test_a_row_is_named_after_claim_scale_and_subject_and_how_it_was_had():
+    assert judged(HIGH).id == "memory-small-digits"
+    assert judged(HIGH, replayed=True).id == row_id("memory", "small", "digits", replayed=True)
+    assert row_id("forgetting", "reduced", "cifar10", replayed=True) == "forgetting-reduced-cifar10-replayed"
+
+
+@pytest.mark.parametrize(
+    ("known", "changed"), [("", False), ("SUPPORTED", False), ("REFUTED", True)], ids=["unknown", "same", "other"]
+)
+def test_a_verdict_changed_if_the_register_knows_another(known, changed):
+    assert judged(HIGH, known=known).changed is changed
+    assert not nothing(known=known).changed
+
+
+def test_message_shows_quantity_value_interval_seeds_bound_and_control():
+    lines = judged([0.1, 0.1, 0.1], known="SUPPORTED").message().splitlines()
+    assert lines[:3] == [
+        "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED: a verdict that changes fails)",
+        "  gap (decides): 0.1 [0.1, 0.1] (95 %, 3 seeds), to lie above 0.5: fails",
+        "  control (control): 0.11 [0.08516, 0.1348] (95 %, 3 seeds), to lie below 0.5: holds",
+    ]
+    assert "(95 %, 90 planted draws)" in lines[3]
+
+
+def test_message_of_what_was_not_run_gives_the_reason():
+    assert nothing().message() == "memory on svhn (section 4.2): NOT RUN: no such recipe"
+
+
+def test_p_value_is_the_largest_of_the_deciding_criteria():
+    row = judged(SPREAD)
+    assert row.p_value == bound_p_value(SPREAD, 0.5, above=True)
+    assert row.p_value < row.of(Role.REPORTED)[0].p_value == 1.0
+    assert nothing().p_value is None
+
+
+def test_a_row_whose_control_failed_has_no_p_value():
+    row = judged(HIGH)
+    assert Evidence("m", "4", "s", "fast", "small", Verdict.INVALID, findings=row.findings).p_value is None
+
+
+def test_findings_of_a_role():
+    row = judged(HIGH)
+    assert [[item.criterion.name for item in row.of(role)] for role in Role] == [
+        ["gap"],
+        ["control", "alarms"],
+        ["beside"],
+    ]
+
+
+# JSON
 
 
 @settings(max_examples=25, deadline=None)
@@ -59,52 +140,106 @@ def not_run(**changes):
     seconds=st.floats(0, 1e6),
 )
 def test_a_row_comes_back_from_json_as_it_was(gap, series, environment, seconds):
-    row = judged(
-        gap,
-        curves={"memory é": Curve([0.0, 1.0], series, "shallow epoch s", "agreement")},
-        recipes={"digits-small": "0a1b"},
-        checkpoints={"digits-small/0": {"key": "k", "sha256": "d"}},
-        data={"digits": "ff"},
-        environment=environment,
-        seconds=seconds,
-    )
+    curves = {"memory é": Curve([0.0, 1.0], series, "shallow epoch s", "agreement")}
+    row = judged(gap, curves=curves, environment=environment, measured=[environment], seconds=seconds)
     found = from_json(to_json(row))
     assert found == row
     assert (found.message(), found.p_value) == (row.message(), row.p_value)
-    assert len(found.of(Role.CONTROL)) == 1
     assert isinstance(found.verdict, Verdict)
+    assert found.of(Role.CONTROL)[1].numbers == row.of(Role.CONTROL)[1].numbers
+
+
+def test_every_field_comes_back_from_json():
+    row = full_row()
+    assert from_json(to_json(row)) == row
+    empty = nothing()
+    assert all(getattr(row, name) != getattr(empty, name) for name in vars(empty) if name not in ("claim", "section"))
 
 
 def test_numbers_of_numpy_become_plain_ones():
-    row = not_run(seconds=np.float64(1.5), environment={"threads": np.int64(2), "sizes": np.array([1, 2])})
+    row = nothing(seconds=np.float64(1.5), environment={"threads": np.int64(2), "sizes": np.array([1, 2])})
     fields = json.loads(to_json(row))
     assert (fields["seconds"], fields["environment"]) == (1.5, {"threads": 2, "sizes": [1, 2]})
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, np.float64("nan"), np.array([math.nan])])
+def test_what_is_no_finite_number_becomes_null(number):
+    found = json.loads(to_json(nothing(environment={"loss": number})))["environment"]["loss"]
+    assert found in (None, [None])
+
+
+def test_a_gap_in_a_curve_comes_back_as_one():
+    row = judged(HIGH, curves={"c": Curve([0.0, math.nan], {"a": [[math.nan, 1.0]]}, "x", "y")})
+    text = to_json(row)
+    found = from_json(text).curves["c"]
+    assert json.loads(text)["curves"]["c"]["series"] == {"a": [[None, 1.0]]}
+    assert math.isnan(found.series["a"][0][0])
+    assert math.isnan(found.x[1])
+    assert to_json(from_json(text)) == text
+
+
 def test_what_has_no_place_in_json_is_named():
-    with pytest.raises(TypeError, match="Tensor has no place in an evidence file"):
-        to_json(not_run(environment={"state": torch.zeros(1)}))
+    with pytest.raises(TypeError, match="set has no place in an evidence file"):
+        to_json(nothing(environment={"state": {1}}))
 
 
-def test_files_keep_rows_and_their_order(tmp_path):
-    rows = [judged([0.9, 0.8, 0.7]), not_run(), judged([0.1, 0.2, 0.3], name="forgetting")]
+# Files
+
+
+def test_files_keep_rows_their_order_and_the_facts(tmp_path):
+    rows = [judged(HIGH), nothing(), full_row(), judged(LOW, name="forgetting"), nothing(Verdict.DESELECTED)]
     path = tmp_path / "new" / "evidence.json"
-    write_evidence(path, rows)
+    write_evidence(path, rows, facts={"paper": {"title": "A paper"}, "loss": math.nan, "schema": 99, "rows": 3})
     assert read_evidence(path) == rows
+    found = read_document(path)
+    assert list(found.rows) == rows
+    assert found.facts["paper"] == {"title": "A paper"}
+    assert found.facts["loss"] is None
+    assert found.facts["counts"] == {"SUPPORTED": 2, "NOT RUN": 1, "REFUTED": 1, "DESELECTED": 1}
+    assert found.facts["written"].endswith("+00:00")
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert document["schema"] == 1
-    assert [row["claim"] for row in document["rows"]] == ["memory", "memory", "forgetting"]
+    assert document["schema"] == 2
+    assert [row["claim"] for row in document["rows"]] == [row.claim for row in rows]
 
 
-def test_holm_runs_over_all_rows_that_were_decided(tmp_path):
-    rows = [judged([0.9, 0.8, 0.7]), not_run(), judged([0.6, 0.5, 0.7]), judged([0.1, 0.2, 0.3])]
-    first, third, last = holm([rows[0].p_value, rows[2].p_value, rows[3].p_value])
-    assert first > rows[0].p_value
-    assert adjusted_p_values(rows) == [first, None, third, last]
+def test_a_file_that_an_editor_marked_or_formatted_is_read(tmp_path):
+    path = tmp_path / "evidence.json"
+    write_evidence(path, [judged(HIGH)])
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(json.loads(path.read_text()), indent=4).encode())
+    assert read_evidence(path) == [judged(HIGH)]
+
+
+def test_rows_judged_at_a_later_look_are_read(tmp_path):
+    row = judged(HIGH, confidence=0.975)
+    write_evidence(tmp_path / "evidence.json", [row])
+    assert read_evidence(tmp_path / "evidence.json") == [row]
+
+
+def test_holm_runs_over_all_rows_of_the_run(tmp_path):
+    """What came to nothing counts: a run that leaves claims out is no easier to pass."""
+    rows = [judged(HIGH), nothing(), judged(SPREAD), nothing(Verdict.ERROR), judged(LOW), nothing(Verdict.DESELECTED)]
+    raw = [1.0 if row.p_value is None else row.p_value for row in rows]
+    expected = holm(raw)
+    assert expected[0] == pytest.approx(6 * rows[0].p_value)
+    found = [expected[0], None, expected[2], None, expected[4], None]
+    assert adjusted_p_values(rows) == found
     write_evidence(tmp_path / "evidence.json", rows)
     document = json.loads((tmp_path / "evidence.json").read_text(encoding="utf-8"))
-    assert [row["holm_p_value"] for row in document["rows"]] == [first, None, third, last]
-    assert adjusted_p_values([not_run()]) == [None]
+    assert [row["holm_p_value"] for row in document["rows"]] == found
+    assert adjusted_p_values([nothing()]) == [None]
+    assert adjusted_p_values([judged(HIGH)]) == [rows[0].p_value]
+
+
+@pytest.mark.parametrize("place", ["a folder", "a device", "under a file"])
+def test_a_place_where_no_file_can_be_is_refused_and_left_as_it_is(tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    chosen = {"a folder": tmp_path / "folder", "a device": tmp_path / "null", "under a file": tmp_path / "file" / "e"}
+    (tmp_path / "null").symlink_to("/dev/null")
+    with pytest.raises(EvidenceError, match="cannot be written"):
+        write_evidence(chosen[place], [nothing()])
+    assert (tmp_path / "null").is_symlink()
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 @pytest.mark.parametrize(
@@ -113,11 +248,13 @@ def test_holm_runs_over_all_rows_that_were_decided(tmp_path):
         pytest.param("no json", "is no evidence file", id="not JSON"),
         pytest.param("[]", "is no evidence file", id="a list"),
         pytest.param('{"rows": []}', "is no evidence file: 'schema'", id="no schema"),
-        pytest.param('{"schema": 1}', "is no evidence file: 'rows'", id="no rows"),
-        pytest.param('{"schema": 1, "rows": 3}', "is no evidence file", id="rows of another kind"),
-        pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 1", id="other schema"),
-        pytest.param('{"schema": 1, "rows": [3]}', "not an evidence row of this version", id="a number as row"),
-        pytest.param('{"schema": 1, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
+        pytest.param('{"schema": 2}', "is no evidence file: 'rows'", id="no rows"),
+        pytest.param('{"schema": 2, "rows": 3}', "is no evidence file", id="rows of another kind"),
+        pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 2", id="other schema"),
+        pytest.param('{"schema": 2, "rows": [3]}', "not an evidence row of this version", id="a number as row"),
+        pytest.param('{"schema": 2, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
+        pytest.param('{"schema": 2, "rows": [], "a": "\\ud800"}', "is no evidence file", id="what is no text"),
+        pytest.param("[" * 100_000, "is no evidence file", id="too deep"),
     ],
 )
 def test_a_file_that_is_none_of_this_version_is_refused(tmp_path, text, message):
@@ -127,82 +264,130 @@ def test_a_file_that_is_none_of_this_version_is_refused(tmp_path, text, message)
         read_evidence(path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
     with pytest.raises(EvidenceError, match=r"nowhere\.json is no evidence file"):
         read_evidence(tmp_path / "nowhere.json")
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(EvidenceError, match=r"bytes\.json is no evidence file"):
+        read_evidence(tmp_path / "bytes.json")
+
+
+# Written by hand
+
+
+def edited(tmp_path, row, edit):
+    """Write a row, edit it in the file, and read it again."""
+    path = tmp_path / "evidence.json"
+    write_evidence(path, [row])
+    document = json.loads(path.read_text(encoding="utf-8"))
+    edit(document["rows"][0])
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return read_evidence(path)
+
+
+def setting(*path_and_value):
+    """Return an edit that sets the value at a path."""
+    *path, last, value = path_and_value
+
+    def edit(fields):
+        for part in path:
+            fields = fields[part]
+        fields[last] = value
+
+    return edit
+
+
+EDITS = {
+    "verdict": (setting("verdict", "SUPPORTED"), "says SUPPORTED, and its numbers and bounds say REFUTED"),
+    "verdict hidden": (setting("verdict", "NOT RUN"), "says NOT RUN, and has numbers"),
+    "value": (setting("findings", 0, "values", [0.9, 0.8, 0.9]), "says REFUTED, and its numbers"),
+    "bound": (setting("findings", 0, "criterion", "bound", -1.0), "says REFUTED, and its numbers"),
+    "role": (setting("findings", 0, "criterion", "role", "reported"), "cannot be judged: .*no criterion with role"),
+    "outcome": (setting("findings", 3, "outcome", "holds"), "says what its numbers do not of beside"),
+    "interval": (setting("findings", 0, "interval", "high", 0.4), "says what its numbers do not of gap"),
+    "p-value": (setting("findings", 0, "p_value", 0.01), "says what its numbers do not of gap"),
+    "confidence of one": (setting("findings", 0, "interval", "confidence", 0.99), "has intervals of 95 %, 99 %"),
+    "draws": (setting("findings", 2, "draws", [30, 30]), "cannot be judged"),
+    "draws of one": (setting("findings", 2, "draws", [30, 30, 0]), "cannot be judged"),
+    "seed left out": (setting("seeds", [0, 1]), "is of 2 seeds, and has another number of values"),
+    "no findings": (setting("findings", []), "has intervals of nothing"),
+    "NaN": (setting("findings", 0, "values", [0.1, 0.2, math.nan]), "cannot be judged: .*not finite"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_what_does_not_follow_from_its_numbers_is_refused(tmp_path, name):
+    edit, message = EDITS[name]
+    with pytest.raises(EvidenceError, match=rf"evidence\.json: the row memory-small-digits {message}"):
+        edited(tmp_path, judged(LOW), edit)
+
+
+def test_weak_intervals_are_refused_though_they_follow_from_the_numbers(tmp_path):
+    with pytest.raises(EvidenceError, match="has intervals of 50 %"):
+        edited(tmp_path, judged(SPREAD, confidence=0.5), lambda _: None)
+
+
+def test_what_another_version_rounds_otherwise_is_read(tmp_path):
+    row = judged(SPREAD)
+    low = row.findings[0].interval.low
+    (found,) = edited(tmp_path, row, setting("findings", 0, "interval", "low", low * (1 + 1e-9)))
+    assert found.findings[0].outcome is Outcome.UNDECIDED
 
 
 @pytest.mark.parametrize(
-    "change",
+    "edit",
     [
-        pytest.param({"verdict": "MAYBE"}, id="verdict"),
-        pytest.param({"colour": "red"}, id="unknown field"),
-        pytest.param({"curves": ["none"]}, id="curves of another kind"),
-        pytest.param({"findings": [{}]}, id="finding"),
+        pytest.param(setting("verdict", "MAYBE"), id="verdict"),
+        pytest.param(setting("known", "MAYBE"), id="known verdict"),
+        pytest.param(setting("colour", "red"), id="unknown field"),
+        pytest.param(setting("curves", ["none"]), id="curves of another kind"),
+        pytest.param(
+            setting("curves", {"c": {"x": [0], "series": {"a": [["b"]]}, "x_label": "", "y_label": ""}}), id="curve"
+        ),
+        pytest.param(setting("findings", [{}]), id="finding"),
+        pytest.param(setting("findings", 0, "values", [0.1, None, 0.2]), id="null"),
+        pytest.param(setting("findings", 0, "criterion", "direction", "sideways"), id="direction"),
+        pytest.param(setting("seconds", math.inf), id="seconds"),
+        pytest.param(setting("seeds", "012"), id="seeds"),
+        pytest.param(setting("findings", 0, "values", [10**400, 1, 1]), id="too large"),
     ],
 )
-def test_a_row_with_a_strange_field_is_refused(change):
-    fields = {**json.loads(to_json(judged([0.9, 0.8, 0.7]))), **change}
+def test_a_row_with_a_strange_field_is_refused(tmp_path, edit):
     with pytest.raises(EvidenceError, match="not an evidence row of this version"):
-        from_json(json.dumps(fields))
+        edited(tmp_path, judged(HIGH), edit)
 
 
-def test_a_finding_of_an_unknown_direction_is_refused():
-    fields = json.loads(to_json(judged([0.9, 0.8, 0.7])))
-    fields["findings"][0]["criterion"]["direction"] = "sideways"
-    with pytest.raises(EvidenceError, match="'sideways' is neither above nor below"):
-        from_json(json.dumps(fields))
+def places(value, path=()):
+    """Every path into nested lists and dictionaries."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield (*path, key)
+        yield from places(item, (*path, key))
 
 
-# Where it came from
+ROW = json.loads(to_json(full_row()))
+STRANGE = (None, True, 0, -1, 2.5, math.nan, math.inf, 10**400, "", "x", [], [[]], [None], {}, {"x": {"y": 1}})
 
 
-def with_digests(trajectory, digests, key="key"):
-    return dataclasses.replace(trajectory, key=key, digests=digests)
-
-
-def test_provenance_names_recipes_checkpoints_and_data(tiny_trajectory):
-    planted = with_digests(drifting([0, 1], 0.9, seed=7), {1: "bb", 0: "aa"}, key="k7")
-    fields = provenance([planted, tiny_trajectory])
-    assert fields["recipes"] == {
-        "planted": planted.recipe.digest,
-        tiny_trajectory.recipe.name: tiny_trajectory.recipe.digest,
-    }
-    assert fields["checkpoints"]["planted/7"] == {
-        "key": "k7",
-        "sha256": hashlib.sha256(b"aabb").hexdigest(),  # in the order of epochs
-    }
-    assert set(fields["checkpoints"]) == {"planted/7", f"{tiny_trajectory.recipe.name}/0"}
-    assert fields["data"][planted.dataset.describe()] == planted.dataset.digest
-    capped = dataclasses.replace(planted, evaluation_images=30)
-    assert provenance([capped])["images"] == {"held-out": 30, "training": 30}
-    assert from_json(to_json(not_run(**fields))) == not_run(**fields)
-
-
-def test_provenance_tells_other_checkpoints_apart():
-    world = drifting([0, 1], 0.9)
-    one, other = (provenance([with_digests(world, {0: "aa", 1: last})]) for last in ("bb", "bc"))
-    assert one["checkpoints"] != other["checkpoints"]
-
-
-def test_environment_names_commit_versions_device_and_machine():
-    found = environment("cpu")
-    assert found["device"] == "cpu"
-    assert (found["python"], found["torch"]) == (platform.python_version(), torch.__version__)
-    assert {"commit", "machine", "threads", "numpy", "scipy"} <= set(found)
-    assert found["machine"].startswith(platform.machine())
-    assert found["threads"] == torch.get_num_threads()
-    json.dumps(found)
-
-
-def test_environment_names_the_commit_of_the_checkout():
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    here = Path(__file__).parent
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    commit = environment("cpu")["commit"].removesuffix("-dirty")
-    if head.returncode:
-        assert commit == ""
-    else:
-        assert len(commit) >= 12
-        assert head.stdout.startswith(commit)
+@pytest.mark.parametrize("path", list(places(ROW)), ids=lambda path: "-".join(map(str, path)))
+def test_a_field_that_was_changed_or_removed_is_read_or_refused_and_nothing_else(tmp_path, path):
+    """Of every field on its own; what is read can be shown."""
+    *before, last = path
+    file = tmp_path / "evidence.json"
+    for strange in (*STRANGE, "removed"):
+        row = copy.deepcopy(ROW)
+        parent = row
+        for part in before:
+            parent = parent[part]
+        if strange == "removed":
+            del parent[last]
+        else:
+            parent[last] = strange
+        file.write_text(json.dumps({"schema": 2, "rows": [row]}), encoding="utf-8")
+        try:
+            (found,) = read_evidence(file)
+        except EvidenceError:
+            continue
+        assert found.message()
+        assert adjusted_p_values([found])
+        assert from_json(to_json(found)).id == found.id
