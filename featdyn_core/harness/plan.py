@@ -12,8 +12,8 @@ import numpy as np
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.measures.kinds import KINDS, Request
-from featdyn_core.project import records_folder
-from featdyn_core.store.published import published
+from featdyn_core.project import recipes_folder, records_folder
+from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
@@ -97,23 +97,30 @@ class Cell:
         """
         found = {}
         for name, table in self.entry.records.items():
-            spec = dict(table)
-            kind, arms = spec.pop("kind", None), spec.pop("arms", list(self.recipes)[:1])
-            if kind not in KINDS:
-                raise RecipeError(f"{self._where(name)} is of kind {kind!r}; the kinds are {', '.join(KINDS)}")
-            for arm in arms:
-                for split, parameters in self._resolve(name, kind, spec, arm, seed).items():
-                    found[Needed(name, arm, split)] = Request(self.recipes[arm], seed, kind, parameters)
+            where = f"claim {self.entry.id!r}, record {name!r}"
+            try:
+                found |= self._resolve(name, table, seed)
+            except RecipeError as error:
+                raise RecipeError(f"{where}: {error}") from error
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise RecipeError(f"{where} lacks something, has too much, or is of the wrong kind: {error}") from error
         return found
 
-    def _resolve(self, name: str, kind: str, spec: dict[str, Any], arm: str, seed: int) -> dict[str, dict[str, Any]]:
-        try:
-            return _RESOLVERS[kind](self, arm, seed, **spec)
-        except (KeyError, TypeError) as error:
-            raise RecipeError(f"{self._where(name)} lacks something, or has too much: {error}") from error
-
-    def _where(self, record: str) -> str:
-        return f"claim {self.entry.id!r}, record {record!r}"
+    def _resolve(self, name: str, table: Mapping[str, Any], seed: int) -> dict[Needed, Request]:
+        """Return what one record of the register asks for, of each of its arms and splits."""
+        spec = dict(table)
+        kind, arms = spec.pop("kind", None), spec.pop("arms", list(self.recipes)[:1])
+        if kind not in KINDS:
+            raise RecipeError(f"its kind is {kind!r}; the kinds are {', '.join(KINDS)}")
+        if not isinstance(arms, list) or not arms or set(arms) - set(self.recipes):
+            raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.recipes)}")
+        found = {}
+        for arm in arms:
+            for split, parameters in _RESOLVERS[kind](self, arm, seed, **spec).items():
+                if split and split not in SPLITS:
+                    raise RecipeError(f"its split is {split!r}; the splits are {', '.join(SPLITS)}")
+                found[Needed(name, arm, split)] = Request(self.recipes[arm], seed, kind, parameters)
+        return found
 
     def epochs(self, window: str, arm: str) -> list[int]:
         """Checkpoints of an arm inside a window, both ends included.
@@ -125,8 +132,7 @@ class Cell:
         for end in (found.first, found.last):
             if end not in checkpoints:
                 raise RecipeError(
-                    f"claim {self.entry.id!r}, window {window!r} ends at epoch {end}, where {self.recipes[arm].name} "
-                    "has no checkpoint"
+                    f"window {window!r} ends at epoch {end}, where {self.recipes[arm].name} has no checkpoint"
                 )
         return [epoch for epoch in checkpoints if found.first <= epoch <= found.last]
 
@@ -144,8 +150,10 @@ def cells(
         replayed: rows that judge published records.
 
     Raises:
-        RecipeError: seeds on which no claim can be judged, or a recipe that cannot be read.
+        RecipeError: no such scale, seeds on which no claim can be judged, or a recipe that cannot be read.
     """
+    if scale not in register.scales:
+        raise RecipeError(f"the register has no scale {scale!r}; it has {', '.join(register.scales)}")
     chosen = register.scales[scale]
     if seeds:
         register.check_seeds(tuple(seeds))
@@ -168,7 +176,9 @@ def cells(
 
 
 def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:
-    """Return the rows of every scale, claim by claim: those to be measured, and those whose records are published.
+    """Return the rows of every scale, claim by claim: those to be measured, and those that have published records.
+
+    A row of which a part is published is one of them: what is lacking is told, and does not go in silence.
 
     Raises:
         RecipeError: as ``cells``.
@@ -179,25 +189,37 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
         found += cells(register, scale, seeds=seeds, precision=precision)
         source = published(records_folder() / scale)
         replayed = cells(register, scale, replayed=True) if source.facts else []
-        found += [row for row in replayed if all(source.has(row.requests(seed).values()) for seed in row.seeds)]
+        found += [row for row in replayed if any(_published(row, source, seed) for seed in row.seeds)]
     order = list(register.entries)
     return sorted(found, key=lambda row: order.index(row.entry.id))
 
 
-_recipe = functools.cache(load_recipe)
+def _published(row: Cell, source: PublishedRecords, seed: int) -> bool:
+    return any(source.describe(request) is not None for request in row.requests(seed).values())
+
+
+def _recipe(name: str) -> Recipe:
+    return _recipe_at(recipes_folder() / f"{name}.toml")
+
+
+_recipe_at = functools.cache(load_recipe)
 
 
 def requests(rows: Iterable[Cell]) -> list[Request]:
     """Return the fewest records that serve all rows, in the order in which they are needed."""
     found: list[Request] = []
+    alike: dict[tuple[str, int, str], list[int]] = {}  # places of those that one record may serve
     for row in rows:
+        digests = {arm: recipe.digest for arm, recipe in row.recipes.items()}
         for seed in row.seeds:
-            for wanted in row.requests(seed).values():
-                for place, present in enumerate(found):
-                    if (joined := present.joined(wanted)) is not None:
+            for needed, wanted in row.requests(seed).items():
+                places = alike.setdefault((digests[needed.arm], seed, wanted.kind), [])
+                for place in places:
+                    if (joined := found[place].joined(wanted)) is not None:
                         found[place] = joined
                         break
                 else:
+                    places.append(len(found))
                     found.append(wanted)
     return found
 

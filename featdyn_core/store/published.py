@@ -8,7 +8,7 @@ Layout of ``fixtures/records``::
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,6 @@ class PublishedRecords:
         if facts is None:
             raise MissingRecordError(f"{self.folder} has no record of the {request}")
         return read_record(self.folder, facts, MEND)
-
-    def has(self, requests: Iterable[Request]) -> bool:
-        """Whether there is a record for each of the requests."""
-        return all(self.describe(request) is not None for request in requests)
 
 
 @functools.cache

@@ -26,7 +26,10 @@ def column(*shallow: int, seed: int = 0, recipe: Recipe | None = None, **changes
 
 
 def arrays_of(request: Request) -> dict[str, Any]:
-    """Return arrays as of a column, each row of another composite."""
+    """Return arrays as of a column, each row of another composite, or as of a stranger that agrees on nothing."""
+    if request.kind == "stranger":
+        others, own = np.ones((1, IMAGES), np.uint8), np.zeros(IMAGES, np.uint8)
+        return {"cuts": np.array(["hidden1"]), "predictions": others, "reference": own, "labels": own.astype(np.int64)}
     epochs = np.array(request.parameters["shallow"])
     rows = np.arange(IMAGES) < epochs[:, None]
     return {

@@ -40,7 +40,7 @@ def test_what_was_published_is_read_back(folder):
     for record, request in zip(RECORDS, (column(1, 2), column(1, 2, seed=1)), strict=True):
         assert found.get(request) == Record(record.facts, record.content)
     assert found.get(column(2)).facts == RECORDS[0].facts
-    assert found.has([column(1), column(2, seed=1)])
+    assert found.describe(column(2, seed=1)) == RECORDS[1].facts
 
 
 def test_publishing_twice_gives_the_same_files(folder, tmp_path):
@@ -50,7 +50,7 @@ def test_publishing_twice_gives_the_same_files(folder, tmp_path):
 
 def test_what_is_not_published_is_missing(folder, tmp_path):
     found = PublishedRecords(folder)
-    assert not found.has([column(1), column(3)])
+    assert found.describe(column(3)) is None
     with pytest.raises(MissingRecordError, match=r"reduced has no record of the column of tiny seed 0"):
         found.get(column(3))
     nothing = PublishedRecords(tmp_path / "paper")
@@ -60,7 +60,7 @@ def test_what_is_not_published_is_missing(folder, tmp_path):
 
 
 def test_a_renamed_recipe_finds_its_records(folder):
-    assert PublishedRecords(folder).has([column(1, recipe=tiny_recipe(name="renamed"))])
+    assert PublishedRecords(folder).describe(column(1, recipe=tiny_recipe(name="renamed"))) == RECORDS[0].facts
 
 
 def test_records_of_a_recipe_that_was_changed_are_foreign(folder):
@@ -68,7 +68,7 @@ def test_records_of_a_recipe_that_was_changed_are_foreign(folder):
     with pytest.raises(DamagedRecordError, match=r"records of tiny in .*reduced are foreign: .* another digest"):
         PublishedRecords(folder).get(column(1, recipe=changed))
     other = changed.replace(name="other")
-    assert not PublishedRecords(folder).has([column(1, recipe=other)])
+    assert PublishedRecords(folder).describe(column(1, recipe=other)) is None
 
 
 def remove_a_file(folder: Path) -> None:
@@ -146,8 +146,8 @@ def test_publishing_anew_replaces_what_was_there(folder):
     (folder / "stray/stray.npz").touch()
     publish(folder, [record_of(column(3))])
     found = PublishedRecords(folder)
-    assert found.has([column(3)])
-    assert not found.has([column(1)])
+    assert found.describe(column(3)) is not None
+    assert found.describe(column(1)) is None
     assert sorted(contents(folder)) == ["manifest.json", record_of(column(3)).facts["file"]]
     assert [path.name for path in folder.iterdir() if path.is_dir()] == [f"tiny-0-{tiny_recipe().digest[:8]}"]
 

@@ -1,0 +1,287 @@
+"""The plan of a small register: its rows, what each needs, and what no plan can be made of."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from featdyn_core.errors import DamagedRecordError, RecipeError
+from featdyn_core.harness.plan import Needed, _recipe_at, all_cells, cells, requests, trainings
+from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.project import records_folder, register_folder
+from featdyn_core.store.published import publish, published
+from featdyn_core.tests.store.made import record_of
+from featdyn_core.tests.toy import RECIPE, edit, entry, write_project
+from featdyn_core.trajectories.recipe import load_recipe
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.register import load_register
+
+LATE = {"images": 20, "deep": 3}
+COLUMN = LATE | {"shallow": [1, 2, 3], "policy": "carry", "frozen": False, "precision": "fp32"}
+OTHERS = """
+[records]
+closeness = { kind = "closeness", window = "late" }
+changes = { kind = "changes", window = "late", split = "training" }
+losses = { kind = "losses", window = "late" }
+linearised = { kind = "linearised" }
+frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
+"""
+PROTOCOL = """
+[protocol]
+draws = 2
+updates = { small = 5, reduced = 6 }
+samples = 2
+grid_points = 2
+grid_images = 10
+images = 12
+steps = 4
+every = 2
+frozen_from = 2
+"""
+
+
+def other_kinds() -> str:
+    """Return a claim that reads every kind of record but a stranger."""
+    before, rest = entry().split("[records]")
+    return before + PROTOCOL + OTHERS + rest[rest.index("[decides") :]
+
+
+# Rows
+
+
+def test_a_row_for_each_claim_and_subject_of_a_scale_in_the_papers_order(register):
+    found = register(
+        late=entry(section="4.10"), early=entry(section="4.2 and 5").replace('"digits"', '"digits", "cifar100"')
+    )
+    assert [row.id for row in cells(found, "reduced")] == [
+        "demo-reduced-digits",
+        "early-reduced-digits",
+        "early-reduced-cifar100",
+        "late-reduced-digits",
+    ]
+    row = cells(found, "small")[0]
+    assert (row.id, row.tier, row.seeds, row.replayed, row.exploratory) == (
+        "demo-small-digits",
+        "fast",
+        (0, 1, 2),
+        False,
+        False,
+    )
+    assert row.recipes == {"clean": load_recipe("toy")}
+    assert (row.windows["late"].first, row.windows["late"].last) == (1, 3)
+
+
+def test_seeds_in_place_of_the_registers_are_exploratory(register):
+    (row,) = cells(register(), "small", seeds=[7, 8, 9])
+    assert (row.seeds, row.exploratory) == ((7, 8, 9), True)
+    (row,) = cells(register(), "small", seeds=[0, 1, 2])
+    assert not row.exploratory
+
+
+@pytest.mark.parametrize("seeds", [[0, 0, 1], [0, 1], [0, 1, 100]], ids=["repeated", "few", "pilot"])
+def test_seeds_on_which_no_claim_can_be_judged_are_refused(register, seeds):
+    with pytest.raises(RecipeError, match="seeds "):
+        cells(register(), "small", seeds=seeds)
+
+
+def test_a_scale_that_the_register_lacks_is_named(register):
+    with pytest.raises(RecipeError, match="the register has no scale 'paper'; it has small, reduced"):
+        cells(register(), "paper")
+
+
+def test_a_recipe_that_is_not_there_is_named(register, project):
+    found = register()
+    (project / "fixtures/recipes/toy.toml").unlink()
+    with pytest.raises(RecipeError, match=r"unknown recipe .*toy"):
+        cells(found, "small")
+
+
+def test_recipes_are_those_of_the_project_that_one_stands_in(register, project, monkeypatch):
+    before = cells(register(), "small")[0].recipes["clean"]
+    elsewhere = write_project(project / "elsewhere")
+    edit(elsewhere / "fixtures/recipes/toy.toml", "0.1", "0.3")
+    monkeypatch.chdir(elsewhere)
+    after = cells(load_register(register_folder()), "small")[0].recipes["clean"]
+    assert (before.optimizer.learning_rate, after.optimizer.learning_rate) == (0.1, 0.3)
+
+
+def test_a_known_finding_is_of_its_scale_and_subject(register):
+    rows = all_cells(register(demo=entry(more='found = { "small/digits" = "REFUTED" }')))
+    assert {row.id: row.known for row in rows} == {"demo-small-digits": Verdict.REFUTED, "demo-reduced-digits": None}
+
+
+def test_the_stranger_is_the_next_seed_and_of_the_last_the_first(register):
+    (row,) = cells(register(), "small")
+    assert [row.neighbour(seed) for seed in row.seeds] == [1, 2, 0]
+
+
+# Requests
+
+
+def test_what_a_claim_reads_of_one_seed(register):
+    (row,) = cells(register(), "small")
+    toy = row.recipes["clean"]
+    assert row.requests(2) == {
+        Needed("column", "clean", split): Request(toy, 2, "column", COLUMN | {"split": split})
+        for split in ("held-out", "training")
+    } | {Needed("stranger", "clean"): Request(toy, 2, "stranger", LATE | {"split": "held-out", "partner": 0})}
+
+
+def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
+    (row,) = (row for row in cells(register(other=other_kinds()), "small") if row.entry.id == "other")
+    found = {needed.record: request.parameters for needed, request in row.requests(0).items()}
+    assert found == {
+        "closeness": {"images": 20, "split": "held-out", "draws": 2, "shallow": 1, "deep": 3},
+        "changes": {"updates": 5, "samples": 2, "epochs": [1, 3], "split": "training", "images": 20},
+        "losses": {"epochs": [1, 3], "images": 10},
+        "linearised": {"images": 12, "steps": 4, "every": 2, "frozen_from": 2},
+        "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
+    }
+    assert set(found) | {"column", "stranger"} >= set(KINDS)
+
+
+def test_arms_have_recipes_of_their_own(register, project):
+    for base in ("toy", "toy-reduced"):
+        (project / f"fixtures/recipes/{base}-fast.toml").write_text(RECIPE.replace("0.1", "0.7"))
+    text = entry(more='arms = { clean = "", quick = "-fast" }').replace(
+        'column = { kind = "column",', 'column = { kind = "column", arms = ["clean", "quick"],'
+    )
+    (row,) = cells(register(demo=text), "small")
+    assert row.recipes["quick"].optimizer.learning_rate == 0.7
+    assert Counter(needed.arm for needed in row.requests(0)) == {"clean": 3, "quick": 2}
+    assert {recipe.name for recipe, _ in trainings([row])} == {"toy", "toy-fast"}
+
+
+def test_requests_of_several_claims_are_the_fewest_records(register):
+    rows = cells(register(demo=entry(first=2), wide=entry(first=0), middle=entry(first=1)), "small")
+    wanted = requests(rows)
+    assert Counter(request.kind for request in wanted) == {"column": 6, "stranger": 3}
+    assert {tuple(request.parameters["shallow"]) for request in wanted if request.kind == "column"} == {(0, 1, 2, 3)}
+    for row in rows:
+        for seed in row.seeds:
+            for request in row.requests(seed).values():
+                assert sum(other.covers(request) for other in wanted) == 1
+
+
+def test_every_composite_stands_in_one_request(register):
+    """Also where claims look at the same from windows that overlap, or at a network that stands still."""
+    rows = cells(register(demo=entry(first=2), wide=entry(first=0), other=other_kinds()), "small")
+    evaluated = Counter(
+        (request.seed, *sorted((name, value) for name, value in request.parameters.items() if name != "shallow"), epoch)
+        for request in requests(rows)
+        if request.kind == "column"
+        for epoch in request.parameters["shallow"]
+    )
+    assert set(evaluated.values()) == {1}
+    assert len(evaluated) == 3 * (2 * 4 + 2)
+
+
+def test_trainings_are_named_once_seed_by_seed(register):
+    rows = all_cells(register(demo=entry(), more=entry()))
+    assert [(recipe.name, seed) for recipe, seed in trainings(rows)] == [
+        *(("toy", seed) for seed in (0, 1, 2)),
+        *(("toy-reduced", seed) for seed in (3, 4, 5)),
+    ]
+
+
+# Registers that cannot be planned
+
+
+BAD = {
+    "no kind": ('kind = "column", ', "", "its kind is None; the kinds are column, stranger"),
+    "unknown kind": ('kind = "column"', 'kind = "guess"', "its kind is 'guess'"),
+    "no window": ('"column", window = "late"', '"column"', "lacks something, has too much"),
+    "unknown window": ('"column", window = "late"', '"column", window = "early"', "'early'"),
+    "unknown field": ('"column", window', '"column", colour = "red", window', "'colour'"),
+    "unknown arm": (
+        '"column", window',
+        '"column", arms = ["noisy"], window',
+        "arms are .'noisy'.; .* list of clean",
+    ),
+    "no arm": ('"column", window', '"column", arms = [], window', r"arms are \[\]"),
+    "arms as text": ('"column", window', '"column", arms = "clean", window', "arms are 'clean'"),
+    "unknown split": ('"column", window', '"column", splits = ["test"], window', "its split is 'test'"),
+    "unknown end": ('"late", deep = "last" }\nstr', '"late", deep = "middle" }\nstr', "neither first nor last"),
+    "every nought": ('"column", window', '"column", every = 0, window', "of the wrong kind"),
+    "no checkpoint": ("late = [1, 3]", "late = [1, 4]", "window 'late' ends at epoch 4, where toy has no checkpoint"),
+    "no number": ('kind = "column", window', 'kind = "closeness", window', "'draws'"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BAD.values(), ids=BAD)
+def test_a_record_that_cannot_be_planned_is_named_with_its_claim(register, old, new, message):
+    text = entry()
+    assert old in text
+    with pytest.raises(RecipeError, match=message) as found:
+        requests(cells(register(demo=text.replace(old, new)), "small"))
+    assert "claim 'demo', record 'column'" in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+# Published records
+
+
+@pytest.fixture
+def publication(register):
+    """Publish the records of the reduced scale that a rule on requests chooses; return the register."""
+
+    def make(chosen=lambda _: True, **entries: str):
+        found = register(**entries)
+        wanted = [request for request in requests(cells(found, "reduced")) if chosen(request)]
+        publish(records_folder() / "reduced", [record_of(request) for request in wanted])
+        published.cache_clear()
+        return found
+
+    return make
+
+
+def test_rows_with_published_records_are_replayed_in_the_fast_tier_beside_their_claim(publication):
+    rows = all_cells(publication(demo=entry(), later=entry(section="2")))
+    assert [(row.id, row.tier) for row in rows] == [
+        ("demo-small-digits", "fast"),
+        ("demo-reduced-digits", "full"),
+        ("demo-reduced-digits-replayed", "fast"),
+        ("later-small-digits", "fast"),
+        ("later-reduced-digits", "full"),
+        ("later-reduced-digits-replayed", "fast"),
+    ]
+
+
+def test_other_seeds_are_not_replayed(publication):
+    rows = all_cells(publication(), seeds=[7, 8, 9])
+    assert {row.id: row.seeds for row in rows} == {
+        "demo-small-digits": (7, 8, 9),
+        "demo-reduced-digits": (7, 8, 9),
+        "demo-reduced-digits-replayed": (3, 4, 5),
+    }
+
+
+def test_a_row_of_which_a_part_is_published_does_not_go_in_silence(publication):
+    rows = all_cells(publication(lambda request: request.seed == 4 and request.kind == "stranger"))
+    assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]
+
+
+def test_a_row_of_which_nothing_is_published_is_not_there(publication):
+    wide = entry().replace('"digits"', '"digits", "cifar100"')
+    rows = all_cells(publication(lambda request: request.recipe.data.set == "digits", demo=wide))
+    assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]
+
+
+def test_published_records_of_a_recipe_that_was_changed_are_an_error(publication, project):
+    found = publication()
+    edit(project / "fixtures/recipes/toy-reduced.toml", "0.2", "0.3")
+    _recipe_at.cache_clear()
+    with pytest.raises(DamagedRecordError, match=r"toy-reduced .* are foreign"):
+        all_cells(found)
+
+
+def test_a_grid_of_losses_lies_on_checkpoints(register):
+    """Points of an even division between checkpoints go to the nearest, and two that meet are one."""
+    found = register(other=other_kinds().replace("grid_points = 2", "grid_points = 9"))
+    (row,) = (row for row in cells(found, "small") if row.entry.id == "other")
+    assert row.requests(0)[Needed("losses", "clean")].parameters["epochs"] == [1, 2, 3]
+    checkpoints = np.array([0, 1, 3])
+    training = dataclasses.replace(row.recipes["clean"].training, checkpoints=tuple(checkpoints.tolist()))
+    sparse = dataclasses.replace(row, recipes={"clean": row.recipes["clean"].replace(training=training)})
+    assert sparse.requests(0)[Needed("losses", "clean")].parameters["epochs"] == [1, 3]
