@@ -117,16 +117,16 @@ def _rows(config: pytest.Config) -> dict[str, Cell]:
 def laboratory(request: pytest.FixtureRequest) -> Laboratory:
     """Register, rows, store and published records of this session."""
     config = request.config
+    chosen = config.getoption("--store")
+    root = Path(chosen).expanduser() if chosen else store_root()
 
     @_usage
     def open_store() -> Any:
         from featdyn_core.store.supply import Store
 
-        chosen = config.getoption("--store")
-        root = Path(chosen).expanduser() if chosen else None
         return Store(root, device=_device(config), download=not config.getoption("--no-train"))
 
-    return Laboratory(_register(), _rows(config), open_store, train=not config.getoption("--no-train"))
+    return Laboratory(_register(), _rows(config), root, open_store, train=not config.getoption("--no-train"))
 
 
 def _device(config: pytest.Config) -> str:

@@ -23,7 +23,6 @@ from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory
 from featdyn_core.measures.one_step import isotropy, protocol
-from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories import trajectory
 from featdyn_core.verdicts.claim import Draws, Verdict
@@ -196,8 +195,8 @@ MUTATIONS: dict[str, tuple[Break, tuple[str, ...]]] = {
 @pytest.fixture
 def apart(laboratory, tmp_path) -> Laboratory:
     """The session's trajectories, and records of one's own."""
-    again = Laboratory(laboratory.register, laboratory.rows, laboratory.open_store)
-    again.measurements.records = RecordFolder(tmp_path / "records")
+    again = Laboratory(laboratory.register, laboratory.rows, tmp_path, laboratory.open_store)
+    assert again.measurements.records.root == tmp_path / "records" != laboratory.measurements.records.root
     return again
 
 
@@ -207,7 +206,8 @@ def without_noisy(laboratory, tmp_path) -> Laboratory:
     for manifest in laboratory.measurements.store.root.glob("digits-*/manifest.json"):
         if "-noisy-" not in manifest.parent.name:
             shutil.copytree(manifest.parent, tmp_path / "store" / manifest.parent.name)
-    return Laboratory(laboratory.register, laboratory.rows, lambda: Store(tmp_path / "store"))
+    root = tmp_path / "store"
+    return Laboratory(laboratory.register, laboratory.rows, root, lambda: Store(root))
 
 
 def verdict(laboratory: Laboratory, claim: str) -> Verdict:

@@ -3,17 +3,19 @@
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featdyn_core.errors import AbsentDataError, MissingRecordError, MissingTrajectoryError
+from featdyn_core.errors import AbsentDataError, MeasurementError, MissingRecordError, MissingTrajectoryError
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.measures.kinds import Request
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
+from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
-from featdyn_core.store.records import Record
+from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.register import Register
@@ -32,15 +34,23 @@ class Laboratory:
     Args:
         register: what was fixed in advance.
         rows: of the plan, by id.
-        open_store: returns the store of trajectories. It is called when something must be looked up or measured
-            there, since that needs torch; judging published records does not.
+        root: of the store.
+        open_store: returns the store of trajectories. It is called when something must be measured, since that needs
+            torch; judging records that are there does not.
         train: whether missing trajectories may be trained.
     """
 
     def __init__(
-        self, register: Register, rows: Mapping[str, Cell], open_store: Callable[[], "Store"], *, train: bool = True
+        self,
+        register: Register,
+        rows: Mapping[str, Cell],
+        root: Path,
+        open_store: Callable[[], "Store"],
+        *,
+        train: bool = True,
     ) -> None:
         self.register, self.rows, self.open_store, self.train = register, rows, open_store, train
+        self.records, self.digests = RecordFolder(root / "records"), DataDigests(root)
         self._planned: dict[str, list[Request]] = {}
 
     @functools.cached_property
@@ -48,7 +58,7 @@ class Laboratory:
         """The store's records."""
         from featdyn_core.store.measurements import Measurements  # it imports torch
 
-        return Measurements(self.open_store(), train=self.train)
+        return Measurements(self.open_store(), self.records, train=self.train)
 
     def decide(self, row: str, measure: Measure) -> Evidence:
         """Decide a row by its id (see ``decide``): from published records if it is replayed, else measured."""
@@ -59,7 +69,13 @@ class Laboratory:
         """Return where the records of a row come from."""
         if cell.replayed:
             return published(records_folder() / cell.scale.name).get
-        return functools.partial(self.measurements.get, planned=self.planned(cell.scale.name))
+        return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name))
+
+    def _found_or_measured(self, request: Request, planned: Sequence[Request]) -> Record:
+        keys = {seed: self.digests.key(request.recipe, seed) for seed in request.seeds}
+        known = {seed: key for seed, key in keys.items() if key is not None}
+        found = self.records.find(request, known) if known.keys() == keys.keys() else None
+        return found or self.measurements.get(request, planned)
 
     def planned(self, scale: str) -> list[Request]:
         """Return the records that the measured rows of a scale need together."""
@@ -99,7 +115,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
                 if (needed, seed) not in used:
                     used[needed, seed] = source(request)
             if not chosen:
-                raise KeyError(f"claim {claim.id!r} has no record {name!r} of arm {arm!r} in the register")
+                raise MeasurementError(f"claim {claim.id!r} has no record {name!r} of arm {arm!r} in the register")
             return {needed.split: _view(used[needed, seed], request) for needed, request in chosen.items()}
 
         return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
@@ -109,6 +125,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
+    facts["environment"] |= _precision(cell, used)
     return Evidence(
         **facts,
         **_provenance(used),
@@ -150,6 +167,12 @@ def _view(record: Record, request: Request) -> Any:
         return view
     wanted = request.parameters["shallow"]
     return view.at(wanted)
+
+
+def _precision(cell: Cell, used: Mapping[tuple[Needed, int], Record]) -> dict[str, Any]:
+    """Return the precision of composite grids, and the largest share of predictions that it changed."""
+    rates = [float(record.arrays["flip_rate"]) for record in used.values() if record.facts["kind"] == "column"]
+    return {"precision of grids": cell.precision, "flip rate": max(rates)} if rates else {}
 
 
 def _provenance(used: dict[tuple[Needed, int], Record]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from featdyn_core.errors import MissingRecordError
 from featdyn_core.measures.kinds import Request, measure
 from featdyn_core.numerics import one_thread, undisturbed
 from featdyn_core.provenance import environment
-from featdyn_core.store.layout import named_errors
 from featdyn_core.store.heartbeats import grid_beats
+from featdyn_core.store.layout import named_errors
 from featdyn_core.store.records import Record, RecordFolder, pack, source_digest
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -25,13 +25,16 @@ class Measurements:
 
     Args:
         store: of the trajectories.
+        records: where they are; the store's folder of records if left out.
         train: whether a missing trajectory may be trained.
         measure: whether a missing record may be measured.
     """
 
-    def __init__(self, store: Store, *, train: bool = True, measure: bool = True) -> None:
+    def __init__(
+        self, store: Store, records: RecordFolder | None = None, *, train: bool = True, measure: bool = True
+    ) -> None:
         self.store, self.train, self.measure = store, train, measure
-        self.records = RecordFolder(store.root / "records")
+        self.records = records or RecordFolder(store.root / "records")
 
     def get(self, request: Request, planned: Sequence[Request] = ()) -> Record:
         """Return a record that holds all that is asked for; train and measure first what is missing and may be.

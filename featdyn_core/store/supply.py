@@ -7,8 +7,6 @@ trajectory is an error until somebody removes it.
 
 import contextlib
 import datetime
-import hashlib
-import json
 import os
 import platform
 import time
@@ -26,8 +24,9 @@ from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
 from featdyn_core.store.documents import parse, read_inside
 from featdyn_core.store.folder import FolderSink, Watch, read_checkpoint
+from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
-from featdyn_core.store.manifest import SCHEMA, damaged, read_manifest
+from featdyn_core.store.manifest import damaged, read_manifest
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
@@ -74,12 +73,13 @@ class Store:
         self.at_once = at_once or AT_ONCE.get(self.device.type, 1)
         self.watch = watch
         self.download = download
+        self.digests = DataDigests(self.root)
         self._datasets: dict[tuple[str, int | None], Dataset | DataError] = {}
 
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
-        text = json.dumps([SCHEMA, recipe.digest, seed, self._dataset(recipe).digest])
-        return hashlib.sha256(text.encode()).hexdigest()
+        digest = self.digests.find(recipe)
+        return trajectory_key(recipe, seed, self._dataset(recipe).digest if digest is None else digest)
 
     def folder(self, recipe: Recipe, seed: int) -> Path:
         """Where the finished trajectory is or will be."""
@@ -201,7 +201,9 @@ class Store:
         wanted = (recipe.data.set, recipe.data.subset)
         if wanted not in self._datasets:
             try:
-                self._datasets[wanted] = load_dataset(wanted[0], subset=wanted[1], download=self.download)
+                loaded = load_dataset(wanted[0], subset=wanted[1], download=self.download)
+                self.digests.learn(recipe, loaded.digest)
+                self._datasets[wanted] = loaded
             except DataError as error:
                 self._datasets[wanted] = error  # a host that does not answer is asked once
         found = self._datasets[wanted]

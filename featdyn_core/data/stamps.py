@@ -1,0 +1,46 @@
+"""What tells an image set from another without reading it, as a build knows by sizes and times what has changed."""
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+from featdyn_core.project import data_root
+
+
+def stamp(name: str, subset: int | None, root: Path | None = None) -> str:
+    """Return a text that is another whenever the images of a set may be others; empty where nothing can be said.
+
+    It changes with the files that a set is read from (place, size, time of change), with the library that bundles the
+    digits, and with the code of this package that turns either into images.
+
+    Args:
+        name: of the set, or the path of an ``.npz`` file.
+        subset: number of training images drawn, or None.
+        root: folder of image sets.
+    """
+    place = data_root(root)
+    own = Path(name).expanduser()
+    if name == "digits":
+        found = [f"scikit-learn {importlib.metadata.version('scikit-learn')}"]
+    elif own.suffix == ".npz":
+        found = _files(own)
+    else:
+        found = _files(place / f"{name}.npz") or _files(
+            place / "featdyn" / f"{name}.json", place / "featdyn" / f"{name}.safetensors"
+        )
+    return "; ".join([*found, f"subset {subset}", f"code {_code()}"]) if found else ""
+
+
+def _files(*paths: Path) -> list[str]:
+    """Place, size and time of change of each file; nothing if one is not there."""
+    try:
+        states = [path.stat() for path in paths]
+    except OSError:
+        return []
+    return [f"{path.resolve()} {state.st_size} {state.st_mtime_ns}" for path, state in zip(paths, states, strict=True)]
+
+
+def _code() -> str:
+    """Digest of the code that reads image sets."""
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
