@@ -1,6 +1,8 @@
 """One run of claim tests: which rows it was to give, what became of each, and the file that says so."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 from featdyn_core.errors import EvidenceError
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
+from featdyn_core.provenance import environment
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
 from featdyn_core.verdicts.register import Register
@@ -24,6 +27,7 @@ class Session:
         rows: id to what a test reported.
         faults: id to why a test reported nothing.
         evidence: all rows that the run was to give, in the order of the plan; empty before ``finish``.
+        facts: what the file says of the run as a whole; empty before ``finish``.
     """
 
     path: Path
@@ -39,11 +43,20 @@ class Session:
         Raises:
             EvidenceError: the file cannot be written.
         """
-        folder = next((parent for parent in self.path.absolute().parents if parent.exists()), Path("/"))
-        if self.path.is_dir():
-            raise EvidenceError(f"the evidence {self.path} is a folder; name a file, such as {self.path}/evidence.json")
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise EvidenceError(f"the evidence {self.path} cannot be written: {folder} is no folder that can")
+        try:
+            if self.path.is_dir():
+                raise EvidenceError(f"the evidence {self.path} cannot be written: that is a folder; name a file")
+            nearest = next(folder for folder in self.path.absolute().parents if os.path.lexists(folder))
+            tempfile.TemporaryFile(dir=nearest).close()  # who may write there is told by writing alone
+            for path in (self.path, self._marked("exploratory"), self._marked("partial")):
+                if path.exists() and not path.is_file():
+                    raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
+                temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                for name in temporary.absolute().relative_to(nearest).parts:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.lstat(nearest / name)  # it may be too long, which is told whether or not it is there
+        except OSError as error:
+            raise EvidenceError(f"the evidence {self.path} cannot be written ({error.strerror or error})") from error
 
     def finish(self, plan: Iterable[Cell], register: Register, circumstances: dict[str, Any]) -> None:
         """Give every row that the run was to give what became of it.
@@ -54,7 +67,12 @@ class Session:
         plan = list(plan)
         touched = {_group(row) for row in plan if row.id in self.collected}
         self.evidence = [self._row(row, register) for row in plan if _group(row) in touched]
-        self.facts = {"paper": register.paper, "register": register.digest, **circumstances}
+        self.facts = {
+            "paper": register.paper,
+            "register": register.digest,
+            "environment": dict(environment()),
+            **circumstances,
+        }
 
     def _row(self, row: Cell, register: Register) -> Evidence:
         if row.id in self.rows:
@@ -62,8 +80,9 @@ class Session:
         facts = described(row) | {"register": register.digest}
         if row.id not in self.collected:
             return Evidence(**facts, verdict=Verdict.DESELECTED, reason="not selected in this run")
-        reason = self.faults.get(row.id, "its test did not report: the run was stopped, or its process died")
-        return Evidence(**facts, verdict=Verdict.ERROR, reason=reason.strip().splitlines()[-1])
+        lines = self.faults.get(row.id, "").strip().splitlines()
+        reason = lines[-1] if lines else "its test did not report: the run was stopped, or its process died"
+        return Evidence(**facts, verdict=Verdict.ERROR, reason=reason)
 
     @property
     def remark(self) -> str:
@@ -78,10 +97,13 @@ class Session:
     def target(self) -> Path:
         """The file: a run of other seeds, or of a part of the claims, never takes the place of a whole one's."""
         if any(row.exploratory for row in self.evidence):
-            return self.path.with_suffix(f".exploratory{self.path.suffix}")
+            return self._marked("exploratory")
         if any(row.verdict is Verdict.DESELECTED for row in self.evidence):
-            return self.path.with_suffix(f".partial{self.path.suffix}")
+            return self._marked("partial")
         return self.path
+
+    def _marked(self, word: str) -> Path:
+        return self.path.with_suffix(f".{word}{self.path.suffix}")
 
     def write(self) -> None:
         """Write the file.
