@@ -35,14 +35,14 @@ def version(distribution: str) -> str:
 
 @functools.cache
 def commit() -> str:
-    """Commit of this project's checkout, with a mark for uncommitted changes; empty where the package is installed.
+    """Commit of this project's checkout, with a mark for uncommitted changes; of an installed package, of its build.
 
-    A repository that happens to hold the installed package is another project's, and ``GIT_DIR`` names whatever
+    Empty where neither is known. A repository that happens to hold the installed package is another project's, and ``GIT_DIR`` names whatever
     somebody works on: neither is asked.
     """
     root = checkout()
     if root is None or not (root / ".git").exists():
-        return ""
+        return _commit_of_build()
     elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
@@ -52,6 +52,14 @@ def commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip()
+
+
+def _commit_of_build() -> str:
+    """Return what the build wrote beside this module (``hatch_build.py``)."""
+    try:
+        return Path(__file__).with_name("commit.txt").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 @functools.cache
