@@ -95,7 +95,7 @@ class Cell:
         Raises:
             RecipeError: a record of the register that cannot be measured as it stands there.
         """
-        found = {}
+        found: dict[Needed, Request] = {}
         for name, table in self.entry.records.items():
             where = f"claim {self.entry.id!r}, record {name!r}"
             try:

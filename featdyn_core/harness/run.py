@@ -5,6 +5,7 @@ A claim is a pure function from a ``Run`` to a ``Measured``: no training, no net
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.column import Column
-from featdyn_core.verdicts.claim import Claim, Number
+from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.evidence import Curve
 from featdyn_core.verdicts.register import Window
 
@@ -107,7 +108,8 @@ def gather(claim: Claim, found: Iterable[Measured]) -> tuple[dict[str, list[Numb
     """Stack one measurement a seed; names are checked after the first, before others are measured.
 
     Raises:
-        MeasurementError: names that are not those of the claim's criteria, or lines that differ in their abscissae.
+        MeasurementError: no measurement, names that are not those of the claim's criteria, more or less than a number
+            for one of them, or lines that differ in their abscissae.
     """
     values: dict[str, list[Number]] = {}
     curves: dict[str, Curve] = {}
@@ -115,12 +117,23 @@ def gather(claim: Claim, found: Iterable[Measured]) -> tuple[dict[str, list[Numb
         1, user_api="blas"
     ):  # claims compute on small matrices, where threads cost more than they give
         for measured in found:
-            claim.check_names(list(measured.values))
+            _check_measured(claim, measured)
             for name, value in measured.values.items():
                 values.setdefault(name, []).append(value)
             for title, lines in measured.curves.items():
                 _add_lines(curves, claim, title, lines)
     return values, curves
+
+
+def _check_measured(claim: Claim, measured: Any) -> None:
+    if not isinstance(measured, Measured):
+        raise MeasurementError(f"claim {claim.id!r}: measure returned a {type(measured).__name__}, and no Measured")
+    claim.check_names(list(measured.values))
+    for name, value in measured.values.items():
+        if not isinstance(value, Real | Draws):
+            raise MeasurementError(
+                f"claim {claim.id!r}: {name!r} of one seed is a {type(value).__name__}, and not one number"
+            )
 
 
 def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines) -> None:

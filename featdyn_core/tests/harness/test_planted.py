@@ -1,105 +1,118 @@
-"""Planted worlds keep what they promise, measured with the grid that measures real ones."""
-
-import math
+"""Planted worlds keep what they promise, in the views that real records have."""
 
 import numpy as np
 import pytest
-import torch
 
-from featdyn_core.harness.planted import CLASSES, angle_for, circle, drifting, frozen, rotating
-from featdyn_core.measures.composites.grid import composite_grid
+from featdyn_core.harness import planted
+from featdyn_core.harness.planted import DEPTHS, IMAGES, World, verdict_in
+from featdyn_core.harness.run import Measured
+from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.register import Window
 
-POINTS = 400
-# Grey levels are whole numbers: a point at each of a sector's ends may fall to its neighbour.
-GRAIN = 3 * CLASSES / POINTS
-ROUNDING = 1e-6
+GRAIN = 0.5 / IMAGES
+CLAIM = Claim(
+    "demo",
+    "1",
+    "It holds.",
+    (Criterion("effect", "q", "above", 0.5), Criterion("null", "q", "below", 0.1, Role.CONTROL)),
+)
 
 
-def grid_of(trajectory):
-    images, labels = trajectory.dataset.test_images, trajectory.dataset.test_labels
-    return composite_grid(
-        trajectory,
-        images,
-        labels=labels,
-        cuts=("hidden1",),
-        shallow_epochs=trajectory.epochs,
-        deep_epochs=trajectory.epochs,
+@pytest.mark.parametrize("missed", [[0.0, 0.25, 1.0], [0.1234, 0.5, 0.0]])
+def test_a_column_misses_what_it_is_told(missed):
+    found = planted.column([2, 4, 6], missed)
+    assert found.cuts == DEPTHS
+    assert (found.epochs.tolist(), found.deep) == ([2, 4, 6], 6)
+    assert found.agreement == pytest.approx(np.tile(1 - np.array(missed), (3, 1)), abs=GRAIN)
+    assert (found.accuracy == found.agreement).all()
+    assert found.reference_accuracy == 1
+    assert found.cross_entropy == pytest.approx(5 * np.tile(missed, (3, 1)))
+
+
+def test_depths_may_differ_and_shares_are_clipped():
+    found = planted.column([1, 2], [[0.1, 0], [0.2, 0], [1.5, -0.5]], deep=1)
+    assert found.deep == 1
+    assert found.agreement == pytest.approx(np.array([[0.9, 1], [0.8, 1], [0, 1]]), abs=GRAIN)
+
+
+def test_what_one_composite_misses_one_that_misses_more_misses_too():
+    """So the share of images at consistency 1 is what the worst composite leaves."""
+    found = planted.column([1, 2, 3], [0.3, 0.1, 0])
+    assert (found.consistency == 1).mean() == pytest.approx(0.7, abs=GRAIN)
+
+
+def test_columns_are_of_both_splits():
+    found = planted.columns([1, 2], 0.2, deep=1)
+    assert set(found) == {"held-out", "training"}
+    assert {column.deep for column in found.values()} == {1}
+
+
+@pytest.mark.parametrize("agreement", [0.0, 0.1, 1.0])
+def test_a_stranger_agrees_as_often_as_it_is_told(agreement):
+    assert planted.stranger(agreement).agreement == pytest.approx(np.full(3, agreement), abs=GRAIN)
+
+
+@pytest.mark.parametrize("gained", [-0.2, 0.0, 0.3])
+def test_the_real_direction_adds_what_it_is_told(gained):
+    found = planted.closeness(gained, planted=0.4)
+    for match in ("angle", "distance"):
+        assert found.gained(match) == pytest.approx(np.full(3, gained), abs=2 * GRAIN)
+        assert found.planted.gained(match) == pytest.approx(np.full(3, 0.4), abs=2 * GRAIN)
+    assert found.planted.planted is None
+
+
+def test_a_run_reads_what_was_planted_by_arm_and_split():
+    columns, other = planted.columns([1], 0), planted.stranger(0)
+    found = planted.run(
+        {"column": columns, ("stranger", "noisy"): other}, windows={"late": (1, 3)}, protocol={"draws": 2}
     )
+    assert found.columns("column") == columns
+    assert found.record("stranger", "noisy") is other
+    assert found.window("late") == Window(1, 3)
+    assert found.protocol == {"draws": 2}
+    with pytest.raises(KeyError):
+        found.record("stranger")
 
 
-def agreement_of(angle):
-    return max(0.0, 1 - CLASSES * abs(angle) / (2 * math.pi))
+def test_the_neighbour_is_another_run_if_there_is_one():
+    alone, other = planted.run({}), planted.run({})
+    assert alone.neighbour() is alone
+    assert planted.run({}, neighbour=other).neighbour() is other
 
 
-def test_circle_has_equal_sectors():
-    dataset = circle(POINTS)
-    assert dataset.train_images.shape == (POINTS, 1, 1, 2)
-    assert torch.bincount(dataset.train_labels).tolist() == [POINTS // CLASSES] * CLASSES
-    assert dataset.complete
-    radii = (dataset.train_images.float().flatten(1) / 127.5 - 1).norm(dim=1)
-    assert (radii - 1).abs().max() < 0.01
+# Verdicts
 
 
-@pytest.mark.parametrize("scales", [None, {0: 1.0, 5: 0.2, 7: 3.0, 9: 1.5}], ids=["rigid", "scaled"])
-def test_agreement_is_what_the_angle_leaves(scales):
-    angles = {0: 0.0, 5: 0.1, 7: 0.35, 9: -0.6}
-    grid = grid_of(rotating(angles, scales=scales))
-    assert grid.shallow_epochs.tolist() == [0, 5, 7, 9]
-    for row, s in enumerate(angles):
-        for column, t in enumerate(angles):
-            expected = agreement_of(angles[s] - angles[t])
-            assert grid.agreement[0, row, column] == pytest.approx(expected, abs=GRAIN), (s, t)
+def measure(run):
+    return Measured({"effect": run.record("effect"), "null": run.record("null")})
 
 
-def test_every_network_of_a_rotating_world_is_right():
-    grid = grid_of(rotating({0: 0.0, 3: 0.5, 4: -2.0}, scales={0: 1.0, 3: 0.5, 4: 2.0}))
-    assert np.diagonal(grid.accuracy[0]).min() > 1 - GRAIN
-    assert np.diagonal(grid.cross_entropy[0]).max() < 0.5
-    assert grid.cross_entropy[0, 0, 1] > 1
+def world(low: float, high: float, null: float = 0.0) -> World:
+    return World(None, lambda rng: planted.run({"effect": rng.uniform(low, high), "null": null}))
 
 
-def test_classifier_may_undo_another_rotation():
-    """The network at epoch 2 is off by 0.2, so it is wrong there and agrees with itself."""
-    world = rotating({1: 0.0, 2: 0.2}, deep_angles={1: 0.0, 2: 0.0})
-    grid = grid_of(world)
-    assert grid.accuracy[0, 1, 1] == pytest.approx(agreement_of(0.2), abs=GRAIN)
-    assert grid.agreement[0, 1, 1] == 1.0
-    assert grid.accuracy[0, 0, 1] > 1 - GRAIN
-    assert grid.agreement[0, 0, 1] == pytest.approx(agreement_of(0.2), abs=GRAIN)
+@pytest.mark.parametrize(
+    ("planted_world", "verdict"),
+    [
+        (world(0.8, 0.9), Verdict.SUPPORTED),
+        (world(0.1, 0.2), Verdict.REFUTED),
+        (world(0.0, 1.0), Verdict.INCONCLUSIVE),
+        (world(0.8, 0.9, null=0.5), Verdict.INVALID),
+    ],
+)
+def test_a_world_is_judged_as_a_claim_is(planted_world, verdict):
+    assert verdict_in(planted_world, CLAIM, measure) is verdict
 
 
-def test_frozen_is_the_last_network_at_every_epoch():
-    world = drifting([0, 2, 5], 0.5)
-    still = frozen(world)
-    assert still.epochs == world.epochs
-    for epoch in still.epochs:
-        assert all(torch.equal(value, world.state(5)[name]) for name, value in still.state(epoch).items())
-    grid = grid_of(still)
-    assert (grid.agreement == 1.0).all()
-    assert np.ptp(grid.accuracy) == 0
-    assert grid_of(world).agreement.min() < 0.6
+def test_the_same_number_draws_the_same_world_and_seeds_differ():
+    seen = []
 
+    def note(run):
+        seen.append(run.record("effect"))
+        return measure(run)
 
-@pytest.mark.parametrize("agreement", [0.0, 0.5, 0.95, 1.0])
-def test_drifting_ends_at_the_given_agreement_both_ways_and_on_the_way_lies_between(agreement):
-    grid = grid_of(drifting([10, 15, 30], agreement))
-    assert grid.agreement[0, 0, 2] == pytest.approx(agreement, abs=GRAIN)
-    assert grid.agreement[0, 2, 0] == pytest.approx(agreement, abs=GRAIN)
-    between = 1 - (1 - agreement) * 3 / 4  # from epoch 15 to 30 of 10 to 30
-    assert grid.agreement[0, 1, 2] == pytest.approx(between, abs=GRAIN)
-
-
-def test_drifting_clips_and_grows():
-    for given, kept in ((1.3, 1.0), (-0.3, 0.0)):
-        one, other = drifting([0, 1], given), drifting([0, 1], kept)
-        assert all(torch.equal(one.state(1)[name], other.state(1)[name]) for name in one.state(1))
-    for growth in (-0.8, 0.0, 0.5):
-        world = drifting([0, 1], 0.9, growth=growth, seed=3)
-        norms = [world.state(epoch)["blocks.hidden1.1.weight"].norm() for epoch in (0, 1)]
-        assert float(norms[1] / norms[0]) == pytest.approx(1 + growth, rel=ROUNDING)
-        assert world.seed == 3
-
-
-def test_angle_for_inverts_the_agreement():
-    for agreement in (0.0, 0.25, 1.0):
-        assert agreement_of(angle_for(agreement)) == pytest.approx(agreement, abs=ROUNDING)
+    for number in (0, 0, 1):
+        verdict_in(world(0, 1), CLAIM, note, number=number, seeds=3)
+    first, again, other = seen[:3], seen[3:6], seen[6:]
+    assert first == again
+    assert len({*first, *other}) == 6

@@ -1,0 +1,130 @@
+"""What a claim sees of one seed, and how what it returns is stacked."""
+
+import numpy as np
+import pytest
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.harness import planted
+from featdyn_core.harness.run import Lines, Measured, Run, gather, inside_window, over_shallow_epochs
+from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role
+from featdyn_core.verdicts.register import Window
+
+CLAIM = Claim(
+    "demo",
+    "1",
+    "It holds.",
+    (Criterion("effect", "q", "above", 0.5), Criterion("null", "q", "below", 0.1, Role.CONTROL)),
+)
+
+
+def line(x, y, label="a") -> Lines:
+    return Lines(x, {label: y}, "x axis", "y axis")
+
+
+def measured(effect=0.9, null=0.0, **more) -> Measured:
+    return Measured({"effect": effect, "null": null}, **more)
+
+
+def run_of(columns, other=None) -> Run:
+    views = {("column", "clean"): columns, ("stranger", "clean"): {"": other}}
+    return Run(3, {"late": Window(1, 4)}, {"draws": 2}, lambda name, arm: views[name, arm])
+
+
+def test_a_run_hands_over_what_the_register_fixed_and_what_was_measured():
+    columns = planted.columns([1, 2], 0.1)
+    run = run_of(columns, "a stranger")
+    assert (run.seed, run.window("late"), run.protocol["draws"]) == (3, Window(1, 4), 2)
+    assert run.columns("column") == columns
+    assert run.record("stranger") == "a stranger"
+    with pytest.raises(ValueError, match="too many values"):
+        run.record("column")  # it has splits
+
+
+def test_a_neighbour_is_the_next_seeds_run():
+    other = run_of({})
+    assert Run(0, {}, {}, dict, lambda: other).neighbour() is other
+    with pytest.raises(MeasurementError, match="seed 3 has no neighbour"):
+        run_of({}).neighbour()
+
+
+def test_numbers_of_both_splits_are_called_after_them():
+    found = Measured({"n": 1.0}, {"held-out": {"a": 2.0}, "training": {"a": 3.0}})
+    assert found.values == {"n": 1.0, "a, held-out": 2.0, "a, training": 3.0}
+
+
+# Stacking
+
+
+def test_numbers_and_lines_are_stacked_seed_by_seed():
+    seeds = [measured(0.9, Draws(1, 9), curves={"f": line([1, 2], [seed, 0.5])}) for seed in (7, 8, 9)]
+    values, curves = gather(CLAIM, seeds)
+    assert values == {"effect": [0.9] * 3, "null": [Draws(1, 9)] * 3}
+    curve = curves["f"]
+    assert (curve.x, curve.x_label, curve.y_label) == ([1.0, 2.0], "x axis", "y axis")
+    assert curve.series == {"a": [[7.0, 0.5], [8.0, 0.5], [9.0, 0.5]]}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "wrong"),
+    [
+        pytest.param({"effect": 1.0}, "null", id="lacks"),
+        pytest.param({"effect": 1.0, "null": 0.0, "efect": 1.0}, "efect", id="unknown"),
+    ],
+)
+def test_names_are_checked_before_a_second_seed_is_measured(numbers, wrong):
+    measurements = []
+
+    def seeds():
+        for seed in range(3):
+            measurements.append(seed)
+            yield Measured(numbers)
+
+    with pytest.raises(MeasurementError, match=f"criteria and measurements differ in {wrong}"):
+        gather(CLAIM, seeds())
+    assert measurements == [0]
+
+
+@pytest.mark.parametrize(
+    "value", [[0.9] * 100, np.full(3, 0.9), "0.9", None, 1j], ids=lambda value: type(value).__name__
+)
+def test_a_seed_has_one_number_for_each_criterion(value):
+    with pytest.raises(MeasurementError, match=r"'effect' of one seed is a \w+, and not one number"):
+        gather(CLAIM, [measured(value)])
+
+
+@pytest.mark.parametrize("value", [1, 0.5, np.float64(0.5), np.float32(0.5), np.int64(1), True])
+def test_every_kind_of_number_is_one(value):
+    assert gather(CLAIM, [measured(value)])[0]["effect"] == [value]
+
+
+@pytest.mark.parametrize("value", [None, {"effect": 0.9, "null": 0.0}])
+def test_what_is_no_measurement_is_named(value):
+    with pytest.raises(MeasurementError, match=r"claim 'demo': measure returned a \w+, and no Measured"):
+        gather(CLAIM, [value])
+
+
+def test_lines_of_all_seeds_have_the_same_abscissae():
+    seeds = [measured(curves={"f": line([1, 2], [0, 0])}), measured(curves={"f": line([1, 3], [0, 0])})]
+    with pytest.raises(MeasurementError, match="the figure 'f' has other abscissae"):
+        gather(CLAIM, seeds)
+
+
+# What several claims measure
+
+
+def test_a_column_is_drawn_over_its_shallow_epochs_one_line_a_depth():
+    found = over_shallow_epochs(planted.column([1, 2, 4], [0.3, 0.1, 0]), "agreement", "agreement with f_t")
+    assert list(found.x) == [1, 2, 4]
+    assert {label: list(y) for label, y in found.series.items()} == {
+        f"depth {depth}": [0.7, 0.9, 1.0] for depth in (1, 2, 3)
+    }
+    assert (found.x_label, found.y_label) == ("shallow epoch s", "agreement with f_t")
+
+
+def test_inside_a_window_the_worst_composite_and_the_stranger_count():
+    columns = {"held-out": planted.column([1, 2], [0.2, 0]), "training": planted.column([1, 2], [0.1, 0])}
+    found = inside_window(run_of(columns, planted.stranger(0.25)), "memory")
+    assert found.values["agreement of a stranger"] == 0.25
+    assert found.values["agreement, held-out"] == pytest.approx(0.8)
+    assert found.values["accuracy kept, training"] == pytest.approx(0.9)
+    assert set(found.curves) == {"memory on held-out images", "memory on training images"}
