@@ -37,8 +37,8 @@ def version(distribution: str) -> str:
 def commit() -> str:
     """Commit of this project's checkout, with a mark for uncommitted changes; of an installed package, of its build.
 
-    Empty where neither is known. A repository that happens to hold the installed package is another project's, and ``GIT_DIR`` names whatever
-    somebody works on: neither is asked.
+    Empty where neither is known. A repository that happens to hold the installed package is another project's, and
+    ``GIT_DIR`` names whatever somebody works on: neither is asked.
     """
     root = checkout()
     if root is None or not (root / ".git").exists():
