@@ -31,12 +31,6 @@ def register(project) -> Callable[..., Register]:
     return read
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """Return a store for trajectories that several tests use."""
-    return tmp_path_factory.mktemp("trained")
-
-
 @pytest.fixture
 def laboratory(register, tmp_path) -> Laboratory:
     """Return the laboratory of the toy project, with a store of its own."""

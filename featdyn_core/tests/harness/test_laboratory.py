@@ -1,0 +1,357 @@
+"""From a row and a claim's measure to evidence: what is judged, what is not run, and where records come from."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedRecordError,
+    MeasurementError,
+    MissingRecordError,
+    MissingTrajectoryError,
+)
+from featdyn_core.harness import planted
+from featdyn_core.harness.laboratory import Laboratory, decide, described
+from featdyn_core.harness.plan import all_cells, cells, requests
+from featdyn_core.harness.run import Measured
+from featdyn_core.measures.composites import grid
+from featdyn_core.measures.composites.grid import CompositeGrid
+from featdyn_core.project import records_folder
+from featdyn_core.provenance import environment
+from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.published import publish, published
+from featdyn_core.store.supply import Store
+from featdyn_core.tests.store.made import record_of
+from featdyn_core.tests.toy import claim_file, edit, entry, write_project
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.evidence import from_json, to_json
+from featdyn_core.verdicts.register import load_register
+
+ROW, REPLAYED = "demo-small-digits", "demo-reduced-digits-replayed"
+
+
+@pytest.fixture
+def cell(register):
+    """Return the row of the toy claim at small scale."""
+    (found,) = cells(register(), "small")
+    return found
+
+
+def measure(run) -> Measured:
+    """Agreement, of which there is about 0.9, and a stranger's, of which there is none."""
+    column = run.columns("column")["held-out"]
+    return Measured({"effect": float(column.agreement.min()), "null": float(run.record("stranger").agreement.max())})
+
+
+def saying(*effect: float, null: float = 0.0):
+    """Return a measure that looks at nothing and says what it is told, seed by seed."""
+    return lambda run: Measured({"effect": effect[run.seed], "null": null})
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        (saying(0.9, 0.91, 0.92), Verdict.SUPPORTED),
+        (saying(0.1, 0.11, 0.12), Verdict.REFUTED),
+        (saying(0.1, 0.5, 0.9), Verdict.INCONCLUSIVE),
+        (saying(0.9, 0.91, 0.92, null=0.3), Verdict.INVALID),
+    ],
+)
+def test_numbers_are_judged(cell, said, verdict):
+    found = decide(cell, said, record_of, register_digest="r")
+    assert found.verdict is verdict
+    assert found.register == "r"
+    assert found.records == {}
+    runs = (dataclasses.replace(planted.run({}), seed=seed) for seed in cell.seeds)
+    assert found.findings[0].values == tuple(said(run).numbers["effect"] for run in runs)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_second_look_is_judged_more_strictly(cell, looks):
+    """Numbers that a first look supports: their interval of 95 % ends above the bound, that of 97.5 % below."""
+    again = dataclasses.replace(cell, scale=dataclasses.replace(cell.scale, looks=looks))
+    found = decide(again, saying(0.57, 0.6, 0.63), record_of)
+    assert found.verdict is (Verdict.SUPPORTED if looks == 1 else Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("error", [AbsentDataError, MissingTrajectoryError, MissingRecordError])
+def test_what_is_not_here_and_must_not_be_made_is_not_run(cell, error):
+    def source(request):
+        if request.seed == 2:
+            raise error("it is not here")
+        return record_of(request)
+
+    found = decide(cell, measure, source)
+    assert (found.verdict, found.reason, found.findings) == (Verdict.NOT_RUN, "it is not here", ())
+
+
+@pytest.mark.parametrize("error", [DamagedRecordError("it is damaged"), MeasurementError("it cannot be measured")])
+def test_faults_are_no_verdict(cell, error):
+    def source(_):
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        decide(cell, measure, source)
+
+
+def test_a_record_that_the_register_does_not_have_is_named(cell):
+    with pytest.raises(MeasurementError, match="claim 'demo' has no record 'columns' of arm 'clean' in the register"):
+        decide(cell, lambda run: run.columns("columns"), record_of)
+
+
+def test_no_second_seed_is_read_for_a_measure_with_unknown_names(cell):
+    asked = []
+
+    def source(request):
+        asked.append(request.seed)
+        return record_of(request)
+
+    def misnamed(run):
+        return Measured({"effekt": measure(run).numbers["effect"], "null": 0.0})
+
+    with pytest.raises(MeasurementError, match="criteria and measurements differ in effect, effekt"):
+        decide(cell, misnamed, source)
+    assert set(asked) == {0}
+
+
+# What a claim is given
+
+
+def test_a_claim_reads_what_it_asked_for_though_the_record_holds_more(cell):
+    def source(request):
+        wider = dict(request.parameters)
+        if request.kind == "column":
+            wider["shallow"] = [0, *wider["shallow"]]
+        return record_of(dataclasses.replace(request, parameters=wider))
+
+    def look(run):
+        assert {column.epochs.tolist() == [1, 2, 3] for column in run.columns("column").values()} == {True}
+        return measure(run)
+
+    assert decide(cell, look, source).verdict is Verdict.SUPPORTED
+
+
+def test_a_record_is_read_once_however_often_a_claim_looks(cell):
+    asked = Counter()
+
+    def source(request):
+        asked[str(request), request.parameters["split"]] += 1
+        return record_of(request)
+
+    def look(run):
+        run.columns("column")
+        run.neighbour().columns("column")
+        run.neighbour().neighbour().neighbour().record("stranger")
+        return measure(run)
+
+    decide(cell, look, source)
+    assert set(asked.values()) == {1}
+    assert len(asked) == 9
+
+
+def test_the_neighbour_is_the_next_seed(cell):
+    seen = []
+
+    def look(run):
+        seen.append((run.seed, run.neighbour().seed))
+        return saying(0.9, 0.9, 0.91)(run)
+
+    decide(cell, look, record_of)
+    assert seen == [(0, 1), (1, 2), (2, 0)]
+
+
+# Evidence
+
+
+def test_evidence_says_where_its_numbers_come_from(cell):
+    found = decide(cell, measure, lambda request: record_of(request, measured={"host": f"h{request.seed % 2}"}))
+    toy = cell.recipes["clean"]
+    assert found.recipes == {"toy": toy.digest}
+    assert found.checkpoints == {f"toy/{seed}": {"key": f"key-{seed}", "sha256": "c"} for seed in (0, 1, 2)}
+    assert found.data == {"some images": "d"}
+    assert found.records == {"column": 6, "stranger": 3}
+    assert found.measured == [{"host": "h0"}, {"host": "h1"}]
+    assert found.environment == environment() | {"precision of grids": "fp32", "flip rate": 0.0}
+    assert found.seconds >= 0
+    assert from_json(to_json(found)) == found
+
+
+def test_evidence_says_how_many_predictions_lower_precision_changed(cell):
+    def source(request):
+        made = record_of(request)
+        if request.kind == "column":
+            made.arrays["flip_rate"] = np.array(request.seed / 100)
+        return made
+
+    found = decide(dataclasses.replace(cell, precision="fp16"), measure, source)
+    assert found.environment["precision of grids"] == "fp16"
+    assert found.environment["flip rate"] == 0.02
+
+
+def test_a_row_says_what_it_is_before_anything_is_measured(cell):
+    facts = described(dataclasses.replace(cell, exploratory=True))
+    assert facts["windows"] == {"late": [1, 3]}
+    assert facts["protocol"] == {"images": 20}
+    assert (facts["claim"], facts["scale"], facts["tier"], facts["seeds"]) == ("demo", "small", "fast", (0, 1, 2))
+    assert facts["exploratory"]
+    assert not facts["replayed"]
+    assert facts["environment"] == environment()
+
+
+# The laboratory
+
+
+def test_what_is_missing_is_trained_and_measured(laboratory):
+    found = laboratory.decide(ROW, saying_of_records)
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.register == laboratory.register.digest
+    assert found.measured == [environment() | {"device": "cpu"}]
+    again = laboratory.decide(ROW, saying_of_records)
+    assert again.findings == found.findings
+
+
+def saying_of_records(run) -> Measured:
+    """Read records as a claim does, and say what supports it."""
+    measure(run)
+    return saying(0.9, 0.91, 0.92)(dataclasses.replace(run, seed=run.seed % 3))
+
+
+def test_records_that_are_there_are_judged_without_opening_the_store(laboratory, tmp_path):
+    first = laboratory.decide(ROW, saying_of_records)
+    again = Laboratory(laboratory.register, laboratory.rows, tmp_path / "store", lambda: pytest.fail("it was opened"))
+    assert again.decide(ROW, saying_of_records).findings == first.findings
+
+
+def test_without_training_what_is_missing_is_not_run(laboratory, tmp_path):
+    frugal = Laboratory(laboratory.register, laboratory.rows, tmp_path / "store", laboratory.open_store, train=False)
+    found = frugal.decide(ROW, measure)
+    assert found.verdict is Verdict.NOT_RUN
+    assert "featdyn train --only toy" in found.reason
+    assert not list((tmp_path / "store").glob("toy-*"))
+
+
+def test_each_composite_is_evaluated_once_however_many_claims_look_at_it(register, tmp_path, monkeypatch):
+    """Three claims with windows that overlap, on both splits: counted by a stand-in for the grid."""
+    found = register(demo=entry(first=2), wide=entry(first=0), middle=entry(first=1))
+    rows = {row.id: row for row in cells(found, "small")}
+    evaluated: Counter = Counter()
+
+    def stand_in(trajectory, images, *, cuts, shallow_epochs, deep_epochs, labels, batchnorm, **_):
+        for epoch in shallow_epochs:
+            evaluated[trajectory.seed, images.sum().item(), batchnorm, epoch, *deep_epochs] += 1
+        shape = (len(cuts), len(shallow_epochs), len(deep_epochs))
+        return CompositeGrid(
+            tuple(cuts),
+            np.array(shallow_epochs),
+            np.array(deep_epochs),
+            np.zeros((*shape, len(images)), np.uint8),
+            np.zeros((len(deep_epochs), len(images)), np.uint8),
+            np.ones(shape[1:], bool),
+            np.zeros(shape),
+            labels.numpy(),
+        )
+
+    monkeypatch.setattr(grid, "composite_grid", stand_in)
+    root = tmp_path / "store"
+    laboratory = Laboratory(found, rows, root, lambda: Store(root, device="cpu"))
+    for row in rows:
+        assert laboratory.decide(row, saying_of_records).verdict is Verdict.SUPPORTED
+    assert set(evaluated.values()) == {1}
+    assert len(evaluated) == 3 * 2 * 4  # seeds, splits, shallow epochs 0 to 3
+
+
+# Replay
+
+
+@pytest.fixture(scope="module")
+def published_project(tmp_path_factory) -> Path:
+    """Return a toy project with the published records of a tiny measurement, and no store."""
+    root = write_project(tmp_path_factory.mktemp("published"))
+    (root / "claims/test_demo.py").write_text(claim_file())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        wanted = requests(cells(load_register(root / "claims/register"), "reduced")[:1])
+        measurements = Measurements(Store(tmp_path_factory.mktemp("store"), device="cpu"))
+        publish(records_folder() / "reduced", [measurements.get(request) for request in wanted])
+    return root
+
+
+def replaying(root: Path) -> Laboratory:
+    def no_store():
+        raise AssertionError("replay opens no store")
+
+    published.cache_clear()
+    register = load_register(root / "claims/register")
+    return Laboratory(register, {row.id: row for row in all_cells(register)}, root / "nowhere", no_store)
+
+
+def test_replay_judges_what_is_published_and_never_measures(published_project, monkeypatch):
+    monkeypatch.chdir(published_project)
+    found = replaying(published_project).decide(REPLAYED, saying_of_records)
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.replayed
+    assert (found.tier, found.scale, found.seeds) == ("fast", "reduced", (3, 4, 5))
+    assert found.records == {"column": 6, "stranger": 3}
+    assert found.measured[0]["device"] == "cpu"
+    assert not (published_project / "nowhere").exists()
+
+
+def test_replay_says_what_is_lacking_and_measures_nothing(published_project, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    shutil.copytree(published_project, project)
+    monkeypatch.chdir(project)
+    edit(project / "claims/register/demo.toml", "reduced = { late = [1, 3] }", "reduced = { late = [0, 3] }")
+    found = replaying(project).decide(REPLAYED, measure)
+    assert found.verdict is Verdict.NOT_RUN
+    assert "has no record of the column of toy-reduced seed 3" in found.reason
+
+
+JUDGE_WITHOUT_TORCH = """
+import importlib.util, json, sys
+
+
+class NoTorch:  # an entry of None in sys.modules would be found by scipy, which looks there
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ImportError("there is no torch here")
+
+
+sys.meta_path.insert(0, NoTorch())
+
+from pathlib import Path
+from featdyn_core.harness.laboratory import Laboratory
+from featdyn_core.harness.plan import all_cells
+from featdyn_core.project import register_folder
+from featdyn_core.verdicts.evidence import to_json
+from featdyn_core.verdicts.register import load_register
+
+spec = importlib.util.spec_from_file_location("claim", "claims/test_demo.py")
+claim = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(claim)
+register = load_register(register_folder())
+rows = {row.id: row for row in all_cells(register)}
+laboratory = Laboratory(register, rows, Path("nowhere"), lambda: 1 / 0)
+print(to_json(laboratory.decide(sys.argv[1], claim.measure)))
+"""
+
+
+def test_published_records_are_judged_without_torch(published_project):
+    command = [sys.executable, "-c", JUDGE_WITHOUT_TORCH, REPLAYED]
+    done = subprocess.run(command, cwd=published_project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = from_json(done.stdout)
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.findings[0].values == (0.9, 0.91, 0.92)
+    assert json.loads(done.stdout)["curves"]["agreement"]["x"] == [1, 2, 3]
