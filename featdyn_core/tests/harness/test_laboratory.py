@@ -228,6 +228,7 @@ def saying_of_records(run) -> Measured:
 
 
 def test_records_that_are_there_are_judged_without_opening_the_store(laboratory, tmp_path):
+    (tmp_path / "store").mkdir()
     first = laboratory.decide(ROW, saying_of_records)
     again = Laboratory(laboratory.register, laboratory.rows, tmp_path / "store", lambda: pytest.fail("it was opened"))
     assert again.decide(ROW, saying_of_records).findings == first.findings
