@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.errors import FeatdynError, MissingTrajectoryError
+from featdyn_core.errors import AbsentDataError, FeatdynError, MissingRecordError, MissingTrajectoryError
 from featdyn_core.launch.processes import Pace, spread
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store.measurements import Measurements
-from featdyn_core.store.published import publish
+from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.supply import Store
 
 
@@ -49,13 +49,22 @@ def measure_missing(place: Place, requests: Sequence[Request], jobs: int, say: C
 
 
 def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> tuple[int, int]:
-    """Write the records that are here into a folder of published ones; return how many, and how many are not here."""
-    measurements, found = place.measurements(measure=False), []
+    """Write the records that are here into a folder of published ones; return how many there are, and how many lack.
+
+    What is not here and was published before stays, so that several machines can measure for one folder.
+
+    Raises:
+        DamagedRecordError: a record, here or there, is not what was written.
+        StoreError: the folder cannot be written.
+    """
+    measurements, before, found = place.measurements(measure=False), PublishedRecords(folder), []
     for request in requests:
-        try:
-            found.append(measurements.get(request))
-        except (FeatdynError, MissingTrajectoryError):
-            continue
+        for source in (measurements.get, before.get):
+            try:
+                found.append(source(request))
+                break
+            except (AbsentDataError, MissingRecordError, MissingTrajectoryError):
+                continue
     publish(folder, found)
     return len(found), len(requests) - len(found)
 
