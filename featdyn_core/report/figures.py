@@ -1,11 +1,13 @@
-"""Figures of the report: curves over seeds as SVG or PNG, intervals against their bounds as positions.
+"""Figures of the report: curves over seeds as SVG, PNG or CSV, intervals against their bounds as positions.
 
 matplotlib takes long to import, so that happens when the first curve is drawn: the test plugin draws none.
 """
 
+import csv
 import io
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,10 @@ _INK = "#010203"
 
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", _INK, "#8822ee")
 """Colours of the series: those of Okabe and Ito (2008) that show on white and on black, ink, violet."""
+
+_STYLES = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5)))
+"""Line styles of the series: as many as share no factor with the colours, so that forty series differ in one of them,
+and neighbours in both."""
 
 _MARKED = 12
 """Up to this many points each is marked: it shows at which epochs there was a checkpoint."""
@@ -71,7 +77,7 @@ def curve_svg(curve: Curve, name: str) -> str:
     """Draw a curve as one ``<svg>`` element to stand inside an HTML page, in the page's text colour.
 
     Args:
-        curve: colour tells eight series apart; the ninth and later ones are dashed, then dotted.
+        curve: what to draw; where a seed has no number the lines have a gap.
         name: in error messages, and what keeps the identifiers of several figures of one page apart.
 
     Returns:
@@ -80,11 +86,7 @@ def curve_svg(curve: Curve, name: str) -> str:
     Raises:
         EvidenceError: no series, or one without an ordinate for each seed and abscissa.
     """
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with _style({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        buffer = io.StringIO()
-        _draw(curve, name).savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    drawn = buffer.getvalue()
+    drawn = _saved(_drawn(curve, name), name, "svg").decode()
     drawn = drawn[drawn.index("<svg") :]  # without XML declaration and document type
     # a style sheet would hold for the whole page, and groups are numbered alike in every figure
     drawn = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", drawn, flags=re.DOTALL)
@@ -92,42 +94,87 @@ def curve_svg(curve: Curve, name: str) -> str:
     return drawn.replace(_INK, "currentColor").strip()
 
 
-def curve_png(curve: Curve, name: str) -> bytes:
-    """Draw a curve, its name above it, as a PNG file (150 dots an inch, white); raises as ``curve_svg``."""
-    with _style({}):
-        buffer = io.BytesIO()
-        figure = _draw(curve, name)
-        figure.suptitle(name, x=0.01, horizontalalignment="left", fontsize=9, wrap=True)
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
+def curve_file(curve: Curve, name: str, kind: str) -> bytes:
+    """Draw a curve, its name above it, as a file on white ground.
+
+    Args:
+        curve: what to draw.
+        name: of the figure.
+        kind: ``svg``, or ``png`` with 150 dots an inch.
+
+    Raises:
+        EvidenceError: as ``curve_svg``.
+    """
+    return _saved(_drawn(curve, name, titled=True), name, kind, facecolor="white")
+
+
+def curve_csv(curve: Curve, seeds: Sequence[int]) -> str:
+    """Return a curve's numbers, one ordinate a line: series, seed, abscissa, ordinate (empty where there is none).
+
+    Args:
+        curve: the curve.
+        seeds: of each series' lines, in their order; counted from 0 where a series has another number of them.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["series", "seed", curve.x_label, curve.y_label])
+    for label, lines in curve.series.items():
+        for seed, line in zip(seeds if len(seeds) == len(lines) else range(len(lines)), lines, strict=True):
+            points = zip(curve.x, line, strict=True)
+            writer.writerows(
+                [label, seed, *("" if math.isnan(number) else number for number in point)] for point in points
+            )
+    return text.getvalue()
 
 
 @contextmanager
-def _style(settings: dict[Any, Any]) -> Iterator[None]:
+def _style(name: str) -> Iterator[None]:
     """The figures' look: matplotlib's defaults and these, whatever the user's own settings."""
     import matplotlib
     from cycler import cycler
 
-    lines = cycler(linestyle=["-", "--", ":"]) * cycler(color=PALETTE)
-    common: dict[Any, Any] = {
-        "axes.prop_cycle": lines,
+    settings: dict[Any, Any] = {
+        "axes.prop_cycle": cycler(color=PALETTE * len(_STYLES)) + cycler(linestyle=_STYLES * len(PALETTE)),
         "axes.spines.right": False,
         "axes.spines.top": False,
         "font.sans-serif": ["DejaVu Sans"],
         "font.size": 9,
         "legend.frameon": False,
+        "legend.handlelength": 3.5,
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
         "text.parse_math": False,  # labels are words: a dollar sign in one is a dollar sign
         **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), _INK),
     }
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(common | settings)
+        matplotlib.rcParams.update(settings)
         yield
 
 
-def _draw(curve: Curve, name: str) -> "Figure":
+def _saved(figure: "Figure", name: str, kind: str, **options: Any) -> bytes:
+    """Return a figure as a file without a date, the same for the same numbers; transparent unless ``facecolor`` is."""
+    undated = dict.fromkeys(("Date", "Creator", "Format", "Type") if kind == "svg" else ("Software",))
+    with _style(name):
+        buffer = io.BytesIO()
+        figure.savefig(
+            buffer, format=kind, dpi=150, transparent="facecolor" not in options, metadata=undated, **options
+        )
+    return buffer.getvalue()
+
+
+def _drawn(curve: Curve, name: str, *, titled: bool = False) -> "Figure":
+    with _style(name):
+        figure = _figure(curve, name)
+        if titled:
+            figure.suptitle(name, x=0.01, horizontalalignment="left", fontsize=9, wrap=True)
+    return figure
+
+
+def _figure(curve: Curve, name: str) -> "Figure":
     """One thin line a seed and a thick one for the mean of each series."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     if not curve.series:
         raise EvidenceError(f"curve {name!r} has no series: leave it out")
@@ -135,6 +182,8 @@ def _draw(curve: Curve, name: str) -> "Figure":
     axes = figure.add_subplot(xlabel=curve.x_label, ylabel=curve.y_label)
     axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
     axes.margins(x=0.02)
+    if all(float(x).is_integer() for x in curve.x):
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     for label, seeds in curve.series.items():
         if any(len(line) != len(curve.x) for line in seeds) or not seeds:
             lengths = ", ".join(str(len(line)) for line in seeds) or "none"

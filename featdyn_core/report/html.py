@@ -1,58 +1,82 @@
-"""Evidence for readers: one HTML file that needs no other, and figures as PNG files."""
+"""Evidence for readers: one HTML file that needs no other, and figures as files."""
 
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import wording
-from featdyn_core.report.figures import curve_png, curve_svg, interval_strip
+from featdyn_core.report.figures import curve_csv, curve_file, curve_svg, interval_strip
 from featdyn_core.verdicts.claim import Finding, Verdict
-from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values
+from featdyn_core.verdicts.evidence import Document, Evidence, adjusted_p_values
+
+Rows = Document | Sequence[Evidence]
+"""An evidence file, or its rows alone."""
 
 
-def write_html(path: Path, rows: Mapping[str, Sequence[Evidence]] | Sequence[Evidence]) -> None:
-    """Write one HTML file that needs no other file and no network; the same rows give the same bytes.
+def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
+    """Write one HTML file that needs no other file and no network; the same evidence gives the same bytes.
 
     Args:
         path: of the file; missing folders are made.
-        rows: of one run, or of several by the name of each run's evidence file; Holm adjusts within a run.
+        runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
 
     Raises:
         EvidenceError: there are no rows, a curve cannot be drawn, or the file cannot be written.
     """
-    runs = rows if isinstance(rows, Mapping) else {"": rows}
-    entries = [entry for name, run in runs.items() for entry in _entries(name, run)]
+    named = runs if isinstance(runs, Mapping) else {"": runs}
+    documents = {name: run if isinstance(run, Document) else Document(tuple(run)) for name, run in named.items()}
+    entries = [entry for name, run in documents.items() for entry in _entries(name, run.rows)]
     _need(entries)
-    _write(path, _render(entries).encode())
+    heads = [_head(name, run) for name, run in documents.items() if run.rows]
+    _write(path, _render(heads, entries).encode())
 
 
 def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
-    """Write every curve as ``<claim>-<subject>-<title>.png``, in lower case, and return the paths.
+    """Write every curve as ``<row>-<title>`` in lower case, as .png, .svg and .csv, and return the paths.
 
     Raises:
         EvidenceError: there are no rows, two curves would share a file name, a curve cannot be drawn, or a
             file cannot be written.
     """
     _need(rows)
-    figures: dict[Path, bytes] = {}
+    files: dict[Path, bytes] = {}
     for row in rows:
         for title, curve in row.curves.items():
-            name = f"{row.claim} on {row.subject}: {title}"
-            path = folder / f"{_slug(row.claim, row.subject, title)}.png"
-            if path in figures:
+            name = f"{row.claim} on {row.subject} ({wording.scale(row)}): {title}"
+            path = folder / f"{_slug(row.id, title)}.png"
+            if path in files:
                 raise EvidenceError(f"{name!r} is not the only curve for {path}: write each run into its own folder")
-            figures[path] = curve_png(curve, name)
-    for path, content in figures.items():
+            for kind in ("png", "svg"):
+                files[path.with_suffix(f".{kind}")] = curve_file(curve, name, kind)
+            files[path.with_suffix(".csv")] = curve_csv(curve, row.seeds).encode()
+    for path, content in files.items():
         _write(path, content)
-    return list(figures)
+    return list(files)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What the page says of a run before any of its rows.
+
+    Attributes:
+        name: of the run's evidence file, empty if there is only one.
+        title: of the paper.
+        arxiv: its number there.
+        facts: in words, and what holds.
+    """
+
+    name: str
+    title: str
+    arxiv: str
+    facts: dict[str, str]
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """One row as the HTML report shows it.
+    """One row as the page shows it.
 
     Attributes:
         run: name of the run's evidence file, empty if there is only one.
@@ -71,6 +95,28 @@ class _Entry:
     figures: dict[str, str]
 
 
+def _head(name: str, run: Document) -> _Head:
+    judges = [row.environment for row in run.rows] + [{}]
+    environment = run.facts.get("environment") or judges[0]
+    command = run.facts.get("command")
+    facts = {
+        "written": _at(run.facts, "written"),
+        "commit": _at(environment, "commit"),
+        "machine": ", ".join(filter(None, (_at(environment, "machine"), _at(environment, "host")))),
+        "register": _at(run.facts, "register") or run.rows[0].register,
+        "command": " ".join(map(str, command)) if isinstance(command, list) else "",
+    }
+    title, arxiv = (_at(run.facts, "paper", part) for part in ("title", "arxiv"))
+    return _Head(name, title, arxiv, {word: fact for word, fact in facts.items() if fact})
+
+
+def _at(facts: Any, *path: str) -> str:
+    """Return the text at a place of what a file says of its run; empty where there is none."""
+    for part in path:
+        facts = facts.get(part) if isinstance(facts, dict) else None
+    return facts if isinstance(facts, str) else ""
+
+
 def _entries(run: str, rows: Sequence[Evidence]) -> list[_Entry]:
     return [
         _Entry(
@@ -80,15 +126,14 @@ def _entries(run: str, rows: Sequence[Evidence]) -> list[_Entry]:
             control=wording.control(row),
             holm=holm,
             figures={
-                title: curve_svg(curve, f"{run} {row.claim} on {row.subject}: {title}".strip())
-                for title, curve in row.curves.items()
+                title: curve_svg(curve, f"{run} {row.id}: {title}".strip()) for title, curve in row.curves.items()
             },
         )
         for row, holm in zip(rows, adjusted_p_values(rows), strict=True)
     ]
 
 
-def _render(entries: Sequence[_Entry]) -> str:
+def _render(heads: Sequence[_Head], entries: Sequence[_Entry]) -> str:
     import jinja2  # a test run, which shows no more than the terminal table, starts without it
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -104,13 +149,32 @@ def _render(entries: Sequence[_Entry]) -> str:
         "duration": _duration,
         "slug": _slug,
         "strip": interval_strip,
-        "scale": wording.scale,
-        "verdict": wording.verdict,
+        "makers": _makers,
     }
-    counts = {verdict: sum(entry.row.verdict is verdict for entry in entries) for verdict in Verdict}
+    claims: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        if entry.row.verdict.decided:
+            claims.setdefault(entry.row.claim, []).append(entry)
     return environment.get_template("report.html.jinja").render(
-        entries=entries, counts=counts, runs=list(dict.fromkeys(entry.run for entry in entries))
+        heads=heads,
+        claims=claims,
+        undecided=[entry for entry in entries if not entry.row.verdict.decided],
+        counts=_counts(entries),
+        several=len(heads) > 1,
     )
+
+
+def _counts(entries: Sequence[_Entry]) -> dict[Verdict, int]:
+    found = {verdict: sum(entry.row.verdict is verdict for entry in entries) for verdict in Verdict}
+    return {verdict: count for verdict, count in found.items() if count}
+
+
+def _makers(row: Evidence) -> dict[str, list[str]]:
+    """Fact to what it is for who judged a row, and for everyone who measured for it; facts that all lack left out."""
+    makers = [row.environment, *row.measured]
+    names = dict.fromkeys(name for maker in makers for name in maker)
+    found = {name: [str(maker.get(name, "")) for maker in makers] for name in names}
+    return {name: values for name, values in found.items() if any(values)}
 
 
 def _need(rows: Sequence[object]) -> None:
@@ -127,7 +191,8 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{datetime.timedelta(seconds=round(seconds))} h"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
 
 
 def _slug(*parts: str) -> str:

@@ -1,5 +1,9 @@
 """Tests of the figures: interval strips and curves."""
 
+import csv
+import io
+import itertools
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -10,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report.figures import PALETTE, curve_png, curve_svg, interval_strip
-from featdyn_core.verdicts.claim import Criterion, Curve
+from featdyn_core.report.figures import PALETTE, curve_csv, curve_file, curve_svg, interval_strip
+from featdyn_core.verdicts.claim import Criterion
+from featdyn_core.verdicts.evidence import Curve
 
 NUMBERS = st.floats(-100, 100).map(lambda number: round(number, 3))
 
@@ -83,14 +88,42 @@ def test_a_curve_follows_the_colour_of_the_page_and_does_not_style_it():
     assert "date" not in drawn.lower()
 
 
-def test_eight_series_differ_in_colour_and_the_ninth_in_its_dashes():
-    drawn = curve_svg(curve(series=9, seeds=2, points=20), "losses")
-    means = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="([^"]*stroke-width: 2[;"][^"]*)', drawn)
-    colours = [re.search(r"stroke: ([^;]+)", style).group(1) for style in means]
-    assert len(colours) == 9
-    assert len(set(colours[:8])) == len(set(PALETTE)) == 8
-    assert colours[8] == colours[0]
-    assert ["dasharray" in style for style in means] == [False] * 8 + [True]
+def styles_of_means(drawn):
+    """(colour, dashes) of each thick line."""
+    found = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="([^"]*stroke-width: 2[;"][^"]*)', drawn)
+    dashes = [re.search(r"stroke-dasharray: ([^;]+)", style) for style in found]
+    return [
+        (re.search(r"stroke: ([^;]+)", style)[1], dash and dash[1]) for style, dash in zip(found, dashes, strict=True)
+    ]
+
+
+def test_neighbouring_series_differ_in_colour_and_in_line_style():
+    """So that they can be told apart without colours."""
+    styles = styles_of_means(curve_svg(curve(series=9, seeds=2, points=20), "losses"))
+    assert len(styles) == len(set(styles)) == 9
+    assert len({colour for colour, _ in styles[:8]}) == len(set(PALETTE)) == 8
+    assert len({dashes for _, dashes in styles[:5]}) == 5
+    assert all(one[0] != other[0] and one[1] != other[1] for one, other in itertools.pairwise(styles))
+
+
+def test_a_seeds_line_has_the_style_of_its_mean():
+    drawn = curve_svg(curve(series=2, seeds=3, points=20), "losses")
+    dashed = re.findall(r"stroke-dasharray: [^;]+; stroke-dashoffset: 0; stroke: #e69f00; stroke-opacity: 0.45", drawn)
+    assert len(dashed) == 3
+
+
+def test_whole_abscissae_have_whole_ticks():
+    few = Curve([1.0, 2.0, 3.0], {"a": [[0.0, 0.0, 0.0]]}, "depth", "loss")
+    text = " ".join(ElementTree.fromstring(curve_svg(few, "losses")).itertext()).split()
+    assert {"1", "2", "3"} <= set(text)
+    assert not any(tick.startswith("1.5") for tick in text)
+
+
+def test_a_gap_is_left_where_a_seed_has_no_number():
+    broken = Curve([0.0, 1.0, 2.0, 3.0], {"a": [[1.0, math.nan, 1.0, 1.0], [2.0] * 4]}, "epoch", "loss")
+    drawn = curve_svg(broken, "losses")
+    path = re.search(r'<path d="([^"]*)" clip-path[^>]*stroke-width: 2[;"]', drawn)[1]
+    assert path.count("M") == 2
 
 
 @pytest.mark.parametrize(("points", "marked"), [(12, True), (13, False)])
@@ -100,11 +133,14 @@ def test_few_points_are_marked(points, marked):
 
 
 def test_figures_are_the_same_twice_and_under_other_settings_which_they_leave_alone():
+    def drawn():
+        return curve_svg(curve(), "losses"), *(curve_file(curve(), "losses", kind) for kind in ("png", "svg"))
+
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.fonttype": "path"}):
         before = dict(matplotlib.rcParams)
-        other = curve_svg(curve(), "losses"), curve_png(curve(), "losses")
+        other = drawn()
         assert dict(matplotlib.rcParams) == before
-    assert (curve_svg(curve(), "losses"), curve_png(curve(), "losses")) == other
+    assert drawn() == other
 
 
 def test_identifiers_of_two_figures_differ():
@@ -113,8 +149,27 @@ def test_identifiers_of_two_figures_differ():
     assert not one & two
 
 
-def test_a_png_is_a_png():
-    assert curve_png(curve(series=8), "losses").startswith(b"\x89PNG\r\n\x1a\n")
+def test_a_file_has_its_name_on_it_and_white_ground():
+    assert curve_file(curve(series=8), "losses", "png").startswith(b"\x89PNG\r\n\x1a\n")
+    drawn = curve_file(curve(), "losses <of> one", "svg").decode()
+    assert "losses <of> one" in " ".join(ElementTree.fromstring(drawn).itertext())
+    assert "fill: #ffffff" in drawn
+    assert "currentColor" not in drawn
+    assert "date" not in drawn.lower()
+
+
+def test_a_table_has_every_number_of_a_curve():
+    drawn = Curve([0.0, 0.1 + 0.2], {"a, b": [[1.0, math.nan], [3.0, 4.0]], "c": [[5.0, 6.0]]}, "epoch", "loss (nats)")
+    rows = list(csv.reader(io.StringIO(curve_csv(drawn, [7, 9]))))
+    assert rows == [
+        ["series", "seed", "epoch", "loss (nats)"],
+        ["a, b", "7", "0.0", "1.0"],
+        ["a, b", "7", "0.30000000000000004", ""],
+        ["a, b", "9", "0.0", "3.0"],
+        ["a, b", "9", "0.30000000000000004", "4.0"],
+        ["c", "0", "0.0", "5.0"],
+        ["c", "0", "0.30000000000000004", "6.0"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tests of the terminal table, the HTML report and the figure files, on a made-up run with every verdict."""
+"""Tests of the HTML report and of the figure files, on a made-up run with every verdict."""
 
 import dataclasses
 import html.parser
@@ -6,97 +6,17 @@ import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report.html import hinge, terminal_table, write_figures, write_html
-from featdyn_core.verdicts.claim import Claim, Criterion, Curve, Evidence, Outcome, Role, Verdict
-from featdyn_core.verdicts.evidence import adjusted_p_values
+from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.report.wording import hinge
+from featdyn_core.tests.report.sample import FACTS, REASON, SENTENCE, document, every_verdict, evidence
+from featdyn_core.verdicts.claim import Outcome
+from featdyn_core.verdicts.evidence import Document, adjusted_p_values, read_document, write_evidence
 
-SEEDS = (0, 1, 2, 3, 4)
-REASON = (
-    "data set 'cifar10' is not in /data/featdyn: put cifar-10-python.tar.gz (162 MB) there, or set "
-    "FEATDYN_DATA to the folder that has it; nothing was trained in its stead"
-)
-
-
-def evidence(claim, subject="digits", *, agreement=0.985, lost=0.2, spread=0.004, scale="small", curves=1):
-    """A row as a claim's test makes it, with the given means over seeds."""
-    rng = np.random.default_rng(sum(map(ord, claim + subject)))
-    criteria = (
-        Criterion(
-            "agreement, held-out",
-            "least agreement C_d(s, t) with f_t over depths, held-out images",
-            "above",
-            0.95,
-        ),
-        Criterion("median consistency", "least median over depths of point-wise consistency", "above", 0.9),
-        Criterion(
-            "agreement lost by displacement",
-            "agreement lost in a random direction",
-            "above",
-            0.05,
-            Role.CONTROL,
-        ),
-        Criterion("drift (log10)", "relative drift of the parameters", "below", -0.5, Role.REPORTED),
-    )
-    means = {
-        "agreement, held-out": agreement,
-        "median consistency": 0.995,
-        "agreement lost by displacement": lost,
-    }
-    values = {
-        name: list(rng.normal(mean, spread, len(SEEDS))) for name, mean in (means | {"drift (log10)": -0.52}).items()
-    }
-    verdict, findings = Claim(claim, "4.2", "", criteria).judge(values)
-    return Evidence(
-        claim=claim,
-        section="4.2 (Fig. 2, 10)",
-        subject=subject,
-        tier="fast" if scale == "small" else "full",
-        scale=scale,
-        verdict=verdict,
-        findings=findings,
-        seeds=SEEDS,
-        recipes={f"{subject}-{scale}": "0a16f04a" * 8},
-        checkpoints={
-            f"{subject}-{scale}/{seed}": {"key": f"{seed}d436834" * 8, "sha256": f"{seed}0f49dedc" * 8}
-            for seed in SEEDS
-        },
-        data={f"{subject}, train: 1,200 images, test: 597 images": "74413e4b" * 8},
-        images={"held-out": 597, "training": 1000},
-        curves={f"memory, part {part}": curve(rng) for part in range(1, curves + 1)},
-        environment={"commit": "d0f594519695", "device": "cpu", "torch": "2.14.1", "threads": 1},
-        seconds=83.4,
-    )
-
-
-def curve(rng, points=21):
-    epochs = np.linspace(0, 40, points)
-    depths = {
-        f"depth {depth}": [
-            (1 - 0.9 * np.exp(-epochs / (4 * depth)) + rng.normal(0, 0.02, points)).tolist() for _ in SEEDS
-        ]
-        for depth in (1, 2, 3)
-    }
-    return Curve(epochs.tolist(), depths, "shallow epoch s", "agreement with f_t")
-
-
-@pytest.fixture(scope="module")
-def rows():
-    """One row of each verdict."""
-    made = [
-        evidence("memory-window", curves=2),
-        evidence("anisotropy-concentration", agreement=0.91),
-        evidence("transferability", agreement=0.952, spread=0.01, curves=0),
-        evidence("random-label-collapse", lost=0.01, curves=0),
-        Evidence("forgetting", "4.2", "cifar10", "full", "reduced", Verdict.NOT_RUN, reason=REASON),
-    ]
-    assert [row.verdict for row in made] == list(Verdict)
-    return made
+ROWS = every_verdict()
+DECIDED = [row for row in ROWS if row.verdict.decided]
 
 
 class _Page(html.parser.HTMLParser):
@@ -122,16 +42,31 @@ class _Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.texts.append(data)
+        if self.open[-1:] != ["style"]:
+            self.texts.append(data)
 
     def attributes(self, *names):
         return [found[name] for _, found in self.tags for name in names if name in found]
 
+    def count(self, tag):
+        return sum(found == tag for found, _ in self.tags)
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    """Return a function that makes a page and reads it."""
+
+    def make(runs):
+        write_html(tmp_path / "report.html", runs)
+        return _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    return make
+
 
 @pytest.fixture(scope="module")
-def text(rows, tmp_path_factory):
+def text(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "new folder" / "report.html"
-    write_html(path, rows)
+    write_html(path, document())
     return path.read_text(encoding="utf-8")
 
 
@@ -140,135 +75,133 @@ def page(text):
     return _Page(text)
 
 
-def test_page_says_how_many_images_claims_look_at(rows, text):
-    shown = text.count("· the first 597 held-out and 1,000 training images")
-    assert shown == sum(bool(row.images) for row in rows) > 0
+# The head
 
 
-@pytest.mark.parametrize("width", [80, 100, 140])
-def test_table_tells_what_was_decided_and_by_what(rows, width):
-    lines = terminal_table(rows, width)
-    starts = [next(at for at, line in enumerate(lines) if line.startswith(row.claim)) for row in rows]
-    assert starts == sorted(starts)
-    for row, start in zip(rows[:4], starts, strict=False):
-        head, detail = lines[start], lines[start + 1]
-        finding = hinge(row)
-        assert re.search(rf"{row.subject} .*{row.verdict}  +{'fails' if row.verdict == 'INVALID' else 'holds'}", head)
-        assert finding.criterion.name in detail
-        assert f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]" in detail
-        assert detail.endswith(f"> {finding.criterion.bound}")
+def test_head_says_which_paper_when_by_whom_and_against_which_register(page):
+    head = page.text[: page.text.index("How to read this page")]
+    assert "on the claims of Feature dynamics , arXiv 2509.20334" in head
+    for fact in (FACTS["written"], "d0f594519695", "x86_64 Some Processor, somewhere", FACTS["register"]):
+        assert fact in head
+    assert "pytest claims -m fast" in head
+    for verdict in ("SUPPORTED", "REFUTED", "INCONCLUSIVE", "INVALID", "NOT RUN", "ERROR", "DESELECTED"):
+        assert f"1 {verdict}" in head
 
 
-@pytest.mark.parametrize("width", [1, 10, 20, 40, 60, 80, 100, 140])
-def test_no_line_is_longer_than_the_terminal(rows, width):
-    assert max(map(len, terminal_table(rows, width))) <= width
+def test_head_of_rows_alone_says_what_the_rows_say(page_of):
+    head = page_of(ROWS).text.partition("How to read this page")[0]
+    assert "d0f594519695" in head
+    assert ROWS[0].register in head
+    assert "arXiv" not in head
 
 
-def test_table_has_seeds_and_adjusted_p_values_where_there_is_room(rows):
-    heads = [line.split() for line in terminal_table(rows, 100) if any(line.startswith(row.claim) for row in rows)]
-    shown = [(head[2], head[-2], head[-1]) for head in heads]
-    assert shown[0] == ("fast/small", "5", "<0.0001")
-    assert shown[2] == ("fast/small", "5", f"{adjusted_p_values(rows)[2]:.4f}")
-    assert shown[4] == ("full/reduced", "–", "–")
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"paper": 3, "written": 3, "register": None, "environment": "x", "command": "pytest"},
+        {"paper": {"title": ["x"]}, "environment": {"commit": 3}, "command": [{}]},
+    ],
+)
+def test_a_head_that_somebody_wrote_by_hand_breaks_no_page(page_of, facts):
+    assert "memory-window" in page_of(Document(tuple(ROWS), facts)).text
 
 
-def test_a_narrow_table_leaves_out_the_scale_first_and_never_the_verdict(rows):
-    assert "scale" in terminal_table(rows, 100)[0]
-    assert terminal_table(rows, 80)[0].split() == [
-        "claim",
-        "subject",
-        "verdict",
-        "control",
-        "seeds",
-        "Holm",
-        "p",
-    ]
-    assert terminal_table(rows, 50)[0].split() == ["claim", "subject", "verdict"]
+# Rows
 
 
-def test_long_names_are_shortened_before_numbers(rows):
-    lines = terminal_table(rows, 60)
-    finding = hinge(rows[3])
-    line = next(line for line in lines if "agreement lost" in line)
-    assert "…" in line
-    assert line.endswith(f"{finding.interval.high:.4g}]  > 0.05")
-
-
-@pytest.mark.parametrize("width", [40, 80, 140])
-def test_table_gives_the_whole_reason_of_a_claim_that_was_not_run(rows, width):
-    lines = terminal_table(rows, width)
-    start = next(at for at, line in enumerate(lines) if line.startswith("forgetting"))
-    assert " ".join(" ".join(lines[start + 1 :]).split()) == REASON
-
-
-def test_an_invalid_row_hangs_on_its_control_and_the_others_on_what_decides(rows):
-    assert [hinge(row) and hinge(row).criterion.name for row in rows] == [
-        "agreement, held-out",
-        "agreement, held-out",
-        "agreement, held-out",
-        "agreement lost by displacement",
-        None,
-    ]
-
-
-def test_the_worst_of_several_controls_is_shown(rows):
-    held, failed = rows[0].findings, rows[3].of(Role.CONTROL)
-    for findings in ((*held, *failed), (*failed, *held)):
-        row = dataclasses.replace(rows[3], findings=findings)
-        lines = terminal_table([row], 100)
-        assert re.search(r"INVALID  fails", lines[2])
-        assert lines[3].split("  ")[1] == failed[0].criterion.name
-        assert f"{failed[0].interval.estimate:.4g} [" in lines[3]
-
-
-@settings(max_examples=25, deadline=None)
-@given(agreement=st.floats(0.9, 1.0), spread=st.floats(1e-4, 0.05))
-def test_the_verdict_hangs_on_the_worst_outcome(agreement, spread):
-    row = evidence("memory-window", agreement=agreement, lost=0.5, spread=spread, curves=0)
-    severity = [Outcome.HOLDS, Outcome.UNDECIDED, Outcome.FAILS]
-    role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
-    assert hinge(row).outcome is max((item.outcome for item in row.of(role)), key=severity.index)
-
-
-def test_page_shows_every_claim_verdict_and_number(rows, page):
-    for row in rows:
-        assert f"{row.claim} on {row.subject} {row.verdict}" in page.text
-        assert row.section in page.text
+def test_every_decided_row_is_shown_with_its_numbers(page):
+    for row in DECIDED:
+        assert f"{row.subject}, {row.scale} {row.verdict}" in page.text
         for finding in row.findings:
             assert finding.criterion.quantity in page.text
-            shown = ", ".join(f"{value:.4g}" for value in finding.values)
-            assert shown in page.text
             found = finding.interval
             assert f"{found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}]" in page.text
-    assert page.text.count(REASON) == 2  # in the overview and in its section
+            assert ", ".join(f"{value:.4g}" for value in finding.values) in page.text
+    assert "pilot seeds: 0.96 to 0.99" in page.text
+    assert "; shares of 150 planted draws each" in page.text
 
 
-def test_page_shows_where_the_numbers_come_from(rows, page):
-    row = rows[0]
+def test_every_claim_is_introduced_by_the_papers_words(page):
+    assert page.text.count(SENTENCE) == page.count("blockquote") == len(DECIDED)
+    assert "Section 4.2 (Fig. 2, 10) of the paper" in page.text
+
+
+def test_rows_of_one_claim_stand_together_under_its_sentence(page_of):
+    rows = [evidence("memory-window"), evidence("forgetting"), evidence("memory-window", "mnist")]
+    found = page_of(rows)
+    assert found.count("blockquote") == 2
+    heads = re.findall(r"memory-window|forgetting|(?:digits|mnist), small", found.text[found.text.index("Holm p ") :])
+    assert heads[-5:] == ["memory-window", "digits, small", "mnist, small", "forgetting", "digits, small"]
+
+
+def test_a_row_says_what_was_fixed_in_advance(page):
+    assert page.text.count("seeds 0, 1, 2, 3, 4") == len(DECIDED)
+    assert "windows (epochs) memory [14, 28]" in page.text
+    assert "protocol images 500; planted draws 150" in page.text
+    assert "read from 10 column, 5 stranger records" in page.text
+
+
+def test_what_is_replayed_known_new_or_exploratory_can_be_seen(page):
+    marks = [names for names in page.attributes("class") if names.startswith("mark")]
+    assert marks.count("mark replayed") == marks.count("mark changed") == 2  # in the overview and at the row itself
+    assert page.text.count("Replayed: published records were judged again; nothing was trained") == 1
+    assert page.text.count("Exploratory: these seeds are not the register's") == 1
+    assert page.text.count("INVALID was REFUTED") == 2
+    assert page.text.count("The register knows this as REFUTED; a verdict that changes fails.") == 1
+    assert page.text.count("REFUTED known replayed") == 2
+
+
+def test_what_came_to_nothing_stands_in_one_table_at_the_end(page):
+    _, _, end = page.text.rpartition("Provenance")
+    assert "3 rows on which nothing was judged" in end
+    for row in ROWS[4:]:
+        assert f"{row.claim} {row.subject} {row.tier}/{row.scale} {row.verdict} {row.reason}" in end
+    assert page.text.count(REASON) == 1
+    assert page.count("article") == len(DECIDED)
+
+
+def test_a_page_on_which_nothing_was_decided_shows_why_at_once(page_of):
+    found = page_of(ROWS[4:5])
+    assert "1 row on which nothing was judged" in found.text
+    assert [("open" in attributes) for tag, attributes in found.tags if tag == "details"] == [False, True]
+    assert "Overview" not in found.text
+
+
+def test_page_shows_where_the_numbers_come_from(page):
+    row = ROWS[0]
     digests = [digest for parts in row.checkpoints.values() for digest in parts.values()]
-    for text in (
-        *row.recipes,
-        *row.recipes.values(),
-        *row.checkpoints,
-        *digests,
-        *row.data,
-        *row.data.values(),
-    ):
-        assert text in page.text
-    for text in (*map(str, row.environment.values()), "seeds 0, 1, 2, 3, 4", "duration 0:01:23 h"):
-        assert text in page.text
+    for shown in (*row.recipes, *row.recipes.values(), *row.checkpoints, *digests, *row.data, *row.data.values()):
+        assert shown in page.text
+    assert "duration 0:01:23 h" in page.text
 
 
-def test_page_draws_every_finding_and_every_curve(rows, page):
+def test_page_shows_who_judged_beside_who_measured(page):
+    table = page.text[page.text.index("judged by") :]
+    assert table.startswith(
+        "judged by measured by measured by commit d0f594519695 0ther an0ther python 3.11.7 threads 1"
+    )
+    assert "device cuda cpu duration" in table
+    assert "torch" not in table
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(3.21, "3.2 s"), (59.94, "59.9 s"), (3600 * 30 + 61, "30:01:01 h")])
+def test_durations(page_of, seconds, words):
+    assert f"duration {words}" in page_of([evidence("m", curves=0, seconds=seconds)]).text
+    assert "duration 2777" in page_of([evidence("m", curves=0, seconds=1e300)]).text
+
+
+def test_page_draws_every_finding_and_every_curve(page):
     classes = page.attributes("class")
-    findings = [finding for row in rows for finding in row.findings]
-    shown = findings + [finding for row in rows if (finding := hinge(row))]
+    shown = [finding for row in DECIDED for finding in (*row.findings, hinge(row))]
     for outcome in Outcome:
         assert classes.count(f"strip {outcome}") == sum(finding.outcome is outcome for finding in shown)
-    assert sum(tag == "figure" for tag, _ in page.tags) == sum(len(row.curves) for row in rows)
+    assert page.count("figure") == sum(len(row.curves) for row in ROWS)
 
 
-def test_page_is_well_formed_and_needs_nothing_from_outside(page):
+# The page itself
+
+
+def test_page_is_well_formed_and_needs_nothing_from_outside(page, text):
     assert not page.open
     assert page.attributes("src", "srcset", "data", "action") == []
     links = page.attributes("href", "xlink:href")
@@ -276,72 +209,103 @@ def test_page_is_well_formed_and_needs_nothing_from_outside(page):
     assert len(set(identifiers)) == len(identifiers)
     assert {link.removeprefix("#") for link in links} <= set(identifiers)
     assert not {"script", "link", "iframe", "image"} & {tag for tag, _ in page.tags}
-    assert not re.search(r"@import|url\((?!#)", page.text + " ".join(page.attributes("style")))
+    assert not re.search(r"@import|url\((?!#)", text)
 
 
-def test_page_escapes_what_evidence_says(rows, tmp_path):
+def test_page_is_whole_on_paper_and_reads_on_a_telephone(text):
+    """What is folded away on a screen is printed; cells without a head of their column say what they are."""
+    assert "@media print" in text
+    assert "details::details-content { content-visibility: visible; }" in text
+    assert 'name="viewport" content="width=device-width' in text
+    assert {"bound", "role", "p", "seeds", "control", "Holm p"} <= set(_Page(text).attributes("data-label"))
+
+
+def test_page_escapes_what_evidence_says(page_of):
     attack = '<script>alert("1")</script>'
-    drawn = next(iter(rows[0].curves.values()))
+    drawn = next(iter(ROWS[0].curves.values()))
     curve = dataclasses.replace(drawn, series={attack: next(iter(drawn.series.values()))}, x_label=attack)
-    texts = {"claim": attack, "section": attack, "subject": attack, "reason": attack}
-    fields = {"recipes": {attack: attack}, "data": {attack: attack}, "curves": {attack: curve}}
-    row = dataclasses.replace(rows[0], **texts, **fields, environment={attack: attack})
-    write_html(tmp_path / "report.html", {attack: [row], "other": [row]})
-    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "script" not in {tag for tag, _ in page.tags}
-    assert page.text.count(attack) >= 15
+    texts = dict.fromkeys(("claim", "section", "subject", "sentence", "tier", "scale", "register"), attack)
+    tables = {name: {attack: attack} for name in ("recipes", "data", "protocol", "environment", "records")}
+    fields = {"windows": {attack: [1, 2]}, "curves": {attack: curve}, "measured": [{attack: attack}]}
+    row = dataclasses.replace(ROWS[0], **texts, **tables, **fields)
+    nothing = dataclasses.replace(ROWS[4], claim=attack, subject=attack, reason=attack)
+    facts = {"paper": {"title": attack, "arxiv": attack}, "command": [attack], "written": attack}
+    found = page_of({attack: Document((row, nothing), facts), "other": [row]})
+    assert "script" not in {tag for tag, _ in found.tags}
+    assert found.text.count(attack) >= 40
+    assert not found.open
 
 
-def test_same_evidence_same_bytes(rows, text, tmp_path):
-    write_html(tmp_path / "report.html", rows)
+def test_same_evidence_same_bytes(text, tmp_path):
+    write_html(tmp_path / "report.html", document())
     assert (tmp_path / "report.html").read_bytes() == text.encode()
 
 
-def test_page_of_several_runs_names_them_and_adjusts_within_each(rows, tmp_path):
-    write_html(tmp_path / "report.html", {"fast.json": rows[2:3], "full.json": rows[1:3]})
-    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    runs = {"fast.json": adjusted_p_values(rows[2:3])[-1], "full.json": adjusted_p_values(rows[1:3])[-1]}
+def test_a_file_makes_the_page_that_its_run_makes(page, page_of, tmp_path):
+    write_evidence(tmp_path / "evidence.json", ROWS, facts=FACTS)
+    found = read_document(tmp_path / "evidence.json")
+    again = Document(found.rows, found.facts | {"written": FACTS["written"]})
+    assert page_of(again).text == page.text
+
+
+def test_page_of_several_runs_names_them_and_adjusts_within_each(page_of):
+    found = page_of({"fast.json": ROWS[2:3], "full.json": Document(tuple(ROWS[1:3]), FACTS)})
+    runs = {"fast.json": adjusted_p_values(ROWS[2:3])[-1], "full.json": adjusted_p_values(ROWS[1:3])[-1]}
     assert len(set(runs.values())) == 2
     for name, p_value in runs.items():
-        assert re.search(rf"{name} transferability .{{,200}} holds 5 {p_value:.4f}", page.text)
-    identifiers = page.attributes("id")
+        assert f"run {name} " in found.text.partition("How to read this page")[0]
+        assert re.search(rf"transferability digits fast/small {name} .{{,200}} holds 5 {p_value:.4f}", found.text)
+    identifiers = found.attributes("id")
     assert len(set(identifiers)) == len(identifiers)
 
 
-@pytest.mark.parametrize("rows", [[], {}, {"evidence.json": []}], ids=["rows", "files", "an empty file"])
+@pytest.mark.parametrize(
+    "rows", [[], {}, {"evidence.json": []}, Document(())], ids=["rows", "files", "empty", "document"]
+)
 def test_a_page_of_nothing_is_refused(rows, tmp_path):
     with pytest.raises(EvidenceError, match="there is no evidence to report: run the claims first"):
         write_html(tmp_path / "report.html", rows)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_table_or_figures_of_nothing_are_refused(tmp_path):
-    for report in (lambda: terminal_table([], 80), lambda: write_figures(tmp_path, [])):
-        with pytest.raises(EvidenceError, match="there is no evidence to report"):
-            report()
-
-
-def test_a_place_that_cannot_be_written_is_named(rows, tmp_path):
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(EvidenceError, match=f"{re.escape(str(tmp_path))} cannot be written"):
-        write_html(tmp_path, rows[4:])
+        write_html(tmp_path, ROWS[4:])
 
 
-def test_figures_are_named_after_claim_subject_and_title(rows, tmp_path):
-    paths = write_figures(tmp_path / "figures", rows[:2])
-    assert [path.name for path in paths] == [
-        "memory-window-digits-memory-part-1.png",
-        "memory-window-digits-memory-part-2.png",
-        "anisotropy-concentration-digits-memory-part-1.png",
+# Figures as files
+
+
+def test_figures_are_named_after_row_and_title(tmp_path):
+    paths = write_figures(tmp_path / "figures", ROWS[:2])
+    stems = [
+        "memory-window-small-digits-memory-part-1",
+        "memory-window-small-digits-memory-part-2",
+        "beyond-closeness-small-digits-replayed-memory-part-1",
     ]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    assert [path.name for path in paths] == [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg", "csv")]
+    starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".csv": b"series,seed,shallow epoch s,agreement with f_t\n"}
+    assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
 
 
-def test_figures_that_would_overwrite_each_other_are_refused_before_any_is_written(rows, tmp_path):
-    with pytest.raises(EvidenceError, match="'memory-window on digits: memory, part 1' is not the only curve"):
-        write_figures(tmp_path, [rows[0], rows[0]])
+def test_the_same_claim_at_two_scales_has_two_figures(tmp_path):
+    rows = [ROWS[0], dataclasses.replace(ROWS[0], scale="reduced"), dataclasses.replace(ROWS[0], replayed=True)]
+    assert len(set(write_figures(tmp_path, rows))) == 18
+
+
+def test_figures_that_would_overwrite_each_other_are_refused_before_any_is_written(tmp_path):
+    with pytest.raises(
+        EvidenceError, match=r"'memory-window on digits \(small\): memory, part 1' is not the only curve"
+    ):
+        write_figures(tmp_path, [ROWS[0], ROWS[0]])
     assert not list(tmp_path.iterdir())
 
 
-def test_a_test_run_starts_without_matplotlib():
-    code = "import sys, featdyn_core.report; sys.exit('matplotlib' in sys.modules)"
+def test_figures_of_nothing_are_refused(tmp_path):
+    with pytest.raises(EvidenceError, match="there is no evidence to report"):
+        write_figures(tmp_path, [])
+
+
+def test_a_report_starts_without_matplotlib_and_without_torch():
+    code = "import sys, featdyn_core.report.html; sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

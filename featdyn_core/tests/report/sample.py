@@ -1,0 +1,110 @@
+"""A made-up run with a row of every verdict, for the tests of what shows evidence."""
+
+from typing import Any
+
+import numpy as np
+
+from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role, Verdict
+from featdyn_core.verdicts.evidence import Curve, Document, Evidence
+
+SEEDS = (0, 1, 2, 3, 4)
+SENTENCE = "Composite networks retain high performance."
+REASON = (
+    "data set 'cifar10' is not in /data/featdyn: put cifar-10-python.tar.gz (162 MB) there, or set "
+    "FEATDYN_DATA to the folder that has it; nothing was trained in its stead"
+)
+FACTS = {
+    "written": "2026-01-02T03:04:05+00:00",
+    "paper": {"title": "Feature dynamics", "arxiv": "2509.20334"},
+    "register": "5e915" * 8,
+    "environment": {"commit": "d0f594519695", "machine": "x86_64 Some Processor", "host": "somewhere"},
+    "command": ["pytest", "claims", "-m", "fast"],
+}
+
+CRITERIA = (
+    Criterion("agreement, held-out", "least agreement C_d(s, t), held-out images", "above", 0.95, pilot="0.96 to 0.99"),
+    Criterion("median consistency", "least median over depths of point-wise consistency", "above", 0.9),
+    Criterion("agreement of a stranger", "agreement of another seed's half", "below", 0.5, Role.CONTROL),
+    Criterion("false alarms", "share of planted samples that are rejected", "below", 0.2, Role.CONTROL),
+    Criterion("drift (log10)", "relative drift of the parameters", "below", -0.5, Role.REPORTED),
+)
+
+
+def evidence(
+    claim: str,
+    subject: str = "digits",
+    *,
+    agreement: float = 0.985,
+    stranger: float = 0.2,
+    spread: float = 0.004,
+    curves: int = 1,
+    **changes: Any,
+) -> Evidence:
+    """Return a row as a claim's test makes it, with the given means over seeds."""
+    rng = np.random.default_rng(sum(map(ord, claim + subject)))
+    means = {
+        "agreement, held-out": agreement,
+        "median consistency": 0.995,
+        "agreement of a stranger": stranger,
+        "drift (log10)": -0.52,
+    }
+    values: dict[str, Any] = {name: list(rng.normal(mean, spread, len(SEEDS))) for name, mean in means.items()}
+    values["false alarms"] = [Draws(hits, 150) for hits in (7, 9, 8, 6, 10)]
+    verdict, findings = Claim(claim, "4.2", SENTENCE, CRITERIA).judge(values)
+    fields: dict[str, Any] = {
+        "sentence": SENTENCE,
+        "findings": findings,
+        "seeds": SEEDS,
+        "windows": {"memory": [14, 28]},
+        "protocol": {"images": 500, "planted_draws": 150},
+        "recipes": {f"{subject}-small": "0a16f04a" * 8},
+        "checkpoints": {
+            f"{subject}-small/{seed}": {"key": f"{seed}d436834" * 8, "sha256": f"{seed}0f49dedc" * 8} for seed in SEEDS
+        },
+        "data": {f"{subject}, train: 1,200 images, test: 597 images": "74413e4b" * 8},
+        "records": {"column": 10, "stranger": 5},
+        "curves": {f"memory, part {part}": curve(rng) for part in range(1, curves + 1)},
+        "environment": {"commit": "d0f594519695", "python": "3.11.7", "threads": 1, "torch": ""},
+        "measured": [{"commit": "0ther", "device": "cuda", "torch": ""}, {"commit": "an0ther", "device": "cpu"}],
+        "register": "5e915" * 8,
+        "seconds": 83.4,
+    }
+    return Evidence(claim, "4.2 (Fig. 2, 10)", subject, "fast", "small", verdict, **fields | changes)
+
+
+def curve(rng: np.random.Generator, points: int = 21) -> Curve:
+    """Return three series over five seeds."""
+    epochs = np.linspace(0, 40, points)
+    depths = {
+        f"depth {depth}": [
+            (1 - 0.9 * np.exp(-epochs / (4 * depth)) + rng.normal(0, 0.02, points)).tolist() for _ in SEEDS
+        ]
+        for depth in (1, 2, 3)
+    }
+    return Curve(epochs.tolist(), depths, "shallow epoch s", "agreement with f_t")
+
+
+def every_verdict() -> list[Evidence]:
+    """Return one row of each verdict, in the order of ``Verdict``."""
+    nothing = (
+        (Verdict.NOT_RUN, REASON),
+        (Verdict.ERROR, "StoreError: the disk is full"),
+        (Verdict.DESELECTED, "other"),
+    )
+    rows = [
+        evidence("memory-window", curves=2),
+        evidence("beyond-closeness", agreement=0.91, replayed=True, known="REFUTED"),
+        evidence("transferability", agreement=0.952, spread=0.01, curves=0, exploratory=True),
+        evidence("random-label-collapse", stranger=0.6, curves=0, known="REFUTED"),
+        *(
+            Evidence("forgetting", "4.2", "cifar10", "full", "reduced", *found[:1], reason=found[1])
+            for found in nothing
+        ),
+    ]
+    assert [row.verdict for row in rows] == list(Verdict)
+    return rows
+
+
+def document() -> Document:
+    """Return the run with what its file says of it."""
+    return Document(tuple(every_verdict()), dict(FACTS))

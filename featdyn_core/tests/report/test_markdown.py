@@ -1,0 +1,49 @@
+"""The README's tables are tables."""
+
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.report.markdown import claim_row, claims_table, results_table
+from featdyn_core.report.wording import interval
+from featdyn_core.tests.report.sample import every_verdict
+from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.register import load_register
+
+ROWS = every_verdict()
+
+
+@pytest.fixture(scope="module")
+def register():
+    return load_register(Path(__file__).parents[3] / "claims" / "register")
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def test_every_claim_has_a_row_with_what_decides_and_what_controls_it(register):
+    head, rule, *lines = claims_table(register)
+    assert cells(head) == ["claim", "section", "holds if", "controls"]
+    assert set(cells(rule)) == {"---"}
+    assert [cells(line)[0] for line in lines] == [f"`{claim}`" for claim in register.entries]
+    assert all(len(cells(line)) == 4 and all(cells(line)) for line in lines)
+
+
+def test_bounds_are_those_of_the_first_scale_and_subject_that_a_claim_has(register):
+    for claim, place in (("memory-window", ("small", "digits")), ("forgetting-flat", ("reduced", "mnist"))):
+        entry = register.entry(claim)
+        shown = cells(claim_row(entry, register))
+        for role, cell in ((Role.DECIDES, shown[2]), (Role.CONTROL, shown[3])):
+            asked = [item for item in entry.claim(*place).criteria if item.role is role]
+            assert cell == "; ".join(f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in asked)
+
+
+def test_results_are_the_rows_that_were_decided():
+    head, rule, *lines = results_table(ROWS)
+    assert len({len(cells(line)) for line in (head, rule, *lines)}) == 1
+    assert [cells(line)[0] for line in lines] == [f"`{row.claim}`" for row in ROWS[:4]]
+    assert [cells(line)[3] for line in lines] == ["SUPPORTED", "REFUTED", "INCONCLUSIVE", "INVALID"]
+    first, invalid = ROWS[0].findings[0], ROWS[3].of(Role.CONTROL)[0]
+    assert cells(lines[0])[4:] == ["agreement, held-out", interval(first), "> 0.95"]
+    assert cells(lines[3])[4:] == ["agreement of a stranger", interval(invalid), "< 0.5"]

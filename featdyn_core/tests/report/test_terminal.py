@@ -1,0 +1,86 @@
+"""The table at the end of a run says what was decided and by what, in any width."""
+
+import re
+
+import pytest
+
+from featdyn_core.errors import EvidenceError
+from featdyn_core.report.terminal import terminal_table
+from featdyn_core.report.wording import hinge
+from featdyn_core.tests.report.sample import REASON, every_verdict
+from featdyn_core.verdicts.evidence import adjusted_p_values
+
+ROWS = every_verdict()
+DECIDED = [row for row in ROWS if row.verdict.decided]
+
+
+@pytest.mark.parametrize("width", [100, 120, 160])
+def test_table_tells_what_was_decided_and_by_what(width):
+    lines = terminal_table(ROWS, width)
+    starts = [next(at for at, line in enumerate(lines) if line.startswith(row.claim)) for row in DECIDED]
+    assert starts == sorted(starts)
+    for row, start in zip(DECIDED, starts, strict=True):
+        head, detail = lines[start], lines[start + 1]
+        finding = hinge(row)
+        assert re.search(
+            rf"{row.subject} .*{row.verdict}\b.*  {'fails' if row.verdict == 'INVALID' else 'holds'}", head
+        )
+        assert finding.criterion.name in detail
+        assert f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]" in detail
+        assert detail.endswith(f"{'>' if finding.criterion.above else '<'} {finding.criterion.bound:g}")
+
+
+def test_table_says_what_is_known_replayed_or_exploratory():
+    lines = terminal_table(ROWS, 140)
+    assert re.search(r"beyond-closeness .*small, replayed  +REFUTED, known", "\n".join(lines))
+    assert re.search(r"transferability .*small, exploratory  +INCONCLUSIVE  ", "\n".join(lines))
+    assert re.search(r"random-label-collapse .*INVALID, was REFUTED  +fails", "\n".join(lines))
+
+
+@pytest.mark.parametrize("width", [1, 10, 20, 40, 60, 80, 100, 140])
+def test_no_line_is_longer_than_the_terminal(width):
+    assert max(map(len, terminal_table(ROWS, width))) <= width
+
+
+def test_table_has_seeds_and_adjusted_p_values_where_there_is_room():
+    lines = terminal_table(ROWS, 140)
+    shown = [line.split()[-2:] for line in lines if any(line.startswith(row.claim) for row in ROWS)]
+    adjusted = [value if value is None else f"{value:.4f}" for value in adjusted_p_values(ROWS)]
+    assert shown[0] == ["5", "<0.0001"]
+    assert shown[2] == ["5", adjusted[2]]
+    assert shown[3] == ["5", "–"]
+    assert shown[4:] == [["–", "–"]] * 3
+
+
+def test_a_narrow_table_leaves_out_columns_and_never_the_verdict():
+    assert terminal_table(ROWS, 140)[0].split() == [
+        "claim",
+        "subject",
+        "scale",
+        "verdict",
+        "control",
+        "seeds",
+        "Holm",
+        "p",
+    ]
+    assert terminal_table(ROWS, 60)[0].split() == ["claim", "subject", "verdict"]
+
+
+def test_long_names_are_shortened_before_numbers():
+    lines = terminal_table(ROWS, 50)
+    finding = hinge(ROWS[3])
+    line = next(line for line in lines if "agreement of" in line)
+    assert "…" in line
+    assert re.search(rf" {finding.interval.estimate:.4g} \[.*, {finding.interval.high:.4g}\] +< 0.5$", line)
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_table_gives_the_whole_reason_of_a_claim_that_was_not_run(width):
+    lines = terminal_table(ROWS[:5], width)
+    start = next(at for at, line in enumerate(lines) if line.startswith("forg"))
+    assert " ".join(" ".join(lines[start + 1 :]).split()) == REASON
+
+
+def test_a_table_of_nothing_is_refused():
+    with pytest.raises(EvidenceError, match="there is no evidence to show: run the claims first"):
+        terminal_table([], 80)

@@ -1,0 +1,95 @@
+"""Numbers and verdicts are said alike wherever they are shown."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featdyn_core.report import wording
+from featdyn_core.tests.report.sample import every_verdict, evidence
+from featdyn_core.verdicts.claim import Criterion, Outcome, Role, Verdict
+
+ROWS = every_verdict()
+
+
+def test_an_invalid_row_hangs_on_its_control_and_the_others_on_what_decides():
+    assert [found and found.criterion.name for found in map(wording.hinge, ROWS)] == [
+        "agreement, held-out",
+        "agreement, held-out",
+        "agreement, held-out",
+        "agreement of a stranger",
+        None,
+        None,
+        None,
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(agreement=st.floats(0.9, 1.0), spread=st.floats(1e-4, 0.05))
+def test_the_verdict_hangs_on_the_worst_outcome(agreement, spread):
+    row = evidence("memory-window", agreement=agreement, spread=spread, curves=0)
+    severity = [Outcome.HOLDS, Outcome.UNDECIDED, Outcome.FAILS]
+    role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
+    assert wording.hinge(row).outcome is max((item.outcome for item in row.of(role)), key=severity.index)
+
+
+def test_the_hinge_of_what_was_decided_has_the_rows_own_p_value():
+    for row in ROWS[:3]:
+        assert wording.hinge(row).p_value == row.p_value
+
+
+@pytest.mark.parametrize(
+    ("replayed", "exploratory", "words"),
+    [
+        (False, False, "small"),
+        (True, False, "small, replayed"),
+        (False, True, "small, exploratory"),
+        (True, True, "small, replayed, exploratory"),
+    ],
+)
+def test_a_scale_says_how_the_row_was_had(replayed, exploratory, words):
+    assert wording.scale(evidence("m", curves=0, replayed=replayed, exploratory=exploratory)) == words
+
+
+@pytest.mark.parametrize(
+    ("known", "words"), [("", "SUPPORTED"), ("SUPPORTED", "SUPPORTED, known"), ("REFUTED", "SUPPORTED, was REFUTED")]
+)
+def test_a_verdict_says_what_the_register_knows(known, words):
+    assert wording.verdict(evidence("m", curves=0, known=known)) == words
+
+
+def test_what_came_to_nothing_changes_nothing_that_is_known():
+    assert wording.verdict(dataclasses.replace(ROWS[4], known="REFUTED")) == "NOT RUN"
+
+
+def test_the_worst_of_several_controls_is_shown():
+    held, failed = ROWS[0].findings, ROWS[3].of(Role.CONTROL)
+    for findings in ((*held, *failed), (*failed, *held)):
+        assert wording.control(dataclasses.replace(ROWS[0], findings=findings)) == "fails"
+    assert wording.control(ROWS[0]) == "holds"
+    assert wording.control(ROWS[4]) == wording.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "–"), (0.0, "<0.0001"), (0.00009, "<0.0001"), (0.0001, "0.0001"), (1.0, "1.0000")]
+)
+def test_p_values(value, words):
+    assert wording.p_value(value) == words
+
+
+def test_numbers_intervals_and_bounds():
+    found = Criterion("x", "q", "below", 0.05).judge([0.123456, 0.123456])
+    assert wording.number(1234567.0) == "1.235e+06"
+    assert wording.interval(found) == "0.1235 [0.1235, 0.1235]"
+    assert wording.bound(found) == "< 0.05"
+    assert wording.bound(Criterion("x", "q", "above", 1).judge([2.0, 2.0])) == "> 1"
+
+
+def test_coverage_names_every_level_once():
+    strict = dataclasses.replace(
+        ROWS[0], findings=tuple(item.criterion.judge(item.numbers, confidence=0.975) for item in ROWS[0].findings)
+    )
+    assert wording.coverage(ROWS) == "95 % interval"
+    assert wording.coverage([*ROWS, strict]) == "95 % or 97.5 % interval"
+    assert wording.coverage(ROWS[4:]) == "interval"
