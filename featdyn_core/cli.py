@@ -113,7 +113,9 @@ def _trainings(options: argparse.Namespace) -> list[Request]:
         return [(recipe, seed) for seed in seeds or _seeds_of(recipe, register, options)]
     if seeds:  # pilot seeds and few ones may be trained, though not judged
         wanted = trainings(cells(register, _scale(options, register)))
-        return [(recipe, seed) for seed in seeds for recipe in {recipe.digest: recipe for recipe, _ in wanted}.values()]
+        return [
+            (recipe, seed) for seed in seeds for recipe in {recipe.identity: recipe for recipe, _ in wanted}.values()
+        ]
     return trainings(_rows(options))
 
 
@@ -171,7 +173,7 @@ def _publish(options: argparse.Namespace) -> int:
 def _requests(options: argparse.Namespace) -> list[Measurement]:
     if options.only:
         recipe = load_recipe(options.only)
-        return [request for request in requests(_rows(options)) if request.recipe.digest == recipe.digest]
+        return [request for request in requests(_rows(options)) if request.recipe.identity == recipe.identity]
     return requests(_rows(options))
 
 

@@ -139,7 +139,7 @@ def load_dataset(
     """
     name = os.fspath(name)
     if name.endswith(".npz"):
-        dataset = _own(Path(name).expanduser())
+        dataset = _own(Path(os.path.expanduser(name)))
     elif name in KNOWN:
         dataset = _known(name, data_root(root), download)
     else:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import os
 from pathlib import Path
 
 from featdyn_core.project import data_root
@@ -18,13 +19,13 @@ def stamp(name: str, subset: int | None, root: Path | None = None) -> str:
         subset: number of training images drawn, or None.
         root: folder of image sets.
     """
-    place = data_root(root)
-    own = Path(name).expanduser()
+    own = Path(os.path.expanduser(name))
     if name == "digits":
         found = [f"scikit-learn {importlib.metadata.version('scikit-learn')}"]
     elif own.suffix == ".npz":
         found = _files(own)
     else:
+        place = data_root(root)
         found = _files(place / f"{name}.npz") or _files(
             place / "featdyn" / f"{name}.json", place / "featdyn" / f"{name}.safetensors"
         )

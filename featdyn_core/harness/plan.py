@@ -208,12 +208,12 @@ _recipe_at = functools.cache(load_recipe)
 def requests(rows: Iterable[Cell]) -> list[Request]:
     """Return the fewest records that serve all rows, in the order in which they are needed."""
     found: list[Request] = []
-    alike: dict[tuple[str, int, str], list[int]] = {}  # places of those that one record may serve
+    alike: dict[tuple[tuple[str, str], int, str], list[int]] = {}  # places of those that one record may serve
     for row in rows:
-        digests = {arm: recipe.digest for arm, recipe in row.recipes.items()}
+        identities = {arm: recipe.identity for arm, recipe in row.recipes.items()}
         for seed in row.seeds:
             for needed, wanted in row.requests(seed).items():
-                places = alike.setdefault((digests[needed.arm], seed, wanted.kind), [])
+                places = alike.setdefault((identities[needed.arm], seed, wanted.kind), [])
                 for place in places:
                     if (joined := found[place].joined(wanted)) is not None:
                         found[place] = joined
@@ -227,7 +227,7 @@ def requests(rows: Iterable[Cell]) -> list[Request]:
 def trainings(rows: Iterable[Cell]) -> list[Training]:
     """Return what must be trained for the rows, each once, seed by seed."""
     wanted = {
-        (seed, recipe.digest): (recipe, seed) for row in rows for seed in row.seeds for recipe in row.recipes.values()
+        (seed, recipe.identity): (recipe, seed) for row in rows for seed in row.seeds for recipe in row.recipes.values()
     }
     order = list(dict.fromkeys(seed for seed, _ in wanted))
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))

@@ -100,12 +100,12 @@ class Request:
 
     def covers(self, other: "Request") -> bool:
         """Whether its record holds all that ``other`` asks for."""
-        same = (self.recipe.digest, self.seed, self.kind) == (other.recipe.digest, other.seed, other.kind)
+        same = (self.recipe.identity, self.seed, self.kind) == (other.recipe.identity, other.seed, other.kind)
         return same and KINDS[self.kind].covers(self.parameters, other.parameters)
 
     def joined(self, other: "Request") -> "Request | None":
         """Return the request whose record serves both; None if there is none."""
-        if (self.recipe.digest, self.seed, self.kind) != (other.recipe.digest, other.seed, other.kind):
+        if (self.recipe.identity, self.seed, self.kind) != (other.recipe.identity, other.seed, other.kind):
             return None
         parameters = KINDS[self.kind].joined(self.parameters, other.parameters)
         return None if parameters is None else Request(self.recipe, self.seed, self.kind, parameters)

@@ -40,8 +40,10 @@ WAIT_SECONDS = 0.2
 
 Request = tuple[Recipe, int]
 
-Failures = dict[tuple[str, int], FeatdynError]
-"""What ended a training or forbids it, by recipe digest and seed."""
+Key = tuple[tuple[str, str], int]
+
+Failures = dict[Key, FeatdynError]
+"""What ended a training or forbids it, by the recipe's identity and seed."""
 
 
 class Store:
@@ -107,11 +109,11 @@ class Store:
                 time.sleep(WAIT_SECONDS)
         found = []
         for recipe, seed in requests:
-            if (recipe.digest, seed) not in failures:
+            if (recipe.identity, seed) not in failures:
                 try:
                     found.append(self.open(recipe, seed))
                 except FeatdynError as error:
-                    failures[recipe.digest, seed] = error
+                    failures[recipe.identity, seed] = error
         if failures:
             raise _together(list(failures.values()))
         return found
@@ -191,10 +193,10 @@ class Store:
         pending = []
         for recipe, seed in requests:
             try:
-                if (recipe.digest, seed) not in failures and not self._complete(recipe, seed):
+                if (recipe.identity, seed) not in failures and not self._complete(recipe, seed):
                     pending.append((recipe, seed))
             except DataError as error:
-                failures[recipe.digest, seed] = error
+                failures[recipe.identity, seed] = error
         return pending
 
     def _dataset(self, recipe: Recipe) -> Dataset:
@@ -217,13 +219,13 @@ class Store:
         A training that cannot begin or end goes into ``failures``, and the others go on.
         """
         with contextlib.ExitStack() as held:
-            sinks: dict[tuple[str, int], FolderSink] = {}
+            sinks: dict[Key, FolderSink] = {}
             for recipe, seed in requests:
                 try:
                     if self._take(recipe, seed, held):
-                        sinks[recipe.digest, seed] = self._sink(recipe, seed)
+                        sinks[recipe.identity, seed] = self._sink(recipe, seed)
                 except FeatdynError as error:
-                    failures[recipe.digest, seed] = error
+                    failures[recipe.identity, seed] = error
                 if len(sinks) == self.at_once:
                     break
             if sinks:
@@ -232,9 +234,9 @@ class Store:
             jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks.values()]
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
                 try:
-                    self._finish(sinks[job.recipe.digest, job.seed], outcome, time.monotonic() - started)
+                    self._finish(sinks[job.recipe.identity, job.seed], outcome, time.monotonic() - started)
                 except FeatdynError as error:
-                    failures[job.recipe.digest, job.seed] = error
+                    failures[job.recipe.identity, job.seed] = error
         return len(sinks)
 
     def _take(self, recipe: Recipe, seed: int, held: contextlib.ExitStack) -> bool:

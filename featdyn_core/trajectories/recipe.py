@@ -1,7 +1,8 @@
 """What determines a training: a TOML file read into a frozen ``Recipe`` with a digest.
 
 The digest covers every field that changes the training, and not the recipe's name, so that a renamed recipe
-finds its trajectories again and a changed one never finds the wrong ones.
+finds its trajectories again and a changed one never finds the wrong ones. Nor does it cover where an ``.npz`` file of
+one's own lies: what is in the file is part of a trajectory's key.
 """
 
 import dataclasses
@@ -10,8 +11,7 @@ import itertools
 import json
 import math
 import os
-import tomllib
-import types
+import re
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,24 @@ from typing import Any
 from featdyn_core.errors import RecipeError
 from featdyn_core.networks.names import NETWORKS
 from featdyn_core.project import recipes_folder
+from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, read_document, shown
+from featdyn_core.trajectories.tables import build, explicit, fields
 
 SCHEMA = 1
+
+OWN = ".npz"
+"""How the name of an image set of one's own ends."""
+
+LONGEST_NAME = 100
+"""Characters of a recipe's name, which is part of the names of files and folders."""
 
 
 @dataclass(frozen=True)
 class DataSpec:
     """Which images.
 
-    ``subset``: number of training images drawn, or None for all. ``augmentation``: none or crop-flip.
+    ``set``: a name, or the path of an ``.npz`` file, in a recipe's file relative to the folder of that. ``subset``:
+    number of training images drawn, or None for all. ``augmentation``: none or crop-flip.
     """
 
     set: str
@@ -99,7 +108,10 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but the seed that determines a trajectory."""
+    """Everything but the seed that determines a trajectory.
+
+    ``source`` is what ``load_recipe`` read it by; it determines nothing, and is empty for a recipe from elsewhere.
+    """
 
     name: str
     data: DataSpec
@@ -109,6 +121,7 @@ class Recipe:
     labels: LabelSpec = LabelSpec()
     schedule: ScheduleSpec = ScheduleSpec()
     freeze: FreezeSpec = FreezeSpec()
+    source: str = dataclasses.field(default="", compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -118,14 +131,22 @@ class Recipe:
 
         Leaving out defaults keeps the digests of old recipes when a later version adds a field.
         """
-        tables = {field.name: _explicit(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        tables = {name: explicit(getattr(self, name)) for name in fields(Recipe)}
         del tables["name"]
         return {"schema": SCHEMA, **{name: table for name, table in tables.items() if table}}
 
     @property
     def digest(self) -> str:
-        """Hex sha256 of the canonical JSON of every field but the name."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """Hex sha256 of the canonical JSON of every field but the name; of an ``.npz`` file its name without folder."""
+        tables = self.to_dict()
+        if self.data.set.endswith(OWN):
+            tables["data"]["set"] = Path(self.data.set).name
+        return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells it from other recipes at work beside it: two ``.npz`` files of one name may differ."""
+        return self.digest, self.data.set
 
     def learning_rate(self, epoch: int) -> float:
         """Learning rate while epoch number ``epoch`` (from 0) is trained."""
@@ -134,7 +155,7 @@ class Recipe:
 
     def replace(self, **tables: Any) -> "Recipe":
         """Return a copy with other tables or another name, checked like a new recipe."""
-        return dataclasses.replace(self, **tables)
+        return dataclasses.replace(self, **{"source": "", **tables})
 
 
 def load_recipe(source: str | os.PathLike[str]) -> Recipe:
@@ -143,25 +164,34 @@ def load_recipe(source: str | os.PathLike[str]) -> Recipe:
     Raises:
         RecipeError: no such recipe, not TOML, a missing or unknown field, or a value out of range.
     """
-    path = Path(source)
-    if path.suffix != ".toml":
+    path = Path(os.path.expanduser(source))
+    named = path.suffix != ".toml"
+    if named:
         path = recipes_folder() / f"{source}.toml"
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file never an error
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml"))) or "none"
-        raise RecipeError(f"unknown recipe {str(source)!r}; {path.parent} holds: {known}")
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    return parse_recipe(document, name=path.stem)
+        raise RecipeError(f"unknown recipe {shown(str(source))}; {path.parent} holds: {known}")
+    recipe = parse_recipe(read_document(path), name=path.stem, folder=path.parent)
+    return dataclasses.replace(recipe, source=str(source) if named else os.path.abspath(path))
 
 
-def parse_recipe(document: dict[str, Any], name: str) -> Recipe:
-    """Build a recipe from a parsed TOML document (see ``load_recipe``)."""
+def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None) -> Recipe:
+    """Build a recipe from a parsed TOML document (see ``load_recipe``).
+
+    Args:
+        document: of TOML.
+        name: of the recipe.
+        folder: where the path of an ``.npz`` file starts; the working directory if left out.
+    """
+    where = f"recipe {shown(name)}"
+    check_plain(document, where)
     tables = dict(document)
     _check_schema(tables.pop("schema", None), name)
     if "name" in tables:
-        raise RecipeError(f"recipe {name!r}: unknown field 'name'; a recipe is called after its file")
+        raise RecipeError(f"{where}: unknown field 'name'; a recipe is called after its file")
+    data = tables.get("data")
+    if isinstance(data, dict) and isinstance(data.get("set"), str) and data["set"].endswith(OWN):
+        tables["data"] = {**data, "set": os.path.abspath((folder or Path()) / os.path.expanduser(data["set"]))}
     network = tables.get("network")
     if isinstance(network, dict):
         options = {option: value for option, value in network.items() if option != "name"}
@@ -169,89 +199,38 @@ def parse_recipe(document: dict[str, Any], name: str) -> Recipe:
         tables["network"] = {**chosen, "options": options}
     training = tables.get("training")
     if isinstance(training, dict) and "checkpoints" in training:
-        tables["training"] = {**training, "checkpoints": _expand(training["checkpoints"], name)}
-    return typing.cast(Recipe, _build(Recipe, {"name": name, **tables}, f"recipe {name!r}"))
+        checkpoints = expand_checkpoints(training["checkpoints"], f"{where}, training, checkpoints")
+        tables["training"] = {**training, "checkpoints": checkpoints}
+    return typing.cast(Recipe, build(Recipe, {"name": name, **tables}, where))
 
 
 def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
     """Build a recipe from what its ``to_dict`` gave.
 
+    What a name may not hold is replaced in it: earlier versions let a recipe be called anything.
+
     Raises:
         RecipeError: another schema version, a missing or unknown field, or a value out of range.
     """
-    fields = dict(tables)
-    _check_schema(fields.pop("schema", None), name)
-    return typing.cast(Recipe, _build(Recipe, {"name": name, **fields}, f"recipe {name!r}"))
+    where = f"recipe {shown(name)}"
+    check_plain(tables, where)
+    content = dict(tables)
+    _check_schema(content.pop("schema", None), name)
+    called = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:LONGEST_NAME] if isinstance(name, str) else name
+    return typing.cast(Recipe, build(Recipe, {"name": called, **content}, where))
 
 
 def _check_schema(schema: Any, name: str) -> None:
     if schema != SCHEMA:
-        raise RecipeError(f"recipe {name!r} has schema {schema!r}; this version reads schema = {SCHEMA}")
+        raise RecipeError(f"recipe {shown(name)} has schema {shown(schema)}; this version reads schema = {SCHEMA}")
 
 
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    """Instantiate dataclass ``kind`` from a table, checking names and types of its fields."""
-    if not isinstance(values, dict):
-        raise RecipeError(f"{where}: expected a table, found {values!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - set(fields)):
-        raise RecipeError(f"{where}: unknown field {unknown[0]!r}; its fields are {', '.join(fields)}")
-    hints = typing.get_type_hints(kind)
-    arguments = {}
-    for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if name in values:
-            arguments[name] = _convert(values[name], hints[name], f"{where}, {name}")
-        elif required:
-            raise RecipeError(f"{where}: field {name!r} is missing")
-    return kind(**arguments)
-
-
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
-    if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
-        if all(type(item) is int for item in value):
-            return tuple(value)
-    elif typing.get_origin(hint) is dict or hint is dict:
-        return value
-    else:
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        if type(value) in kinds:
-            return value
-        if float in kinds and type(value) is int:
-            return float(value)
-    shown = getattr(hint, "__name__", str(hint))
-    raise RecipeError(f"{where}: expected {shown}, found {value!r}")
-
-
-def _explicit(table: Any) -> Any:
-    """Return the fields of a recipe's table that differ from their defaults."""
-    if not dataclasses.is_dataclass(table):
-        return table
-    values = {field.name: (getattr(table, field.name), field) for field in dataclasses.fields(table)}
-    return {name: value for name, (value, field) in values.items() if value != _default(field)}
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-def _expand(ranges: Any, name: str) -> tuple[int, ...]:
-    """Expand [[first, last, step], ...], both ends included, to ascending distinct epochs."""
-    epochs: set[int] = set()
-    for item in ranges if isinstance(ranges, list) else [ranges]:
-        if not _is_range(item):
-            raise RecipeError(f"recipe {name!r}, training, checkpoints: {item!r} is not [first, last, step]")
-        epochs.update(range(item[0], item[1] + 1, item[2]))
-    return tuple(sorted(epochs))
-
-
-def _is_range(item: Any) -> bool:
-    """Whether it is [first, last, step], first not after last, step positive."""
-    if not (isinstance(item, list) and len(item) == 3 and all(type(number) is int for number in item)):
-        return False
-    return item[0] <= item[1] and item[2] > 0
+def _last_rate(recipe: Recipe) -> float:
+    """Return the learning rate after all milestones; infinite where it is beyond what a float holds."""
+    try:
+        return recipe.optimizer.learning_rate * recipe.schedule.factor ** len(recipe.schedule.milestones)
+    except OverflowError:
+        return math.inf
 
 
 def _ascending(epochs: tuple[int, ...]) -> bool:
@@ -260,10 +239,16 @@ def _ascending(epochs: tuple[int, ...]) -> bool:
 
 def _check(recipe: Recipe) -> None:
     """Reject values out of range, naming the recipe and the field."""
+    where = f"recipe {shown(recipe.name)}"
+    check_plain(recipe.network.options, f"{where}, network")
     last, epochs = recipe.training.epochs, recipe.training.checkpoints
     optimizer, schedule, freeze = recipe.optimizer, recipe.schedule, recipe.freeze
     given = {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
     rules = [
+        (
+            re.fullmatch(r"[A-Za-z0-9._-]+", recipe.name) and len(recipe.name) <= LONGEST_NAME,
+            f"name: at most {LONGEST_NAME} letters from a to z, digits, '.', '_' and '-'; give it another name",
+        ),
         (recipe.network.name in NETWORKS, f"network, name: unknown; one of {', '.join(NETWORKS)}"),
         (not given, f"network, {'/'.join(sorted(given))}: no option; it follows from data and seed"),
         (recipe.data.augmentation in ("none", "crop-flip"), "data, augmentation: none or crop-flip"),
@@ -275,6 +260,7 @@ def _check(recipe: Recipe) -> None:
         (optimizer.name == "sgd" or not optimizer.momentum, "optimizer, momentum: only sgd has it"),
         (0 <= optimizer.weight_decay < math.inf, "optimizer, weight_decay: finite, not negative"),
         (0 < schedule.factor < math.inf, "schedule, factor: finite, positive"),
+        (_last_rate(recipe) < math.inf, "schedule: after its milestones the learning rate is no number any more"),
         (_ascending((0, *schedule.milestones)), "schedule, milestones: ascending epochs from 1"),
         ((freeze.epoch is None) == (not freeze.cut), "freeze: both an epoch and a cut, or neither"),
         (freeze.epoch is None or 0 <= freeze.epoch <= last, f"freeze, epoch: from 0 to the last, {last}"),
@@ -286,4 +272,4 @@ def _check(recipe: Recipe) -> None:
     ]
     for holds, message in rules:
         if not holds:
-            raise RecipeError(f"recipe {recipe.name!r}: {message}")
+            raise RecipeError(f"{where}: {message}")

@@ -7,7 +7,7 @@ import pytest
 from featdyn_core.measures import kinds
 from featdyn_core.measures.kinds import KINDS, Kind, Request
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec
 
 COLUMN = {
     "shallow": [1, 2],
@@ -44,6 +44,14 @@ def test_what_differs_in_more_than_shallow_epochs_is_another_measurement(other):
     assert not one.covers(other)
     assert not other.covers(one)
     assert one.joined(other) is None
+
+
+def test_a_file_of_the_same_name_elsewhere_is_another_measurement():
+    here, there = (
+        Request(tiny_recipe(data=DataSpec(f"/{folder}/own.npz")), 0, "column", COLUMN) for folder in ("here", "there")
+    )
+    assert not here.covers(there)
+    assert here.joined(there) is None
 
 
 def test_identity_follows_content_and_neither_name_nor_order_nor_sequence_type():

@@ -3,11 +3,13 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import (
     AbsentDataError,
     DamagedTrajectoryError,
@@ -22,7 +24,7 @@ from featdyn_core.tests.store.watched import (
     folder_of,
 )
 from featdyn_core.tests.tiny import tiny_digits, tiny_recipe
-from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec
+from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec, TrainingSpec
 
 # Keys and folders
 
@@ -118,6 +120,25 @@ def test_renamed_recipe_finds_its_trajectory(store, reference):
     found = store.get(tiny_recipe(name="other"), 0, train=False)
     assert found.recipe.name == "other"
     assert_same(found, reference)
+
+
+def own_set(path, seed):
+    """Write a small ``.npz`` file of random images; return the recipe that names it."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (25, 4, 4), dtype=np.uint8)
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, x_train=images[:20], y_train=np.arange(20) % 2, x_test=images[20:], y_test=np.arange(5) % 2)
+    training = TrainingSpec(epochs=1, batch_size=10, checkpoints=(0, 1))
+    return tiny_recipe(data=DataSpec(str(path)), training=training)
+
+
+def test_images_of_ones_own_are_known_by_their_content_and_not_by_their_place(store, tmp_path):
+    first, copy, other = (own_set(tmp_path / name / "own.npz", seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    store.at_once = 3
+    found = store.get_many([(first, 0), (copy, 0), (other, 0)])
+    assert [one.dataset.digest for one in found] == [load_dataset(one.data.set).digest for one in (first, copy, other)]
+    assert found[0].key == found[1].key != found[2].key
+    assert len(store.trained) == 2  # the copy finds what the first has trained
 
 
 def test_missing_trajectory_that_must_not_be_trained_is_named_with_the_mend(store):

@@ -109,13 +109,6 @@ def test_progress_that_cannot_be_written_stops_no_training(store, reference, kin
             assert_same(store.get(tiny_recipe(), 0), reference)
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a/b", "nul\0"])
-def test_name_that_no_folder_can_have_is_found_before_the_training(store, name):
-    with pytest.raises(StoreError, match="cannot be made, where this trajectory belongs; give its recipe another name"):
-        store.get(tiny_recipe(name=name), 0)
-    assert not store.trained
-
-
 def test_partial_folder_on_another_file_system_is_found_before_the_training(store, monkeypatch):
     real = Path.replace
 

@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import datetime
 import itertools
 import json
+import tomllib
 from typing import Any
 
 import pytest
@@ -122,9 +124,33 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
         assert recipe.freeze.cut in ("", *network.cuts)
 
 
-def test_shipped_recipes_have_different_digests():
-    recipes = [load_recipe(path) for path in recipes_folder().glob("*.toml")]
-    assert len({recipe.digest for recipe in recipes}) == len(recipes)
+SHIPPED = {
+    "cifar10-paper-frozen1": "5240fb3d72ba73a68817cff0c74289771f469ab0536e753da0ce15636cd1dce4",
+    "cifar10-paper-frozen2": "ba1469dec6aaac3c8ed708d2ba62320bc975df6718bbc1916def13c6ed9d52ed",
+    "cifar10-paper-frozen3": "1a72334dad1296a3417f9999ddaf90343508238e46f0739a1db8c0986901d1b3",
+    "cifar10-paper-mlp": "3982fdea5ea6bc56fd7325daafb001e1e1b056238404ece3664e36968fab88dc",
+    "cifar10-paper-noisy": "5a6a397bdcd6741d95ebd1b4804b50c8dfac508e84525922ab3437d2d543b194",
+    "cifar10-paper-permuted": "90a809a7b2c90f2a58ee91ccbe9625d8337d3e8368e9a3a9bff4952c1b1ab63a",
+    "cifar10-paper": "e2c376d95015473e3559d08fd7a7bb96fc68e8fc431616b1e8009d4ccda5b4f4",
+    "cifar10-reduced-mlp": "d4da2c9a80402266d386f8c8f3d1425abb39d64c2c51ef216ce9b290208e0f73",
+    "cifar10-reduced-noisy": "5c826cff90e32ea0708ee66f9b3531aa02cba7b1273c203527a85cf6358575d4",
+    "cifar10-reduced-permuted": "70883f5a59c6dc4eaebc0e2d6f8a75221c3e3b20cbcb8cc2e502115703fa9e27",
+    "cifar10-reduced": "f3838604ff391176a9fd29bcda8aa8972febf86ab53f4dee6e1d0e5d649a22d9",
+    "cifar100-paper": "d07e8495b287d6a9d994dafee2bb61136aff93945273095dede5cb7c9f8b7c33",
+    "digits-small-mlp": "86017ecc6b6f029e4ac6b84ad1865c50e1437c9d44f1ed247354bde3364a08dd",
+    "digits-small-noisy": "fc7a193076d8c77b5ff32e1ccf73f79b4515aeeb41c9cdd53de28887b7d190fd",
+    "digits-small-permuted": "71d71579f67393aab86802fc56ded2a0158a6a1b30e8e92f5f7c1e452ecc62b9",
+    "digits-small": "6423a3b2b0bf7bf29d96dc72c5fc6342c0cca06cc0cd2e91d84ebadc0f25639c",
+    "mnist-paper": "c204be7caf5424b1e5164d1980f3c9803f03649c5d47e3fef2eb6714bf3ee9bb",
+    "stl10-paper": "f7cfeaebca90d4a4a54db5361010a204ce46808bd4c9dcf752d2c56c7da6e3ce",
+    "svhn-paper": "820607690ada82ad262762af790f7ad884a6becadda8ad344262d749473dd61f",
+}
+"""Name to digest: another value means that every trajectory and record of that recipe is lost."""
+
+
+def test_shipped_recipes_have_the_digests_that_their_trajectories_were_kept_under():
+    assert {path.stem: load_recipe(path).digest for path in recipes_folder().glob("*.toml")} == SHIPPED
+    assert len(set(SHIPPED.values())) == len(SHIPPED)
 
 
 def test_fields_are_where_the_file_puts_them(tmp_path):
@@ -181,7 +207,7 @@ def test_digest_changes_with_every_field_and_only_with_a_field(kind, field, data
     assert (first.digest == second.digest) == (first == second)
 
 
-@given(st.text(min_size=1))
+@given(st.from_regex(r"[A-Za-z0-9._-]{1,100}", fullmatch=True))
 @settings(max_examples=10, deadline=None)
 def test_digest_does_not_change_with_the_name(name):
     recipe = parse_recipe(MINIMAL, "some")
@@ -303,6 +329,7 @@ def test_dictionary_loses_nothing(data):
         (changed(MINIMAL, "optimizer", name="adam", momentum=0.9), "momentum: only sgd has it"),
         (changed(MINIMAL, "optimizer", weight_decay=-1e-4), "weight_decay: finite, not negative"),
         (changed(MINIMAL, "schedule", factor=0.0), "factor: finite, positive"),
+        (changed(MINIMAL, "schedule", factor=1e200, milestones=[1, 2]), "schedule: after its milestones"),
         (changed(MINIMAL, "schedule", milestones=[3, 2]), "milestones: ascending epochs from 1"),
         (changed(MINIMAL, "schedule", milestones=[0]), "milestones: ascending epochs from 1"),
         (changed(MINIMAL, "freeze", epoch=2), "freeze: both an epoch and a cut, or neither"),
@@ -322,6 +349,72 @@ def test_replacing_checks_as_reading_does():
         recipe.replace(labels=LabelSpec(randomized=2.0))
 
 
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "nul\0", "x" * 101, "x" * 5000, "", "zwei Worte", "[/b]", "数字", "a\n"]
+)
+def test_a_name_that_is_no_file_name_is_refused(name):
+    with pytest.raises(RecipeError, match=r"^recipe '.{0,200}.*: name: at most 100 letters .*; give it another name$"):
+        parse_recipe(MINIMAL, "some").replace(name=name)
+
+
+def test_a_name_of_earlier_versions_is_restored_as_a_file_name():
+    tables = json.loads(json.dumps(parse_recipe(MINIMAL, "some").to_dict()))
+    assert restore_recipe(tables, "../" + "ü" * 200).name == ".._" + "_" * 97
+
+
+# Images of one's own
+
+
+def saved(folder, text="own.npz", name="mine"):
+    """Write a recipe whose images are at a place."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.toml").write_text(f"""
+schema = 1
+data = {{ set = {json.dumps(str(text))} }}
+network = {{ name = "mlp" }}
+optimizer = {{ name = "sgd", learning_rate = 0.1 }}
+training = {{ epochs = 2, batch_size = 5, checkpoints = [[0, 2, 1]] }}
+""")
+    return folder / f"{name}.toml"
+
+
+def test_images_are_where_the_file_that_names_them_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    here, place = tmp_path / "here", str(tmp_path / "here" / "own.npz")
+    for text in ("own.npz", "./own.npz", "../here/own.npz", place):
+        path = saved(here, text)
+        for working in (tmp_path, here):
+            monkeypatch.chdir(working)
+            assert load_recipe(path).data.set == place
+    assert load_recipe("mine.toml").data.set == place
+    assert load_recipe(saved(here, "~/own.npz")).data.set == str(tmp_path / "home" / "own.npz")
+    saved(tmp_path / "home")
+    assert load_recipe("~/mine.toml").data.set == str(tmp_path / "home" / "own.npz")
+
+
+def test_digest_does_not_change_with_the_place_of_the_images(tmp_path):
+    first, second, third = (saved(tmp_path / name) for name in ("a", "b", "c"))
+    saved(third.parent, "./own.npz")
+    recipes = [load_recipe(path) for path in (first, second, third)]
+    assert len({recipe.digest for recipe in recipes}) == 1
+    assert len({recipe.identity for recipe in recipes}) == 3
+    assert recipes[0].digest == recipes[0].replace(data=DataSpec("own.npz")).digest  # as a bare name always had it
+    assert recipes[0].digest != load_recipe(saved(tmp_path / "d", "other.npz")).digest
+    assert restore_recipe(json.loads(json.dumps(recipes[0].to_dict())), "mine") == recipes[0]
+
+
+def test_a_recipe_says_what_it_was_read_by_and_that_determines_nothing(tmp_path, monkeypatch):
+    path = saved(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("mine.toml").source == str(path)
+    named = load_recipe("digits-small")
+    assert named.source == "digits-small"
+    assert named == load_recipe(recipes_folder() / "digits-small.toml")
+    assert named.replace(name="other").source == ""
+    with pytest.raises(RecipeError, match="unknown field 'source'"):
+        parse_recipe(MINIMAL | {"source": "x"}, "some")
+
+
 def test_unknown_recipe_is_told_the_known_ones(tmp_path, monkeypatch):
     (tmp_path / "claims" / "register").mkdir(parents=True)  # what makes it a project
     monkeypatch.chdir(tmp_path)
@@ -335,14 +428,67 @@ def test_unknown_recipe_is_told_the_known_ones(tmp_path, monkeypatch):
         load_recipe("mine")
     with pytest.raises(RecipeError, match=r"unknown recipe '.*mine\.toml'; .*recipes holds: a, b$"):
         load_recipe(folder / "mine.toml")
+    for name in ("x" * 5000, "nul\0"):
+        with pytest.raises(RecipeError, match=r"unknown recipe '.*; .*recipes holds: a, b$"):
+            load_recipe(name)
 
 
-@pytest.mark.parametrize("content", [b"schema = ", b"\xff"])
-def test_what_is_not_toml_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"schema = ", ": not a TOML file"),
+        (b"\xff", ": not a TOML file: .*; save it as UTF-8"),
+        (b"\xef\xbb\xbfschema = 1", r" begins with a byte order mark \(BOM\), .*; save it as UTF-8 without"),
+        (b"schema = " + b"9" * 5000, ": an integer of more than 64 bits; write a smaller one"),
+        (b"schema = " + b"[" * 5000 + b"]" * 5000, ": tables and lists .* levels deep"),
+    ],
+    ids=["half", "no UTF-8", "BOM", "digits", "deep"],
+)
+def test_what_is_not_toml_is_refused(tmp_path, content, message):
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
-    with pytest.raises(RecipeError, match=r"mine\.toml: not a TOML file"):
+    with pytest.raises(RecipeError, match=rf"mine\.toml{message}"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["schema = 0x" + "f" * 5000, "schema = 9223372036854775808", "n.o = [[{a = -9223372036854775809}]]"]
+)
+def test_an_integer_of_more_than_64_bits_is_refused(text):
+    with pytest.raises(RecipeError, match=r"recipe 'some', (schema|n, o, a): an integer of more than 64 bits"):
+        parse_recipe(tomllib.loads(text), "some")
+
+
+def test_what_is_nested_by_its_names_is_refused():
+    document = tomllib.loads(f"schema = 1\n{'.'.join('a' * 5000)} = 1")
+    with pytest.raises(RecipeError, match="levels deep; a recipe needs four") as found:
+        parse_recipe(document, "some")
+    assert len(str(found.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "ranges", [[[0, 100_000_000, 1]], [[0, 99_999, 1]] * 2, [[-(2**63), 2**63 - 1, 1]]], ids=["long", "many", "longest"]
+)
+def test_checkpoints_without_end_are_refused_before_they_are_counted_out(ranges):
+    with pytest.raises(RecipeError, match=r"training, checkpoints: .* checkpoints; keep at most 100,000"):
+        parse_recipe(changed(MINIMAL, "training", checkpoints=ranges), "some")
+
+
+@pytest.mark.parametrize(
+    "option", [datetime.date(2020, 1, 1), [datetime.time()], object()], ids=["date", "time", "object"]
+)
+def test_an_option_that_is_no_plain_value_is_refused(option):
+    message = "recipe 'some', network, hidden: .* is a .*; write a number, text, true or false, or a list"
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(changed(MINIMAL, "network", hidden=option), "some")
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(MINIMAL, "some").replace(network=NetworkSpec("mlp", {"hidden": option}))
+
+
+def test_a_message_does_not_repeat_a_long_value():
+    with pytest.raises(RecipeError, match="data, set: expected str") as found:
+        parse_recipe(changed(MINIMAL, "data", set=list("x" * 100_000)), "some")
+    assert len(str(found.value)) < 400
 
 
 @pytest.mark.parametrize("path", sorted(recipes_folder().glob("*.toml")), ids=lambda path: path.stem)

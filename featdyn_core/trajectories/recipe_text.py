@@ -1,0 +1,103 @@
+"""A recipe's text: TOML read within bounds on what anyone could mean to write there."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+
+INTEGERS = range(-(2**63), 2**63)
+"""What TOML promises of integers; a longer one could be neither printed nor computed with."""
+
+MOST_LEVELS = 8
+"""Of tables and lists inside each other; recipes have four."""
+
+MOST_CHECKPOINTS = 100_000
+"""A hundred times those of the paper's training with one an epoch."""
+
+SHOWN = 200
+"""Most characters that an error repeats of a value."""
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises:
+        RecipeError: it cannot be read, or is no TOML file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror or error}); make it readable") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}; save it as UTF-8") from error
+    if text.startswith("\ufeff"):
+        raise RecipeError(f"{path} begins with a byte order mark (BOM), which TOML has not; save it as UTF-8 without")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}") from error
+    except ValueError as error:  # of the conversion of more digits than Python allows
+        raise RecipeError(f"{path}: an integer of more than 64 bits; write a smaller one") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path}: {_deep()}") from error
+
+
+def check_plain(value: Any, where: str, levels: int = MOST_LEVELS) -> None:
+    """Refuse what JSON has no word for or nobody can mean: dates, integers beyond 64 bits, endless nesting.
+
+    Raises:
+        RecipeError: says where.
+    """
+    if levels < 0:
+        raise RecipeError(f"{where}: {_deep()}")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            check_plain(item, f"{where}, {shortened(str(name))}", levels - 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_plain(item, where, levels - 1)
+    elif type(value) is int:
+        if value not in INTEGERS:
+            raise RecipeError(f"{where}: an integer of more than 64 bits; write a smaller one")
+    elif value is not None and type(value) not in (bool, float, str):
+        raise RecipeError(
+            f"{where}: {shown(value)} is a {type(value).__name__}; write a number, text, true or false, or a list"
+        )
+
+
+def expand_checkpoints(ranges: Any, where: str) -> tuple[int, ...]:
+    """Expand [[first, last, step], ...], both ends included, to ascending distinct epochs.
+
+    Raises:
+        RecipeError: it is no such list, or of more than ``MOST_CHECKPOINTS``.
+    """
+    items = ranges if isinstance(ranges, list) else [ranges]
+    for item in items:
+        if not _is_range(item):
+            raise RecipeError(f"{where}: {shown(item)} is not [first, last, step]")
+    count = sum((last - first) // step + 1 for first, last, step in items)
+    if count > MOST_CHECKPOINTS:
+        raise RecipeError(f"{where}: {count:,} checkpoints; keep at most {MOST_CHECKPOINTS:,}, by a larger step")
+    return tuple(sorted({epoch for first, last, step in items for epoch in range(first, last + 1, step)}))
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error repeats it: on one line, and not all of it if it is long."""
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _is_range(item: Any) -> bool:
+    """Whether it is [first, last, step], first not after last, step positive."""
+    if not (isinstance(item, list) and len(item) == 3 and all(type(number) is int for number in item)):
+        return False
+    return item[0] <= item[1] and item[2] > 0
+
+
+def _deep() -> str:
+    return f"tables and lists inside each other, more than {MOST_LEVELS} levels deep; a recipe needs four"
