@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
-from featdyn_core.errors import DataError, FeatdynError, StoreError, TrainingError
+from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell, all_cells
 from featdyn_core.harness.planted import World, verdict_in
@@ -22,6 +22,7 @@ from featdyn_core.harness.run import Measure
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.launch.session import Session
 from featdyn_core.project import register_folder, store_root
+from featdyn_core.report import wording
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
@@ -98,19 +99,35 @@ def _usage(function: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
+_REGISTER = pytest.StashKey[Register]()
+_ROWS = pytest.StashKey[dict[str, Cell]]()
+
+
 @_usage
-def _register() -> Register:
-    return _register_in(register_folder())
-
-
-_register_in = functools.cache(load_register)
+def _register(config: pytest.Config) -> Register:
+    if _REGISTER not in config.stash:
+        config.stash[_REGISTER] = load_register(register_folder())
+    return config.stash[_REGISTER]
 
 
 @_usage
 def _rows(config: pytest.Config) -> dict[str, Cell]:
     """Every row that a run may ask for, by its id."""
-    options = {"seeds": parse_seeds(config.getoption("--seeds")), "precision": config.getoption("--precision")}
-    return {row.id: row for row in all_cells(_register(), **options)}
+    if _ROWS not in config.stash:
+        options = {"seeds": parse_seeds(config.getoption("--seeds")), "precision": config.getoption("--precision")}
+        config.stash[_ROWS] = {row.id: row for row in all_cells(_register(config), **options)}
+    return config.stash[_ROWS]
+
+
+def _claim_of(node: Any, config: pytest.Config, fixture: str) -> list[Cell]:
+    """Return the rows of the claim that a test names, which are some."""
+    marker = node.get_closest_marker("claim")
+    if marker is None or len(marker.args) != 1:
+        raise pytest.UsageError(f"{node.nodeid} uses {fixture} without @pytest.mark.claim(<id>)")
+    known = _register(config).entries
+    if marker.args[0] not in known:
+        raise pytest.UsageError(f"{node.nodeid}: unknown claim {marker.args[0]!r}; the register has {', '.join(known)}")
+    return [row for row in _rows(config).values() if row.entry.id == marker.args[0]]
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +143,7 @@ def laboratory(request: pytest.FixtureRequest) -> Laboratory:
 
         return Store(root, device=_device(config), download=not config.getoption("--no-train"))
 
-    return Laboratory(_register(), _rows(config), root, open_store, train=not config.getoption("--no-train"))
+    return Laboratory(_register(config), _rows(config), root, open_store, train=not config.getoption("--no-train"))
 
 
 def _device(config: pytest.Config) -> str:
@@ -149,7 +166,8 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
         __tracebackhide__ = True
         row = laboratory.decide(request.param, measure)
         request.node.user_properties.append((PROPERTY, evidence.to_json(row)))
-        known = bool(row.known) and not request.config.getoption("--no-known-findings")
+        strict = request.config.getoption("--no-known-findings") or request.config.getoption("--runxfail")
+        known = bool(row.known) and not strict
         if row.verdict is Verdict.NOT_RUN:
             pytest.skip(row.message())
         if known and row.changed:
@@ -167,12 +185,11 @@ def judge(request: pytest.FixtureRequest) -> Judge:
 
     Bounds are those of the first scale and subject that the register has for the claim.
     """
-    claim_id = request.node.get_closest_marker("claim").args[0]
-    row = next(row for row in _rows(request.config).values() if row.entry.id == claim_id)
+    row = _claim_of(request.node, request.config, "judge")[0]
 
     def run(measure: Measure, world: World) -> Verdict:
         verdict = verdict_in(world, row.claim, measure)
-        assert world.verdict in (None, verdict), f"{claim_id}: {verdict} in a world where {world.verdict} is due"
+        assert world.verdict in (None, verdict), f"{row.entry.id}: {verdict} in a world where {world.verdict} is due"
         return verdict
 
     return run
@@ -182,15 +199,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a claim test once for every row that the register has for it, each in its tier."""
     if "decide" not in metafunc.fixturenames:
         return
-    marker = metafunc.definition.get_closest_marker("claim")
-    if marker is None or len(marker.args) != 1:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid} uses decide without @pytest.mark.claim(<id>)")
-    if marker.args[0] not in _register().entries:
-        known = ", ".join(_register().entries)
-        raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: unknown claim {marker.args[0]!r}; the register has {known}"
-        )
-    chosen = [row for row in _rows(metafunc.config).values() if row.entry.id == marker.args[0]]
+    chosen = _claim_of(metafunc.definition, metafunc.config, "decide")
     parameters = [pytest.param(row.id, marks=getattr(pytest.mark, row.tier), id=row.id) for row in chosen]
     metafunc.parametrize("decide", parameters, indirect=True)
 
@@ -239,8 +248,8 @@ def _row_of(nodeid: str) -> str:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show featdyn's own errors as their message alone; a fault of store, data or training is an error, no failure."""
-    if call.excinfo and call.excinfo.errisinstance((StoreError, DataError, TrainingError)):
+    """Show featdyn's own errors as their message alone: who could not measure is in error, and found no failure."""
+    if call.excinfo and call.excinfo.errisinstance(FeatdynError):
         item.user_properties.append((FAULT, str(call.excinfo.value)))
     report = yield
     if call.excinfo and call.excinfo.errisinstance(FeatdynError):
@@ -254,11 +263,13 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
         return None
     properties = {name: str(value) for name, value in report.user_properties}
     if PROPERTY in properties:
-        verdict = evidence.from_json(properties[PROPERTY]).verdict
-        category, letter, colour = _WORDS[verdict]
+        row = evidence.from_json(properties[PROPERTY])
+        category, letter, colour = _WORDS[row.verdict]
         if hasattr(report, "wasxfail"):
-            return "xfailed", letter.lower(), (f"{verdict}, known", colour)
-        return "failed" if report.failed and category == "passed" else category, letter, (str(verdict), colour)
+            return "xfailed", letter.lower(), (wording.verdict(row), colour)
+        if report.failed and category == "passed":  # it changed, or the test asks for more
+            category, colour = "failed", {"red": True}
+        return category, letter, (wording.verdict(row), colour)
     if FAULT in properties and report.failed:
         return "error", "E", ("ERROR", {"red": True})
     return None
@@ -308,7 +319,7 @@ class _Reporter:
         self.terminal.close()
         if not self.session.collected:
             return
-        self.session.finish(_rows(self.config).values(), _register(), self._circumstances())
+        self.session.finish(_rows(self.config).values(), _register(self.config), self._circumstances())
         try:
             self.session.write()
         except FeatdynError as error:

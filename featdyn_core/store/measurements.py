@@ -56,6 +56,8 @@ class Measurements:
         wanted = next((other for other in planned if other.covers(request)), request)
         if not self.measure:
             raise MissingRecordError(f"the record of the {wanted} is not in {self.records.root}; run featdyn measure")
+        if not self.train:
+            self._trajectories(wanted)  # what is missing is told before anything is written
         with self._locked(wanted):
             if found := self.records.find(request, keys):  # measured by the process that held the lock before
                 return found
@@ -84,12 +86,13 @@ class Measurements:
         finally:
             lock.release()
 
+    def _trajectories(self, request: Request) -> list[Trajectory]:
+        return self.store.get_many([(request.recipe, seed) for seed in request.seeds], train=self.train)
+
     def _measure(self, request: Request) -> Record:
-        wanted = [(request.recipe, seed) for seed in request.seeds]
         images = request.parameters["images"]
         trajectory, *others = (
-            dataclasses.replace(found, evaluation_images=images)
-            for found in self.store.get_many(wanted, train=self.train)
+            dataclasses.replace(found, evaluation_images=images) for found in self._trajectories(request)
         )
         partner = others[0] if others else None
         started = time.monotonic()

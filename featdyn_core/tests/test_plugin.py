@@ -1,8 +1,8 @@
-"""The plugin as a user meets it: a small project with its own register, run by pytester in a process of its own."""
+"""The plugin as a user meets it: a toy project with its own register, run by pytester."""
 
 import json
 import os
-import time
+import sys
 import urllib.request
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -11,188 +11,322 @@ from unittest.mock import Mock
 import pytest
 import torch._dynamo  # optimisers import it at their first step; pytester would unload it half-way  # noqa: F401
 
-from featdyn_core.verdicts.evidence import read_evidence
+from featdyn_core.harness.plan import cells, requests
+from featdyn_core.launch.progress import Watcher
+from featdyn_core.project import records_folder, register_folder
+from featdyn_core.store.heartbeats import Beat, write_beat
+from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.published import publish, published
+from featdyn_core.store.supply import Store
+from featdyn_core.tests.toy import FAILS, HOLDS, edit, entry, write_claim, write_project
+from featdyn_core.verdicts.evidence import Evidence, read_evidence
+from featdyn_core.verdicts.register import load_register
 
-REGISTER = """
-schema = 1
-pilot_seeds = [100]
+TEST = "*test_demo[[]demo-small-digits[]]"
+KNOWN = 'found = { "small/digits" = "REFUTED" }'
 
-[scales.small]
-seeds = [0, 1, 2]
-recipes = { digits = "tiny" }
-images = 50
 
-[scales.reduced]
-seeds = [0, 1, 2]
-recipes = { digits = "tiny", cifar100 = "absent" }
-images = 50
-
-[scales.paper]
-seeds = [0, 1, 2]
-recipes = { digits = "tiny" }
-images = 50
-
-[claims.demo]
-title = "Demo"
-section = "1"
-sentence = "It holds."
-
-[[claims.demo.criteria]]
-name = "effect"
-quantity = "what the test says"
-direction = "above"
-bound = 0.5
-
-[[claims.demo.criteria]]
-name = "null"
-quantity = "the control"
-direction = "below"
-bound = 0.1
-role = "control"
-"""
-
-RECIPE = """
-schema = 1
-[data]
-set = "digits"
-subset = 60
-[network]
-name = "mlp"
-hidden = [4]
-[optimizer]
-name = "sgd"
-learning_rate = 0.01
-[training]
-epochs = 2
-batch_size = 30
-checkpoints = [[0, 2, 1]]
-"""
-
-CLAIM = """
-import pytest
-from featdyn_core.harness.register import Measured
-
-EFFECT, NULL = {effect}, {null}
-
-def measure(runs):
-    for trajectory in runs["clean"]:
-        trajectory.network(2)
-        assert [len(trajectory.evaluation_set(split)[0]) for split in ("held-out", "training")] == [50, 50]
-    count = len(runs["clean"])
-    grid = runs.grid(runs["clean"][0], "training", [0, 2], 2)
-    assert grid.agreement.shape == (1, 2, 1)
-    return Measured({{"effect": (EFFECT * count)[:count], "null": [NULL] * count}})
-
-@pytest.mark.fast
-@pytest.mark.claim("{claim}")
-def test_demo(decide):
-    decide(measure)
-
-@pytest.mark.full
-@pytest.mark.claim("{claim}")
-def test_demo_full(decide):
-    decide(measure)
-"""
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory) -> Path:
+    """Return a store whose trajectories and records several tests use."""
+    return tmp_path_factory.mktemp("store")
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with one claim whose numbers ``write`` chooses."""
-    monkeypatch.setenv("FEATDYN_STORE", str(pytester.path / "store"))
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, shared_store: Path) -> pytest.Pytester:
+    """Return a project with one claim, which holds."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # files that are edited within a second look alike
+    monkeypatch.setenv("FEATDYN_STORE", str(shared_store))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
     pytester.makeconftest("pytest_plugins = ['featdyn_core.plugin']")
-    pytester.makeini("[pytest]\naddopts = --strict-markers\n")
-    for path, text in (("claims/register.toml", REGISTER), ("fixtures/recipes/tiny.toml", RECIPE)):
-        target = pytester.path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-    write(pytester)
+    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:hypothesispytest\n")  # which is long in coming
+    write_project(pytester.path)
+    write_claim(pytester.path)
     return pytester
 
 
-def write(project: pytest.Pytester, effect: list[float] | None = None, null: float = 0.0, claim: str = "demo") -> None:
-    project.makepyfile(test_demo=CLAIM.format(effect=effect or [0.9, 0.91, 0.92], null=null, claim=claim))
+def evidence_of(project: pytest.Pytester, name: str = "evidence.json") -> dict[str, Evidence]:
+    """Return the rows of an evidence file by id."""
+    return {row.id: row for row in read_evidence(project.path / name)}
 
 
-def evidence_of(project: pytest.Pytester):
-    return read_evidence(project.path / "evidence.json")
+def verdicts_of(project: pytest.Pytester, name: str = "evidence.json") -> dict[str, str]:
+    """Return the verdicts of an evidence file by the rows' ids."""
+    return {row: str(found.verdict) for row, found in evidence_of(project, name).items()}
+
+
+def document_of(project: pytest.Pytester, name: str = "evidence.json") -> dict:
+    """Return an evidence file as it is."""
+    return json.loads((project.path / name).read_text(encoding="utf-8"))
+
+
+def publish_reduced(*seeds: int) -> None:
+    """Publish what the register's claims read at reduced scale on the digits, of some of the seeds."""
+    rows = [row for row in cells(load_register(register_folder()), "reduced") if row.subject == "digits"]
+    measurements = Measurements(Store(device="cpu"))
+    found = [measurements.get(request) for request in requests(rows) if request.seed in (seeds or (3, 4, 5))]
+    publish(records_folder() / "reduced", found)
+    published.cache_clear()
+
+
+# Verdicts
 
 
 @pytest.mark.parametrize(
     ("effect", "null", "verdict", "outcomes", "status"),
     [
-        pytest.param([0.9, 0.91, 0.92], 0.0, "SUPPORTED", {"passed": 1}, 0, id="supported"),
-        pytest.param([0.1, 0.11, 0.12], 0.0, "REFUTED", {"failed": 1}, 1, id="refuted"),
-        pytest.param([0.1, 0.5, 0.9], 0.0, "INCONCLUSIVE", {"failed": 1}, 1, id="inconclusive"),
-        pytest.param([0.9, 0.91, 0.92], 0.3, "INVALID", {"errors": 1}, 1, id="invalid"),
+        pytest.param(HOLDS, 0.0, "SUPPORTED", {"passed": 1}, 0, id="supported"),
+        pytest.param(FAILS, 0.0, "REFUTED", {"failed": 1}, 1, id="refuted"),
+        pytest.param((0.1, 0.5, 0.9), 0.0, "INCONCLUSIVE", {"failed": 1}, 1, id="inconclusive"),
+        pytest.param(HOLDS, 0.3, "INVALID", {"errors": 1}, 1, id="invalid"),
     ],
 )
 def test_every_verdict(project, effect, null, verdict, outcomes, status):
-    write(project, effect, null)
+    write_claim(project.path, effect=effect, null=null)
     result = project.runpytest("-m", "fast", "-v", "--junitxml=junit.xml")
     result.assert_outcomes(**outcomes)
     assert result.ret == status
-    result.stdout.fnmatch_lines([f"*test_demo[[]digits[]] {verdict}*", f"*demo*{verdict}*"])
-    (row,) = evidence_of(project)
+    result.stdout.fnmatch_lines([f"{TEST} {verdict}*", f"demo*digits*{verdict}*", "*evidence: *evidence.json"])
+    (row,) = evidence_of(project).values()
     assert row.verdict == verdict
-    assert row.findings[0].values == tuple(effect)
-    assert set(row.checkpoints) == {"tiny/0", "tiny/1", "tiny/2"}
-    assert (row.environment["precision of grids"], row.environment["flip rate"]) == ("fp32", 0.0)
-    assert not list((project.path / "store" / "progress").glob("*.grid"))
+    assert row.findings[0].values == effect
+    assert set(row.checkpoints) == {"toy/0", "toy/1", "toy/2"}
+    assert row.environment["precision of grids"] == "fp32"
     properties = {item.get("name"): item.get("value") for item in ElementTree.parse("junit.xml").iter("property")}
     assert json.loads(properties["featdyn-evidence"])["verdict"] == verdict
 
 
-def test_grids_in_half_precision_say_how_many_predictions_flipped(project):
-    project.runpytest("-m", "fast", "--precision", "fp16").assert_outcomes(passed=1)
-    (row,) = evidence_of(project)
-    assert row.environment["precision of grids"] == "fp16"
-    assert 0 <= row.environment["flip rate"] < 0.05
-
-
-def test_failure_message_has_quantity_value_interval_seeds_bound_and_control(project):
-    write(project, [0.1, 0.11, 0.12])
-    result = project.runpytest("-m", "fast")
+def test_a_failure_says_quantity_value_interval_seeds_bound_and_control(project):
+    write_claim(project.path, effect=FAILS)
     found = "*effect (decides): 0.11 [[]*, *[]] (95 %, 3 seeds), to lie above 0.5: fails*"
-    result.stdout.fnmatch_lines([found, "*null (control)*"])
+    project.runpytest("-m", "fast").stdout.fnmatch_lines([found, "*null (control)*"])
 
 
-def test_a_second_look_is_judged_more_strictly(project):
-    """Numbers that a first look supports: their interval of 95 % ends above the bound, that of 97.5 % below."""
-    write(project, [0.57, 0.6, 0.63])
-    assert project.runpytest("-m", "fast").ret == 0
-    register = project.path / "claims/register.toml"
-    register.write_text(REGISTER.replace("[scales.small]", "[scales.small]\nlooks = 2"))
-    project.runpytest("-m", "fast").stdout.fnmatch_lines(
-        ["*effect*(97.5 %, 3 seeds)*undecided*", "*[[]97.5 % interval[]]*"]
-    )
-    assert [row.verdict for row in evidence_of(project)] == ["INCONCLUSIVE"]
-
-
-def test_xdist_gives_the_same_verdicts_and_trains_each_trajectory_once(project):
-    project.makepyfile(test_other=CLAIM.format(effect=[0.9, 0.8, 0.9], null=0.0, claim="demo"))
-    result = project.runpytest("-m", "fast", "-n", "2", "-v")
-    result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*SUPPORTED*"])
-    assert [row.verdict for row in evidence_of(project)] == ["SUPPORTED", "SUPPORTED"]
-    assert len(list((project.path / "store").glob("tiny-*/manifest.json"))) == 3
-
-
-def test_absent_data_is_not_run_and_a_run_that_decides_nothing_fails(project, monkeypatch):
-    monkeypatch.setenv("FEATDYN_DATA", str(project.path / "nothing"))
-    result = project.runpytest("-m", "full", "--scale", "reduced", "-k", "cifar100", "-rs")
+def test_a_run_that_decides_nothing_does_not_exit_0(project):
+    result = project.runpytest("-m", "fast", "--no-train", "--store", "nothing", "-rs")
     result.assert_outcomes(skipped=1)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*no claim was decided*", "NOT RUN*no recipe*"])
+    result.stdout.fnmatch_lines(["no claim was decided*", "NOT RUN*featdyn train --only toy"])
+    assert verdicts_of(project) == {"demo-small-digits": "NOT RUN"}
+    assert not (project.path / "nothing").exists()
 
 
-def use_cifar10(project, monkeypatch) -> Path:
-    """Let the one recipe be of CIFAR-10; return where that is looked for, with nothing there and no host to ask."""
-    recipe = project.path / "fixtures/recipes/tiny.toml"
-    recipe.write_text(RECIPE.replace('"digits"', '"cifar10"'))
+def test_a_test_that_fails_after_its_claim_was_supported_fails(project):
+    path = project.path / "claims/test_demo.py"
+    path.write_text(path.read_text() + "    assert not 'more'\n")
+    result = project.runpytest("-m", "fast", "-v")
+    result.assert_outcomes(failed=1)
+    assert result.ret == 1
+
+
+# Known findings
+
+
+def test_a_known_finding_is_a_strict_xfail(project):
+    write_project(project.path, demo=entry(more=KNOWN))
+    write_claim(project.path, effect=FAILS)
+    result = project.runpytest("-m", "fast", "-v")
+    result.assert_outcomes(xfailed=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"{TEST} REFUTED, known*", "demo*REFUTED, known*"])
+    (row,) = evidence_of(project).values()
+    assert (row.verdict, row.known) == ("REFUTED", "REFUTED")
+
+
+@pytest.mark.parametrize("option", ["--no-known-findings", "--runxfail"])
+def test_an_option_makes_known_findings_fail(project, option):
+    write_project(project.path, demo=entry(more=KNOWN))
+    write_claim(project.path, effect=FAILS)
+    result = project.runpytest("-m", "fast", "-v", option)
+    result.assert_outcomes(failed=1)
+    assert result.ret == 1
+
+
+@pytest.mark.parametrize(
+    ("effect", "null", "verdict", "outcomes"),
+    [
+        pytest.param(HOLDS, 0.0, "SUPPORTED", {"failed": 1}, id="supported"),
+        pytest.param((0.1, 0.5, 0.9), 0.0, "INCONCLUSIVE", {"failed": 1}, id="inconclusive"),
+        pytest.param(FAILS, 0.3, "INVALID", {"errors": 1}, id="invalid"),
+    ],
+)
+def test_a_verdict_that_changes_fails(project, effect, null, verdict, outcomes):
+    write_project(project.path, demo=entry(more=KNOWN))
+    write_claim(project.path, effect=effect, null=null)
+    result = project.runpytest("-m", "fast", "-v")
+    result.assert_outcomes(**outcomes)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([f"{TEST} {verdict}, was REFUTED*", "*a verdict that changes fails*"])
+
+
+def test_a_known_finding_that_is_not_run_is_skipped(project):
+    write_project(project.path, demo=entry(more=KNOWN))
+    result = project.runpytest("-m", "fast", "--no-train", "--store", "nothing")
+    result.assert_outcomes(skipped=1)
+
+
+# Replay
+
+
+def test_published_records_are_judged_beside_the_small_scale(project):
+    publish_reduced()
+    result = project.runpytest("-m", "fast", "-v")
+    result.assert_outcomes(passed=2)
+    replayed = "demo-reduced-digits-replayed"
+    result.stdout.fnmatch_lines_random(
+        [f"{TEST} SUPPORTED*", f"*test_demo[[]{replayed}[]] SUPPORTED*", "demo*digits*reduced, replayed*SUPPORTED*"]
+    )
+    rows = evidence_of(project)
+    assert list(rows) == ["demo-small-digits", replayed]
+    assert rows[replayed].replayed
+    assert (rows[replayed].tier, rows[replayed].seeds) == ("fast", (3, 4, 5))
+
+
+def test_a_part_of_what_was_published_is_not_run_and_says_what_is_lacking(project):
+    publish_reduced(3, 4)
+    result = project.runpytest("-m", "fast", "-v", "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*reduced has no record of the * toy-reduced seed *"])
+
+
+def test_a_damaged_published_record_is_an_error(project):
+    publish_reduced()
+    victim = next((project.path / "fixtures/records/reduced").glob("toy-reduced-4-*/stranger-*.npz"))
+    victim.write_bytes(victim.read_bytes()[:-1])
+    result = project.runpytest("-m", "fast", "-k", "replayed")
+    result.assert_outcomes(errors=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*DamagedRecordError*toy-reduced-4-*do not match its sha256*publish anew"])
+
+
+def test_a_damaged_manifest_is_one_line(project):
+    publish_reduced()
+    (project.path / "fixtures/records/reduced/manifest.json").write_text("{")
+    result = project.runpytest("-m", "fast")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*manifest.json cannot be read*"])
+    assert not (project.path / "evidence.json").exists()
+
+
+# Selection
+
+
+def test_what_was_not_selected_is_told_in_a_file_of_its_own(project):
+    write_project(project.path, demo=entry(), other=entry(section="2"))
+    write_claim(project.path, "other")
+    project.runpytest("-m", "fast").assert_outcomes(passed=2)
+    whole = (project.path / "evidence.json").read_bytes()
+    result = project.runpytest("-m", "fast", "-k", "test_other")
+    result.assert_outcomes(passed=1, deselected=3)
+    result.stdout.fnmatch_lines(["demo*DESELECTED*", "*evidence.partial.json (of a part of the claims)"])
+    assert verdicts_of(project, "evidence.partial.json") == {
+        "demo-small-digits": "DESELECTED",
+        "other-small-digits": "SUPPORTED",
+    }
+    assert document_of(project, "evidence.partial.json")["selection"] == {"markers": "fast", "keywords": "test_other"}
+    assert (project.path / "evidence.json").read_bytes() == whole
+
+
+def test_a_claim_of_the_register_without_a_test_is_deselected(project):
+    write_project(project.path, demo=entry(), other=entry(section="2"))
+    project.runpytest("-m", "fast")
+    assert verdicts_of(project, "evidence.partial.json")["other-small-digits"] == "DESELECTED"
+
+
+def test_of_the_full_tier_one_scale_is_run(project):
+    write_project(project.path, demo=entry().replace('["digits"]', '["digits", "cifar100"]'))
+    result = project.runpytest("-m", "full", "--scale", "reduced", "--no-train", "-k", "cifar100")
+    result.assert_outcomes(skipped=1, deselected=2)
+    assert verdicts_of(project, "evidence.partial.json") == {
+        "demo-reduced-digits": "DESELECTED",
+        "demo-reduced-cifar100": "NOT RUN",
+    }
+    result = project.runpytest("-m", "full", "--scale", "paper")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_evidence_says_what_was_run(project):
+    project.runpytest("-m", "fast", "--evidence", "deep/run.json")
+    document = document_of(project, "deep/run.json")
+    assert document["command"][:3] == ["pytest", "-m", "fast"]
+    assert document["selection"] == {"markers": "fast", "keywords": ""}
+    assert document["paper"] == {"title": "A paper", "arxiv": "0000.00000"}
+    assert document["register"] == load_register(register_folder()).digest
+    assert document["counts"] == {"SUPPORTED": 1}
+    assert document["rows"][0]["register"] == document["register"]
+
+
+def test_a_place_where_evidence_cannot_be_is_told_before_anything_is_run(project):
+    result = project.runpytest("-m", "fast", "--evidence", str(project.path), "--store", "nothing")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the evidence * is a folder*"])
+    assert not (project.path / "nothing").exists()
+
+
+# Errors
+
+
+def test_a_claim_that_errors_is_an_error_row(project):
+    write_claim(project.path, measure="def measure(run):\n    return 1 / 0")
+    result = project.runpytest("-m", "fast")
+    assert result.ret == 1
+    (row,) = evidence_of(project).values()
+    assert row.verdict == "ERROR"
+    assert "ZeroDivisionError" in row.reason
+    result.stdout.fnmatch_lines(["demo*ERROR*", "no claim was decided*"])
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        pytest.param('{"effect": [0.9] * 100, "null": 0.0}', "*'effect' of one seed is a list*", id="many"),
+        pytest.param('{"effekt": 0.9, "null": 0.0}', "*differ in effect, effekt", id="unknown"),
+        pytest.param('{"effect": float("nan"), "null": 0.0}', "*MeasurementError*", id="nan"),
+    ],
+)
+def test_a_measurement_that_does_not_fit_the_register_is_an_error(project, returned, message):
+    write_claim(project.path, measure=f"def measure(run):\n    return Measured({returned})")
+    result = project.runpytest("-m", "fast", "-v")
+    result.assert_outcomes(errors=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([f"{TEST} ERROR*", message])
+    assert verdicts_of(project) == {"demo-small-digits": "ERROR"}
+
+
+def test_a_damaged_checkpoint_is_an_error_and_is_left_as_it_was(project):
+    store = project.path / "own"
+    project.runpytest("-m", "fast", "--store", str(store)).assert_outcomes(passed=1)
+    victim = next(store.glob("toy-0-*/epoch-0002.safetensors"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"?")
+    before = victim.read_bytes()
+    for record in store.glob("records/*/*"):
+        record.unlink()
+    result = project.runpytest("-m", "fast", "--store", str(store))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*DamagedTrajectoryError*epoch-0002.safetensors*"])
+    assert victim.read_bytes() == before
+
+
+def test_a_training_that_diverges_is_an_error_and_no_finding(project):
+    edit(project.path / "fixtures/recipes/toy.toml", "learning_rate = 0.1", "learning_rate = 1e30")
+    result = project.runpytest("-m", "fast")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*TrainingError*toy seed 0: loss is*lower the learning rate*"])
+    assert verdicts_of(project) == {"demo-small-digits": "ERROR"}
+
+
+def test_a_store_that_cannot_be_written_is_an_error(project):
+    (project.path / "file").write_text("in the way")
+    result = project.runpytest("-m", "fast", "--store", str(project.path / "file"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*StoreError*cannot be written*FEATDYN_STORE*"])
+
+
+def use_cifar10(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the small recipe be of CIFAR-10; return where that is looked for, with nothing there and no host to ask."""
+    edit(project.path / "fixtures/recipes/toy.toml", '"digits"', '"cifar10"')
     monkeypatch.setenv("FEATDYN_DATA", str(project.path / "data"))
     monkeypatch.setattr(urllib.request, "urlopen", Mock(side_effect=OSError("no route to host")))
     (project.path / "data").mkdir()
@@ -214,101 +348,175 @@ def test_damaged_data_is_an_error(project, monkeypatch):
     result.stdout.fnmatch_lines(["*DataError*cifar10.npz*"])
 
 
-def test_training_that_diverges_is_an_error_and_no_finding(project):
-    recipe = project.path / "fixtures/recipes/tiny.toml"
-    recipe.write_text(RECIPE.replace("learning_rate = 0.01", "learning_rate = 1e30"))
-    result = project.runpytest("-m", "fast")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*TrainingError*tiny seed 0: loss is*lower the learning rate*"])
+# Processes
 
 
-def test_full_tier_decides_what_it_can(project):
-    result = project.runpytest("-m", "full", "--scale", "reduced")
-    result.assert_outcomes(passed=1, skipped=1)
-    assert result.ret == 0
-
-
-def test_missing_trajectories_are_not_run_when_training_is_not_allowed(project):
-    result = project.runpytest("-m", "fast", "--no-train", "-rs")
-    result.assert_outcomes(skipped=1)
+def test_processes_share_the_work_and_one_that_dies_leaves_an_error_row(project):
+    claims = {name: entry(section=str(number)) for number, name in enumerate(("demo", "dies", "other"), start=1)}
+    write_project(project.path, **claims)
+    write_claim(project.path, "other", effect=FAILS)
+    write_claim(project.path, "dies", measure="def measure(run):\n    import os\n    os._exit(1)")
+    result = project.runpytest("-m", "fast", "-n", "2")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*featdyn train --only tiny*"])
+    assert verdicts_of(project) == {
+        "demo-small-digits": "SUPPORTED",
+        "dies-small-digits": "ERROR",
+        "other-small-digits": "REFUTED",
+    }
+    assert "crashed" in evidence_of(project)["dies-small-digits"].reason
+    result.stdout.fnmatch_lines(["dies*ERROR*"])
 
 
-def test_damaged_checkpoint_is_an_error_and_is_left_as_it_was(project):
-    project.runpytest("-m", "fast").assert_outcomes(passed=1)
-    victim = next((project.path / "store").glob("tiny-0-*/epoch-0002.safetensors"))
-    content = bytearray(victim.read_bytes())
-    content[-1] ^= 1
-    victim.write_bytes(content)
-    result = project.runpytest("-m", "fast")
-    result.assert_outcomes(errors=1)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*DamagedTrajectoryError*epoch-0002.safetensors*remove this folder*"])
-    assert victim.read_bytes() == bytes(content)
-
-
-def test_too_few_seeds(project):
-    result = project.runpytest("-m", "fast", "--seeds", "0,1")
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*MeasurementError: claim 'demo' needs at least 3 seeds*"])
+# Seeds
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("seeds", "message"),
     [
-        pytest.param(["--device", "nonsense"], "*unknown device*", id="device"),
-        pytest.param(["--seeds", "a,b"], "*expected integers*", id="seeds"),
+        pytest.param("1,1,2", "*a seed stands there twice*", id="repeated"),
+        pytest.param("0-1,100", "*bounds came from 100; take others", id="pilot"),
+        pytest.param("0,1", "*a claim is judged on at least 3", id="few"),
+        pytest.param("a,b", "*expected seeds from 0 on*", id="none"),
     ],
 )
-def test_unusable_options(project, options, message):
-    result = project.runpytest("-m", "fast", *options)
+def test_seeds_that_cannot_be_judged_are_refused_before_anything_is_trained(project, seeds, message):
+    result = project.runpytest("-m", "fast", "--seeds", seeds, "--store", "nothing")
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    result.stdout.fnmatch_lines([message])
+    assert not (project.path / "nothing").exists()
+    assert not (project.path / "evidence.json").exists()
+
+
+def test_other_seeds_are_exploratory_and_leave_the_evidence_alone(project):
+    project.runpytest("-m", "fast")
+    whole = (project.path / "evidence.json").read_bytes()
+    result = project.runpytest("-m", "fast", "--seeds", "6-8")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["demo*small, exploratory*", "*evidence.exploratory.json (exploratory*)"])
+    (row,) = evidence_of(project, "evidence.exploratory.json").values()
+    assert (row.seeds, row.exploratory) == ((6, 7, 8), True)
+    assert document_of(project, "evidence.exploratory.json")["seeds"] == "6-8"
+    assert (project.path / "evidence.json").read_bytes() == whole
+
+
+# Collection
+
+
+def test_adding_a_claim_is_one_test_file_and_one_register_file(project):
+    project.runpytest("-m", "fast").assert_outcomes(passed=1)
+    before = {path for path in project.path.rglob("*.*") if "evidence" not in path.name}
+    write_project(project.path, demo=entry(), **{"new-one": entry("New", "3")})
+    write_claim(project.path, "new-one", effect=FAILS)
+    added = {path.name for path in project.path.rglob("*.*") if "evidence" not in path.name} - {
+        path.name for path in before
+    }
+    assert added == {"new-one.toml", "test_new_one.py"}
+    project.runpytest("-m", "fast").assert_outcomes(passed=1, failed=1)
+    assert verdicts_of(project) == {"demo-small-digits": "SUPPORTED", "new-one-small-digits": "REFUTED"}
+
+
+def collected(project: pytest.Pytester, body: str) -> pytest.RunResult:
+    """Collect a project with one more test file."""
+    (project.path / "claims/test_more.py").write_text(f"import pytest\n{body}\n")
+    return project.runpytest("-m", "fast")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(
+            "@pytest.mark.claim('nothing')\ndef test_more(decide): pass",
+            "*unknown claim 'nothing'; the register has demo*",
+            id="unknown",
+        ),
+        pytest.param("def test_more(decide): pass", "*uses decide without @pytest.mark.claim*", id="unnamed"),
+        pytest.param("@pytest.mark.claim\ndef test_more(decide): pass", "*uses decide without*", id="no argument"),
+        pytest.param("def test_more(judge): pass", "*uses judge without @pytest.mark.claim*", id="judge"),
+        pytest.param(
+            "@pytest.mark.claim('nothing')\ndef test_more(judge): pass", "*unknown claim 'nothing'*", id="judge unknown"
+        ),
+        pytest.param(
+            "@pytest.mark.fast\n@pytest.mark.full\n@pytest.mark.claim('demo')\ndef test_more(): pass",
+            "*exactly one of the markers*",
+            id="two tiers",
+        ),
+    ],
+)
+def test_tests_that_name_no_claim_or_two_tiers_are_refused(project, body, message):
+    if "judge" in body and "claim" not in body:
+        body = body.replace("def", "@pytest.mark.fast\ndef")
+    result = collected(project, body)
     assert result.ret != 0
-    output = result.stdout if options[0] == "--seeds" else result.stderr
-    output.fnmatch_lines([message])
+    pytest.LineMatcher(result.outlines + result.errlines).fnmatch_lines([message])
+
+
+def test_planted_worlds_belong_to_the_fast_tier_and_must_come_out_as_due(project):
+    body = """
+from featdyn_core.harness import planted
+from featdyn_core.harness.planted import World
+from featdyn_core.harness.run import Measured
+from featdyn_core.verdicts.claim import Verdict
+
+def measure(run):
+    return Measured({"effect": run.record("effect"), "null": 0.0})
+
+def world(verdict):
+    return World(verdict, lambda rng: planted.run({"effect": rng.uniform(0.8, 0.9)}))
+
+@pytest.mark.claim("demo")
+@pytest.mark.parametrize("verdict", [Verdict.SUPPORTED, Verdict.REFUTED, None])
+def test_worlds(judge, verdict):
+    assert judge(measure, world(verdict)) is Verdict.SUPPORTED
+"""
+    result = collected(project, body)
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["*demo: SUPPORTED in a world where REFUTED is due*"])
+
+
+def test_a_register_that_cannot_be_used_is_one_line(project):
+    edit(project.path / "claims/register/demo.toml", '"column", window = "late", deep', '"column", deep')
+    project.runpytest("-m", "fast").stdout.fnmatch_lines(["*claim 'demo', record 'column' lacks something*"])
+    edit(project.path / "claims/register/demo.toml", "above = 0.5", "")
+    result = project.runpytest("-m", "fast")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*demo*effect*it needs a bound*"])
+
+
+def test_other_tests_need_no_register(project):
+    (project.path / "claims/register/demo.toml").unlink()
+    (project.path / "claims/register/scales.toml").write_text("no register")
+    (project.path / "test_other.py").write_text("def test_other(): pass")
+    project.runpytest("test_other.py").assert_outcomes(passed=1)
+
+
+# Devices and progress
+
+
+def test_an_unknown_device_is_refused(project):
+    result = project.runpytest("-m", "fast", "--device", "nonsense", "--store", "nothing")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*unknown device*"])
 
 
 @pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="there is a CUDA device")
 def test_cuda_without_a_device(project):
-    result = project.runpytest("-m", "fast", "--device", "cuda")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*no device 'cuda'*use --device cpu*"])
-
-
-def test_unwritable_store(project):
-    (project.path / "file").write_text("in the way")
-    result = project.runpytest("-m", "fast", "--store", str(project.path / "file"))
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*StoreError*cannot be written*FEATDYN_STORE*"])
-
-
-def test_unknown_claim_is_named(project):
-    write(project, claim="nothing")
-    result = project.runpytest("-m", "fast")
+    result = project.runpytest("-m", "fast", "--device", "cuda", "--store", "nothing")
     assert result.ret != 0
-    result.stdout.fnmatch_lines(["*unknown claim 'nothing'; the register has demo*"])
+    result.stdout.fnmatch_lines(["*no device 'cuda'*use --device cpu*"])
 
 
-def test_a_claim_test_has_exactly_one_tier(project):
-    project.makepyfile(
-        test_two="""
-        import pytest
-        @pytest.mark.fast
-        @pytest.mark.full
-        @pytest.mark.claim("demo")
-        def test_both(decide): pass
-        """
-    )
-    result = project.runpytest()
-    assert result.ret != 0
-    result.stderr.fnmatch_lines(["*exactly one of the markers*"])
+def test_grids_in_half_precision_say_how_many_predictions_flipped(project):
+    project.runpytest("-m", "fast", "--precision", "fp16").assert_outcomes(passed=1)
+    (row,) = evidence_of(project).values()
+    assert row.environment["precision of grids"] == "fp16"
+    assert 0 <= row.environment["flip rate"] < 0.05
 
 
-def test_progress_of_other_processes_is_shown(project):
-    beat = {"recipe": "elsewhere", "seed": 7, "epoch": 3, "epochs": 9, "train_loss": 1.5, "seconds_per_epoch": 2.0}
-    folder = project.path / "store" / "progress"
-    folder.mkdir(parents=True)
-    (folder / "key.json").write_text(json.dumps(beat | {"time": time.time()}))
-    project.makepyfile("import time\ndef test_wait(): time.sleep(6)")
-    result = project.runpytest_subprocess()
-    result.stdout.fnmatch_lines(["*training elsewhere seed 7: epoch 3/9, loss 1.5000*"])
+def test_progress_of_other_processes_is_shown(project, monkeypatch, capfd):
+    """In spite of pytest's capture of what tests print."""
+    monkeypatch.setattr(Watcher.__init__, "__defaults__", (0.05, ()))
+    monkeypatch.setenv("FEATDYN_STORE", str(project.path / "own"))
+    write_beat(project.path / "own", Beat("key", "elsewhere", 7, 3, 9, 1.5, 2.0))
+    project.makepyfile("import time\ndef test_wait(): time.sleep(1)")
+    project.runpytest_inprocess("-k", "test_wait").assert_outcomes(passed=1, deselected=2)
+    assert "training elsewhere seed 7: epoch 3/9, loss 1.5000" in capfd.readouterr().out

@@ -132,7 +132,7 @@ def test_trajectories_that_must_not_be_trained_are_missing(measurements):
     frugal = Measurements(measurements.store, train=False)
     with pytest.raises(MissingTrajectoryError, match="tiny seed 0 is not in the store"):
         frugal.get(column(1))
-    assert not measurements.store.trained
+    assert not measurements.store.root.exists()
     measurements.store.get(tiny_recipe(), 0)
     assert frugal.get(column(1)).view.epochs.tolist() == [1]
 
