@@ -1,6 +1,7 @@
 """The networks of the paper (App. H) by name."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -13,8 +14,11 @@ from featdyn_core.networks.names import NETWORKS
 def resnet(*, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16) -> BlockNetwork:
     """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
 
-    Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels.
+    Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels. The shortcuts pad half
+    of the channels that a stage adds on either side, so w is even.
     """
+    if not _is_count(width) or width % 2:
+        raise ValueError(f"width = {width!r}; it must be an even number from 2 on")
     channels = len(mean)
     blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width), nn.ReLU())}
     inputs = width
@@ -44,6 +48,11 @@ def mlp(
 
     ``linear_last`` leaves the last hidden layer without activation (section 4.5).
     """
+    if not isinstance(hidden, list | tuple) or not hidden or not all(map(_is_count, hidden)):
+        raise ValueError(f"hidden = {hidden!r}; it must be a list of widths, at least one and each from 1 on")
+    if type(linear_last) is not bool:
+        raise ValueError(f"linear_last = {linear_last!r}; it must be true or false")
+    _check_dropout(dropout)
     blocks: dict[str, nn.Module] = {}
     for number, outputs in enumerate(hidden, start=1):
         layers: list[nn.Module] = [nn.Flatten()] if number == 1 else []
@@ -71,6 +80,7 @@ def convnet(
 
     Each group of (width, padding) layers ends in 2×2 max pooling and is one block.
     """
+    _check_dropout(dropout)
     blocks: dict[str, nn.Module] = {}
     inputs = len(mean)
     for number, group in enumerate(groups, start=1):
@@ -84,6 +94,15 @@ def convnet(
     depths = tuple(blocks)[:3]
     blocks["head"] = LinearHead(inputs, classes)
     return BlockNetwork(blocks, depths, mean, std)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _check_dropout(share: object) -> None:
+    if type(share) not in (int, float) or not 0 <= cast(float, share) < 1:
+        raise ValueError(f"dropout = {share!r}; it must be a number from 0 to below 1")
 
 
 _SVHN = [[(32, 1), (32, 1)], [(64, 1), (64, 1)], [(128, 1), (128, 1)], [(256, 0)]]
@@ -130,7 +149,7 @@ def build_model(
     std = std if std is not None else [0.5] * image[0]
     try:
         network = _BUILDERS[name](image, classes=classes, mean=mean, std=std, **options)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
         raise ModelError(f"network {name!r} does not take these options: {error}") from error
     if generator is not None:
         initialize(network, generator, he_normal=name.startswith("resnet"))

@@ -27,6 +27,7 @@ from featdyn_core.store.folder import FolderSink, Watch, read_checkpoint
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
 from featdyn_core.store.manifest import damaged, read_manifest
+from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
@@ -77,6 +78,7 @@ class Store:
         self.download = download
         self.digests = DataDigests(self.root)
         self._datasets: dict[tuple[str, int | None], Dataset | DataError] = {}
+        self._fitting: set[tuple[str, str]] = set()
 
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
@@ -189,13 +191,16 @@ class Store:
         return os.path.isdir(self.folder(recipe, seed))  # unlike Path.is_dir never an error
 
     def _pending(self, requests: Sequence[Request], failures: Failures) -> list[Request]:
-        """Requests that neither are complete nor have failed; one without its data fails here."""
+        """Requests that neither are complete nor have failed; one whose data lack or do not fit fails here."""
         pending = []
         for recipe, seed in requests:
             try:
                 if (recipe.identity, seed) not in failures and not self._complete(recipe, seed):
+                    if recipe.identity not in self._fitting:
+                        check_fit(recipe, self._dataset(recipe))
+                        self._fitting.add(recipe.identity)
                     pending.append((recipe, seed))
-            except DataError as error:
+            except FeatdynError as error:
                 failures[recipe.identity, seed] = error
         return pending
 

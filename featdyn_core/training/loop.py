@@ -18,6 +18,7 @@ from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
 from featdyn_core.seeds import stream_seed, torch_generator
+from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.training.steps import ResidentSet, Stepper, Tally, resolve_engine
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
@@ -66,7 +67,7 @@ def train(
         engine: how steps are run (see ``stepping.resolve_engine``).
 
     Raises:
-        ModelError: the recipe freezes at a cut that the network lacks.
+        RecipeError, ModelError: recipe and images do not fit (see ``fitting.check_fit``).
         TrainingError: a loss that is not finite (named by epoch and step), or a device out of memory.
     """
     ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
@@ -129,14 +130,13 @@ class _Training:
 
     def __init__(self, job: Job, device: torch.device, engine: str) -> None:
         self.job, self.recipe, self.seed, self.device = job, job.recipe, job.seed, device
+        check_fit(job.recipe, job.dataset)
         images, labels = training_set(job.recipe, job.seed, job.dataset)
         self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
         self.network = new_network(job.recipe, job.dataset, torch_generator(job.seed, "init")).to(device)
         if images.shape[1] > 1:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
-        if job.recipe.freeze.epoch is not None:
-            self.network.shallow_blocks(job.recipe.freeze.cut)  # a cut that is none is told now, not at that epoch
         augment = job.recipe.data.augmentation == "crop-flip"
         self.stepper = Stepper(
             self.network,

@@ -357,9 +357,21 @@ def test_unknown_network_is_refused():
         ("resnet8", {"widht": 4}, "unexpected keyword argument 'widht'"),
         ("mlp", {"width": 4}, "unexpected keyword argument 'width'"),
         ("resnet8", {"depth": 14}, "multiple values for keyword argument 'depth'"),
-        ("mlp", {"dropout": 1.5}, "between 0 and 1"),
-        ("resnet8", {"width": -4}, "negative"),
-        ("mlp", {"hidden": "wide"}, ""),
+        *(
+            ("mlp", {"dropout": share}, "dropout = .*; it must be a number from 0 to")
+            for share in (1.5, 1, math.nan, "a", True)
+        ),
+        ("svhn-convnet", {"dropout": -0.1}, "dropout = -0.1; it must be a number from 0 to below 1"),
+        *(
+            ("resnet8", {"width": width}, "width = .*; it must be an even number")
+            for width in (-4, 0, 3, 2.0, True, "4")
+        ),
+        *(
+            ("mlp", {"hidden": hidden}, "hidden = .*; it must be a list of widths")
+            for hidden in ([], [0], [3.0], 3, "wide")
+        ),
+        ("mlp", {"linear_last": "no"}, "linear_last = 'no'; it must be true or false"),
+        ("resnet8", {"width": 2**62}, ""),
     ],
 )
 def test_unknown_and_impossible_options_are_refused(name, options, reason):

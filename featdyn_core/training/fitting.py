@@ -1,0 +1,54 @@
+"""Whether a recipe and its images fit each other, found out before anything is trained."""
+
+import torch
+from torch import nn
+
+from featdyn_core.data.sources import Dataset
+from featdyn_core.errors import ModelError, RecipeError
+from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.numerics import undisturbed
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.trajectory import new_network
+
+
+@undisturbed()
+def check_fit(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a training that would fail at its first epoch, or normalise by a single image.
+
+    Raises:
+        RecipeError: batches that the number of images does not allow.
+        ModelError: options that the network does not take, images that are not for it, or a cut that it lacks.
+    """
+    where = f"recipe {recipe.name!r}"
+    images, batch = len(dataset.train_labels), recipe.training.batch_size
+    if images < batch:
+        raise RecipeError(
+            f"{where}: training, batch_size: {batch:,}, but {dataset.name} has {images:,} training images here; "
+            f"make it at most {images:,}"
+        )
+    try:
+        network = new_network(recipe, dataset)
+        if recipe.freeze.epoch is not None:
+            network.shallow_blocks(recipe.freeze.cut)
+    except ModelError as error:
+        raise ModelError(f"{where}: network or freeze: {error}") from error
+    last = images % batch or batch
+    if last == 1 and any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        raise RecipeError(
+            f"{where}: training, batch_size: with {batch:,} of {images:,} training images the last batch is a single "
+            "image, by which nothing can be normalised; choose another batch_size, or another subset of the data"
+        )
+    _try(network, dataset, last, where)
+
+
+@torch.no_grad()
+def _try(network: BlockNetwork, dataset: Dataset, batch: int, where: str) -> None:
+    """Let the network see a batch without numbers, which costs no memory and no time."""
+    shape = tuple(dataset.train_images.shape[1:])
+    try:
+        network.to("meta").train()(torch.empty((batch, *shape), device="meta"))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ModelError(
+            f"{where}: network: it cannot take the images of {dataset.name}, {shape} (channels, height, width): "
+            f"{error}; choose another network or other images"
+        ) from error
