@@ -24,6 +24,7 @@ from featdyn_core.launch.session import Session
 from featdyn_core.project import register_folder, store_root
 from featdyn_core.report import wording
 from featdyn_core.report.terminal import terminal_table
+from featdyn_core.report.wording import CHANGED
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
@@ -344,6 +345,7 @@ class _Reporter:
         colours = {str(verdict): colour for verdict, (_, _, colour) in _WORDS.items()}
         for line in terminal_table(rows, terminalreporter._tw.fullwidth):
             found = next((colour for word, colour in colours.items() if word in line), {})
+            found = {"red": True} if CHANGED in line else found
             terminalreporter.write_line(line, **found)
         if not any(row.verdict.decided for row in rows):
             terminalreporter.write_line("no claim was decided: this run is no evidence, and it fails", red=True)

@@ -6,6 +6,8 @@ from featdyn_core.verdicts.claim import Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
 NOTHING = "–"
+CHANGED = ", was "
+"""Between a verdict and the one that the register knows, where it is another."""
 
 
 def hinge(row: Evidence) -> Finding | None:
@@ -27,7 +29,7 @@ def scale(row: Evidence) -> str:
 def verdict(row: Evidence) -> str:
     """Verdict of a row, and whether the register knows it or another."""
     if row.changed:
-        return f"{row.verdict}, was {row.known}"
+        return f"{row.verdict}{CHANGED}{row.known}"
     return f"{row.verdict}, known" if row.known == row.verdict else str(row.verdict)
 
 
