@@ -1,9 +1,11 @@
 """Devices: found by name, computing in true single precision, repeatable, with seeded dropout and CUDA graphs.
 
-Whatever the caller has told torch: ``undisturbed`` sets what a result depends on, and puts it back.
+Whatever the caller has told torch: ``undisturbed`` sets what a result depends on, and puts it back. Threads take turns:
+torch's settings, the number of its threads and the generator that dropout draws from are those of the whole process.
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,6 +22,8 @@ WARM_UP = 3
 CPU_THREADS = 1
 """Threads of a training and of a measurement on a CPU; several of them keep several cores busy."""
 
+_TURN = threading.RLock()
+"""Held by the thread that has changed settings of the process or draws from its generator; the others wait."""
 
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device that have an autocast of their own."""
@@ -50,8 +54,8 @@ def undisturbed() -> Iterator[None]:
     Autocast and inference mode are off, gradients are recorded, and new tensors are float32 on the CPU. All are as
     they were afterwards. Inside, autocast and ``no_grad`` may be entered as usual.
     """
-    dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device() != torch.device("cpu")
-    with contextlib.ExitStack() as modes:
+    with _TURN, contextlib.ExitStack() as modes:
+        dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device() != torch.device("cpu")
         modes.enter_context(torch.inference_mode(False))
         modes.enter_context(torch.enable_grad())
         for kind in AUTOCAST:
@@ -67,13 +71,14 @@ def undisturbed() -> Iterator[None]:
 @contextlib.contextmanager
 def one_thread(device: torch.device | str) -> Iterator[None]:
     """Compute with ``CPU_THREADS`` on a CPU: the order of sums, and with it the bits, would depend on their number."""
-    before = torch.get_num_threads()
-    if torch.device(device).type == "cpu":
-        torch.set_num_threads(CPU_THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with _TURN:
+        before = torch.get_num_threads()
+        if torch.device(device).type == "cpu":
+            torch.set_num_threads(CPU_THREADS)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextlib.contextmanager
@@ -88,7 +93,7 @@ def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
     backends: Any = torch.backends  # torch's type hints know only some of these settings
     cudnn = backends.cudnn
     on_gpu, on_cpu = (backends.cuda.matmul, cudnn.conv, cudnn.rnn), (backends.mkldnn.matmul, backends.mkldnn.conv)
-    with contextlib.ExitStack() as before:
+    with _TURN, contextlib.ExitStack() as before:
         for name in ("deterministic", "benchmark"):
             before.callback(setattr, cudnn, name, getattr(cudnn, name))
         for setting in (*on_gpu, *on_cpu):
@@ -125,7 +130,7 @@ def _cudnn_was_told_tf32() -> bool:
 def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the device's global generator, which dropout draws from, and put it back afterwards."""
     index = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=index):
+    with _TURN, torch.random.fork_rng(devices=index):
         generator = torch.cuda.default_generators[index[0]] if index else torch.default_generator
         generator.manual_seed(seed)
         yield

@@ -1,12 +1,13 @@
 """Devices by name, arithmetic settings, the caller's modes of torch, and the dropout seed."""
 
 import itertools
+import threading
 
 import pytest
 import torch
 
 from featdyn_core.errors import DeviceError
-from featdyn_core.numerics import exact_arithmetic, exactly, resolve_device, seeded_dropout, undisturbed
+from featdyn_core.numerics import exact_arithmetic, exactly, one_thread, resolve_device, seeded_dropout, undisturbed
 
 CPU = torch.device("cpu")
 
@@ -223,3 +224,28 @@ def test_dropout_is_seeded_and_the_global_generator_put_back():
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.rand(3), expected)
+
+
+TURNS = {
+    "undisturbed": undisturbed,
+    "one_thread": lambda: one_thread(CPU),
+    "exact_arithmetic": exact_arithmetic,
+    "seeded_dropout": lambda: seeded_dropout(7, CPU),
+}
+
+
+@pytest.mark.parametrize("second", TURNS)
+@pytest.mark.parametrize("first", TURNS)
+def test_threads_take_turns_in_what_is_the_processs(first, second):
+    entered = threading.Event()
+
+    def enter() -> None:
+        with TURNS[second]():
+            entered.set()
+
+    other = threading.Thread(target=enter)
+    with TURNS[first](), TURNS[first]():  # twice: a thread does not wait for itself
+        other.start()
+        assert not entered.wait(0.1)
+    assert entered.wait(60)
+    other.join()

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
@@ -153,6 +154,17 @@ def test_frozen_part_stands_still_and_the_rest_trains_on():
         for name, value in frozen.states[epoch].items():
             still = torch.equal(value, frozen.states[epoch - 1][name])
             assert still is network.in_shallow_part(name, "stage1_block1"), name
+
+
+def test_trainings_with_dropout_in_two_threads_are_those_of_one_alone():
+    # as many epochs as make it next to certain that one thread goes on in the midst of the other's
+    recipe = tiny_recipe(network=DROPOUT, training=TrainingSpec(epochs=40, batch_size=10, checkpoints=(0, 40)))
+    alone = [run(recipe, seed) for seed in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(functools.partial(run, recipe), (0, 1)))
+    for one, other in zip(alone, together, strict=True):
+        assert without_seconds(tuple(one.records)) == without_seconds(tuple(other.records))
+        assert same_state(one.states[40], other.states[40])
 
 
 def test_frozen_cut_that_the_network_lacks_is_named_before_anything_is_trained():
