@@ -7,6 +7,8 @@ none, the checkout that this package was imported from.
 import os
 from pathlib import Path
 
+from featdyn_core.errors import DataError, FeatdynError, StoreError
+
 REGISTER = Path("claims") / "register"
 
 
@@ -41,9 +43,13 @@ def records_folder() -> Path:
 
 
 def store_root() -> Path:
-    """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project."""
+    """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project.
+
+    Raises:
+        StoreError: it starts at a home folder that nobody knows.
+    """
     if configured := os.environ.get("FEATDYN_STORE"):
-        return Path(configured).expanduser()
+        return expanded(configured, "FEATDYN_STORE", StoreError)
     return project_root() / "fixtures" / "cache"
 
 
@@ -52,10 +58,30 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 
     The user's cache is ``XDG_CACHE_HOME`` where that is an absolute path, as its specification asks, else
     ``~/.cache``.
+
+    Raises:
+        DataError: it starts at a home folder that nobody knows.
     """
     if root is None:
         root = os.environ.get("FEATDYN_DATA")
     if root:
-        return Path(root).expanduser()
+        return expanded(root, "FEATDYN_DATA", DataError)
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "featdyn" / "data"
+    return (cache if cache.is_absolute() else expanded("~/.cache", "FEATDYN_DATA", DataError)) / "featdyn" / "data"
+
+
+def expanded(path: str | os.PathLike[str], setting: str, kind: type[FeatdynError] = FeatdynError) -> Path:
+    """Return a path with the home folder in place of ``~``.
+
+    Args:
+        path: as a person wrote it.
+        setting: what the person can set instead.
+        kind: of the error.
+
+    Raises:
+        FeatdynError: there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise kind(f"{path}: no home folder is known that ~ could be; set {setting} to a folder") from error

@@ -170,7 +170,7 @@ def corrupted_test_set(
         kind: one of ``KINDS`` or ``EXTRA_KINDS``.
         severity: 1 (mild) to 5 (strong).
         rng: numpy generator; drawn from by the kinds in ``STOCHASTIC``, unless the images are official.
-        root: folder of image sets, see ``files.data_root``.
+        root: folder of image sets, see ``project.data_root``.
 
     Returns:
         Images, ``(M, C, H, W)`` uint8; their labels, ``dataset.test_labels``; and their source,

@@ -128,7 +128,7 @@ def load_dataset(
     Args:
         name: ``digits``, ``mnist``, ``cifar10``, ``cifar100``, ``svhn``, ``stl10`` or a path that ends in
             ``.npz``.
-        root: folder of image sets, see ``files.data_root``.
+        root: folder of image sets, see ``project.data_root``.
         subset: number of training images to keep; all where None.
         seed: decides which ones, through the stream ``subset``.
         download: whether a set that is not here may be fetched.
@@ -141,22 +141,21 @@ def load_dataset(
     if name.endswith(".npz"):
         dataset = _own(Path(os.path.expanduser(name)))
     elif name in KNOWN:
-        dataset = _known(name, data_root(root), download)
+        dataset = _known(name, root, download)
     else:
         raise DataError(f"unknown data set {name!r}; give {', '.join(KNOWN)} or the path of an .npz file")
     return dataset if subset is None else dataset.with_subset(subset, seed)
 
 
-def _known(name: str, root: Path, download: bool) -> Dataset:
+def _known(name: str, root: str | os.PathLike[str] | None, download: bool) -> Dataset:
     """Return a set of ``KNOWN`` from the first of its sources that is there."""
     known = KNOWN[name]
-    npz = root / f"{name}.npz"
-    if name == "digits":
+    if name == "digits":  # which need no folder, where there may be none
         arrays, source = read_digits(), "scikit-learn"
-    elif npz.exists():
+    elif (npz := data_root(root) / f"{name}.npz").exists():
         arrays, source = read_npz(npz), f"npz:{npz.name}"
     else:
-        arrays, source = load_published(name, root, download=download), "torchvision"
+        arrays, source = load_published(name, data_root(root), download=download), "torchvision"
     if arrays.train_images.shape[1:] != known.shape:
         raise DataError(
             f"{name} from {source} has images of shape {tuple(arrays.train_images.shape[1:])}; "
