@@ -15,7 +15,7 @@ from featdyn_core.launch.processes import chosen_jobs, cores
 from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
-from featdyn_core.project import records_folder, register_folder
+from featdyn_core.project import records_folder, register_folder, store_root
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, results_table
 from featdyn_core.store.measurements import Measurements
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         ("verify", _verify, "check every byte of the trajectories of the store, or of a tier, and that they are some"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, only=None, seeds=None)
         command.add_argument("--tier", choices=["fast", "full"], help="fast, unless said otherwise")
         command.add_argument(
             "--scale",
@@ -55,8 +55,9 @@ def _parser() -> argparse.ArgumentParser:
             default="auto",
             help="of the full tier: paper (the default with a GPU) or reduced (without)",
         )
-        command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")
-        command.add_argument("--seeds", metavar="0-2,7", help="in place of the register's")
+        if name != "publish":  # which is of all of a scale: what a narrower choice leaves out would be removed
+            command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")
+            command.add_argument("--seeds", metavar="0-2,7", help="in place of the register's")
         command.add_argument("--store", type=_path, help="default: FEATDYN_STORE, or fixtures/cache")
         command.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
@@ -96,7 +97,10 @@ def _scale(options: argparse.Namespace, register: Register) -> str:
         return "paper" if resolve_device(options.device).type == "cuda" else "reduced"
     if tier == "full":
         return str(options.scale)
-    return next(scale.name for scale in register.scales.values() if scale.tier == tier)
+    found = [scale.name for scale in register.scales.values() if scale.tier == tier]
+    if not found:
+        raise RecipeError(f"the register has no scale of the tier {tier}")
+    return found[0]
 
 
 def _rows(options: argparse.Namespace) -> list[Cell]:
@@ -138,8 +142,8 @@ def _status(options: argparse.Namespace) -> int:
         table.add_row(recipe.name, str(seed), state, folder)
     Console().print(table)
     if not options.only:
-        wanted = requests(_rows(options))
         try:
+            wanted = requests(_rows(options))
             missing = len(Measurements(store).missing(wanted))
             print(f"records: {len(wanted) - missing} of {len(wanted)} measured")
         except FeatdynError as error:
@@ -158,23 +162,32 @@ def _train(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     wanted = _requests(options)
     jobs = chosen_jobs(options.jobs, _usual_jobs(options), len(wanted))
-    missing = measure_missing(Place(options.store, options.device), wanted, jobs, lambda line: print(line, flush=True))
+    missing = measure_missing(_place(options), wanted, jobs, lambda line: print(line, flush=True))
     return 1 if missing else 0
 
 
 def _publish(options: argparse.Namespace) -> int:
     register = _register(options)
     folder = records_folder() / _scale(options, register)
-    published, missing = publish_records(Place(options.store, options.device), _requests(options), folder)
+    published, missing = publish_records(_place(options), _requests(options), folder)
     print(f"published {published} records in {folder}; {missing} are not measured")
     return 1 if missing else 0
 
 
+def _place(options: argparse.Namespace) -> Place:
+    return Place(options.store or store_root(), options.device)
+
+
 def _requests(options: argparse.Namespace) -> list[Measurement]:
-    if options.only:
-        recipe = load_recipe(options.only)
-        return [request for request in requests(_rows(options)) if request.recipe.identity == recipe.identity]
-    return requests(_rows(options))
+    wanted = requests(_rows(options))
+    if not options.only:
+        return wanted
+    recipe = load_recipe(options.only)
+    chosen = [request for request in wanted if request.recipe.identity == recipe.identity]
+    if not chosen:
+        scale = _scale(options, _register(options))
+        raise RecipeError(f"no claim reads a record of {recipe.name} at scale {scale}; choose another tier or scale")
+    return chosen
 
 
 def _usual_jobs(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from featdyn_core.store.supply import Store
 class Place:
     """Where to measure: the options of a store, which a process opens for itself."""
 
-    root: Path | None
+    root: Path
     device: str
 
     def measurements(self, *, measure: bool = True) -> Measurements:
@@ -27,25 +27,33 @@ class Place:
 
 
 @functools.cache
-def _opened(root: Path | None, device: str, measure: bool) -> Measurements:
+def _opened(root: Path, device: str, measure: bool) -> Measurements:
     return Measurements(Store(root, device=device, download=False), train=False, measure=measure)
 
 
 def measure_missing(place: Place, requests: Sequence[Request], jobs: int, say: Callable[[str], Any]) -> int:
     """Measure the records that are missing and whose trajectories are here; return how many are missing afterwards."""
     measurements = place.measurements()
-    missing = measurements.missing(requests)
-    ready = [request for request in missing if _trained(measurements.store, request)]
-    say(f"{len(requests)} records: {len(requests) - len(missing)} here, {len(ready)} to be measured")
+    here, ready, lacking = 0, [], []
+    for request in requests:
+        try:
+            if not measurements.missing([request]):
+                here += 1
+            elif _trained(measurements.store, request):
+                ready.append(request)
+            else:
+                lacking.append((request, "its trajectory is missing; run featdyn train"))
+        except FeatdynError as error:  # of one data set or record, which keeps no other from being measured
+            lacking.append((request, str(error)))
+    say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
     pace, failed = Pace(len(ready)), 0
     for request, outcome in spread(functools.partial(_measure, place), ready, jobs):
         failed += isinstance(outcome, FeatdynError)
         result = str(outcome) if isinstance(outcome, FeatdynError) else f"{outcome:.1f} s"
         say(f"{request}: {result} ({pace.step()})")
-    for request in missing:
-        if request not in ready:
-            say(f"{request}: its trajectory is missing; run featdyn train")
-    return failed + len(missing) - len(ready)
+    for request, reason in lacking:
+        say(f"{request}: {reason}")
+    return failed + len(lacking)
 
 
 def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> tuple[int, int]:
@@ -65,7 +73,8 @@ def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> 
                 break
             except (AbsentDataError, MissingRecordError, MissingTrajectoryError):
                 continue
-    publish(folder, found)
+    if found:
+        publish(folder, found)
     return len(found), len(requests) - len(found)
 
 

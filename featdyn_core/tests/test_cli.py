@@ -1,5 +1,6 @@
 """The command: what it prints, where it writes, and how it refuses."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,62 +8,143 @@ import pytest
 
 from featdyn_core.cli import main
 from featdyn_core.errors import AbsentDataError
+from featdyn_core.harness.plan import all_cells
+from featdyn_core.project import records_folder, register_folder
 from featdyn_core.store import supply as store_module
-
-RECIPE = """
-schema = 1
-[data]
-set = "digits"
-subset = 200
-[network]
-name = "mlp"
-hidden = [12]
-[optimizer]
-name = "sgd"
-learning_rate = 0.1
-[training]
-epochs = 2
-batch_size = 50
-checkpoints = [[0, 2, 1]]
-"""
+from featdyn_core.store.published import published
+from featdyn_core.tests.store.edits import flip
+from featdyn_core.tests.toy import entry, write_project
+from featdyn_core.verdicts.evidence import Evidence, write_evidence
+from featdyn_core.verdicts.register import load_register
 
 
 @pytest.fixture
-def asked(tmp_path, monkeypatch):
-    """Options that ask for one small recipe, two seeds, in a store of its own."""
+def project(tmp_path, monkeypatch) -> Path:
+    """Return the folder of a toy project that one stands in, with a store of its own."""
+    monkeypatch.chdir(write_project(tmp_path))
+    monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("COLUMNS", "200")
-    recipe = tmp_path / "small.toml"
-    recipe.write_text(RECIPE)
-    return ["--only", str(recipe), "--seeds", "0,1", "--store", str(tmp_path / "store"), "--device", "cpu"]
+    return tmp_path
 
 
-def test_status_before_and_after_training(asked, capsys):
-    assert main(["status", *asked]) == 0
-    assert capsys.readouterr().out.count("missing") == 2
-    assert main(["train", *asked, "--jobs", "1"]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in printed] == [
-        f"training small seed {seed}: epoch {epoch}/2" for seed in (0, 1) for epoch in (1, 2)
+@pytest.fixture
+def run(project, capsys):  # noqa: ARG001 - one stands in it
+    """Return a function that runs a command and returns its exit status and the lines it printed."""
+
+    def command(*arguments: str) -> tuple[int, list[str]]:
+        capsys.readouterr()
+        status = main([*arguments, "--device", "cpu"])
+        return status, capsys.readouterr().out.splitlines()
+
+    return command
+
+
+def count(lines: list[str], word: str) -> int:
+    return sum(word in line for line in lines)
+
+
+# Training
+
+
+def test_status_before_and_after_training_and_measuring(run):
+    status, lines = run("status")
+    assert (status, count(lines, "missing"), lines[-1]) == (0, 3, "records: 0 of 9 measured")
+    status, lines = run("train", "--jobs", "1")
+    assert status == 0
+    assert [line.split(",")[0] for line in lines] == [
+        f"training toy seed {seed}: epoch {epoch}/3" for seed in (0, 1, 2) for epoch in (1, 2, 3)
     ]
-    line = r"training small seed 0: epoch 1/2, loss \d\.\d{4}, [\d.e+]+ epochs/s, \d+ s left"
-    assert re.fullmatch(line, printed[0])
-    assert main(["status", *asked]) == 0
-    assert capsys.readouterr().out.count("complete") == 2
+    assert re.fullmatch(r"training toy seed 0: epoch 1/3, loss \d\.\d{4}, [\d.e+]+ epochs/s, \d+ s left", lines[0])
+    status, lines = run("status")
+    assert (status, count(lines, "complete"), lines[-1]) == (0, 3, "records: 0 of 9 measured")
+    assert run("measure", "--jobs", "1")[0] == 0
+    assert run("status")[1][-1] == "records: 9 of 9 measured"
 
 
-def test_processes_share_the_training(asked, tmp_path):
-    assert main(["train", *asked, "--jobs", "2"]) == 0
-    assert len(list((tmp_path / "store").glob("small-*/manifest.json"))) == 2
+def test_only_one_recipe_and_other_seeds(run, project):
+    status, lines = run("train", "--only", "toy", "--seeds", "0-1,100", "--jobs", "1", "--at-once", "3")
+    assert status == 0
+    assert [line.split(",")[0] for line in lines] == [
+        f"training toy seed {seed}: epoch {epoch}/3" for epoch in (1, 2, 3) for seed in (0, 1, 100)
+    ]
+    path = project / "elsewhere.toml"
+    path.write_text((project / "fixtures/recipes/toy.toml").read_text())
+    status, lines = run("status", "--only", str(path), "--seeds", "0-4")
+    assert (status, count(lines, "complete"), count(lines, "missing")) == (0, 2, 3)
+    status, lines = run("status", "--only", "toy-reduced")
+    assert [seed for seed in "345" if any(f" {seed} " in line for line in lines)] == ["3", "4", "5"]
 
 
-def test_process_that_fails_says_so_and_the_status_too(asked, tmp_path, capfd):
-    """Both processes meet it: neither takes the other's word for it."""
-    (tmp_path / "small.toml").write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e30"))
-    assert main(["train", *asked, "--jobs", "2"]) == 2
-    assert "lower the learning rate" in capfd.readouterr().err
+def test_pilot_seeds_may_be_trained_and_are_not_judged(run):
+    assert run("train", "--seeds", "100", "--jobs", "1")[0] == 0
+    status, lines = run("status", "--seeds", "100")
+    assert (status, count(lines, "complete")) == (0, 1)
+    assert lines[-1] == "records: seeds 100: bounds came from 100; take others"
 
 
-def test_looking_fetches_no_data(asked, monkeypatch, capsys):
+def test_the_full_tier_is_of_the_scale_that_fits_the_device(run):
+    status, lines = run("status", "--tier", "full")
+    assert (status, count(lines, "toy-reduced"), count(lines, "toy-cifar100")) == (0, 3, 0)
+
+
+def test_processes_share_training_and_measuring(run, project):
+    assert run("train", "--jobs", "2")[0] == 0
+    assert len(list((project / "store").glob("toy-*/manifest.json"))) == 3
+    status, lines = run("measure", "--jobs", "2")
+    assert (status, lines[0]) == (0, "9 records: 0 here, 9 to be measured")
+    assert {line.split(":")[0] for line in lines[1:]} == {
+        f"{kind} of toy seed {seed}" for kind in ("column", "stranger") for seed in (0, 1, 2)
+    }
+    assert len(list((project / "store/records").glob("*/*.npz"))) == 9
+
+
+# Measuring and publishing
+
+
+def test_measuring_trains_nothing(run):
+    status, lines = run("measure", "--jobs", "1")
+    assert (status, lines[0]) == (1, "9 records: 0 here, 0 to be measured")
+    assert count(lines, "its trajectory is missing; run featdyn train") == 9
+
+
+def test_only_the_records_of_a_recipe_are_measured(run):
+    run("train", "--jobs", "1")
+    assert run("measure", "--only", "toy", "--jobs", "1")[1][0] == "9 records: 0 here, 9 to be measured"
+
+
+def test_publish_then_replay(run, project):
+    run("train", "--tier", "full", "--jobs", "1")
+    run("measure", "--tier", "full", "--jobs", "1")
+    status, lines = run("publish", "--tier", "full")
+    folder = records_folder() / "reduced"
+    assert (status, lines) == (0, [f"published 9 records in {folder}; 0 are not measured"])
+    published.cache_clear()
+    rows = [row.id for row in all_cells(load_register(register_folder()))]
+    assert rows == ["demo-small-digits", "demo-reduced-digits", "demo-reduced-digits-replayed"]
+    write_project(project, demo=entry(first=0))
+    status, lines = run("publish", "--tier", "full")
+    assert (status, lines) == (1, [f"published 3 records in {folder}; 6 are not measured"])
+
+
+def test_nothing_to_publish_is_no_success(run):
+    status, lines = run("publish", "--tier", "full")
+    assert status == 1
+    assert lines == [f"published 0 records in {records_folder() / 'reduced'}; 9 are not measured"]
+    assert not records_folder().exists()
+
+
+@pytest.mark.parametrize("option", [["--only", "toy"], ["--seeds", "7-9"]])
+def test_publishing_is_of_all_of_a_scale(run, option, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("publish", *option)
+    assert ended.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+# Verifying
+
+
+def test_looking_fetches_no_data(run, monkeypatch):
     fetched = []
 
     def load(_name, *, subset, download):
@@ -70,83 +152,91 @@ def test_looking_fetches_no_data(asked, monkeypatch, capsys):
         raise AbsentDataError("digits could not be had")
 
     monkeypatch.setattr(store_module, "load_dataset", load)
-    assert main(["status", *asked]) == 0
-    assert capsys.readouterr().out.count("digits could not be had") == 2
-    assert main(["verify", *asked]) == 1
-    assert fetched == [(200, False)] * 2  # one each: the second seed needs no second look
+    options = ("--only", "toy")
+    status, lines = run("status", *options)
+    assert (status, count(lines, "digits could not be had")) == (0, 3)
+    assert run("verify", *options)[0] == 1
+    assert fetched == [(60, False)] * 2  # one each: the second seed needs no second look
 
 
-def test_full_tier_is_of_the_scale_that_fits_the_device(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("COLUMNS", "200")
-    options = ["status", "--tier", "full", "--device", "cpu", "--store", str(tmp_path)]
-    assert main(options) == 0
-    assert "cifar10-reduced-noisy" in capsys.readouterr().out
-    assert main([*options, "--scale", "paper"]) == 0
-    assert "cifar10-paper-noisy" in capsys.readouterr().out
-
-
-def test_training_at_once_alternates(asked, capsys):
-    assert main(["train", *asked, "--jobs", "1", "--at-once", "2", "--engine", "eager"]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in printed] == [
-        f"training small seed {seed}: epoch {epoch}/2" for epoch in (1, 2) for seed in (0, 1)
-    ]
-
-
-def test_verify_counts_what_is_damaged(asked, tmp_path, capsys):
-    assert main(["verify", *asked]) == 1  # nothing was found to be good
-    assert capsys.readouterr().out.splitlines()[-1] == "0 checked, 0 damaged"
-    main(["train", *asked, "--jobs", "1"])
-    capsys.readouterr()
-    assert main(["verify", *asked]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 checked, 0 damaged"
-    (checkpoint,) = (tmp_path / "store").glob("small-1-*/epoch-0002.safetensors")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-1] + b"?")
-    assert main(["verify", *asked]) == 1
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert last == "2 checked, 1 damaged"
+def test_verify_counts_what_is_damaged(run, project):
+    status, lines = run("verify", "--tier", "fast")
+    assert (status, lines[-1]) == (1, "0 checked, 0 damaged")  # nothing was found to be good
+    run("train", "--jobs", "1")
+    assert run("verify", "--tier", "fast") == (0, [*(f"toy seed {n}: good" for n in range(3)), "3 checked, 0 damaged"])
+    (checkpoint,) = (project / "store").glob("toy-1-*/epoch-0002.safetensors")
+    flip(checkpoint, -1)
+    status, lines = run("verify", "--tier", "fast")
+    assert (status, lines[-1]) == (1, "3 checked, 1 damaged")
     assert "epoch-0002.safetensors" in lines[1]
 
 
-def test_verify_checks_all_of_the_store_unless_told_what(asked, tmp_path, capsys):
-    main(["train", *asked, "--jobs", "1"])
-    capsys.readouterr()
-    everything = ["verify", *asked[asked.index("--store") :]]
-    assert main(everything) == 0
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert [line.rpartition("-")[0] for line in lines] == ["small-0", "small-1"]
-    assert last == "2 checked, 0 damaged"
-    (manifest,) = (tmp_path / "store").glob("small-0-*/manifest.json")
+def test_verify_checks_all_of_the_store_unless_told_what(run, project):
+    run("train", "--jobs", "1")
+    status, lines = run("verify")
+    assert [line.rpartition("-")[0] for line in lines[:-1]] == ["toy-0", "toy-1", "toy-2"]
+    assert (status, lines[-1]) == (0, "3 checked, 0 damaged")
+    (manifest,) = (project / "store").glob("toy-0-*/manifest.json")
     manifest.write_text("{")
-    assert main(everything) == 1
-    assert "manifest.json cannot be read" in capsys.readouterr().out
+    status, lines = run("verify")
+    assert status == 1
+    assert "manifest.json cannot be read" in lines[0]
 
 
-def test_report_and_figures_of_published_evidence(tmp_path, capsys):
-    published = Path(__file__).parents[2] / "evidence" / "fast-cpu" / "evidence.json"
-    page, figures = tmp_path / "report.html", tmp_path / "figures"
-    assert main(["report", str(published), "-o", str(page), "--figures", str(figures)]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == f"wrote {page}"
-    assert page.read_text(encoding="utf-8").count("<figure") == len(list(figures.glob("*.png"))) > 0
+# Reporting
+
+
+def test_claims_are_listed_with_their_scales(project, capsys):
+    assert main(["claims"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert count(lines, "`demo`") == 1
+    other = write_project(project / "other", other=entry("Other claim"))
+    assert main(["claims", "--register", str(other / "claims/register")]) == 0
+    assert "`other`" in capsys.readouterr().out
+
+
+def test_a_report_of_evidence(project, capsys):
+    row = Evidence("demo", "1", "digits", "fast", "small", "NOT RUN", reason="it was not run", seeds=(0, 1, 2))
+    write_evidence(project / "evidence.json", [row])
+    assert main(["report", "evidence.json", "-o", "page.html"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "wrote page.html"
+    assert "it was not run" in (project / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("arguments", "message"),
     [
-        pytest.param(["train", "--seeds", "a"], "--seeds 'a': expected integers with commas between", id="seeds"),
-        pytest.param(["train", "--seeds=-1"], "--seeds '-1': a seed is a number from 0 on", id="negative seed"),
+        pytest.param(["train", "--seeds", "a"], "--seeds 'a': expected seeds from 0 on", id="seeds"),
+        pytest.param(["train", "--seeds=-1"], "--seeds '-1': expected seeds from 0 on", id="negative seed"),
+        pytest.param(["measure", "--seeds", "0,1"], "a claim is judged on at least 3", id="few seeds"),
+        pytest.param(["measure", "--seeds", "0,1,100"], "bounds came from 100", id="pilot seeds"),
+        pytest.param(["measure", "--only", "toy-reduced"], "no claim reads a record of toy-reduced", id="not read"),
         pytest.param(["train", "--jobs", "0"], "--jobs 0: expected a number from 1 on", id="jobs"),
+        pytest.param(["measure", "--jobs", "-2"], "--jobs -2: expected a number from 1 on", id="jobs to measure"),
         pytest.param(["train", "--at-once", "-1"], "--at-once -1: expected a number from 1 on", id="at once"),
-        pytest.param(["train", "--only", "nothing"], "nothing", id="recipe"),
+        pytest.param(["train", "--only", "nothing"], "unknown recipe 'nothing'", id="recipe"),
         pytest.param(["train", "--device", "cpu", "--engine", "graphs"], "cpu has no CUDA graphs", id="engine"),
         pytest.param(["status", "--device", "gpu"], "unknown device 'gpu'", id="device"),
-        pytest.param(["status", "--register", "nowhere.toml"], "register nowhere.toml", id="register"),
+        pytest.param(["status", "--register", "nowhere"], "there is no register at nowhere", id="register"),
+        pytest.param(["status", "--tier", "full", "--scale", "paper"], "the register has no scale 'paper'", id="scale"),
         pytest.param(["report", "nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
     ],
 )
-def test_bad_input_is_one_line_and_status_two(options, message, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("FEATDYN_STORE", str(tmp_path))
-    assert main(options) == 2
+def test_bad_input_is_one_line_and_status_two(project, arguments, message, capsys):
+    assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("featdyn: ")
     assert message in line
+    assert not (project / "store").exists()
+
+
+def test_a_damaged_record_is_one_line(run, project, capsys):
+    run("train", "--jobs", "1")
+    run("measure", "--jobs", "1")
+    for path in (project / "store/records").glob("*/stranger-*.json"):
+        path.write_text(json.dumps({"kind": "stranger"}))
+    status, lines = run("status")
+    assert status == 0
+    assert "does not describe a record" in lines[-1]
+    assert main(["publish", "--device", "cpu"]) == 2
+    assert "does not describe a record" in capsys.readouterr().err

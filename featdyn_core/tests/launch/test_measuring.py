@@ -1,0 +1,131 @@
+"""A plan's missing records: measured where their trajectories are, told of where they are not, and published."""
+
+import pytest
+
+from featdyn_core.errors import AbsentDataError, DamagedRecordError, StoreError
+from featdyn_core.launch import measuring
+from featdyn_core.launch.measuring import Place, measure_missing, publish_records
+from featdyn_core.measures.kinds import Request
+from featdyn_core.store import supply
+from featdyn_core.store.published import PublishedRecords
+from featdyn_core.store.supply import Store
+from featdyn_core.tests.store.edits import contents, flip
+from featdyn_core.tests.store.made import column
+from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.trajectories.recipe import DataSpec
+
+STRANGER = Request(tiny_recipe(), 0, "stranger", {"deep": 3, "images": 20, "split": "held-out", "partner": 1})
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    """Return a place with the trajectory of seed 0 and no records."""
+    Store(tmp_path / "store", device="cpu").get(tiny_recipe(), 0)
+    return Place(tmp_path / "store", "cpu")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
+    requests = [column(1, 2), column(1, 2, seed=1), STRANGER]
+    assert measure_missing(place, requests, 1, said.append) == 2
+    assert said[0] == "3 records: 0 here, 1 to be measured"
+    assert said[1].startswith("column of tiny seed 0: ")
+    assert said[1].endswith("(1/1, 0 s passed, about 0 s left)")
+    assert said[2:] == [
+        "column of tiny seed 1: its trajectory is missing; run featdyn train",
+        "stranger of tiny seed 0: its trajectory is missing; run featdyn train",
+    ]
+    assert measure_missing(place, requests[:1], 1, said.append) == 0
+    assert said[-1] == "1 records: 1 here, 0 to be measured"
+
+
+def test_nothing_is_trained(place, said):
+    measure_missing(place, [column(1, seed=1)], 1, said.append)
+    assert [path.name[:6] for path in place.root.glob("tiny-*")] == ["tiny-0"]
+
+
+def test_a_measurement_that_fails_keeps_no_other_from_being_measured(place, said):
+    assert measure_missing(place, [column(9), column(1)], 1, said.append) == 1
+    assert "has no checkpoint at epoch 9" in said[1]
+    assert place.measurements().missing([column(1)]) == []
+
+
+def test_an_absent_data_set_keeps_no_other_from_being_measured(place, said, monkeypatch):
+    load = supply.load_dataset
+
+    def absent(name, **options):
+        if name == "cifar10":
+            raise AbsentDataError("cifar10 could not be had")
+        return load(name, **options)
+
+    monkeypatch.setattr(supply, "load_dataset", absent)
+    other = column(1, recipe=tiny_recipe(name="other", data=DataSpec("cifar10", 200)))
+    assert measure_missing(place, [other, column(1)], 1, said.append) == 1
+    assert said[-1] == "column of other seed 0: cifar10 could not be had"
+    assert place.measurements().missing([column(1)]) == []
+
+
+def test_a_damaged_record_keeps_no_other_from_being_measured(place, said):
+    place.measurements().get(column(1))
+    flip(next(place.root.glob("records/*/*.npz")), 60)
+    assert measure_missing(place, [column(1)], 1, said.append) == 1
+    assert "do not match its sha256" in said[-1]
+
+
+def test_a_store_is_opened_once_a_process(place):
+    assert place.measurements() is place.measurements()
+    assert measuring.Place(place.root, "cpu").measurements() is place.measurements()
+    assert place.measurements(measure=False) is not place.measurements()
+
+
+# Publishing
+
+
+def test_what_is_here_is_published_and_the_rest_is_counted(place, tmp_path):
+    record = place.measurements().get(column(1, 2))
+    assert publish_records(place, [column(1, 2), column(1, 2, seed=1)], tmp_path / "reduced") == (1, 1)
+    assert PublishedRecords(tmp_path / "reduced").get(column(1)).content == record.content
+
+
+def test_publishing_measures_nothing_and_takes_nothing_away(place, tmp_path):
+    """Several machines may publish into one folder."""
+    folder = tmp_path / "reduced"
+    place.measurements().get(column(1, 2))
+    publish_records(place, [column(1, 2)], folder)
+    elsewhere = Place(tmp_path / "other store", "cpu")
+    before = contents(folder)
+    assert publish_records(elsewhere, [column(1, 2), column(1, 2, seed=1)], folder) == (1, 1)
+    assert contents(folder) == before
+    assert publish_records(elsewhere, [column(1, 2, seed=1)], folder) == (0, 1)
+    assert contents(folder) == before
+
+
+def test_where_nothing_is_there_nothing_is_written(place, tmp_path):
+    assert publish_records(place, [column(1)], tmp_path / "reduced") == (0, 1)
+    assert not (tmp_path / "reduced").exists()
+
+
+def test_what_nobody_asks_for_any_more_is_not_published_any_more(place, tmp_path):
+    for request in (column(1, 2), column(1, 3)):
+        place.measurements().get(request)
+    publish_records(place, [column(1, 2), column(1, 3)], tmp_path / "reduced")
+    publish_records(place, [column(1, 3)], tmp_path / "reduced")
+    assert len(PublishedRecords(tmp_path / "reduced").facts) == 1
+
+
+def test_a_damaged_record_is_not_published(place, tmp_path):
+    place.measurements().get(column(1))
+    flip(next(place.root.glob("records/*/*.npz")), 60)
+    with pytest.raises(DamagedRecordError, match="do not match its sha256"):
+        publish_records(place, [column(1)], tmp_path / "reduced")
+
+
+def test_a_place_that_cannot_be_written_is_named(place, tmp_path):
+    place.measurements().get(column(1))
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file/reduced cannot be written"):
+        publish_records(place, [column(1)], tmp_path / "file" / "reduced")
