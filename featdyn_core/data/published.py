@@ -6,6 +6,7 @@ unpacked MNIST at all. So it is asked once, behind a lock, and what it gives is 
 """
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import json
@@ -41,6 +42,8 @@ MNIST_RAW = {
     "t10k-labels-idx1-ubyte": (10_008, "27ae3e4e09519cfbb04c329615203637"),
 }
 
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 # What torchvision lets through when a host, a download or an archive fails.
 FETCH_ERRORS = (RuntimeError, EOFError, OSError, http.client.HTTPException, tarfile.TarError, zlib.error)
 
@@ -56,7 +59,8 @@ class _Archive(NamedTuple):
 def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
     """Return a published image set, fetching (if ``download`` allows it) and converting it at the first call.
 
-    Any number of processes may call at once: one converts, the others wait for it.
+    Any number of processes may call at once: one converts, the others wait for it. In a folder where nothing may be
+    written each reads the published files as they are.
 
     Args:
         name: one of ``CLASSES``.
@@ -70,9 +74,14 @@ def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
     tensors = root / "featdyn" / f"{name}.safetensors"
     manifest = tensors.with_suffix(".json")
     if not _is_converted(tensors, manifest):
-        with _lock(tensors):
-            if not _is_converted(tensors, manifest):  # by the process that held the lock before
-                _convert(name, root, tensors, manifest, download)
+        try:
+            with _lock(tensors):
+                if not _is_converted(tensors, manifest):  # by the process that held the lock before
+                    _convert(name, root, tensors, manifest, download)
+        except DataError as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in UNWRITABLE:
+                raise
+            return _as_published(name, root)
     return _read_converted(tensors, manifest)
 
 
@@ -102,11 +111,23 @@ def _convert(name: str, root: Path, tensors: Path, manifest: Path, download: boo
     arrays = _obtain(datasets, name, root, download)
     content = safetensors.torch.save({key: array.contiguous() for key, array in arrays._asdict().items()})
     record = {"name": name, "schema": SCHEMA, "sha256": hashlib.sha256(content).hexdigest()}
-    with contextlib.suppress(FileNotFoundError):
-        manifest.unlink()
     with disk_errors(tensors):
+        manifest.unlink(missing_ok=True)
         write_atomically(tensors, content)
         write_atomically(manifest, json.dumps(record, sort_keys=True, indent=1).encode())
+
+
+def _as_published(name: str, root: Path) -> Arrays:
+    """Return a set from a folder in which nothing may be written, where its published files are there and unpacked."""
+    datasets = _torchvision_datasets(name, root)
+    try:
+        return _read(datasets, name, root)
+    except FETCH_ERRORS as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise AbsentDataError(
+            f"{name} cannot be read from {root} as it is ({reason}), and nothing may be written there to fetch or "
+            "unpack it; make the folder writable, or set FEATDYN_DATA to another, and run again"
+        ) from error
 
 
 def _read_converted(tensors: Path, manifest: Path) -> Arrays:

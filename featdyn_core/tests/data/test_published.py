@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import socket
 import struct
 import sys
@@ -400,6 +401,53 @@ def test_full_disk_at_the_conversion_leaves_no_half_file(monkeypatch, tmp_path):
             load_published("svhn", tmp_path)
     assert [path.name for path in (tmp_path / "featdyn").iterdir()] == ["svhn.lock"]
     assert same(load_published("svhn", tmp_path), expected)
+
+
+def unwritable(number: int) -> Callable[..., None]:
+    def refuse(path: Path, *_args: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    return refuse
+
+
+REFUSED = {"lock": (Path, "mkdir"), "copy": (published, "write_atomically")}
+"""What may be refused: the first thing that is made in the folder, or the last."""
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+@pytest.mark.parametrize("number", published.UNWRITABLE)
+@pytest.mark.parametrize("name", CLASSES)
+def test_complete_set_is_read_where_nothing_may_be_written(monkeypatch, tmp_path, name, number, refused):
+    expected, files = PUBLISHERS[name](monkeypatch)
+    place(tmp_path / "elsewhere", files)
+    load_published(name, tmp_path / "elsewhere")  # which unpacks them
+    (tmp_path / "elsewhere").rename(tmp_path / "read-only")
+    shutil.rmtree(tmp_path / "read-only" / "featdyn")
+    before = sorted((tmp_path / "read-only").rglob("*"))
+    monkeypatch.setattr(*REFUSED[refused], unwritable(number))
+    for download in (True, False):
+        assert same(load_published(name, tmp_path / "read-only", download=download), expected)
+    if refused == "lock":
+        assert sorted((tmp_path / "read-only").rglob("*")) == before
+
+
+def test_what_is_not_complete_where_nothing_may_be_written_is_absent(monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "mkdir", unwritable(errno.EROFS))
+    for name in CLASSES:
+        message = rf"{name} cannot be read from {tmp_path} as it is .*; make the folder writable, or set FEATDYN_DATA"
+        with pytest.raises(AbsentDataError, match=message):
+            load_published(name, tmp_path)
+
+
+def test_damage_is_told_where_nothing_may_be_written(monkeypatch, tmp_path):
+    _, files = publish_mnist(monkeypatch)
+    place(tmp_path, files)
+    load_published("mnist", tmp_path)
+    shutil.rmtree(tmp_path / "featdyn")
+    (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").write_bytes(b"half")
+    monkeypatch.setattr(Path, "mkdir", unwritable(errno.EROFS))
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte is not the published file"):
+        load_published("mnist", tmp_path)
 
 
 def test_full_disk_at_the_download_is_not_taken_for_the_host(monkeypatch, tmp_path, host):
