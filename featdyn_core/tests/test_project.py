@@ -1,13 +1,67 @@
 """Where things are, whatever the working directory."""
 
 import pwd
+from pathlib import Path
 
 import pytest
 
+from featdyn_core import project as module
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.data.stamps import stamp
 from featdyn_core.errors import DataError, FeatdynError, StoreError
-from featdyn_core.project import data_root, expanded, store_root
+from featdyn_core.project import (
+    checkout,
+    data_root,
+    expanded,
+    project_root,
+    recipes_folder,
+    records_folder,
+    register_folder,
+    store_root,
+)
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """Return a folder that holds a register."""
+    root = tmp_path / "project"
+    (root / "claims/register").mkdir(parents=True)
+    return root
+
+
+@pytest.mark.parametrize("place", [".", "claims", "claims/register", "src/deep/down"])
+def test_a_project_is_found_from_any_folder_of_it(project, monkeypatch, place):
+    monkeypatch.delenv("FEATDYN_STORE", raising=False)
+    (project / place).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(project / place)
+    assert project_root() == project
+    assert register_folder() == project / "claims/register"
+    assert recipes_folder() == project / "fixtures/recipes"
+    assert records_folder() == project / "fixtures/records"
+    assert store_root() == project / "fixtures/cache"
+
+
+def test_the_nearest_project_counts(project, monkeypatch):
+    inner = project / "inner"
+    (inner / "claims/register").mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert project_root() == inner
+
+
+def test_a_file_of_that_name_is_no_register(project, monkeypatch):
+    inner = project / "inner"
+    (inner / "claims").mkdir(parents=True)
+    (inner / "claims/register").touch()
+    monkeypatch.chdir(inner)
+    assert project_root() == project
+
+
+def test_elsewhere_it_is_the_checkout_of_the_package_and_else_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert project_root() == checkout() == Path(__file__).parents[2]
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages/featdyn_core/project.py"))
+    assert checkout() is None
+    assert project_root() == tmp_path
 
 
 def test_root_is_the_argument_then_the_environment_then_the_cache(monkeypatch, tmp_path):
