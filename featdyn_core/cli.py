@@ -15,7 +15,7 @@ from featdyn_core.launch.processes import chosen_jobs, cores
 from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
-from featdyn_core.project import records_folder, register_folder, store_root
+from featdyn_core.project import expanded, records_folder, register_folder, store_root
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, results_table
 from featdyn_core.store.measurements import Measurements
@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser()
+    try:
+        return expanded(text, "it")
+    except FeatdynError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _register(options: argparse.Namespace) -> Register:

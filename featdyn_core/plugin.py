@@ -21,7 +21,7 @@ from featdyn_core.harness.planted import World, verdict_in
 from featdyn_core.harness.run import Measure
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.launch.session import Session
-from featdyn_core.project import register_folder, store_root
+from featdyn_core.project import expanded, register_folder, store_root
 from featdyn_core.report import wording
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.report.wording import CHANGED
@@ -135,8 +135,7 @@ def _claim_of(node: Any, config: pytest.Config, fixture: str) -> list[Cell]:
 def laboratory(request: pytest.FixtureRequest) -> Laboratory:
     """Register, rows, store and published records of this session."""
     config = request.config
-    chosen = config.getoption("--store")
-    root = Path(chosen).expanduser() if chosen else store_root()
+    root = _store(config)
 
     @_usage
     def open_store() -> Any:
@@ -145,6 +144,12 @@ def laboratory(request: pytest.FixtureRequest) -> Laboratory:
         return Store(root, device=_device(config), download=not config.getoption("--no-train"))
 
     return Laboratory(_register(config), _rows(config), root, open_store, train=not config.getoption("--no-train"))
+
+
+@_usage
+def _store(config: pytest.Config) -> Path:
+    chosen = config.getoption("--store")
+    return expanded(chosen, "--store") if chosen else store_root()
 
 
 def _device(config: pytest.Config) -> str:
@@ -281,13 +286,13 @@ class _Reporter:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        chosen = config.getoption("--evidence")
-        self.session = Session(Path(chosen).expanduser() if chosen else config.rootpath / "evidence.json")
+        path = config.getoption("--evidence") or config.rootpath / "evidence.json"
+        self.session = Session(_usage(expanded)(path, "--evidence"))
         _usage(self.session.check_path)()
         self.fault = ""
-        store = config.getoption("--store")
+        store = _store(config)
         self.terminal = os.fdopen(os.dup(1), "w", errors="replace")  # stays connected while pytest captures it
-        self.watcher = Watcher(Path(store).expanduser() if store else store_root(), self._write_line)
+        self.watcher = Watcher(store, self._write_line)
         self.watcher.start()
 
     def _write_line(self, line: str) -> None:

@@ -230,6 +230,13 @@ def test_bad_input_is_one_line_and_status_two(project, arguments, message, capsy
     assert not (project / "store").exists()
 
 
+def test_a_home_that_nobody_knows_is_bad_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "--store", "~nobody-of-that-name/there"])
+    assert ended.value.code == 2
+    assert "no home folder is known" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_damaged_record_is_one_line(run, project, capsys):
     run("train", "--jobs", "1")
     run("measure", "--jobs", "1")

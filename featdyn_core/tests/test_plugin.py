@@ -265,6 +265,13 @@ def test_a_place_where_evidence_cannot_be_is_told_before_anything_is_run(project
     assert not (project.path / "nothing").exists()
 
 
+@pytest.mark.parametrize("option", ["--store", "--evidence"])
+def test_a_home_that_nobody_knows_is_one_line(project, option):
+    result = project.runpytest("-m", "fast", option, "~nobody-of-that-name/there")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*~nobody-of-that-name/there: no home folder is known*set {option} to a folder"])
+
+
 # Errors
 
 
