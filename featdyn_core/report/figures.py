@@ -3,12 +3,18 @@
 matplotlib takes long to import, so that happens when the first curve is drawn: the test plugin draws none.
 """
 
+import contextlib
 import csv
 import io
+import itertools
 import math
+import os
 import re
+import sys
+import textwrap
+import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +39,12 @@ and neighbours in both."""
 
 _MARKED = 12
 """Up to this many points each is marked: it shows at which epochs there was a checkpoint."""
+
+_TITLE = 70
+"""Letters in a line of a figure's title."""
+
+_LABEL = 50
+"""Most letters of the name of an axis or a series; one that is twice as wide counts twice."""
 
 _MARGIN = 8.0
 """Free space on either side of an interval strip, in per cent of its width."""
@@ -127,9 +139,10 @@ def curve_csv(curve: Curve, seeds: Sequence[int]) -> str:
     return text.getvalue()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _style(name: str) -> Iterator[None]:
     """The figures' look: matplotlib's defaults and these, whatever the user's own settings."""
+    _import_matplotlib()
     import matplotlib
     from cycler import cycler
 
@@ -146,10 +159,36 @@ def _style(name: str) -> Iterator[None]:
         "text.parse_math": False,  # labels are words: a dollar sign in one is a dollar sign
         **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), _INK),
     }
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # An SVG's reader has the letters that the font lacks; in a PNG they are boxes.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(settings)
         yield
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib for the first time, which fails where MPLBACKEND names a backend that is not installed.
+
+    A notebook passes its own on to the processes that it starts. No figure here needs any; where the backend is
+    one, it is the one of whoever uses matplotlib afterwards.
+    """
+    backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend
+
+
+def _short(text: str, most: int) -> str:
+    """Return a label as long as there is space for it: one that is longer would leave none for the curves."""
+    widths = itertools.accumulate(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    fitting = sum(width <= most for width in widths)
+    return text if fitting == len(text) else f"{text[: fitting - 1]}…"
 
 
 def _saved(figure: "Figure", name: str, kind: str, **options: Any) -> bytes:
@@ -167,7 +206,12 @@ def _drawn(curve: Curve, name: str, *, titled: bool = False) -> "Figure":
     with _style(name):
         figure = _figure(curve, name)
         if titled:
-            figure.suptitle(name, x=0.01, horizontalalignment="left", fontsize=9, wrap=True)
+            figure.suptitle(
+                "\n".join(textwrap.wrap(name, _TITLE, max_lines=3, placeholder=" …")),
+                x=0.01,
+                horizontalalignment="left",
+                fontsize=9,
+            )
     return figure
 
 
@@ -179,7 +223,7 @@ def _figure(curve: Curve, name: str) -> "Figure":
     if not curve.series:
         raise EvidenceError(f"curve {name!r} has no series: leave it out")
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
-    axes = figure.add_subplot(xlabel=curve.x_label, ylabel=curve.y_label)
+    axes = figure.add_subplot(xlabel=_short(curve.x_label, _LABEL), ylabel=_short(curve.y_label, _LABEL))
     axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
     axes.margins(x=0.02)
     if all(float(x).is_integer() for x in curve.x):
@@ -192,7 +236,9 @@ def _figure(curve: Curve, name: str) -> "Figure":
                 f"abscissa; found {lengths}"
             )
         marker = "o" if len(curve.x) <= _MARKED else ""
-        (mean,) = axes.plot(curve.x, np.mean(seeds, axis=0), marker=marker, markersize=4, linewidth=2, label=label)
+        (mean,) = axes.plot(
+            curve.x, np.mean(seeds, axis=0), marker=marker, markersize=4, linewidth=2, label=_short(label, _LABEL)
+        )
         axes.plot(
             curve.x,
             np.transpose(seeds),

@@ -1,5 +1,6 @@
 """Evidence for readers: one HTML file that needs no other, and figures as files."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from featdyn_core.verdicts.evidence import Document, Evidence, adjusted_p_values
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
+
+_LONGEST_SLUG = 150
+"""Letters of a file's name that are words, which leaves some for a digest and the kind."""
 
 
 def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
@@ -196,4 +200,9 @@ def _duration(seconds: float) -> str:
 
 
 def _slug(*parts: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    """Return words as a file name of ASCII, below 200 bytes; what that leaves out is told apart by a digest."""
+    text = "-".join(parts).lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+    if len(slug) <= _LONGEST_SLUG and not any(letter.isalnum() and not letter.isascii() for letter in text):
+        return slug
+    return f"{slug[:_LONGEST_SLUG]}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}".strip("-")

@@ -4,7 +4,11 @@ import csv
 import io
 import itertools
 import math
+import os
 import re
+import subprocess
+import sys
+import warnings
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib
@@ -184,3 +188,54 @@ def test_a_series_that_does_not_fit_is_named(seeds, found):
 def test_a_curve_without_series_is_refused():
     with pytest.raises(EvidenceError, match="'losses' has no series"):
         curve_svg(Curve([0.0], {}, "epoch", "loss"), "losses")
+
+
+# Words that are long, or of another script, and a notebook's backend
+
+
+WORDS = {
+    "Japanese": "記憶の窓",
+    "long": "x" * 300,
+    "long Japanese": "記憶" * 150,
+    "many": "word " * 60,
+    "right to left": "אבג",
+}
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_words_of_any_script_and_length_leave_space_for_the_curves(words, kind):
+    drawn = Curve([0.0, 1.0], {words: [[0.0, 1.0]], "other": [[1.0, 0.0]]}, x_label=words, y_label=words)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert curve_file(drawn, words, kind)
+
+
+def test_words_that_fit_are_drawn_as_they_are():
+    label, title = "x" * 50, "word " * 13 + "word"
+    text = curve_file(curve(x_label=label), title, "svg").decode()
+    assert f">{label}<" in text
+    assert f">{title}<" in text
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept"), [("module://matplotlib_inline.nowhere", "x"), ("no-backend", "x"), ("svg", "svg")]
+)
+def test_a_backend_that_is_not_installed_keeps_no_figure_from_being_drawn(backend, kept):
+    """In a process of its own: it is read when matplotlib is imported."""
+    script = (
+        "from featdyn_core.verdicts.evidence import Curve\n"
+        "from featdyn_core.report.figures import curve_file\n"
+        "curve_file(Curve([0.0, 1.0], {'s': [[0.0, 1.0]]}, x_label='x', y_label='y'), 'name', 'png')\n"
+        "import matplotlib, os\n"
+        f"assert os.environ['MPLBACKEND'] == {backend!r}\n"
+        f"assert {kept!r} == 'x' or matplotlib.get_backend() == {kept!r}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=os.environ | {"MPLBACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -288,6 +288,16 @@ def test_figures_are_named_after_row_and_title(tmp_path):
     assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
 
 
+def test_figures_of_titles_that_are_long_or_of_another_script_have_names_of_their_own(tmp_path):
+    (curve, *_) = ROWS[0].curves.values()
+    titles = ["記憶", "転移", "x" * 300, f"{'x' * 300}y", "é"]
+    row = dataclasses.replace(ROWS[0], curves=dict.fromkeys(titles, curve))
+    names = [path.name for path in write_figures(tmp_path, [row])]
+    assert len(set(names)) == 3 * len(titles)
+    assert all(name.isascii() and len(name) < 200 for name in names)
+    assert names == [path.name for path in write_figures(tmp_path, [row])]
+
+
 def test_the_same_claim_at_two_scales_has_two_figures(tmp_path):
     rows = [ROWS[0], dataclasses.replace(ROWS[0], scale="reduced"), dataclasses.replace(ROWS[0], replayed=True)]
     assert len(set(write_figures(tmp_path, rows))) == 18
