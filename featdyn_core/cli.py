@@ -1,11 +1,13 @@
 """The ``featdyn`` command: what is trained and measured, train, measure, publish and check it, report on it."""
 
 import argparse
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from featdyn_core.errors import FeatdynError, RecipeError
@@ -28,6 +30,9 @@ from featdyn_core.verdicts.register import Register, load_register, parse_seeds
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status. Bad input is one line on stderr and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the terminal lacks letters for is still to be read
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -136,13 +141,13 @@ def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -
 
 def _status(options: argparse.Namespace) -> int:
     store = Store(options.store, device=options.device, download=False)
-    table = Table("recipe", "seed", "state", "folder", title=f"trajectories in {store.root}")
+    table = Table("recipe", "seed", "state", "folder", title=escape(f"trajectories in {store.root}"))
     for recipe, seed in _trainings(options):
         try:
             state, folder = store.status(recipe, seed), store.folder(recipe, seed).name
         except FeatdynError as error:
             state, folder = str(error), "-"
-        table.add_row(recipe.name, str(seed), state, folder)
+        table.add_row(recipe.name, str(seed), escape(state), escape(folder))
     Console().print(table)
     if not options.only:
         try:

@@ -77,7 +77,8 @@ class _Rate(ProgressColumn):
 
 def bars(unit: str, console: Console | None = None, *, disable: bool = False) -> Progress:
     """Return rich's progress bars with steps done, their rate in ``unit`` a second and the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
+    told = TextColumn("{task.description}", markup=False)
+    columns = (told, BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
     # A step may take minutes, longer than rich remembers one unless told to.
     return Progress(*columns, console=console, disable=disable, speed_estimate_period=float("inf"))
 

@@ -1,5 +1,6 @@
 """A plan's missing trajectories, trained in this process or in several."""
 
+import functools
 import multiprocessing
 import sys
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ def _train_here(trainer: Trainer, requests: Sequence[Request]) -> int:
                 print(Beat(key, recipe.name, seed, *beat), flush=True)
 
         store = trainer.store(show)
-        watcher = Watcher(store.root, shown.console.print, skip=tasks)
+        watcher = Watcher(store.root, functools.partial(shown.console.print, markup=False, emoji=False), skip=tasks)
         watcher.start()
         try:
             store.get_many(requests)

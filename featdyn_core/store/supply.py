@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import os
 import platform
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -124,9 +125,17 @@ class Store:
         """Return a trajectory that is in the store (see ``get``)."""
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
+            named = [
+                "--only",
+                recipe.source or recipe.name,
+                "--seeds",
+                str(seed),
+                "--store",
+                os.path.abspath(self.root),
+            ]
             raise MissingTrajectoryError(
                 f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
-                f"featdyn train --only {recipe.name}"
+                f"featdyn train {shlex.join(named)}"
             )
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))

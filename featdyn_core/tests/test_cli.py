@@ -1,19 +1,24 @@
 """The command: what it prints, where it writes, and how it refuses."""
 
+import io
 import json
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from featdyn_core.cli import main
-from featdyn_core.errors import AbsentDataError
+from featdyn_core.errors import AbsentDataError, MissingTrajectoryError
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import records_folder, register_folder
 from featdyn_core.store import supply as store_module
 from featdyn_core.store.published import published
+from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.toy import entry, write_project
+from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
 from featdyn_core.verdicts.register import load_register
 
@@ -247,3 +252,36 @@ def test_a_damaged_record_is_one_line(run, project, capsys):
     assert "does not describe a record" in lines[-1]
     assert main(["publish", "--device", "cpu"]) == 2
     assert "does not describe a record" in capsys.readouterr().err
+
+
+# Terminals, and advice
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@pytest.mark.parametrize("name", ["a[/b]c", "größe", "undecodable\udcff"])
+def test_a_store_of_any_name_is_printed_on_any_terminal(project, monkeypatch, name, encoding):
+    monkeypatch.setenv("COLUMNS", "400")
+    printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", printed)
+    for command in (["status"], ["train", "--only", "toy", "--seeds", "0", "--jobs", "1"], ["claims"]):
+        store = [] if command == ["claims"] else ["--store", str(project / name), "--device", "cpu"]
+        assert main([*command, *store]) == 0
+    printed.flush()
+    found = printed.buffer.getvalue().decode(encoding)
+    assert name.encode(encoding, "backslashreplace").decode(encoding) in found
+
+
+@pytest.mark.parametrize("name", ["toy", "a recipe's folder/toy.toml"])
+def test_advice_on_what_is_not_trained_can_be_pasted(project, monkeypatch, name):
+    path = project / name
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix:
+        path.write_text((project / "fixtures/recipes/toy.toml").read_text())
+    store = Store(project / "a store", device="cpu")
+    with pytest.raises(MissingTrajectoryError) as found:
+        store.get(load_recipe(path if path.suffix else name), 7, train=False)
+    program, *arguments = shlex.split(str(found.value).partition("train it with: ")[2])
+    monkeypatch.delenv("FEATDYN_STORE")
+    assert program == "featdyn"
+    assert main([*arguments, "--device", "cpu", "--jobs", "1"]) == 0
+    assert store.get(load_recipe("toy"), 7, train=False).epochs == (0, 1, 2, 3)

@@ -143,3 +143,10 @@ def test_grid_progress_knows_no_rate_at_first():
     with grid_progress("memory", console):
         pass
     assert "- composites/s" in console.file.getvalue()
+
+
+def test_a_title_is_printed_as_it_is():
+    console = Console(file=io.StringIO(), width=200)
+    with grid_progress("memory [/b] :smile:", console) as report:
+        report(1, 2)
+    assert "memory [/b] :smile:" in console.file.getvalue()

@@ -43,7 +43,7 @@ def test_key_changes_with_recipe_and_data_and_not_with_name_or_place(tmp_path, m
     assert key != store.key(recipe.replace(optimizer=OptimizerSpec("sgd", 0.2)), 0)
     other = dataclasses.replace(tiny_digits(), train_labels=tiny_digits().train_labels.roll(1))
     monkeypatch.setattr(store_module, "load_dataset", lambda *_args, **_named: other)
-    assert key != Store(tmp_path, device="cpu").key(recipe, 0)
+    assert key != Store(tmp_path / "third", device="cpu").key(recipe, 0)  # which has met no images yet
 
 
 def test_store_is_where_the_environment_says(tmp_path, monkeypatch):
@@ -142,7 +142,9 @@ def test_images_of_ones_own_are_known_by_their_content_and_not_by_their_place(st
 
 
 def test_missing_trajectory_that_must_not_be_trained_is_named_with_the_mend(store):
-    message = r"tiny seed 0 is not in the store .*; train it with: featdyn train --only tiny"
+    message = (
+        rf"tiny seed 0 is not in the store .*; train it with: featdyn train --only tiny --seeds 0 --store {store.root}$"
+    )
     with pytest.raises(MissingTrajectoryError, match=message):
         store.get(tiny_recipe(), 0, train=False)
 
