@@ -254,11 +254,12 @@ def _row_of(nodeid: str) -> str:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show featdyn's own errors as their message alone: who could not measure is in error, and found no failure."""
-    if call.excinfo and call.excinfo.errisinstance(FeatdynError):
+    """In a claim's tests show featdyn's errors as their message alone: who could not measure has found no failure."""
+    fault = bool(call.excinfo and call.excinfo.errisinstance(FeatdynError) and item.get_closest_marker("claim"))
+    if call.excinfo and fault:
         item.user_properties.append((FAULT, str(call.excinfo.value)))
     report = yield
-    if call.excinfo and call.excinfo.errisinstance(FeatdynError):
+    if call.excinfo and fault:
         report.longrepr = f"{call.excinfo.typename}: {call.excinfo.value}"
     return report
 

@@ -108,7 +108,7 @@ def test_a_run_that_decides_nothing_does_not_exit_0(project):
     result = project.runpytest("-m", "fast", "--no-train", "--store", "nothing", "-rs")
     result.assert_outcomes(skipped=1)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["no claim was decided*", "NOT RUN*featdyn train --only toy"])
+    result.stdout.fnmatch_lines(["no claim was decided*", "NOT RUN*featdyn train --only *toy*"])
     assert verdicts_of(project) == {"demo-small-digits": "NOT RUN"}
     assert not (project.path / "nothing").exists()
 
@@ -494,6 +494,14 @@ def test_other_tests_need_no_register(project):
     (project.path / "claims/register/scales.toml").write_text("no register")
     (project.path / "test_other.py").write_text("def test_other(): pass")
     project.runpytest("test_other.py").assert_outcomes(passed=1)
+
+
+def test_other_tests_keep_their_traceback(project):
+    body = "from featdyn_core.errors import DataError\ndef test_other():\n    raise DataError('of a unit test')"
+    (project.path / "test_other.py").write_text(body)
+    result = project.runpytest("test_other.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([">*raise DataError('of a unit test')"])
 
 
 # Devices and progress

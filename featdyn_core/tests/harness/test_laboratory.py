@@ -238,7 +238,7 @@ def test_without_training_what_is_missing_is_not_run(laboratory, tmp_path):
     frugal = Laboratory(laboratory.register, laboratory.rows, tmp_path / "store", laboratory.open_store, train=False)
     found = frugal.decide(ROW, measure)
     assert found.verdict is Verdict.NOT_RUN
-    assert "featdyn train --only toy" in found.reason
+    assert "featdyn train --only " in found.reason
     assert not list((tmp_path / "store").glob("toy-*"))
 
 
