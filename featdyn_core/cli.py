@@ -24,7 +24,7 @@ from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify_folder, verify_store
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
-from featdyn_core.verdicts.evidence import read_evidence
+from featdyn_core.verdicts.evidence import read_document, read_evidence
 from featdyn_core.verdicts.register import Register, load_register, parse_seeds
 
 
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     report.add_argument("evidence", type=_path, nargs="+")
     report.add_argument("-o", "--output", type=_path, default=Path("report.html"))
-    report.add_argument("--figures", type=_path, help="folder for every curve as a PNG file")
+    report.add_argument("--figures", type=_path, help="folder for every curve, as PNG, SVG and CSV files")
     results = commands.add_parser(
         "results", help="print the README's table of results from evidence files, in Markdown"
     )
@@ -229,12 +229,12 @@ def _verify_requests(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[
 
 
 def _report(options: argparse.Namespace) -> int:
-    rows = {path.name if path.parent == Path() else str(path): read_evidence(path) for path in options.evidence}
-    write_html(options.output, rows)
+    runs = {path.name if path.parent == Path() else str(path): read_document(path) for path in options.evidence}
+    write_html(options.output, runs)
     print(f"wrote {options.output}")
     if options.figures:
-        written = write_figures(options.figures, [row for run in rows.values() for row in run])
-        print(f"wrote {len(written)} figures to {options.figures}")
+        written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
+        print(f"wrote {len(written)} files of figures to {options.figures}")
     return 0
 
 

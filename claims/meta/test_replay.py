@@ -3,7 +3,7 @@
 import pytest
 
 from claims.meta.modules import HERE, claim_modules
-from featdyn_core.verdicts.evidence import read_evidence
+from featdyn_core.verdicts.evidence import read_evidence, row_id
 from featdyn_core.verdicts.register import load_register
 
 MODULES = claim_modules()
@@ -11,7 +11,7 @@ ROUNDING = 1e-9
 """Between two processors; relative."""
 
 EVIDENCE = {
-    f"{row.id}-replayed": row
+    row_id(row.claim, row.scale, row.subject, replayed=True): row
     for path in sorted((HERE.parent / "evidence").glob("*/evidence.json"))
     for row in read_evidence(path)
     if row.verdict.decided and row.scale != "small"
