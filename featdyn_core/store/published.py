@@ -71,7 +71,7 @@ class PublishedRecords:
         """
         facts = self.describe(request)
         if facts is None:
-            raise MissingRecordError(f"{self.folder} has no record of the {request}")
+            raise MissingRecordError(f"no record of the {request} is published at the scale {self.folder.name}")
         return read_record(self.folder, facts, MEND)
 
 
