@@ -315,7 +315,7 @@ def test_replay_says_what_is_lacking_and_measures_nothing(published_project, tmp
     edit(project / "claims/register/demo.toml", "reduced = { late = [1, 3] }", "reduced = { late = [0, 3] }")
     found = replaying(project).decide(REPLAYED, measure)
     assert found.verdict is Verdict.NOT_RUN
-    assert "has no record of the column of toy-reduced seed 3" in found.reason
+    assert "no record of the column of toy-reduced seed 3 is published" in found.reason
 
 
 JUDGE_WITHOUT_TORCH = """

@@ -51,11 +51,11 @@ def test_publishing_twice_gives_the_same_files(folder, tmp_path):
 def test_what_is_not_published_is_missing(folder, tmp_path):
     found = PublishedRecords(folder)
     assert found.describe(column(3)) is None
-    with pytest.raises(MissingRecordError, match=r"reduced has no record of the column of tiny seed 0"):
+    with pytest.raises(MissingRecordError, match=r"no record of the column of tiny seed 0 is published at the scale reduced"):
         found.get(column(3))
     nothing = PublishedRecords(tmp_path / "paper")
     assert nothing.facts == []
-    with pytest.raises(MissingRecordError, match="paper has no record"):
+    with pytest.raises(MissingRecordError, match="published at the scale paper"):
         nothing.get(column(1))
 
 
