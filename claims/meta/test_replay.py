@@ -23,7 +23,7 @@ def test_what_is_published_can_be_judged_again(laboratory):
     assert replayed >= set(EVIDENCE)
 
 
-@pytest.mark.parametrize("name", EVIDENCE)
+@pytest.mark.parametrize("name", EVIDENCE, ids="records of {}".format)
 def test_published_records_give_the_published_numbers_and_verdict(laboratory, name):
     published = EVIDENCE[name]
     found = laboratory.decide(name, MODULES[published.claim].measure)
