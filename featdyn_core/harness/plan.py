@@ -72,8 +72,8 @@ class Cell:
 
     @property
     def known(self) -> Verdict | None:
-        """The verdict that published evidence has shown, where it is not SUPPORTED."""
-        return self.entry.found.get(f"{self.scale.name}/{self.subject}")
+        """The verdict that published evidence has shown, where it is not SUPPORTED; of other seeds nothing is known."""
+        return None if self.exploratory else self.entry.found.get(f"{self.scale.name}/{self.subject}")
 
     @property
     def windows(self) -> dict[str, Window]:

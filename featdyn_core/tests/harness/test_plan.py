@@ -285,3 +285,10 @@ def test_a_grid_of_losses_lies_on_checkpoints(register):
     training = dataclasses.replace(row.recipes["clean"].training, checkpoints=tuple(checkpoints.tolist()))
     sparse = dataclasses.replace(row, recipes={"clean": row.recipes["clean"].replace(training=training)})
     assert sparse.requests(0)[Needed("losses", "clean")].parameters["epochs"] == [1, 3]
+
+
+def test_nothing_is_known_of_seeds_that_are_not_the_registers():
+    register = load_register(register_folder())
+    usual = {row.id: row.known for row in cells(register, "small")}
+    assert any(usual.values())
+    assert not any(row.known for row in cells(register, "small", seeds=(1, 2, 3)))
