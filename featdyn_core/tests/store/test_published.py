@@ -51,9 +51,7 @@ def test_publishing_twice_gives_the_same_files(folder, tmp_path):
 def test_what_is_not_published_is_missing(folder, tmp_path):
     found = PublishedRecords(folder)
     assert found.describe(column(3)) is None
-    with pytest.raises(
-        MissingRecordError, match=r"no record of the column of tiny seed 0 is published at the scale reduced"
-    ):
+    with pytest.raises(MissingRecordError, match=r"no record of the column of tiny seed 0 is published"):
         found.get(column(3))
     nothing = PublishedRecords(tmp_path / "paper")
     assert nothing.facts == []
