@@ -11,7 +11,7 @@ from featdyn_core.launch.processes import Pace, spread
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
-from featdyn_core.store.supply import Store
+from featdyn_core.store.supply import Store, advice
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def measure_missing(place: Place, requests: Sequence[Request], jobs: int, say: C
             elif _trained(measurements.store, request):
                 ready.append(request)
             else:
-                lacking.append((request, "its trajectory is missing; run featdyn train"))
+                command = advice("train", request.recipe, request.seeds, measurements.store.root)
+                lacking.append((request, f"its trajectory is missing; train it with: {command}"))
         except FeatdynError as error:  # of one data set or record, which keeps no other from being measured
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")

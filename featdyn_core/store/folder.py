@@ -19,7 +19,7 @@ import safetensors
 import safetensors.torch
 
 from featdyn_core.errors import DamagedTrajectoryError, StoreError
-from featdyn_core.files import write_atomically
+from featdyn_core.files import sync_folder, write_atomically
 from featdyn_core.store import heartbeats
 from featdyn_core.store.documents import one_line, read_inside, seal, unseal
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, resume_name, tidy
@@ -181,6 +181,7 @@ class FolderSink:
         with named_errors(self.layout.root):
             write_manifest(self.folder, Manifest(self.key, self.recipe, self.seed, log, digests, facts))
             os.replace(self.folder, target)
+        sync_folder(target.parent)
         # Only now: had the disk been full at the manifest, the next run would go on from the resume point.
         tidy(target)
         remove(self.layout.heartbeat(self.key))

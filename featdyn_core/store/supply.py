@@ -125,17 +125,9 @@ class Store:
         """Return a trajectory that is in the store (see ``get``)."""
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
-            named = [
-                "--only",
-                recipe.source or recipe.name,
-                "--seeds",
-                str(seed),
-                "--store",
-                os.path.abspath(self.root),
-            ]
             raise MissingTrajectoryError(
                 f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
-                f"featdyn train {shlex.join(named)}"
+                f"{advice('train', recipe, [seed], self.root)}"
             )
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
@@ -298,6 +290,12 @@ class Store:
             "seconds_since_resume": round(seconds, 3),
         }
         sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
+
+
+def advice(command: str, recipe: Recipe, seeds: Sequence[int], root: Path) -> str:
+    """Return the ``featdyn`` command that makes what is missing, as it can be pasted from any folder."""
+    named = ["--only", recipe.source or recipe.name, "--seeds", ",".join(map(str, seeds))]
+    return f"featdyn {command} {shlex.join([*named, '--store', os.path.abspath(root)])}"
 
 
 def get_trajectory(

@@ -109,7 +109,7 @@ def test_processes_share_training_and_measuring(run, project):
 def test_measuring_trains_nothing(run):
     status, lines = run("measure", "--jobs", "1")
     assert (status, lines[0]) == (1, "9 records: 0 here, 0 to be measured")
-    assert count(lines, "its trajectory is missing; run featdyn train") == 9
+    assert count(lines, "its trajectory is missing; train it with: featdyn train --only ") == 9
 
 
 def test_only_the_records_of_a_recipe_are_measured(run):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_written_file_replaces_the_old_one_and_can_be_read_by_others(tmp_path):
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_and_the_name_that_it_gets_are_put_on_the_disk(monkeypatch, tmp_path):
+    synced = []
+    original = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor)), original(descriptor)))
+    write_atomically(tmp_path / "file", b"new")
+    assert [stat.S_ISDIR(state.st_mode) for state in synced] == [False, True]
+    assert synced[1].st_ino == tmp_path.stat().st_ino
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

@@ -35,10 +35,10 @@ def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
     assert said[0] == "3 records: 0 here, 1 to be measured"
     assert said[1].startswith("column of tiny seed 0: ")
     assert said[1].endswith("(1/1, 0 s passed, about 0 s left)")
-    assert said[2:] == [
-        "column of tiny seed 1: its trajectory is missing; run featdyn train",
-        "stranger of tiny seed 0: its trajectory is missing; run featdyn train",
-    ]
+    missing = "its trajectory is missing; train it with: featdyn train --only"
+    assert said[2].startswith(f"column of tiny seed 1: {missing} tiny --seeds 1 --store ")
+    assert said[3].startswith(f"stranger of tiny seed 0: {missing} tiny --seeds 0,")
+    assert len(said) == 4
     assert measure_missing(place, requests[:1], 1, said.append) == 0
     assert said[-1] == "1 records: 1 here, 0 to be measured"
 
