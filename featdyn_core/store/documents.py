@@ -70,7 +70,7 @@ def read_inside(folder: Path, name: str) -> bytes:
     """
     path = folder / name
     try:
-        inside = path.resolve().is_relative_to(folder.resolve().parent)
+        inside = path.resolve().is_relative_to(folder.parent.resolve())
     except RuntimeError:
         raise ValueError("it is a link to itself") from None
     if not inside:

@@ -81,11 +81,14 @@ def test_link_out_of_the_store_is_refused_and_one_within_is_not(folder):
     assert read_inside(folder, "within") == b"other"
 
 
-def test_folder_that_is_a_link_to_another_store_is_read(folder, tmp_path):
+def test_folder_that_is_a_link_out_of_the_store_is_refused_and_a_store_that_is_a_link_is_not(folder, tmp_path):
     (folder / "file").write_bytes(b"here")
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "folder").symlink_to(folder)
-    assert read_inside(tmp_path / "linked" / "folder", "file") == b"here"
+    with pytest.raises(ValueError, match="leads out of the store"):
+        read_inside(tmp_path / "linked" / "folder", "file")
+    (tmp_path / "whole").symlink_to(folder.parent)
+    assert read_inside(tmp_path / "whole" / "folder", "file") == b"here"
 
 
 def test_what_is_no_file_is_refused_without_waiting(folder):
