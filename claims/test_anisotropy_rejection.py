@@ -79,9 +79,9 @@ def shares(samples: dict[str, ChangeGram]) -> Lines:
 
 def world(rng: np.random.Generator, strength: float, *, tail: float = math.inf, level: float = 0.05) -> Run:
     """Plant changes of which one direction has a multiple of the others' standard deviation, and their tail."""
-    sample = rng.standard_normal((100, 64)) * np.r_[strength, np.ones(63)]
+    sample = rng.standard_normal((48, 64)) * np.r_[strength, np.ones(63)]
     if math.isfinite(tail):
-        sample /= np.sqrt(rng.chisquare(tail, (100, 1)) / tail)
+        sample /= np.sqrt(rng.chisquare(tail, (48, 1)) / tail)
     gram = ChangeGram.of(sample)
     numbers = {"planted_draws": 150, "planted_level": level, "planted_tail": 5, "bootstrap_draws": 9999}
     return planted.run({"changes": Changes((0,), [[gram]], [[gram]])}, protocol=numbers)
