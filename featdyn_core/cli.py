@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -71,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "train":
             command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
             command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
+    _add_readers(commands)
+    return parser
+
+
+def _add_readers(commands: Any) -> None:
+    """Add the commands that read evidence or the register, and no store."""
     report = commands.add_parser("report", help="make one HTML file of one or more evidence files")
     report.set_defaults(run=_report)
     report.add_argument("evidence", type=_path, nargs="+")
@@ -84,7 +91,6 @@ def _parser() -> argparse.ArgumentParser:
     claims = commands.add_parser("claims", help="print the README's table of claims, in Markdown")
     claims.set_defaults(run=_claims)
     claims.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
-    return parser
 
 
 def _path(text: str) -> Path:

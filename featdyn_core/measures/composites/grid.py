@@ -221,39 +221,6 @@ def composite_grid(
     return dataclasses.replace(grid, flip_rate=_flip_rate(grid, trajectory, images, batchnorm, device))
 
 
-def depth_grid(
-    trajectory: Trajectory,
-    split: str,
-    shallow_epochs: Sequence[int],
-    deep_epoch: int,
-    *,
-    precision: str = "fp32",
-    progress: Progress | None = None,
-) -> CompositeGrid:
-    """Evaluate the composites of several shallow epochs with one deep epoch, at the paper's depths.
-
-    Args:
-        trajectory: where the checkpoints come from.
-        split: images and true labels to evaluate on, ``held-out`` or ``training`` (see
-            ``Trajectory.evaluation_set``).
-        shallow_epochs: S epochs of the part before the cut.
-        deep_epoch: epoch of the part after it.
-        precision: as of ``composite_grid``.
-        progress: as of ``composite_grid``.
-    """
-    images, labels = trajectory.evaluation_set(split)
-    return composite_grid(
-        trajectory,
-        images,
-        labels=labels,
-        cuts=trajectory.network(deep_epoch).depths,
-        shallow_epochs=shallow_epochs,
-        deep_epochs=[deep_epoch],
-        precision=precision,
-        progress=progress,
-    )
-
-
 def _flip_rate(
     grid: CompositeGrid, trajectory: Trajectory, images: Tensor, batchnorm: str, device: torch.device
 ) -> float:

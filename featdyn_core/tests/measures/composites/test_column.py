@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from featdyn_core.errors import MeasurementError
+from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.column import (
     Column,
     column_covers,
@@ -16,6 +17,7 @@ from featdyn_core.measures.composites.column import (
     read_column,
 )
 from featdyn_core.measures.composites.composite import composite, predict
+from featdyn_core.measures.composites.grid import composite_grid
 
 PARAMETERS = {
     "deep": 2,
@@ -139,3 +141,18 @@ def test_columns_are_covered_and_joined_over_their_shallow_epochs():
         assert joined_columns(PARAMETERS, PARAMETERS | {name: value}) is None
     assert joined_columns(PARAMETERS, PARAMETERS | {"more": 1}) is None
     assert joined_columns(PARAMETERS | {"more": 1}, PARAMETERS) is None
+
+
+def test_precision_is_passed_on_progress_reported_and_the_flip_rate_kept(tiny_trajectory, monkeypatch):
+    asked, seen = [], []
+
+    def in_half(*arguments, precision, **options):
+        asked.append(precision)
+        return dataclasses.replace(composite_grid(*arguments, precision="fp32", **options), flip_rate=0.25)
+
+    monkeypatch.setattr(grid, "composite_grid", in_half)
+    parameters = PARAMETERS | {"precision": "fp16"}
+    found = measure_column(tiny_trajectory, parameters, progress=lambda *counts: seen.append(counts))
+    assert asked == ["fp16"]
+    assert read_column(found, parameters).flip_rate == 0.25
+    assert seen == [(3, 9), (6, 9), (9, 9)]

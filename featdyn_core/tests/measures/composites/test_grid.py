@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from featdyn_core.errors import DeviceError, MeasurementError, ModelError
 from featdyn_core.measures.composites.composite import POLICIES, composite, predict
-from featdyn_core.measures.composites.grid import RECHECK_CELLS, CompositeGrid, composite_grid, depth_grid
+from featdyn_core.measures.composites.grid import RECHECK_CELLS, CompositeGrid, composite_grid
 from featdyn_core.measures.composites.masks import band
 from featdyn_core.networks.blocks import BlockNetwork
 
@@ -314,15 +314,6 @@ def test_progress_counts_composites(tiny_trajectory, images):
     assert seen == [(8, 32), (16, 32), (24, 32), (32, 32), (4, 16), (8, 16), (16, 16)]
 
 
-def test_depth_grid_is_the_grid_at_the_depths_of_a_split(tiny_trajectory, images, labels):
-    grid = depth_grid(tiny_trajectory, "held-out", [0, 2], 4)
-    cuts = tiny_trajectory.network(4).depths
-    expected = grid_of(tiny_trajectory, images, labels=labels, cuts=cuts, shallow_epochs=[0, 2], deep_epochs=[4])
-    assert grid.cuts == cuts
-    np.testing.assert_array_equal(grid.predictions, expected.predictions)
-    np.testing.assert_array_equal(grid.accuracy, expected.accuracy)
-
-
 # Shares
 
 
@@ -384,15 +375,6 @@ def _wrong_in_half_precision(monkeypatch):
 @pytest.mark.parametrize("cut", ["stem", "stage3_block1"])
 def test_flip_rate_is_large_where_half_precision_is_wrong(tiny_trajectory, images, cut):
     assert grid_of(tiny_trajectory, images, cuts=[cut], precision="fp16").flip_rate > 0.5
-
-
-@pytest.mark.usefixtures("_wrong_in_half_precision")
-def test_depth_grid_takes_a_precision_keeps_its_flip_rate_and_reports_progress(tiny_trajectory):
-    seen = []
-    arguments = {"precision": "fp16", "progress": lambda *counts: seen.append(counts)}
-    grid = depth_grid(tiny_trajectory, "held-out", [0, 2], 4, **arguments)
-    assert grid.flip_rate > 0.5
-    assert seen == [(3, 6), (6, 6)]
 
 
 def test_flip_rate_is_the_share_of_differing_predictions_on_the_sample(tiny_trajectory, images, monkeypatch):
