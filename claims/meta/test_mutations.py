@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from claims.meta.modules import claim_modules
 from featdyn_core.harness.laboratory import Laboratory
+from featdyn_core.harness.planted import verdict_in
 from featdyn_core.measures.composites import composite as composites
 from featdyn_core.measures.composites import displacement, grid
 from featdyn_core.measures.composites.column import Column
@@ -233,3 +234,15 @@ def test_a_claim_turns_red(name, laboratory, apart, monkeypatch, request):
 def test_the_literal_grid_alone_changes_no_verdict(claim, apart, monkeypatch):
     use_literal_grid(monkeypatch)
     assert verdict(apart, claim) is Verdict.SUPPORTED
+
+
+@pytest.mark.mutation
+def test_no_forgetting_turns_red_in_its_true_world(laboratory, monkeypatch):
+    """It has no data at small scale, so that what it must notice is planted: accuracy that never changes."""
+    module = MODULES["forgetting-flat"]
+    row = next(row for row in laboratory.rows.values() if row.entry.id == "forgetting-flat")
+    assert verdict_in(module.WORLDS["true"], row.claim, module.measure) is Verdict.SUPPORTED
+    monkeypatch.setattr(Column, "accuracy", property(lambda self: np.ones(self.predictions.shape[:-1])))
+    found = verdict_in(module.WORLDS["true"], row.claim, module.measure)
+    print(f"\naccuracy never changes: forgetting-flat {found}")
+    assert found is Verdict.INVALID
