@@ -1,0 +1,105 @@
+"""Composites broken: of which halves they are made, what they are compared with, how they are read."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from claims.meta.mutations import Break, Mutations
+from featdyn_core.measures.composites import composite as composites
+from featdyn_core.measures.composites import displacement, grid
+from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.composites.consistency import pointwise_consistency
+from featdyn_core.measures.composites.grid import CompositeGrid
+
+
+def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, **_):
+    """Evaluate the composite grid by its definition."""
+    shallow_epochs, deep_epochs = sorted(shallow_epochs), sorted(deep_epochs)
+    shape = (len(cuts), len(shallow_epochs), len(deep_epochs))
+    predictions = np.zeros((*shape, len(images)), np.uint8)
+    losses = np.zeros(shape)
+    for index in np.ndindex(shape):
+        network = composites.composite(item, shallow_epochs[index[1]], deep_epochs[index[2]], cuts[index[0]])
+        with torch.no_grad():
+            logits = network(images)
+        predictions[index] = logits.argmax(1)
+        losses[index] = F.cross_entropy(logits, labels)
+    return CompositeGrid(
+        cuts=tuple(cuts),
+        shallow_epochs=np.array(shallow_epochs),
+        deep_epochs=np.array(deep_epochs),
+        predictions=predictions,
+        reference=np.stack([composites.predict(item.network(epoch), images) for epoch in deep_epochs]),
+        evaluated=np.ones(shape[1:], bool),
+        cross_entropy=losses,
+        labels=labels.numpy(),
+    )
+
+
+def use_literal_grid(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(grid, "composite_grid", literal_grid)
+
+
+def merging(rule: Callable) -> Break:
+    """Break the composite: ``rule(in_shallow_part, is_statistic, shallow_value, deep_value)`` chooses each tensor."""
+
+    def merged(network, shallow, deep, cut):
+        return {key: rule(network.in_shallow_part(key, cut), "running" in key, shallow[key], deep[key]) for key in deep}
+
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        use_literal_grid(patch)
+        patch.setattr(composites, "merged_state", merged)
+
+    return broken
+
+
+def own_shallow_half(patch: pytest.MonkeyPatch) -> None:
+    """Let a stranger's composite have one's own shallow half."""
+    original = composites.joined
+
+    def own(item, _, deep, cut, **options):
+        return original(item, item.state(deep), deep, cut, **options)
+
+    patch.setattr(composites, "joined", own)
+
+
+def not_displaced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(displacement, "displaced", lambda item, _, deep, *__, **___: item.network(deep))
+
+
+def label_for_reference(patch: pytest.MonkeyPatch) -> None:
+    def against_labels(self):
+        return np.array([pointwise_consistency(rows, self.labels) for rows in self.predictions])
+
+    patch.setattr(Column, "consistency", property(against_labels))
+    patch.setattr(Column, "agreement", Column.accuracy)
+
+
+def drifting_accuracy(patch: pytest.MonkeyPatch) -> None:
+    """Let accuracy depend on the number of the shallow epoch itself, as a wrong order of images would."""
+    original = Column.accuracy.fget
+    patch.setattr(Column, "accuracy", property(lambda self: original(self) + 1e-4 * self.epochs))
+
+
+def unchanging_accuracy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Column, "accuracy", property(lambda self: np.ones(self.predictions.shape[:-1])))
+
+
+MUTATIONS: Mutations = {
+    "composite ignores the shallow epoch": (merging(lambda *choice: choice[-1]), ("forgetting", "memory-window")),
+    "composite ignores the deep epoch": (merging(lambda *choice: choice[-2]), ("ntk-monotonicity",)),
+    "normalisation statistics of the wrong half": (
+        merging(lambda shallow, statistic, s, t: s if shallow != statistic else t),
+        ("memory-window", "transferability"),
+    ),
+    "stranger not a stranger": (own_shallow_half, ("memory-window", "transferability")),
+    "displaced network not displaced": (not_displaced, ("beyond-closeness",)),
+    "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
+    "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),
+}
+
+IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {"accuracy never changes": (unchanging_accuracy, "forgetting-flat")}
+"""Name to how, and the claim, which has no data at small scale: what it must notice is planted."""

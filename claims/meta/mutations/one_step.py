@@ -1,0 +1,47 @@
+"""One-step changes broken: what makes them, the statistics of their shape, and how draws are counted."""
+
+import dataclasses
+
+import pytest
+
+from claims.meta.modules import claim_modules
+from claims.meta.mutations import Break, Mutations
+from featdyn_core.measures.one_step import isotropy, protocol
+from featdyn_core.verdicts.claim import Draws
+
+MODULES = claim_modules()
+
+
+def fixed_p_value(value: float) -> Break:
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        original = isotropy.isotropy_test
+        patch.setattr(
+            MODULES["anisotropy-rejection"],
+            "isotropy_test",
+            lambda sample, **options: dataclasses.replace(original(sample, **options), p_value=value),
+        )
+
+    return broken
+
+
+def narrow_null(patch: pytest.MonkeyPatch) -> None:
+    original = isotropy._shared_null
+    patch.setattr(isotropy, "_shared_null", lambda *arguments: 0.8 * original(*arguments))
+
+
+def uncounted_rejections(patch: pytest.MonkeyPatch) -> None:
+    """Count all planted samples as rejected, however many there are."""
+    patch.setattr(MODULES["anisotropy-rejection"], "rejected", lambda p_values, _: Draws(len(p_values), len(p_values)))
+
+
+def noise_for_sgd(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(protocol, "one_step_changes", protocol.parameter_noise_changes)
+
+
+MUTATIONS: Mutations = {
+    "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),
+    "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
+    "bootstrap null too narrow by 20 %": (narrow_null, ("anisotropy-rejection",)),
+    "planted draws miscounted": (uncounted_rejections, ("anisotropy-rejection",)),
+    "SGD replaced by parameter noise": (noise_for_sgd, ("anisotropy-beyond-jacobian",)),
+}
