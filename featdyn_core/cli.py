@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("verify", _verify, "check every byte of the trajectories of the store, or of a tier, and that they are some"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run, only=None, seeds=None)
+        command.set_defaults(run=run, only=None, seeds=None, claims=None)
         command.add_argument("--tier", choices=["fast", "full"], help="fast, unless said otherwise")
         command.add_argument(
             "--scale",
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         if name != "publish":  # which is of all of a scale: what a narrower choice leaves out would be removed
             command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")
             command.add_argument("--seeds", metavar="0-2,7", help="in place of the register's")
+            command.add_argument("--claims", metavar="A,B", help="what these claims need, in place of all")
         command.add_argument("--store", type=_path, help="default: FEATDYN_STORE, or fixtures/cache")
         command.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
@@ -117,10 +118,12 @@ def _scale(options: argparse.Namespace, register: Register) -> str:
     return found[0]
 
 
-def _rows(options: argparse.Namespace) -> list[Cell]:
-    """Return the plan's rows that the options ask for."""
+def _rows(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:
+    """Return the plan's rows of the claims that the options ask for."""
     register = _register(options)
-    return cells(register, _scale(options, register), seeds=parse_seeds(options.seeds))
+    chosen = register.entries if options.claims is None else options.claims.split(",")
+    entries = [register.entry(claim) for claim in chosen]
+    return [row for row in cells(register, _scale(options, register), seeds=seeds) if row.entry in entries]
 
 
 def _trainings(options: argparse.Namespace) -> list[Request]:
@@ -130,11 +133,11 @@ def _trainings(options: argparse.Namespace) -> list[Request]:
         recipe = load_recipe(options.only)
         return [(recipe, seed) for seed in seeds or _seeds_of(recipe, register, options)]
     if seeds:  # pilot seeds and few ones may be trained, though not judged
-        wanted = trainings(cells(register, _scale(options, register)))
+        wanted = trainings(_rows(options, ()))
         return [
             (recipe, seed) for seed in seeds for recipe in {recipe.identity: recipe for recipe, _ in wanted}.values()
         ]
-    return trainings(_rows(options))
+    return trainings(_rows(options, ()))
 
 
 def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -> Sequence[int]:
@@ -157,7 +160,7 @@ def _status(options: argparse.Namespace) -> int:
     Console().print(table)
     if not options.only:
         try:
-            wanted = requests(_rows(options))
+            wanted = requests(_rows(options, parse_seeds(options.seeds)))
             missing = len(Measurements(store).missing(wanted))
             print(f"records: {len(wanted) - missing} of {len(wanted)} measured")
         except FeatdynError as error:
@@ -193,7 +196,7 @@ def _place(options: argparse.Namespace) -> Place:
 
 
 def _requests(options: argparse.Namespace) -> list[Measurement]:
-    wanted = requests(_rows(options))
+    wanted = requests(_rows(options, parse_seeds(options.seeds)))
     if not options.only:
         return wanted
     recipe = load_recipe(options.only)

@@ -15,7 +15,8 @@ from featdyn_core.numerics import one_thread, undisturbed
 from featdyn_core.provenance import environment
 from featdyn_core.store.heartbeats import grid_beats
 from featdyn_core.store.layout import named_errors
-from featdyn_core.store.records import Record, RecordFolder, pack, source_digest
+from featdyn_core.store.records import Record, RecordFolder, pack
+from featdyn_core.store.source import measuring_source
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -107,7 +108,7 @@ class Measurements:
                 "data": {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()},
                 "checkpoints": _checkpoints(trajectory),
                 "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
-                "source": source_digest(),
+                "source": measuring_source(request.kind),
                 "measured": environment() | {"device": trajectory.device},
                 "seconds": round(time.monotonic() - started, 3),
             },

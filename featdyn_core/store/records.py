@@ -8,7 +8,6 @@ Layout of a folder of records::
 Nothing that reads a record imports torch.
 """
 
-import functools
 import hashlib
 import io
 import json
@@ -27,12 +26,10 @@ from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import write_atomically
 from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.store.layout import sweep
+from featdyn_core.store.source import measuring_source
 from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
-
-MEASURING = ("measures", "networks", "trajectories", "data", "numerics.py", "seeds.py")
-"""What a measurement is computed by."""
 
 _TEXTS = ("kind", "recipe", "recipe_digest", "key", "file", "sha256", "source")
 _TABLES = {
@@ -42,20 +39,6 @@ _TABLES = {
     "measured": (),
 }
 """Fields that are tables, with the texts that each must have."""
-
-
-@functools.cache
-def source_digest(root: Path = Path(__file__).parents[1]) -> str:
-    """Hex sha256 over the source of all that measures, so that an edit never meets a record of before it."""
-    files = [path for name in MEASURING for path in _sources(root / name)]
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(b"%s\0%s\0" % (path.relative_to(root).as_posix().encode(), path.read_bytes()))
-    return digest.hexdigest()
-
-
-def _sources(place: Path) -> list[Path]:
-    return [place] if place.is_file() else list(place.rglob("*.py"))
 
 
 @dataclass(frozen=True)
@@ -188,7 +171,9 @@ class RecordFolder:
             partner = facts.get("partner")
             made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
             present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
-            of_now = facts["source"] == source_digest() and facts["version"] == KINDS[request.kind].version
+            of_now = (
+                facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
+            )
             of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
             if of_now and of_this and present.covers(request):
                 return read_record(self.root, facts, _mend_of(self.root / facts["file"]))

@@ -117,6 +117,14 @@ def test_only_the_records_of_a_recipe_are_measured(run):
     assert run("measure", "--only", "toy", "--jobs", "1")[1][0] == "9 records: 0 here, 9 to be measured"
 
 
+def test_only_what_some_claims_need(run, project):
+    one_split = entry(first=2).replace('deep = "last" }', 'deep = "last", splits = ["training"] }', 1)
+    write_project(project, demo=entry(), other=one_split)
+    wanted = [run("measure", *claims)[1][0].split(":")[0] for claims in [(), ("--claims", "other")]]
+    assert wanted == ["9 records", "6 records"]
+    assert count(run("status", "--claims", "other,demo")[1], "0 of 9 measured") == 1
+
+
 def test_publish_then_replay(run, project):
     run("train", "--tier", "full", "--jobs", "1")
     run("measure", "--tier", "full", "--jobs", "1")
@@ -219,6 +227,7 @@ def test_a_report_of_evidence(project, capsys):
         pytest.param(["train", "--jobs", "0"], "--jobs 0: expected a number from 1 on", id="jobs"),
         pytest.param(["measure", "--jobs", "-2"], "--jobs -2: expected a number from 1 on", id="jobs to measure"),
         pytest.param(["train", "--at-once", "-1"], "--at-once -1: expected a number from 1 on", id="at once"),
+        pytest.param(["measure", "--claims", "nothing"], "unknown claim 'nothing'; the register has demo", id="claim"),
         pytest.param(["train", "--only", "nothing"], "unknown recipe 'nothing'", id="recipe"),
         pytest.param(["train", "--device", "cpu", "--engine", "graphs"], "cpu has no CUDA graphs", id="engine"),
         pytest.param(["status", "--device", "gpu"], "unknown device 'gpu'", id="device"),

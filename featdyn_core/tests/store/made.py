@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from featdyn_core.measures.kinds import Request
-from featdyn_core.store.records import Record, pack, source_digest
+from featdyn_core.store.records import Record, pack
+from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.recipe import Recipe
 
@@ -52,7 +53,7 @@ def record_of(request: Request, **changes: Any) -> Record:
         "data": {"digest": "d", "description": "some images"},
         "checkpoints": known[own],
         "partner": {"seed": others[0], **known[others[0]]} if others else None,
-        "source": source_digest(),
+        "source": measuring_source(request.kind),
         "measured": {"commit": "c"},
         "seconds": 1.0,
     }

@@ -15,7 +15,7 @@ from featdyn_core.measures.kinds import Request
 from featdyn_core.provenance import environment
 from featdyn_core.store import measurements as module
 from featdyn_core.store.measurements import Measurements
-from featdyn_core.store.records import source_digest
+from featdyn_core.store.source import measuring_source
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import contents, flip
 from featdyn_core.tests.store.made import column
@@ -71,7 +71,7 @@ def test_a_record_says_where_it_comes_from(measurements):
     assert facts["recipe_digest"] == tiny_recipe().digest
     assert facts["data"] == {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()}
     assert facts["measured"] == environment() | {"device": "cpu"}
-    assert facts["source"] == source_digest()
+    assert facts["source"] == measuring_source("column")
     assert facts["partner"] is None
     assert facts["seconds"] >= 0
 
@@ -104,7 +104,7 @@ def test_a_renamed_recipe_finds_its_records(measurements, measured):
 def test_an_edit_of_the_measuring_source_is_measured_again(measurements, measured, monkeypatch):
     measurements.get(column(1))
     for place in ("featdyn_core.store.records", "featdyn_core.store.measurements"):
-        monkeypatch.setattr(f"{place}.source_digest", lambda: "of after the edit")
+        monkeypatch.setattr(f"{place}.measuring_source", lambda _: "of after the edit")
     assert measurements.missing([column(1)]) == [column(1)]
     assert measurements.get(column(1)).facts["source"] == "of after the edit"
     assert len(measured) == 2

@@ -14,7 +14,8 @@ import pytest
 import featdyn_core
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.measures.kinds import KINDS, Request
-from featdyn_core.store.records import MEASURING, Record, RecordFolder, check_facts, read_record, source_digest
+from featdyn_core.store.records import Record, RecordFolder, check_facts, read_record
+from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.store.made import arrays_of, column, keys_of, record_of
 from featdyn_core.tests.store.operations import dead_process
@@ -127,38 +128,7 @@ def test_an_edit_of_the_measuring_source_never_meets_an_old_record(tmp_path):
     folder.write(record_of(column(1), source="of before the edit"))
     assert find(folder, column(1)) is None
     folder.write(record_of(column(1)))
-    assert find(folder, column(1)).facts["source"] == source_digest()
-
-
-@pytest.mark.parametrize(
-    "name", ["measures/composites/grid.py", "networks/zoo.py", "trajectories/trajectory.py", "numerics.py", "seeds.py"]
-)
-def test_source_digest_is_of_all_that_measures(tmp_path, name):
-    for number in (1, 2, 3):
-        for part in MEASURING:
-            (shutil.copytree if (PACKAGE / part).is_dir() else shutil.copy)(
-                PACKAGE / part, tmp_path / str(number) / part
-            )
-        shutil.copytree(PACKAGE / "verdicts", tmp_path / str(number) / "verdicts")
-    with (tmp_path / "2" / name).open("a") as file:
-        file.write("# an edit")
-    with (tmp_path / "3" / "verdicts" / "claim.py").open("a") as file:
-        file.write("# an edit of what judges")
-    assert source_digest(tmp_path / "1") == source_digest() == source_digest(tmp_path / "3")
-    assert source_digest(tmp_path / "2") != source_digest()
-
-
-def test_source_digest_knows_new_files_and_new_names(tmp_path):
-    (tmp_path / "measures").mkdir()
-    (tmp_path / "measures/a.py").write_text("x")
-    before = source_digest(tmp_path)
-    source_digest.cache_clear()
-    (tmp_path / "measures/a.py").rename(tmp_path / "measures/b.py")
-    renamed = source_digest(tmp_path)
-    source_digest.cache_clear()
-    (tmp_path / "measures/c.py").touch()
-    assert len({before, renamed, source_digest(tmp_path)}) == 3
-    source_digest.cache_clear()
+    assert find(folder, column(1)).facts["source"] == measuring_source("column")
 
 
 # Damage

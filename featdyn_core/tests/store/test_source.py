@@ -1,0 +1,55 @@
+"""The source digest is of what a measurement is computed by, all of it and no more."""
+
+import shutil
+
+import pytest
+
+from featdyn_core.measures.kinds import KINDS
+from featdyn_core.store.source import ROOT, measuring_source, source_digest
+
+COLUMN = "featdyn_core.measures.composites.column"
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Digest of a kind's module in a copy of the package in which one file has one line more."""
+
+    def digest(name, module=COLUMN):
+        shutil.copytree(ROOT / "featdyn_core", tmp_path / "featdyn_core", ignore=shutil.ignore_patterns("tests"))
+        with (tmp_path / "featdyn_core" / name).open("a") as file:
+            file.write("# an edit\n")
+        return source_digest(module, tmp_path)
+
+    return digest
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["measures/composites/grid.py", "networks/zoo.py", "trajectories/trajectory.py", "data/labels.py", "numerics.py"],
+)
+def test_an_edit_of_what_a_column_is_measured_by_changes_its_source(edited, name):
+    assert edited(name) != measuring_source("column")
+
+
+@pytest.mark.parametrize(
+    "name", ["verdicts/claim.py", "measures/one_step/protocol.py", "measures/kinds.py", "training/loop.py"]
+)
+def test_an_edit_of_anything_else_does_not(edited, name):
+    assert edited(name) == measuring_source("column")
+
+
+def test_kinds_of_different_families_have_sources_of_their_own():
+    assert len({measuring_source(kind) for kind in KINDS}) == len(KINDS)
+
+
+def test_what_is_imported_inside_functions_and_whole_modules_counts(tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "first.py").write_text("def f():\n    from package import second\n")
+    (package / "second.py").write_text("import package.third\n")
+    (package / "third.py").write_text("from package.first import f\n")
+    before = source_digest("package.first", tmp_path)
+    source_digest.cache_clear()
+    (package / "third.py").write_text("from package.first import f as g\n")
+    assert source_digest("package.first", tmp_path) != before
+    source_digest.cache_clear()
