@@ -296,6 +296,11 @@ def _linearised(cell: Cell, _: str, __: int) -> Resolved:
     return {"": {name: cell.protocol[name] for name in ("images", "steps", "every", "frozen_from")}}
 
 
+def _path(_: Cell, __: str, ___: int, *, frozen: bool = False) -> Resolved:
+    """All checkpoints, or as many times the last one."""
+    return {"": {"frozen": frozen}}
+
+
 def _end(cell: Cell, window: str, end: str) -> int:
     if end not in ("first", "last"):
         raise KeyError(f"deep = {end!r} is neither first nor last")
@@ -309,4 +314,5 @@ _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "changes": _changes,
     "losses": _losses,
     "linearised": _linearised,
+    "path": _path,
 }

@@ -16,6 +16,7 @@ from featdyn_core.measures.composites.closeness import measure_closeness, read_c
 from featdyn_core.measures.composites.column import column_covers, joined_columns, measure_column, read_column
 from featdyn_core.measures.composites.losses import measure_losses, read_losses
 from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
+from featdyn_core.measures.drift.path import measure_path, read_path
 from featdyn_core.measures.linearized.linearised import measure_linearised, read_linearised
 from featdyn_core.measures.one_step.changes import measure_changes, read_changes
 from featdyn_core.trajectories.recipe import Recipe
@@ -63,6 +64,7 @@ KINDS = {
     "changes": Kind(1, measure_changes, read_changes),
     "losses": Kind(1, measure_losses, read_losses, True),
     "linearised": Kind(1, measure_linearised, read_linearised),
+    "path": Kind(1, measure_path, read_path),
 }
 
 
@@ -74,8 +76,8 @@ class Request:
         recipe: of the trajectory, with ``seed``.
         seed: the training seed.
         kind: one of ``KINDS``.
-        parameters: JSON-ready; with ``images``, the largest number of images of a split, and for a kind that
-            compares two trainings ``partner``, the other's seed.
+        parameters: JSON-ready; for a kind that looks at images ``images``, the largest number of a split, and for one
+            that compares two trainings ``partner``, the other's seed.
     """
 
     recipe: Recipe

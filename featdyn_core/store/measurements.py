@@ -91,10 +91,8 @@ class Measurements:
         return self.store.get_many([(request.recipe, seed) for seed in request.seeds], train=self.train)
 
     def _measure(self, request: Request) -> Record:
-        images = request.parameters["images"]
-        trajectory, *others = (
-            dataclasses.replace(found, evaluation_images=images) for found in self._trajectories(request)
-        )
+        size = {"evaluation_images": request.parameters["images"]} if "images" in request.parameters else {}
+        trajectory, *others = (dataclasses.replace(found, **size) for found in self._trajectories(request))
         partner = others[0] if others else None
         started = time.monotonic()
         beats = grid_beats(self.store.root, str(request))

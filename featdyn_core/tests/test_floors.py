@@ -22,7 +22,7 @@ ROWS = (
     {"launch"},
     {"plugin", "cli"},
 )
-FAMILIES = ("composites", "one_step", "linearized", "distances")
+FAMILIES = ("composites", "one_step", "linearized", "distances", "drift")
 """Of ``measures``; they do not know each other, and its own modules know them all."""
 
 TORCHLESS = ("verdicts", "report", "harness", "files", "project", "provenance", "errors")

@@ -25,6 +25,7 @@ closeness = { kind = "closeness", window = "late" }
 changes = { kind = "changes", window = "late", split = "training" }
 losses = { kind = "losses", window = "late" }
 linearised = { kind = "linearised" }
+path = { kind = "path" }
 frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
 """
 PROTOCOL = """
@@ -136,6 +137,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "changes": {"updates": 5, "samples": 2, "epochs": [1, 3], "split": "training", "images": 20},
         "losses": {"epochs": [1, 3], "images": 10},
         "linearised": {"images": 12, "steps": 4, "every": 2, "frozen_from": 2},
+        "path": {"frozen": False},
         "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
     }
     assert set(found) | {"column", "stranger"} >= set(KINDS)

@@ -64,6 +64,11 @@ def test_a_record_holds_what_the_measurement_gave(measurements):
     assert (found.predictions == (made["changed"] ^ made["reference"])[..., :7]).all()
 
 
+def test_a_kind_that_looks_at_no_image_needs_no_number_of_them(measurements):
+    found = measurements.get(Request(tiny_recipe(), 0, "path", {"frozen": False})).view
+    assert found.epochs.tolist() == list(measurements.store.get(tiny_recipe(), 0).epochs)
+
+
 def test_a_record_says_where_it_comes_from(measurements):
     facts = measurements.get(column(1)).facts
     trajectory = measurements.store.get(tiny_recipe(), 0)

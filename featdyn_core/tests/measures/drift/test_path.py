@@ -1,0 +1,68 @@
+"""The path of the parameters against distances written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from featdyn_core.measures.drift.path import WHOLE, Path, measure_path, read_path
+
+MOVING, FROZEN = {"frozen": False}, {"frozen": True}
+STORED = 1e-6  # of a distance kept in single precision, relative
+
+
+@pytest.fixture(scope="module")
+def path(tiny_trajectory) -> Path:
+    return read_path(measure_path(tiny_trajectory, MOVING), MOVING)
+
+
+@pytest.fixture
+def corner() -> Path:
+    """Three steps along the axes of a plane, of lengths 3, 4 and 1: (0, 1), (3, 1), (3, 5), (3, 4)."""
+    points = np.array([[0, 1], [3, 1], [3, 5], [3, 4]])
+    distances = np.linalg.norm(points[:, None] - points, axis=-1)
+    return Path((WHOLE,), np.array([0, 1, 2, 4]), distances[None], np.linalg.norm(points, axis=1)[None])
+
+
+def parameters_of(trajectory, epoch: int, part: str) -> torch.Tensor:
+    network = trajectory.network(epoch)
+    chosen = [
+        value for name, value in network.named_parameters() if part == WHOLE or network.in_shallow_part(name, part)
+    ]
+    return torch.cat([value.detach().double().flatten() for value in chosen])
+
+
+def test_distances_and_norms_are_those_of_all_parameters_of_a_part(tiny_trajectory, path):
+    assert path.parts == (*tiny_trajectory.network(4).depths, WHOLE)
+    assert path.epochs.tolist() == [0, 1, 2, 4]
+    assert path.distances.shape == (4, 4, 4)
+    for part, one, other in np.ndindex(path.distances.shape):
+        first, second = (
+            parameters_of(tiny_trajectory, int(path.epochs[place]), path.parts[part]) for place in (one, other)
+        )
+        assert path.distances[part, one, other] == pytest.approx(float((first - second).norm()), rel=STORED)
+        assert path.norms[part, one] == pytest.approx(float(first.norm()), rel=STORED)
+
+
+def test_running_statistics_are_no_parameters(tiny_trajectory):
+    states = {epoch: tiny_trajectory.state(epoch) for epoch in tiny_trajectory.epochs}
+    assert any("running" in name for name in states[0])
+    names = [name for name, _ in tiny_trajectory.network(0).named_parameters()]
+    squares = sum(float((states[0][name].double() - states[4][name].double()).square().sum()) for name in names)
+    assert measure_path(tiny_trajectory, MOVING)["distances"][-1, 2] == pytest.approx(squares**0.5, rel=STORED)
+
+
+def test_a_frozen_network_has_not_moved_at_all(tiny_trajectory, path):
+    still = read_path(measure_path(tiny_trajectory, FROZEN), FROZEN)
+    assert not still.distances.any()
+    assert not still.length.any()
+    assert (still.norms == path.norms[:, [-1]]).all()
+
+
+def test_drift_is_relative_to_the_norm_of_the_later_epoch(corner):
+    assert corner.relative[0, 0, 2] == pytest.approx(5 / 34**0.5)
+    assert corner.relative[0, 2, 0] == pytest.approx(5)
+
+
+def test_the_length_is_the_sum_of_the_steps_and_no_distance(corner, path):
+    assert corner.length[0] == pytest.approx([0, 3, 7, 8])
+    assert (path.length[:, -1] > path.distances[:, 0, -1]).all()
