@@ -3,7 +3,7 @@
 import argparse
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from featdyn_core.harness.plan import Cell, cells, requests, trainings
 from featdyn_core.launch.measuring import Place, measure_missing, publish_records
 from featdyn_core.launch.processes import chosen_jobs, cores
 from featdyn_core.launch.training import Trainer, train_missing
+from featdyn_core.launch.transfers import pull, push
 from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import expanded, records_folder, register_folder, store_root
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, results_table
 from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify_folder, verify_store
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
@@ -50,10 +52,14 @@ def _parser() -> argparse.ArgumentParser:
         ("train", _train, "train a tier's missing trajectories; what was interrupted goes on where it stopped"),
         ("measure", _measure, "measure a tier's missing records, of the trajectories that are trained"),
         ("publish", _publish, "write a tier's records into fixtures/records, where anyone can judge them again"),
+        ("push", _push, "send a tier's trajectories and records to a remote store, whatever of them is here"),
+        ("pull", _pull, "fetch what a tier lacks from a remote store, and verify what arrives"),
         ("verify", _verify, "check every byte of the trajectories of the store, or of a tier, and that they are some"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run, only=None, seeds=None, claims=None)
+        if name in ("push", "pull"):
+            command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (featdyn[s3])")
         command.add_argument("--tier", choices=["fast", "full"], help="fast, unless said otherwise")
         command.add_argument(
             "--scale",
@@ -189,6 +195,24 @@ def _publish(options: argparse.Namespace) -> int:
     published, missing = publish_records(_place(options), _requests(options), folder)
     print(f"published {published} records in {folder}; {missing} are not measured")
     return 1 if missing else 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    return _transfer(push, options)
+
+
+def _pull(options: argparse.Namespace) -> int:
+    return _transfer(pull, options)
+
+
+def _transfer(way: Callable[..., int], options: argparse.Namespace) -> int:
+    """Send or fetch the trajectories that the options ask for, and the register's records of them."""
+    wanted = _trainings(options)
+    chosen = {(recipe.identity, seed) for recipe, seed in wanted}
+    records = [one for one in requests(_rows(options, ())) if (one.recipe.identity, one.seed) in chosen]
+    measurements = _place(options).measurements(measure=False)
+    failed = way(measurements, Remote(options.url), wanted, records, lambda line: print(line, flush=True))
+    return 1 if failed else 0
 
 
 def _place(options: argparse.Namespace) -> Place:

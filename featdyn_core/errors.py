@@ -53,5 +53,9 @@ class DamagedRecordError(StoreError):
     """A record whose bytes or description are not what was written, or that belongs to something else."""
 
 
+class DamagedTransferError(StoreError):
+    """Something in a remote store that is not what it is called there."""
+
+
 class EvidenceError(FeatdynError):
     """An evidence file that cannot be read, or that was written by another schema version."""

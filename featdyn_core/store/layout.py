@@ -4,6 +4,7 @@ Layout of the store's folder::
 
     <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors
     partial/<key>/                           one in the making: checkpoints so far, resume point
+    incoming/<key>/                          one on its way from a remote store
     progress/<key>.json                      what its trainer last wrote, for whoever waits
     locks/<key>.lock                         held by the one process that trains it
 """
@@ -45,6 +46,10 @@ class Layout:
     def partial(self, key: str) -> Path:
         """Folder of a trajectory in the making."""
         return self.root / "partial" / key
+
+    def incoming(self, key: str) -> Path:
+        """Folder of a trajectory on its way from a remote store."""
+        return self.root / "incoming" / key
 
     def heartbeat(self, key: str) -> Path:
         """File with a trainer's last word."""

@@ -151,6 +151,22 @@ def read_record(root: Path, facts: dict[str, Any], mend: str) -> Record:
     return Record(facts, content)
 
 
+def fits(facts: Mapping[str, Any], request: Request, keys: Mapping[int, str]) -> bool:
+    """Whether a record holds all that is asked for, made by the present code of the present trajectories.
+
+    Args:
+        facts: its description.
+        request: what is asked for.
+        keys: seed to the key of its trajectory, for each seed of the request.
+    """
+    partner = facts.get("partner")
+    made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
+    present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
+    of_now = facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
+    of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
+    return of_now and of_this and present.covers(request)
+
+
 class RecordFolder:
     """Records that were measured here, each with its description beside it."""
 
@@ -168,14 +184,7 @@ class RecordFolder:
             DamagedRecordError: there is one, and it is not what was written.
         """
         for facts in self._described(request):
-            partner = facts.get("partner")
-            made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
-            present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
-            of_now = (
-                facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
-            )
-            of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
-            if of_now and of_this and present.covers(request):
+            if fits(facts, request, keys):
                 return read_record(self.root, facts, _mend_of(self.root / facts["file"]))
         return None
 

@@ -103,6 +103,37 @@ def test_processes_share_training_and_measuring(run, project):
     assert len(list((project / "store/records").glob("*/*.npz"))) == 9
 
 
+# Remote stores
+
+
+def test_what_is_pushed_here_is_pulled_there(run, project, monkeypatch):
+    run("train", "--jobs", "1")
+    run("measure", "--jobs", "1")
+    url = str(project / "remote")
+    status, lines = run("push", url)
+    assert (status, count(lines, ": sent, ")) == (0, 12)
+    assert re.fullmatch(r"12 sent, 0 there already, 0 missing, 0 failed; 21 files, [\d.]+ MB in \d+ s", lines[-1])
+    assert run("push", url)[1][-1].startswith("0 sent, 12 there already, 0 missing, 0 failed; 0 files")
+    monkeypatch.setenv("FEATDYN_STORE", str(project / "there"))
+    assert run("pull", url, "--seeds", "1")[1][-1].startswith("4 fetched, 0 here already, 0 missing, 0 failed")
+    assert run("pull", url)[1][-1].startswith("8 fetched, 4 here already, 0 missing, 0 failed")
+    status, lines = run("status")
+    assert (count(lines, "complete"), lines[-1]) == (3, "records: 9 of 9 measured")
+
+
+def test_what_a_remote_store_lacks_is_no_failure_and_damage_is(run, project, monkeypatch):
+    run("train", "--seeds", "0", "--jobs", "1")
+    url = str(project / "remote")
+    status, lines = run("push", url)
+    assert (status, lines[-1].split(";")[0]) == (0, "1 sent, 0 there already, 11 missing, 0 failed")
+    for path in (project / "remote/objects").iterdir():
+        flip(path, 0)
+    monkeypatch.setenv("FEATDYN_STORE", str(project / "there"))
+    status, lines = run("pull", url)
+    assert (status, lines[-1].split(";")[0]) == (1, "0 fetched, 0 here already, 11 missing, 1 failed")
+    assert count(lines, "is damaged: its bytes do not match their sha256") == 1
+
+
 # Measuring and publishing
 
 

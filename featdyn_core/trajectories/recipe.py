@@ -31,6 +31,9 @@ OWN = ".npz"
 LONGEST_NAME = 100
 """Characters of a recipe's name, which is part of the names of files and folders."""
 
+PLAIN_NAME = rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}"
+"""Pattern of a recipe's name."""
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -246,7 +249,7 @@ def _check(recipe: Recipe) -> None:
     given = {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
     rules = [
         (
-            re.fullmatch(r"[A-Za-z0-9._-]+", recipe.name) and len(recipe.name) <= LONGEST_NAME,
+            re.fullmatch(PLAIN_NAME, recipe.name),
             f"name: at most {LONGEST_NAME} letters from a to z, digits, '.', '_' and '-'; give it another name",
         ),
         (recipe.network.name in NETWORKS, f"network, name: unknown; one of {', '.join(NETWORKS)}"),

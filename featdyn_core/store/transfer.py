@@ -1,0 +1,209 @@
+"""Trajectories and records pushed to a remote store and pulled from it: each file once, verified on arrival.
+
+Only what is asked for by its recipe and seed is pulled, so that no recipe, no name of a file and no code comes from
+there; what comes is tensors and numbers, under the digests that its manifest has.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import DamagedRecordError, DamagedTransferError, StoreError
+from featdyn_core.files import sync_folder, write_atomically
+from featdyn_core.measures.kinds import Request
+from featdyn_core.store import locks
+from featdyn_core.store.documents import one_line, parse, read_inside
+from featdyn_core.store.folder import read_checkpoint
+from featdyn_core.store.layout import MANIFEST, checkpoint_name, named_errors
+from featdyn_core.store.manifest import Manifest, read_manifest
+from featdyn_core.store.records import Record, RecordFolder, check_facts, fits
+from featdyn_core.store.remote import LARGEST_OBJECT, Remote
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.recipe import PLAIN_NAME, Recipe
+
+MOST_ARRAYS = 1000
+"""In one record."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What went over the line: none of it where all was there already."""
+
+    files: int = 0
+    size: int = 0
+
+    def __add__(self, other: "Moved") -> "Moved":
+        return Moved(self.files + other.files, self.size + other.size)
+
+
+def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> Moved:
+    """Send a finished trajectory; its manifest goes last, so that what is listed there is there.
+
+    Raises:
+        MissingTrajectoryError: it is not in the store.
+        DamagedTrajectoryError: it is not what was written; nothing of it is listed there.
+        StoreError: the remote store cannot be written.
+    """
+    store.open(recipe, seed)
+    folder = store.folder(recipe, seed)
+    manifest = read_manifest(folder)
+    moved = Moved()
+    for epoch, digest in manifest.digests.items():
+        read_checkpoint(folder, checkpoint_name(epoch), digest)
+        moved += _sent(remote, read_inside(folder, checkpoint_name(epoch)))
+    remote.put_document(_manifest_name(manifest.key), read_inside(folder, MANIFEST))
+    return moved
+
+
+def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> Moved | None:
+    """Fetch a trajectory that is not here; what was fetched before an interruption is not fetched again.
+
+    Returns:
+        What was fetched; None where the remote store does not have it.
+
+    Raises:
+        DamagedTransferError: what is there is not this trajectory, or not what its manifest says.
+        StoreError: it is being trained here, the store cannot be written, or the remote one cannot be reached.
+    """
+    target, key = store.folder(recipe, seed), store.key(recipe, seed)
+    if os.path.isdir(target):
+        return Moved()
+    with named_errors(store.root), locks.hold(store.layout.lock(key)) as free:
+        if not free:
+            raise StoreError(f"{recipe.name} seed {seed} is being trained in {store.root}; it will be there soon")
+        text = remote.get_document(_manifest_name(key))
+        if text is None:
+            return None
+        incoming = store.layout.incoming(key)
+        incoming.mkdir(parents=True, exist_ok=True)
+        manifest = _received_manifest(remote, text, incoming, recipe, seed, key)
+        moved = Moved()
+        for epoch, digest in manifest.digests.items():
+            moved += _received_checkpoint(remote, incoming, epoch, digest)
+        os.replace(incoming, target)
+        sync_folder(target.parent)
+    return moved
+
+
+def push_record(remote: Remote, record: Record) -> Moved:
+    """Send a record, its description last.
+
+    Raises:
+        StoreError: the remote store cannot be written.
+    """
+    moved = _sent(remote, record.content)
+    name = Path(record.facts["file"]).with_suffix(".json").name
+    folder = _records_name(record.facts["recipe_digest"], record.facts["seed"])
+    remote.put_document(f"{folder}/{name}", json.dumps(record.facts, allow_nan=False, indent=1).encode())
+    return moved
+
+
+def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: Mapping[int, str]) -> Moved | None:
+    """Fetch a record that holds what is asked for, made by the present code of the present trajectories.
+
+    Args:
+        records: where it goes.
+        remote: where it is looked for.
+        request: what is asked for.
+        keys: seed to the key of its trajectory, for each seed of the request.
+
+    Returns:
+        What was fetched; None where the remote store has none.
+
+    Raises:
+        DamagedTransferError: what is there is no record, or not what its description says.
+        StoreError: the remote store cannot be reached, or this one not be written.
+    """
+    if records.find(request, keys):
+        return Moved()
+    for name in remote.documents(_records_name(request.recipe.digest, request.seed)):
+        if name.rsplit("/", 1)[-1].startswith(f"{request.kind}-"):
+            facts = _received_facts(remote, name)
+            if fits(facts, request, keys):
+                content = remote.get_object(facts["sha256"])
+                _check_arrays(remote, name, content)
+                with named_errors(records.root):
+                    records.write(Record(facts, content))
+                return Moved(1, len(content))
+    return None
+
+
+def _manifest_name(key: str) -> str:
+    return f"trajectories/{key}.json"
+
+
+def _records_name(recipe_digest: str, seed: int) -> str:
+    return f"records/{recipe_digest[:12]}-{seed}"
+
+
+def _sent(remote: Remote, content: bytes) -> Moved:
+    size = remote.put_object(content)
+    return Moved(1, size) if size else Moved()
+
+
+def _received_manifest(remote: Remote, text: bytes, incoming: Path, recipe: Recipe, seed: int, key: str) -> Manifest:
+    """Write a manifest that is that of the trajectory asked for.
+
+    Its recipe is compared as it stands there, before anything is built from it.
+    """
+    try:
+        content = parse(text)
+        tables = {name: table for name, table in content["recipe"].items() if name != "name"}
+        known = (content["key"], tables, content["seed"]) == (key, parse(json.dumps(recipe.to_dict()).encode()), seed)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unusable(remote, _manifest_name(key), f"no manifest ({error})") from error
+    if not known:
+        raise _unusable(remote, _manifest_name(key), "the manifest of another trajectory")
+    write_atomically(incoming / MANIFEST, text)
+    try:
+        return read_manifest(incoming)
+    except StoreError as error:
+        raise _unusable(remote, _manifest_name(key), str(error)) from error
+
+
+def _received_checkpoint(remote: Remote, incoming: Path, epoch: int, digest: str) -> Moved:
+    path, moved = incoming / checkpoint_name(epoch), Moved()
+    with contextlib.suppress(OSError, ValueError):
+        if hashlib.sha256(read_inside(incoming, path.name)).hexdigest() == digest:
+            return moved
+    content = remote.get_object(digest)
+    write_atomically(path, content)
+    try:
+        read_checkpoint(incoming, path.name, digest)
+    except StoreError as error:
+        path.unlink()
+        raise _unusable(remote, f"objects/{digest}", f"no checkpoint ({error})") from error
+    return Moved(1, len(content))
+
+
+def _received_facts(remote: Remote, name: str) -> dict[str, Any]:
+    try:
+        facts = check_facts(parse(remote.get_document(name) or b""), Path(name), "push it again")
+    except (ValueError, DamagedRecordError) as error:
+        raise _unusable(remote, name, str(error)) from error
+    if not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
+        raise _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
+    return facts
+
+
+def _check_arrays(remote: Remote, name: str, content: bytes) -> None:
+    """Refuse what would not be a record when it is unpacked, or would fill the memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise _unusable(remote, name, f"no record ({error})") from error
+    if len(members) > MOST_ARRAYS or sum(member.file_size for member in members) > LARGEST_OBJECT:
+        raise _unusable(remote, name, "more than any record holds")
+
+
+def _unusable(remote: Remote, name: str, what: str) -> DamagedTransferError:
+    return DamagedTransferError(f"{remote.url}: {name} is {one_line(what)}; nothing of it was taken")

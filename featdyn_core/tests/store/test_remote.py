@@ -1,0 +1,128 @@
+"""What a remote store keeps and gives back, at every kind of address, and what it refuses."""
+
+import contextlib
+import hashlib
+import uuid
+
+import boto3
+import fsspec
+import pytest
+from moto.server import ThreadedMotoServer
+
+from featdyn_core.errors import DamagedTransferError, StoreError
+from featdyn_core.store import remote as module
+from featdyn_core.store.remote import Remote
+
+DIGEST = hashlib.sha256(b"content").hexdigest()
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """Address of a bucket of a server that speaks S3."""
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    access = {"endpoint_url": endpoint, "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    boto3.client("s3", region_name="us-east-1", **access).create_bucket(Bucket="featdyn")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            patch.setenv(name, value)
+        yield "s3://featdyn"
+    server.stop()
+
+
+@pytest.fixture(params=["path", "file", "memory", "s3"])
+def url(request, tmp_path):
+    """Address of an empty folder that is not there yet."""
+    if request.param == "s3":
+        return f"{request.getfixturevalue('s3')}/{uuid.uuid4()}"
+    if request.param == "memory":
+        return f"memory://{uuid.uuid4()}"
+    return f"file://{tmp_path}/remote" if request.param == "file" else str(tmp_path / "remote")
+
+
+@contextlib.contextmanager
+def edited(url, name):
+    """Give a file of a remote store to be read and written by hand."""
+    system, root = fsspec.core.url_to_fs(url)
+    yield lambda content: system.pipe_file(f"{root}/{name}", content)
+
+
+def test_an_object_is_sent_once(url):
+    remote = Remote(url)
+    assert [remote.put_object(b"content") for _ in range(2)] == [7, 0]
+    assert Remote(url).put_object(b"content") == 0
+    assert Remote(url).get_object(DIGEST) == b"content"
+
+
+def test_documents_are_listed_and_replaced(url):
+    remote = Remote(url)
+    assert remote.documents("records/a-0") == []
+    assert remote.get_document("records/a-0/x.json") is None
+    for name, content in (("y.json", b"1"), ("x.json", b"2"), ("x.json", b"3"), ("other", b"4")):
+        remote.put_document(f"records/a-0/{name}", content)
+    assert remote.documents("records/a-0") == ["records/a-0/x.json", "records/a-0/y.json"]
+    assert remote.get_document("records/a-0/x.json") == b"3"
+
+
+@pytest.mark.parametrize("content", [b"cont", b"", b"CONTENT", b"content and more"])
+def test_an_object_that_was_cut_off_or_changed_is_no_object(url, content):
+    remote = Remote(url)
+    remote.put_object(b"content")
+    with edited(url, f"objects/{DIGEST}") as write:
+        write(content)
+    with pytest.raises(DamagedTransferError, match=f"{DIGEST} is damaged.*push it again"):
+        remote.get_object(DIGEST)
+
+
+def test_what_was_cut_off_is_sent_again(url):
+    remote = Remote(url)
+    remote.put_object(b"content")
+    with edited(url, f"objects/{DIGEST}") as write:
+        write(b"cont")
+    assert remote.put_object(b"content") == 7
+    assert remote.get_object(DIGEST) == b"content"
+
+
+def test_an_object_that_is_not_there(url):
+    with pytest.raises(DamagedTransferError, match=f"{DIGEST} is missing"):
+        Remote(url).get_object(DIGEST)
+
+
+def test_what_is_larger_than_anything_is_not_read(url, monkeypatch):
+    remote = Remote(url)
+    remote.put_object(b"content")
+    remote.put_document("trajectories/a.json", b"content")
+    for limit, get in (
+        ("LARGEST_OBJECT", lambda: remote.get_object(DIGEST)),
+        ("LARGEST_DOCUMENT", lambda: remote.get_document("trajectories/a.json")),
+        ("MOST_DOCUMENTS", lambda: remote.documents("trajectories")),
+    ):
+        monkeypatch.setattr(module, limit, 0)
+        with pytest.raises(DamagedTransferError, match=r"7 bytes, and 0 are the most|holds 1 files"):
+            get()
+
+
+def test_addresses_that_cannot_be_used(tmp_path, s3):
+    with pytest.raises(StoreError, match=r"what://x cannot be used .*what.* check the address"):
+        Remote("what://x")
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be used"):
+        Remote(str(tmp_path / "file")).put_object(b"content")
+    with pytest.raises(StoreError, match="cannot be used"):
+        Remote("http://127.0.0.1:9/store").put_object(b"content")
+    assert s3
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch):
+    def lacking(*_, **__):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lacking)
+    with pytest.raises(StoreError, match=r"s3://bucket: Install s3fs to access S3; .*featdyn\[s3\]"):
+        Remote("s3://bucket")
