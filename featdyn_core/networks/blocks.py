@@ -15,9 +15,11 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from featdyn_core.errors import ModelError
+from featdyn_core.networks.cutting import parts_of
 
 
 class Standardize(nn.Module):
@@ -48,15 +50,19 @@ class BlockNetwork(nn.Module):
     """A chain of named blocks, divisible at the cut after any block but the last.
 
     Args:
-        blocks: name of each block, in order, to the block; the last is a ``LinearHead`` named ``head``.
+        blocks: name of each block, in order, to the block; in the project's own networks the last is a ``LinearHead``
+            named ``head``. In state dicts, where a dot has a meaning, a block called ``a.b`` is ``a/b``.
         depths: the cuts that the paper calls depth 1, 2, 3, ...
-        mean: C channel means of the images, in [0, 1].
-        std: C channel standard deviations of the images.
+        mean: C channel means of the images, in [0, 1], or one for all.
+        std: C channel standard deviations of the images, or one for all.
 
     Attributes:
         cuts: names of all cuts, shallowest first.
         depths: the paper's depths, a subsequence of ``cuts``.
+        names: of parameters and buffers in the module that was cut (see ``from_module``) to those here.
     """
+
+    names: dict[str, str]
 
     def __init__(
         self,
@@ -67,9 +73,49 @@ class BlockNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.standardize = Standardize(mean, std)
-        self.blocks = nn.ModuleDict(blocks)
+        self.blocks = nn.ModuleDict({_key(name): block for name, block in blocks.items()})
         self.cuts = tuple(blocks)[:-1]
         self.depths = tuple(depths)
+        self.names = {}
+
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Module,
+        cuts: Sequence[str],
+        *,
+        depths: Sequence[str] | None = None,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+    ) -> "BlockNetwork":
+        """Cut a copy of any module after some of its submodules, such as ``layer1`` and ``layer2.0`` of a ResNet.
+
+        ``torch.fx`` must be able to follow the forward pass, from one tensor to the logits, into the submodules that
+        a cut lies inside; all others are taken whole. ``translated`` gives state dicts of the module the names they
+        have here.
+
+        Args:
+            module: standardised images (N, C, H, W) to logits (N, classes).
+            cuts: names of submodules, in any order, each called once in the forward pass.
+            depths: the cuts that claims look at; all if left out.
+            mean: channel means in [0, 1] that the module expects to be taken off, one for all or C.
+            std: channel standard deviations that it expects to be divided by. By default images are only scaled to
+                [0, 1], as torchvision's ``ToTensor`` does.
+
+        Raises:
+            ModelError: no such submodule; ``torch.fx`` cannot follow; the forward pass is another in training; a skip
+                connection leads across a cut; a parameter or buffer is used on both sides of one, or nowhere.
+        """
+        parts, places = parts_of(module, cuts)
+        network = cls(parts, tuple(parts)[:-1] if depths is None else depths, mean, std)
+        for depth in network.depths:
+            network.shallow_blocks(depth)
+        network.names = {name: f"blocks.{_key(part)}.{inner}" for name, (part, inner) in places.items()}
+        return network.train(module.training)
+
+    def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a state dict of the module that was cut under this network's names; others as they are."""
+        return {self.names.get(key, key): value for key, value in state.items()}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in grey levels to logits (N, classes)."""
@@ -81,7 +127,7 @@ class BlockNetwork(nn.Module):
 
     def deep(self, features: Tensor, cut: str) -> Tensor:
         """Features (N, ...) at ``cut`` to logits (N, classes); an unknown cut raises ModelError."""
-        return self._run(features, self.deep_blocks(cut))
+        return self._run(self._kept(features), self.deep_blocks(cut))
 
     def features(self, images: Tensor, cuts: Sequence[str]) -> dict[str, Tensor]:
         """Images to the features at several cuts, in one pass up to the deepest of them.
@@ -89,16 +135,16 @@ class BlockNetwork(nn.Module):
         Raises:
             ModelError: the network has no such cut.
         """
-        wanted = {name for cut in cuts for name in self.shallow_blocks(cut)[-1:]}
+        wanted = {self.shallow_blocks(cut)[-1] for cut in cuts}
         found: dict[str, Tensor] = {}
         hidden = self.standardize(images)
         for name, block in self.blocks.items():
             hidden = block(hidden)
             if name in wanted:
-                found[name] = hidden
+                found[name] = self._kept(hidden)
             if len(found) == len(wanted):
                 break
-        return {cut: found[cut] for cut in cuts}
+        return {cut: found[_key(cut)] for cut in cuts}
 
     def shallow_blocks(self, cut: str) -> list[str]:
         """Names of the blocks before ``cut``.
@@ -106,9 +152,10 @@ class BlockNetwork(nn.Module):
         Raises:
             ModelError: the network has no such cut.
         """
-        if cut not in self.cuts:
+        keys = list(self.blocks)
+        if _key(cut) not in keys[:-1]:
             raise ModelError(f"this network has no cut {cut!r}; its cuts are {', '.join(self.cuts)}")
-        return list(self.blocks)[: self.cuts.index(cut) + 1]
+        return keys[: keys.index(_key(cut)) + 1]
 
     def deep_blocks(self, cut: str) -> list[str]:
         """Names of the blocks after ``cut``; an unknown cut raises ModelError."""
@@ -116,17 +163,31 @@ class BlockNetwork(nn.Module):
 
     @property
     def head(self) -> "LinearHead":
-        """The last block."""
+        """The last block of the project's own networks."""
         return cast(LinearHead, self.blocks["head"])
 
     def in_shallow_part(self, key: str, cut: str) -> bool:
         """Whether the parameter or buffer called ``key`` belongs to the part before ``cut``."""
         return key.split(".")[1] in self.shallow_blocks(cut)
 
+    def _kept(self, features: Tensor) -> Tensor:
+        """Return features that the next block leaves as they are: one of a module of one's own may work in place."""
+        return features.clone() if self.names else features
+
     def _run(self, hidden: Tensor, names: Sequence[str]) -> Tensor:
         for name in names:
             hidden = self.blocks[name](hidden)
         return hidden
+
+
+def _key(name: str) -> str:
+    """What a block is called in state dicts."""
+    return name.replace(".", "/")
+
+
+def running_norms(module: nn.Module) -> list[_NormBase]:
+    """Return the normalisations inside a module, of whatever class, that evaluate by running statistics."""
+    return [part for part in module.modules() if isinstance(part, _NormBase) and part.track_running_stats]
 
 
 class ConvNorm(nn.Module):

@@ -1,7 +1,7 @@
 """Whether a recipe and its images fit each other, found out before anything is trained."""
 
 import torch
-from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import ModelError, RecipeError
@@ -33,7 +33,7 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
     except ModelError as error:
         raise ModelError(f"{where}: network or freeze: {error}") from error
     last = images % batch or batch
-    if last == 1 and any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+    if last == 1 and any(isinstance(module, _BatchNorm) for module in network.modules()):
         raise RecipeError(
             f"{where}: training, batch_size: with {batch:,} of {images:,} training images the last batch is a single "
             "image, by which nothing can be normalised; choose another batch_size, or another subset of the data"

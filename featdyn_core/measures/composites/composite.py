@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.networks.blocks import BlockNetwork, load_state
+from featdyn_core.networks.blocks import BlockNetwork, load_state, running_norms
 from featdyn_core.numerics import exactly, undisturbed
 from featdyn_core.trajectories.trajectory import State, Trajectory
 
@@ -111,10 +112,10 @@ def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], ba
     norms = reset_statistics(network.blocks[name] for name in names)
     if not norms:
         return
-    momenta = [norm.momentum for norm in norms]
+    momenta, last = [norm.momentum for norm in norms], list(network.blocks)[-1]
     for batch, share in calibration_batches(images, batch_size):
         weigh_next_batch(norms, share)
-        network.features(batch, names[-1:]) if names[-1] in network.cuts else network(batch)
+        network(batch) if names[-1] == last else network.features(batch, names[-1:])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
@@ -137,16 +138,16 @@ def calibration_batches(images: Tensor, batch_size: int) -> Iterator[tuple[Tenso
         yield images[start:end], (end - start) / end
 
 
-def reset_statistics(blocks: Iterable[nn.Module]) -> list[nn.BatchNorm2d]:
+def reset_statistics(blocks: Iterable[nn.Module]) -> list[_NormBase]:
     """Let the normalisation layers collect statistics from nothing, and return them; see ``weigh_next_batch``."""
-    norms = [module for block in blocks for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [norm for block in blocks for norm in running_norms(block)]
     for norm in norms:
         norm.reset_running_stats()
         norm.train()
     return norms
 
 
-def weigh_next_batch(norms: Iterable[nn.BatchNorm2d], share: float) -> None:
+def weigh_next_batch(norms: Iterable[_NormBase], share: float) -> None:
     """Let the next batch enter the running statistics with its share of all images so far."""
     for norm in norms:
         norm.momentum = share

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.module import register_module_forward_hook
 
 from featdyn_core.errors import MeasurementError
@@ -22,7 +22,7 @@ from featdyn_core.measures.composites.composite import (
     reset_statistics,
     weigh_next_batch,
 )
-from featdyn_core.networks.blocks import BlockNetwork, fold
+from featdyn_core.networks.blocks import BlockNetwork, LinearHead, fold, running_norms
 from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -83,10 +83,10 @@ class GridEngine:
         self.deep = {column: self._folded(network) for column, network in networks.items()}
         self.images = images.to(device)
         self.labels = None if labels is None else labels.to(device)
-        size = self._chunk_size()
+        size, classes = self._chunk_size()
         self.chunks = [slice(start, start + size) for start in range(0, len(images), size)]
         shape = (len(cuts), *evaluated.shape)
-        kind = class_type(networks[0].head.linear.out_features)
+        kind = class_type(classes)
         self.predictions = torch.zeros((*shape, len(images)), dtype=kind, device=device)
         self.losses = torch.zeros(shape, dtype=torch.float64, device=device)
         self.reference = torch.zeros((len(deep_epochs), len(images)), dtype=kind, device=device)
@@ -95,14 +95,19 @@ class GridEngine:
         return fold(network).to(self.device, PRECISIONS[self.precision]).to(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def _chunk_size(self) -> int:
-        """Images at a time, so that the largest tensor which a layer returns fills ``CHUNK_BYTES``."""
+    def _chunk_size(self) -> tuple[int, int]:
+        """Images at a time, so that the largest tensor which a layer returns fills ``CHUNK_BYTES``; and classes."""
         elements: list[int] = []
-        with register_module_forward_hook(lambda _module, _inputs, output: elements.append(output.numel())):
-            self.deep[0](self.images[:1])
+
+        def count(_module: object, _inputs: object, output: object) -> None:
+            outputs = output if isinstance(output, tuple) else (output,)
+            elements.extend(part.numel() for part in outputs if isinstance(part, Tensor))
+
+        with register_module_forward_hook(count):
+            logits = self.deep[0](self.images[:1])
         fewest, most = CHUNK_IMAGES
         wanted = CHUNK_BYTES.get(self.device.type, CHUNK_BYTES["cpu"]) // (4 * max(elements))
-        return min(max(fewest, wanted), most)
+        return min(max(fewest, wanted), most), logits.shape[1]
 
     @torch.no_grad()
     def run(self, progress: Progress | None) -> None:
@@ -198,7 +203,8 @@ def _waited(queued: list[tuple[int, torch.cuda.Event]]) -> Iterator[int]:
 
 def _logits(deep: Sequence[BlockNetwork], hidden: Tensor, cut: str) -> Iterator[Tensor]:
     """Logits (chunk, classes) of each of the deep parts; if these are heads only, by one product."""
-    if deep[0].deep_blocks(cut) != ["head"]:
+    first, *others = deep[0].deep_blocks(cut)
+    if others or type(deep[0].blocks[first]) is not LinearHead:
         return (network.deep(hidden, cut) for network in deep)
     linears = [network.head.linear for network in deep]
     weight = torch.cat([linear.weight for linear in linears])
@@ -208,8 +214,7 @@ def _logits(deep: Sequence[BlockNetwork], hidden: Tensor, cut: str) -> Iterator[
 
 def _normalises(network: BlockNetwork, cut: str) -> bool:
     """Whether there is normalisation after the cut."""
-    modules = (module for name in network.deep_blocks(cut) for module in network.blocks[name].modules())
-    return any(isinstance(module, nn.BatchNorm2d) for module in modules)
+    return any(running_norms(network.blocks[name]) for name in network.deep_blocks(cut))
 
 
 def check_precision(precision: str, device: torch.device) -> None:

@@ -16,7 +16,9 @@ from featdyn_core.measures.composites.composite import (
     composite,
     predict,
     recalibrate,
+    reset_statistics,
 )
+from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.networks.zoo import build_model
 
 STATISTICS = 1e-6  # relative; batch moments by another order of summation
@@ -183,6 +185,46 @@ def test_recalibration_leaves_dropout_off():
     assert len(statistics[0]) == 14
     assert all(itertools.starmap(torch.equal, zip(*statistics, strict=True)))
     assert not any(part.training for part in with_dropout.modules())
+
+
+class Renamed(torch.nn.BatchNorm2d):
+    """A class of one's own."""
+
+
+NORMS = {
+    "BatchNorm1d": (torch.nn.Flatten(), torch.nn.BatchNorm1d(48)),
+    "BatchNorm2d": (torch.nn.Identity(), torch.nn.BatchNorm2d(3)),
+    "BatchNorm3d": (torch.nn.Unflatten(2, (2, 2)), torch.nn.BatchNorm3d(3)),
+    "SyncBatchNorm": (torch.nn.Identity(), torch.nn.SyncBatchNorm(3)),
+    "InstanceNorm2d": (torch.nn.Identity(), torch.nn.InstanceNorm2d(3, track_running_stats=True)),
+    "of one's own": (torch.nn.Identity(), Renamed(3)),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@torch.no_grad()
+def test_every_class_of_normalisation_with_running_statistics_is_recalibrated(name):
+    shape, norm = NORMS[name]
+    network = BlockNetwork({"shape": shape, "norm": norm, "rest": torch.nn.Flatten()}, ["shape"], [0.0], [1.0]).eval()
+    images = torch.rand((20, 3, 4, 4), generator=torch.Generator().manual_seed(0)) * 255
+    recalibrate(network, images, ["norm"], 10)
+    plain = copy.deepcopy(norm).train()
+    plain.reset_running_stats()
+    plain.momentum = None
+    if name == "InstanceNorm2d":  # has no cumulative average of its own: one batch is that of all images
+        plain.momentum = 1.0
+        plain(network.shallow(images, "shape"))
+    else:
+        for batch in network.shallow(images, "shape").split(10):
+            plain(batch)
+    assert (norm.running_mean - 0.5).abs().max() < 0.3
+    torch.testing.assert_close(norm.running_mean, plain.running_mean, rtol=STATISTICS, atol=STATISTICS)
+    torch.testing.assert_close(norm.running_var, plain.running_var, rtol=STATISTICS, atol=STATISTICS)
+
+
+def test_normalisation_without_running_statistics_is_no_matter_of_recalibration():
+    norms = torch.nn.Sequential(torch.nn.BatchNorm2d(3, track_running_stats=False), torch.nn.LayerNorm(4))
+    assert reset_statistics([norms]) == []
 
 
 def test_calibration_images_are_the_first_training_images(tiny_trajectory, monkeypatch):
