@@ -256,7 +256,7 @@ def _verify_requests(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[
             if store.status(recipe, seed) != "complete":
                 print(f"{label}: not complete, not checked")
                 continue
-            yield label, verify_folder(store, store.folder(recipe, seed))
+            yield label, verify_folder(store, store.folder(recipe, seed), (recipe, seed))
         except FeatdynError as error:
             yield label, [str(error)]
 

@@ -191,7 +191,7 @@ def running_norms(module: nn.Module) -> list[_NormBase]:
 
 
 class ConvNorm(nn.Module):
-    """A 3×3 convolution followed by batch normalisation."""
+    """A 3×3 convolution followed by batch normalisation, or with a bias in its place."""
 
     def __init__(
         self,
@@ -202,10 +202,11 @@ class ConvNorm(nn.Module):
         padding: int = 1,
         bias: bool = False,
         affine: bool = True,
+        normalised: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=padding, bias=bias)
-        self.norm: nn.Module = nn.BatchNorm2d(outputs, affine=affine)
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=padding, bias=bias or not normalised)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs, affine=affine) if normalised else nn.Identity()
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Convolve and normalise."""
@@ -221,10 +222,10 @@ class ConvNorm(nn.Module):
 class BasicBlock(nn.Module):
     """Residual block of two convolutions, "option A" shortcut (He et al. 2016, section 4.2)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, *, normalised: bool = True) -> None:
         super().__init__()
-        self.first = ConvNorm(inputs, outputs, stride=stride)
-        self.second = ConvNorm(outputs, outputs)
+        self.first = ConvNorm(inputs, outputs, stride=stride, normalised=normalised)
+        self.second = ConvNorm(outputs, outputs, normalised=normalised)
         self.stride = stride
         self.padding = (outputs - inputs) // 2
 
@@ -237,15 +238,31 @@ class BasicBlock(nn.Module):
         return F.relu(residual + hidden)
 
 
+class Patches(nn.Module):
+    """Images (N, C, H, W) to tokens (N, T, width): one for each patch, its position added."""
+
+    def __init__(self, image: tuple[int, int, int], patch: int, width: int) -> None:
+        super().__init__()
+        channels, height, columns = image
+        self.project = nn.Conv2d(channels, width, patch, stride=patch)
+        self.position = nn.Parameter(torch.zeros((height // patch) * (columns // patch), width))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Project each patch."""
+        return self.project(images).flatten(2).transpose(1, 2) + self.position
+
+
 class LinearHead(nn.Module):
-    """The last block of every network: average over space, if there is any left, and a linear classifier."""
+    """The project's own networks' last block: average over space or tokens, if there are any, a linear classifier."""
 
     def __init__(self, inputs: int, classes: int) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, classes)
 
     def pool(self, hidden: Tensor) -> Tensor:
-        """Features (N, C, H, W) or (N, C) to (N, C)."""
+        """Features (N, C, H, W), tokens (N, T, C) or (N, C) to (N, C)."""
+        if hidden.ndim == 3:
+            return hidden.mean(dim=1)
         return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden
 
     def forward(self, hidden: Tensor) -> Tensor:

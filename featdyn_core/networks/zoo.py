@@ -1,33 +1,44 @@
-"""The networks of the paper (App. H) by name."""
+"""The networks of the paper (App. H) by name, and two for comparison: without normalisation, and with LayerNorm."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import nn
 
 from featdyn_core.errors import ModelError
-from featdyn_core.networks.blocks import BasicBlock, BlockNetwork, ConvNorm, LinearHead
+from featdyn_core.networks.blocks import BasicBlock, BlockNetwork, ConvNorm, LinearHead, Patches
 from featdyn_core.networks.names import NETWORKS
 
 
-def resnet(*, depth: int, classes: int, mean: Sequence[float], std: Sequence[float], width: int = 16) -> BlockNetwork:
+def resnet(
+    *,
+    depth: int,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    width: int = 16,
+    normalised: bool = True,
+) -> BlockNetwork:
     """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
 
     Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels. The shortcuts pad half
-    of the channels that a stage adds on either side, so w is even.
+    of the channels that a stage adds on either side, so w is even. Where it is not ``normalised`` biases stand in place
+    of its batch normalisations.
     """
+    _check_truth(normalised=normalised)
     if not _is_count(width) or width % 2:
         raise ValueError(f"width = {width!r}; it must be an even number from 2 on")
     channels = len(mean)
-    blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width), nn.ReLU())}
+    blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width, normalised=normalised), nn.ReLU())}
     inputs = width
     per_stage = (depth - 2) // 6
     for stage in (1, 2, 3):
         outputs = width * 2 ** (stage - 1)
         for position in range(1, per_stage + 1):
             stride = 2 if stage > 1 and position == 1 else 1
-            blocks[f"stage{stage}_block{position}"] = BasicBlock(inputs, outputs, stride)
+            blocks[f"stage{stage}_block{position}"] = BasicBlock(inputs, outputs, stride, normalised=normalised)
             inputs = outputs
     blocks["head"] = LinearHead(inputs, classes)
     depths = [f"stage{stage}_block{per_stage}" for stage in (1, 2, 3)]
@@ -50,8 +61,7 @@ def mlp(
     """
     if not isinstance(hidden, list | tuple) or not hidden or not all(map(_is_count, hidden)):
         raise ValueError(f"hidden = {hidden!r}; it must be a list of widths, at least one and each from 1 on")
-    if type(linear_last) is not bool:
-        raise ValueError(f"linear_last = {linear_last!r}; it must be true or false")
+    _check_truth(linear_last=linear_last)
     _check_dropout(dropout)
     blocks: dict[str, nn.Module] = {}
     for number, outputs in enumerate(hidden, start=1):
@@ -96,8 +106,41 @@ def convnet(
     return BlockNetwork(blocks, depths, mean, std)
 
 
+def vit(
+    *,
+    image: tuple[int, int, int],
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    patch: int = 2,
+    width: int = 32,
+    layers: int = 3,
+    heads: int = 4,
+) -> BlockNetwork:
+    """Vision transformer (Dosovitskiy et al. 2021) that averages over its tokens, with torch's own encoder layers.
+
+    Its normalisations are layer normalisations, which have no running statistics.
+    """
+    if not all(map(_is_count, (patch, width, layers, heads))):
+        raise ValueError("patch, width, layers and heads must be numbers from 1 on")
+    if width % heads:
+        raise ValueError(f"width = {width}; it must be a multiple of heads = {heads}")
+    blocks: dict[str, nn.Module] = {"patches": Patches(image, patch, width)}
+    for number in range(1, layers + 1):
+        blocks[f"layer{number}"] = nn.TransformerEncoderLayer(width, heads, 2 * width, dropout=0.0, batch_first=True)
+    depths = tuple(blocks)[1:]
+    blocks["head"] = LinearHead(width, classes)
+    return BlockNetwork(blocks, depths, mean, std)
+
+
 def _is_count(value: object) -> bool:
     return type(value) is int and value > 0
+
+
+def _check_truth(**option: object) -> None:
+    for name, value in option.items():
+        if type(value) is not bool:
+            raise ValueError(f"{name} = {value!r}; it must be true or false")
 
 
 def _check_dropout(share: object) -> None:
@@ -114,6 +157,7 @@ _BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
     "mlp": lambda image, **options: mlp(inputs=image[0] * image[1] * image[2], **options),
     "svhn-convnet": lambda _, **options: convnet(_SVHN, **options),
     "stl10-convnet": lambda _, **options: convnet(_STL10, **options),
+    "vit": lambda image, **options: vit(image=image, **options),
 }
 
 
@@ -135,10 +179,11 @@ def build_model(
         classes: number of classes.
         mean: channel means in [0, 1]; 0.5 each if left out.
         std: channel standard deviations; 0.5 each if left out.
-        generator: initialises the parameters (see ``initialize``; He's normal for ResNets); without it every
-            layer has torch's default, drawn from torch's global generator.
-        options: what the builder takes besides: ``width`` (resnet), ``hidden``, ``dropout``, ``linear_last``
-            (mlp), ``dropout`` (convnets).
+        generator: initialises the parameters (see ``initialize``; He's normal for ResNets; for the transformer, as for
+            every network without it, torch's defaults of each layer), which otherwise are drawn from torch's global
+            generator.
+        options: what the builder takes besides: ``width``, ``normalised`` (resnet), ``hidden``, ``dropout``,
+            ``linear_last`` (mlp), ``dropout`` (convnets), ``patch``, ``width``, ``layers``, ``heads`` (vit).
 
     Raises:
         ModelError: unknown name or option, or an option that torch's layers refuse.
@@ -148,12 +193,24 @@ def build_model(
     mean = mean if mean is not None else [0.5] * image[0]
     std = std if std is not None else [0.5] * image[0]
     try:
-        network = _BUILDERS[name](image, classes=classes, mean=mean, std=std, **options)
+        with drawing_from(generator if name == "vit" else None):
+            network = _BUILDERS[name](image, classes=classes, mean=mean, std=std, **options)
     except (TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
         raise ModelError(f"network {name!r} does not take these options: {error}") from error
-    if generator is not None:
+    if generator is not None and name != "vit":
         initialize(network, generator, he_normal=name.startswith("resnet"))
     return network
+
+
+@contextlib.contextmanager
+def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Let what initialises itself draw from a generator in place of torch's global one, which is put back."""
+    if generator is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(torch.randint(2**63 - 1, (), generator=generator)))
+        yield
 
 
 def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: bool) -> None:

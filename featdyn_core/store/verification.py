@@ -8,8 +8,9 @@ from torch import Tensor
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.networks.blocks import load_state
+from featdyn_core.networks.names import is_factory
 from featdyn_core.store.documents import one_line
-from featdyn_core.store.supply import Store
+from featdyn_core.store.supply import Request, Store
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
@@ -30,12 +31,21 @@ def verify_store(store: Store) -> Iterator[tuple[str, list[str]]]:
         yield folder.name, verify_folder(store, folder)
 
 
-def verify_folder(store: Store, folder: Path) -> list[str]:
-    """Check the trajectory in a folder of the store, whatever else has its key; return what is wrong, in words."""
+def verify_folder(store: Store, folder: Path, request: Request | None = None) -> list[str]:
+    """Check the trajectory in a folder of the store, whatever else has its key; return what is wrong, in words.
+
+    Args:
+        store: that it is in.
+        folder: of the trajectory.
+        request: what it must be; if left out, what its manifest says it is. A manifest gets no code run.
+    """
     try:
-        trajectory = store.open_folder(folder)
+        trajectory = store.open_folder(folder, request)
     except FeatdynError as error:
         return [str(error)]
+    name = trajectory.recipe.network.name
+    if request is None and is_factory(name):
+        return [f"not checked: its network is made by {name}, code that runs for its recipe only; verify it by --only"]
     problems = []
     if not folder.name.endswith(f"-{trajectory.seed}-{trajectory.key[:12]}"):
         problems.append(one_line(f"it holds seed {trajectory.seed} of {trajectory.recipe.name}"))
@@ -61,8 +71,8 @@ def verify(trajectory: Trajectory) -> list[str]:
 
 def _wrong(trajectory: Trajectory, epoch: int, logged: float | None, probe_set: tuple[Tensor, Tensor]) -> str:
     """Return what is wrong with a checkpoint; empty if nothing is."""
-    network = new_network(trajectory.recipe, trajectory.dataset)
     try:
+        network = new_network(trajectory.recipe, trajectory.dataset)
         state = trajectory.state(epoch)
         load_state(network, state)
     except FeatdynError as error:

@@ -6,6 +6,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import ModelError, RecipeError
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.trajectory import new_network
@@ -38,17 +39,24 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
             f"{where}: training, batch_size: with {batch:,} of {images:,} training images the last batch is a single "
             "image, by which nothing can be normalised; choose another batch_size, or another subset of the data"
         )
-    _try(network, dataset, last, where)
+    # What is somebody's own may not be able to do without numbers.
+    _try(network, dataset, last, where, "cpu" if is_factory(recipe.network.name) else "meta")
 
 
 @torch.no_grad()
-def _try(network: BlockNetwork, dataset: Dataset, batch: int, where: str) -> None:
-    """Let the network see a batch without numbers, which costs no memory and no time."""
+def _try(network: BlockNetwork, dataset: Dataset, batch: int, where: str, device: str) -> None:
+    """Let the network see a batch; one without numbers, on the device ``meta``, costs no memory and no time."""
     shape = tuple(dataset.train_images.shape[1:])
     try:
-        network.to("meta").train()(torch.empty((batch, *shape), device="meta"))
+        with torch.random.fork_rng(devices=[]):  # which dropout draws from
+            logits = network.to(device).train()(torch.zeros((batch, *shape), device=device))
     except (RuntimeError, ValueError, IndexError) as error:
         raise ModelError(
             f"{where}: network: it cannot take the images of {dataset.name}, {shape} (channels, height, width): "
             f"{error}; choose another network or other images"
         ) from error
+    if logits.shape != (batch, dataset.classes):
+        raise ModelError(
+            f"{where}: network: it gives logits of shape {tuple(logits.shape)} for {batch} images of {dataset.name}, "
+            f"which has {dataset.classes} classes; make it (N, {dataset.classes})"
+        )

@@ -16,6 +16,7 @@ import torch
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
+from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
 from featdyn_core.seeds import stream_seed, torch_generator
 from featdyn_core.training.fitting import check_fit
@@ -146,8 +147,9 @@ class _Training:
             precision=job.recipe.training.precision,
             engine=engine,
         )
-        # Dropout draws from the device's one generator, so trainings with dropout must not overlap.
-        concurrent = device.type == "cuda" and not job.recipe.network.options.get("dropout")
+        # Dropout draws from the device's one generator, so trainings with dropout, or what may have it, do not overlap.
+        chosen = job.recipe.network
+        concurrent = device.type == "cuda" and not chosen.options.get("dropout") and not is_factory(chosen.name)
         self.stream = torch.cuda.Stream(device) if concurrent else None
         if self.stream:
             self.stream.wait_stream(torch.cuda.current_stream(device))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.networks.names import NETWORKS
+from featdyn_core.networks.names import NETWORKS, is_factory
 from featdyn_core.project import recipes_folder
 from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, read_document, shown
 from featdyn_core.trajectories.tables import build, explicit, fields
@@ -61,7 +61,11 @@ class LabelSpec:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Name and options of the network (see ``models.build_model``)."""
+    """Name and options of the network (see ``zoo.build_model``).
+
+    ``name``: one of ``NETWORKS``, or ``package.module:function``, a function that makes one (see ``networks.factory``,
+    also for what the digest of such a recipe says).
+    """
 
     name: str
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -246,13 +250,17 @@ def _check(recipe: Recipe) -> None:
     check_plain(recipe.network.options, f"{where}, network")
     last, epochs = recipe.training.epochs, recipe.training.checkpoints
     optimizer, schedule, freeze = recipe.optimizer, recipe.schedule, recipe.freeze
-    given = {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
+    own = is_factory(recipe.network.name)
+    given = set() if own else {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
     rules = [
         (
             re.fullmatch(PLAIN_NAME, recipe.name),
             f"name: at most {LONGEST_NAME} letters from a to z, digits, '.', '_' and '-'; give it another name",
         ),
-        (recipe.network.name in NETWORKS, f"network, name: unknown; one of {', '.join(NETWORKS)}"),
+        (
+            own or recipe.network.name in NETWORKS,
+            f"network, name: unknown; one of {', '.join(NETWORKS)}, or package.module:function of your own",
+        ),
         (not given, f"network, {'/'.join(sorted(given))}: no option; it follows from data and seed"),
         (recipe.data.augmentation in ("none", "crop-flip"), "data, augmentation: none or crop-flip"),
         (recipe.data.subset is None or recipe.data.subset > 0, "data, subset: a positive number of images"),

@@ -11,6 +11,8 @@ from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
+from featdyn_core.networks.factory import from_factory
+from featdyn_core.networks.names import is_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import undisturbed
 from featdyn_core.seeds import numpy_generator
@@ -124,15 +126,18 @@ def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | N
     torch's layers initialise themselves from its global generator in any case; that is put back afterwards.
     """
     _, channels, height, width = dataset.train_images.shape
+    name, options = recipe.network.name, recipe.network.options
     with torch.random.fork_rng(devices=[]):
+        if is_factory(name):
+            return from_factory(name, options, mean=dataset.mean, std=dataset.std, generator=generator)
         return build_model(
-            recipe.network.name,
+            name,
             image=(channels, height, width),
             classes=dataset.classes,
             mean=dataset.mean,
             std=dataset.std,
             generator=generator,
-            **recipe.network.options,
+            **options,
         )
 
 

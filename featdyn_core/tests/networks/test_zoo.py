@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import ModelError
-from featdyn_core.networks.blocks import BlockNetwork, count_parameters, fold, load_state
+from featdyn_core.networks.blocks import BlockNetwork, count_parameters, fold, load_state, running_norms
 from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.published import load_published_resnet
 from featdyn_core.networks.zoo import build_model
@@ -24,6 +24,7 @@ OPTIONS = {
     "resnet20": {"width": 4},
     "mlp": {"hidden": [12, 10, 8], "dropout": 0.2},
     "svhn-convnet": {"dropout": 0.1},
+    "vit": {"patch": 4},
 }
 FOLDING_TOLERANCE = 1e-5
 """Relative to the largest logit."""
@@ -103,11 +104,13 @@ def test_parameters_are_those_of_the_layers(name, image, convolutions, linears):
         ("mlp", [(256,), (256,)]),
         ("svhn-convnet", [(32, 16, 16), (64, 8, 8), (128, 4, 4), (256, 1, 1)]),
         ("stl10-convnet", [(32, 48, 48), (64, 24, 24), (128, 12, 12), (128, 6, 6), (256, 1, 1)]),
+        ("vit", [(64, 32)] * 4),
     ],
 )
 def test_shapes_at_the_cuts(name, shapes):
     image = IMAGES.get(name, (3, 32, 32))
-    network = build_model(name, image=image, classes=7).eval()
+    options = OPTIONS["vit"] if name == "vit" else {}
+    network = build_model(name, image=image, classes=7, **options).eval()
     found = network.features(some_images(name), network.cuts)
     assert [tuple(found[cut].shape) for cut in network.cuts] == [(2, *shape) for shape in shapes]
     assert network(some_images(name)).shape == (2, 7)
@@ -117,6 +120,7 @@ def test_depths_are_the_papers():
     assert build_model("resnet20").depths == ("stage1_block3", "stage2_block3", "stage3_block3")
     assert build_model("resnet8").depths == ("stage1_block1", "stage2_block1", "stage3_block1")
     assert build_model("mlp").depths == ("hidden1", "hidden2")
+    assert build_model("vit").depths == ("layer1", "layer2", "layer3")
     assert build_model("svhn-convnet").depths == ("group1", "group2", "group3")
     for name in NETWORKS:
         assert set(build_model(name).depths) <= set(build_model(name).cuts)
@@ -166,6 +170,31 @@ def test_images_are_standardised_per_channel():
     assert not [key for key in network.state_dict() if key.startswith("standardize")]
 
 
+@torch.no_grad()
+def test_resnet_without_normalisation_has_biases_in_its_place():
+    network = build("resnet8", width=4, normalised=False)
+    assert not running_norms(network)
+    assert all(module.bias is not None for module in network.modules() if isinstance(module, nn.Conv2d))
+    block, hidden = network.blocks["stage1_block1"], torch.rand(2, 4, 8, 8)
+    expected = F.relu(block.second.conv(F.relu(block.first.conv(hidden))) + hidden)
+    assert torch.equal(block(hidden), expected)
+
+
+@torch.no_grad()
+def test_transformer_sees_patches_and_their_places():
+    network = build_model("vit", image=(1, 8, 8), patch=4, generator=torch.Generator().manual_seed(0)).eval()
+    images = torch.rand(2, 1, 8, 8) * 255
+    tokens, patches = network.blocks["patches"], network.standardize(images)[:, 0].unfold(1, 4, 4).unfold(2, 4, 4)
+    weight = tokens.project.weight.flatten(1)
+    expected = patches.reshape(2, 4, 16) @ weight.T + tokens.project.bias
+    torch.testing.assert_close(network.shallow(images, "patches"), expected, rtol=1e-5, atol=1e-5)
+    swapped = torch.cat([images[:, :, 4:], images[:, :, :4]], dim=2)
+    torch.testing.assert_close(network(swapped), network(images), rtol=1e-4, atol=1e-5)  # as places are not learned yet
+    tokens.position.normal_()
+    assert not torch.allclose(network(swapped), network(images), rtol=1e-2, atol=1e-3)
+    assert not running_norms(network)
+
+
 def test_linear_last_leaves_the_last_hidden_layer_without_activation():
     images = some_images("mlp", 50)
     for linear_last in (False, True):
@@ -196,7 +225,7 @@ def test_folded_evaluates_a_network_in_training_mode():
     torch.testing.assert_close(found, network.eval()(images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet"])
+@pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet", "vit"])
 def test_initialisation_is_a_function_of_the_generator_alone(name):
     built = []
     for ambient, seed in ((1, 5), (2, 5), (2, 6)):
@@ -205,7 +234,7 @@ def test_initialisation_is_a_function_of_the_generator_alone(name):
         built.append(build_model(name, image=IMAGES.get(name, (3, 32, 32)), generator=generator))
     first, again, other = (dict(network.named_parameters()) for network in built)
     assert all(torch.equal(first[key], again[key]) for key in first)
-    layers = {key for key in first if ".norm." not in key}
+    layers = {key for key in first if ".norm" not in key and first[key].abs().max() > 0}  # those drawn at random
     assert layers
     assert not [key for key in layers if torch.equal(first[key], other[key])]
 
@@ -371,6 +400,9 @@ def test_unknown_network_is_refused():
             for hidden in ([], [0], [3.0], 3, "wide")
         ),
         ("mlp", {"linear_last": "no"}, "linear_last = 'no'; it must be true or false"),
+        ("resnet8", {"normalised": 1}, "normalised = 1; it must be true or false"),
+        ("vit", {"layers": 0}, "patch, width, layers and heads must be numbers from 1 on"),
+        ("vit", {"width": 6}, "width = 6; it must be a multiple of heads = 4"),
         ("resnet8", {"width": 2**62}, ""),
     ],
 )
