@@ -41,7 +41,7 @@ def measure(run: Run) -> Measured:
         },
         curves={
             "spectrum against parameter noise": Lines(
-                range(1, DIRECTIONS + 1), series, "direction", "share of variance"
+                range(1, DIRECTIONS + 1), series, "direction", "share of variance", log=True
             )
         },
     )

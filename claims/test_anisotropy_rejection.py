@@ -43,6 +43,7 @@ def measure(run: Run) -> Measured:
     shape = len(tested[0].products), tested[0].features
     gaussian = [ChangeGram.gaussian(*shape, rng) for _ in range(protocol["planted_draws"])]
     heavy = [ChangeGram.heavy_tailed(*shape, protocol["planted_tail"], rng) for _ in range(protocol["planted_draws"])]
+    drawn = {"SGD": changes.sgd[-1][0], "parameter noise": changes.noise[-1][0], "isotropic Gaussian": gaussian[0]}
     flat = [participation_ratio(sample) for sample in gaussian]  # a sample covariance is not the identity
     bootstrap = {"draws": protocol["bootstrap_draws"]}
     return Measured(
@@ -57,7 +58,7 @@ def measure(run: Run) -> Measured:
             ),
             "participation ratio": max(map(participation_ratio, tested)) / np.mean(flat),
         },
-        curves={"spectrum of feature changes": shares({"SGD": changes.sgd[-1][0], "noise": changes.noise[-1][0]})},
+        curves={"spectrum of feature changes": shares(drawn)},
     )
 
 
@@ -74,7 +75,7 @@ def shares(samples: dict[str, ChangeGram]) -> Lines:
     """Share of variance along each of the leading directions."""
     found = {name: spectrum(sample) for name, sample in samples.items()}
     series = {name: values[:DIRECTIONS] / values.sum() for name, values in found.items()}
-    return Lines(range(1, DIRECTIONS + 1), series, "direction", "share of variance")
+    return Lines(range(1, DIRECTIONS + 1), series, "direction", "share of variance", log=True)
 
 
 def world(rng: np.random.Generator, strength: float, *, tail: float = math.inf, level: float = 0.05) -> Run:

@@ -31,8 +31,10 @@ def measure(run: Run) -> Measured:
             "accuracy range, whole training": float(np.min(whole)),
         },
         curves={
-            f"accuracy on {split} images": over_shallow_epochs(column, "accuracy", "accuracy")
+            f"{label} on {split} images, {where}": over_shallow_epochs(part, quantity, label, window="late")
             for split, column in columns.items()
+            for where, part in (("late window", column.within(late.first, late.last)), ("whole training", column))
+            for quantity, label in (("accuracy", "accuracy"), ("cross_entropy", "cross-entropy (nats)"))
         },
     )
 

@@ -62,7 +62,8 @@ def measure(run: Run) -> Measured:
     }
     series = {"linearised": resampled(linear.grids[0][0]), "real": resampled(real[0][0])}
     x = np.linspace(0, 1, POINTS)
-    lines = Lines(x, series, "deep half's time (share of training), shallow half at 0", "training loss (nats)")
+    axes = "deep half's share of training, shallow half at 0", "training loss (nats)"
+    lines = Lines(x, series, *axes, log=True)
     return Measured(numbers, curves={"loss over the initial shallow half": lines})
 
 

@@ -121,7 +121,8 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
 
     try:
-        values, curves = gather(claim, (measure(run(seed)) for seed in cell.seeds))
+        measured = (measure(run(seed)) for seed in cell.seeds)
+        values, curves = gather(claim, measured, windows=cell.windows, steps=_steps(cell))
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
@@ -158,6 +159,12 @@ def described(cell: Cell) -> dict[str, Any]:
 def _own_images(cell: Cell) -> dict[str, Any]:
     """The number of images of a claim that names its own."""
     return {"images": cell.protocol["images"]} if "images" in cell.protocol else {}
+
+
+def _steps(cell: Cell) -> list[float]:
+    """Return the epochs behind which the learning rate of every arm is another."""
+    first, *others = (recipe.schedule.milestones for recipe in cell.recipes.values())
+    return [float(epoch) for epoch in first if all(epoch in milestones for milestones in others)]
 
 
 def _view(record: Record, request: Request) -> Any:

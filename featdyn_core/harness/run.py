@@ -3,7 +3,7 @@
 A claim is a pure function from a ``Run`` to a ``Measured``: no training, no network and no image in it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.verdicts.claim import Claim, Draws, Number
-from featdyn_core.verdicts.evidence import Curve
+from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.register import Window
 
 
@@ -70,12 +70,20 @@ class Lines:
         series: label to (points,) ordinates.
         x_label: axis with unit.
         y_label: axis with unit.
+        bound: name of the criterion whose bound is drawn.
+        window: name of the window of the register that is shaded.
+        over_epochs: whether the abscissae are epochs: the steps of the learning rate are then drawn as well.
+        log: whether the ordinates are drawn on a logarithmic scale.
     """
 
     x: npt.ArrayLike
     series: Mapping[str, npt.ArrayLike]
     x_label: str
     y_label: str
+    bound: str = ""
+    window: str = ""
+    over_epochs: bool = False
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,12 +112,24 @@ class Measured:
 Measure = Callable[[Run], Measured]
 
 
-def gather(claim: Claim, found: Iterable[Measured]) -> tuple[dict[str, list[Number]], dict[str, Curve]]:
+def gather(
+    claim: Claim,
+    found: Iterable[Measured],
+    *,
+    windows: Collection[str] | None = None,
+    steps: Sequence[float] = (),
+) -> tuple[dict[str, list[Number]], dict[str, Curve]]:
     """Stack one measurement a seed; names are checked after the first, before others are measured.
+
+    Args:
+        claim: whose criteria are measured.
+        found: one measurement a seed.
+        windows: names of the claim's windows; None where they are not known, as in a planted world.
+        steps: epochs behind which the learning rate is another.
 
     Raises:
         MeasurementError: no measurement, names that are not those of the claim's criteria, more or less than a number
-            for one of them, or lines that differ in their abscissae.
+            for one of them, or lines that differ in their abscissae, or name a bound or window that there is not.
     """
     values: dict[str, list[Number]] = {}
     curves: dict[str, Curve] = {}
@@ -121,7 +141,8 @@ def gather(claim: Claim, found: Iterable[Measured]) -> tuple[dict[str, list[Numb
             for name, value in measured.values.items():
                 values.setdefault(name, []).append(value)
             for title, lines in measured.curves.items():
-                _add_lines(curves, claim, title, lines)
+                _check_lines(claim, title, lines, windows)
+                _add_lines(curves, claim, title, lines, steps)
     return values, curves
 
 
@@ -136,21 +157,40 @@ def _check_measured(claim: Claim, measured: Any) -> None:
             )
 
 
-def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines) -> None:
+def _check_lines(claim: Claim, title: str, lines: Lines, windows: Collection[str] | None) -> None:
+    if lines.bound and lines.bound not in (item.name for item in claim.criteria):
+        raise MeasurementError(
+            f"claim {claim.id!r}: the figure {title!r} draws the bound of no criterion {lines.bound!r}"
+        )
+    if lines.window and windows is not None and lines.window not in windows:
+        raise MeasurementError(f"claim {claim.id!r}: the figure {title!r} shades no window {lines.window!r}")
+
+
+def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines, steps: Sequence[float]) -> None:
     """Add one seed's lines to the figure called ``title``."""
     x = np.asarray(lines.x, float).tolist()
-    curve = curves.setdefault(title, Curve(x, {}, lines.x_label, lines.y_label))
+    shown = [step for step in steps if min(x) <= step <= max(x)] if lines.over_epochs else []
+    empty = Curve(x, {}, lines.x_label, lines.y_label, lines.bound, lines.window, shown, lines.log)
+    curve = curves.setdefault(title, empty)
     if curve.x != x:
         raise MeasurementError(f"claim {claim.id!r}: the figure {title!r} has other abscissae in each seed")
     for label, y in lines.series.items():
         curve.series.setdefault(label, []).append(np.asarray(y, float).tolist())
 
 
-def over_shallow_epochs(column: Column, quantity: str, label: str) -> Lines:
-    """Return the figure of a column's quantity over the shallow epoch, one line a depth."""
-    table = getattr(column, quantity)
-    series = {f"depth {depth}": row for depth, row in enumerate(table, start=1)}
-    return Lines(column.epochs, series, "shallow epoch s", label)
+def over_shallow_epochs(column: Column, quantity: str, label: str, *, bound: str = "", window: str = "") -> Lines:
+    """Return the figure of a column's quantity over the shallow epoch, one line a depth.
+
+    Args:
+        column: the composites.
+        quantity: name of a property of theirs. Cross-entropy is drawn on a logarithmic scale.
+        label: of the ordinates, with unit.
+        bound: name of the criterion whose bound is drawn.
+        window: name of the window of the register that is shaded.
+    """
+    series = {f"depth {depth}": row for depth, row in enumerate(getattr(column, quantity), start=1)}
+    log = quantity == "cross_entropy"
+    return Lines(column.epochs, series, "shallow epoch s", label, bound, window, over_epochs=True, log=log)
 
 
 def inside_window(run: Run, what: str) -> Measured:
@@ -161,11 +201,17 @@ def inside_window(run: Run, what: str) -> Measured:
         what: memory or transfer, for the titles of the figures.
     """
     columns = run.columns("column")
+    drawn = {
+        "agreement": ("agreement", "agreement with f_t"),
+        "accuracy kept": ("accuracy_kept", "accuracy over that of f_t"),
+        "cross-entropy": ("cross_entropy", "cross-entropy (nats)"),
+    }
     return Measured(
         both_splits={split: column.worst for split, column in columns.items()},
         numbers={"agreement of a stranger": float(run.record("stranger").agreement.max())},
         curves={
-            f"{what} on {split} images": over_shallow_epochs(column, "agreement", "agreement with f_t")
+            f"{what} on {split} images: {name}": over_shallow_epochs(column, *shown, bound=f"{name}, {split}")
             for split, column in columns.items()
+            for name, shown in drawn.items()
         },
     )

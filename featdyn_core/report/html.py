@@ -9,7 +9,9 @@ from typing import Any
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import wording
-from featdyn_core.report.figures import curve_csv, curve_file, curve_svg, interval_strip
+from featdyn_core.report.drawing import marks
+from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
+from featdyn_core.report.strips import interval_strip
 from featdyn_core.verdicts.claim import Finding, Verdict
 from featdyn_core.verdicts.evidence import Document, Evidence, adjusted_p_values
 
@@ -39,7 +41,7 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
 
 
 def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
-    """Write every curve as ``<row>-<title>`` in lower case, as .png, .svg and .csv, and return the paths.
+    """Write every curve as ``<row>-<title>`` in lower case, as .png, .svg, .pdf and .csv, and return the paths.
 
     Raises:
         EvidenceError: there are no rows, two curves would share a file name, a curve cannot be drawn, or a
@@ -53,8 +55,8 @@ def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
             path = folder / f"{_slug(row.id, title)}.png"
             if path in files:
                 raise EvidenceError(f"{name!r} is not the only curve for {path}: write each run into its own folder")
-            for kind in ("png", "svg"):
-                files[path.with_suffix(f".{kind}")] = curve_file(curve, name, kind)
+            for kind in ("png", "svg", "pdf"):
+                files[path.with_suffix(f".{kind}")] = curve_file(curve, name, kind, marks(row, curve))
             files[path.with_suffix(".csv")] = curve_csv(curve, row.seeds).encode()
     for path, content in files.items():
         _write(path, content)
@@ -130,7 +132,8 @@ def _entries(run: str, rows: Sequence[Evidence]) -> list[_Entry]:
             control=wording.control(row),
             holm=holm,
             figures={
-                title: curve_svg(curve, f"{run} {row.id}: {title}".strip()) for title, curve in row.curves.items()
+                title: curve_svg(curve, f"{run} {row.id}: {title}".strip(), marks(row, curve))
+                for title, curve in row.curves.items()
             },
         )
         for row, holm in zip(rows, adjusted_p_values(rows), strict=True)

@@ -13,6 +13,7 @@ from typing import Any
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import write_atomically
 from featdyn_core.verdicts.claim import Claim, Criterion, Finding, Outcome, Role, Verdict
+from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.fields import check_fields
 from featdyn_core.verdicts.inference import CONFIDENCE, Interval, holm
 
@@ -20,23 +21,6 @@ SCHEMA = 2
 
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Numbers for a figure of the report.
-
-    Attributes:
-        x: (points,) abscissae.
-        series: label to one list of (points,) ordinates per seed; NaN, in a file null, where there is none.
-        x_label: axis with unit.
-        y_label: axis with unit.
-    """
-
-    x: list[float]
-    series: dict[str, list[list[float]]]
-    x_label: str
-    y_label: str
 
 
 @dataclass(frozen=True)
@@ -117,6 +101,10 @@ class Evidence:
         """Return the findings of one role."""
         return tuple(item for item in self.findings if item.criterion.role is role)
 
+    def criterion(self, name: str) -> Criterion | None:
+        """Return the criterion of a name; None if nothing was judged by it."""
+        return next((item.criterion for item in self.findings if item.criterion.name == name), None)
+
     def message(self) -> str:
         """Return verdict and all findings, one a line."""
         head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
@@ -160,7 +148,7 @@ def from_json(text: str) -> Evidence:
         fields["verdict"] = Verdict(fields["verdict"])
         fields["findings"] = tuple(_finding(item) for item in fields["findings"])
         fields["seeds"] = tuple(fields["seeds"])
-        fields["curves"] = {title: _curve(curve) for title, curve in fields["curves"].items()}
+        fields["curves"] = {title: Curve.from_plain(curve) for title, curve in fields["curves"].items()}
         row = Evidence(**fields)
         check_fields(row)
         if row.known:
@@ -282,14 +270,6 @@ def _finding(fields: dict[str, Any]) -> Finding:
         p_value=fields["p_value"],
         draws=tuple(fields["draws"]),
     )
-
-
-def _curve(fields: dict[str, Any]) -> Curve:
-    def gaps(line: list[float | None]) -> list[float]:
-        return [math.nan if number is None else number for number in line]
-
-    series = {label: [gaps(line) for line in seeds] for label, seeds in fields["series"].items()}
-    return Curve(**fields | {"x": gaps(fields["x"]), "series": series})
 
 
 def _plain(value: Any) -> Any:

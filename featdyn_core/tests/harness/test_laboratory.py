@@ -21,7 +21,7 @@ from featdyn_core.errors import (
 from featdyn_core.harness import planted
 from featdyn_core.harness.laboratory import Laboratory, decide, described
 from featdyn_core.harness.plan import all_cells, cells, requests
-from featdyn_core.harness.run import Measured
+from featdyn_core.harness.run import Lines, Measured
 from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.project import records_folder
@@ -31,6 +31,7 @@ from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import claim_file, edit, entry, write_project
+from featdyn_core.trajectories.recipe import ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import from_json, to_json
 from featdyn_core.verdicts.register import load_register
@@ -94,6 +95,26 @@ def test_what_is_not_here_and_must_not_be_made_is_not_run(cell, error):
 
     found = decide(cell, measure, source)
     assert (found.verdict, found.reason, found.findings) == (Verdict.NOT_RUN, "it is not here", ())
+
+
+@pytest.mark.parametrize(
+    ("milestones", "steps"),
+    [([(1, 2)], [1.0, 2.0]), ([(1, 2), (2,)], [2.0]), ([(1, 2), ()], [])],
+    ids=["one arm", "two arms", "an arm without steps"],
+)
+def test_a_figure_over_epochs_has_the_steps_of_the_rate_that_all_arms_share(cell, milestones, steps):
+    (recipe,) = cell.recipes.values()
+    arms = {
+        str(number): dataclasses.replace(recipe, schedule=ScheduleSpec(epochs))
+        for number, epochs in enumerate(milestones)
+    }
+    lines = Lines([0, 3], {"a": [0, 0]}, "epoch", "loss", window="late", over_epochs=True)
+
+    def drawn(run):
+        return Measured({"effect": 0.9 + run.seed / 100, "null": 0.0}, curves={"f": lines})
+
+    found = decide(dataclasses.replace(cell, recipes=arms), drawn, record_of)
+    assert found.curves["f"].steps == steps
 
 
 @pytest.mark.parametrize("error", [DamagedRecordError("it is damaged"), MeasurementError("it cannot be measured")])

@@ -109,6 +109,31 @@ def test_lines_of_all_seeds_have_the_same_abscissae():
         gather(CLAIM, seeds)
 
 
+def test_a_figure_has_what_it_shows_of_its_claim():
+    lines = Lines([0, 10, 20], {"a": [1, 2, 3]}, "x", "y", bound="effect", window="late", over_epochs=True, log=True)
+    seeds = [measured(curves={"f": lines})] * 3
+    curve = gather(CLAIM, seeds, windows=["late"], steps=[5.0, 15.0, 30.0])[1]["f"]
+    assert (curve.bound, curve.window, curve.steps, curve.log) == ("effect", "late", [5.0, 15.0], True)
+
+
+def test_steps_of_the_learning_rate_are_drawn_over_epochs_alone():
+    seeds = [measured(curves={"f": line([0, 10, 20], [0, 0, 0])})]
+    assert gather(CLAIM, seeds, steps=[5.0])[1]["f"].steps == []
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ({"bound": "efect"}, "the figure 'f' draws the bound of no criterion 'efect'"),
+        ({"window": "early"}, "the figure 'f' shades no window 'early'"),
+    ],
+)
+def test_a_figure_that_names_what_its_claim_has_not_is_refused(marks, message):
+    seeds = [measured(curves={"f": Lines([1], {"a": [1]}, "x", "y", **marks)})]
+    with pytest.raises(MeasurementError, match=message):
+        gather(CLAIM, seeds, windows=["late"])
+
+
 # What several claims measure
 
 
@@ -127,4 +152,10 @@ def test_inside_a_window_the_worst_composite_and_the_stranger_count():
     assert found.values["agreement of a stranger"] == 0.25
     assert found.values["agreement, held-out"] == pytest.approx(0.8)
     assert found.values["accuracy kept, training"] == pytest.approx(0.9)
-    assert set(found.curves) == {"memory on held-out images", "memory on training images"}
+    drawn = {
+        f"memory on {split} images: {name}": (f"{name}, {split}", name == "cross-entropy")
+        for split in columns
+        for name in ("agreement", "accuracy kept", "cross-entropy")
+    }
+    assert {title: (lines.bound, lines.log) for title, lines in found.curves.items()} == drawn
+    assert all(lines.over_epochs for lines in found.curves.values())

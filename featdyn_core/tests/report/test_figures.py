@@ -1,8 +1,7 @@
-"""Tests of the figures: interval strips and curves."""
+"""Tests of the figures as files and as parts of a page."""
 
 import csv
 import io
-import itertools
 import math
 import os
 import re
@@ -12,69 +11,16 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report.figures import PALETTE, curve_csv, curve_file, curve_svg, interval_strip
-from featdyn_core.verdicts.claim import Criterion
-from featdyn_core.verdicts.evidence import Curve
-
-NUMBERS = st.floats(-100, 100).map(lambda number: round(number, 3))
-
-
-def finding(values, bound, direction="above"):
-    return Criterion("name", "quantity", direction, bound).judge(values)
+from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
+from featdyn_core.verdicts.curve import Curve
 
 
 def curve(series=1, seeds=3, points=5, **names):
     lines = {f"series {part}": [[float(part + seed)] * points for seed in range(seeds)] for part in range(series)}
     return Curve([float(point) for point in range(points)], lines, **({"x_label": "epoch", "y_label": "loss"} | names))
-
-
-def lines(svg, width):
-    """Mean height in the figure of each line of the given width that spans the axes."""
-    paths = re.findall(rf'<path d="([^"]*)" clip-path[^>]*stroke-width: {width}[;"]', svg)
-    return [np.mean([float(point.split()[2]) for point in path.strip().splitlines()]) for path in paths]
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    values=st.lists(NUMBERS, min_size=3, max_size=6),
-    bound=NUMBERS,
-    direction=st.sampled_from(["above", "below"]),
-)
-def test_a_strip_keeps_the_order_of_the_numbers_and_the_side_of_the_bound(values, bound, direction):
-    item = finding(values, bound, direction)
-    strip = interval_strip(item)
-    numbers = [bound, item.interval.low, item.interval.estimate, item.interval.high, *values]
-    places = [strip.bound, strip.low, strip.estimate, strip.high, *strip.values]
-    assert all(0 <= place <= 100 for place in places)
-    assert np.all(np.diff(np.array(places)[np.argsort(numbers)]) >= 0)
-    start, width = strip.holds
-    assert (start, start + width) == pytest.approx((strip.bound, 100) if direction == "above" else (0, strip.bound))
-
-
-def test_a_strip_is_to_scale():
-    strip = interval_strip(finding([1.0, 1.0, 1.0, 5.0], 11.0))
-    start, end = strip.values[0], strip.bound
-    assert (strip.estimate - start) / (end - start) == pytest.approx((2 - 1) / (11 - 1), abs=1e-3)
-    assert (strip.values[3] - start) / (end - start) == pytest.approx((5 - 1) / (11 - 1), abs=1e-3)
-
-
-def test_a_strip_of_equal_numbers_puts_them_in_the_middle():
-    strip = interval_strip(finding([0.5, 0.5, 0.5], 0.5))
-    assert {strip.bound, strip.low, strip.estimate, strip.high, *strip.values} == {50.0}
-
-
-def test_a_curve_has_a_thin_line_for_each_seed_and_a_thick_one_for_their_mean():
-    drawn = curve_svg(curve(series=2, seeds=3), "losses")
-    thick, thin = lines(drawn, "2"), lines(drawn, "0.7")
-    assert len(thick) == 2
-    assert len(thin) == 6
-    assert thick == pytest.approx([np.mean(thin[:3]), np.mean(thin[3:])])
 
 
 def test_a_curve_is_one_well_formed_element_with_its_labels():
@@ -92,53 +38,9 @@ def test_a_curve_follows_the_colour_of_the_page_and_does_not_style_it():
     assert "date" not in drawn.lower()
 
 
-def styles_of_means(drawn):
-    """(colour, dashes) of each thick line."""
-    found = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="([^"]*stroke-width: 2[;"][^"]*)', drawn)
-    dashes = [re.search(r"stroke-dasharray: ([^;]+)", style) for style in found]
-    return [
-        (re.search(r"stroke: ([^;]+)", style)[1], dash and dash[1]) for style, dash in zip(found, dashes, strict=True)
-    ]
-
-
-def test_neighbouring_series_differ_in_colour_and_in_line_style():
-    """So that they can be told apart without colours."""
-    styles = styles_of_means(curve_svg(curve(series=9, seeds=2, points=20), "losses"))
-    assert len(styles) == len(set(styles)) == 9
-    assert len({colour for colour, _ in styles[:8]}) == len(set(PALETTE)) == 8
-    assert len({dashes for _, dashes in styles[:5]}) == 5
-    assert all(one[0] != other[0] and one[1] != other[1] for one, other in itertools.pairwise(styles))
-
-
-def test_a_seeds_line_has_the_style_of_its_mean():
-    drawn = curve_svg(curve(series=2, seeds=3, points=20), "losses")
-    dashed = re.findall(r"stroke-dasharray: [^;]+; stroke-dashoffset: 0; stroke: #e69f00; stroke-opacity: 0.45", drawn)
-    assert len(dashed) == 3
-
-
-def test_whole_abscissae_have_whole_ticks():
-    few = Curve([1.0, 2.0, 3.0], {"a": [[0.0, 0.0, 0.0]]}, "depth", "loss")
-    text = " ".join(ElementTree.fromstring(curve_svg(few, "losses")).itertext()).split()
-    assert {"1", "2", "3"} <= set(text)
-    assert not any(tick.startswith("1.5") for tick in text)
-
-
-def test_a_gap_is_left_where_a_seed_has_no_number():
-    broken = Curve([0.0, 1.0, 2.0, 3.0], {"a": [[1.0, math.nan, 1.0, 1.0], [2.0] * 4]}, "epoch", "loss")
-    drawn = curve_svg(broken, "losses")
-    path = re.search(r'<path d="([^"]*)" clip-path[^>]*stroke-width: 2[;"]', drawn)[1]
-    assert path.count("M") == 2
-
-
-@pytest.mark.parametrize(("points", "marked"), [(12, True), (13, False)])
-def test_few_points_are_marked(points, marked):
-    circles = re.findall(r"\nC ", curve_svg(curve(points=points), "losses"))  # nothing else is round
-    assert bool(circles) is marked
-
-
 def test_figures_are_the_same_twice_and_under_other_settings_which_they_leave_alone():
     def drawn():
-        return curve_svg(curve(), "losses"), *(curve_file(curve(), "losses", kind) for kind in ("png", "svg"))
+        return curve_svg(curve(), "losses"), *(curve_file(curve(), "losses", kind) for kind in ("png", "svg", "pdf"))
 
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.fonttype": "path"}):
         before = dict(matplotlib.rcParams)

@@ -283,8 +283,15 @@ def test_figures_are_named_after_row_and_title(tmp_path):
         "memory-window-small-digits-memory-part-2",
         "beyond-closeness-small-digits-replayed-memory-part-1",
     ]
-    assert [path.name for path in paths] == [f"{stem}.{kind}" for stem in stems for kind in ("png", "svg", "csv")]
-    starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".csv": b"series,seed,shallow epoch s,agreement with f_t\n"}
+    assert [path.name for path in paths] == [
+        f"{stem}.{kind}" for stem in stems for kind in ("png", "svg", "pdf", "csv")
+    ]
+    starts = {
+        ".png": b"\x89PNG",
+        ".pdf": b"%PDF",
+        ".svg": b"<?xml",
+        ".csv": b"series,seed,shallow epoch s,agreement with f_t\n",
+    }
     assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
 
 
@@ -293,14 +300,14 @@ def test_figures_of_titles_that_are_long_or_of_another_script_have_names_of_thei
     titles = ["記憶", "転移", "x" * 300, f"{'x' * 300}y", "é"]
     row = dataclasses.replace(ROWS[0], curves=dict.fromkeys(titles, curve))
     names = [path.name for path in write_figures(tmp_path, [row])]
-    assert len(set(names)) == 3 * len(titles)
+    assert len(set(names)) == 4 * len(titles)
     assert all(name.isascii() and len(name) < 200 for name in names)
     assert names == [path.name for path in write_figures(tmp_path, [row])]
 
 
 def test_the_same_claim_at_two_scales_has_two_figures(tmp_path):
     rows = [ROWS[0], dataclasses.replace(ROWS[0], scale="reduced"), dataclasses.replace(ROWS[0], replayed=True)]
-    assert len(set(write_figures(tmp_path, rows))) == 18
+    assert len(set(write_figures(tmp_path, rows))) == 24
 
 
 def test_figures_that_would_overwrite_each_other_are_refused_before_any_is_written(tmp_path):

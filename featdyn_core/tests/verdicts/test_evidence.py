@@ -68,7 +68,9 @@ def full_row(**changes):
         "checkpoints": {"digits-small/0": {"key": "k", "sha256": "d"}},
         "data": {"digits": "ff"},
         "records": {"column": 3},
-        "curves": {"memory": Curve([0.0, 1.0], {"depth 1": [[0.1, 0.2]] * 3}, "epoch", "agreement")},
+        "curves": {
+            "memory": Curve([0.0, 1.0], {"depth 1": [[0.1, 0.2]] * 3}, "epoch", "agreement", "a", "w", [0.5], True)
+        },
         "environment": {"commit": "c0ffee"},
         "measured": [{"commit": "c0ffee", "device": "cpu"}],
         "register": "4e9",
@@ -166,6 +168,14 @@ def test_numbers_of_numpy_become_plain_ones():
 def test_what_is_no_finite_number_becomes_null(number):
     found = json.loads(to_json(nothing(environment={"loss": number})))["environment"]["loss"]
     assert found in (None, [None])
+
+
+def test_a_curve_that_was_written_before_bounds_were_drawn_is_still_read():
+    row = judged(HIGH, curves={"c": Curve([0.0], {"a": [[1.0]]}, "x", "y")})
+    fields = json.loads(to_json(row))
+    for later in ("bound", "window", "steps", "log"):
+        del fields["curves"]["c"][later]
+    assert from_json(json.dumps(fields)) == row
 
 
 def test_a_gap_in_a_curve_comes_back_as_one():

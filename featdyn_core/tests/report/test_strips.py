@@ -1,0 +1,44 @@
+"""Tests of the interval strips."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featdyn_core.report.strips import interval_strip
+from featdyn_core.verdicts.claim import Criterion
+
+NUMBERS = st.floats(-100, 100).map(lambda number: round(number, 3))
+
+
+def finding(values, bound, direction="above"):
+    return Criterion("name", "quantity", direction, bound).judge(values)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    values=st.lists(NUMBERS, min_size=3, max_size=6),
+    bound=NUMBERS,
+    direction=st.sampled_from(["above", "below"]),
+)
+def test_a_strip_keeps_the_order_of_the_numbers_and_the_side_of_the_bound(values, bound, direction):
+    item = finding(values, bound, direction)
+    strip = interval_strip(item)
+    numbers = [bound, item.interval.low, item.interval.estimate, item.interval.high, *values]
+    places = [strip.bound, strip.low, strip.estimate, strip.high, *strip.values]
+    assert all(0 <= place <= 100 for place in places)
+    assert np.all(np.diff(np.array(places)[np.argsort(numbers)]) >= 0)
+    start, width = strip.holds
+    assert (start, start + width) == pytest.approx((strip.bound, 100) if direction == "above" else (0, strip.bound))
+
+
+def test_a_strip_is_to_scale():
+    strip = interval_strip(finding([1.0, 1.0, 1.0, 5.0], 11.0))
+    start, end = strip.values[0], strip.bound
+    assert (strip.estimate - start) / (end - start) == pytest.approx((2 - 1) / (11 - 1), abs=1e-3)
+    assert (strip.values[3] - start) / (end - start) == pytest.approx((5 - 1) / (11 - 1), abs=1e-3)
+
+
+def test_a_strip_of_equal_numbers_puts_them_in_the_middle():
+    strip = interval_strip(finding([0.5, 0.5, 0.5], 0.5))
+    assert {strip.bound, strip.low, strip.estimate, strip.high, *strip.values} == {50.0}
