@@ -1,7 +1,11 @@
 """The ``featdyn`` command: what is trained and measured, train, measure, publish and check it, report on it."""
 
 import argparse
+import dataclasses
 import io
+import json
+import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,15 +17,18 @@ from rich.table import Table
 
 from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.harness.plan import Cell, cells, requests, trainings
+from featdyn_core.launch.inventory import dry_run, grouped, holdings, seed_ranges
 from featdyn_core.launch.measuring import Place, measure_missing, publish_records
 from featdyn_core.launch.processes import chosen_jobs, cores
-from featdyn_core.launch.training import Trainer, train_missing
+from featdyn_core.launch.training import INTERRUPTED, Trainer, train_missing
 from featdyn_core.launch.transfers import pull, push
 from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import expanded, records_folder, register_folder, store_root
+from featdyn_core.provenance import commit, version
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, results_table
+from featdyn_core.store.cleaning import free, idle
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Request, Store
@@ -30,23 +37,37 @@ from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.verdicts.evidence import read_document, read_evidence
 from featdyn_core.verdicts.register import Register, load_register, parse_seeds
 
+BROKEN_PIPE = 141
+"""Exit status of a process whose reader went away, as shells have it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status. Bad input is one line on stderr and status 2."""
+    """Run the command; return its exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever the terminal lacks letters for is still to be read
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(given)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"featdyn: interrupted; go on with: featdyn {shlex.join(given)}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read has seen enough; what is still to be flushed has no reader
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="featdyn", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"featdyn {version('featdyn')} {commit()}".strip())
+    parser.set_defaults(run=_advise)
+    commands = parser.add_subparsers(metavar="COMMAND")
     for name, run, text in (
         ("status", _status, "list a tier's trajectories and records: complete, training, partial or missing"),
         ("train", _train, "train a tier's missing trajectories; what was interrupted goes on where it stopped"),
@@ -79,12 +100,15 @@ def _parser() -> argparse.ArgumentParser:
         if name == "train":
             command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
             command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
+            command.add_argument("--dry-run", action="store_true", help="say what there is to do and what it costs")
+        if name in ("status", "verify"):
+            command.add_argument("--json", action="store_true", help="for a program to read")
     _add_readers(commands)
     return parser
 
 
 def _add_readers(commands: Any) -> None:
-    """Add the commands that read evidence or the register, and no store."""
+    """Add the commands that look at no plan."""
     report = commands.add_parser("report", help="make one HTML file of one or more evidence files")
     report.set_defaults(run=_report)
     report.add_argument("evidence", type=_path, nargs="+")
@@ -98,6 +122,11 @@ def _add_readers(commands: Any) -> None:
     claims = commands.add_parser("claims", help="print the README's table of claims, in Markdown")
     claims.set_defaults(run=_claims)
     claims.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
+
+    clean = commands.add_parser("clean", help="say what the store can do without, or remove it")
+    clean.set_defaults(run=_clean)
+    clean.add_argument("--store", type=_path, help="default: FEATDYN_STORE, or fixtures/cache")
+    clean.add_argument("--yes", action="store_true", help="remove it")
 
 
 def _path(text: str) -> Path:
@@ -154,24 +183,44 @@ def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -
     return register.scales[_scale(options, register)].seeds
 
 
+def _advise(_: argparse.Namespace) -> int:
+    """Say what there is to do next, to somebody who named no command."""
+    print("Decide the paper's claims on small networks, which are trained on the spot:  pytest -m fast -n 2")
+    print("See what larger scales need, and what of it is here:  featdyn status --tier full")
+    print("Train it, measure it, decide:  featdyn train --tier full; featdyn measure --tier full; pytest -m full")
+    print("All commands:  featdyn --help")
+    return 0
+
+
 def _status(options: argparse.Namespace) -> int:
     store = Store(options.store, device=options.device, download=False)
-    table = Table("recipe", "seed", "state", "folder", title=escape(f"trajectories in {store.root}"))
-    for recipe, seed in _trainings(options):
-        try:
-            state, folder = store.status(recipe, seed), store.folder(recipe, seed).name
-        except FeatdynError as error:
-            state, folder = str(error), "-"
-        table.add_row(recipe.name, str(seed), escape(state), escape(folder))
+    found = holdings(store, _trainings(options))
+    lines = [] if options.only else _record_counts(store, options)
+    if options.json:
+        document = {"store": str(store.root), "trajectories": list(map(dataclasses.asdict, found))} | dict(lines)
+        print(json.dumps(document, indent=1))
+        return 0
+    table = Table("recipe", "seeds", "state", title=escape(f"trajectories in {store.root}"))
+    reasons = list(dict.fromkeys(item.reason for item in found if item.reason))
+    for (recipe, state, reason), seeds in grouped(found).items():
+        note = f"{state} ({reasons.index(reason) + 1})" if reason else state
+        table.add_row(recipe, seed_ranges(seeds), escape(note))
     Console().print(table)
-    if not options.only:
-        try:
-            wanted = requests(_rows(options, parse_seeds(options.seeds)))
-            missing = len(Measurements(store).missing(wanted))
-            print(f"records: {len(wanted) - missing} of {len(wanted)} measured")
-        except FeatdynError as error:
-            print(f"records: {error}")
+    for number, reason in enumerate(reasons, start=1):
+        print(f"({number}) {reason}")
+    for name, value in lines:
+        print(f"{name}: {value if isinstance(value, str) else '{measured} of {wanted} measured'.format(**value)}")
     return 0
+
+
+def _record_counts(store: Store, options: argparse.Namespace) -> list[tuple[str, Any]]:
+    """Return how many of the wanted records are measured, or why that is not known."""
+    try:
+        wanted = requests(_rows(options, parse_seeds(options.seeds)))
+        measured = len(wanted) - len(Measurements(store).missing(wanted))
+        return [("records", {"measured": measured, "wanted": len(wanted)})]
+    except FeatdynError as error:
+        return [("records", str(error))]
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -179,7 +228,24 @@ def _train(options: argparse.Namespace) -> int:
     if options.at_once is not None and options.at_once < 1:
         raise RecipeError(f"--at-once {options.at_once}: expected a number from 1 on")
     jobs = chosen_jobs(options.jobs, _usual_jobs(options), len(wanted))
+    if options.dry_run:
+        print("\n".join(dry_run(Store(options.store, device=options.device, download=False), wanted, jobs)))
+        return 0
     return train_missing(Trainer(options.store, options.device, options.engine, options.at_once), wanted, jobs)
+
+
+def _clean(options: argparse.Namespace) -> int:
+    """Say what can go, and remove it if told so."""
+    store = Store(options.store, download=False)
+    found = list(idle(store))
+    for item in found:
+        print(f"{item.what}: {item.size / 1e6:.1f} MB", flush=True)
+        if options.yes:
+            free(store, item)
+    size = sum(item.size for item in found) / 1e6
+    done = "freed" if options.yes else "would be freed; remove it with: featdyn clean --yes"
+    print(f"{len(found)} things, {size:.1f} MB {done if found else 'to be freed'}")
+    return 0
 
 
 def _measure(options: argparse.Namespace) -> int:
@@ -238,14 +304,22 @@ def _usual_jobs(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     """Check what the options ask for, or all of the store; nothing checked is no success."""
     store = Store(options.store, device=options.device, download=False)
-    asked = options.tier or options.only or options.seeds
-    damaged = checked = 0
+    asked = options.tier or options.only or options.seeds or options.claims
+    found = {}
     for label, problems in _verify_requests(store, _trainings(options)) if asked else verify_store(store):
-        checked += 1
-        damaged += bool(problems)
-        print(f"{label}: {'; '.join(problems) if problems else 'good'}", flush=True)
-    print(f"{checked} checked, {damaged} damaged")
-    return 1 if damaged or not checked else 0
+        found[label] = problems
+        if not options.json:
+            print(f"{label}: {'; '.join(problems) if problems else 'good'}", flush=True)
+    damaged = sum(map(bool, found.values()))
+    if options.json:
+        print(
+            json.dumps(
+                {"store": str(store.root), "checked": len(found), "damaged": damaged, "problems": found}, indent=1
+            )
+        )
+    else:
+        print(f"{len(found)} checked, {damaged} damaged")
+    return 1 if damaged or not found else 0
 
 
 def _verify_requests(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[str, list[str]]]:
@@ -254,7 +328,7 @@ def _verify_requests(store: Store, wanted: Sequence[Request]) -> Iterator[tuple[
         label = f"{recipe.name} seed {seed}"
         try:
             if store.status(recipe, seed) != "complete":
-                print(f"{label}: not complete, not checked")
+                print(f"{label}: not complete, not checked", file=sys.stderr)
                 continue
             yield label, verify_folder(store, store.folder(recipe, seed), (recipe, seed))
         except FeatdynError as error:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from featdyn_core.store.heartbeats import read_beats, read_grid_beats
+from featdyn_core.store.heartbeats import Beat, read_beats, read_grid_beats
 
 SILENCE_SECONDS = 60.0
 """Least time between two words on a trainer that says nothing any more."""
@@ -30,13 +30,19 @@ class Watcher(threading.Thread):
         write: takes one line of text.
         interval: seconds.
         skip: keys of trajectories to say nothing of.
+        beats: takes the word of a trainer that is at work, in place of the line.
     """
 
     def __init__(
-        self, root: Path, write: Callable[[str], None], interval: float = 5.0, skip: Collection[str] = ()
+        self,
+        root: Path,
+        write: Callable[[str], None],
+        interval: float = 5.0,
+        skip: Collection[str] = (),
+        beats: Callable[[Beat], None] | None = None,
     ) -> None:
         super().__init__(name="featdyn-progress", daemon=True)
-        self.root, self.write, self.interval, self.skip = root, write, interval, skip
+        self.root, self.write, self.interval, self.skip, self.beats = root, write, interval, skip, beats
         self.finished = threading.Event()
         self.shown: dict[str, object] = {}
 
@@ -44,7 +50,9 @@ class Watcher(threading.Thread):
         """Watch until ``stop`` is called."""
         while not self.finished.wait(self.interval):
             for beat in read_beats(self.root):
-                if beat.key not in self.skip:
+                if self.beats and not beat.silent:
+                    self.beats(beat)
+                elif beat.key not in self.skip:
                     age = int((time.time() - beat.time) / SILENCE_SECONDS) if beat.silent else None
                     self._show(beat.key, (beat.epoch, age), str(beat))
             for name, line in read_grid_beats(self.root).items():

@@ -3,6 +3,7 @@
 import functools
 import multiprocessing
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,16 @@ from rich.console import Console
 from rich.progress import TaskID
 
 from featdyn_core.errors import FeatdynError
+from featdyn_core.launch.inventory import COMPLETE, folder_size, holdings
 from featdyn_core.launch.progress import Watcher, bars
 from featdyn_core.store.folder import Watch
 from featdyn_core.store.heartbeats import Beat
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.trajectory import EpochRecord
+
+INTERRUPTED = 130
+"""Exit status of a process that was interrupted, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +39,49 @@ class Trainer:
 
 
 def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int) -> int:
-    """Train what is missing; return an exit status."""
-    if jobs == 1:
-        return _train_here(trainer, requests)
-    watcher = Watcher(trainer.store().root, print)
-    watcher.start()
-    context = multiprocessing.get_context("spawn")
+    """Train what is missing; say in the end what became of it; return an exit status."""
+    store, started = trainer.store(), time.monotonic()
+    before = _complete(store, requests)
+    try:
+        return _train_here(trainer, requests) if jobs == 1 else _train_in_processes(trainer, requests, jobs)
+    finally:
+        trained = _complete(store, requests) - before
+        size = sum(folder_size(store.root / folder) for folder in trained)
+        lacking = len(requests) - len(trained) - len(before)
+        print(
+            f"{len(trained)} trained, {len(before)} already complete, {lacking} not; "
+            f"{(time.monotonic() - started) / 60:.1f} minutes, {size / 1e6:.1f} MB",
+            flush=True,
+        )
+
+
+def _complete(store: Store, requests: Sequence[Request]) -> set[str]:
+    """Folders of those that are complete."""
+    return {holding.folder for holding in holdings(store, requests) if holding.state == COMPLETE}
+
+
+def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int) -> int:
+    """Train in processes of their own, with a bar for each training on a terminal and lines elsewhere."""
+    console, context = Console(), multiprocessing.get_context("spawn")
     workers = [context.Process(target=_train_silently, args=(trainer, requests)) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    watcher.stop()
+    with bars("epochs", console, disable=not console.is_terminal) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def show(beat: Beat) -> None:
+            if beat.key not in tasks:
+                tasks[beat.key] = shown.add_task("", total=beat.epochs, completed=max(beat.epoch - 1, 0))
+            label = f"{beat.recipe} seed {beat.seed}, loss {beat.train_loss:.4f}"
+            shown.update(tasks[beat.key], completed=beat.epoch, description=label)
+
+        watcher = Watcher(trainer.store().root, print, beats=show if console.is_terminal else None)
+        watcher.start()
+        try:
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+        finally:
+            watcher.stop()
     return max(abs(worker.exitcode or 0) for worker in workers)
 
 
@@ -84,3 +120,5 @@ def _train_silently(trainer: Trainer, requests: Sequence[Request]) -> None:
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # which the parent tells of
+        sys.exit(INTERRUPTED)

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from featdyn_core.cli import main
 from featdyn_core.errors import AbsentDataError, MissingTrajectoryError
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import records_folder, register_folder
+from featdyn_core.provenance import version
 from featdyn_core.store import supply as store_module
 from featdyn_core.store.published import published
 from featdyn_core.store.supply import Store
@@ -38,7 +40,7 @@ def run(project, capsys):  # noqa: ARG001 - one stands in it
 
     def command(*arguments: str) -> tuple[int, list[str]]:
         capsys.readouterr()
-        status = main([*arguments, "--device", "cpu"])
+        status = main([*arguments, *(() if arguments[0] == "clean" else ("--device", "cpu"))])
         return status, capsys.readouterr().out.splitlines()
 
     return command
@@ -48,20 +50,76 @@ def count(lines: list[str], word: str) -> int:
     return sum(word in line for line in lines)
 
 
+def states(lines: list[str]) -> dict[tuple[str, str], str]:
+    """State of each recipe and its seeds, in the table that status prints."""
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    return {(recipe, seeds): state for recipe, seeds, state in rows}
+
+
+# What there is
+
+
+def test_status_and_verify_for_a_program(run, project):
+    run("train", "--seeds", "0", "--jobs", "1")
+    found = json.loads("\n".join(run("status", "--json")[1]))
+    assert found["records"] == {"measured": 0, "wanted": 9}
+    assert [(item["seed"], item["state"]) for item in found["trajectories"]] == [
+        (0, "complete"),
+        (1, "missing"),
+        (2, "missing"),
+    ]
+    assert (project / "store" / found["trajectories"][0]["folder"]).is_dir()
+    status, lines = run("verify", "--json")
+    found = json.loads("\n".join(lines))
+    assert (status, found["checked"], found["damaged"], list(found["problems"].values())) == (0, 1, 0, [[]])
+
+
+def test_a_dry_run_trains_nothing_and_says_what_a_training_costs(run, project):
+    status, lines = run("train", "--dry-run", "--jobs", "2")
+    assert (status, len(lines)) == (0, 2)
+    assert lines[0] == "toy, seeds 0-2: 3 to train; none like it is here that tells what it costs"
+    assert lines[1].endswith("in 2 processes, 0 MB, and 3 of which nothing is known")
+    assert not (project / "store").exists()
+    run("train", "--seeds", "1", "--jobs", "1")
+    lines = run("train", "--dry-run", "--tier", "full", "--jobs", "1")[1]
+    assert re.fullmatch(
+        r"toy-reduced, seeds 3-5: 3 to train, about 0\.\d minutes of a process and 0\.\d MB each", lines[0]
+    )
+    assert run("train", "--dry-run")[1][1] == "toy, seeds 1: already complete"
+
+
+def test_clean_says_what_it_would_free_before_it_frees_it(run, project):
+    run("train", "--jobs", "1")
+    run("measure", "--jobs", "1")
+    (project / "store/partial/abc").mkdir(parents=True)
+    (project / "store/partial/abc/epoch-0001.safetensors").write_bytes(bytes(2_000_000))
+    (outdated,) = (project / "store/records").glob("toy-1-*/stranger-*.json")
+    outdated.write_text(outdated.read_text().replace('"source": "', '"source": "of another '))
+    for yes, last in (((), "would be freed; remove it with: featdyn clean --yes"), (("--yes",), "freed")):
+        status, lines = run("clean", *yes)
+        assert (status, lines[0]) == (0, "an interrupted training, abc: 2.0 MB")
+        assert lines[1].startswith(f"a record measured by other code, {outdated.stem}: ")
+        assert lines[-1] == f"2 things, 2.0 MB {last}"
+    assert run("clean")[1] == ["0 things, 0.0 MB to be freed"]
+    assert run("status")[1][-1] == "records: 8 of 9 measured"
+    assert len(list((project / "store/records").glob("*/*.npz"))) == 8
+
+
 # Training
 
 
 def test_status_before_and_after_training_and_measuring(run):
     status, lines = run("status")
-    assert (status, count(lines, "missing"), lines[-1]) == (0, 3, "records: 0 of 9 measured")
+    assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "missing"}, "records: 0 of 9 measured")
     status, lines = run("train", "--jobs", "1")
     assert status == 0
-    assert [line.split(",")[0] for line in lines] == [
+    assert [line.split(",")[0] for line in lines[:-1]] == [
         f"training toy seed {seed}: epoch {epoch}/3" for seed in (0, 1, 2) for epoch in (1, 2, 3)
     ]
+    assert re.fullmatch(r"3 trained, 0 already complete, 0 not; [\d.]+ minutes, 0\.\d MB", lines[-1])
     assert re.fullmatch(r"training toy seed 0: epoch 1/3, loss \d\.\d{4}, [\d.e+]+ epochs/s, \d+ s left", lines[0])
     status, lines = run("status")
-    assert (status, count(lines, "complete"), lines[-1]) == (0, 3, "records: 0 of 9 measured")
+    assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "complete"}, "records: 0 of 9 measured")
     assert run("measure", "--jobs", "1")[0] == 0
     assert run("status")[1][-1] == "records: 9 of 9 measured"
 
@@ -69,27 +127,27 @@ def test_status_before_and_after_training_and_measuring(run):
 def test_only_one_recipe_and_other_seeds(run, project):
     status, lines = run("train", "--only", "toy", "--seeds", "0-1,100", "--jobs", "1", "--at-once", "3")
     assert status == 0
-    assert [line.split(",")[0] for line in lines] == [
+    assert [line.split(",")[0] for line in lines[:-1]] == [
         f"training toy seed {seed}: epoch {epoch}/3" for epoch in (1, 2, 3) for seed in (0, 1, 100)
     ]
     path = project / "elsewhere.toml"
     path.write_text((project / "fixtures/recipes/toy.toml").read_text())
     status, lines = run("status", "--only", str(path), "--seeds", "0-4")
-    assert (status, count(lines, "complete"), count(lines, "missing")) == (0, 2, 3)
+    assert (status, states(lines)) == (0, {("elsewhere", "0-1"): "complete", ("elsewhere", "2-4"): "missing"})
     status, lines = run("status", "--only", "toy-reduced")
-    assert [seed for seed in "345" if any(f" {seed} " in line for line in lines)] == ["3", "4", "5"]
+    assert states(lines) == {("toy-reduced", "3-5"): "missing"}
 
 
 def test_pilot_seeds_may_be_trained_and_are_not_judged(run):
     assert run("train", "--seeds", "100", "--jobs", "1")[0] == 0
     status, lines = run("status", "--seeds", "100")
-    assert (status, count(lines, "complete")) == (0, 1)
+    assert (status, states(lines)) == (0, {("toy", "100"): "complete"})
     assert lines[-1] == "records: seeds 100: bounds came from 100; take others"
 
 
 def test_the_full_tier_is_of_the_scale_that_fits_the_device(run):
     status, lines = run("status", "--tier", "full")
-    assert (status, count(lines, "toy-reduced"), count(lines, "toy-cifar100")) == (0, 3, 0)
+    assert (status, states(lines)) == (0, {("toy-reduced", "3-5"): "missing"})
 
 
 def test_processes_share_training_and_measuring(run, project):
@@ -118,7 +176,7 @@ def test_what_is_pushed_here_is_pulled_there(run, project, monkeypatch):
     assert run("pull", url, "--seeds", "1")[1][-1].startswith("4 fetched, 0 here already, 0 missing, 0 failed")
     assert run("pull", url)[1][-1].startswith("8 fetched, 4 here already, 0 missing, 0 failed")
     status, lines = run("status")
-    assert (count(lines, "complete"), lines[-1]) == (3, "records: 9 of 9 measured")
+    assert (states(lines), lines[-1]) == ({("toy", "0-2"): "complete"}, "records: 9 of 9 measured")
 
 
 def test_what_a_remote_store_lacks_is_no_failure_and_damage_is(run, project, monkeypatch):
@@ -198,7 +256,7 @@ def test_looking_fetches_no_data(run, monkeypatch):
     monkeypatch.setattr(store_module, "load_dataset", load)
     options = ("--only", "toy")
     status, lines = run("status", *options)
-    assert (status, count(lines, "digits could not be had")) == (0, 3)
+    assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "not known (1)"}, "(1) digits could not be had")
     assert run("verify", *options)[0] == 1
     assert fetched == [(60, False)] * 2  # one each: the second seed needs no second look
 
@@ -295,6 +353,40 @@ def test_a_damaged_record_is_one_line(run, project, capsys):
 
 
 # Terminals, and advice
+
+
+def test_without_a_command_it_says_what_to_do_next(capsys):
+    assert main([]) == 0
+    assert "pytest -m fast" in capsys.readouterr().out
+
+
+def test_it_knows_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"featdyn {version('featdyn')}")
+
+
+def test_an_interruption_is_one_line_that_says_how_to_go_on(project, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("featdyn_core.cli.train_missing", interrupted)
+    arguments = ["train", "--store", str(project / "a store"), "--jobs", "1"]
+    assert main(arguments) == 130
+    assert capsys.readouterr().err == f"featdyn: interrupted; go on with: featdyn {shlex.join(arguments)}\n"
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(project):
+    command = f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli import main; raise SystemExit(main())' claims"
+    found = subprocess.run(
+        ["bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        check=True,
+    )
+    assert (found.stdout.strip() in ("0", "141"), found.stderr) == (True, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])

@@ -6,11 +6,13 @@ import pytest
 from rich.console import Console
 
 from featdyn_core.errors import TrainingError
-from featdyn_core.launch import training
+from featdyn_core.launch import progress, training
 from featdyn_core.launch.training import Trainer, train_missing
+from featdyn_core.store.heartbeats import Beat
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.recipe import OptimizerSpec
 
+BEAT = Beat("key", "tiny", 0, 2, 3, 0.5, 1.0)
 REQUESTS = [(tiny_recipe(), seed) for seed in (0, 1)]
 
 
@@ -22,11 +24,13 @@ def trainer(tmp_path) -> Trainer:
 
 def test_away_from_a_terminal_every_epoch_is_a_line(trainer, capsys):
     assert train_missing(trainer, REQUESTS, 1) == 0
-    printed = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()]
+    *lines, last = capsys.readouterr().out.splitlines()
+    printed = [line.split(",")[0] for line in lines]
     assert printed == [f"training tiny seed {seed}: epoch {epoch}/3" for seed in (0, 1) for epoch in (1, 2, 3)]
     assert [trainer.store().status(*request) for request in REQUESTS] == ["complete"] * 2
+    assert last.startswith("2 trained, 0 already complete, 0 not; ")
     assert train_missing(trainer, REQUESTS, 1) == 0
-    assert not capsys.readouterr().out
+    assert capsys.readouterr().out == "0 trained, 2 already complete, 0 not; 0.0 minutes, 0.0 MB\n"
 
 
 def test_on_a_terminal_there_is_a_bar(trainer, capsys, monkeypatch):
@@ -35,7 +39,17 @@ def test_on_a_terminal_there_is_a_bar(trainer, capsys, monkeypatch):
     assert train_missing(trainer, REQUESTS[:1], 1) == 0
     assert "tiny seed 0, loss" in shown.getvalue()
     assert "3/3" in shown.getvalue()
-    assert not capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("1 trained")
+
+
+def test_on_a_terminal_processes_have_bars(trainer, capsys, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(training, "Console", lambda: Console(file=shown, force_terminal=True, width=120))
+    monkeypatch.setattr(progress.Watcher, "run", lambda watcher: [watcher.beats(beat) for beat in (BEAT,)])
+    assert train_missing(trainer, [], 2) == 0
+    assert "tiny seed 0, loss 0.5000" in shown.getvalue()
+    assert "2/3" in shown.getvalue()
+    assert capsys.readouterr().out.startswith("0 trained")
 
 
 def test_what_fails_here_is_raised(trainer):

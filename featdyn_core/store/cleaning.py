@@ -1,0 +1,73 @@
+"""What a store can do without: what was interrupted and what no present code reads; told before it is removed."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from featdyn_core.measures.kinds import KINDS
+from featdyn_core.store.layout import named_errors, remove
+from featdyn_core.store.locks import is_held
+from featdyn_core.store.source import measuring_source
+from featdyn_core.store.supply import Store
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Something that nobody needs.
+
+    Attributes:
+        what: in words.
+        paths: its files and folders.
+        size: their bytes.
+    """
+
+    what: str
+    paths: tuple[Path, ...]
+    size: int
+
+
+def idle(store: Store) -> Iterator[Idle]:
+    """Yield what can go without a loss of anything finished; what somebody is at work on is not among it.
+
+    An interrupted training would go on from where it stopped, if it were kept.
+    """
+    for place, what in (("partial", "an interrupted training"), ("incoming", "an interrupted transfer")):
+        for path in sorted((store.root / place).glob("*")):
+            if not is_held(store.layout.lock(path.name)):
+                yield _idle(f"{what}, {path.name[:12]}", path)
+    for path in sorted((store.root / "records").glob("*/*.json")):
+        if reason := _outdated(path):
+            yield _idle(f"a record {reason}, {path.stem}", path, path.with_suffix(".npz"))
+
+
+def free(store: Store, found: Idle) -> None:
+    """Remove something that nobody needs.
+
+    Raises:
+        StoreError: it cannot be removed.
+    """
+    with named_errors(store.root):
+        for path in found.paths:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                remove(path)
+
+
+def _idle(what: str, *paths: Path) -> Idle:
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
+    return Idle(what, paths, sum(file.stat().st_size for file in files))
+
+
+def _outdated(path: Path) -> str:
+    """Return why no present code reads a record; empty where it does, or where that cannot be told."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts["kind"] not in KINDS:
+            return "of a kind that is no more"
+        if facts["version"] != KINDS[facts["kind"]].version or facts["source"] != measuring_source(facts["kind"]):
+            return "measured by other code"
+    return ""
