@@ -1,7 +1,11 @@
 """A trajectory: all checkpoints of one training, with the data and the network they belong to."""
 
+import copy
 import dataclasses
-from collections.abc import Callable
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -9,14 +13,15 @@ from torch import Tensor
 
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import MeasurementError
+from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.factory import from_factory
 from featdyn_core.networks.names import is_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import undisturbed
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.checkpoints import read_state
+from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
 
 State = dict[str, Tensor]
 
@@ -61,6 +66,7 @@ class Trajectory:
         evaluation_images: largest number of images of each split on which claims are measured; a share of 500
             images has a standard error below 0.023.
         device: where it is measured; its states and networks are handed out on the CPU.
+        template: the network itself, of checkpoints that no recipe made; else the recipe says how it is built.
     """
 
     recipe: Recipe
@@ -73,6 +79,64 @@ class Trajectory:
     digests: dict[int, str] = field(default_factory=dict)
     evaluation_images: int = 500
     device: str = "cpu"
+    template: BlockNetwork | None = None
+
+    @classmethod
+    def from_checkpoints(
+        cls,
+        checkpoints: Mapping[int, str | os.PathLike[str]],
+        *,
+        network: BlockNetwork,
+        dataset: Dataset,
+        batch_size: int,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        name: str = "own",
+        seed: int = 0,
+    ) -> "Trajectory":
+        """Return the trajectory of one's own checkpoints, for every measurement that a trained one serves.
+
+        Every file is read once to see that it fits, and again when its epoch is asked for. The key is a digest over
+        epochs, files, images and what else is given here, so that the same checkpoints have the same one everywhere.
+
+        Args:
+            checkpoints: epoch to its file (see ``checkpoints.read_state``).
+            network: such as ``BlockNetwork.from_module`` makes of any module.
+            dataset: the images that it was trained and is measured on (see ``load_dataset``).
+            batch_size: of the training; statistics are re-estimated, and one-step changes made, by such batches.
+            learning_rate: of one-step changes.
+            weight_decay: of one-step changes.
+            name: of the trajectory, for messages.
+            seed: of the training, if it is known; measurements that draw at random draw by it.
+
+        Raises:
+            ModelError: a file cannot be read, or its names or shapes are not the network's.
+            RecipeError: no checkpoints, epochs that are none, or a number out of range.
+        """
+        if not isinstance(network, BlockNetwork):
+            raise ModelError(
+                f"a {type(network).__name__} has no cuts; give BlockNetwork.from_module(module, cuts=[...])"
+            )
+        epochs = tuple(sorted(checkpoints))
+        recipe = Recipe(
+            name=name,
+            data=DataSpec(dataset.name),
+            network=NetworkSpec(f"{type(network).__module__}:{type(network).__qualname__}", {"cuts": [*network.cuts]}),
+            optimizer=OptimizerSpec("sgd", learning_rate, weight_decay=weight_decay),
+            training=TrainingSpec(epochs=max(epochs, default=0), batch_size=batch_size, checkpoints=epochs),
+        )
+        template = copy.deepcopy(network).cpu()
+        digests = {epoch: read_state(checkpoints[epoch], template)[1] for epoch in epochs}
+
+        def load(epoch: int) -> State:
+            state, digest = read_state(checkpoints[epoch], template)
+            if digest != digests[epoch]:
+                raise MeasurementError(f"{checkpoints[epoch]} has changed since this trajectory was made of it")
+            return state
+
+        facts = [recipe.to_dict(), seed, dataset.digest, sorted(digests.items())]
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return cls(recipe, seed, key, epochs, dataset, load, digests=digests, template=template)
 
     def state(self, epoch: int) -> State:
         """State dict after ``epoch`` epochs, tensors on the CPU.
@@ -89,7 +153,7 @@ class Trajectory:
 
     def network(self, epoch: int) -> BlockNetwork:
         """Return the network after ``epoch`` epochs, in eval mode, on the CPU."""
-        network = new_network(self.recipe, self.dataset)
+        network = copy.deepcopy(self.template) if self.template else new_network(self.recipe, self.dataset)
         load_state(network, self.state(epoch))
         return network.eval()
 

@@ -1,0 +1,179 @@
+"""One's own checkpoints as a trajectory: the files that are read, the files that are refused."""
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from featdyn_core.errors import MeasurementError, ModelError, RecipeError
+from featdyn_core.measures.composites.column import measure_column, read_column
+from featdyn_core.measures.composites.composite import composite
+from featdyn_core.measures.composites.displacement import displaced
+from featdyn_core.measures.composites.grid import composite_grid
+from featdyn_core.measures.one_step.protocol import one_step_changes
+from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.trajectories.trajectory import Trajectory
+
+EPOCHS = (0, 3, 4)
+TRAINING = {"batch_size": 50, "learning_rate": 0.1}
+
+
+def module(width: int = 6) -> nn.Module:
+    """A small convolutional network that is nobody's recipe."""
+    first = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+    return nn.Sequential(first, nn.Sequential(nn.Flatten(), nn.Linear(36 * width, 20), nn.ReLU()), nn.Linear(20, 10))
+
+
+@pytest.fixture
+def modules():
+    """One module an epoch, each with other parameters."""
+    found = {}
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        for epoch in EPOCHS:
+            found[epoch] = module()
+            found[epoch](torch.rand(20, 1, 8, 8))  # which moves the running statistics
+            found[epoch].eval()
+    return found
+
+
+@pytest.fixture
+def own(modules, tmp_path, tiny_dataset):
+    """Return a function that makes the trajectory of what is saved of each module."""
+
+    def make(save=torch.save, suffix="pt", wrap=dict, cuts=("0", "1"), **more) -> Trajectory:
+        paths = {epoch: tmp_path / f"{epoch}.{suffix}" for epoch in EPOCHS}
+        for epoch, path in paths.items():
+            save(wrap(modules[epoch].state_dict()), path)
+        options = {"network": BlockNetwork.from_module(module(), cuts), "dataset": tiny_dataset, **TRAINING} | more
+        return Trajectory.from_checkpoints(paths, **options)
+
+    return make
+
+
+FORMS = {
+    "torch": {},
+    "safetensors": {"save": safetensors.torch.save_file, "suffix": "safetensors"},
+    "with other things": {"wrap": lambda state: {"epoch": 3, "model_state_dict": state, "loss": 0.5}},
+    "distributed": {"wrap": lambda state: {f"module.{name}": value for name, value in state.items()}},
+    "compiled": {"wrap": lambda state: {"state_dict": {f"_orig_mod.{name}": v for name, v in state.items()}}},
+    "without counters": {"wrap": lambda state: {k: v for k, v in state.items() if "num_batches" not in k}},
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", FORMS)
+def test_networks_are_those_that_were_saved(own, modules, form):
+    trajectory = own(**FORMS[form])
+    assert trajectory.epochs == EPOCHS
+    images = trajectory.dataset.test_images
+    for epoch in EPOCHS:
+        network = trajectory.network(epoch)
+        assert not network.training
+        assert torch.equal(network(images), modules[epoch](network.standardize(images)))
+
+
+@torch.no_grad()
+def test_composites_are_spliced_modules(own, modules):
+    trajectory = own()
+    images, labels = trajectory.evaluation_set("held-out")
+    grid = composite_grid(trajectory, images, labels=labels, cuts=["0", "1"], shallow_epochs=[0, 3], deep_epochs=[4])
+    column = read_column(
+        measure_column(
+            trajectory,
+            {
+                "deep": 4,
+                "shallow": [0, 3],
+                "split": "held-out",
+                "policy": "carry",
+                "precision": "fp32",
+                "frozen": False,
+            },
+        ),
+        {"deep": 4},
+    )
+    hidden = trajectory.network(4).standardize(images)
+    for row, epoch in enumerate((0, 3)):
+        early = modules[epoch][0](hidden)
+        for place, (before, after) in enumerate([([], modules[4][1:]), ([modules[epoch][1]], modules[4][2:])]):
+            logits = nn.Sequential(*before, *after)(early)
+            assert np.array_equal(grid.predictions[place, row, 0], logits.argmax(1))
+            assert np.array_equal(column.predictions[place, row], logits.argmax(1))
+    assert 0 < grid.agreement.min() < 1
+
+
+def test_other_measurements_are_served_as_well(own):
+    trajectory = own()
+    samples = trajectory.dataset.test_images[:2]
+    rng = np.random.default_rng(0)
+    changes = one_step_changes(trajectory, 3, samples, updates=2, cut="1", rng=rng)
+    assert changes.shape == (2, 2, 20)
+    assert np.abs(changes).max() > 0
+    assert composite(trajectory, 0, 4, "0", batchnorm="recalibrate").cuts == ("0", "1")
+    assert displaced(trajectory, 0, 4, "1", rng).cuts == ("0", "1")
+
+
+def test_key_is_that_of_files_cuts_and_seed(own, modules):
+    first = own()
+    assert own().key == first.key
+    assert len(first.digests[3]) == 64
+    others = [own(seed=1).key, own(cuts=("1",)).key, own(learning_rate=0.2, batch_size=50).key]
+    modules[3][2].bias.data += 1
+    assert len({first.key, *others, own().key}) == 5
+
+
+def test_file_that_changes_afterwards_is_told(own, modules, tmp_path):
+    trajectory = own()
+    torch.save(modules[0].state_dict(), tmp_path / "4.pt")
+    trajectory.state(3)
+    with pytest.raises(MeasurementError, match=r"4\.pt has changed since"):
+        trajectory.state(4)
+
+
+def test_template_is_left_alone(own):
+    network = BlockNetwork.from_module(module(), ["0"])
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    trajectory = own(network=network)
+    trajectory.network(3).state_dict()["blocks.0.0.0.weight"].zero_()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert trajectory.network(3).state_dict()["blocks.0.0.0.weight"].abs().max() > 0
+
+
+class Code:
+    """What ``weights_only`` refuses."""
+
+
+REFUSED = {
+    "code": ({"wrap": lambda _: Code()}, r"0\.pt is no checkpoint that can be read \(UnpicklingError"),
+    "no state": ({"wrap": lambda _: {"epoch": 3}}, r"0\.pt holds no state dict, nor one called state_dict"),
+    "no tensors": ({"wrap": lambda _: [1.0]}, r"0\.pt holds no state dict"),
+    "another format": ({"suffix": "safetensors"}, r"0\.safetensors is no checkpoint that can be read"),
+    "lacking": (
+        {"wrap": lambda state: {k: v for k, v in state.items() if k != "2.bias"}},
+        r"0\.pt does not fit the network: it lacks blocks\.rest\.2\.bias$",
+    ),
+    "too much": ({"wrap": lambda s: s | {"3.bias": s["2.bias"]}}, r"does not fit .*: the network has no 3\.bias$"),
+    "another width": (
+        {"network": BlockNetwork.from_module(module(7), ["0"])},
+        r"of another shape blocks\.0\.0\.0\.weight \(6, 1, 3, 3\), in the network \(7, 1, 3, 3\), .* and 2 more$",
+    ),
+    "not cut": ({"network": module()}, r"a Sequential has no cuts; give BlockNetwork\.from_module"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_checkpoint_of_the_network_is_told(own, case):
+    options, message = REFUSED[case]
+    with pytest.raises(ModelError, match=message):
+        own(**options)
+
+
+def test_files_that_are_not_there_and_epochs_that_are_none_are_told(tmp_path, tiny_dataset):
+    options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
+    with pytest.raises(ModelError, match=r"1\.pt is no checkpoint that can be read \(FileNotFoundError"):
+        Trajectory.from_checkpoints({1: tmp_path / "1.pt"}, **options)
+    with pytest.raises(RecipeError, match="training, epochs: at least 1"):
+        Trajectory.from_checkpoints({}, **options)
+    with pytest.raises(RecipeError, match="training, checkpoints: ascending epochs from 0"):
+        Trajectory.from_checkpoints({-1: "a.pt", 3: "b.pt"}, **options)
