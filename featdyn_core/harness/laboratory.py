@@ -143,6 +143,8 @@ def described(cell: Cell) -> dict[str, Any]:
         "claim": cell.entry.id,
         "section": cell.entry.section,
         "sentence": cell.entry.sentence,
+        "title": cell.entry.title,
+        "rival_of": cell.entry.rival_of,
         "subject": cell.subject,
         "tier": cell.tier,
         "scale": cell.scale.name,

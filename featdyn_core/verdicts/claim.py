@@ -91,6 +91,7 @@ class Criterion:
         bound: in the units of the quantity.
         role: whether it decides, controls or is reported.
         pilot: what pilot seeds, which no test uses, gave for it.
+        paper: whether it is the paper's own number or test.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Criterion:
     bound: float
     role: Role = Role.DECIDES
     pilot: str = ""
+    paper: bool = False
 
     def __post_init__(self) -> None:
         if self.direction not in ("above", "below"):

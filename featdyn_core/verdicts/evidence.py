@@ -31,6 +31,8 @@ class Evidence:
         claim: the claim's id.
         section: where the paper makes it.
         sentence: the paper's words.
+        title: the claim in a few words; empty in files that are older than the field.
+        rival_of: id of the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
         subject: what it was measured on, such as ``digits`` or ``cifar10``.
         tier: fast or full.
         scale: small, reduced or paper.
@@ -61,6 +63,8 @@ class Evidence:
     scale: str
     verdict: Verdict
     sentence: str = ""
+    title: str = ""
+    rival_of: str = ""
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     known: str = ""

@@ -79,6 +79,7 @@ class Entry:
         protocol: every other number that the measurement uses.
         criteria: raw tables of its criteria, by role.
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
+        rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Entry:
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, dict[str, Any]]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
+    rival_of: str = ""
 
     def claim(self, scale: str, subject: str) -> Claim:
         """Return the claim with the criteria and bounds of one scale and subject."""
@@ -191,6 +193,9 @@ def load_register(folder: Path) -> Register:
         scales = {name: _scale(name, table) for name, table in general["scales"].items()}
     entries = [_entry(name, table, scales) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
+    for entry in entries:
+        if entry.rival_of and (entry.rival_of not in ordered or ordered[entry.rival_of].rival_of):
+            raise RecipeError(f"claim {entry.id!r} is a rival of {entry.rival_of!r}, which is no claim of the paper")
     with _reading(f"{folder}/scales.toml"):
         register = Register(general["paper"], scales, ordered, tuple(general["pilot_seeds"]), digest.hexdigest())
         check_fields(register)
@@ -305,12 +310,13 @@ def _criteria(
             role = Role.REPORTED
         if on and on not in SPLITS:
             raise ValueError(f"on = {on!r} is none of {', '.join(SPLITS)}")
-        quantity = fields.pop("quantity")
+        quantity, paper = fields.pop("quantity"), fields.pop("paper", False)
         for split in SPLITS if on else ("",):
             title = f"{name}, {split}" if split else name
             words = f"{quantity}, {split} images" if split else quantity
             here = role if split == on else Role.REPORTED
-            criterion = Criterion(title, words, directions[0], float(bound), here, **fields)
+            own = paper and split in ("", on)
+            criterion = Criterion(title, words, directions[0], float(bound), here, paper=own, **fields)
             check_fields(criterion)
             yield criterion
 

@@ -59,6 +59,8 @@ def nothing(verdict=Verdict.NOT_RUN, **changes):
 def full_row(**changes):
     """Return a row with something in every field."""
     fields = {
+        "title": "Memory",
+        "rival_of": "forgetting",
         "known": "REFUTED",
         "replayed": True,
         "exploratory": True,

@@ -167,6 +167,25 @@ def test_a_scale_that_is_looked_at_again_has_wider_intervals(written):
     assert scale.confidence == confidence_at_look(2) == 0.975
 
 
+def test_what_is_the_papers_own_is_so_on_the_split_that_decides(written):
+    text = MEMORY.replace('on = "held-out"', 'on = "held-out"\npaper = true').replace(
+        "below = -0.5", "below = -0.5\npaper = true"
+    )
+    criteria = written(text).entry("memory").claim("small", "digits").criteria
+    assert [item.name for item in criteria if item.paper] == ["agreement, held-out", "drift"]
+
+
+def test_a_rival_names_a_claim_of_the_paper(written, tmp_path):
+    (tmp_path / "other.toml").write_text(f'rival_of = "memory"\n{MEMORY}')
+    assert [entry.rival_of for entry in written().entries.values()] == ["", "memory"]
+    (tmp_path / "third.toml").write_text(f'rival_of = "other"\n{MEMORY}')
+    with pytest.raises(RecipeError, match="claim 'third' is a rival of 'other', which is no claim of the paper"):
+        written()
+    (tmp_path / "third.toml").write_text(f'rival_of = "memry"\n{MEMORY}')
+    with pytest.raises(RecipeError, match="claim 'third' is a rival of 'memry'"):
+        written()
+
+
 def test_claims_are_in_the_order_of_the_paper(written, tmp_path):
     for name, section in (("a", "6"), ("b", "4.10"), ("c", "App. E"), ("d", "4.2, App. D"), ("e", "4.9 (Fig. 2)")):
         (tmp_path / f"{name}.toml").write_text(MEMORY.replace('"4.2"', f'"{section}"'), encoding="utf-8")
