@@ -11,14 +11,14 @@ from collections.abc import Iterable
 import pytest
 
 from claims.meta.modules import claim_modules
-from claims.meta.mutations import composites, linearized, one_step, trainings
+from claims.meta.mutations import composites, distances, linearized, one_step, trainings
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.planted import verdict_in
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
 
 MODULES = claim_modules()
-MUTATIONS = composites.MUTATIONS | one_step.MUTATIONS | linearized.MUTATIONS
+MUTATIONS = composites.MUTATIONS | one_step.MUTATIONS | linearized.MUTATIONS | distances.MUTATIONS
 IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS
 
 

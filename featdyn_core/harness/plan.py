@@ -301,6 +301,12 @@ def _path(_: Cell, __: str, ___: int, *, frozen: bool = False) -> Resolved:
     return {"": {"frozen": frozen}}
 
 
+def _surrogates(cell: Cell, arm: str, _: int, *, window: str) -> Resolved:
+    """Features at every epoch of the window and at its end, of ``images``; ``projections`` and ``shuffles``."""
+    numbers = {name: cell.protocol[name] for name in ("images", "projections", "shuffles")}
+    return {"": {**numbers, "epochs": cell.epochs(window, arm)}}
+
+
 def _end(cell: Cell, window: str, end: str) -> int:
     if end not in ("first", "last"):
         raise KeyError(f"deep = {end!r} is neither first nor last")
@@ -315,4 +321,5 @@ _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "losses": _losses,
     "linearised": _linearised,
     "path": _path,
+    "surrogates": _surrogates,
 }

@@ -16,6 +16,7 @@ from featdyn_core.measures.composites.closeness import measure_closeness, read_c
 from featdyn_core.measures.composites.column import column_covers, joined_columns, measure_column, read_column
 from featdyn_core.measures.composites.losses import measure_losses, read_losses
 from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
+from featdyn_core.measures.distances.surrogates import measure_surrogates, read_surrogates
 from featdyn_core.measures.drift.path import measure_path, read_path
 from featdyn_core.measures.linearized.linearised import measure_linearised, read_linearised
 from featdyn_core.measures.one_step.changes import measure_changes, read_changes
@@ -65,6 +66,7 @@ KINDS = {
     "losses": Kind(1, measure_losses, read_losses, True),
     "linearised": Kind(1, measure_linearised, read_linearised),
     "path": Kind(1, measure_path, read_path),
+    "surrogates": Kind(1, measure_surrogates, read_surrogates),
 }
 
 

@@ -26,6 +26,7 @@ changes = { kind = "changes", window = "late", split = "training" }
 losses = { kind = "losses", window = "late" }
 linearised = { kind = "linearised" }
 path = { kind = "path" }
+surrogates = { kind = "surrogates", window = "late" }
 frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
 """
 PROTOCOL = """
@@ -39,6 +40,8 @@ images = 12
 steps = 4
 every = 2
 frozen_from = 2
+projections = 8
+shuffles = 3
 """
 
 
@@ -138,6 +141,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "losses": {"epochs": [1, 3], "images": 10},
         "linearised": {"images": 12, "steps": 4, "every": 2, "frozen_from": 2},
         "path": {"frozen": False},
+        "surrogates": {"images": 12, "projections": 8, "shuffles": 3, "epochs": [1, 2, 3]},
         "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
     }
     assert set(found) | {"column", "stranger"} >= set(KINDS)

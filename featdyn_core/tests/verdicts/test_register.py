@@ -398,6 +398,8 @@ RANGES = {
     r"^the same with the deep half": (0.0, 1.0),
     r"range of": (0.0, 1.0),
     r"angle": (0.0, math.pi),
+    r"theorem 3 to": (-1.0, 1.0),
+    r"total variation": (0.0, 1.0),
     r"\bratio\b|distance|as a share": (0.0, math.inf),
     r"rise|cross-entropy|nats|reading [AB]": (0.0, math.inf),
 }

@@ -1,0 +1,45 @@
+"""Features of images at a cut, each image at an epoch of its own, and what a deep part takes features for."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from featdyn_core.numerics import exactly
+from featdyn_core.trajectories.trajectory import Trajectory
+
+BATCH = 256
+
+
+@exactly
+@torch.no_grad()
+def features_at(trajectory: Trajectory, images: Tensor, epochs: npt.ArrayLike, cut: str) -> Tensor:
+    """Features ``h_u(x)`` (N, ...) in eval mode, on the CPU.
+
+    Args:
+        trajectory: where the checkpoints come from.
+        images: (N, C, H, W), at least one.
+        epochs: (N,) the epoch u of each image, or one for all.
+        cut: where they are read.
+
+    Raises:
+        MeasurementError: an epoch without checkpoint.
+        ModelError: unknown cut.
+    """
+    each = np.broadcast_to(np.asarray(epochs), len(images))
+    indices, found = [], []
+    for epoch in np.unique(each).tolist():
+        network = trajectory.network(epoch).to(trajectory.device)
+        for index in torch.from_numpy(np.flatnonzero(each == epoch)).split(BATCH):
+            indices.append(index)
+            found.append(network.shallow(images[index].to(trajectory.device), cut).cpu())
+    return torch.cat(found)[torch.cat(indices).argsort()]
+
+
+@exactly
+@torch.no_grad()
+def classes_at(trajectory: Trajectory, features: Tensor, epoch: int, cut: str) -> npt.NDArray[np.int64]:
+    """Classes (N,) that the deep part ``g_t`` of an epoch takes features (N, ...) at a cut for."""
+    network = trajectory.network(epoch).to(trajectory.device)
+    parts = [network.deep(part.to(trajectory.device), cut).argmax(1).cpu() for part in features.split(BATCH)]
+    return torch.cat(parts).numpy()
