@@ -20,7 +20,7 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.run import Measured, Run, cumulative
 from featdyn_core.measures.composites.consistency import share_at_one, tail_mass
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.inference import welch
@@ -59,7 +59,12 @@ def measure(run: Run) -> Measured:
             "Welch p (log10)": max(math.log10(max(p, LEAST_P)) for p in welch_p),
             "Welch p below 0.001": float(max(welch_p) < 1e-3),
         },
-        curves={f"consistency at depth {depth + 1}": ecdf(arms, depth) for depth in range(len(clean["held-out"]))},
+        curves={
+            f"consistency at depth {depth + 1}": cumulative(
+                {arm: found["held-out"][depth] for arm, found in arms.items()}
+            )
+            for depth in range(len(clean["held-out"]))
+        },
     )
 
 
@@ -74,13 +79,6 @@ def consistency(run: Run, arm: str, window: str = "consistency") -> dict[str, Co
 def lost(one: Consistency, other: Consistency, number) -> list[float]:
     """Difference of a number of the distributions, at each depth."""
     return [float(number(a) - number(b)) for a, b in zip(one, other, strict=True)]
-
-
-def ecdf(arms: dict[str, dict[str, Consistency]], depth: int) -> Lines:
-    """Share of held-out images with consistency up to x: no smoothing, the pile at 1 stays visible."""
-    x = np.linspace(0, 1, 41)
-    series = {arm: [np.mean(found["held-out"][depth] <= level + 1e-9) for level in x] for arm, found in arms.items()}
-    return Lines(x, series, "point-wise consistency", "share of held-out images up to it")
 
 
 def world(clean: float, noisy: float, renamed: float) -> Run:

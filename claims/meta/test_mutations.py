@@ -11,15 +11,15 @@ from collections.abc import Iterable
 import pytest
 
 from claims.meta.modules import claim_modules
-from claims.meta.mutations import composites, distances, linearized, one_step, trainings
+from claims.meta.mutations import composites, distances, linearized, one_step, trainings, unseen
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.planted import verdict_in
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
 
 MODULES = claim_modules()
-MUTATIONS = composites.MUTATIONS | one_step.MUTATIONS | linearized.MUTATIONS | distances.MUTATIONS
-IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS
+MUTATIONS = composites.MUTATIONS | one_step.MUTATIONS | linearized.MUTATIONS | distances.MUTATIONS | unseen.MUTATIONS
+IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
-    facts["environment"] |= _precision(cell, used)
+    facts["environment"] |= _precision(cell, used) | _corrupted(used)
     return Evidence(
         **facts,
         **_provenance(used),
@@ -182,6 +182,12 @@ def _precision(cell: Cell, used: Mapping[tuple[Needed, int], Record]) -> dict[st
     """Return the precision of composite grids, and the largest share of predictions that it changed."""
     rates = [float(record.arrays["flip_rate"]) for record in used.values() if record.facts["kind"] == "column"]
     return {"precision of grids": cell.precision, "flip rate": max(rates)} if rates else {}
+
+
+def _corrupted(used: Mapping[tuple[Needed, int], Record]) -> dict[str, str]:
+    """Return where corrupted images come from."""
+    sources = {record.view.source for record in used.values() if "corruption" in record.facts["parameters"]}
+    return {"corrupted images": ", ".join(sorted(sources))} if sources else {}
 
 
 def _provenance(used: dict[tuple[Needed, int], Record]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.measures.composites.unseen import RANDOM
 from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.project import recipes_folder, records_folder
 from featdyn_core.store.published import PublishedRecords, published
@@ -24,7 +25,7 @@ Training = tuple[Recipe, int]
 
 @dataclass(frozen=True)
 class Needed:
-    """One thing that a claim reads: a record of the register, of an arm, on a split (if it has any)."""
+    """One thing that a claim reads: a record of the register, of an arm, on a split or a corruption (if it has any)."""
 
     record: str
     arm: str
@@ -117,8 +118,8 @@ class Cell:
         found = {}
         for arm in arms:
             for split, parameters in _RESOLVERS[kind](self, arm, seed, **spec).items():
-                if split and split not in SPLITS:
-                    raise RecipeError(f"its split is {split!r}; the splits are {', '.join(SPLITS)}")
+                if (used := parameters.get("split")) not in (None, *SPLITS):
+                    raise RecipeError(f"its split is {used!r}; the splits are {', '.join(SPLITS)}")
                 found[Needed(name, arm, split)] = Request(self.recipes[arm], seed, kind, parameters)
         return found
 
@@ -233,7 +234,8 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))
 
 
-# How a record of the register becomes the parameters of requests, by kind; one entry a split, or one called "".
+# How a record of the register becomes the parameters of requests, by kind; one entry a split or
+# corruption, or one called "".
 
 Resolved = dict[str, dict[str, Any]]
 
@@ -249,8 +251,13 @@ def _column(
     policy: str = "carry",
     frozen: bool = False,
     every: int = 1,
+    corruption: str = "",
 ) -> Resolved:
-    """Columns of the epochs of a window, every so many from its last on, under its ``first`` or ``last`` epoch."""
+    """Columns of the epochs of a window, every so many from its last on, under its ``first`` or ``last`` epoch.
+
+    ``corruption`` names a list of kinds in the protocol, of one ``severity``: there is then a column for each of them,
+    called after it, in place of the splits. It may also be ``random``: images that are no corruption of any.
+    """
     epochs = cell.epochs(window, arm)[::-1][::every][::-1]
     common = {
         "shallow": epochs,
@@ -260,7 +267,13 @@ def _column(
         "frozen": frozen,
         "precision": cell.precision,
     }
-    return {split: {**common, "split": split} for split in splits}
+    if not corruption:
+        return {split: {**common, "split": split} for split in splits}
+    common["split"] = "held-out"
+    if corruption == RANDOM:
+        return {"": {**common, "corruption": {"kind": RANDOM}}}
+    kinds, severity = cell.protocol[corruption], cell.protocol["severity"]
+    return {kind: {**common, "corruption": {"kind": kind, "severity": severity}} for kind in kinds}
 
 
 def _stranger(cell: Cell, _: str, seed: int, *, window: str, deep: str, split: str = "held-out") -> Resolved:

@@ -18,6 +18,9 @@ from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.register import Window
 
+ROUNDING = 1e-9
+"""Of a point-wise consistency, a share of checkpoints."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -92,7 +95,8 @@ class Measured:
 
     Attributes:
         numbers: name of a criterion to its number.
-        both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other.
+        both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other; or
+            item of a list to name to number, for those that are asked of ``each``.
         curves: title of a figure to this seed's lines.
     """
 
@@ -191,6 +195,18 @@ def over_shallow_epochs(column: Column, quantity: str, label: str, *, bound: str
     series = {f"depth {depth}": row for depth, row in enumerate(getattr(column, quantity), start=1)}
     log = quantity == "cross_entropy"
     return Lines(column.epochs, series, "shallow epoch s", label, bound, window, over_epochs=True, log=log)
+
+
+def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:
+    """Return the distributions of point-wise consistency (N,), by label, as the share of images with up to x.
+
+    No smoothing: the pile at 1 stays visible.
+    """
+    x = np.linspace(0, 1, 41)
+    series = {
+        label: (np.asarray(values)[:, None] <= x + ROUNDING).mean(axis=0) for label, values in consistency.items()
+    }
+    return Lines(x, series, "point-wise consistency", "share of held-out images up to it")
 
 
 def inside_window(run: Run, what: str) -> Measured:

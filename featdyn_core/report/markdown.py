@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from featdyn_core.report import wording
-from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.claim import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.register import SCALES, Entry, Register
 
@@ -24,11 +24,17 @@ def claim_row(entry: Entry, register: Register) -> str:
         if subject in entry.subjects
     )
     criteria = entry.claim(scale, subject).criteria
+    lists = {
+        name: table["each"] for tables in entry.criteria.values() for name, table in tables.items() if "each" in table
+    }
+
+    def name(criterion: Criterion) -> str:
+        whole, _, _ = criterion.name.rpartition(", ")
+        return f"{whole}, each of the {lists[whole]}" if whole in lists else criterion.name
 
     def bounds(role: Role) -> str:
-        return "; ".join(
-            f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in criteria if item.role is role
-        )
+        asked = [f"{name(item)} {'>' if item.above else '<'} {item.bound:g}" for item in criteria if item.role is role]
+        return "; ".join(dict.fromkeys(asked))
 
     return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"
 

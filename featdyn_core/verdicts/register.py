@@ -3,7 +3,7 @@
 ``scales.toml`` has the paper, the scales and the pilot seeds; every other file is one claim, called after it, with
 its sentence, the epochs and numbers that its measurement uses, the records it is measured from, and its criteria. A
 value may be a table by scale or by subject; what stands under the subject goes first. A criterion is only reported at
-the scales that its ``reported`` lists.
+the scales that its ``reported`` lists, and asked of each item of the protocol's list that its ``each`` names.
 """
 
 import contextlib
@@ -100,7 +100,7 @@ class Entry:
         chosen = [
             criterion
             for role, tables in self.criteria.items()
-            for name, table in tables.items()
+            for name, table in _each(tables, self.protocol_of(scale, subject))
             for criterion in _criteria(f"claim {self.id!r}, criterion {name!r}", name, table, role, scale, subject)
         ]
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
@@ -292,6 +292,18 @@ def _check_entry(entry: Entry, places: Sequence[tuple[str, str]]) -> None:
 
 def _tables(entry: Entry) -> list[dict[str, Any]]:
     return [table for tables in entry.criteria.values() for table in tables.values()]
+
+
+def _each(tables: Mapping[str, dict[str, Any]], protocol: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the tables of criteria by name, and in the place of one with ``each`` one for each item of that list."""
+    for name, table in tables.items():
+        fields = dict(table)
+        each = fields.pop("each", None)
+        if each is None:
+            yield name, fields
+        else:
+            for item in protocol[each]:
+                yield f"{name}, {item}", fields | {"quantity": f"{table['quantity']}, {item}"}
 
 
 def _criteria(

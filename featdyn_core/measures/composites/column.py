@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.consistency import pointwise_consistency
+from featdyn_core.measures.composites.unseen import unseen_images
 
 if TYPE_CHECKING:
     from featdyn_core.measures.composites.engine import Progress
@@ -35,6 +36,7 @@ class Column:
         labels: true labels (N,).
         cross_entropy: mean cross-entropy (cuts, S) against them, in nats.
         flip_rate: share of predictions that differ from those in fp32 (see ``CompositeGrid``).
+        source: of the images, where they are corrupted (see ``unseen``).
     """
 
     cuts: tuple[str, ...]
@@ -45,6 +47,7 @@ class Column:
     labels: npt.NDArray[np.int64]
     cross_entropy: npt.NDArray[np.float64]
     flip_rate: float = 0.0
+    source: str = ""
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
@@ -112,14 +115,19 @@ def measure_column(
 
     Args:
         trajectory: where the checkpoints come from.
-        parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, and whether
-            the network is ``frozen``: every shallow part is then that of the deep epoch.
+        parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, whether the
+            network is ``frozen``: every shallow part is then that of the deep epoch; and the ``corruption`` of its
+            held-out images, if there is one (see ``unseen``).
         progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid  # it imports torch, and reading does not
 
     deep = int(parameters["deep"])
-    images, labels = trajectory.evaluation_set(parameters["split"])
+    corruption, source = parameters.get("corruption"), ""
+    if corruption is None:
+        images, labels = trajectory.evaluation_set(parameters["split"])
+    else:
+        images, labels, source = unseen_images(trajectory, corruption)
     grid = composite_grid(
         trajectory.frozen_at(deep) if parameters["frozen"] else trajectory,
         images,
@@ -140,7 +148,7 @@ def measure_column(
         "labels": labels.cpu().numpy(),
         "cross_entropy": grid.cross_entropy[:, :, 0],
         "flip_rate": np.array(grid.flip_rate),
-    }
+    } | ({"source": np.array(source)} if source else {})
 
 
 def read_column(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str, Any]) -> Column:
@@ -154,6 +162,7 @@ def read_column(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str,
         labels=arrays["labels"],
         cross_entropy=arrays["cross_entropy"],
         flip_rate=float(arrays["flip_rate"]),
+        source=str(arrays.get("source", "")),
     )
 
 

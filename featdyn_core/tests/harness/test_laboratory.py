@@ -208,6 +208,24 @@ def test_evidence_says_where_its_numbers_come_from(cell):
     assert from_json(to_json(found)) == found
 
 
+def test_evidence_says_where_corrupted_images_come_from(cell):
+    table = {"kind": "column", "window": "late", "deep": "last", "corruption": "kinds"}
+    entry = dataclasses.replace(
+        cell.entry, records=cell.entry.records | {"column": table}, protocol={"severity": 5, "kinds": ["fog"]}
+    )
+
+    def source(request):
+        made = record_of(request)
+        made.arrays["source"] = np.array("CIFAR-10-C" if request.seed else "synthesised")
+        return made
+
+    def on_fog(run) -> Measured:
+        return Measured({"effect": float(run.columns("column")["fog"].agreement.min()), "null": 0.0})
+
+    found = decide(dataclasses.replace(cell, entry=entry), on_fog, source)
+    assert found.environment["corrupted images"] == "CIFAR-10-C, synthesised"
+
+
 def test_evidence_says_how_many_predictions_lower_precision_changed(cell):
     def source(request):
         made = record_of(request)

@@ -147,6 +147,28 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
     assert set(found) | {"column", "stranger"} >= set(KINDS)
 
 
+def test_a_column_a_corruption_of_a_list_and_one_of_random_images(register):
+    text = entry().replace(
+        "[records]",
+        """[protocol]
+severity = 4
+kinds = { digits = ["fog", "snow"] }
+
+[records]
+corrupted = { kind = "column", window = "late", deep = "last", corruption = "kinds" }
+random = { kind = "column", window = "late", deep = "last", corruption = "random" }""",
+    )
+    (row,) = cells(register(demo=text), "small")
+    common = COLUMN | {"split": "held-out"}
+    found = {needed: request.parameters for needed, request in row.requests(0).items()}
+    assert {needed: parameters for needed, parameters in found.items() if "corruption" in parameters} == {
+        Needed("corrupted", "clean", "fog"): common | {"corruption": {"kind": "fog", "severity": 4}},
+        Needed("corrupted", "clean", "snow"): common | {"corruption": {"kind": "snow", "severity": 4}},
+        Needed("random", "clean"): common | {"corruption": {"kind": "random"}},
+    }
+    assert sum(request.kind == "column" for request in requests([row])) == 3 * 5
+
+
 def test_arms_have_recipes_of_their_own(register, project):
     for base in ("toy", "toy-reduced"):
         (project / f"fixtures/recipes/{base}-fast.toml").write_text(RECIPE.replace("0.1", "0.7"))
@@ -208,6 +230,7 @@ BAD = {
     "no arm": ('"column", window', '"column", arms = [], window', r"arms are \[\]"),
     "arms as text": ('"column", window', '"column", arms = "clean", window', "arms are 'clean'"),
     "unknown split": ('"column", window', '"column", splits = ["test"], window', "its split is 'test'"),
+    "no list of corruptions": ('"column", window', '"column", corruption = "kinds", window', "'kinds'"),
     "unknown end": ('"late", deep = "last" }\nstr', '"late", deep = "middle" }\nstr', "neither first nor last"),
     "every nought": ('"column", window', '"column", every = 0, window', "of the wrong kind"),
     "no checkpoint": ("late = [1, 3]", "late = [1, 4]", "window 'late' ends at epoch 4, where toy has no checkpoint"),

@@ -5,7 +5,7 @@ import pytest
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.harness import planted
-from featdyn_core.harness.run import Lines, Measured, Run, gather, inside_window, over_shallow_epochs
+from featdyn_core.harness.run import Lines, Measured, Run, cumulative, gather, inside_window, over_shallow_epochs
 from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role
 from featdyn_core.verdicts.register import Window
 
@@ -159,3 +159,9 @@ def test_inside_a_window_the_worst_composite_and_the_stranger_count():
     }
     assert {title: (lines.bound, lines.log) for title, lines in found.curves.items()} == drawn
     assert all(lines.over_epochs for lines in found.curves.values())
+
+
+def test_a_distribution_is_drawn_with_its_pile_at_one():
+    lines = cumulative({"images": [0.5, 1.0, 1.0, 1 - 1 / 3]})
+    share = dict(zip(np.round(lines.x, 3).tolist(), lines.series["images"], strict=True))
+    assert [share[x] for x in (0.475, 0.5, 0.65, 0.675, 0.975, 1.0)] == [0, 0.25, 0.25, 0.5, 0.5, 1]

@@ -39,6 +39,15 @@ def test_bounds_are_those_of_the_first_scale_and_subject_that_a_claim_has(regist
             assert cell == "; ".join(f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in asked)
 
 
+def test_a_criterion_of_each_item_of_a_list_is_named_once(register):
+    decided, controlled = cells(claim_row(register.entry("unseen-corrupted"), register))[2:]
+    assert decided.split("; ") == [
+        "median consistency of test images > 0.95",
+        "median consistency, each of the corruptions > 0.95",
+    ]
+    assert controlled.startswith("agreement of a stranger < 0.5; ")
+
+
 def test_results_are_the_rows_that_were_decided():
     head, rule, *lines = results_table(ROWS)
     assert len({len(cells(line)) for line in (head, rule, *lines)}) == 1

@@ -150,6 +150,20 @@ def test_windows_and_protocol_are_those_of_the_subject_before_those_of_the_scale
     assert entry.protocol_of("paper", "mnist") == {"updates": 48, "draws": 99}
 
 
+def test_a_criterion_is_asked_of_each_item_of_a_list_of_the_protocol(written):
+    text = MEMORY.replace("[protocol]", '[protocol]\nkinds = { digits = ["fog", "snow"], mnist = ["fog"] }')
+    text = text.replace('quantity = "accuracy of the composites"', 'quantity = "accuracy"\neach = "kinds"')
+    entry = written(text).entry("memory")
+    asked = [item for item in entry.claim("small", "digits").criteria if item.name.startswith("accuracy")]
+    assert [(item.name, item.quantity) for item in asked] == [
+        ("accuracy, fog", "accuracy, fog"),
+        ("accuracy, snow", "accuracy, snow"),
+    ]
+    assert {(item.bound, item.role) for item in asked} == {(0.98, Role.REPORTED)}
+    (alone,) = [item for item in entry.claim("paper", "mnist").criteria if item.name.startswith("accuracy")]
+    assert (alone.name, alone.role) == ("accuracy, fog", Role.DECIDES)
+
+
 def test_what_a_claim_may_leave_out(written):
     text = re.sub(r"^arms = .*\n", "", MEMORY, flags=re.MULTILINE)
     text = re.sub(r"\[(windows|protocol)\]\n(.+\n)+", "", text)
@@ -272,6 +286,7 @@ def test_scales_that_cannot_be_used_say_where(written, old, new, messages):
         pytest.param("small = { memory = [20", "small = { memry = [20", ["window"], id="another window at a scale"),
         pytest.param("mnist = { mem", "svhn = { mem", ["'memory'", "paper/mnist"], id="windows of another subject"),
         pytest.param("small = 9, ", "", ["protocol", "small/digits"], id="number that a scale lacks"),
+        pytest.param("above = 0.98", 'above = 0.98\neach = "kinds"', ["'kinds'"], id="list that is not there"),
         pytest.param("small = 9, ", "small = 9, papr = 9, ", ["'papr'"], id="number of unknown scale"),
     ],
 )
@@ -391,7 +406,7 @@ RANGES = {
     r"log10": (-math.inf, math.inf),
     r"Kendall tau|absolute Kendall": (-1.0, 1.0),
     r"difference.*(agreement|accurac|share|consistency)|agreement lost|^the same (in a planted|against)": (-1.0, 1.0),
-    r"\bshare\b|shares of planted|^(least|largest)( median over depths of)? (agreement|accuracy|point-wise)": (
+    r"\bshare\b|shares of planted|^(least|largest)( (median|mean) over depths of)? (agreement|accuracy|point-wise)": (
         0.0,
         1.0,
     ),

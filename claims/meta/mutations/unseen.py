@@ -1,0 +1,29 @@
+"""Unseen images broken: what a column is measured on, and over which epochs it is consistent."""
+
+import pytest
+
+from claims.meta.mutations import Break, Mutations
+from featdyn_core.measures.composites import column
+from featdyn_core.measures.composites.column import Column
+
+
+def not_corrupted(patch: pytest.MonkeyPatch) -> None:
+    """Measure corrupted images and random ones on test images as they are."""
+    patch.setattr(
+        column, "unseen_images", lambda trajectory, _: (*trajectory.evaluation_set("held-out"), "synthesised")
+    )
+
+
+def last_epoch_alone(patch: pytest.MonkeyPatch) -> None:
+    """Let consistency look at the composite of the deep epoch with itself, and at no other."""
+    patch.setattr(
+        Column, "consistency", property(lambda self: (self.predictions[:, -1] == self.reference).astype(float))
+    )
+
+
+MUTATIONS: Mutations = {"corruption not applied": (not_corrupted, ("unseen-corrupted",))}
+
+IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {
+    "consistency of the last epoch alone": (last_epoch_alone, "beyond-random-images"),
+}
+"""Its claim is not SUPPORTED on small data as it is: what it must notice is planted."""

@@ -1,0 +1,82 @@
+"""Unseen images: which ones they are, and what a column is measured on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from featdyn_core.data.corruptions import corrupt
+from featdyn_core.errors import DataError
+from featdyn_core.measures.composites.column import measure_column, read_column
+from featdyn_core.measures.composites.composite import composite, predict
+from featdyn_core.measures.composites.unseen import RANDOM, unseen_images
+from featdyn_core.seeds import numpy_generator
+
+PARAMETERS = {
+    "deep": 2,
+    "shallow": [1, 2],
+    "split": "held-out",
+    "policy": "carry",
+    "precision": "fp32",
+    "frozen": False,
+}
+
+
+def corrupted(kind, severity=5):
+    return {"kind": kind, "severity": severity}
+
+
+@pytest.mark.parametrize("kind", ["gaussian_blur", "shot_noise"])
+@pytest.mark.parametrize("severity", [1, 5])
+def test_corrupted_images_are_the_test_images_that_a_trajectory_is_measured_on(tiny_trajectory, kind, severity):
+    few = dataclasses.replace(tiny_trajectory, evaluation_images=7)
+    images, labels, source = unseen_images(few, corrupted(kind, severity))
+    clean, known = few.evaluation_set("held-out")
+    grey_levels = clean.permute(0, 2, 3, 1).contiguous().numpy()
+    expected = corrupt(grey_levels, kind, severity, numpy_generator(0, "corrupt", kind, severity))
+    assert torch.equal(images.permute(0, 2, 3, 1), torch.from_numpy(expected))
+    assert torch.equal(labels, known)
+    assert source == "synthesised"
+    assert not torch.equal(images, clean)
+
+
+@pytest.mark.parametrize("corruption", [corrupted("shot_noise"), {"kind": RANDOM}])
+def test_images_are_the_same_for_every_training_seed(tiny_trajectory, corruption):
+    other = dataclasses.replace(tiny_trajectory, seed=1)
+    assert torch.equal(unseen_images(tiny_trajectory, corruption)[0], unseen_images(other, corruption)[0])
+
+
+def test_random_images_have_the_mean_of_the_test_images_and_no_more(tiny_trajectory):
+    images, _, _ = unseen_images(tiny_trajectory, {"kind": RANDOM})
+    clean, _ = tiny_trajectory.evaluation_set("held-out")
+    middle = clean.double().mean(0)
+    inside = (middle > 80) & (middle < 160)  # where nothing much is clipped
+    error = clean.double().std(0)[inside] / len(clean) ** 0.5
+    assert inside.any()
+    assert ((images.double().mean(0)[inside] - middle[inside]).abs() < 5 * error).all()
+    assert (images != clean).flatten(1).any(1).all()
+
+
+def test_an_unknown_corruption_is_refused(tiny_trajectory):
+    with pytest.raises(DataError, match="unknown corruption 'mist'"):
+        unseen_images(tiny_trajectory, corrupted("mist"))
+
+
+@pytest.mark.parametrize("corruption", [corrupted("gaussian_blur"), {"kind": RANDOM}])
+def test_a_column_of_corrupted_images_is_that_of_its_definition(tiny_trajectory, corruption):
+    parameters = PARAMETERS | {"corruption": corruption}
+    found = read_column(measure_column(tiny_trajectory, parameters), parameters)
+    images, _, source = unseen_images(tiny_trajectory, corruption)
+    assert found.source == source
+    assert (found.reference == predict(tiny_trajectory.network(2), images)).all()
+    for (row, number), predicted in zip(np.ndindex(3, 2), found.predictions.reshape(6, -1), strict=True):
+        network = composite(tiny_trajectory, (1, 2)[number], 2, found.cuts[row])
+        assert (predicted == predict(network, images)).all()
+
+
+def test_a_column_of_images_as_they_are_is_as_it_always_was(tiny_trajectory):
+    """Published records name no source."""
+    arrays = measure_column(tiny_trajectory, PARAMETERS)
+    assert set(arrays) == {"cuts", "epochs", "changed", "reference", "labels", "cross_entropy", "flip_rate"}
+    assert read_column(arrays, PARAMETERS).source == ""
