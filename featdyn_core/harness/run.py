@@ -95,8 +95,8 @@ class Measured:
 
     Attributes:
         numbers: name of a criterion to its number.
-        both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other; or
-            item of a list to name to number, for those that are asked of ``each``.
+        both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other;
+            or item of a list to name to number, for those that are asked of ``each``.
         curves: title of a figure to this seed's lines.
     """
 
