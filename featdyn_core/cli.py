@@ -20,6 +20,7 @@ from featdyn_core.harness.plan import Cell, cells, requests, trainings
 from featdyn_core.launch.inventory import dry_run, grouped, holdings, seed_ranges
 from featdyn_core.launch.measuring import Place, measure_missing, publish_records
 from featdyn_core.launch.processes import chosen_jobs, cores
+from featdyn_core.launch.starting import start_project
 from featdyn_core.launch.training import INTERRUPTED, Trainer, train_missing
 from featdyn_core.launch.transfers import pull, push
 from featdyn_core.measures.kinds import Request as Measurement
@@ -123,6 +124,9 @@ def _add_readers(commands: Any) -> None:
     claims.set_defaults(run=_claims)
     claims.add_argument("--register", type=_path, help="folder; default: claims/register of the project")
 
+    init = commands.add_parser("init", help="begin a project: the paper's claims, register, recipes and records")
+    init.set_defaults(run=_init)
+    init.add_argument("folder", type=_path, nargs="?", default=Path(), help="default: the working directory")
     clean = commands.add_parser("clean", help="say what the store can do without, or remove it")
     clean.set_defaults(run=_clean)
     clean.add_argument("--store", type=_path, help="default: FEATDYN_STORE, or fixtures/cache")
@@ -232,6 +236,12 @@ def _train(options: argparse.Namespace) -> int:
         print("\n".join(dry_run(Store(options.store, device=options.device, download=False), wanted, jobs)))
         return 0
     return train_missing(Trainer(options.store, options.device, options.engine, options.at_once), wanted, jobs)
+
+
+def _init(options: argparse.Namespace) -> int:
+    written = start_project(options.folder)
+    print(f"wrote {written} files to {options.folder.absolute()}; decide the claims there with: pytest -m fast -n 2")
+    return 0
 
 
 def _clean(options: argparse.Namespace) -> int:

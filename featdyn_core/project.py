@@ -18,13 +18,15 @@ def checkout() -> Path | None:
     return root if (root / REGISTER).is_dir() else None
 
 
+def project_here() -> Path | None:
+    """Folder of the project that the working directory lies in; None where it lies in none."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / REGISTER).is_dir()), None)
+
+
 def project_root() -> Path:
     """Folder of the project (see the module's docstring); the working directory where there is none at all."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / REGISTER).is_dir():
-            return folder
-    return checkout() or here
+    return project_here() or checkout() or Path.cwd()
 
 
 def register_folder() -> Path:

@@ -1,0 +1,87 @@
+"""A project of one's own: from a checkout, and from a wheel in a folder that has nothing but it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.errors import FeatdynError
+from featdyn_core.harness.plan import all_cells
+from featdyn_core.launch import starting
+from featdyn_core.launch.starting import start_project
+from featdyn_core.project import checkout
+from featdyn_core.verdicts.register import load_register
+
+SOURCE = checkout()
+
+
+def test_a_new_project_has_every_claim_and_what_it_needs(tmp_path, monkeypatch):
+    written = start_project(tmp_path / "mine")
+    assert written == sum(path.is_file() for path in (tmp_path / "mine").rglob("*"))
+    monkeypatch.chdir(tmp_path / "mine")
+    rows = all_cells(load_register(Path("claims/register")))
+    assert {row.entry.id for row in rows} == set(load_register(SOURCE / "claims/register").entries)
+    assert any(row.replayed for row in rows)
+
+
+@pytest.mark.parametrize("present", ["claims/register/mine.toml", "claims/test_forgetting.py", "pytest.ini"])
+def test_what_is_there_is_not_overwritten(tmp_path, present):
+    (tmp_path / present).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / present).write_text("mine")
+    with pytest.raises(FeatdynError, match="is there already; begin a project in another folder"):
+        start_project(tmp_path)
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["mine"]
+
+
+def test_a_package_without_its_claims_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(starting, "checkout", lambda: None)
+    with pytest.raises(FeatdynError, match="installed without its claims"):
+        start_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Folder that the wheel of this checkout is installed in, and nothing else."""
+    folder = tmp_path_factory.mktemp("installed")
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, SOURCE]
+    subprocess.run(build, check=True)
+    (wheel,) = folder.glob("*.whl")
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder / "site", wheel]
+    subprocess.run(install, check=True)
+    return folder / "site"
+
+
+def run(installed: Path, folder: Path, *arguments: str) -> str:
+    """Output of a Python module that finds the installed package, and no checkout."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "FEATDYN"))}
+    command = [sys.executable, "-B", "-m", *arguments]
+    found = subprocess.run(
+        command, cwd=folder, env=own | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+def test_an_installed_package_begins_a_project_whose_claims_are_collected_and_judged(installed, tmp_path):
+    assert "decide the claims there with: pytest -m fast" in run(installed, tmp_path, "featdyn_core", "init", "mine")
+    output = run(installed, tmp_path / "mine", "pytest", "-q", "-k", "memory_window_in_planted", "--store", "store")
+    assert "passed" in output
+    output = run(installed, tmp_path / "mine", "pytest", "--collect-only", "-q", "-m", "fast")
+    assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in output
+
+
+def test_where_there_is_no_project_the_plugin_says_nothing(installed, tmp_path):
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n"
+        "    for name in ('--device', '--scale', '--store', '--seeds'):\n"
+        "        parser.addoption(name)\n"
+    )
+    (tmp_path / "test_mine.py").write_text(
+        "import pytest\n@pytest.fixture\ndef decide(): return 1\ndef test_mine(decide): assert decide == 1\n"
+    )
+    output = run(installed, tmp_path, "pytest", "-q", "--store", "mine")
+    assert "1 passed" in output
+    assert "claims" not in output
+    assert not (tmp_path / "evidence.json").exists()
