@@ -226,9 +226,13 @@ def requests(rows: Iterable[Cell]) -> list[Request]:
 
 
 def trainings(rows: Iterable[Cell]) -> list[Training]:
-    """Return what must be trained for the rows, each once, seed by seed."""
+    """Return what must be trained for the rows, each once, seed by seed, a parent before its branches."""
     wanted = {
-        (seed, recipe.identity): (recipe, seed) for row in rows for seed in row.seeds for recipe in row.recipes.values()
+        (seed, recipe.identity): (recipe, seed)
+        for row in rows
+        for seed in row.seeds
+        for arm in row.recipes.values()
+        for recipe in ([arm.branch.parent, arm] if arm.branch else [arm])
     }
     order = list(dict.fromkeys(seed for seed, _ in wanted))
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))
@@ -289,6 +293,11 @@ def _closeness(cell: Cell, arm: str, _: int, *, window: str, deep: str = "last",
     return {"": {**common, "shallow": early, "deep": late}}
 
 
+def _errors(cell: Cell, arm: str, _: int, *, window: str, corrupted: bool = False) -> Resolved:
+    """All epochs of the window, on held-out images."""
+    return {"": {"epochs": cell.epochs(window, arm), "images": cell.scale.images, "corrupted": corrupted}}
+
+
 def _changes(cell: Cell, arm: str, _: int, *, window: str, split: str = "held-out") -> Resolved:
     """Both ends of the window, ``updates`` of ``samples`` each."""
     epochs = cell.epochs(window, arm)
@@ -329,6 +338,7 @@ def _end(cell: Cell, window: str, end: str) -> int:
 _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "column": _column,
     "stranger": _stranger,
+    "errors": _errors,
     "closeness": _closeness,
     "changes": _changes,
     "losses": _losses,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from featdyn_core.measures.composites.closeness import measure_closeness, read_closeness
 from featdyn_core.measures.composites.column import column_covers, joined_columns, measure_column, read_column
+from featdyn_core.measures.composites.errors import measure_errors, read_errors
 from featdyn_core.measures.composites.losses import measure_losses, read_losses
 from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
 from featdyn_core.measures.distances.surrogates import measure_surrogates, read_surrogates
@@ -61,6 +62,7 @@ class Kind:
 KINDS = {
     "column": Kind(1, measure_column, read_column, True, column_covers, joined_columns),
     "stranger": Kind(1, measure_stranger, read_stranger),
+    "errors": Kind(1, measure_errors, read_errors),
     "closeness": Kind(1, measure_closeness, read_closeness),
     "changes": Kind(1, measure_changes, read_changes),
     "losses": Kind(1, measure_losses, read_losses, True),

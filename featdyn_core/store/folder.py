@@ -113,7 +113,7 @@ class FolderSink:
             raise forbidden(self.folder, error) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(f"{RESUME} is damaged ({type(error).__name__}: {error})") from error
-        last = point.log[-1] if point else EpochRecord(0, math.nan, math.nan, math.nan, None, 0.0)
+        last = point.log[-1] if point else EpochRecord(self.recipe.first_epoch, math.nan, math.nan, math.nan, None, 0.0)
         heartbeats.write_beat(self.layout.root, self._beat(last))
         return point
 
@@ -191,7 +191,7 @@ class FolderSink:
         if type(epoch) is not int or record["file"] != resume_name(epoch):
             raise ValueError(f"the file of epoch {epoch!r} is called {record['file']!r}")
         tensors = _read_tensors(self.folder, record["file"], read_digest(record["sha256"]))
-        log = read_log(record["log"], epoch)
+        log = read_log(record["log"], self.recipe.first_epoch, epoch)
         before = [kept for kept in self.recipe.training.checkpoints if kept <= epoch]
         if "checkpoints" in record:
             self._digests = {kept: read_digest(record["checkpoints"][str(kept)]) for kept in before}

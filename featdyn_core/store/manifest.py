@@ -31,7 +31,7 @@ class Manifest:
         key: hex digest of recipe, seed and data.
         recipe: what was trained, with ``seed``.
         seed: the training seed.
-        log: one record an epoch, the first for the initial network.
+        log: one record an epoch, the first for the network that the training began from.
         digests: epoch to hex sha256 of its checkpoint, ascending.
         facts: of the training, beyond what determines it: data, device, conditions, environments, date.
     """
@@ -90,16 +90,16 @@ def log_tables(log: tuple[EpochRecord, ...]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(record) for record in log]
 
 
-def read_log(tables: Any, last: int) -> tuple[EpochRecord, ...]:
-    """Return the log that JSON holds, of the epochs from 0 to ``last``; a number that is null was not finite.
+def read_log(tables: Any, first: int, last: int) -> tuple[EpochRecord, ...]:
+    """Return the log that JSON holds, of the epochs from ``first`` to ``last``; a number that is null was not finite.
 
     Raises:
         ValueError: it is not of those epochs.
         TypeError: it is no log.
     """
     log = tuple(_record(**table) for table in tables)
-    if len(log) != last + 1 or any(record.epoch != epoch for epoch, record in enumerate(log)):
-        raise ValueError(f"the log is not of the epochs from 0 to {last}")
+    if len(log) != last - first + 1 or any(record.epoch != epoch for epoch, record in enumerate(log, first)):
+        raise ValueError(f"the log is not of the epochs from {first} to {last}")
     return log
 
 
@@ -141,7 +141,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
         digests[epoch] = read_digest(entry["sha256"])
     if len(content["checkpoints"]) != len(digests):
         raise ValueError("its checkpoints are not those of the recipe")
-    log = read_log(content["log"], recipe.training.epochs)
+    log = read_log(content["log"], recipe.first_epoch, recipe.training.epochs)
     facts = {name: value for name, value in content.items() if name not in _REQUIRED}
     return Manifest(key, recipe, seed, log, digests, facts)
 

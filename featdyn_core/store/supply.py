@@ -91,7 +91,7 @@ class Store:
         return self.layout.finished(recipe.name, seed, self.key(recipe, seed))
 
     def get(self, recipe: Recipe, seed: int, *, train: bool = True) -> Trajectory:
-        """Return the trajectory, training it first if it is missing and ``train`` allows it.
+        """Return the trajectory, training it first if it is missing and ``train`` allows it; a branch after its parent.
 
         Raises:
             MissingTrajectoryError: it is not here and must not be trained.
@@ -192,15 +192,23 @@ class Store:
         return os.path.isdir(self.folder(recipe, seed))  # unlike Path.is_dir never an error
 
     def _pending(self, requests: Sequence[Request], failures: Failures) -> list[Request]:
-        """Requests that neither are complete nor have failed; one whose data lack or do not fit fails here."""
-        pending = []
+        """Requests that neither are complete nor have failed, a missing parent before its branch.
+
+        One whose data lack or do not fit fails here, and so does the branch of a parent that has failed.
+        """
+        pending: list[Request] = []
         for recipe, seed in requests:
             try:
-                if (recipe.identity, seed) not in failures and not self._complete(recipe, seed):
-                    if recipe.identity not in self._fitting:
-                        check_fit(recipe, self._dataset(recipe))
-                        self._fitting.add(recipe.identity)
-                    pending.append((recipe, seed))
+                if (recipe.identity, seed) in failures or self._complete(recipe, seed):
+                    continue
+                if recipe.identity not in self._fitting:
+                    check_fit(recipe, self._dataset(recipe))
+                    self._fitting.add(recipe.identity)
+                if recipe.branch:
+                    pending += self._pending([(recipe.branch.parent, seed)], failures)
+                    if failed := failures.get((recipe.branch.parent.identity, seed)):
+                        raise failed
+                pending.append((recipe, seed))
             except FeatdynError as error:
                 failures[recipe.identity, seed] = error
         return pending
@@ -222,14 +230,17 @@ class Store:
     def _train_untaken(self, requests: Sequence[Request], failures: Failures) -> int:
         """Train, at once, the first requests that are neither complete nor taken; return how many there were.
 
-        A training that cannot begin or end goes into ``failures``, and the others go on.
+        A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``, and the others go on.
         """
         with contextlib.ExitStack() as held:
             sinks: dict[Key, FolderSink] = {}
+            jobs = []
             for recipe, seed in requests:
                 try:
                     if self._take(recipe, seed, held):
-                        sinks[recipe.identity, seed] = self._sink(recipe, seed)
+                        parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
+                        sink = sinks[recipe.identity, seed] = self._sink(recipe, seed, parent)
+                        jobs.append(Job(recipe, seed, self._dataset(recipe), sink, parent))
                 except FeatdynError as error:
                     failures[recipe.identity, seed] = error
                 if len(sinks) == self.at_once:
@@ -237,7 +248,6 @@ class Store:
             if sinks:
                 heartbeats.sweep_progress(self.root)
             started = time.monotonic()
-            jobs = [Job(sink.recipe, sink.seed, self._dataset(sink.recipe), sink) for sink in sinks.values()]
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
                 try:
                     self._finish(sinks[job.recipe.identity, job.seed], outcome, time.monotonic() - started)
@@ -246,12 +256,14 @@ class Store:
         return len(sinks)
 
     def _take(self, recipe: Recipe, seed: int, held: contextlib.ExitStack) -> bool:
-        """Take the lock of a trajectory, to be given back with ``held``; whether it is to be trained here."""
+        """Take the lock of a trajectory, to be given back with ``held``; whether it is to be trained here and now."""
+        if recipe.branch and not self._complete(recipe.branch.parent, seed):
+            return False
         with named_errors(self.root):
             free = held.enter_context(locks.hold(self.layout.lock(self.key(recipe, seed))))
         return free and not self._complete(recipe, seed)
 
-    def _sink(self, recipe: Recipe, seed: int) -> FolderSink:
+    def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None) -> FolderSink:
         """Return where a training that is about to begin puts what it makes.
 
         Raises:
@@ -268,6 +280,8 @@ class Store:
         }
         if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
             conditions["cpu"] = torch.backends.cpu.get_cpu_capability()
+        if parent:
+            conditions["parent"] = parent.digests[recipe.first_epoch]
         return FolderSink(self.layout, key, recipe, seed, conditions, environment(), self.watch)
 
     def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:

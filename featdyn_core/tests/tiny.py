@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import BranchSpec, DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
 from featdyn_core.trajectories.sink import ResumePoint
 from featdyn_core.trajectories.trajectory import EpochRecord, State
 
@@ -24,6 +24,13 @@ def tiny_recipe(**tables: Any) -> Recipe:
         "training": TrainingSpec(epochs=3, batch_size=50, checkpoints=(0, 1, 2, 3)),
     }
     return Recipe(**(base | tables))
+
+
+def tiny_branch(parent: Recipe | None = None, *, name: str = "branch", keep: str = "", freeze: str = "") -> Recipe:
+    """Return a branch of the tiny training, or of another of three epochs, that goes on from its first epoch."""
+    parent = parent or tiny_recipe()
+    training = dataclasses.replace(parent.training, checkpoints=(1, 2, 3))
+    return parent.replace(name=name, branch=BranchSpec(parent, 1, keep, freeze), training=training)
 
 
 @functools.cache

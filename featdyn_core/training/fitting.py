@@ -29,10 +29,10 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
         )
     try:
         network = new_network(recipe, dataset)
-        if recipe.freeze.epoch is not None:
-            network.shallow_blocks(recipe.freeze.cut)
+        for cut in filter(None, (recipe.branch.keep, recipe.branch.freeze) if recipe.branch else ()):
+            network.shallow_blocks(cut)
     except ModelError as error:
-        raise ModelError(f"{where}: network or freeze: {error}") from error
+        raise ModelError(f"{where}: network or branch: {error}") from error
     last = images % batch or batch
     if last == 1 and any(isinstance(module, _BatchNorm) for module in network.modules()):
         raise RecipeError(

@@ -18,14 +18,15 @@ from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
-from featdyn_core.seeds import stream_seed, torch_generator
+from featdyn_core.seeds import stream_seed
+from featdyn_core.training.branching import initial_state
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.training.steps import ResidentSet, Stepper, Tally, resolve_engine
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.sink import ResumePoint, Sink
-from featdyn_core.trajectories.trajectory import EpochRecord, State, new_network, training_set
+from featdyn_core.trajectories.trajectory import EpochRecord, State, Trajectory, new_network, training_set
 
 RESUME_SECONDS = 10.0
 """Least time between two resume points; losing less than this is cheaper than writing more often."""
@@ -33,19 +34,20 @@ RESUME_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Job:
-    """One training to be done: its recipe, seed and data, and where it goes."""
+    """One training to be done: its recipe, seed and data, where it goes, and for a branch where it comes from."""
 
     recipe: Recipe
     seed: int
     dataset: Dataset
     sink: Sink
+    parent: Trajectory | None = None
 
     def __str__(self) -> str:
         return f"{self.recipe.name} seed {self.seed}"
 
 
 Log = tuple[EpochRecord, ...]
-"""One record an epoch, the first for the initial network."""
+"""One record an epoch, the first for the network that the training begins from."""
 
 
 def train(
@@ -54,6 +56,7 @@ def train(
     dataset: Dataset,
     sink: Sink,
     *,
+    parent: Trajectory | None = None,
     device: torch.device | str = "cpu",
     engine: str = "auto",
 ) -> Log:
@@ -64,14 +67,16 @@ def train(
         seed: the training seed.
         dataset: the recipe's images, with clean labels.
         sink: takes checkpoints, resume points and progress.
+        parent: of a branch, the trajectory of its parent with the same seed.
         device: where to train.
         engine: how steps are run (see ``stepping.resolve_engine``).
 
     Raises:
         RecipeError, ModelError: recipe and images do not fit (see ``fitting.check_fit``).
-        TrainingError: a loss that is not finite (named by epoch and step), or a device out of memory.
+        TrainingError: a loss that is not finite (named by epoch and step), a device out of memory, or a branch without
+            its parent.
     """
-    ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink)], device=device, engine=engine)
+    ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink, parent)], device=device, engine=engine)
     if isinstance(outcome, FeatdynError):
         raise outcome
     return outcome
@@ -134,7 +139,7 @@ class _Training:
         check_fit(job.recipe, job.dataset)
         images, labels = training_set(job.recipe, job.seed, job.dataset)
         self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
-        self.network = new_network(job.recipe, job.dataset, torch_generator(job.seed, "init")).to(device)
+        self.network = new_network(job.recipe, job.dataset).to(device)
         if images.shape[1] > 1:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
@@ -157,23 +162,24 @@ class _Training:
         self.saved = time.monotonic()
 
     def begin(self) -> None:
-        """Start from the resume point, or from the initial network."""
-        point = self.job.sink.resume_point()
+        """Start from the resume point, or from the beginning."""
+        job, first = self.job, self.recipe.first_epoch
+        point = job.sink.resume_point()
         with self._on_stream():
             if point is None:
-                rate = self.recipe.learning_rate(0)
-                self.log = [EpochRecord(0, math.nan, self._accuracy(), rate, self._probe(0), 0.0)]
-                self._checkpoint(0)
+                load_state(self.network, initial_state(job.recipe, job.seed, job.dataset, job.parent))
+                rate = self.recipe.learning_rate(first)
+                self.log = [EpochRecord(first, math.nan, self._accuracy(), rate, self._probe(first), 0.0)]
+                self._checkpoint(first)
             else:
                 load_state(self.network, point.network)
                 load_optimizer(self.optimizer, point.optimizer)
                 self.log = list(point.log)
+        if self.recipe.branch and self.recipe.branch.freeze:
+            self.stepper.freeze(self.recipe.branch.freeze)
 
     def start(self, epoch: int) -> Tally:
         """Start epoch number ``epoch`` (from 0)."""
-        freeze = self.recipe.freeze
-        if freeze.epoch is not None and epoch >= freeze.epoch and not self.stepper.frozen:
-            self.stepper.freeze(freeze.cut)
         seed = stream_seed(self.seed, "dropout", epoch)
         with self._on_stream(), seeded_dropout(seed, self.device), exact_arithmetic():
             return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))

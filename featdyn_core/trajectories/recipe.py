@@ -20,7 +20,7 @@ from typing import Any
 from featdyn_core.errors import RecipeError
 from featdyn_core.networks.names import NETWORKS, is_factory
 from featdyn_core.project import recipes_folder
-from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, read_document, shown
+from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, find_document, inherit, shown
 from featdyn_core.trajectories.tables import build, explicit, fields
 
 SCHEMA = 1
@@ -93,11 +93,18 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True)
-class FreezeSpec:
-    """From ``epoch`` epochs on the part before ``cut`` stands still (App. F.B); never without an epoch."""
+class BranchSpec:
+    """A training that goes on from a checkpoint of another, its parent, instead of from new parameters (App. F).
 
-    epoch: int | None = None
-    cut: str = ""
+    ``at_epoch``: the parent's checkpoint; epochs are counted on from there. ``keep``: the part before this cut has the
+    parent's values, and the rest is initialised anew; everything is kept if left out. ``freeze``: the part before this
+    cut stands still, with its normalisation statistics. The optimiser begins anew (see ``training.branching``).
+    """
+
+    parent: "Recipe"
+    at_epoch: int
+    keep: str = ""
+    freeze: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ class Recipe:
     training: TrainingSpec
     labels: LabelSpec = LabelSpec()
     schedule: ScheduleSpec = ScheduleSpec()
-    freeze: FreezeSpec = FreezeSpec()
+    branch: BranchSpec | None = None
     source: str = dataclasses.field(default="", compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -140,12 +147,20 @@ class Recipe:
         """
         tables = {name: explicit(getattr(self, name)) for name in fields(Recipe)}
         del tables["name"]
+        if self.branch:
+            parent = self.branch.parent
+            tables["branch"]["parent"] = {"name": parent.name, **parent.to_dict()}
         return {"schema": SCHEMA, **{name: table for name, table in tables.items() if table}}
 
     @property
     def digest(self) -> str:
-        """Hex sha256 of the canonical JSON of every field but the name; of an ``.npz`` file its name without folder."""
+        """Hex sha256 of the canonical JSON of every field but the name.
+
+        Of an ``.npz`` file it has the name without folder, and of the parent of a branch the digest.
+        """
         tables = self.to_dict()
+        if self.branch:
+            tables["branch"]["parent"] = self.branch.parent.digest
         if self.data.set.endswith(OWN):
             tables["data"]["set"] = Path(self.data.set).name
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
@@ -154,6 +169,11 @@ class Recipe:
     def identity(self) -> tuple[str, str]:
         """What tells it from other recipes at work beside it: two ``.npz`` files of one name may differ."""
         return self.digest, self.data.set
+
+    @property
+    def first_epoch(self) -> int:
+        """Epochs that were trained before this training begins: none, or those of a branch's parent."""
+        return self.branch.at_epoch if self.branch else 0
 
     def learning_rate(self, epoch: int) -> float:
         """Learning rate while epoch number ``epoch`` (from 0) is trained."""
@@ -175,10 +195,7 @@ def load_recipe(source: str | os.PathLike[str]) -> Recipe:
     named = path.suffix != ".toml"
     if named:
         path = recipes_folder() / f"{source}.toml"
-    if not os.path.isfile(path):  # unlike Path.is_file never an error
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml"))) or "none"
-        raise RecipeError(f"unknown recipe {shown(str(source))}; {path.parent} holds: {known}")
-    recipe = parse_recipe(read_document(path), name=path.stem, folder=path.parent)
+    recipe = parse_recipe(find_document(path, str(source)), name=path.stem, folder=path.parent)
     return dataclasses.replace(recipe, source=str(source) if named else os.path.abspath(path))
 
 
@@ -188,7 +205,8 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
     Args:
         document: of TOML.
         name: of the recipe.
-        folder: where the path of an ``.npz`` file starts; the working directory if left out.
+        folder: where the path of an ``.npz`` file starts and the parent of a branch is; the working directory if left
+            out.
     """
     where = f"recipe {shown(name)}"
     check_plain(document, where)
@@ -196,6 +214,8 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
     _check_schema(tables.pop("schema", None), name)
     if "name" in tables:
         raise RecipeError(f"{where}: unknown field 'name'; a recipe is called after its file")
+    if "branch" in tables:
+        tables = _with_parent(tables, where, folder or Path())
     data = tables.get("data")
     if isinstance(data, dict) and isinstance(data.get("set"), str) and data["set"].endswith(OWN):
         tables["data"] = {**data, "set": os.path.abspath((folder or Path()) / os.path.expanduser(data["set"]))}
@@ -211,6 +231,24 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
     return typing.cast(Recipe, build(Recipe, {"name": name, **tables}, where))
 
 
+def _with_parent(tables: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
+    """Return the tables of a branch with its parent; what the branch does not say is as it is there.
+
+    Raises:
+        RecipeError: the parent is not named, not there, or a branch itself.
+    """
+    branch = tables["branch"]
+    name = branch.get("parent") if isinstance(branch, dict) else None
+    if not isinstance(name, str):
+        raise RecipeError(f"{where}, branch, parent: expected the name of a recipe, found {shown(name)}")
+    document = find_document(folder / f"{name}.toml", name)
+    if "branch" in document:  # it might be this one
+        raise RecipeError(f"{where}, branch, parent: {shown(name)} is a branch itself; name a training that is none")
+    parent = parse_recipe(document, name, folder)
+    del document["schema"]
+    return inherit(document, tables) | {"branch": {**branch, "parent": parent}}
+
+
 def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
     """Build a recipe from what its ``to_dict`` gave.
 
@@ -223,6 +261,10 @@ def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
     check_plain(tables, where)
     content = dict(tables)
     _check_schema(content.pop("schema", None), name)
+    branch = content.get("branch")
+    if isinstance(branch, dict) and isinstance(branch.get("parent"), dict):
+        parent = dict(branch["parent"])
+        content["branch"] = {**branch, "parent": restore_recipe(parent, parent.pop("name", ""))}
     called = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:LONGEST_NAME] if isinstance(name, str) else name
     return typing.cast(Recipe, build(Recipe, {"name": called, **content}, where))
 
@@ -249,7 +291,7 @@ def _check(recipe: Recipe) -> None:
     where = f"recipe {shown(recipe.name)}"
     check_plain(recipe.network.options, f"{where}, network")
     last, epochs = recipe.training.epochs, recipe.training.checkpoints
-    optimizer, schedule, freeze = recipe.optimizer, recipe.schedule, recipe.freeze
+    optimizer, schedule = recipe.optimizer, recipe.schedule
     own = is_factory(recipe.network.name)
     given = set() if own else {"image", "classes", "mean", "std", "generator"} & set(recipe.network.options)
     rules = [
@@ -273,14 +315,32 @@ def _check(recipe: Recipe) -> None:
         (0 < schedule.factor < math.inf, "schedule, factor: finite, positive"),
         (_last_rate(recipe) < math.inf, "schedule: after its milestones the learning rate is no number any more"),
         (_ascending((0, *schedule.milestones)), "schedule, milestones: ascending epochs from 1"),
-        ((freeze.epoch is None) == (not freeze.cut), "freeze: both an epoch and a cut, or neither"),
-        (freeze.epoch is None or 0 <= freeze.epoch <= last, f"freeze, epoch: from 0 to the last, {last}"),
         (last > 0, "training, epochs: at least 1"),
         (recipe.training.batch_size > 0, "training, batch_size: at least 1"),
         (recipe.training.precision in ("fp32", "bf16"), "training, precision: fp32 or bf16"),
         (_ascending((-1, *epochs)), "training, checkpoints: ascending epochs from 0"),
         (epochs[-1:] == (last,), f"training, checkpoints: the last must be the last epoch, {last}"),
+        *_branch_rules(recipe),
     ]
     for holds, message in rules:
         if not holds:
             raise RecipeError(f"{where}: {message}")
+
+
+def _branch_rules(recipe: Recipe) -> list[tuple[bool, str]]:
+    """Return what must hold of a branch, each with what to say if it does not."""
+    branch = recipe.branch
+    if branch is None:
+        return []
+    parent, at, kept = branch.parent, branch.at_epoch, branch.parent.training.checkpoints
+    shared = all(getattr(recipe, table) == getattr(parent, table) for table in ("data", "labels", "network"))
+    return [
+        (parent.branch is None, f"branch, parent: {parent.name} is a branch itself; name a training that is none"),
+        (at in kept, f"branch, at_epoch: no checkpoint of {parent.name}; it has {', '.join(map(str, kept))}"),
+        (
+            at < recipe.training.epochs,
+            "training, epochs: more than there were at the branch, since they are counted on",
+        ),
+        (recipe.training.checkpoints[0] >= at, f"training, checkpoints: those before epoch {at} are the parent's"),
+        (shared, "data, labels, network: those of the parent; leave them out"),
+    ]

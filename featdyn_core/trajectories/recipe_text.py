@@ -1,5 +1,6 @@
 """A recipe's text: TOML read within bounds on what anyone could mean to write there."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,27 @@ def read_document(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: an integer of more than 64 bits; write a smaller one") from error
     except RecursionError as error:
         raise RecipeError(f"{path}: {_deep()}") from error
+
+
+def find_document(path: Path, called: str) -> dict[str, Any]:
+    """Return what a recipe's file holds.
+
+    Raises:
+        RecipeError: there is none; says which there are.
+    """
+    if not os.path.isfile(path):  # unlike Path.is_file never an error
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml"))) or "none"
+        raise RecipeError(f"unknown recipe {shown(called)}; {path.parent} holds: {known}")
+    return read_document(path)
+
+
+def inherit(parent: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return a document in which every field that is left out of a table has the parent's value."""
+    tables = {
+        name: {**parent[name], **values} if isinstance(values, dict) and isinstance(parent.get(name), dict) else values
+        for name, values in own.items()
+    }
+    return {**parent, **tables}
 
 
 def check_plain(value: Any, where: str, levels: int = MOST_LEVELS) -> None:

@@ -28,19 +28,16 @@ def build(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return build(typing.cast(type, hint), value, where)
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if table := next(filter(dataclasses.is_dataclass, kinds), None):
+        return value if isinstance(value, table) else build(table, value, where)
     if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
         if all(type(item) is int for item in value):
             return tuple(value)
-    elif typing.get_origin(hint) is dict or hint is dict:
+    elif typing.get_origin(hint) is dict or hint is dict or type(value) in kinds:
         return value
-    else:
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        if type(value) in kinds:
-            return value
-        if float in kinds and type(value) is int:
-            return float(value)
+    elif float in kinds and type(value) is int:
+        return float(value)
     wanted = getattr(hint, "__name__", str(hint))
     raise RecipeError(f"{where}: expected {wanted}, found {shown(value)}")
 

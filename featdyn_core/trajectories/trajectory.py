@@ -33,10 +33,10 @@ class EpochRecord:
     """What was logged of one epoch.
 
     Attributes:
-        epoch: number of epochs trained; 0 is the initial network.
-        train_loss: mean cross-entropy of the epoch's steps, in nats (NaN at epoch 0).
+        epoch: number of epochs trained; the first is 0 for the initial network, or the epoch of a branch.
+        train_loss: mean cross-entropy of the epoch's steps, in nats (NaN at the first).
         train_accuracy: share of training samples classified as their (possibly randomised) label, in [0, 1]; at
-            epoch 0 of the first ones.
+            the first epoch of the first ones.
         learning_rate: the rate the epoch was trained with.
         probe_loss: at checkpoints, cross-entropy in eval mode and fp32 on the first training images.
         seconds: wall-clock duration of the epoch.

@@ -12,8 +12,8 @@ from featdyn_core.tests.tiny import MemorySink, tiny_digits, tiny_recipe
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import train
 from featdyn_core.trajectories.recipe import (
+    BranchSpec,
     DataSpec,
-    FreezeSpec,
     NetworkSpec,
     Recipe,
     TrainingSpec,
@@ -48,7 +48,14 @@ UNFIT = {
     "nothing hidden": (mlp(hidden=[]), ModelError, r"hidden = \[\]; it must be a list of widths"),
     "no units": (mlp(hidden=[0]), ModelError, r"hidden = \[0\]; it must be a list of widths"),
     "unknown option": (mlp(width=3), ModelError, "unexpected keyword argument 'width'"),
-    "no such cut": ({"freeze": FreezeSpec(1, "stage9")}, ModelError, "freeze: this network has no cut 'stage9'"),
+    **{
+        f"no such cut to {what}": (
+            {"branch": BranchSpec(tiny_recipe(), 0, **{what: "stage9"})},
+            ModelError,
+            "branch: this network has no cut 'stage9'",
+        )
+        for what in ("keep", "freeze")
+    },
     "a single image": (
         {"network": RESNET, "training": batches(199)},
         RecipeError,

@@ -32,7 +32,6 @@ from featdyn_core.training.loop import Job, train, train_many
 from featdyn_core.trajectories.probe import evaluate_loss
 from featdyn_core.trajectories.recipe import (
     DataSpec,
-    FreezeSpec,
     LabelSpec,
     NetworkSpec,
     OptimizerSpec,
@@ -58,10 +57,6 @@ RESUMABLE = {
     "grey convolutions": (tiny_recipe(network=RESNET, data=CROPPED), tiny_digits),
     "coloured convolutions": (tiny_recipe(network=RESNET, data=CROPPED), coloured_digits),
     "coloured, adam": (tiny_recipe(network=RESNET, data=CROPPED, optimizer=ADAM), coloured_digits),
-    "frozen": (
-        tiny_recipe(network=RESNET, data=CROPPED, freeze=FreezeSpec(1, "stage1_block1")),
-        coloured_digits,
-    ),
     "coloured, bf16": (
         tiny_recipe(network=RESNET, data=CROPPED, training=TrainingSpec(3, 50, (0, 1, 2, 3), "bf16")),
         coloured_digits,
@@ -144,18 +139,6 @@ def test_learning_rate_follows_the_schedule_in_log_and_weights():
     assert max(moved[1:]) < 1e-9
 
 
-def test_frozen_part_stands_still_and_the_rest_trains_on():
-    """Statistics, weight decay and momentum included; until then it is the training that it would be without."""
-    tables = {"network": RESNET, "optimizer": OptimizerSpec("sgd", 0.1, momentum=0.9, weight_decay=0.1)}
-    plain, frozen = run(tiny_recipe(**tables)), run(tiny_recipe(**tables, freeze=FreezeSpec(1, "stage1_block1")))
-    network = new_network(tiny_recipe(**tables), tiny_digits())
-    assert same_state(plain.states[1], frozen.states[1])
-    for epoch in (2, 3):
-        for name, value in frozen.states[epoch].items():
-            still = torch.equal(value, frozen.states[epoch - 1][name])
-            assert still is network.in_shallow_part(name, "stage1_block1"), name
-
-
 def test_trainings_with_dropout_in_two_threads_are_those_of_one_alone():
     # as many epochs as make it next to certain that one thread goes on in the midst of the other's
     recipe = tiny_recipe(network=DROPOUT, training=TrainingSpec(epochs=40, batch_size=10, checkpoints=(0, 40)))
@@ -165,13 +148,6 @@ def test_trainings_with_dropout_in_two_threads_are_those_of_one_alone():
     for one, other in zip(alone, together, strict=True):
         assert without_seconds(tuple(one.records)) == without_seconds(tuple(other.records))
         assert same_state(one.states[40], other.states[40])
-
-
-def test_frozen_cut_that_the_network_lacks_is_named_before_anything_is_trained():
-    sink = MemorySink()
-    with pytest.raises(ModelError, match="no cut 'stage9'"):
-        train(tiny_recipe(freeze=FreezeSpec(3, "stage9")), 0, tiny_digits(), sink)
-    assert not sink.states
 
 
 def test_log_begins_with_the_initial_network_and_has_every_epoch():
@@ -313,7 +289,7 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
 def test_training_that_fails_leaves_the_others_to_go_on():
     """Also where its recipe does not fit its network."""
     diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
-    recipes = [diverging, tiny_recipe(freeze=FreezeSpec(1, "stage9")), tiny_recipe()]
+    recipes = [diverging, tiny_recipe(network=NetworkSpec("mlp", {"hidden": []})), tiny_recipe()]
     sinks = [MemorySink() for _ in recipes]
     jobs = [Job(recipe, 0, tiny_digits(), sink) for recipe, sink in zip(recipes, sinks, strict=True)]
     (_, unfit), (_, failed), (_, log) = train_many(jobs)

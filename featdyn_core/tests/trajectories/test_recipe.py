@@ -18,7 +18,6 @@ from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.trajectories.recipe import (
     DataSpec,
-    FreezeSpec,
     LabelSpec,
     NetworkSpec,
     OptimizerSpec,
@@ -43,7 +42,6 @@ DEFAULTS: dict[str, Any] = {
     "labels": {"randomized": 0.0, "permuted": False},
     "optimizer": {"momentum": 0.0, "weight_decay": 0.0},
     "schedule": {"milestones": [], "factor": 0.1},
-    "freeze": {"cut": ""},
     "training": {"precision": "fp32"},
 }
 
@@ -71,10 +69,6 @@ VALUES = {
     ScheduleSpec: {
         "milestones": st.lists(st.integers(1, 9), unique=True, max_size=3).map(lambda ms: tuple(sorted(ms))),
         "factor": st.floats(0.01, 2),
-    },
-    FreezeSpec: {
-        "epoch": st.integers(0, 1),
-        "cut": st.sampled_from(["hidden1", "stem"]),
     },
     TrainingSpec: {
         "epochs": st.integers(1, 9),
@@ -121,25 +115,47 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
         assert recipe.name == path.stem
         known = KNOWN[recipe.data.set]
         network = build_model(recipe.network.name, image=known.shape, classes=known.classes, **recipe.network.options)
-        assert recipe.freeze.cut in ("", *network.cuts)
+        if recipe.branch:
+            assert {recipe.branch.keep, recipe.branch.freeze} <= {"", *network.cuts}
 
 
 SHIPPED = {
-    "cifar10-paper-frozen1": "5240fb3d72ba73a68817cff0c74289771f469ab0536e753da0ce15636cd1dce4",
-    "cifar10-paper-frozen2": "ba1469dec6aaac3c8ed708d2ba62320bc975df6718bbc1916def13c6ed9d52ed",
-    "cifar10-paper-frozen3": "1a72334dad1296a3417f9999ddaf90343508238e46f0739a1db8c0986901d1b3",
+    "cifar10-paper-continued": "d2d6f43cfd1f0d2226e5510be8266a1f3c3d9f01b27f9ada270eb97348689caa",
+    "cifar10-paper-frozen1": "62a16ad05abcfb44f2aca4eae8a78afc421d56f54242000aa07ab330b24b3b4b",
+    "cifar10-paper-frozen2": "dd0a692887480337e69ba363f9e2c15525edb3aa086a7d7d87050773ca15c119",
+    "cifar10-paper-frozen3-late": "3e12b51cd0dd43ddb5310f625528798913fc7b81ae2e996dc83b6d27c102c547",
+    "cifar10-paper-frozen3": "33442c5c0d5cb65d6ce6fe6e75105b56dd44a99e071f92b4ba508b1f9b8029d6",
     "cifar10-paper-mlp": "3982fdea5ea6bc56fd7325daafb001e1e1b056238404ece3664e36968fab88dc",
     "cifar10-paper-noisy": "5a6a397bdcd6741d95ebd1b4804b50c8dfac508e84525922ab3437d2d543b194",
     "cifar10-paper-permuted": "90a809a7b2c90f2a58ee91ccbe9625d8337d3e8368e9a3a9bff4952c1b1ab63a",
+    "cifar10-paper-reinit1": "c835f38b68b163e726e2ef5a85a1737777c317ea7e42ef1440a3f32f366b5a69",
+    "cifar10-paper-reinit2": "131b969aa615f1754497781213ac0ec534bc330a244676b05dc71a256091b941",
+    "cifar10-paper-retrained": "9c63635b3f9f47dc885d429ee25c58bd9d99557667242146de35196cc0597fed",
     "cifar10-paper": "e2c376d95015473e3559d08fd7a7bb96fc68e8fc431616b1e8009d4ccda5b4f4",
+    "cifar10-reduced-continued": "76aa53b93c8f5ba3e6d02dbb7998926b61384318edee316355815587702105a5",
+    "cifar10-reduced-frozen1": "1d9d8f34d00e5027dabb9b4b0b77bb2b11bc46cd41cb1ef113e3f031f1a766d0",
+    "cifar10-reduced-frozen2": "aa19d58903656bbde9f0398d1e8daa9af34b7b74d122047eb8fd244f76a1e4e1",
+    "cifar10-reduced-frozen3-late": "946ad3bac1b8d389454f9cdc746533ad39ccbd5e2ad80806a13da6e689f80e0d",
+    "cifar10-reduced-frozen3": "4931afffe2640727190b360b9a1f0b702996f1f449a469ff906fbe9aa67e3294",
     "cifar10-reduced-mlp": "d4da2c9a80402266d386f8c8f3d1425abb39d64c2c51ef216ce9b290208e0f73",
     "cifar10-reduced-noisy": "5c826cff90e32ea0708ee66f9b3531aa02cba7b1273c203527a85cf6358575d4",
     "cifar10-reduced-permuted": "70883f5a59c6dc4eaebc0e2d6f8a75221c3e3b20cbcb8cc2e502115703fa9e27",
+    "cifar10-reduced-reinit1": "9e1bd0e67514a9f75fa1c92f2246d7fe1324678f1540e904dfe5e529ca7808a5",
+    "cifar10-reduced-reinit2": "ab0f2c2cdd9bde0c83d1c570d6de0b14da3903b231bb12b13122dcb7f83d8c2f",
+    "cifar10-reduced-retrained": "e35de2543663b694d906a7fb748dd227332e747cde68e5310cec4fa7d2434e7c",
     "cifar10-reduced": "f3838604ff391176a9fd29bcda8aa8972febf86ab53f4dee6e1d0e5d649a22d9",
     "cifar100-paper": "d07e8495b287d6a9d994dafee2bb61136aff93945273095dede5cb7c9f8b7c33",
+    "digits-small-continued": "24128795150f3a5df5503d9a254cc3099d244c371e2e6eb593635201dd19582b",
+    "digits-small-frozen1": "4226262275dc569be16fcee6455c32ffdfcc23f50bca1ae4cc84f6f23817543c",
+    "digits-small-frozen2": "5c5b838f8ed721f8ebc84b3f9e134e3f89786e9ec8bc06427342fb1c51c7eb1c",
+    "digits-small-frozen3-late": "fe2beba3db1680ee7012a838248148bc144da89733b30ea9f62a49fbb2af98ba",
+    "digits-small-frozen3": "33b59a333452d88cdae2c1d67972785cab0b561849a086134325e9cec5f4a966",
     "digits-small-mlp": "86017ecc6b6f029e4ac6b84ad1865c50e1437c9d44f1ed247354bde3364a08dd",
     "digits-small-noisy": "fc7a193076d8c77b5ff32e1ccf73f79b4515aeeb41c9cdd53de28887b7d190fd",
     "digits-small-permuted": "71d71579f67393aab86802fc56ded2a0158a6a1b30e8e92f5f7c1e452ecc62b9",
+    "digits-small-reinit1": "24a60dc1b0e23c85c2442bfafa73ad04977e2c8b0479d51c17c0debe789b37a3",
+    "digits-small-reinit2": "db9afacdfcf8d00179dfdaf865e66b1b73e95e4dc6f46e75799a70cdec0a8dd8",
+    "digits-small-retrained": "24128795150f3a5df5503d9a254cc3099d244c371e2e6eb593635201dd19582b",
     "digits-small": "6423a3b2b0bf7bf29d96dc72c5fc6342c0cca06cc0cd2e91d84ebadc0f25639c",
     "mnist-paper": "c204be7caf5424b1e5164d1980f3c9803f03649c5d47e3fef2eb6714bf3ee9bb",
     "stl10-paper": "f7cfeaebca90d4a4a54db5361010a204ce46808bd4c9dcf752d2c56c7da6e3ce",
@@ -150,7 +166,9 @@ SHIPPED = {
 
 def test_shipped_recipes_have_the_digests_that_their_trajectories_were_kept_under():
     assert {path.stem: load_recipe(path).digest for path in recipes_folder().glob("*.toml")} == SHIPPED
-    assert len(set(SHIPPED.values())) == len(SHIPPED)
+    twice = {SHIPPED[name] for name in ("digits-small-continued", "digits-small-retrained")}  # two claims, one training
+    assert len(twice) == 1
+    assert len(set(SHIPPED.values())) == len(SHIPPED) - 1
 
 
 def test_fields_are_where_the_file_puts_them(tmp_path):
@@ -231,7 +249,7 @@ def test_list_of_defaults_is_complete():
         if field.default is not dataclasses.MISSING and getattr(recipe, table.name) is not None
     }
     written = {(table, field) for table, values in DEFAULTS.items() for field in values}
-    assert optional == written | {("data", "subset"), ("freeze", "epoch")}  # TOML cannot write None
+    assert optional == written | {("data", "subset")}  # TOML cannot write None
 
 
 def test_dictionary_holds_nothing_that_is_at_its_default():
@@ -332,10 +350,6 @@ def test_dictionary_loses_nothing(data):
         (changed(MINIMAL, "schedule", factor=1e200, milestones=[1, 2]), "schedule: after its milestones"),
         (changed(MINIMAL, "schedule", milestones=[3, 2]), "milestones: ascending epochs from 1"),
         (changed(MINIMAL, "schedule", milestones=[0]), "milestones: ascending epochs from 1"),
-        (changed(MINIMAL, "freeze", epoch=2), "freeze: both an epoch and a cut, or neither"),
-        (changed(MINIMAL, "freeze", cut="hidden1"), "freeze: both an epoch and a cut, or neither"),
-        (changed(MINIMAL, "freeze", epoch=-1, cut="hidden1"), "freeze, epoch: from 0 to the last, 4"),
-        (changed(MINIMAL, "freeze", epoch=5, cut="hidden1"), "freeze, epoch: from 0 to the last, 4"),
     ],
 )
 def test_what_is_no_recipe_is_refused(document, message):
@@ -538,7 +552,6 @@ def test_checkpoints_are_dense_early_and_around_the_steps_of_the_rate(name):
     [
         ("cifar10-paper-noisy", {"labels": LabelSpec(randomized=0.4)}),
         ("cifar10-paper-permuted", {"labels": LabelSpec(permuted=True)}),
-        *((f"cifar10-paper-frozen{n}", {"freeze": FreezeSpec(150, f"stage{n}_block3")}) for n in (1, 2, 3)),
         ("cifar10-reduced-noisy", {"labels": LabelSpec(randomized=0.4)}),
         ("cifar10-reduced-permuted", {"labels": LabelSpec(permuted=True)}),
     ],

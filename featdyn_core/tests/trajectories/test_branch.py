@@ -1,0 +1,143 @@
+"""Branches as recipes: what they take from their parent, how they are written, what they are known by."""
+
+import json
+
+import pytest
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.tests.tiny import tiny_branch, tiny_recipe
+from featdyn_core.trajectories.recipe import BranchSpec, OptimizerSpec, ScheduleSpec, load_recipe, restore_recipe
+
+PARENT = """
+schema = 1
+[data]
+set = "digits"
+subset = 200
+[network]
+name = "mlp"
+hidden = [12]
+[optimizer]
+name = "sgd"
+learning_rate = 0.1
+momentum = 0.9
+[schedule]
+milestones = [3]
+[training]
+epochs = 4
+batch_size = 50
+checkpoints = [[0, 4, 2]]
+"""
+BRANCH = """
+schema = 1
+[branch]
+parent = "parent"
+at_epoch = 2
+keep = "hidden1"
+[optimizer]
+learning_rate = 0.5
+[training]
+epochs = 6
+checkpoints = [[2, 6, 1]]
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the parent's recipe and a branch's, and return what is read of the branch."""
+
+    def written(branch: str = BRANCH, parent: str = PARENT, called: str = "parent"):
+        for name, text in ((called, parent), ("branch", branch)):
+            (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+        return load_recipe(tmp_path / "branch.toml")
+
+    return written
+
+
+def test_what_a_branch_does_not_say_is_as_in_its_parent(write):
+    found = write()
+    parent = found.branch.parent
+    assert found.branch == BranchSpec(parent, 2, keep="hidden1")
+    assert parent == load_recipe(found.source.replace("branch.toml", "parent.toml"))
+    assert (found.data, found.network, found.schedule) == (parent.data, parent.network, ScheduleSpec((3,)))
+    assert found.optimizer == OptimizerSpec("sgd", 0.5, momentum=0.9)
+    assert (found.training.epochs, found.training.batch_size) == (6, 50)
+    assert found.training.checkpoints == (2, 3, 4, 5, 6)
+    assert (found.first_epoch, parent.first_epoch) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("momentum = 0.9", "momentum = 0.8"),
+        ("subset = 200", "subset = 199"),
+        ("epochs = 4\n", "epochs = 5\n"),
+        ("[0, 4, 2]", "[0, 4, 1]"),
+    ],
+)
+def test_digest_changes_with_the_parent_also_in_what_the_branch_says_itself(write, old, new):
+    branch = BRANCH.replace("[optimizer]", "[optimizer]\nmomentum = 0.9")
+    other = PARENT.replace(old, new).replace("[[0, 4, 2]]", "[[0, 4, 2], [5, 5, 1]]" if "5\n" in new else "[[0, 4, 2]]")
+    assert other != PARENT
+    assert write(branch, other).digest != write(branch).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("at_epoch = 2", "at_epoch = 0"), ('keep = "hidden1"', 'freeze = "hidden1"'), ('keep = "hidden1"', "")],
+)
+def test_digest_changes_with_every_field_of_a_branch(write, old, new):
+    assert write(BRANCH.replace(old, new)).digest != write().digest
+
+
+def test_digest_does_not_change_with_the_name_of_the_parent(write):
+    assert write(BRANCH.replace('"parent"', '"other"'), called="other").digest == write().digest
+
+
+def test_a_branch_is_not_its_parent_even_if_it_changes_nothing():
+    assert tiny_branch().digest != tiny_recipe().digest
+    assert "branch" not in tiny_recipe().to_dict()
+
+
+def test_a_branch_is_restored_from_what_a_manifest_holds(write):
+    recipe = write()
+    tables = json.loads(json.dumps(recipe.to_dict()))
+    found = restore_recipe(tables, name=recipe.name)
+    assert found == recipe
+    assert found.branch.parent.name == "parent"
+    with pytest.raises(RecipeError, match=r"recipe 'parent'.* has schema 0"):
+        restore_recipe(tables | {"branch": tables["branch"] | {"parent": {"schema": 0, "name": "parent"}}}, "some")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('parent = "parent"\n', "", "branch, parent: expected the name of a recipe, found None"),
+        ('"parent"', "3", "branch, parent: expected the name of a recipe, found 3"),
+        ("[branch]", "[[branch]]", "branch, parent: expected the name of a recipe, found None"),
+        ('"parent"', '"branch"', "branch, parent: 'branch' is a branch itself; name a training that is none"),
+        ("at_epoch = 2\n", "", "branch: field 'at_epoch' is missing"),
+        ("at_epoch = 2", "at_epoch = 3", "branch, at_epoch: no checkpoint of parent; it has 0, 2, 4"),
+        ('keep = "hidden1"', "keep = 1", "branch, keep: expected str, found 1"),
+        ("keep", "kept", "branch: unknown field 'kept'; its fields are parent, at_epoch, keep, freeze"),
+        ("[[2, 6, 1]]", "[[0, 6, 1]]", "training, checkpoints: those before epoch 2 are the parent's"),
+        ("epochs = 6\ncheckpoints = [[2, 6, 1]]", "epochs = 2\ncheckpoints = [[2, 2, 1]]", "more than there were"),
+        ("[optimizer]", "[labels]\npermuted = true\n[optimizer]", "data, labels, network: those of the parent"),
+        ("[optimizer]", "[network]\nhidden = [3]\n[optimizer]", "data, labels, network: those of the parent"),
+        ("[optimizer]", "[data]\nsubset = 10\n[optimizer]", "data, labels, network: those of the parent"),
+    ],
+)
+def test_what_is_no_branch_is_refused(write, old, new, message):
+    assert old in BRANCH
+    with pytest.raises(RecipeError, match=f"^recipe 'branch'.*{message}"):
+        write(BRANCH.replace(old, new, 1))
+
+
+def test_a_parent_that_is_not_there_is_told_the_known_ones(write):
+    with pytest.raises(RecipeError, match=r"unknown recipe 'nobody'; .* holds: branch, parent$"):
+        write(BRANCH.replace('"parent"', '"nobody"'))
+
+
+def test_a_branch_of_a_branch_is_refused_however_it_is_made():
+    branch = tiny_branch()
+    with pytest.raises(RecipeError, match="branch, parent: branch is a branch itself"):
+        branch.replace(branch=BranchSpec(branch, 1))

@@ -1,0 +1,42 @@
+"""Where a branch begins: at a checkpoint of its parent, the part behind a cut initialised anew (App. F).
+
+**Reading:** what was kept of the parent are its checkpoints, which hold parameters and normalisation statistics. The
+optimiser of a branch begins anew, as at a training's first step: what it had gathered (momentum, Adam's moments) is
+gathered again within some tens of steps. So a branch is compared with a branch of the same epoch in which nothing is
+changed. Without such a state, plain SGD, that one is its parent's training, bit for bit.
+"""
+
+from featdyn_core.data.sources import Dataset
+from featdyn_core.errors import TrainingError
+from featdyn_core.seeds import torch_generator
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.trajectory import State, Trajectory, new_network
+
+
+def initial_state(recipe: Recipe, seed: int, dataset: Dataset, parent: Trajectory | None) -> State:
+    """Return the state dict that a training begins from.
+
+    A new network is drawn from the stream ``init``; what a branch initialises anew, from the stream ``reinit`` of its
+    epoch, so that branches with different cuts begin alike where both are new.
+
+    Args:
+        recipe: of the training.
+        seed: the training seed.
+        dataset: the recipe's images.
+        parent: of a branch, the trajectory of its parent with this seed.
+
+    Raises:
+        TrainingError: a branch without its parent.
+        FeatdynError: the parent's checkpoint cannot be read.
+    """
+    branch = recipe.branch
+    if branch is None:
+        return new_network(recipe, dataset, torch_generator(seed, "init")).state_dict()
+    if parent is None or (parent.recipe, parent.seed) != (branch.parent, seed):
+        raise TrainingError(f"{recipe.name} seed {seed} is a branch of {branch.parent.name}; give its trajectory along")
+    kept = parent.state(branch.at_epoch)
+    if not branch.keep:
+        return kept
+    network = new_network(recipe, dataset, torch_generator(seed, "reinit", branch.at_epoch))
+    fresh = network.state_dict()
+    return {name: kept[name] if network.in_shallow_part(name, branch.keep) else fresh[name] for name in fresh}
