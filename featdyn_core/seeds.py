@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-STREAMS = ("init", "reinit", "order", "augment", "dropout", "labels", "subset", "measure", "corrupt")
+STREAMS = ("init", "order", "augment", "dropout", "labels", "subset", "measure", "corrupt", "reinit")
 
 
 def stream_seed(seed: int, stream: str, *index: int | str) -> int:

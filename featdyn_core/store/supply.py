@@ -230,7 +230,8 @@ class Store:
     def _train_untaken(self, requests: Sequence[Request], failures: Failures) -> int:
         """Train, at once, the first requests that are neither complete nor taken; return how many there were.
 
-        A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``, and the others go on.
+        A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``,
+        and the others go on.
         """
         with contextlib.ExitStack() as held:
             sinks: dict[Key, FolderSink] = {}

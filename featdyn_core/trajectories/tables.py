@@ -29,8 +29,8 @@ def build(kind: type, values: dict[str, Any], where: str) -> Any:
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if table := next(filter(dataclasses.is_dataclass, kinds), None):
-        return value if isinstance(value, table) else build(table, value, where)
+    if tables := [typing.cast(type, kind) for kind in kinds if dataclasses.is_dataclass(kind)]:
+        return value if isinstance(value, tables[0]) else build(tables[0], value, where)
     if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
         if all(type(item) is int for item in value):
             return tuple(value)

@@ -48,7 +48,7 @@ class Errors:
 
     @property
     def mean_corruption_error(self) -> npt.NDArray[np.float64]:
-        """mCE (App. F.A), (E,): mean error in [0, 1] over all corruptions and severities, not normalised.
+        """MCE (App. F.A), (E,): mean error in [0, 1] over all corruptions and severities, not normalised.
 
         Raises:
             MeasurementError: corrupted images were not looked at.

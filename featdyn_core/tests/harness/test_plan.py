@@ -22,6 +22,7 @@ COLUMN = LATE | {"shallow": [1, 2, 3], "policy": "carry", "frozen": False, "prec
 OTHERS = """
 [records]
 closeness = { kind = "closeness", window = "late" }
+errors = { kind = "errors", window = "late", corrupted = true }
 changes = { kind = "changes", window = "late", split = "training" }
 losses = { kind = "losses", window = "late" }
 linearised = { kind = "linearised" }
@@ -137,6 +138,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
     found = {needed.record: request.parameters for needed, request in row.requests(0).items()}
     assert found == {
         "closeness": {"images": 20, "split": "held-out", "draws": 2, "shallow": 1, "deep": 3},
+        "errors": {"epochs": [1, 2, 3], "images": 20, "corrupted": True},
         "changes": {"updates": 5, "samples": 2, "epochs": [1, 3], "split": "training", "images": 20},
         "losses": {"epochs": [1, 3], "images": 10},
         "linearised": {"images": 12, "steps": 4, "every": 2, "frozen_from": 2},
@@ -211,6 +213,21 @@ def test_trainings_are_named_once_seed_by_seed(register):
         *(("toy", seed) for seed in (0, 1, 2)),
         *(("toy-reduced", seed) for seed in (3, 4, 5)),
     ]
+
+
+@pytest.mark.parametrize("arms", ['clean = "-frozen"', 'clean = "-frozen", other = "-continued", plain = ""'])
+def test_a_parent_is_trained_before_its_branches_also_if_it_is_no_arm(register, project, arms):
+    for name, freeze in (("frozen", "hidden1"), ("continued", "")):
+        text = f"""
+schema = 1
+branch = {{ parent = "toy", at_epoch = 1, freeze = "{freeze}" }}
+training = {{ checkpoints = [[1, 3, 1]] }}
+"""
+        (project / f"fixtures/recipes/toy-{name}.toml").write_text(text)
+    (row,) = cells(register(demo=entry(more=f"arms = {{ {arms} }}")), "small")
+    names = [recipe.name for recipe, seed in trainings([row]) if seed == 1]
+    assert names[0] == "toy"
+    assert sorted(names) == sorted({"toy", *(recipe.name for recipe in row.recipes.values())})
 
 
 # Registers that cannot be planned
