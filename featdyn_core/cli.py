@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -17,9 +18,10 @@ from rich.table import Table
 
 from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.harness.plan import Cell, cells, requests, trainings
+from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.inventory import dry_run, grouped, holdings, seed_ranges
 from featdyn_core.launch.measuring import Place, measure_missing, publish_records
-from featdyn_core.launch.processes import chosen_jobs, cores
+from featdyn_core.launch.processes import chosen_jobs, cores, spread
 from featdyn_core.launch.starting import start_project
 from featdyn_core.launch.training import INTERRUPTED, Trainer, train_missing
 from featdyn_core.launch.transfers import pull, push
@@ -98,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
         if name in ("train", "measure"):
             command.add_argument("--jobs", type=int, help="processes at work at once: one a core, on a GPU one")
+            command.add_argument(
+                "--launcher", choices=["local", "slurm"], default="local", help="slurm: a job for each"
+            )
+            command.add_argument(
+                "--slurm", default="", help="sbatch's options: partition=gpu,gres=gpu:1,time=240 (minutes)"
+            )
         if name == "train":
             command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
             command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
@@ -235,7 +243,8 @@ def _train(options: argparse.Namespace) -> int:
     if options.dry_run:
         print("\n".join(dry_run(Store(options.store, device=options.device, download=False), wanted, jobs)))
         return 0
-    return train_missing(Trainer(options.store, options.device, options.engine, options.at_once), wanted, jobs)
+    trainer = Trainer(options.store, options.device, options.engine, options.at_once)
+    return train_missing(trainer, wanted, jobs, None if options.launcher == "local" else _cluster(options).spread)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -261,7 +270,8 @@ def _clean(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     wanted = _requests(options)
     jobs = chosen_jobs(options.jobs, _usual_jobs(options), len(wanted))
-    missing = measure_missing(_place(options), wanted, jobs, lambda line: print(line, flush=True))
+    how = functools.partial(spread, jobs=jobs) if options.launcher == "local" else _cluster(options).spread
+    missing = measure_missing(_place(options), wanted, how, lambda line: print(line, flush=True))
     return 1 if missing else 0
 
 
@@ -305,6 +315,10 @@ def _requests(options: argparse.Namespace) -> list[Measurement]:
         scale = _scale(options, _register(options))
         raise RecipeError(f"no claim reads a record of {recipe.name} at scale {scale}; choose another tier or scale")
     return chosen
+
+
+def _cluster(options: argparse.Namespace) -> Cluster:
+    return Cluster((options.store or store_root()).absolute() / "jobs", read_settings(options.slurm), options.jobs)
 
 
 def _usual_jobs(options: argparse.Namespace) -> int:

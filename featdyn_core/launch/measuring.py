@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import AbsentDataError, FeatdynError, MissingRecordError, MissingTrajectoryError
-from featdyn_core.launch.processes import Pace, spread
+from featdyn_core.launch.processes import Pace, Spread
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
@@ -31,8 +31,18 @@ def _opened(root: Path, device: str, measure: bool) -> Measurements:
     return Measurements(Store(root, device=device, download=False), train=False, measure=measure)
 
 
-def measure_missing(place: Place, requests: Sequence[Request], jobs: int, say: Callable[[str], Any]) -> int:
-    """Measure the records that are missing and whose trajectories are here; return how many are missing afterwards."""
+def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, say: Callable[[str], Any]) -> int:
+    """Measure the records that are missing and whose trajectories are here.
+
+    Args:
+        place: where.
+        requests: the records.
+        spread: does the work, in processes or on a cluster.
+        say: is told what becomes of each.
+
+    Returns:
+        How many are missing afterwards.
+    """
     measurements = place.measurements()
     here, ready, lacking = 0, [], []
     for request in requests:
@@ -48,7 +58,7 @@ def measure_missing(place: Place, requests: Sequence[Request], jobs: int, say: C
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
     pace, failed = Pace(len(ready)), 0
-    for request, outcome in spread(functools.partial(_measure, place), ready, jobs):
+    for request, outcome in spread(functools.partial(_measure, place), ready):
         failed += isinstance(outcome, FeatdynError)
         result = str(outcome) if isinstance(outcome, FeatdynError) else f"{outcome:.1f} s"
         say(f"{request}: {result} ({pace.step()})")

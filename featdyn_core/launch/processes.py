@@ -12,6 +12,8 @@ from featdyn_core.errors import FeatdynError, RecipeError, TrainingError
 
 Piece = TypeVar("Piece")
 Outcome = Any | FeatdynError
+Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Outcome]]]
+"""Does each piece of work somewhere, and yields it with its outcome."""
 
 
 def cores() -> int:
@@ -30,7 +32,7 @@ def chosen_jobs(asked: int | None, usual: int, pieces: int) -> int:
     return max(1, min(asked or usual, pieces))
 
 
-def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], jobs: int) -> Iterator[tuple[Piece, Outcome]]:
+def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) -> Iterator[tuple[Piece, Outcome]]:
     """Do each piece of work in one of ``jobs`` processes; yield it with what it gave, or what ended it.
 
     Args:
@@ -40,10 +42,10 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], jobs: int) -> 
     """
     if jobs == 1:
         for piece in pieces:
-            yield piece, _outcome(work, piece)
+            yield piece, outcome(work, piece)
         return
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(_outcome, work, piece): piece for piece in pieces}
+        futures = {pool.submit(outcome, work, piece): piece for piece in pieces}
         for future in as_completed(futures):
             try:
                 yield futures[future], future.result()
@@ -52,7 +54,8 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], jobs: int) -> 
                 yield futures[future], died
 
 
-def _outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:
+def outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:
+    """Return what a piece of work gives, or the error of this project that ended it."""
     try:
         return work(piece)
     except FeatdynError as error:

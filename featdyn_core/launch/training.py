@@ -13,6 +13,7 @@ from rich.progress import TaskID
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.launch.inventory import COMPLETE, folder_size, holdings
+from featdyn_core.launch.processes import Spread
 from featdyn_core.launch.progress import Watcher, bars
 from featdyn_core.store.folder import Watch
 from featdyn_core.store.heartbeats import Beat
@@ -38,11 +39,23 @@ class Trainer:
         return Store(self.root, device=self.device, engine=self.engine, at_once=self.at_once, watch=watch)
 
 
-def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int) -> int:
-    """Train what is missing; say in the end what became of it; return an exit status."""
+def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int, cluster: Spread | None = None) -> int:
+    """Train what is missing, and say in the end what became of it.
+
+    Args:
+        trainer: where and how.
+        requests: (recipe, seed) of each.
+        jobs: processes of this machine.
+        cluster: does the work in their place.
+
+    Returns:
+        An exit status.
+    """
     store, started = trainer.store(), time.monotonic()
     before = _complete(store, requests)
     try:
+        if cluster is not None:
+            return _train_elsewhere(trainer, [one for one in requests if not _complete(store, [one])], cluster)
         return _train_here(trainer, requests) if jobs == 1 else _train_in_processes(trainer, requests, jobs)
     finally:
         trained = _complete(store, requests) - before
@@ -83,6 +96,24 @@ def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int
         finally:
             watcher.stop()
     return max(abs(worker.exitcode or 0) for worker in workers)
+
+
+def _train_elsewhere(trainer: Trainer, requests: Sequence[Request], cluster: Spread) -> int:
+    """Train each where its turn comes; its heartbeats are read from the store, which is shared."""
+    watcher, status = Watcher(trainer.store().root, print), 0
+    watcher.start()
+    try:
+        for (recipe, seed), result in cluster(functools.partial(_train_one, trainer), requests):
+            if isinstance(result, FeatdynError):
+                print(f"featdyn: {recipe.name} seed {seed}: {result}", file=sys.stderr)
+                status = 2
+    finally:
+        watcher.stop()
+    return status
+
+
+def _train_one(trainer: Trainer, request: Request) -> None:
+    trainer.store().get_many([request])
 
 
 def _train_here(trainer: Trainer, requests: Sequence[Request]) -> int:

@@ -6,6 +6,7 @@ Layout of the store's folder::
     partial/<key>/                           one in the making: checkpoints so far, resume point
     incoming/<key>/                          one on its way from a remote store
     progress/<key>.json                      what its trainer last wrote, for whoever waits
+    jobs/                                    scripts and logs of a cluster's jobs
     locks/<key>.lock                         held by the one process that trains it
 """
 

@@ -1,10 +1,13 @@
 """A plan's missing records: measured where their trajectories are, told of where they are not, and published."""
 
+import functools
+
 import pytest
 
 from featdyn_core.errors import AbsentDataError, DamagedRecordError, StoreError
 from featdyn_core.launch import measuring
 from featdyn_core.launch.measuring import Place, measure_missing, publish_records
+from featdyn_core.launch.processes import spread
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store import supply
 from featdyn_core.store.published import PublishedRecords
@@ -14,6 +17,7 @@ from featdyn_core.tests.store.made import column
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.recipe import DataSpec
 
+HERE = functools.partial(spread, jobs=1)
 STRANGER = Request(tiny_recipe(), 0, "stranger", {"deep": 3, "images": 20, "split": "held-out", "partner": 1})
 
 
@@ -31,7 +35,7 @@ def said() -> list[str]:
 
 def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
     requests = [column(1, 2), column(1, 2, seed=1), STRANGER]
-    assert measure_missing(place, requests, 1, said.append) == 2
+    assert measure_missing(place, requests, HERE, said.append) == 2
     assert said[0] == "3 records: 0 here, 1 to be measured"
     assert said[1].startswith("column of tiny seed 0: ")
     assert said[1].endswith("(1/1, 0 s passed, about 0 s left)")
@@ -39,17 +43,17 @@ def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
     assert said[2].startswith(f"column of tiny seed 1: {missing} tiny --seeds 1 --store ")
     assert said[3].startswith(f"stranger of tiny seed 0: {missing} tiny --seeds 0,")
     assert len(said) == 4
-    assert measure_missing(place, requests[:1], 1, said.append) == 0
+    assert measure_missing(place, requests[:1], HERE, said.append) == 0
     assert said[-1] == "1 records: 1 here, 0 to be measured"
 
 
 def test_nothing_is_trained(place, said):
-    measure_missing(place, [column(1, seed=1)], 1, said.append)
+    measure_missing(place, [column(1, seed=1)], HERE, said.append)
     assert [path.name[:6] for path in place.root.glob("tiny-*")] == ["tiny-0"]
 
 
 def test_a_measurement_that_fails_keeps_no_other_from_being_measured(place, said):
-    assert measure_missing(place, [column(9), column(1)], 1, said.append) == 1
+    assert measure_missing(place, [column(9), column(1)], HERE, said.append) == 1
     assert "has no checkpoint at epoch 9" in said[1]
     assert place.measurements().missing([column(1)]) == []
 
@@ -64,7 +68,7 @@ def test_an_absent_data_set_keeps_no_other_from_being_measured(place, said, monk
 
     monkeypatch.setattr(supply, "load_dataset", absent)
     other = column(1, recipe=tiny_recipe(name="other", data=DataSpec("cifar10", 200)))
-    assert measure_missing(place, [other, column(1)], 1, said.append) == 1
+    assert measure_missing(place, [other, column(1)], HERE, said.append) == 1
     assert said[-1] == "column of other seed 0: cifar10 could not be had"
     assert place.measurements().missing([column(1)]) == []
 
@@ -72,7 +76,7 @@ def test_an_absent_data_set_keeps_no_other_from_being_measured(place, said, monk
 def test_a_damaged_record_keeps_no_other_from_being_measured(place, said):
     place.measurements().get(column(1))
     flip(next(place.root.glob("records/*/*.npz")), 60)
-    assert measure_missing(place, [column(1)], 1, said.append) == 1
+    assert measure_missing(place, [column(1)], HERE, said.append) == 1
     assert "do not match its sha256" in said[-1]
 
 

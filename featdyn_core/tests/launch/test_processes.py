@@ -28,17 +28,17 @@ def outcomes(found):
 
 def test_with_one_job_all_is_done_here():
     seen = []
-    assert list(spread(seen.append, [1, 2], 1)) == [(1, None), (2, None)]
+    assert list(spread(seen.append, [1, 2], jobs=1)) == [(1, None), (2, None)]
     assert seen == [1, 2]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_fails_is_told_and_the_others_go_on(jobs):
-    assert outcomes(spread(squared, [3, -1, 2], jobs)) == [(-1, "-1 is negative"), (2, "4"), (3, "9")]
+    assert outcomes(spread(squared, [3, -1, 2], jobs=jobs)) == [(-1, "-1 is negative"), (2, "4"), (3, "9")]
 
 
 def test_a_process_that_dies_is_an_error_of_its_pieces():
-    found = dict(spread(die, [3, 4], 2))
+    found = dict(spread(die, [3, 4], jobs=2))
     assert set(found) == {3, 4}
     for outcome in found.values():
         assert isinstance(outcome, TrainingError)
@@ -47,7 +47,7 @@ def test_a_process_that_dies_is_an_error_of_its_pieces():
 
 def test_what_is_no_error_of_ours_is_raised():
     with pytest.raises(TypeError):
-        list(spread(squared, ["x"], 1))
+        list(spread(squared, ["x"], jobs=1))
     assert not issubclass(TypeError, FeatdynError)
 
 
