@@ -11,14 +11,21 @@ from collections.abc import Iterable
 import pytest
 
 from claims.meta.modules import claim_modules
-from claims.meta.mutations import composites, distances, linearized, one_step, trainings, unseen
+from claims.meta.mutations import composites, distances, drift, linearized, one_step, trainings, unseen
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.planted import verdict_in
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
 
 MODULES = claim_modules()
-MUTATIONS = composites.MUTATIONS | one_step.MUTATIONS | linearized.MUTATIONS | distances.MUTATIONS | unseen.MUTATIONS
+MUTATIONS = (
+    composites.MUTATIONS
+    | one_step.MUTATIONS
+    | linearized.MUTATIONS
+    | distances.MUTATIONS
+    | unseen.MUTATIONS
+    | drift.MUTATIONS
+)
 IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
 
 

@@ -323,6 +323,17 @@ def _path(_: Cell, __: str, ___: int, *, frozen: bool = False) -> Resolved:
     return {"": {"frozen": frozen}}
 
 
+def _features(cell: Cell, arm: str, _: int, *, window: str, split: str = "held-out", frozen: bool = False) -> Resolved:
+    """All checkpoints of a window, or as many times the last one."""
+    common = {"images": cell.scale.images, "split": split, "frozen": frozen}
+    return {"": {**common, "epochs": cell.epochs(window, arm)}}
+
+
+def _log(_: Cell, __: str, ___: int) -> Resolved:
+    """All epochs."""
+    return {"": {}}
+
+
 def _surrogates(cell: Cell, arm: str, _: int, *, window: str) -> Resolved:
     """Features at every epoch of the window and at its end, of ``images``; ``projections`` and ``shuffles``."""
     numbers = {name: cell.protocol[name] for name in ("images", "projections", "shuffles")}
@@ -344,5 +355,7 @@ _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "losses": _losses,
     "linearised": _linearised,
     "path": _path,
+    "features": _features,
+    "log": _log,
     "surrogates": _surrogates,
 }

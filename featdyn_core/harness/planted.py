@@ -15,6 +15,8 @@ from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.measures.composites.closeness import Closeness
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.measures.composites.stranger import Stranger
+from featdyn_core.measures.drift.log import TrainingLog
+from featdyn_core.measures.drift.path import Path
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.inference import CONFIDENCE
@@ -128,3 +130,22 @@ def closeness(gained: float, *, planted: float = 0.5) -> Closeness:
         return Closeness(DEPTHS, labels, predicted(0.5 + difference), other, other, moved, inner)
 
     return compared(gained, compared(planted))
+
+
+def path(epochs: Sequence[int], drift: float, *, parts: Sequence[str] = DEPTHS) -> Path:
+    """Return a straight path at even speed, which lies ``drift`` away from its end at its first epoch, relatively."""
+    away = drift * (epochs[-1] - np.asarray(epochs, float)) / (epochs[-1] - epochs[0])
+    distances = np.abs(away[:, None] - away)
+    return Path(
+        tuple(parts),
+        np.asarray(epochs, np.int64),
+        np.tile(distances, (len(parts), 1, 1)),
+        np.ones((len(parts), len(epochs))),
+    )
+
+
+def log(epochs: int, fall: float, *, late: int) -> TrainingLog:
+    """Return the log of a training whose loss falls from 2 to 1, a share of it from an epoch on."""
+    trained = np.arange(1, epochs + 1)
+    loss = np.interp(trained, [1, late, epochs], [2, 1 + fall, 1])
+    return TrainingLog(trained, loss, np.ones(epochs), np.ones(epochs))

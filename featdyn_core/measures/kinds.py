@@ -18,6 +18,8 @@ from featdyn_core.measures.composites.errors import measure_errors, read_errors
 from featdyn_core.measures.composites.losses import measure_losses, read_losses
 from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
 from featdyn_core.measures.distances.surrogates import measure_surrogates, read_surrogates
+from featdyn_core.measures.drift.features import measure_features, read_features
+from featdyn_core.measures.drift.log import measure_log, read_log
 from featdyn_core.measures.drift.path import measure_path, read_path
 from featdyn_core.measures.linearized.linearised import measure_linearised, read_linearised
 from featdyn_core.measures.one_step.changes import measure_changes, read_changes
@@ -68,6 +70,8 @@ KINDS = {
     "losses": Kind(1, measure_losses, read_losses, True),
     "linearised": Kind(1, measure_linearised, read_linearised),
     "path": Kind(1, measure_path, read_path),
+    "features": Kind(1, measure_features, read_features),
+    "log": Kind(1, measure_log, read_log),
     "surrogates": Kind(1, measure_surrogates, read_surrogates),
 }
 

@@ -27,6 +27,8 @@ changes = { kind = "changes", window = "late", split = "training" }
 losses = { kind = "losses", window = "late" }
 linearised = { kind = "linearised" }
 path = { kind = "path" }
+features = { kind = "features", window = "late" }
+log = { kind = "log" }
 surrogates = { kind = "surrogates", window = "late" }
 frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
 """
@@ -143,6 +145,8 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "losses": {"epochs": [1, 3], "images": 10},
         "linearised": {"images": 12, "steps": 4, "every": 2, "frozen_from": 2},
         "path": {"frozen": False},
+        "features": {"images": 20, "split": "held-out", "frozen": False, "epochs": [1, 2, 3]},
+        "log": {},
         "surrogates": {"images": 12, "projections": 8, "shuffles": 3, "epochs": [1, 2, 3]},
         "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
     }

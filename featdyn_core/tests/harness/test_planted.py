@@ -52,6 +52,18 @@ def test_a_stranger_agrees_as_often_as_it_is_told(agreement):
     assert planted.stranger(agreement).agreement == pytest.approx(np.full(3, agreement), abs=GRAIN)
 
 
+def test_a_path_drifts_as_far_as_it_is_told_at_even_speed():
+    found = planted.path([0, 1, 4], 0.2, parts=["whole"])
+    assert found.relative[0, :, -1] == pytest.approx([0.2, 0.15, 0])
+    assert found.length[0, -1] == pytest.approx(0.2)
+
+
+def test_a_loss_falls_as_much_as_it_is_told_after_an_epoch():
+    found = planted.log(20, 0.25, late=10)
+    assert found.fall(10, 20) == pytest.approx(0.25)
+    assert found.fall(1, 20) == 1
+
+
 @pytest.mark.parametrize("gained", [-0.2, 0.0, 0.3])
 def test_the_real_direction_adds_what_it_is_told(gained):
     found = planted.closeness(gained, planted=0.4)

@@ -1,0 +1,29 @@
+"""Drift broken: between which checkpoints it is measured, and what it is controlled by."""
+
+import pytest
+
+from claims.meta.mutations import Mutations
+from featdyn_core.measures.drift.path import Path
+from featdyn_core.trajectories.trajectory import Trajectory
+
+
+def from_itself(patch: pytest.MonkeyPatch) -> None:
+    """Measure drift from each checkpoint to itself."""
+    patch.setattr(Path, "relative", property(lambda self: 0 * self.distances))
+
+
+def network_of_the_last_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Hand out the network of the last epoch, whichever is asked for."""
+    original = Trajectory.network
+    patch.setattr(Trajectory, "network", lambda self, _: original(self, self.epochs[-1]))
+
+
+def not_frozen(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Trajectory, "frozen_at", lambda self, _: self)
+
+
+MUTATIONS: Mutations = {
+    "drift of a checkpoint from itself": (from_itself, ("not-convergence",)),
+    "features of the wrong epoch": (network_of_the_last_epoch, ("not-convergence",)),
+    "frozen network not frozen": (not_frozen, ("not-convergence",)),
+}
