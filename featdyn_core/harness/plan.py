@@ -301,15 +301,18 @@ def _errors(cell: Cell, arm: str, _: int, *, window: str, corrupted: bool = Fals
 def _changes(cell: Cell, arm: str, _: int, *, window: str, split: str = "held-out") -> Resolved:
     """Both ends of the window, ``updates`` of ``samples`` each."""
     epochs = cell.epochs(window, arm)
+
+
+def _changes(cell: Cell, arm: str, _: int, *, window: str, points: int = 2, split: str = "held-out") -> Resolved:
+    """Epochs evenly spaced over the window, ``updates`` of ``samples`` each."""
     numbers = {name: cell.protocol[name] for name in ("updates", "samples")}
-    return {"": {**numbers, "epochs": [epochs[0], epochs[-1]], "split": split, "images": cell.scale.images}}
+    epochs = _evenly(cell.epochs(window, arm), points)
+    return {"": {**numbers, "epochs": epochs, "split": split, "images": cell.scale.images}}
 
 
 def _losses(cell: Cell, arm: str, _: int, *, window: str) -> Resolved:
     """A grid over ``grid_points`` epochs evenly spaced over the window, on ``grid_images`` training images."""
-    checkpoints = cell.epochs(window, arm)
-    wanted = np.linspace(checkpoints[0], checkpoints[-1], cell.protocol["grid_points"])
-    epochs = sorted({min(checkpoints, key=lambda epoch: abs(epoch - point)) for point in wanted})
+    epochs = _evenly(cell.epochs(window, arm), cell.protocol["grid_points"])
     return {"": {"epochs": epochs, "images": cell.protocol["grid_images"]}}
 
 
@@ -338,6 +341,12 @@ def _surrogates(cell: Cell, arm: str, _: int, *, window: str) -> Resolved:
     """Features at every epoch of the window and at its end, of ``images``; ``projections`` and ``shuffles``."""
     numbers = {name: cell.protocol[name] for name in ("images", "projections", "shuffles")}
     return {"": {**numbers, "epochs": cell.epochs(window, arm)}}
+
+
+def _evenly(checkpoints: Sequence[int], points: int) -> list[int]:
+    """Return the checkpoints nearest to so many evenly spaced epochs, from the first to the last, each once."""
+    wanted = np.linspace(checkpoints[0], checkpoints[-1], points)
+    return sorted({min(checkpoints, key=lambda epoch: abs(epoch - point)) for point in wanted})
 
 
 def _end(cell: Cell, window: str, end: str) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from claims.meta.modules import claim_modules
 from claims.meta.mutations import Break, Mutations
-from featdyn_core.measures.one_step import isotropy, protocol
+from featdyn_core.measures.one_step import isotropy, protocol, shares
 from featdyn_core.verdicts.claim import Draws
 
 MODULES = claim_modules()
@@ -38,10 +38,30 @@ def noise_for_sgd(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(protocol, "one_step_changes", protocol.parameter_noise_changes)
 
 
+def features_moved_at_random(patch: pytest.MonkeyPatch) -> None:
+    """Let each update move the features of a sample in a direction of its own."""
+    original = protocol.one_step_changes
+
+    def moved(*arguments, rng, **options):
+        return rng.standard_normal(original(*arguments, rng=rng, **options).shape)
+
+    patch.setattr(protocol, "one_step_changes", moved)
+
+
+def law_of_another_size(patch: pytest.MonkeyPatch) -> None:
+    """Compare with isotropic samples of twice as many updates, which are less concentrated."""
+    original = shares.isotropic_shares
+    patch.setattr(
+        MODULES["anisotropy-concentration"], "isotropic_shares", lambda rows, *others: original(2 * rows, *others)
+    )
+
+
 MUTATIONS: Mutations = {
     "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),
     "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
     "bootstrap null too narrow by 20 %": (narrow_null, ("anisotropy-rejection",)),
     "planted draws miscounted": (uncounted_rejections, ("anisotropy-rejection",)),
     "SGD replaced by parameter noise": (noise_for_sgd, ("anisotropy-beyond-jacobian",)),
+    "features moved at random": (features_moved_at_random, ("anisotropy-concentration", "anisotropy-rejection")),
+    "isotropic law of another sample size": (law_of_another_size, ("anisotropy-concentration",)),
 }

@@ -219,7 +219,7 @@ def _cosine_squares(changes: Changes, centre: ArrayLike | None) -> tuple[float, 
     if isinstance(changes, ChangeGram):
         refuse_centre(centre)
         _require_pairs(len(changes.products), changes.features)
-        cosines = _cosines_of_differences(changes.products)
+        cosines = cosines_of_differences(changes.products)
         return float(np.vdot(cosines, cosines)), len(cosines), changes.features
     rows = change_matrix(changes)
     _require_pairs(len(rows) if centre is None else 4, rows.shape[1])
@@ -238,10 +238,13 @@ def _require_pairs(count: int, features: int) -> None:
         raise MeasurementError("one feature alone has no directions; give changes of at least 2 features")
 
 
-def _cosines_of_differences(products: FloatArray) -> FloatArray:
-    """Return the cosines between the differences of disjoint pairs of rows, from the rows' products.
+def cosines_of_differences(products: FloatArray) -> FloatArray:
+    """Return the cosines (K // 2, K // 2) between the differences of disjoint pairs of rows, from the rows' products.
 
     ``(x1 − x2)·(x3 − x4) = x1·x3 − x1·x4 − x2·x3 + x2·x4``, whatever the rows are centred about.
+
+    Raises:
+        MeasurementError: two rows of a pair are equal.
     """
     even, odd = slice(0, len(products) // 2 * 2, 2), slice(1, None, 2)
     between = products[even, even] - products[even, odd] - products[odd, even] + products[odd, odd]

@@ -24,6 +24,7 @@ OTHERS = """
 closeness = { kind = "closeness", window = "late" }
 errors = { kind = "errors", window = "late", corrupted = true }
 changes = { kind = "changes", window = "late", split = "training" }
+several = { kind = "changes", window = "late", points = 3 }
 losses = { kind = "losses", window = "late" }
 linearised = { kind = "linearised" }
 path = { kind = "path" }
@@ -142,6 +143,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "closeness": {"images": 20, "split": "held-out", "draws": 2, "shallow": 1, "deep": 3},
         "errors": {"epochs": [1, 2, 3], "images": 20, "corrupted": True},
         "changes": {"updates": 5, "samples": 2, "epochs": [1, 3], "split": "training", "images": 20},
+        "several": {"updates": 5, "samples": 2, "epochs": [1, 2, 3], "split": "held-out", "images": 20},
         "losses": {"epochs": [1, 3], "images": 10},
         "linearised": {"images": 12, "steps": 4, "every": 2, "frozen_from": 2},
         "path": {"frozen": False},

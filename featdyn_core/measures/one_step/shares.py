@@ -1,0 +1,103 @@
+"""Shares of variance along leading directions, and what they are by chance where no direction leads (section 6).
+
+The spectrum of few changes in many features falls even under isotropy. Its exact law there is drawn at the sample's own
+size; as shares have no unit, the law has no parameter.
+
+A few changes much longer than the others lead a direction each, whatever their directions. So shares are also taken of
+*directions* alone, as the sign test takes them (see ``isotropy.sign_test``): differences of disjoint pairs of changes,
+at length 1. Their law under isotropy is the same for every spherical law, however heavy its tails.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from featdyn_core.measures.one_step.concentration import ChangeGram, FloatArray, spectrum
+from featdyn_core.measures.one_step.isotropy import cosines_of_differences
+
+LEADING = (1, 5, 10)
+"""How many leading directions are looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Shares of the variance of one sample, or of several.
+
+    Attributes:
+        values: (..., m) shares, largest first, sum 1.
+    """
+
+    values: FloatArray
+
+    def top(self, k: int) -> FloatArray:
+        """Share of the ``k`` leading directions together, (...), in (0, 1]; 1 where there are fewer."""
+        return self._cumulated[..., min(k, self._cumulated.shape[-1]) - 1]
+
+    @cached_property
+    def _cumulated(self) -> FloatArray:
+        return np.cumsum(self.values, axis=-1)
+
+    @cached_property
+    def participation(self) -> FloatArray:
+        """Participation ratio ``1 / Σ share²``, (...), between 1 and m."""
+        return 1 / np.square(self.values).sum(axis=-1)
+
+
+def variance_shares(changes: ChangeGram) -> Shares:
+    """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
+
+    Raises:
+        MeasurementError: all changes are equal.
+    """
+    eigenvalues = spectrum(changes)
+    return Shares(eigenvalues / eigenvalues.sum())
+
+
+def direction_shares(changes: ChangeGram) -> Shares:
+    """Return the shares of the ``K // 2`` directions in which changes differ from their partners.
+
+    Raises:
+        MeasurementError: a change equals its partner.
+    """
+    cosines = cosines_of_differences(changes.products)
+    eigenvalues = np.linalg.eigvalsh(cosines)[::-1]
+    return Shares(np.maximum(eigenvalues, 0) / len(cosines))
+
+
+@lru_cache(maxsize=64)
+def isotropic_shares(
+    rows: int, features: int, draws: int, of: Callable[[ChangeGram], Shares] = variance_shares
+) -> Shares:
+    """Draw the shares of isotropic Gaussian changes.
+
+    Args:
+        rows: ``K``.
+        features: ``p``.
+        draws: number of samples.
+        of: ``variance_shares`` or ``direction_shares``.
+
+    Returns:
+        Shares of (draws, m), the same for all who ask for this size, and read-only.
+    """
+    rng = np.random.default_rng((rows, features, draws))
+    shares = Shares(np.array([of(ChangeGram.gaussian(rows, features, rng)).values for _ in range(draws)]))
+    shares.values.setflags(write=False)
+    return shares
+
+
+def p_values(found: Shares, null: Shares) -> dict[str, float]:
+    """Return how seldom isotropic changes are as concentrated, by what is looked at.
+
+    Args:
+        found: of one sample.
+        null: of isotropic samples of its size.
+
+    Returns:
+        "top 1", "top 5", "top 10" (those that are not all of the directions) and "participation ratio" to the p-value
+        ``(1 + #{draws at least as concentrated}) / (draws + 1)``.
+    """
+    hits = {f"top {k}": null.top(k) >= found.top(k) for k in LEADING if k < null.values.shape[-1]}
+    hits["participation ratio"] = null.participation <= found.participation
+    return {name: float((1 + np.count_nonzero(hit)) / (len(null.values) + 1)) for name, hit in hits.items()}
