@@ -51,9 +51,7 @@ def features_moved_at_random(patch: pytest.MonkeyPatch) -> None:
 def law_of_another_size(patch: pytest.MonkeyPatch) -> None:
     """Compare with isotropic samples of twice as many updates, which are less concentrated."""
     original = shares.isotropic_shares
-    patch.setattr(
-        MODULES["anisotropy-concentration"], "isotropic_shares", lambda rows, *others: original(2 * rows, *others)
-    )
+    patch.setattr(shares, "isotropic_shares", lambda rows, *others, **options: original(2 * rows, *others, **options))
 
 
 MUTATIONS: Mutations = {

@@ -45,6 +45,39 @@ class Shares:
         return 1 / np.square(self.values).sum(axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class Concentration:
+    """How concentrated the changes of one sample are, beside isotropic Gaussian changes of as many rows and features.
+
+    Attributes:
+        shares: of their variance.
+        participation: their participation ratio over the mean of isotropic changes.
+        p_values: of their shares, by what is looked at (see ``p_values``).
+        of_directions: the same of the shares of directions.
+    """
+
+    shares: Shares
+    participation: float
+    p_values: dict[str, float]
+    of_directions: dict[str, float]
+
+
+def against_isotropy(changes: ChangeGram, draws: int) -> Concentration:
+    """Compare changes with so many isotropic samples.
+
+    Raises:
+        MeasurementError: all changes are equal, or a change equals its partner.
+    """
+    shares, size = variance_shares(changes), (len(changes.products), changes.features, draws)
+    null = isotropic_shares(*size)
+    return Concentration(
+        shares,
+        float(shares.participation / null.participation.mean()),
+        p_values(shares, null),
+        p_values(direction_shares(changes), isotropic_shares(*size, of=direction_shares)),
+    )
+
+
 def variance_shares(changes: ChangeGram) -> Shares:
     """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
 

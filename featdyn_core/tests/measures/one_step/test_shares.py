@@ -8,6 +8,7 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio, top_share
 from featdyn_core.measures.one_step.shares import (
     Shares,
+    against_isotropy,
     direction_shares,
     isotropic_shares,
     p_values,
@@ -99,3 +100,14 @@ def test_a_p_value_counts_the_draws_at_least_as_concentrated():
     assert p_values(Shares(np.array([1.0, 0, 0])), null) == {"top 1": 1 / 4, "participation ratio": 1 / 4}
     assert p_values(Shares(np.full(3, 1 / 3)), null) == {"top 1": 1, "participation ratio": 1}
     assert p_values(Shares(np.array([0.5, 0.5, 0])), null) == {"top 1": 3 / 4, "participation ratio": 2 / 4}
+
+
+def test_changes_are_compared_with_isotropic_ones_of_their_size(changes):
+    gram = ChangeGram.of(changes)
+    found, null = against_isotropy(gram, DRAWS), isotropic_shares(ROWS, FEATURES, DRAWS)
+    assert np.array_equal(found.shares.values, variance_shares(gram).values)
+    assert found.participation == found.shares.participation / null.participation.mean()
+    assert found.p_values == p_values(found.shares, null)
+    of_directions = isotropic_shares(ROWS, FEATURES, DRAWS, direction_shares)
+    assert found.of_directions == p_values(direction_shares(gram), of_directions)
+    assert max(*found.p_values.values(), *found.of_directions.values()) < 0.05
