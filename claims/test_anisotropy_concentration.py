@@ -37,9 +37,8 @@ def measure(run: Run) -> Measured:
     draws, level, tail = (run.protocol[f"planted_{name}"] for name in ("draws", "level", "tail"))
     gaussian = [against_isotropy(ChangeGram.gaussian(*size, rng), count).p_values for _ in range(draws)]
     heavy = [against_isotropy(ChangeGram.heavy_tailed(*size, tail, rng), count).of_directions for _ in range(draws)]
-    spectra = {
-        f"epoch {epoch}": found.shares.values for epoch, found in zip(changes.epochs, sgd[:: len(changes.sgd[0])])
-    }
+    first = zip(changes.epochs, sgd[:: len(changes.sgd[0])], strict=True)
+    spectra = {f"epoch {epoch}": found.shares.values for epoch, found in first}
     spectra["isotropic"] = flat = isotropic_shares(*size, count).values.mean(axis=0)
     return Measured(
         numbers={

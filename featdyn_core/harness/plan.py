@@ -298,11 +298,6 @@ def _errors(cell: Cell, arm: str, _: int, *, window: str, corrupted: bool = Fals
     return {"": {"epochs": cell.epochs(window, arm), "images": cell.scale.images, "corrupted": corrupted}}
 
 
-def _changes(cell: Cell, arm: str, _: int, *, window: str, split: str = "held-out") -> Resolved:
-    """Both ends of the window, ``updates`` of ``samples`` each."""
-    epochs = cell.epochs(window, arm)
-
-
 def _changes(cell: Cell, arm: str, _: int, *, window: str, points: int = 2, split: str = "held-out") -> Resolved:
     """Epochs evenly spaced over the window, ``updates`` of ``samples`` each."""
     numbers = {name: cell.protocol[name] for name in ("updates", "samples")}
