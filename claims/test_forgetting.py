@@ -15,10 +15,8 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, over_shallow_epochs
-from featdyn_core.measures.composites.column import Column
+from featdyn_core.harness.run import Measured, Run, over_shallow_epochs, trends
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.inference import kendall
 
 pytestmark = pytest.mark.claim("forgetting")
 
@@ -42,11 +40,6 @@ def measure(run: Run) -> Measured:
             for quantity, label in (("accuracy", "accuracy"), ("cross_entropy", "cross-entropy (nats)"))
         },
     )
-
-
-def trends(column: Column, quantity: str) -> list[float]:
-    """Kendall's tau of the quantity with the shallow epoch, at each depth."""
-    return [kendall(column.epochs[:-1], row[:-1]) for row in getattr(column, quantity)]
 
 
 def world(missed: list[float], *, still: float = 0.0) -> Run:

@@ -20,11 +20,9 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run, over_shallow_epochs
-from featdyn_core.measures.composites.column import Column
+from featdyn_core.harness.run import Lines, Measured, Run, over_shallow_epochs, trends
 from featdyn_core.measures.drift.path import WHOLE, Path
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.inference import kendall
 from featdyn_core.verdicts.register import Window
 
 pytestmark = pytest.mark.claim("not-convergence")
@@ -41,7 +39,7 @@ def measure(run: Run) -> Measured:
     return Measured(
         both_splits={
             split: {
-                "trend of accuracy": min(trends(column)),
+                "trend of accuracy": min(trends(column, "accuracy")),
                 "accuracy lost": float((column.accuracy[:, -1] - column.accuracy[:, 0]).min()),
             }
             for split, column in columns.items()
@@ -52,7 +50,7 @@ def measure(run: Run) -> Measured:
             "loss still moving": run.record("log").fall(late.first, late.last),
             "parameter drift, frozen": float(drift(run.record("still_path"), late).max()),
             "feature drift, frozen": float(drift(run.record("still_features"), late).max()),
-            "trend of accuracy, frozen": max(map(abs, trends(still))),
+            "trend of accuracy, frozen": max(map(abs, trends(still, "accuracy"))),
             "consistency, frozen": float(still.consistency.min()),
             "gained, equal distance": float(closeness.gained("distance").min()),
             "gained, equal norm and angle": float(closeness.gained("angle").min()),
@@ -67,11 +65,6 @@ def measure(run: Run) -> Measured:
             },
         },
     )
-
-
-def trends(column: Column) -> list[float]:
-    """Kendall's tau of accuracy with the shallow epoch, s = t left out, at each depth."""
-    return [kendall(column.epochs[:-1], row[:-1]) for row in column.accuracy]
 
 
 def drift(path: Path, window: Window) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.curve import Curve
+from featdyn_core.verdicts.inference import kendall
 from featdyn_core.verdicts.register import Window
 
 ROUNDING = 1e-9
@@ -195,6 +196,14 @@ def over_shallow_epochs(column: Column, quantity: str, label: str, *, bound: str
     series = {f"depth {depth}": row for depth, row in enumerate(getattr(column, quantity), start=1)}
     log = quantity == "cross_entropy"
     return Lines(column.epochs, series, "shallow epoch s", label, bound, window, over_epochs=True, log=log)
+
+
+def trends(column: Column, quantity: str) -> list[float]:
+    """Return Kendall's tau of a column's quantity with the shallow epoch, at each depth.
+
+    The deep epoch t, the column's last, is left out: ``f_t`` is better than any composite, however far away that is.
+    """
+    return [kendall(column.epochs[:-1], row[:-1]) for row in getattr(column, quantity)]
 
 
 def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:

@@ -5,7 +5,16 @@ import pytest
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.harness import planted
-from featdyn_core.harness.run import Lines, Measured, Run, cumulative, gather, inside_window, over_shallow_epochs
+from featdyn_core.harness.run import (
+    Lines,
+    Measured,
+    Run,
+    cumulative,
+    gather,
+    inside_window,
+    over_shallow_epochs,
+    trends,
+)
 from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role
 from featdyn_core.verdicts.register import Window
 
@@ -165,3 +174,9 @@ def test_a_distribution_is_drawn_with_its_pile_at_one():
     lines = cumulative({"images": [0.5, 1.0, 1.0, 1 - 1 / 3]})
     share = dict(zip(np.round(lines.x, 3).tolist(), lines.series["images"], strict=True))
     assert [share[x] for x in (0.475, 0.5, 0.65, 0.675, 0.975, 1.0)] == [0, 0.25, 0.25, 0.5, 0.5, 1]
+
+
+def test_a_trend_leaves_out_the_network_itself():
+    falling = planted.column([1, 2, 3], [[0.1, 0.2, 0], [0.2, 0.1, 0], [0.1, 0.1, 0]])
+    assert trends(falling, "accuracy") == [-1, 1, 0]
+    assert trends(falling, "cross_entropy") == [1, -1, 0]
