@@ -122,7 +122,7 @@ def _add_readers(commands: Any) -> None:
     report.set_defaults(run=_report)
     report.add_argument("evidence", type=_path, nargs="+")
     report.add_argument("-o", "--output", type=_path, default=Path("report.html"))
-    report.add_argument("--figures", type=_path, help="folder for every curve, as PNG, SVG and CSV files")
+    report.add_argument("--figures", type=_path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
     results = commands.add_parser(
         "results", help="print the README's table of results from evidence files, in Markdown"
     )

@@ -39,11 +39,14 @@ and neighbours in both."""
 _MARKED = 12
 """Up to this many points each is marked: it shows at which epochs there was a checkpoint."""
 
-_TITLE = 70
+_TITLE = 62
 """Letters in a line of a figure's title."""
 
 _LABEL = 50
 """Most letters of the name of an axis or a series; one that is twice as wide counts twice."""
+
+_UPRIGHT = 28
+"""Letters in a line of the name of the ordinates."""
 
 _WIDTHS = 4.5, 1.8
 """Line widths of the first and the last series' mean, in points."""
@@ -55,10 +58,10 @@ curves would have no height left."""
 _FROM, _TO = {"above": 10, "below": 11}, {"above": 6, "below": 7}
 """matplotlib's markers: carets that start at their place and point up or down, and that end there."""
 
-_SIZE, _ROW = (5.4, 3.1), 0.18
+_SIZE, _ROW = (5.0, 3.0), 0.2
 """Width and height of a figure without its legend, and height of a row of that, in inches."""
 
-_LEGEND, _HANDLE = 78, 9
+_LEGEND, _HANDLE = 61, 10
 """Letters in a row of the legend, and those for which the line before a label takes space."""
 
 
@@ -96,9 +99,10 @@ def style(name: str) -> Iterator[None]:
         "axes.spines.right": False,
         "axes.spines.top": False,
         "font.sans-serif": ["DejaVu Sans"],
-        "font.size": 9,
+        "font.size": 10,
         "legend.frameon": False,
-        "legend.handlelength": 3.5,
+        "legend.columnspacing": 1.6,
+        "legend.handlelength": 3.0,
         "pdf.fonttype": 42,  # letters as letters: publishers refuse type 3
         "svg.fonttype": "none",
         "svg.hashsalt": name,
@@ -148,7 +152,8 @@ def draw(curve: Curve, name: str, marks: Marks, *, titled: bool = False) -> "Fig
         from matplotlib.figure import Figure
 
         figure = Figure(layout="constrained")
-        axes = figure.add_subplot(xlabel=_short(curve.x_label, _LABEL), ylabel=_short(curve.y_label, _LABEL))
+        upright = "\n".join(textwrap.wrap(_short(curve.y_label, _LABEL), _UPRIGHT))
+        axes = figure.add_subplot(xlabel=_short(curve.x_label, _LABEL), ylabel=upright)
         _draw_axes(axes, curve)
         _draw_series(axes, curve)
         _draw_window(axes, curve, marks.window)

@@ -3,17 +3,14 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report import wording
+from featdyn_core.report import outline, wording
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
 from featdyn_core.report.strips import interval_strip
-from featdyn_core.verdicts.claim import Finding, Verdict
-from featdyn_core.verdicts.evidence import Document, Evidence, adjusted_p_values
+from featdyn_core.verdicts.evidence import Document, Evidence
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
@@ -34,9 +31,11 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
     """
     named = runs if isinstance(runs, Mapping) else {"": runs}
     documents = {name: run if isinstance(run, Document) else Document(tuple(run)) for name, run in named.items()}
-    entries = [entry for name, run in documents.items() for entry in _entries(name, run.rows)]
+    entries: list[outline.Entry] = []
+    for name, run in documents.items():
+        entries += outline.entries(name, run.rows, _drawn, start=len(entries))
     _need(entries)
-    heads = [_head(name, run) for name, run in documents.items() if run.rows]
+    heads = [outline.head(name, run) for name, run in documents.items() if run.rows]
     _write(path, _render(heads, entries).encode())
 
 
@@ -63,91 +62,23 @@ def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
     return list(files)
 
 
-@dataclass(frozen=True)
-class _Head:
-    """What the page says of a run before any of its rows.
-
-    Attributes:
-        name: of the run's evidence file, empty if there is only one.
-        title: of the paper.
-        arxiv: its number there.
-        facts: in words, and what holds.
-    """
-
-    name: str
-    title: str
-    arxiv: str
-    facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One row as the page shows it.
-
-    Attributes:
-        run: name of the run's evidence file, empty if there is only one.
-        row: the row.
-        hinge: see the function.
-        control: worst outcome of its controls.
-        holm: its adjusted p-value.
-        figures: title to ``<svg>`` element.
-    """
-
-    run: str
-    row: Evidence
-    hinge: Finding | None
-    control: str
-    holm: float | None
-    figures: dict[str, str]
-
-
-def _head(name: str, run: Document) -> _Head:
-    judges = [row.environment for row in run.rows] + [{}]
-    environment = run.facts.get("environment") or judges[0]
-    command = run.facts.get("command")
-    facts = {
-        "written": _at(run.facts, "written"),
-        "commit": _at(environment, "commit"),
-        "machine": ", ".join(filter(None, (_at(environment, "machine"), _at(environment, "host")))),
-        "register": _at(run.facts, "register") or run.rows[0].register,
-        "command": " ".join(map(str, command)) if isinstance(command, list) else "",
+def _drawn(run: str, row: Evidence) -> dict[str, str]:
+    """Return a row's figures, title to ``<svg>`` element."""
+    return {
+        title: curve_svg(curve, f"{run} {row.id}: {title}".strip(), marks(row, curve))
+        for title, curve in row.curves.items()
     }
-    title, arxiv = (_at(run.facts, "paper", part) for part in ("title", "arxiv"))
-    return _Head(name, title, arxiv, {word: fact for word, fact in facts.items() if fact})
 
 
-def _at(facts: Any, *path: str) -> str:
-    """Return the text at a place of what a file says of its run; empty where there is none."""
-    for part in path:
-        facts = facts.get(part) if isinstance(facts, dict) else None
-    return facts if isinstance(facts, str) else ""
-
-
-def _entries(run: str, rows: Sequence[Evidence]) -> list[_Entry]:
-    return [
-        _Entry(
-            run=run,
-            row=row,
-            hinge=wording.hinge(row),
-            control=wording.control(row),
-            holm=holm,
-            figures={
-                title: curve_svg(curve, f"{run} {row.id}: {title}".strip(), marks(row, curve))
-                for title, curve in row.curves.items()
-            },
-        )
-        for row, holm in zip(rows, adjusted_p_values(rows), strict=True)
-    ]
-
-
-def _render(heads: Sequence[_Head], entries: Sequence[_Entry]) -> str:
+def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> str:
     import jinja2  # a test run, which shows no more than the terminal table, starts without it
 
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    loader = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
+        "answers": wording.answers,
         "number": wording.number,
         "interval": wording.interval,
         "coverage": wording.coverage,
@@ -158,22 +89,18 @@ def _render(heads: Sequence[_Head], entries: Sequence[_Entry]) -> str:
         "strip": interval_strip,
         "makers": _makers,
     }
-    claims: dict[str, list[_Entry]] = {}
-    for entry in entries:
-        if entry.row.verdict.decided:
-            claims.setdefault(entry.row.claim, []).append(entry)
-    return environment.get_template("report.html.jinja").render(
+    chapters = outline.chapters(entries)
+    return environment.get_template("page.html.jinja").render(
         heads=heads,
-        claims=claims,
+        chapters=chapters,
+        places=outline.places(entries),
+        summary=outline.summary(chapters),
+        counts=outline.counts(entries),
+        provenance=outline.provenance(entries),
         undecided=[entry for entry in entries if not entry.row.verdict.decided],
-        counts=_counts(entries),
         several=len(heads) > 1,
+        limit=f"{wording.P_LIMIT:g}",
     )
-
-
-def _counts(entries: Sequence[_Entry]) -> dict[Verdict, int]:
-    found = {verdict: sum(entry.row.verdict is verdict for entry in entries) for verdict in Verdict}
-    return {verdict: count for verdict, count in found.items() if count}
 
 
 def _makers(row: Evidence) -> dict[str, list[str]]:

@@ -1,13 +1,18 @@
 """How numbers and verdicts of evidence are said, in the terminal and in the report alike."""
 
+import re
 from collections.abc import Sequence
 
 from featdyn_core.verdicts.claim import Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.inference import CONFIDENCE
 
 NOTHING = "–"
 CHANGED = ", was "
 """Between a verdict and the one that the register knows, where it is another."""
+
+P_LIMIT = (1 - CONFIDENCE) / 2
+"""A one-sided p-value is below this exactly where the interval lies on the right side of its bound."""
 
 
 def hinge(row: Evidence) -> Finding | None:
@@ -40,6 +45,11 @@ def control(row: Evidence) -> str:
         (str(outcome) for outcome in (Outcome.FAILS, Outcome.UNDECIDED, Outcome.HOLDS) if outcome in found),
         NOTHING,
     )
+
+
+def answers(row: Evidence) -> str:
+    """Return the paper's figures that a row's curves are to be compared with, such as "Fig. 2, 10"; else empty."""
+    return ", ".join(re.findall(r"Fig\. \d+\w*(?:, \d+\w*)*", row.section))
 
 
 def number(value: float) -> str:

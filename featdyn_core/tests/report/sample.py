@@ -69,7 +69,8 @@ def evidence(
         "register": "5e915" * 8,
         "seconds": 83.4,
     }
-    return Evidence(claim, "4.2 (Fig. 2, 10)", subject, "fast", "small", verdict, **fields | changes)
+    places = {"section": "4.2 (Fig. 2, 10)", "subject": subject, "tier": "fast", "scale": "small"}
+    return Evidence(claim, verdict=verdict, **places | fields | changes)
 
 
 def curve(rng: np.random.Generator, points: int = 21) -> Curve:

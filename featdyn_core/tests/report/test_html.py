@@ -121,6 +121,62 @@ def test_every_decided_row_is_shown_with_its_numbers(page):
     assert "; shares of 150 planted draws each" in page.text
 
 
+def test_the_summary_says_how_each_claim_fared_and_where(page_of):
+    rows = [
+        evidence("memory-window", title="Memory window"),
+        evidence("memory-window", "mnist", agreement=0.9),
+        evidence("forgetting", section="4.2 (Fig. 4)"),
+        dataclasses.replace(ROWS[4], claim="bridge", title="Bridge"),
+    ]
+    text = page_of(rows).text
+    summary = text[text.index("Summary") : text.index("Contents")]
+    assert "3 rows" not in summary
+    assert (
+        "SUPPORTED wherever decided forgetting not SUPPORTED everywhere Memory window decided nowhere Bridge" in summary
+    )
+    assert "claim digits small mnist small Memory window 4.2 (Fig. 2, 10) SUPPORTED REFUTED forgetting 4.2" in summary
+    assert summary.endswith("SUPPORTED ")
+
+
+def test_a_rival_stands_beside_its_claim_with_its_own_verdict(page_of):
+    rows = [
+        evidence("beyond-closeness", agreement=0.9, rival_of="memory-window", title="Beyond closeness"),
+        evidence("forgetting"),
+        evidence("memory-window", title="Memory window"),
+    ]
+    found = page_of(rows)
+    sections = [name for name in found.attributes("id") if name.startswith("claim-")]
+    assert sections == ["claim-forgetting", "claim-memory-window", "claim-beyond-closeness"]
+    claim = found.text[found.text.index("Memory window memory-window") :]
+    beside = claim[: claim.index("digits, small SUPPORTED")]
+    assert "Beside it: the same claim asked more sharply" in beside
+    assert "Beyond closeness rival" in beside
+    assert "REFUTED" in beside
+    assert "A rival of memory-window : the same claim asked more sharply, with a verdict of its own" in claim
+
+
+def test_a_rival_of_a_claim_that_is_not_there_leads_to_no_place_that_is_not_there(page_of):
+    found = page_of([evidence("beyond-closeness", rival_of="memory-window")])
+    links = {link.removeprefix("#") for link in found.attributes("href")}
+    assert links <= set(found.attributes("id"))
+
+
+def test_what_is_the_papers_own_is_told_and_the_limit_of_p_stands_beside_it(page_of):
+    rows = [evidence("memory-window")]
+    own = dataclasses.replace(rows[0].findings[-1].criterion, paper=True)
+    changed = dataclasses.replace(rows[0].findings[-1], criterion=own)
+    text = page_of([dataclasses.replace(rows[0], findings=(*rows[0].findings[:-1], changed))]).text
+    assert "The paper's own number or test, reported beside it drift (log10) the paper's own" in text
+    order = [text.index(f" {title} ") for title in ("Decides", "The paper's own number", "Controls: worlds")]
+    assert order == sorted(order)
+    assert "bound p limit 0.025" in text
+
+
+def test_curves_are_to_be_compared_with_the_papers_figures(page_of):
+    assert "To compare with Fig. 2, 10 of the paper" in page_of([evidence("memory-window")]).text
+    assert "To compare with" not in page_of([evidence("memory-window", section="4.2, App. D")]).text
+
+
 def test_every_claim_is_introduced_by_the_papers_words(page):
     assert page.text.count(SENTENCE) == page.count("blockquote") == len(DECIDED)
     assert "Section 4.2 (Fig. 2, 10) of the paper" in page.text
@@ -130,8 +186,10 @@ def test_rows_of_one_claim_stand_together_under_its_sentence(page_of):
     rows = [evidence("memory-window"), evidence("forgetting"), evidence("memory-window", "mnist")]
     found = page_of(rows)
     assert found.count("blockquote") == 2
-    heads = re.findall(r"memory-window|forgetting|(?:digits|mnist), small", found.text[found.text.index("Holm p ") :])
-    assert heads[-5:] == ["memory-window", "digits, small", "mnist, small", "forgetting", "digits, small"]
+    heads = re.findall(
+        r"memory-window|forgetting|(?:digits|mnist), small", found.text[found.text.index("control seeds") :]
+    )
+    assert heads[3:] == ["memory-window", "digits, small", "mnist, small", "forgetting", "digits, small"]
 
 
 def test_a_row_says_what_was_fixed_in_advance(page):
@@ -164,7 +222,8 @@ def test_a_page_on_which_nothing_was_decided_shows_why_at_once(page_of):
     found = page_of(ROWS[4:5])
     assert "1 row on which nothing was judged" in found.text
     assert [("open" in attributes) for tag, attributes in found.tags if tag == "details"] == [False, True]
-    assert "Overview" not in found.text
+    assert "What each verdict hangs on" not in found.text
+    assert "decided nowhere forgetting" in found.text
 
 
 def test_page_shows_where_the_numbers_come_from(page):
@@ -180,7 +239,7 @@ def test_page_shows_who_judged_beside_who_measured(page):
     assert table.startswith(
         "judged by measured by measured by commit d0f594519695 0ther an0ther python 3.11.7 threads 1"
     )
-    assert "device cuda cpu duration" in table
+    assert "device cuda cpu " in table
     assert "torch" not in table
 
 
@@ -217,7 +276,9 @@ def test_page_is_whole_on_paper_and_reads_on_a_telephone(text):
     assert "@media print" in text
     assert "details::details-content { content-visibility: visible; }" in text
     assert 'name="viewport" content="width=device-width' in text
-    assert {"bound", "role", "p", "seeds", "control", "Holm p"} <= set(_Page(text).attributes("data-label"))
+    assert {"bound", "p, limit 0.025", "seeds", "control", "Holm p, limit 0.025", "digits, small"} <= set(
+        _Page(text).attributes("data-label")
+    )
 
 
 def test_page_escapes_what_evidence_says(page_of):

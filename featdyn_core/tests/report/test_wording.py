@@ -93,3 +93,17 @@ def test_coverage_names_every_level_once():
     assert wording.coverage(ROWS) == "95 % interval"
     assert wording.coverage([*ROWS, strict]) == "95 % or 97.5 % interval"
     assert wording.coverage(ROWS[4:]) == "interval"
+
+
+@pytest.mark.parametrize(
+    ("section", "figures"),
+    [
+        ("4.2 (Fig. 2, 10)", "Fig. 2, 10"),
+        ("5 (Fig. 7, 17, Table 1)", "Fig. 7, 17"),
+        ("5, Fig. 7a, 16", "Fig. 7a, 16"),
+        ("4.2 (Fig. 4), App. B (Fig. 12)", "Fig. 4, Fig. 12"),
+        ("4.2, App. D", ""),
+    ],
+)
+def test_curves_answer_the_figures_that_the_section_names(section, figures):
+    assert wording.answers(evidence("memory-window", section=section)) == figures

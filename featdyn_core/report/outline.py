@@ -1,0 +1,189 @@
+"""What the report shows and in which order: runs, claims with their rivals beside them, rows."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from featdyn_core.report import wording
+from featdyn_core.verdicts.claim import Finding, Role, Verdict
+from featdyn_core.verdicts.evidence import Document, Evidence, adjusted_p_values
+
+Place = tuple[str, str, str]
+"""Where a row was decided: name of its run, subject, scale in words."""
+
+Draw = Callable[[str, Evidence], dict[str, str]]
+"""Name of a run and row to the row's figures, title to ``<svg>`` element."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the page says of a run before any of its rows.
+
+    Attributes:
+        name: of the run's evidence file, empty if there is only one.
+        title: of the paper.
+        arxiv: its number there.
+        facts: in words, and what holds.
+    """
+
+    name: str
+    title: str
+    arxiv: str
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row as the page shows it.
+
+    Attributes:
+        run: name of the run's evidence file, empty if there is only one.
+        row: the row.
+        hinge: see ``wording.hinge``.
+        control: worst outcome of its controls.
+        holm: its adjusted p-value.
+        figures: title to ``<svg>`` element.
+        anchor: what links lead to.
+    """
+
+    run: str
+    row: Evidence
+    hinge: Finding | None
+    control: str
+    holm: float | None
+    figures: dict[str, str]
+    anchor: str
+
+    @property
+    def place(self) -> Place:
+        """Where it was decided."""
+        return self.run, self.row.subject, wording.scale(self.row)
+
+    @property
+    def groups(self) -> dict[str, tuple[Finding, ...]]:
+        """Findings by what they are for, as a reader asks for them; groups without any left out."""
+        reported = self.row.of(Role.REPORTED)
+        groups = {
+            "Decides": self.row.of(Role.DECIDES),
+            "The paper's own number or test, reported beside it": tuple(x for x in reported if x.criterion.paper),
+            "Controls: worlds in which the claim is false": self.row.of(Role.CONTROL),
+            "Reported": tuple(x for x in reported if not x.criterion.paper),
+        }
+        return {title: found for title, found in groups.items() if found}
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One claim with all of its rows.
+
+    Attributes:
+        claim: its id.
+        entries: its rows, decided or not.
+        rivals: the claims that ask it more sharply.
+    """
+
+    claim: str
+    entries: tuple[Entry, ...]
+    rivals: tuple["Chapter", ...] = ()
+
+    @property
+    def first(self) -> Evidence:
+        """The row that says what the claim is."""
+        return self.entries[0].row
+
+    @property
+    def decided(self) -> tuple[Entry, ...]:
+        """The rows on which numbers were judged."""
+        return tuple(entry for entry in self.entries if entry.row.verdict.decided)
+
+    def at(self, place: Place) -> tuple[Entry, ...]:
+        """Return the rows of a place."""
+        return tuple(entry for entry in self.entries if entry.place == place)
+
+
+def head(name: str, run: Document) -> Head:
+    """Return what a run's file says of it; what somebody wrote into it by hand is no text is left out."""
+    judge = next((row.environment for row in run.rows), {})
+    environment = run.facts.get("environment") or judge
+    command = run.facts.get("command")
+    facts = {
+        "date": _at(run.facts, "written"),
+        "version": " ".join(filter(None, ("featdyn", _at(environment, "featdyn")))) if environment else "",
+        "commit": _at(environment, "commit"),
+        "machine": ", ".join(filter(None, (_at(environment, "machine"), _at(environment, "host")))),
+        "register": _at(run.facts, "register") or run.rows[0].register,
+        "command": " ".join(map(str, command)) if isinstance(command, list) else "",
+    }
+    title, arxiv = (_at(run.facts, "paper", part) for part in ("title", "arxiv"))
+    return Head(name, title, arxiv, {word: fact for word, fact in facts.items() if fact})
+
+
+def _at(facts: object, *path: str) -> str:
+    """Return the text at a place of what a file says of its run; empty where there is none."""
+    for part in path:
+        facts = facts.get(part) if isinstance(facts, dict) else None
+    return facts if isinstance(facts, str) else ""
+
+
+def entries(run: str, rows: Sequence[Evidence], draw: Draw, start: int = 0) -> list[Entry]:
+    """Return the rows of a run as entries, with anchors that count from ``start``."""
+    return [
+        Entry(run, row, wording.hinge(row), wording.control(row), holm, draw(run, row), f"row-{number}")
+        for number, (row, holm) in enumerate(zip(rows, adjusted_p_values(rows), strict=True), start)
+    ]
+
+
+def chapters(found: Iterable[Entry]) -> list[Chapter]:
+    """Return the claims in the order of their rows, each followed by its rivals, which are chapters as well."""
+    rows: dict[str, list[Entry]] = {}
+    for entry in found:
+        rows.setdefault(entry.row.claim, []).append(entry)
+    single = {claim: Chapter(claim, tuple(entries)) for claim, entries in rows.items()}
+
+    def rivals_of(claim: str) -> tuple[Chapter, ...]:
+        return tuple(chapter for chapter in single.values() if chapter.first.rival_of == claim)
+
+    ordered: list[Chapter] = []
+    for claim, chapter in single.items():
+        if chapter.first.rival_of not in single:  # a claim of the paper, or the rival of one that is not here
+            rivals = rivals_of(claim)
+            ordered += [Chapter(claim, chapter.entries, rivals), *rivals]
+    return ordered
+
+
+def places(found: Iterable[Entry]) -> list[Place]:
+    """Return where claims were decided, each once; those where nothing was are left out."""
+    return list(dict.fromkeys(entry.place for entry in found if entry.row.verdict.decided))
+
+
+def counts(found: Sequence[Entry]) -> dict[Verdict, int]:
+    """Return how many rows have each verdict that some have."""
+    numbers = {verdict: sum(entry.row.verdict is verdict for entry in found) for verdict in Verdict}
+    return {verdict: number for verdict, number in numbers.items() if number}
+
+
+def summary(found: Sequence[Chapter]) -> dict[str, list[Chapter]]:
+    """Return the claims by how they fared; groups without any left out."""
+    decided = [chapter for chapter in found if chapter.decided]
+
+    def supported(chapter: Chapter) -> bool:
+        return all(entry.row.verdict is Verdict.SUPPORTED for entry in chapter.decided)
+
+    groups = {
+        "SUPPORTED wherever decided": [chapter for chapter in decided if supported(chapter)],
+        "not SUPPORTED everywhere": [chapter for chapter in decided if not supported(chapter)],
+        "decided nowhere": [chapter for chapter in found if not chapter.decided],
+    }
+    return {words: chapters for words, chapters in groups.items() if chapters}
+
+
+def provenance(found: Iterable[Entry]) -> dict[str, list[tuple[str, str]]]:
+    """Return name and digest of what the rows were read from, by kind and each once; kinds without any left out."""
+    kinds: dict[str, dict[tuple[str, str], None]] = {}
+    for row in (entry.row for entry in found):
+        checkpoints = {
+            f"{name}, {part}": digest for name, digests in row.checkpoints.items() for part, digest in digests.items()
+        }
+        parts = {"data": row.data, "recipes": row.recipes, "checkpoints": checkpoints}
+        for kind, digests in parts.items():
+            kinds.setdefault(kind, {}).update(dict.fromkeys(digests.items()))
+    return {kind: list(digests) for kind, digests in kinds.items() if digests}
