@@ -1,6 +1,6 @@
-"""The register and the results as tables in Markdown, for the README."""
+"""The register and the results as tables in Markdown, for the README and the documentation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featdyn_core.report import wording
 from featdyn_core.verdicts.claim import Criterion, Role
@@ -37,6 +37,45 @@ def claim_row(entry: Entry, register: Register) -> str:
         return "; ".join(dict.fromkeys(asked))
 
     return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"
+
+
+def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mapping[str, str]) -> list[str]:
+    """Return every claim's row: what the paper says, what was decided at each scale, the effect, what it means.
+
+    Args:
+        register: of the claims.
+        rows: evidence.
+        meanings: claim to a sentence for the reader.
+    """
+    head = [f"| claim | the paper says | {' | '.join(SCALES)} | effect | meaning |", "|---" * (len(SCALES) + 4) + "|"]
+    return head + [
+        summary_row(entry, register, [row for row in rows if row.claim == entry.id], meanings.get(entry.id, ""))
+        for entry in register.entries.values()
+    ]
+
+
+def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:
+    """Return a claim's row; its effect is the number that the verdict at the largest decided scale hangs on."""
+    verdicts = [_verdicts(entry, register, scale, rows) for scale in SCALES]
+    decided = sorted((row for row in rows if row.verdict.decided), key=lambda row: SCALES.index(row.scale))
+    last = [row for row in decided if row.scale == decided[-1].scale]
+    return f"| `{entry.id}` | {entry.sentence} | {' | '.join(verdicts)} | {'; '.join(map(_effect, last))} | {meaning} |"
+
+
+def _verdicts(entry: Entry, register: Register, scale: str, rows: Sequence[Evidence]) -> str:
+    """Return the verdicts at a scale, each with the data it was decided on; a dash where the claim is not about it."""
+    known = register.scales[scale].recipes if scale in register.scales else {}
+    found = {row.subject: str(row.verdict) for row in rows if row.scale == scale}
+    subjects = [subject for subject in known if subject in entry.subjects]
+    decided = [f"{found[subject]} ({subject})" for subject in subjects if found.get(subject, "NOT RUN") != "NOT RUN"]
+    return ", ".join(decided) or ("not run" if subjects else wording.NOTHING)
+
+
+def _effect(row: Evidence) -> str:
+    finding = wording.hinge(row)
+    if finding is None:
+        return ""
+    return f"{finding.criterion.name} {wording.interval(finding)}, bound {wording.bound(finding)} ({row.subject})"
 
 
 def results_table(rows: Sequence[Evidence]) -> list[str]:

@@ -1,12 +1,13 @@
 """The README's tables are tables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from featdyn_core.report.markdown import claim_row, claims_table, results_table
+from featdyn_core.report.markdown import claim_row, claims_table, results_table, summary_table
 from featdyn_core.report.wording import interval
-from featdyn_core.tests.report.sample import every_verdict
+from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.claim import Role
 from featdyn_core.verdicts.register import load_register
 
@@ -56,3 +57,26 @@ def test_results_are_the_rows_that_were_decided():
     first, invalid = ROWS[0].findings[0], ROWS[3].of(Role.CONTROL)[0]
     assert cells(lines[0])[4:] == ["agreement, held-out", interval(first), "> 0.95"]
     assert cells(lines[3])[4:] == ["agreement of a stranger", interval(invalid), "< 0.5"]
+
+
+def test_the_summary_has_a_row_for_every_claim(register):
+    rows = [
+        evidence("forgetting", agreement=0.985),
+        replace(evidence("forgetting", "cifar10", agreement=0.5), scale="reduced"),
+        replace(evidence("forgetting-flat", "mnist"), scale="reduced"),
+    ]
+    head, rule, *lines = summary_table(register, rows, {"forgetting": "It forgets."})
+    assert len({len(cells(line)) for line in (head, rule, *lines)}) == 1
+    found = {cells(line)[0].strip("`"): cells(line)[1:] for line in lines}
+    assert list(found) == list(register.entries)
+    assert found["forgetting"][:4] == [
+        register.entry("forgetting").sentence,
+        "SUPPORTED (digits)",
+        "REFUTED (cifar10)",
+        "not run",
+    ]
+    assert found["forgetting"][4].startswith("agreement, held-out 0.4979 [")
+    assert found["forgetting"][4].endswith("bound > 0.95 (cifar10)")
+    assert found["forgetting"][5] == "It forgets."
+    assert found["forgetting-flat"][1:3] == ["–", "SUPPORTED (mnist)"]
+    assert found["memory-window"][1:] == ["not run", "not run", "not run", "", ""]
