@@ -29,6 +29,7 @@ from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import expanded, records_folder, register_folder, store_root
 from featdyn_core.provenance import commit, version
+from featdyn_core.report import compare
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, results_table
 from featdyn_core.store.cleaning import free, idle
@@ -123,6 +124,11 @@ def _add_readers(commands: Any) -> None:
     report.add_argument("evidence", type=_path, nargs="+")
     report.add_argument("-o", "--output", type=_path, default=Path("report.html"))
     report.add_argument("--figures", type=_path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
+    comparison = commands.add_parser("compare", help="say how two evidence files differ; status 1 if a verdict does")
+    comparison.set_defaults(run=_compare)
+    comparison.add_argument("one", type=_path)
+    comparison.add_argument("other", type=_path)
+    comparison.add_argument("--json", action="store_true", help="as JSON, with what differs row by row")
     results = commands.add_parser(
         "results", help="print the README's table of results from evidence files, in Markdown"
     )
@@ -367,6 +373,12 @@ def _report(options: argparse.Namespace) -> int:
         written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
         print(f"wrote {len(written)} files of figures to {options.figures}")
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    rows = compare.compare(read_evidence(options.one), read_evidence(options.other))
+    print(json.dumps(compare.to_plain(rows), indent=1) if options.json else "\n".join(compare.to_lines(rows)))
+    return 0 if compare.same_verdicts(rows) else 1
 
 
 def _results(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from featdyn_core.provenance import version
 from featdyn_core.store import supply as store_module
 from featdyn_core.store.published import published
 from featdyn_core.store.supply import Store
+from featdyn_core.tests.report.sample import evidence
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.toy import entry, write_project
 from featdyn_core.trajectories.recipe import load_recipe
@@ -295,6 +296,18 @@ def test_claims_are_listed_with_their_scales(project, capsys):
     other = write_project(project / "other", other=entry("Other claim"))
     assert main(["claims", "--register", str(other / "claims/register")]) == 0
     assert "`other`" in capsys.readouterr().out
+
+
+def test_two_evidence_files_are_compared(project, capsys):
+    rows = [evidence("memory-window"), evidence("forgetting")]
+    write_evidence(Path("one.json"), rows)
+    write_evidence(Path("other.json"), [rows[0], evidence("forgetting", agreement=0.9)])
+    assert main(["compare", "one.json", "one.json"]) == 0
+    assert "2 rows in both, 0 verdicts changed" in capsys.readouterr().out
+    assert main(["compare", "one.json", "other.json"]) == 1
+    assert "forgetting-small-digits: SUPPORTED -> REFUTED" in capsys.readouterr().out
+    assert main(["compare", "one.json", "other.json", "--json"]) == 1
+    assert [row["changed"] for row in json.loads(capsys.readouterr().out)["rows"]] == [False, True]
 
 
 def test_a_report_of_evidence(project, capsys):
