@@ -14,6 +14,7 @@ import numpy.typing as npt
 from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.measures.composites.closeness import Closeness
 from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.composites.errors import Errors
 from featdyn_core.measures.composites.stranger import Stranger
 from featdyn_core.measures.drift.log import TrainingLog
 from featdyn_core.measures.drift.path import Path
@@ -149,3 +150,19 @@ def log(epochs: int, fall: float, *, late: int) -> TrainingLog:
     trained = np.arange(1, epochs + 1)
     loss = np.interp(trained, [1, late, epochs], [2, 1 + fall, 1])
     return TrainingLog(trained, loss, np.ones(epochs), np.ones(epochs))
+
+
+def errors(epochs: Sequence[int], accuracy: Shares, error: Shares | None = None) -> Errors:
+    """Return errors of given shares of the images.
+
+    Args:
+        epochs: E ascending epochs.
+        accuracy: share of clean images classified rightly, one for all or for each epoch (E,).
+        error: share of corrupted images classified wrongly, one for all or for each severity (5,); None for none.
+    """
+    images = np.arange(IMAGES)
+    clean = images < np.round((1 - np.broadcast_to(accuracy, len(epochs))) * IMAGES)[:, None]
+    if error is None:
+        return Errors(np.asarray(epochs, np.int64), clean)
+    severities = np.round(np.broadcast_to(error, 5) * IMAGES)[:, None]
+    return Errors(np.asarray(epochs, np.int64), clean, np.broadcast_to(images < severities, (15, 5, IMAGES)))

@@ -1,13 +1,15 @@
 """Errors of a training's networks, image by image and written out."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from featdyn_core.data.corruptions import KINDS, SEVERITIES, corrupt
+from featdyn_core.data.corruptions import KINDS, SEVERITIES
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import predict
-from featdyn_core.measures.composites.errors import Errors, corrupted_images, measure_errors, read_errors
-from featdyn_core.seeds import numpy_generator
+from featdyn_core.measures.composites.errors import Errors, measure_errors, read_errors
+from featdyn_core.measures.composites.unseen import unseen_images
 
 
 def measured(trajectory, *, corrupted):
@@ -30,30 +32,26 @@ def test_clean_errors_are_those_of_each_network(tiny_trajectory):
 def test_corrupted_errors_are_those_under_each_corruption_and_severity(tiny_trajectory):
     found = measured(tiny_trajectory, corrupted=True)
     _, labels = tiny_trajectory.evaluation_set("held-out")
-    assert found.corrupted.shape == (2, len(KINDS), len(SEVERITIES), len(labels))
+    assert found.corrupted.shape == (len(KINDS), len(SEVERITIES), len(labels))
     network = tiny_trajectory.network(4)
-    for number, seen in enumerate(corrupted_images(tiny_trajectory)):
-        kind, severity = divmod(number, len(SEVERITIES))
-        assert (found.corrupted[1, kind, severity] == (predict(network, seen) != labels.numpy())).all()
+    for kind, severity in itertools.product(KINDS, SEVERITIES):
+        seen, _, _ = unseen_images(tiny_trajectory, {"kind": kind, "severity": severity})
+        row = found.corrupted[KINDS.index(kind), severity - 1]
+        assert (row == (predict(network, seen) != labels.numpy())).all()
     assert (found.clean == measured(tiny_trajectory, corrupted=False).clean).all()
 
 
-def test_corrupted_images_are_the_evaluated_ones_under_each_kind_and_the_same_for_every_training(tiny_trajectory):
-    images, _ = tiny_trajectory.evaluation_set("held-out")
-    sets = list(corrupted_images(tiny_trajectory))
-    assert len(sets) == 75
-    plain = images.permute(0, 2, 3, 1).contiguous().numpy()
-    for number in (0, 13, 74):
-        kind, severity = KINDS[number // 5], number % 5 + 1
-        expected = corrupt(plain, kind, severity, numpy_generator(0, "corrupt", kind, severity))
-        assert (sets[number].permute(0, 2, 3, 1).numpy() == expected).all()
-
-
 def test_mean_corruption_error_is_the_plain_mean_over_kinds_and_severities():
-    rng = np.random.default_rng(0)
-    rates = rng.random((2, 15, 5, 1))
-    corrupted = np.broadcast_to(np.arange(100) / 100, (2, 15, 5, 100)) < rates
-    found = Errors(np.array([1, 2]), np.zeros((2, 100), bool), corrupted)
-    by_hand = [np.mean([np.mean(corrupted[e, k, s]) for k in range(15) for s in range(5)]) for e in range(2)]
-    assert found.mean_corruption_error == pytest.approx(by_hand)
-    assert found.accuracy.tolist() == [1, 1]
+    rates = np.random.default_rng(0).random((15, 5, 1))
+    corrupted = np.broadcast_to(np.arange(100) / 100, (15, 5, 100)) < rates
+    found = Errors(np.array([1]), np.zeros((1, 100), bool), corrupted)
+    by_hand = [[np.mean(corrupted[kind, severity]) for kind in range(15)] for severity in range(5)]
+    assert found.mean_corruption_error == pytest.approx(np.mean(by_hand))
+    assert found.error_by_severity == pytest.approx(np.mean(by_hand, axis=1))
+
+
+def test_a_part_has_the_epochs_of_the_window():
+    clean = np.eye(4, 10, dtype=bool)
+    part = Errors(np.array([1, 3, 5, 7]), clean).within(2, 5)
+    assert part.epochs.tolist() == [3, 5]
+    assert (part.clean == clean[1:3]).all()
