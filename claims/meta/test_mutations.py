@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pytest
 
 from claims.meta.modules import claim_modules
-from claims.meta.mutations import composites, distances, drift, linearized, one_step, trainings, unseen
+from claims.meta.mutations import composites, distances, drift, linearized, one_step, regions, trainings, unseen
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.planted import verdict_in
 from featdyn_core.store.supply import Store
@@ -25,6 +25,7 @@ MUTATIONS = (
     | distances.MUTATIONS
     | unseen.MUTATIONS
     | drift.MUTATIONS
+    | regions.MUTATIONS
 )
 IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
 

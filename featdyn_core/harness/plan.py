@@ -338,6 +338,12 @@ def _surrogates(cell: Cell, arm: str, _: int, *, window: str) -> Resolved:
     return {"": {**numbers, "epochs": cell.epochs(window, arm)}}
 
 
+def _last_layer(cell: Cell, arm: str, _: int, *, window: str, splits: Sequence[str] = SPLITS) -> Resolved:
+    """Of ``images`` images of each split, at ``points`` epochs evenly spaced over the window."""
+    epochs = _evenly(cell.epochs(window, arm), cell.protocol["points"])
+    return {split: {"epochs": epochs, "images": cell.protocol["images"], "split": split} for split in splits}
+
+
 def _evenly(checkpoints: Sequence[int], points: int) -> list[int]:
     """Return the checkpoints nearest to so many evenly spaced epochs, from the first to the last, each once."""
     wanted = np.linspace(checkpoints[0], checkpoints[-1], points)
@@ -362,4 +368,5 @@ _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "features": _features,
     "log": _log,
     "surrogates": _surrogates,
+    "last_layer": _last_layer,
 }

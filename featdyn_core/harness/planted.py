@@ -6,7 +6,7 @@ form of what it is given of real trainings, so that its whole judgement is teste
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from featdyn_core.measures.composites.errors import Errors
 from featdyn_core.measures.composites.stranger import Stranger
 from featdyn_core.measures.drift.log import TrainingLog
 from featdyn_core.measures.drift.path import Path
+from featdyn_core.measures.regions.last_layer import LastLayer
+from featdyn_core.measures.regions.turning import turned
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.inference import CONFIDENCE
@@ -29,6 +31,7 @@ DEPTHS = ("depth1", "depth2", "depth3")
 SEEDS = 5
 
 Shares = npt.ArrayLike
+View = TypeVar("View")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,12 @@ def column(epochs: Sequence[int], missed: Shares, *, deep: int | None = None) ->
 
 def columns(epochs: Sequence[int], missed: Shares, **options: Any) -> dict[str, Column]:
     """Return the same column on both splits."""
-    return dict.fromkeys(("held-out", "training"), column(epochs, missed, **options))
+    return on_both_splits(column(epochs, missed, **options))
+
+
+def on_both_splits(view: View) -> dict[str, View]:
+    """Return the same view for either split."""
+    return dict.fromkeys(("held-out", "training"), view)
 
 
 def stranger(agreement: float) -> Stranger:
@@ -166,3 +174,26 @@ def errors(epochs: Sequence[int], accuracy: Shares, error: Shares | None = None)
         return Errors(np.asarray(epochs, np.int64), clean)
     severities = np.round(np.broadcast_to(error, 5) * IMAGES)[:, None]
     return Errors(np.asarray(epochs, np.int64), clean, np.broadcast_to(images < severities, (15, 5, IMAGES)))
+
+
+def last_layer(points: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> LastLayer:
+    """Return features (U, N, p) at epochs 0 to U - 1 under a classifier without bias, right on all of the last ones."""
+    bias, labels = np.zeros(len(weight)), (points[-1] @ weight.T).argmax(axis=-1)
+    return LastLayer(np.arange(len(points)), points, weight, bias, labels)
+
+
+def paths(directions: npt.NDArray[np.float64], *, length: float = 4.0, others: int = 0) -> LastLayer:
+    """Return paths of two features at three epochs among ten regions, which are equal sectors of the plane.
+
+    Each ends in the middle of its sector, at distance 10 from the centre of all; its borders are 3.1 away, across it.
+
+    Args:
+        directions: (N,) in radians: where the past of each image lies as seen from its end, 0 being the centre.
+        length: distance of the earliest point from the end.
+        others: sectors by which all images are moved on: features of another training, whose sectors are others.
+    """
+    angles = 2 * np.pi * np.arange(CLASSES) / CLASSES
+    middles = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    ends = 10 * middles[(np.arange(len(directions)) + others) % CLASSES]
+    inwards = ends * (1 - np.array([length, length / 2, 0]) / 10)[:, None, None]
+    return last_layer(turned(inwards, ends, directions), middles)

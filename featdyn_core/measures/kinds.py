@@ -23,6 +23,7 @@ from featdyn_core.measures.drift.log import measure_log, read_log
 from featdyn_core.measures.drift.path import measure_path, read_path
 from featdyn_core.measures.linearized.linearised import measure_linearised, read_linearised
 from featdyn_core.measures.one_step.changes import measure_changes, read_changes
+from featdyn_core.measures.regions.last_layer import measure_last_layer, read_last_layer
 from featdyn_core.trajectories.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ KINDS = {
     "features": Kind(1, measure_features, read_features),
     "log": Kind(1, measure_log, read_log),
     "surrogates": Kind(1, measure_surrogates, read_surrogates),
+    "last_layer": Kind(1, measure_last_layer, read_last_layer),
 }
 
 

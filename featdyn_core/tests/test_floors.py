@@ -23,7 +23,7 @@ ROWS = (
     {"plugin", "cli"},
     {"autoload", "__main__"},
 )
-FAMILIES = ("composites", "one_step", "linearized", "distances", "drift")
+FAMILIES = ("composites", "one_step", "linearized", "distances", "drift", "regions")
 """Of ``measures``; they do not know each other, and its own modules know them all."""
 
 TORCHLESS = ("verdicts", "report", "harness", "files", "project", "provenance", "errors")

@@ -31,6 +31,7 @@ path = { kind = "path" }
 features = { kind = "features", window = "late" }
 log = { kind = "log" }
 surrogates = { kind = "surrogates", window = "late" }
+last_layer = { kind = "last_layer", window = "late", splits = ["training"] }
 frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
 """
 PROTOCOL = """
@@ -40,6 +41,7 @@ updates = { small = 5, reduced = 6 }
 samples = 2
 grid_points = 2
 grid_images = 10
+points = 2
 images = 12
 steps = 4
 every = 2
@@ -150,6 +152,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "features": {"images": 20, "split": "held-out", "frozen": False, "epochs": [1, 2, 3]},
         "log": {},
         "surrogates": {"images": 12, "projections": 8, "shuffles": 3, "epochs": [1, 2, 3]},
+        "last_layer": {"epochs": [1, 3], "images": 12, "split": "training"},
         "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
     }
     assert set(found) | {"column", "stranger"} >= set(KINDS)

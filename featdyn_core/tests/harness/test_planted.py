@@ -73,6 +73,19 @@ def test_the_real_direction_adds_what_it_is_told(gained):
     assert found.planted.planted is None
 
 
+def test_paths_end_inside_their_sectors_and_come_from_where_they_are_told():
+    found = planted.paths(np.radians([0, 90, 180, 60]), length=4.0)
+    assert found.classes(found.last).tolist() == found.labels.tolist() == [0, 1, 2, 3]
+    assert np.linalg.norm(found.past - found.last, axis=-1) == pytest.approx(np.array([[4.0] * 4, [2.0] * 4]))
+    assert np.linalg.norm(found.past[0, [0, 2]], axis=-1) == pytest.approx([6, 14])
+    assert (found.classes(found.past[0]) == found.labels).tolist() == [True, False, True, False]
+
+
+def test_paths_among_other_sectors_are_a_strangers():
+    one, other = (planted.paths(np.zeros(20), others=number) for number in (0, 1))
+    assert one.share_inside(other.past) == 0
+
+
 def test_a_run_reads_what_was_planted_by_arm_and_split():
     columns, other = planted.columns([1], 0), planted.stranger(0)
     found = planted.run(

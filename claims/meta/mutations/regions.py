@@ -1,0 +1,30 @@
+"""Features among decision regions broken: which images they are of, how paths are turned, how noise is added."""
+
+import numpy as np
+import pytest
+
+from claims.meta.mutations import Mutations
+from featdyn_core.measures.regions import reading, turning
+from featdyn_core.measures.regions.axes import Noise
+
+
+def images_in_another_order(patch: pytest.MonkeyPatch) -> None:
+    original, rng = reading.read_by_the_last_layer, np.random.default_rng(0)
+    patch.setattr(reading, "read_by_the_last_layer", lambda *given, **more: rng.permutation(original(*given, **more)))
+
+
+def longer_when_turned(patch: pytest.MonkeyPatch) -> None:
+    original = turning.turned
+    patch.setattr(turning, "turned", lambda past, last, angle: original(last + 2 * (past - last), last, angle))
+
+
+def no_noise(patch: pytest.MonkeyPatch) -> None:
+    original = Noise.share_inside
+    patch.setattr(Noise, "share_inside", lambda self, axes, _: original(self, axes, 0.0))
+
+
+MUTATIONS: Mutations = {
+    "features of images in another order at every epoch": (images_in_another_order, ("induction",)),
+    "turned paths longer than real ones": (longer_when_turned, ("induction", "induction-imprint")),
+    "noise not added to features": (no_noise, ("induction-axes",)),
+}

@@ -1,0 +1,91 @@
+"""Induction, section 4.5, Fig. 6.
+
+    "Features at epoch 200 form well-separated clusters, while earlier features (epochs 50–200) trace intermediate paths
+    that fill the gaps between classes. Visualizing the classification regions at epoch 200 demonstrated distinct
+    alignment with these historical trajectories."
+
+Measured in networks with two units before the last layer, so that its regions lie in a plane: the share of past
+features in the region of their image's last class. Being inside may come of being near; so the same paths are turned
+about their ends, and the real ones must lie inside more often. **Reading:** held-out images decide, which no training
+loss has drawn inside; what fills the gaps is reported as coverage.
+
+Controls: the paths of a stranger, another seed's network; and paths turned at random before they are compared, which
+gain nothing by construction. Whether it matters which way along its line a path runs: see induction-imprint.
+"""
+
+import numpy as np
+import pytest
+
+from featdyn_core.harness import planted
+from featdyn_core.harness.planted import World, paths
+from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.measures.regions.coverage import coverage
+from featdyn_core.measures.regions.turning import RIGHT_ANGLES, all_round, by_epoch, gained_at_random, gained_over
+from featdyn_core.seeds import numpy_generator
+from featdyn_core.verdicts.claim import Verdict
+
+pytestmark = pytest.mark.claim("induction")
+
+
+def measure(run: Run) -> Measured:
+    """One seed: how much of the past lies inside, of real and of turned paths."""
+    found, stranger = (one.read("last_layer", "clean") for one in (run, run.neighbour()))
+    held_out, turns = found["held-out"], all_round(run.protocol["turns"])
+    rng = numpy_generator(run.seed, "measure", "turned")
+    return Measured(
+        both_splits={
+            split: {
+                "share inside": features.share_inside(features.past),
+                "gained over turned paths": gained_over(features, features.past, turns),
+                "gained over paths at right angles": gained_over(features, features.past, RIGHT_ANGLES),
+                "coverage gained": coverage(features.past, features.points) - coverage(features.last, features.points),
+            }
+            for split, features in found.items()
+        },
+        numbers={
+            "share inside of a stranger's paths": held_out.share_inside(stranger["held-out"].past),
+            "gained by paths turned at random": gained_at_random(held_out, turns, run.protocol["draws"], rng),
+        },
+        curves={
+            f"past features inside, {split} images": Lines(
+                features.epochs[:-1],
+                by_epoch(features),
+                "epoch u",
+                "share inside the region of argmax f_t",
+                bound=f"share inside, {split}",
+                over_epochs=True,
+            )
+            for split, features in found.items()
+        },
+    )
+
+
+def world(directions, *, stranger: int = 1, length: float = 4.0) -> Run:
+    """Plant the directions in which paths run, and by how many sectors the regions of a stranger are others."""
+    own, other = (planted.on_both_splits(paths(directions, length=length, others=n)) for n in (0, stranger))
+    return planted.run(
+        {"last_layer": own}, protocol={"turns": 8, "draws": 8}, neighbour=planted.run({"last_layer": other})
+    )
+
+
+def mixed(rng: np.random.Generator, across: float):
+    """Directions towards the centre, but for a share of the paths, which run across their sector."""
+    return np.where(rng.random(planted.IMAGES) < across, np.pi / 2, 0.0)
+
+
+WORLDS = {
+    "true": World(Verdict.SUPPORTED, lambda rng: world(mixed(rng, 0.05))),
+    "false": World(Verdict.REFUTED, lambda rng: world(mixed(rng, 0.9))),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(mixed(rng, rng.uniform(0, 0.4)))),
+    "stranger-inside": World(Verdict.INVALID, lambda rng: world(mixed(rng, 0.05), stranger=0)),
+    "null": World(None, lambda rng: world(rng.uniform(0, 2 * np.pi, planted.IMAGES), length=3.2)),
+}
+
+
+def test_induction(decide):
+    decide(measure)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_induction_in_planted_worlds(judge, name):
+    judge(measure, WORLDS[name])

@@ -1,0 +1,85 @@
+"""Features of several epochs where the last layer reads them, and that layer: what decision regions follow from.
+
+At the deepest cut the deep half is a linear map, so that a point's class, whatever moved it there, needs no network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Points = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayer:
+    """Features of N images at U epochs, and the linear classifier of the last of these, t.
+
+    Attributes:
+        epochs: (U,) ascending.
+        points: (U, N, p) features ``h_u(x)``, averaged over space where they have any.
+        weight: (classes, p) of the classifier.
+        bias: (classes,) of the classifier.
+        labels: (N,) true labels.
+    """
+
+    epochs: npt.NDArray[np.int64]
+    points: Points
+    weight: Points
+    bias: Points
+    labels: npt.NDArray[np.integer]
+
+    @property
+    def past(self) -> Points:
+        """Features (U - 1, N, p) of all epochs but t."""
+        return self.points[:-1]
+
+    @property
+    def last(self) -> Points:
+        """Features (N, p) at t."""
+        return self.points[-1]
+
+    def classes(self, points: Points) -> npt.NDArray[np.int64]:
+        """Classes (...) whose regions the points (..., p) lie in."""
+        return np.asarray((points @ self.weight.T + self.bias).argmax(axis=-1))
+
+    def share_inside(self, points: Points) -> float:
+        """Share of the points (..., N, p) that lie in the region of ``argmax f_t(x)`` of their own image x."""
+        return float((self.classes(points) == self.classes(self.last)).mean())
+
+
+def measure_last_layer(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Collect the features of a ``split`` at each of the ``epochs``, in half precision: eleven bits.
+
+    Raises:
+        MeasurementError: a feature is no number, or too large for half precision.
+    """
+    from featdyn_core.measures.regions.reading import read_by_the_last_layer  # it imports torch
+
+    images, labels = trajectory.evaluation_set(parameters["split"])
+    networks = map(trajectory.network, parameters["epochs"])
+    points = np.array([read_by_the_last_layer(network, images, trajectory.device) for network in networks])
+    if not (np.abs(points) <= np.finfo(np.float16).max).all():
+        raise MeasurementError(
+            f"{trajectory.recipe.name} seed {trajectory.seed}: features are not finite, or beyond half precision"
+        )
+    head = trajectory.network(parameters["epochs"][-1]).head.linear
+    return {
+        "points": points.astype(np.float16),
+        "weight": head.weight.detach().numpy(),
+        "bias": head.bias.detach().numpy(),
+        "labels": labels.cpu().numpy().astype(np.int16),
+    }
+
+
+def read_last_layer(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str, Any]) -> LastLayer:
+    """Return what a record holds, in double precision."""
+    points, weight, bias = (arrays[name].astype(np.float64) for name in ("points", "weight", "bias"))
+    return LastLayer(np.array(parameters["epochs"]), points, weight, bias, arrays["labels"])
