@@ -32,6 +32,7 @@ from featdyn_core.provenance import commit, version
 from featdyn_core.report import compare
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, results_table
+from featdyn_core.report.sweeps import sweep_lines
 from featdyn_core.store.cleaning import free, idle
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
@@ -130,7 +131,7 @@ def _add_readers(commands: Any) -> None:
     comparison.add_argument("other", type=_path)
     comparison.add_argument("--json", action="store_true", help="as JSON, with what differs row by row")
     results = commands.add_parser(
-        "results", help="print the README's table of results from evidence files, in Markdown"
+        "results", help="print the README's table of results from evidence files, and those of sweeps, in Markdown"
     )
     results.set_defaults(run=_results)
     results.add_argument("evidence", type=_path, nargs="+")
@@ -382,7 +383,9 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
-    print("\n".join(results_table([row for path in options.evidence for row in read_evidence(path)])))
+    rows = [row for path in options.evidence for row in read_evidence(path)]
+    tables = results_table(rows), sweep_lines(rows)
+    print("\n\n".join("\n".join(table) for table in tables if len(table) > 2))
     return 0
 
 

@@ -19,9 +19,10 @@ from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell, all_cells
 from featdyn_core.harness.planted import World, verdict_in
 from featdyn_core.harness.run import Measure
+from featdyn_core.harness.sweeps import swept
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.launch.session import Session
-from featdyn_core.project import expanded, register_folder, store_root
+from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
 from featdyn_core.report import wording
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.report.wording import CHANGED
@@ -29,10 +30,11 @@ from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.register import Register, load_register, parse_seeds
+from featdyn_core.verdicts.sweep import load_sweeps
 
 PROPERTY = "featdyn-evidence"
 FAULT = "featdyn-fault"
-TIERS = ("fast", "full", "calibration", "mutation")
+TIERS = ("fast", "full", "sweep", "calibration", "mutation")
 PRECISIONS = ("fp16", "fp32", "tf32")
 
 _WORDS = {
@@ -61,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--scale",
         choices=["auto", "reduced", "paper"],
         default="auto",
-        help="scale of the full tier: paper (the default with a GPU) or reduced (without)",
+        help="scale of the full tier: paper (the default with a GPU) or reduced (without); of sweeps in place of small",
     )
     group.addoption("--store", default=None, help="--store=DIR: default FEATDYN_STORE, or fixtures/cache")
     group.addoption("--precision", choices=PRECISIONS, default="fp32", help="of composite grids; tf32, fp16: for GPUs")
@@ -79,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "claim(id): the claim of the register that this test decides or probes",
         "fast: small variants on data that needs no download, and published records judged again",
         "full: the paper's data sets and networks (--scale reduced or paper)",
+        "sweep: claims decided again where one thing is varied (claims/sweeps; small scale, or --scale)",
         "calibration: error rates of the claim tests over planted worlds",
         "mutation: breaks the core on purpose; a claim must turn red",
     ):
@@ -116,7 +119,11 @@ def _rows(config: pytest.Config) -> dict[str, Cell]:
     """Every row that a run may ask for, by its id."""
     if _ROWS not in config.stash:
         options = {"seeds": parse_seeds(config.getoption("--seeds")), "precision": config.getoption("--precision")}
-        config.stash[_ROWS] = {row.id: row for row in all_cells(_register(config), **options)}
+        register = _register(config)
+        rows = all_cells(register, **options)
+        for sweep in load_sweeps(sweeps_folder(), register):
+            rows += swept(register, sweep, **options)
+        config.stash[_ROWS] = {row.id: row for row in rows}
     return config.stash[_ROWS]
 
 
@@ -218,16 +225,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test of a claim belongs to exactly one tier; of the full tier's scales one is run."""
+    """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run."""
     for item in items:
         tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
             raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {TIERS}, has {tiers}")
-    rows = _rows(config) if any(item.get_closest_marker("full") for item in items) else {}
-    if not rows:
+    large = [tier for tier in ("full", "sweep") if any(item.get_closest_marker(tier) for item in items)]
+    if not large:
         return
-    scale = _full_scale(config)
-    other = {name for name, row in rows.items() if row.tier == "full" and row.scale.name != scale}
+    scales = {tier: _full_scale(config) if tier == "full" else _sweep_scale(config) for tier in large}
+    other = {name for name, row in _rows(config).items() if scales.get(row.tier, row.scale.name) != row.scale.name}
     left_out = [item for item in items if _row_of(item.nodeid) in other]
     if left_out:
         items[:] = [item for item in items if _row_of(item.nodeid) not in other]
@@ -242,6 +249,11 @@ def _full_scale(config: pytest.Config) -> str:
     from featdyn_core.numerics import resolve_device
 
     return "paper" if resolve_device(config.getoption("--device")).type == "cuda" else "reduced"
+
+
+def _sweep_scale(config: pytest.Config) -> str:
+    chosen = str(config.getoption("--scale"))
+    return "small" if chosen == "auto" else chosen
 
 
 def _row_of(nodeid: str) -> str:

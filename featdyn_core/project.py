@@ -34,6 +34,11 @@ def register_folder() -> Path:
     return project_root() / REGISTER
 
 
+def sweeps_folder() -> Path:
+    """Folder of the sweeps."""
+    return project_root() / "claims" / "sweeps"
+
+
 def recipes_folder() -> Path:
     """Folder of the recipes."""
     return project_root() / "fixtures" / "recipes"

@@ -51,7 +51,7 @@ class Laboratory:
     ) -> None:
         self.register, self.rows, self.open_store, self.train = register, rows, open_store, train
         self.records, self.digests = RecordFolder(root / "records"), DataDigests(root)
-        self._planned: dict[str, list[Request]] = {}
+        self._planned: dict[tuple[str, str], list[Request]] = {}
 
     @functools.cached_property
     def measurements(self) -> "Measurements":
@@ -69,7 +69,7 @@ class Laboratory:
         """Return where the records of a row come from."""
         if cell.replayed:
             return published(records_folder() / cell.scale.name).get
-        return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name))
+        return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def _found_or_measured(self, request: Request, planned: Sequence[Request]) -> Record:
         keys = {seed: self.digests.key(request.recipe, seed) for seed in request.seeds}
@@ -77,12 +77,13 @@ class Laboratory:
         found = self.records.find(request, known) if known.keys() == keys.keys() else None
         return found or self.measurements.get(request, planned)
 
-    def planned(self, scale: str) -> list[Request]:
-        """Return the records that the measured rows of a scale need together."""
-        if scale not in self._planned:
-            rows = [row for row in self.rows.values() if row.scale.name == scale and not row.replayed]
-            self._planned[scale] = requests(rows)
-        return self._planned[scale]
+    def planned(self, scale: str, tier: str) -> list[Request]:
+        """Return the records that the measured rows of a scale and tier need together."""
+        place = scale, tier
+        if place not in self._planned:
+            rows = [row for row in self.rows.values() if (row.scale.name, row.tier) == place and not row.replayed]
+            self._planned[place] = requests(rows)
+        return self._planned[place]
 
 
 def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str = "") -> Evidence:
@@ -151,9 +152,11 @@ def described(cell: Cell) -> dict[str, Any]:
         "known": str(cell.known or ""),
         "replayed": cell.replayed,
         "exploratory": cell.exploratory,
+        "variation": cell.variation.name if cell.variation else "",
+        "effect": cell.effect,
         "seeds": cell.seeds,
         "windows": {name: [window.first, window.last] for name, window in cell.windows.items()},
-        "protocol": {**cell.protocol, "images": cell.scale.images} | _own_images(cell),
+        "protocol": {**cell.protocol, "images": cell.scale.images} | _own_images(cell) | _overrides(cell),
         "environment": dict(environment()),
     }
 
@@ -161,6 +164,11 @@ def described(cell: Cell) -> dict[str, Any]:
 def _own_images(cell: Cell) -> dict[str, Any]:
     """The number of images of a claim that names its own."""
     return {"images": cell.protocol["images"]} if "images" in cell.protocol else {}
+
+
+def _overrides(cell: Cell) -> dict[str, Any]:
+    """What a variation overrides."""
+    return cell.variation.overrides if cell.variation else {}
 
 
 def _steps(cell: Cell) -> list[float]:

@@ -19,6 +19,7 @@ from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
 from featdyn_core.verdicts.register import SPLITS, Entry, Register, Scale, Window
+from featdyn_core.verdicts.sweep import Variation
 
 Training = tuple[Recipe, int]
 
@@ -45,6 +46,8 @@ class Cell:
         precision: of composite grids.
         replayed: whether published records are judged, and nothing is measured.
         exploratory: whether the seeds are not the register's.
+        variation: what is varied in it; None in a row of the register.
+        effect: the criterion that a sweep shows of it.
     """
 
     entry: Entry
@@ -55,15 +58,20 @@ class Cell:
     precision: str = "fp32"
     replayed: bool = False
     exploratory: bool = False
+    variation: Variation | None = None
+    effect: str = ""
 
     @property
     def id(self) -> str:
         """Name of the row, in tests and in evidence."""
-        return row_id(self.entry.id, self.scale.name, self.subject, replayed=self.replayed)
+        variation = self.variation.name if self.variation else ""
+        return row_id(self.entry.id, self.scale.name, self.subject, replayed=self.replayed, variation=variation)
 
     @property
     def tier(self) -> str:
-        """Tier that it is run in: what is replayed belongs to the fast one, whatever its scale."""
+        """Tier that it is run in; what is replayed belongs to the fast one, whatever its scale."""
+        if self.variation:
+            return "sweep"
         return "fast" if self.replayed else self.scale.tier
 
     @property
@@ -74,7 +82,11 @@ class Cell:
     @property
     def known(self) -> Verdict | None:
         """The verdict that published evidence has shown, where it is not SUPPORTED; of other seeds nothing is known."""
-        return None if self.exploratory else self.entry.found.get(f"{self.scale.name}/{self.subject}")
+        if self.exploratory:
+            return None
+        if self.variation:
+            return self.variation.found.get(self.entry.id)
+        return self.entry.found.get(f"{self.scale.name}/{self.subject}")
 
     @property
     def windows(self) -> dict[str, Window]:
@@ -256,6 +268,7 @@ def _column(
     frozen: bool = False,
     every: int = 1,
     corruption: str = "",
+    cuts: str = "depths",
 ) -> Resolved:
     """Columns of the epochs of a window, every so many from its last on, under its ``first`` or ``last`` epoch.
 
@@ -270,6 +283,7 @@ def _column(
         "policy": policy,
         "frozen": frozen,
         "precision": cell.precision,
+        **_cuts(cuts),
     }
     if not corruption:
         return {split: {**common, "split": split} for split in splits}
@@ -280,16 +294,27 @@ def _column(
     return {kind: {**common, "corruption": {"kind": kind, "severity": severity}} for kind in kinds}
 
 
-def _stranger(cell: Cell, _: str, seed: int, *, window: str, deep: str, split: str = "held-out") -> Resolved:
-    common = {"deep": _end(cell, window, deep), "images": cell.scale.images, "split": split}
+def _stranger(
+    cell: Cell, _: str, seed: int, *, window: str, deep: str, split: str = "held-out", cuts: str = "depths"
+) -> Resolved:
+    common = {"deep": _end(cell, window, deep), "images": cell.scale.images, "split": split, **_cuts(cuts)}
     return {"": {**common, "partner": cell.neighbour(seed)}}
 
 
-def _closeness(cell: Cell, arm: str, _: int, *, window: str, deep: str = "last", split: str = "held-out") -> Resolved:
+def _closeness(
+    cell: Cell,
+    arm: str,
+    _: int,
+    *,
+    window: str,
+    deep: str = "last",
+    split: str = "held-out",
+    cuts: str = "depths",
+) -> Resolved:
     """The window's two ends, with ``draws`` displacements each."""
     epochs, late = cell.epochs(window, arm), _end(cell, window, deep)
     early = epochs[0] if late == epochs[-1] else epochs[-1]
-    common = {"images": cell.scale.images, "split": split, "draws": cell.protocol["draws"]}
+    common = {"images": cell.scale.images, "split": split, "draws": cell.protocol["draws"], **_cuts(cuts)}
     return {"": {**common, "shallow": early, "deep": late}}
 
 
@@ -348,6 +373,13 @@ def _evenly(checkpoints: Sequence[int], points: int) -> list[int]:
     """Return the checkpoints nearest to so many evenly spaced epochs, from the first to the last, each once."""
     wanted = np.linspace(checkpoints[0], checkpoints[-1], points)
     return sorted({min(checkpoints, key=lambda epoch: abs(epoch - point)) for point in wanted})
+
+
+def _cuts(which: str) -> dict[str, str]:
+    """At which cuts: the paper's depths, which need not be said, or all."""
+    if which not in ("depths", "all"):
+        raise KeyError(f"cuts = {which!r} is neither depths nor all")
+    return {} if which == "depths" else {"cuts": which}
 
 
 def _end(cell: Cell, window: str, end: str) -> int:

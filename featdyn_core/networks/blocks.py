@@ -146,6 +146,10 @@ class BlockNetwork(nn.Module):
                 break
         return {cut: found[_key(cut)] for cut in cuts}
 
+    def places(self, which: str = "depths") -> tuple[str, ...]:
+        """Return the paper's ``depths``, or ``all`` cuts."""
+        return {"depths": self.depths, "all": self.cuts}[which]
+
     def shallow_blocks(self, cut: str) -> list[str]:
         """Names of the blocks before ``cut``.
 

@@ -10,6 +10,7 @@ from featdyn_core.report import outline, wording
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
 from featdyn_core.report.strips import interval_strip
+from featdyn_core.report.sweeps import sweep_tables
 from featdyn_core.verdicts.evidence import Document, Evidence
 
 Rows = Document | Sequence[Evidence]
@@ -87,15 +88,18 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         "duration": _duration,
         "slug": _slug,
         "strip": interval_strip,
+        "hinge": wording.hinge,
         "makers": _makers,
     }
-    chapters = outline.chapters(entries)
+    registered = [entry for entry in entries if not entry.row.variation]
+    chapters = outline.chapters(registered)
     return environment.get_template("page.html.jinja").render(
         heads=heads,
         chapters=chapters,
-        places=outline.places(entries),
+        places=outline.places(registered),
         summary=outline.summary(chapters),
-        counts=outline.counts(entries),
+        counts=outline.counts(registered),
+        sweeps=sweep_tables([entry.row for entry in entries]),
         provenance=outline.provenance(entries),
         undecided=[entry for entry in entries if not entry.row.verdict.decided],
         several=len(heads) > 1,

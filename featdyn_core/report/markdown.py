@@ -49,7 +49,7 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
     """
     head = [f"| claim | the paper says | {' | '.join(SCALES)} | effect | meaning |", "|---" * (len(SCALES) + 4) + "|"]
     return head + [
-        summary_row(entry, register, [row for row in rows if row.claim == entry.id], meanings.get(entry.id, ""))
+        summary_row(entry, register, [row for row in rows if row.claim == entry.id and not row.variation], meanings.get(entry.id, ""))
         for entry in register.entries.values()
     ]
 
@@ -79,10 +79,13 @@ def _effect(row: Evidence) -> str:
 
 
 def results_table(rows: Sequence[Evidence]) -> list[str]:
-    """Return what was decided, one row each, with the number that the verdict hangs on (see ``wording.hinge``)."""
+    """Return what was decided, one row each, with the number that the verdict hangs on (see ``wording.hinge``).
+
+    Rows of sweeps are not among them (see ``sweeps.sweep_lines``).
+    """
     titles = ("claim", "data", "scale", "verdict", "decided by", "estimate and interval", "bound")
     head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    return head + [result_row(row) for row in rows if row.verdict.decided]
+    return head + [result_row(row) for row in rows if row.verdict.decided and not row.variation]
 
 
 def result_row(row: Evidence) -> str:

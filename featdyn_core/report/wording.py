@@ -26,9 +26,9 @@ def hinge(row: Evidence) -> Finding | None:
 
 
 def scale(row: Evidence) -> str:
-    """Scale of a row, and whether published records were judged or other seeds were taken."""
+    """Scale of a row, what is varied, and whether published records were judged or other seeds were taken."""
     extra = [word for word, holds in (("replayed", row.replayed), ("exploratory", row.exploratory)) if holds]
-    return ", ".join([row.scale, *extra])
+    return ", ".join(filter(None, [row.scale, row.variation, *extra]))
 
 
 def verdict(row: Evidence) -> str:

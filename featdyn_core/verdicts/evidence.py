@@ -42,6 +42,8 @@ class Evidence:
         known: the verdict that the register expects, where published evidence has shown one; else empty.
         replayed: whether published records were judged, and nothing was measured.
         exploratory: whether the seeds are not the register's.
+        variation: of a sweep, what is varied in it; empty in a row of the register.
+        effect: the criterion that a sweep shows of it.
         seeds: the training seeds.
         windows: name to first and last epoch.
         protocol: every number that the measurement used.
@@ -70,6 +72,8 @@ class Evidence:
     known: str = ""
     replayed: bool = False
     exploratory: bool = False
+    variation: str = ""
+    effect: str = ""
     seeds: tuple[int, ...] = ()
     windows: dict[str, list[int]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
@@ -85,8 +89,8 @@ class Evidence:
 
     @property
     def id(self) -> str:
-        """What tells the row from others of a run: claim, scale, subject, and whether it was replayed."""
-        return row_id(self.claim, self.scale, self.subject, replayed=self.replayed)
+        """What tells the row from others of a run: claim, scale, subject, variation, and whether it was replayed."""
+        return row_id(self.claim, self.scale, self.subject, replayed=self.replayed, variation=self.variation)
 
     @property
     def changed(self) -> bool:
@@ -130,9 +134,9 @@ class Document:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def row_id(claim: str, scale: str, subject: str, *, replayed: bool) -> str:
-    """Name of a row, such as ``forgetting-reduced-cifar10-replayed``."""
-    return "-".join([claim, scale, subject, *(["replayed"] if replayed else [])])
+def row_id(claim: str, scale: str, subject: str, *, replayed: bool, variation: str = "") -> str:
+    """Name of a row, such as ``forgetting-reduced-cifar10-replayed`` or ``forgetting-small-digits-adam``."""
+    return "-".join([claim, scale, subject, *filter(None, [variation, "replayed" if replayed else ""])])
 
 
 def to_json(row: Evidence) -> str:
@@ -227,12 +231,17 @@ def read_document(path: Path) -> Document:
 def adjusted_p_values(rows: Sequence[Evidence]) -> list[float | None]:
     """Holm-adjusted p-value of each row; None where none was decided.
 
-    The family is all rows of the run, those that came to nothing included: what was registered together is tested
-    together, and leaving a claim out makes no other look better.
+    The family is all rows of the register in a run, those that came to nothing included: what was registered together
+    is tested together, and leaving a claim out makes no other look better. Rows of sweeps are a family of their own.
     """
-    raw = [row.p_value for row in rows]
-    adjusted = holm([1.0 if value is None else value for value in raw])
-    return [None if value is None else found for value, found in zip(raw, adjusted, strict=True)]
+    found: list[float | None] = [None] * len(rows)
+    for is_swept in (False, True):
+        family = [place for place, row in enumerate(rows) if bool(row.variation) is is_swept]
+        raw = [rows[place].p_value for place in family]
+        adjusted = holm([1.0 if value is None else value for value in raw]) if family else []
+        for place, value, one in zip(family, raw, adjusted, strict=True):
+            found[place] = None if value is None else one
+    return found
 
 
 def _fault(row: Evidence) -> str:

@@ -63,8 +63,9 @@ def measure_closeness(trajectory: "Trajectory", parameters: Mapping[str, Any]) -
 
     shallow, deep, draws = parameters["shallow"], parameters["deep"], parameters["draws"]
     rng = numpy_generator(trajectory.seed, "measure", "closeness", shallow, deep)
-    real = _compared(trajectory, shallow, deep, draws, parameters["split"], rng)
-    planted = _compared(planted_drift(rng), 0, LAST, draws, parameters["split"], rng)
+    split, cuts = parameters["split"], parameters.get("cuts", "depths")
+    real = _compared(trajectory, shallow, deep, draws, split, cuts, rng)
+    planted = _compared(planted_drift(rng), 0, LAST, draws, split, cuts, rng)
     return real | {f"planted_{name}": array for name, array in planted.items()}
 
 
@@ -80,15 +81,16 @@ def read_closeness(arrays: Mapping[str, npt.NDArray[Any]], _: Mapping[str, Any])
 
 
 def _compared(
-    trajectory: "Trajectory", shallow: int, deep: int, draws: int, split: str, rng: np.random.Generator
+    trajectory: "Trajectory", shallow: int, deep: int, draws: int, split: str, which: str, rng: np.random.Generator
 ) -> dict[str, npt.NDArray[Any]]:
     from featdyn_core.measures.composites.composite import composite, predict  # they import torch
     from featdyn_core.measures.composites.displacement import MATCHES, displaced, moved
 
     images, _ = trajectory.evaluation_set(split)
     network = trajectory.network(deep)
+    cuts = network.places(which)
     found: dict[str, list[Any]] = {name: [] for name in ("recalibrated", "moved", *MATCHES)}
-    for cut in network.depths:
+    for cut in cuts:
         again = composite(trajectory, shallow, deep, cut, batchnorm="recalibrate")
         found["recalibrated"].append(predict(again, images, device=trajectory.device))
         for match in MATCHES:
@@ -96,7 +98,7 @@ def _compared(
             found[match].append([predict(item, images, device=trajectory.device) for item in networks])
         found["moved"].append(moved(trajectory, shallow, deep, cut))
     return {
-        "cuts": np.array(network.depths),
+        "cuts": np.array(cuts),
         "reference": predict(network, images, device=trajectory.device),
         **{name: np.array(parts) for name, parts in found.items()},
     }

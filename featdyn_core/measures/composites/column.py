@@ -116,8 +116,8 @@ def measure_column(
     Args:
         trajectory: where the checkpoints come from.
         parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, whether the
-            network is ``frozen``: every shallow part is then that of the deep epoch; and the ``corruption`` of its
-            held-out images, if there is one (see ``unseen``).
+            network is ``frozen``: every shallow part is then that of the deep epoch; the ``corruption`` of its
+            held-out images, if there is one (see ``unseen``); and ``cuts``, where they are ``all``.
         progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid  # it imports torch, and reading does not
@@ -132,7 +132,7 @@ def measure_column(
         trajectory.frozen_at(deep) if parameters["frozen"] else trajectory,
         images,
         labels=labels,
-        cuts=trajectory.network(deep).depths,
+        cuts=trajectory.network(deep).places(parameters.get("cuts", "depths")),
         shallow_epochs=parameters["shallow"],
         deep_epochs=[deep],
         batchnorm=parameters["policy"],

@@ -46,6 +46,7 @@ def measure_stranger(
     deep = int(parameters["deep"])
     images, labels = trajectory.evaluation_set(parameters["split"])
     network = trajectory.network(deep)
+    cuts = network.places(parameters.get("cuts", "depths"))
     reference = predict(network, images, device=trajectory.device)
     found = [
         predict(
@@ -53,10 +54,10 @@ def measure_stranger(
             images,
             device=trajectory.device,
         )
-        for cut in network.depths
+        for cut in cuts
     ]
     return {
-        "cuts": np.array(network.depths),
+        "cuts": np.array(cuts),
         "predictions": np.array(found),
         "reference": reference,
         "labels": labels.cpu().numpy(),

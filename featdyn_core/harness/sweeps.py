@@ -1,0 +1,57 @@
+"""The rows of a sweep: those of the plan, with other recipes or other records (see ``verdicts.sweep``)."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.harness.plan import Cell, cells
+from featdyn_core.trajectories.variation import varied
+from featdyn_core.verdicts.register import Entry, Register
+from featdyn_core.verdicts.sweep import Sweep, Variation
+
+
+def swept(register: Register, sweep: Sweep, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:
+    """Return a sweep's rows, variation by variation, claims in the order of its effects.
+
+    Args:
+        register: what is varied.
+        sweep: of it.
+        seeds: in place of the sweep's.
+        precision: of composite grids.
+
+    Raises:
+        RecipeError: as ``plan.cells``; or a variation that a claim's recipes or records do not notice.
+    """
+    rows = cells(register, sweep.scale, seeds=seeds or sweep.seeds, precision=precision)
+    base = {row.entry.id: row for row in rows if row.subject == sweep.subject}
+    chosen = tuple(seeds) not in ((), sweep.seeds or register.scales[sweep.scale].seeds)
+    return [
+        dataclasses.replace(_varied(base[claim], variation), effect=effect, exploratory=chosen)
+        for variation in sweep.variations.values()
+        for claim, effect in sweep.effects.items()
+        if claim in (variation.claims or sweep.effects)
+    ]
+
+
+def _varied(row: Cell, variation: Variation) -> Cell:
+    recipes = row.recipes
+    if variation.recipe:
+        recipes = {arm: varied(recipe, variation.recipe, variation.name) for arm, recipe in recipes.items()}
+    entry = dataclasses.replace(row.entry, records=_records(row.entry, variation))
+    remeasured, seed = dataclasses.replace(row, entry=entry), row.seeds[0]
+    if variation.records and remeasured.requests(seed) == row.requests(seed):
+        raise RecipeError(f"variation {variation.name!r} changes nothing of what claim {row.entry.id!r} is measured by")
+    return dataclasses.replace(remeasured, recipes=recipes, variation=variation)
+
+
+def _records(entry: Entry, variation: Variation) -> dict[str, dict[str, Any]]:
+    """Return the claim's records with the options of each kind overridden."""
+    kinds = {table.get("kind") for table in entry.records.values()}
+    if variation.records and not kinds & set(variation.records):
+        raise RecipeError(
+            f"variation {variation.name!r} is of records of the kinds {', '.join(variation.records)}, and claim "
+            f"{entry.id!r} has none of them; leave the claim out of it"
+        )
+    overrides: Mapping[Any, Mapping[str, Any]] = variation.records
+    return {name: {**table, **overrides.get(table.get("kind"), {})} for name, table in entry.records.items()}

@@ -1,0 +1,72 @@
+"""Rows of sweeps as tables, variation × claim, with the rows of the register that they vary where these are there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featdyn_core.report import wording
+from featdyn_core.verdicts.claim import Finding
+from featdyn_core.verdicts.evidence import Evidence
+
+REGISTERED = "as registered"
+"""What the line of the rows that nothing is varied in is called."""
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """What was swept at one scale on one subject.
+
+    Attributes:
+        scale: small, reduced or paper.
+        subject: the data set.
+        effects: claim to the criterion whose estimate is shown for it.
+        lines: variation to claim to its row; a claim that a variation was not asked of is not there.
+    """
+
+    scale: str
+    subject: str
+    effects: dict[str, str]
+    lines: dict[str, dict[str, Evidence]]
+
+    def effect(self, row: Evidence) -> Finding | None:
+        """Return the finding whose estimate is shown of a row; None if nothing was judged."""
+        return next((item for item in row.findings if item.criterion.name == self.effects[row.claim]), None)
+
+
+def sweep_tables(rows: Sequence[Evidence]) -> list[SweepTable]:
+    """Return a table for each scale and subject that was swept, in the order of the rows.
+
+    A row of the register, measured and not replayed, is a line of its own in a table that has its claim.
+    """
+    tables: dict[tuple[str, str], SweepTable] = {}
+    for row in filter(lambda row: row.variation, rows):
+        table = tables.setdefault((row.scale, row.subject), SweepTable(row.scale, row.subject, {}, {REGISTERED: {}}))
+        table.effects.setdefault(row.claim, row.effect)
+        table.lines.setdefault(row.variation, {})[row.claim] = row
+    for row in rows:
+        found = tables.get((row.scale, row.subject))
+        if found and row.claim in found.effects and not row.variation and not row.replayed:
+            found.lines[REGISTERED][row.claim] = row
+    for table in tables.values():
+        if not table.lines[REGISTERED]:
+            del table.lines[REGISTERED]
+    return list(tables.values())
+
+
+def sweep_lines(rows: Sequence[Evidence]) -> list[str]:
+    """Return the tables in Markdown, one below the other with an empty line between."""
+    lines: list[str] = []
+    for table in sweep_tables(rows):
+        titles = [f"`{claim}`: {effect}" for claim, effect in table.effects.items()]
+        head = f"{table.subject}, {table.scale}"
+        lines += [""] * bool(lines) + [f"| {' | '.join([head, *titles])} |", "|---" * (len(titles) + 1) + "|"]
+        for variation, found in table.lines.items():
+            cells = [_cell(table, found.get(claim)) for claim in table.effects]
+            lines.append(f"| {' | '.join([variation, *cells])} |")
+    return lines
+
+
+def _cell(table: SweepTable, row: Evidence | None) -> str:
+    if row is None:
+        return wording.NOTHING
+    finding = table.effect(row)
+    return f"{row.verdict} {wording.interval(finding)}" if finding else str(row.verdict)

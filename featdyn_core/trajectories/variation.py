@@ -1,0 +1,37 @@
+"""A recipe that differs from another in some of its fields."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.trajectories.recipe import Recipe, parse_recipe
+
+
+def varied(recipe: Recipe, tables: Mapping[str, Mapping[str, Any]], name: str) -> Recipe:
+    """Return a recipe with fields of some of its tables replaced, called ``<recipe>-<name>``.
+
+    It is known by its content, as any recipe is: variations that come to the same are trained once.
+
+    Args:
+        recipe: the base.
+        tables: name of a table to fields and values, as a recipe's file has them. A network that is named replaces the
+            base's with all of its options.
+        name: of the variation.
+
+    Raises:
+        RecipeError: an unknown table or field, a value out of range, or nothing that differs from the base.
+    """
+    document = copy.deepcopy(recipe.to_dict())
+    network, training = document["network"], document["training"]
+    document["network"] = {"name": network["name"], **network.get("options", {})}
+    training["checkpoints"] = [[epoch, epoch, 1] for epoch in training["checkpoints"]]
+    for table, fields in tables.items():
+        if not isinstance(fields, Mapping):
+            raise RecipeError(f"variation {name!r}: {table} must be a table of the recipe")
+        replaced = table == "network" and "name" in fields
+        document[table] = dict(fields) if replaced else {**document.get(table, {}), **fields}
+    found = parse_recipe(document, f"{recipe.name}-{name}")
+    if found.digest == recipe.digest:
+        raise RecipeError(f"variation {name!r} changes nothing of the recipe {recipe.name}; leave it out")
+    return found
