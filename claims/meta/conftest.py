@@ -5,4 +5,4 @@ import pytest
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Spare a run of claims the import of these tests, and of torch with them."""
-    return True if config.option.markexpr in ("fast", "full") else None
+    return True if config.option.markexpr in ("fast", "full", "sweep") else None

@@ -40,8 +40,12 @@ def _varied(row: Cell, variation: Variation) -> Cell:
         recipes = {arm: varied(recipe, variation.recipe, variation.name) for arm, recipe in recipes.items()}
     entry = dataclasses.replace(row.entry, records=_records(row.entry, variation))
     remeasured, seed = dataclasses.replace(row, entry=entry), row.seeds[0]
+    nothing = f"variation {variation.name!r} changes nothing of"
+    unnoticed = [base.name for arm, base in row.recipes.items() if recipes[arm].digest == base.digest]
+    if variation.recipe and unnoticed:
+        raise RecipeError(f"{nothing} the recipe {', '.join(unnoticed)}")
     if variation.records and remeasured.requests(seed) == row.requests(seed):
-        raise RecipeError(f"variation {variation.name!r} changes nothing of what claim {row.entry.id!r} is measured by")
+        raise RecipeError(f"{nothing} what claim {row.entry.id!r} is measured by")
     return dataclasses.replace(remeasured, recipes=recipes, variation=variation)
 
 

@@ -44,4 +44,4 @@ def tiny_perceptron(make_trajectory):
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Spare a run of one tier of claims the import of the unit tests, none of which belongs to a tier."""
-    return True if config.option.markexpr in ("fast", "full", "calibration", "mutation") else None
+    return True if config.option.markexpr in ("fast", "full", "sweep", "calibration", "mutation") else None

@@ -535,3 +535,57 @@ def test_progress_of_other_processes_is_shown(project, monkeypatch, capfd):
     project.makepyfile("import time\ndef test_wait(): time.sleep(1)")
     project.runpytest_inprocess("-k", "test_wait").assert_outcomes(passed=1, deselected=2)
     assert "training elsewhere seed 7: epoch 3/9, loss 1.5000" in capfd.readouterr().out
+
+
+# Sweeps
+
+SWEEP = """
+scale = "small"
+subject = "digits"
+[effects]
+demo = "effect"
+[variations.again]
+title = "re-estimated"
+records.column = { policy = "recalibrate" }
+[variations.slow]
+title = "another rate"
+recipe.optimizer = { learning_rate = 0.05 }
+"""
+
+
+@pytest.fixture
+def sweeping(project):
+    """Return the project with a sweep at either scale."""
+    (project.path / "claims/sweeps").mkdir()
+    (project.path / "claims/sweeps/some.toml").write_text(SWEEP)
+    (project.path / "claims/sweeps/large.toml").write_text(SWEEP.replace('"small"', '"reduced"'))
+    return project
+
+
+def test_a_sweep_is_a_tier_of_its_own(sweeping):
+    result = sweeping.runpytest("-m", "sweep", "-v")
+    result.assert_outcomes(passed=2, deselected=4)
+    result.stdout.fnmatch_lines(["*test_demo[[]demo-small-digits-again[]] SUPPORTED*", "demo*small, again*SUPPORTED*"])
+    rows = evidence_of(sweeping)
+    assert {name: (row.variation, row.effect, row.tier) for name, row in rows.items()} == {
+        "demo-small-digits-again": ("again", "effect", "sweep"),
+        "demo-small-digits-slow": ("slow", "effect", "sweep"),
+    }
+    assert set(rows["demo-small-digits-slow"].recipes) == {"toy-slow"}
+    assert set(rows["demo-small-digits-again"].recipes) == {"toy"}
+    sweeping.runpytest("-m", "fast").assert_outcomes(passed=1, deselected=5)
+    assert list(verdicts_of(sweeping)) == ["demo-small-digits"]
+
+
+def test_a_sweep_of_a_larger_scale_is_asked_for(sweeping):
+    result = sweeping.runpytest("-m", "sweep", "--scale", "reduced", "--collect-only", "-q")
+    assert [line for line in result.outlines if "[" in line] == [
+        f"claims/test_demo.py::test_demo[demo-reduced-digits-{name}]" for name in ("again", "slow")
+    ]
+
+
+def test_a_sweep_that_varies_nothing_is_told_at_collection(sweeping):
+    edit(sweeping.path / "claims/sweeps/some.toml", "0.05", "0.1")
+    result = sweeping.runpytest("-m", "fast")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*UsageError: variation 'slow' changes nothing of the recipe toy"])

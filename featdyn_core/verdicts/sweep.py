@@ -92,7 +92,9 @@ def _sweep(path: Path, register: Register) -> Sweep:
 
 def _variation(name: str, fields: dict[str, Any]) -> Variation:
     found = {claim: Verdict(verdict) for claim, verdict in fields.get("found", {}).items()}
-    return Variation(name, **fields | {"claims": tuple(fields.get("claims", ())), "found": found})
+    variation = Variation(name, **fields | {"claims": tuple(fields.get("claims", ())), "found": found})
+    check_fields(variation)
+    return variation
 
 
 def _check(sweep: Sweep, register: Register) -> None:

@@ -64,6 +64,8 @@ def full_row(**changes):
         "known": "REFUTED",
         "replayed": True,
         "exploratory": True,
+        "variation": "adam",
+        "effect": "gap",
         "windows": {"memory": [14, 28]},
         "protocol": {"images": 500, "nested": {"deep": [1]}},
         "recipes": {"digits-small": "0a1b"},
@@ -240,6 +242,18 @@ def test_holm_runs_over_all_rows_of_the_run(tmp_path):
     assert [row["holm_p_value"] for row in document["rows"]] == found
     assert adjusted_p_values([nothing()]) == [None]
     assert adjusted_p_values([judged(HIGH)]) == [rows[0].p_value]
+
+
+def test_rows_of_sweeps_are_adjusted_among_themselves(tmp_path):
+    registered = [judged(HIGH), nothing(), judged(SPREAD)]
+    swept = [judged(HIGH, variation="adam", effect="gap"), nothing(variation="adam"), judged(LOW, variation="vit")]
+    mixed = [swept[0], registered[0], registered[1], swept[1], swept[2], registered[2]]
+    alone, among = adjusted_p_values(registered), adjusted_p_values(swept)
+    assert adjusted_p_values(mixed) == [among[0], alone[0], alone[1], among[1], among[2], alone[2]]
+    assert among[0] == pytest.approx(3 * swept[0].p_value)
+    write_evidence(tmp_path / "evidence.json", mixed)
+    assert read_evidence(tmp_path / "evidence.json") == mixed
+    assert [row.id for row in mixed[:2]] == ["memory-small-digits-adam", "memory-small-digits"]
 
 
 @pytest.mark.parametrize("place", ["a folder", "a device", "under a file"])

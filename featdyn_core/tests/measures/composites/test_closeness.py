@@ -41,3 +41,12 @@ def test_the_planted_direction_is_harmless_and_displacements_as_large_are_not(cl
     assert (planted.agreement("recalibrated") == 1).all()
     for match in MATCHES:
         assert (planted.gained(match) > 0.05).all()
+
+
+def test_all_cuts_are_compared_where_that_is_asked_for(tiny_trajectory):
+    parameters = PARAMETERS | {"cuts": "all", "draws": 1}
+    found = read_closeness(measure_closeness(tiny_trajectory, parameters), parameters)
+    network, (images, _) = tiny_trajectory.network(4), tiny_trajectory.evaluation_set("held-out")
+    assert found.cuts == network.cuts != network.depths
+    real = predict(composite(tiny_trajectory, 2, 4, network.cuts[0], batchnorm="recalibrate"), images)
+    assert (found.recalibrated[0] == real).all()

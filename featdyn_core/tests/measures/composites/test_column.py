@@ -156,3 +156,12 @@ def test_precision_is_passed_on_progress_reported_and_the_flip_rate_kept(tiny_tr
     assert asked == ["fp16"]
     assert read_column(found, parameters).flip_rate == 0.25
     assert seen == [(3, 9), (6, 9), (9, 9)]
+
+
+def test_all_cuts_are_evaluated_where_that_is_asked_for(tiny_trajectory, column):
+    found = read_column(measure_column(tiny_trajectory, PARAMETERS | {"cuts": "all"}), PARAMETERS)
+    assert found.cuts == tiny_trajectory.network(2).cuts == ("stem", *column.cuts)
+    assert (found.predictions[1:] == column.predictions).all()
+    images, _ = tiny_trajectory.evaluation_set("held-out")
+    assert (found.predictions[0, 0] == predict(composite(tiny_trajectory, 1, 2, "stem"), images)).all()
+    assert not column_covers(PARAMETERS | {"cuts": "all"}, PARAMETERS)

@@ -53,3 +53,10 @@ def test_the_split_is_that_which_was_asked_for(tiny_trajectory, partner):
     found = read_stranger(measure_stranger(tiny_trajectory, parameters, partner), parameters)
     images, _ = tiny_trajectory.evaluation_set("training")
     assert (found.reference == predict(tiny_trajectory.network(2), images)).all()
+
+
+def test_all_cuts_are_taken_where_that_is_asked_for(tiny_trajectory, partner):
+    parameters = PARAMETERS | {"cuts": "all"}
+    found = read_stranger(measure_stranger(tiny_trajectory, parameters, partner), parameters)
+    assert found.cuts == tiny_trajectory.network(2).cuts
+    assert (found.predictions[1:] == measured(tiny_trajectory, partner).predictions).all()

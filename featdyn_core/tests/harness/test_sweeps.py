@@ -1,0 +1,166 @@
+"""Rows of sweeps: what of them is varied, what is not, and that an override which nothing notices is told."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.harness import plan, sweeps
+from featdyn_core.harness.laboratory import decide, described
+from featdyn_core.harness.plan import cells, requests, trainings
+from featdyn_core.harness.run import Measured
+from featdyn_core.harness.sweeps import swept
+from featdyn_core.project import sweeps_folder
+from featdyn_core.tests.toy import entry
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.sweep import Sweep, Variation, load_sweeps
+
+RECALIBRATED = Variation("again", "re-estimated", records={"column": {"policy": "recalibrate"}})
+SLOW = Variation("slow", "another rate", recipe={"optimizer": {"learning_rate": 0.05}})
+CUTS = Variation("cuts", "all cuts", records={"column": {"cuts": "all"}, "stranger": {"cuts": "all"}})
+
+
+def sweep(*variations: Variation, **more) -> Sweep:
+    return Sweep("some", "small", "digits", {"demo": "effect"}, {item.name: item for item in variations}, **more)
+
+
+@pytest.fixture
+def toy(register):
+    return register()
+
+
+def test_a_row_for_each_variation_and_claim_with_a_name_of_its_own(toy):
+    rows = swept(toy, sweep(SLOW, RECALIBRATED, CUTS))
+    assert [row.id for row in rows] == [f"demo-small-digits-{name}" for name in ("slow", "again", "cuts")]
+    assert {row.tier for row in rows} == {"sweep"}
+    assert {row.seeds for row in rows} == {(0, 1, 2)}
+    (base,) = cells(toy, "small")
+    for row in rows:
+        assert row.claim == base.claim
+        assert (row.windows, row.protocol) == (base.windows, base.protocol)
+        facts = described(row)
+        assert (facts["variation"], facts["effect"]) == (row.variation.name, "effect")
+        assert facts["protocol"] == described(base)["protocol"] | row.variation.overrides
+
+
+def test_recipes_are_varied_in_what_the_variation_says(toy):
+    (row,), (base,) = swept(toy, sweep(SLOW)), cells(toy, "small")
+    assert row.recipes["clean"].name == "toy-slow"
+    assert row.recipes["clean"].optimizer == dataclasses.replace(base.recipes["clean"].optimizer, learning_rate=0.05)
+    assert row.recipes["clean"].replace(optimizer=base.recipes["clean"].optimizer, name="toy") == base.recipes["clean"]
+    assert not {(recipe.digest, seed) for recipe, seed in trainings([row])} & {
+        (recipe.digest, seed) for recipe, seed in trainings([base])
+    }
+
+
+def test_equal_trainings_are_shared(toy):
+    twin = dataclasses.replace(SLOW, name="twin")
+    rows = swept(toy, sweep(SLOW, twin, RECALIBRATED, CUTS))
+    assert len(trainings(rows)) == 2 * 3
+    assert len(requests(rows)) == (3 + 3 + 3) * 3  # two columns and a stranger, and none of a twin's own
+    assert len({request.identity for request in requests(rows)}) == len(requests(rows))
+
+
+def test_records_are_varied_in_what_the_variation_says(toy):
+    again, every = swept(toy, sweep(RECALIBRATED, CUTS))
+    (base,) = cells(toy, "small")
+    for found, change, kinds in (
+        (again, {"policy": "recalibrate"}, {"column"}),
+        (every, {"cuts": "all"}, {"column", "stranger"}),
+    ):
+        for needed, request in found.requests(0).items():
+            before = base.requests(0)[needed]
+            assert request.recipe == before.recipe
+            expected = {**before.parameters, **(change if request.kind in kinds else {})}
+            assert request.parameters == expected
+
+
+def test_seeds_are_the_sweeps_the_scales_or_those_of_an_exploratory_run(toy):
+    (own,) = swept(toy, sweep(SLOW, seeds=(7, 8, 9)))
+    (other,) = swept(toy, sweep(SLOW), seeds=(3, 4, 5))
+    (same,) = swept(toy, sweep(SLOW), seeds=(0, 1, 2))
+    assert [row.seeds for row in (own, other, same)] == [(7, 8, 9), (3, 4, 5), (0, 1, 2)]
+    assert [row.exploratory for row in (own, other, same)] == [False, True, False]
+
+
+def test_known_is_what_the_variation_found_and_not_what_the_register_did(register):
+    toy = register(demo=entry(more='found = { "small/digits" = "REFUTED" }'))
+    found = dataclasses.replace(SLOW, found={"demo": Verdict.INCONCLUSIVE})
+    assert [row.known for row in swept(toy, sweep(SLOW))] == [None]
+    assert [row.known for row in swept(toy, sweep(found))] == [Verdict.INCONCLUSIVE]
+    assert [row.known for row in swept(toy, sweep(found), seeds=(5, 6, 7))] == [None]
+
+
+def test_a_row_is_decided_as_any_other(toy, laboratory):
+    (row,) = swept(toy, sweep(SLOW))
+    seen = []
+
+    def measure(run):
+        columns = run.columns("column")
+        seen.append(columns["held-out"].epochs.tolist())
+        return Measured({"effect": 0.9 + run.seed / 100, "null": 0.0})
+
+    found = decide(row, measure, lambda request: laboratory.measurements.get(request))
+    assert (found.verdict, found.variation, found.effect) == ("SUPPORTED", "slow", "effect")
+    assert found.recipes == {"toy-slow": row.recipes["clean"].digest}
+    assert set(found.checkpoints) == {f"toy-slow/{seed}" for seed in (0, 1, 2)}
+    assert seen == [[1, 2, 3]] * 3
+
+
+# Overrides that nothing notices
+
+
+def test_an_override_that_leaves_the_recipe_as_it_is_is_told(toy):
+    idle = dataclasses.replace(SLOW, recipe={"optimizer": {"learning_rate": 0.1}})
+    with pytest.raises(RecipeError, match="variation 'slow' changes nothing of the recipe toy"):
+        swept(toy, sweep(idle))
+
+
+def test_overrides_of_recipes_that_are_ignored_are_told(toy, monkeypatch):
+    monkeypatch.setattr(sweeps, "varied", lambda recipe, _, name: recipe.replace(name=f"{recipe.name}-{name}"))
+    with pytest.raises(RecipeError, match="variation 'slow' changes nothing of the recipe toy"):
+        swept(toy, sweep(SLOW))
+
+
+def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
+    original = plan._RESOLVERS["column"]
+    monkeypatch.setitem(
+        plan._RESOLVERS, "column", lambda *place, **spec: original(*place, **spec | {"policy": "carry"})
+    )
+    with pytest.raises(RecipeError, match="variation 'again' changes nothing of what claim 'demo' is measured by"):
+        swept(toy, sweep(RECALIBRATED))
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ({"changes": {"split": "training"}}, "is of records of the kinds changes, and claim 'demo' has none of them"),
+        ({"column": {"policies": "recalibrate"}}, "record 'column' lacks something, has too much, .*'policies'"),
+        ({"column": {"cuts": "some"}}, "cuts = 'some' is neither depths nor all"),
+        ({"column": {"policy": "carry"}}, "changes nothing of what claim 'demo' is measured by"),
+    ],
+)
+def test_options_of_records_that_do_not_fit_are_told(toy, records, message):
+    with pytest.raises(RecipeError, match=message):
+        swept(toy, sweep(Variation("odd", "odd", records=records)))
+
+
+# The project's own
+
+
+def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
+    from featdyn_core.project import register_folder
+    from featdyn_core.verdicts.register import load_register
+
+    register = load_register(register_folder())
+    found = load_sweeps(sweeps_folder(), register)
+    assert {item.name for item in found} >= {"small", "reduced"}
+    for item in found:
+        rows = swept(register, item)
+        base = {row.entry.id: row for row in cells(register, item.scale) if row.subject == item.subject}
+        assert len({row.id for row in rows}) == len(rows)
+        for row in rows:
+            seed = row.seeds[0]
+            assert row.requests(seed) != base[row.entry.id].requests(seed)
+        assert Path(sweeps_folder() / f"{item.name}.toml").is_file()

@@ -1,0 +1,71 @@
+"""A sweep is read as it stands there, and one that is not sound says where."""
+
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.sweep import Variation, load_sweeps
+
+REGISTER = load_register(Path(__file__).parents[3] / "claims" / "register")
+TEXT = """
+scale = "reduced"
+subject = "mnist"
+seeds = [7, 8, 9]
+[effects]
+memory-window = "agreement, held-out"
+forgetting-flat = "accuracy range"
+[variations.adam]
+title = "Adam"
+recipe.optimizer = { name = "adam" }
+[variations.again]
+title = "re-estimated"
+records.column = { policy = "recalibrate" }
+claims = ["memory-window"]
+found = { memory-window = "REFUTED" }
+"""
+
+
+def read(folder: Path, text: str = TEXT):
+    (folder / "some.toml").write_text(text, encoding="utf-8")
+    return load_sweeps(folder, REGISTER)
+
+
+def test_sweep_is_what_its_file_says(tmp_path):
+    assert load_sweeps(tmp_path, REGISTER) == []
+    (found,) = read(tmp_path)
+    assert (found.name, found.scale, found.subject, found.seeds) == ("some", "reduced", "mnist", (7, 8, 9))
+    assert list(found.effects) == ["memory-window", "forgetting-flat"]
+    assert found.variations["adam"] == Variation("adam", "Adam", recipe={"optimizer": {"name": "adam"}})
+    assert found.variations["adam"].overrides == {"recipe": {"optimizer": {"name": "adam"}}}
+    again = found.variations["again"]
+    assert again.overrides == {"records": {"column": {"policy": "recalibrate"}}}
+    assert (again.claims, again.found) == (("memory-window",), {"memory-window": Verdict.REFUTED})
+
+
+FAULTS = {
+    "no TOML": ("[effects]", "[effects", "Expected ']' at the end"),
+    "no scale": ('scale = "reduced"', 'scale = "tiny"', "the register has no tiny/mnist"),
+    "no subject": ('"mnist"', '"svhn"', "the register has no reduced/svhn"),
+    "no title": ('title = "Adam"\n', "", "missing .* argument: 'title'"),
+    "unknown field": ('title = "Adam"', 'title = "Adam"\nrecipes = {}', "unexpected keyword argument 'recipes'"),
+    "wrong kind": ('title = "Adam"', "title = 3", "title = 3 is not what it should be"),
+    "unknown claim": ("forgetting-flat =", "forgotten =", "unknown claim 'forgotten'"),
+    "claim of other images": ("forgetting-flat =", "forgetting =", "claim 'forgetting' is not about mnist"),
+    "no effect": ('"accuracy range"', '"range"', "claim 'forgetting-flat' has no criterion 'range'; it has accuracy"),
+    "claim that is not swept": ('claims = ["memory', 'claims = ["trans', "'trans-window' is no claim of the sweep's"),
+    "nothing varied": ('recipe.optimizer = { name = "adam" }', "", "variation 'adam' overrides nothing"),
+    "nothing found": ('"REFUTED"', '"SUPPORTED"', "variation 'again' found SUPPORTED, which is no finding"),
+    "too few seeds": ("[7, 8, 9]", "[7, 8]", "a claim is judged on at least 3"),
+    "pilot seeds": ("[7, 8, 9]", "[7, 8, 100]", "bounds came from 100"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_what_is_no_sweep_is_told(tmp_path, case):
+    old, new, message = FAULTS[case]
+    assert old in TEXT
+    with pytest.raises(RecipeError, match=f"(?s)sweep .*some.toml: .*{message}"):
+        read(tmp_path, TEXT.replace(old, new, 1))
