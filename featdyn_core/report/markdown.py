@@ -1,7 +1,10 @@
 """The register and the results as tables in Markdown, for the README and the documentation."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from featdyn_core.errors import EvidenceError
 from featdyn_core.report import wording
 from featdyn_core.verdicts.claim import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
@@ -39,6 +42,21 @@ def claim_row(entry: Entry, register: Register) -> str:
     return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"
 
 
+def read_meanings(path: Path) -> dict[str, str]:
+    """Read what was found, in a sentence a claim.
+
+    Raises:
+        EvidenceError: no TOML file of texts.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvidenceError(f"{path} cannot be read ({error}); it should be TOML, with a text for a claim") from error
+    if wrong := [claim for claim, text in found.items() if not isinstance(text, str) or "|" in text]:
+        raise EvidenceError(f"{path}: what it says of {wrong[0]!r} is no text for a table")
+    return found
+
+
 def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mapping[str, str]) -> list[str]:
     """Return every claim's row: what the paper says, what was decided at each scale, the effect, what it means.
 
@@ -49,7 +67,12 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
     """
     head = [f"| claim | the paper says | {' | '.join(SCALES)} | effect | meaning |", "|---" * (len(SCALES) + 4) + "|"]
     return head + [
-        summary_row(entry, register, [row for row in rows if row.claim == entry.id and not row.variation], meanings.get(entry.id, ""))
+        summary_row(
+            entry,
+            register,
+            [row for row in rows if row.claim == entry.id and not row.variation],
+            meanings.get(entry.id, ""),
+        )
         for entry in register.entries.values()
     ]
 

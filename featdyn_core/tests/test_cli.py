@@ -384,7 +384,7 @@ def test_an_interruption_is_one_line_that_says_how_to_go_on(project, capsys, mon
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("featdyn_core.cli.train_missing", interrupted)
+    monkeypatch.setattr("featdyn_core.commands.plan.train_missing", interrupted)
     arguments = ["train", "--store", str(project / "a store"), "--jobs", "1"]
     assert main(arguments) == 130
     assert capsys.readouterr().err == f"featdyn: interrupted; go on with: featdyn {shlex.join(arguments)}\n"

@@ -20,6 +20,7 @@ ROWS = (
     {"store"},
     {"harness", "report"},
     {"launch"},
+    {"commands"},
     {"plugin", "cli"},
     {"autoload", "__main__"},
 )

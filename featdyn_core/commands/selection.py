@@ -1,0 +1,101 @@
+"""What the options of a command ask for: rows of the plan, trajectories, records, and where to work."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from featdyn_core.errors import FeatdynError, RecipeError
+from featdyn_core.harness.plan import Cell, cells, requests, trainings
+from featdyn_core.launch.cluster import Cluster, read_settings
+from featdyn_core.launch.measuring import Place
+from featdyn_core.launch.processes import cores
+from featdyn_core.measures.kinds import Request as Measurement
+from featdyn_core.numerics import resolve_device
+from featdyn_core.project import expanded, register_folder, store_root
+from featdyn_core.store.supply import Request
+from featdyn_core.trajectories.recipe import Recipe, load_recipe
+from featdyn_core.verdicts.register import Register, load_register, parse_seeds
+
+
+def path(text: str) -> Path:
+    """Read a path on the command line."""
+    try:
+        return expanded(text, "it")
+    except FeatdynError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def register_of(options: argparse.Namespace) -> Register:
+    """Return the register that the options name, or the project's."""
+    return load_register(options.register or register_folder())
+
+
+def scale_of(options: argparse.Namespace, register: Register) -> str:
+    """Name of the scale of a tier."""
+    tier = options.tier or "fast"
+    if tier == "full" and options.scale == "auto":
+        return "paper" if resolve_device(options.device).type == "cuda" else "reduced"
+    if tier == "full":
+        return str(options.scale)
+    found = [scale.name for scale in register.scales.values() if scale.tier == tier]
+    if not found:
+        raise RecipeError(f"the register has no scale of the tier {tier}")
+    return found[0]
+
+
+def rows_of(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:
+    """Return the plan's rows of the claims that the options ask for."""
+    register = register_of(options)
+    chosen = register.entries if options.claims is None else options.claims.split(",")
+    entries = [register.entry(claim) for claim in chosen]
+    return [row for row in cells(register, scale_of(options, register), seeds=seeds) if row.entry in entries]
+
+
+def trainings_of(options: argparse.Namespace) -> list[Request]:
+    """Return the (recipe, seed) pairs that the options ask for."""
+    seeds, register = parse_seeds(options.seeds), register_of(options)
+    if options.only:
+        recipe = load_recipe(options.only)
+        return [(recipe, seed) for seed in seeds or _seeds_of(recipe, register, options)]
+    if seeds:  # pilot seeds and few ones may be trained, though not judged
+        wanted = trainings(rows_of(options, ()))
+        return [
+            (recipe, seed) for seed in seeds for recipe in {recipe.identity: recipe for recipe, _ in wanted}.values()
+        ]
+    return trainings(rows_of(options, ()))
+
+
+def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -> Sequence[int]:
+    """Seeds of the first scale that uses the recipe; of the tier's scale if none does."""
+    for scale in register.scales.values():
+        if any(recipe in row.recipes.values() for row in cells(register, scale.name)):
+            return scale.seeds
+    return register.scales[scale_of(options, register)].seeds
+
+
+def requests_of(options: argparse.Namespace) -> list[Measurement]:
+    """Return the records that the options ask for."""
+    wanted = requests(rows_of(options, parse_seeds(options.seeds)))
+    if not options.only:
+        return wanted
+    recipe = load_recipe(options.only)
+    chosen = [request for request in wanted if request.recipe.identity == recipe.identity]
+    if not chosen:
+        scale = scale_of(options, register_of(options))
+        raise RecipeError(f"no claim reads a record of {recipe.name} at scale {scale}; choose another tier or scale")
+    return chosen
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """Return where to measure."""
+    return Place(options.store or store_root(), options.device)
+
+
+def cluster_of(options: argparse.Namespace) -> Cluster:
+    """Return the cluster that jobs are submitted to; their logs go into the store."""
+    return Cluster((options.store or store_root()).absolute() / "jobs", read_settings(options.slurm), options.jobs)
+
+
+def usual_jobs(options: argparse.Namespace) -> int:
+    """Return how many processes are at work unless told otherwise."""
+    return 1 if resolve_device(options.device).type == "cuda" else cores()

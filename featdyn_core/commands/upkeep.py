@@ -1,0 +1,41 @@
+"""Commands that begin a project and tidy a store."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.commands.selection import path
+from featdyn_core.launch.starting import start_project
+from featdyn_core.store.cleaning import free, idle
+from featdyn_core.store.supply import Store
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to a parser's."""
+    init = commands.add_parser("init", help="begin a project: the paper's claims, register, recipes and records")
+    init.set_defaults(run=_init)
+    init.add_argument("folder", type=path, nargs="?", default=Path(), help="default: the working directory")
+    clean = commands.add_parser("clean", help="say what the store can do without, or remove it")
+    clean.set_defaults(run=_clean)
+    clean.add_argument("--store", type=path, help="default: FEATDYN_STORE, or fixtures/cache")
+    clean.add_argument("--yes", action="store_true", help="remove it")
+
+
+def _init(options: argparse.Namespace) -> int:
+    written = start_project(options.folder)
+    print(f"wrote {written} files to {options.folder.absolute()}; decide the claims there with: pytest -m fast -n 2")
+    return 0
+
+
+def _clean(options: argparse.Namespace) -> int:
+    """Say what can go, and remove it if told so."""
+    store = Store(options.store, download=False)
+    found = list(idle(store))
+    for item in found:
+        print(f"{item.what}: {item.size / 1e6:.1f} MB", flush=True)
+        if options.yes:
+            free(store, item)
+    size = sum(item.size for item in found) / 1e6
+    done = "freed" if options.yes else "would be freed; remove it with: featdyn clean --yes"
+    print(f"{len(found)} things, {size:.1f} MB {done if found else 'to be freed'}")
+    return 0
