@@ -298,7 +298,8 @@ def test_claims_are_listed_with_their_scales(project, capsys):
     assert "`other`" in capsys.readouterr().out
 
 
-def test_two_evidence_files_are_compared(project, capsys):
+@pytest.mark.usefixtures("project")
+def test_two_evidence_files_are_compared(capsys):
     rows = [evidence("memory-window"), evidence("forgetting")]
     write_evidence(Path("one.json"), rows)
     write_evidence(Path("other.json"), [rows[0], evidence("forgetting", agreement=0.9)])
