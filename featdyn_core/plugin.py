@@ -1,14 +1,12 @@
-"""The pytest plugin: options, markers, the ``decide`` and ``judge`` fixtures, verdict words, the table at the end.
+"""The pytest plugin: options, markers, the ``decide`` and ``judge`` fixtures, what is collected.
 
-Thin hooks over pure modules. Evidence travels from the test to the reporting process as one JSON string in
-``user_properties``, which works with and without pytest-xdist and ends up in JUnit files. The reporter knows from the
-plan which rows a run should give, so that a row whose test never reported is not lost.
+Thin hooks over pure modules. Evidence travels from the test to the reporting process (see ``reporter``) as one JSON
+string in ``user_properties``, which works with and without pytest-xdist.
 """
 
 import functools
 import os
-import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,33 +18,17 @@ from featdyn_core.harness.plan import Cell, all_cells
 from featdyn_core.harness.planted import World, verdict_in
 from featdyn_core.harness.run import Measure
 from featdyn_core.harness.sweeps import swept
-from featdyn_core.launch.progress import Watcher
-from featdyn_core.launch.session import Session
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
-from featdyn_core.report import wording
-from featdyn_core.report.terminal import terminal_table
-from featdyn_core.report.wording import CHANGED
+from featdyn_core.report.junit import EVIDENCE, FAULT
+from featdyn_core.reporter import Reporter, row_of
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.register import Register, load_register, parse_seeds
 from featdyn_core.verdicts.sweep import load_sweeps
 
-PROPERTY = "featdyn-evidence"
-FAULT = "featdyn-fault"
 TIERS = ("fast", "full", "sweep", "calibration", "mutation")
 PRECISIONS = ("fp16", "fp32", "tf32")
-
-_WORDS = {
-    Verdict.SUPPORTED: ("passed", "S", {"green": True}),
-    Verdict.REFUTED: ("failed", "R", {"red": True}),
-    Verdict.INCONCLUSIVE: ("failed", "?", {"yellow": True}),
-    Verdict.INVALID: ("error", "I", {"red": True}),
-    Verdict.NOT_RUN: ("skipped", "-", {"yellow": True}),
-    Verdict.ERROR: ("error", "E", {"red": True}),
-    Verdict.DESELECTED: ("deselected", "-", {"yellow": True}),
-}
-"""Verdict to pytest's category (which keeps colours and exit codes right), letter and colour."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-train", action="store_true", help="a claim whose trajectories are missing is NOT RUN")
     group.addoption("--seeds", default=None, help="such as 0,1,2 or 0-4, not the register's: an exploratory run")
     group.addoption("--evidence", default=None, help="--evidence=FILE: to be written (default: evidence.json)")
+    group.addoption("--junit-evidence", action="store_true", help="leave every row's JSON in the --junitxml file")
     group.addoption(
         "--no-known-findings", action="store_true", help="every verdict but SUPPORTED fails, known findings as well"
     )
@@ -87,7 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
-        config.pluginmanager.register(_Reporter(config), "featdyn-reporter")
+        known = functools.partial(_rows, config), functools.partial(_register, config)
+        config.pluginmanager.register(_usage(Reporter)(config, *known, _store(config)), "featdyn-reporter")
 
 
 def _usage(function: Callable[P, T]) -> Callable[P, T]:
@@ -178,7 +162,7 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
     def run(measure: Measure) -> Evidence:
         __tracebackhide__ = True
         row = laboratory.decide(request.param, measure)
-        request.node.user_properties.append((PROPERTY, evidence.to_json(row)))
+        request.node.user_properties.append((EVIDENCE, evidence.to_json(row)))
         strict = request.config.getoption("--no-known-findings") or request.config.getoption("--runxfail")
         known = bool(row.known) and not strict
         if row.verdict is Verdict.NOT_RUN:
@@ -235,9 +219,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     scales = {tier: _full_scale(config) if tier == "full" else _sweep_scale(config) for tier in large}
     other = {name for name, row in _rows(config).items() if scales.get(row.tier, row.scale.name) != row.scale.name}
-    left_out = [item for item in items if _row_of(item.nodeid) in other]
+    left_out = [item for item in items if row_of(item.nodeid) in other]
     if left_out:
-        items[:] = [item for item in items if _row_of(item.nodeid) not in other]
+        items[:] = [item for item in items if row_of(item.nodeid) not in other]
         config.hook.pytest_deselected(items=left_out)
 
 
@@ -256,12 +240,6 @@ def _sweep_scale(config: pytest.Config) -> str:
     return "small" if chosen == "auto" else chosen
 
 
-def _row_of(nodeid: str) -> str:
-    """Return the id of the row that a test decides, if it decides one."""
-    found = re.search(r"\[([^\[\]]+)\]$", nodeid)
-    return found[1] if found else ""
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -274,100 +252,3 @@ def pytest_runtest_makereport(
     if call.excinfo and fault:
         report.longrepr = f"{call.excinfo.typename}: {call.excinfo.value}"
     return report
-
-
-def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> Any:
-    """Show the verdict as the test's word, inside pytest's own categories."""
-    if not isinstance(report, pytest.TestReport) or report.when != "call":
-        return None
-    properties = {name: str(value) for name, value in report.user_properties}
-    if PROPERTY in properties:
-        row = evidence.from_json(properties[PROPERTY])
-        category, letter, colour = _WORDS[row.verdict]
-        if hasattr(report, "wasxfail"):
-            return "xfailed", letter.lower(), (wording.verdict(row), colour)
-        if report.failed and category == "passed":  # it changed, or the test asks for more
-            category, colour = "failed", {"red": True}
-        return category, letter, (wording.verdict(row), colour)
-    if FAULT in properties and report.failed:
-        return "error", "E", ("ERROR", {"red": True})
-    return None
-
-
-class _Reporter:
-    """Collects evidence in the process that owns the terminal; writes the table and the file."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        path = config.getoption("--evidence") or config.rootpath / "evidence.json"
-        self.session = Session(_usage(expanded)(path, "--evidence"))
-        _usage(self.session.check_path)()
-        self.fault = ""
-        store = _store(config)
-        self.terminal = os.fdopen(os.dup(1), "w", errors="replace")  # stays connected while pytest captures it
-        self.watcher = Watcher(store, self._write_line)
-        self.watcher.start()
-
-    def _write_line(self, line: str) -> None:
-        self.terminal.write(f"\n  {line}")
-        self.terminal.flush()
-
-    def _collected(self, nodeids: Iterable[str]) -> None:
-        rows = _rows(self.config) if any(_row_of(nodeid) for nodeid in nodeids) else {}
-        self.session.collected |= {row for row in map(_row_of, nodeids) if row in rows}
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if not session.testsfailed:  # else pytest stops here, and has not selected any
-            self._collected([item.nodeid for item in session.items])
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        self._collected(ids)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        properties = dict(report.user_properties)
-        if report.when == "call" and PROPERTY in properties:
-            row = evidence.from_json(str(properties[PROPERTY]))
-            self.session.rows[row.id] = row
-        elif report.failed and _row_of(report.nodeid):
-            self.session.faults[_row_of(report.nodeid)] = str(properties.get(FAULT) or report.longrepr)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self.watcher.stop()
-        self.terminal.close()
-        if not self.session.collected:
-            return
-        self.session.finish(_rows(self.config).values(), _register(self.config), self._circumstances())
-        try:
-            self.session.write()
-        except FeatdynError as error:
-            self.fault = str(error)
-        decided = any(row.verdict.decided for row in self.session.evidence)
-        if (self.fault or not decided) and not session.exitstatus:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def _circumstances(self) -> dict[str, Any]:
-        option = self.config.option
-        return {
-            "command": ["pytest", *map(str, self.config.invocation_params.args)],
-            "selection": {"markers": option.markexpr, "keywords": option.keyword},
-            "seeds": self.config.getoption("--seeds"),
-        }
-
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        rows = self.session.evidence
-        if not rows:
-            return
-        terminalreporter.section("claims")
-        colours = {str(verdict): colour for verdict, (_, _, colour) in _WORDS.items()}
-        for line in terminal_table(rows, terminalreporter._tw.fullwidth):
-            found = next((colour for word, colour in colours.items() if word in line), {})
-            found = {"red": True} if CHANGED in line else found
-            terminalreporter.write_line(line, **found)
-        if not any(row.verdict.decided for row in rows):
-            terminalreporter.write_line("no claim was decided: this run is no evidence, and it fails", red=True)
-        if self.fault:
-            terminalreporter.write_line(self.fault, red=True)
-        else:
-            terminalreporter.write_line(f"evidence: {self.session.target}{self.session.remark}")

@@ -1,6 +1,7 @@
 """The register and the results as tables in Markdown, for the README and the documentation."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -116,3 +117,23 @@ def result_row(row: Evidence) -> str:
     finding = wording.hinge(row)
     numbers = (finding.criterion.name, wording.interval(finding), wording.bound(finding)) if finding else ("", "", "")
     return " | ".join(["| `" + row.claim + "`", row.subject, row.scale, str(row.verdict), *numbers]) + " |"
+
+
+def step_summary(rows: Sequence[Evidence]) -> list[str]:
+    """Return a run's summary for a page of continuous integration: counts, changes, results, what was not judged."""
+    counts = Counter(str(row.verdict) for row in rows)
+    lines = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
+    changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
+    lines += [*changed, ""] if changed else []
+    lines += [*results_table(rows), ""] if any(row.verdict.decided for row in rows) else []
+    if nothing := [row for row in rows if not row.verdict.decided]:
+        lines += [f"<details><summary>{len(nothing)} rows on which nothing was judged</summary>", ""]
+        lines += ["| row | verdict | reason |", "|---|---|---|"]
+        lines += [f"| {row.id} | {row.verdict} | {_cell(row.reason)} |" for row in nothing]
+        lines += ["", "</details>", ""]
+    return lines
+
+
+def _cell(text: str) -> str:
+    """Return words as one cell of a table."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

@@ -95,7 +95,34 @@ def test_every_verdict(project, effect, null, verdict, outcomes, status):
     assert set(row.checkpoints) == {"toy/0", "toy/1", "toy/2"}
     assert row.environment["precision of grids"] == "fp32"
     properties = {item.get("name"): item.get("value") for item in ElementTree.parse("junit.xml").iter("property")}
-    assert json.loads(properties["featdyn-evidence"])["verdict"] == verdict
+    assert (properties["claim"], properties["verdict"], properties["subject"]) == ("demo", verdict, "digits")
+    assert "featdyn-evidence" not in properties
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["here", "in a worker"])
+def test_what_continuous_integration_reads_of_a_run(project, monkeypatch, options):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    Path("summary.md").write_text("before\n")
+    write_claim(project.path, null=0.3)
+    project.runpytest("-m", "fast", "--junitxml=junit.xml", "--junit-evidence", *options)
+    (case,) = (case for case in ElementTree.parse("junit.xml").iter("testcase") if case.find("properties") is not None)
+    properties = {item.get("name"): item.get("value") for item in case.iter("property")}
+    assert json.loads(properties["featdyn-evidence"])["verdict"] == properties["verdict"] == "INVALID"
+    assert float(properties["estimate"]) == pytest.approx(0.3)
+    assert case.find("error") is not None
+    assert case.find("failure") is None
+    summary = Path("summary.md").read_text()
+    assert summary.startswith("before\n## Claims: 1 INVALID\n")
+    assert "| `demo` | digits | small | INVALID | null |" in summary
+
+
+def test_a_summary_that_cannot_be_written_is_told_and_the_run_is_no_success(project, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "nowhere" / "summary.md"))
+    write_claim(project.path)
+    result = project.runpytest("-m", "fast")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["GITHUB_STEP_SUMMARY *nowhere/summary.md cannot be written*"])
+    assert verdicts_of(project) == {"demo-small-digits": "SUPPORTED"}
 
 
 def test_a_failure_says_quantity_value_interval_seeds_bound_and_control(project):
@@ -529,7 +556,7 @@ def test_grids_in_half_precision_say_how_many_predictions_flipped(project):
 
 def test_progress_of_other_processes_is_shown(project, monkeypatch, capfd):
     """In spite of pytest's capture of what tests print."""
-    monkeypatch.setattr(Watcher.__init__, "__defaults__", (0.05, ()))
+    monkeypatch.setattr(Watcher.__init__, "__defaults__", (0.05, (), None))
     monkeypatch.setenv("FEATDYN_STORE", str(project.path / "own"))
     write_beat(project.path / "own", Beat("key", "elsewhere", 7, 3, 9, 1.5, 2.0))
     project.makepyfile("import time\ndef test_wait(): time.sleep(1)")

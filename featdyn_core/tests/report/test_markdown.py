@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.report.markdown import claim_row, claims_table, results_table, summary_table
+from featdyn_core.report.markdown import claim_row, claims_table, results_table, step_summary, summary_table
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.claim import Role
@@ -80,3 +80,23 @@ def test_the_summary_has_a_row_for_every_claim(register):
     assert found["forgetting"][5] == "It forgets."
     assert found["forgetting-flat"][1:3] == ["–", "SUPPORTED (mnist)"]
     assert found["memory-window"][1:] == ["not run", "not run", "not run", "", ""]
+
+
+def test_a_page_of_continuous_integration_has_counts_changes_results_and_what_was_not_judged():
+    lines = step_summary(ROWS)
+    assert lines[0].startswith("## Claims: 1 SUPPORTED, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR")
+    assert "- **random-label-collapse-small-digits**: INVALID, was REFUTED" in lines
+    start = lines.index(results_table(ROWS)[0])
+    assert lines[start : start + 6] == results_table(ROWS)
+    assert "<details><summary>3 rows on which nothing was judged</summary>" in lines
+    assert "| forgetting-reduced-cifar10 | ERROR | StoreError: the disk is full |" in lines
+    assert lines[-2] == "</details>"
+
+
+def test_a_page_of_what_was_judged_alone_has_no_list_of_what_was_not():
+    assert not any("not" in line for line in step_summary(ROWS[:1]))
+
+
+def test_a_reason_does_not_leave_its_cell():
+    (line,) = (line for line in step_summary([replace(ROWS[4], reason="a|b\n<script>")]) if "NOT RUN |" in line)
+    assert line.endswith(r"| a\|b &lt;script> |")

@@ -1,0 +1,177 @@
+"""The reporting side of the pytest plugin: words of verdicts, the table at the end, the files that a run leaves.
+
+The reporter knows from the plan which rows a run should give, so that a row whose test never reported is not lost.
+"""
+
+import os
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featdyn_core.errors import EvidenceError, FeatdynError
+from featdyn_core.harness.plan import Cell
+from featdyn_core.launch.progress import Watcher
+from featdyn_core.launch.session import Session
+from featdyn_core.project import expanded
+from featdyn_core.report import wording
+from featdyn_core.report.junit import EVIDENCE, FAULT, annotate
+from featdyn_core.report.markdown import step_summary
+from featdyn_core.report.terminal import terminal_table
+from featdyn_core.report.wording import CHANGED
+from featdyn_core.verdicts import evidence
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.register import Register
+
+_WORDS = {
+    Verdict.SUPPORTED: ("passed", "S", {"green": True}),
+    Verdict.REFUTED: ("failed", "R", {"red": True}),
+    Verdict.INCONCLUSIVE: ("failed", "?", {"yellow": True}),
+    Verdict.INVALID: ("error", "I", {"red": True}),
+    Verdict.NOT_RUN: ("skipped", "-", {"yellow": True}),
+    Verdict.ERROR: ("error", "E", {"red": True}),
+    Verdict.DESELECTED: ("deselected", "-", {"yellow": True}),
+}
+"""Verdict to pytest's category (which keeps colours and exit codes right), letter and colour."""
+
+
+def row_of(nodeid: str) -> str:
+    """Return the id of the row that a test decides, if it decides one."""
+    found = re.search(r"\[([^\[\]]+)\]$", nodeid)
+    return found[1] if found else ""
+
+
+class Reporter:
+    """Collects evidence in the process that owns the terminal; writes the table and the file.
+
+    Args:
+        config: of pytest.
+        rows: returns every row that a run may ask for, by its id.
+        register: returns the register.
+        store: root of the store, whose trainings are watched.
+
+    Raises:
+        FeatdynError: the evidence file cannot be written.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        rows: Callable[[], Mapping[str, Cell]],
+        register: Callable[[], Register],
+        store: Path,
+    ) -> None:
+        self.config, self.rows, self.register = config, rows, register
+        path = config.getoption("--evidence") or config.rootpath / "evidence.json"
+        self.session = Session(expanded(path, "--evidence"))
+        self.session.check_path()
+        self.fault = ""
+        self.terminal = os.fdopen(os.dup(1), "w", errors="replace")  # stays connected while pytest captures it
+        self.watcher = Watcher(store, self._write_line)
+        self.watcher.start()
+
+    def _write_line(self, line: str) -> None:
+        self.terminal.write(f"\n  {line}")
+        self.terminal.flush()
+
+    def _collected(self, nodeids: Iterable[str]) -> None:
+        rows = self.rows() if any(row_of(nodeid) for nodeid in nodeids) else {}
+        self.session.collected |= {row for row in map(row_of, nodeids) if row in rows}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the rows whose tests were selected."""
+        if not session.testsfailed:  # else pytest stops here, and has not selected any
+            self._collected([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note the rows whose tests a worker selected."""
+        self._collected(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the row of a test, or what kept it from having one."""
+        properties = dict(report.user_properties)
+        if report.when == "call" and EVIDENCE in properties:
+            row = evidence.from_json(str(properties[EVIDENCE]))
+            self.session.rows[row.id] = row
+        elif report.failed and row_of(report.nodeid):
+            self.session.faults[row_of(report.nodeid)] = str(properties.get(FAULT) or report.longrepr)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport | pytest.CollectReport) -> Any:
+        """Show the verdict as the test's word, inside pytest's own categories."""
+        if not isinstance(report, pytest.TestReport) or report.when != "call":
+            return None
+        properties = {name: str(value) for name, value in report.user_properties}
+        if EVIDENCE in properties:
+            row = evidence.from_json(properties[EVIDENCE])
+            category, letter, colour = _WORDS[row.verdict]
+            if hasattr(report, "wasxfail"):
+                return "xfailed", letter.lower(), (wording.verdict(row), colour)
+            if report.failed and category == "passed":  # it changed, or the test asks for more
+                category, colour = "failed", {"red": True}
+            return category, letter, (wording.verdict(row), colour)
+        if FAULT in properties and report.failed:
+            return "error", "E", ("ERROR", {"red": True})
+        return None
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # between pytest's own files and its summary
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Write the evidence, then complete what pytest itself writes; a run without verdict is no success."""
+        self.watcher.stop()
+        self.terminal.close()
+        if self.session.collected:
+            self.session.finish(self.rows().values(), self.register(), self._circumstances())
+            self._try(self.session.write)
+        result = yield
+        if self.session.collected:
+            self._try(self._write_for_ci)
+            decided = any(row.verdict.decided for row in self.session.evidence)
+            if (self.fault or not decided) and not session.exitstatus:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return result
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except FeatdynError as error:
+            self.fault = self.fault or str(error)
+
+    def _write_for_ci(self) -> None:
+        """Put verdicts and numbers where continuous integration looks for them."""
+        rows, path = self.session.evidence, getattr(self.config.option, "xmlpath", None)
+        if path:
+            annotate(Path(os.path.expandvars(path)).expanduser(), rows, keep=self.config.option.junit_evidence)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            try:
+                with open(summary, "a", encoding="utf-8") as file:
+                    file.write("\n".join(step_summary(rows)))
+            except OSError as error:
+                raise EvidenceError(f"GITHUB_STEP_SUMMARY {summary} cannot be written ({error.strerror})") from error
+
+    def _circumstances(self) -> dict[str, Any]:
+        option = self.config.option
+        return {
+            "command": ["pytest", *map(str, self.config.invocation_params.args)],
+            "selection": {"markers": option.markexpr, "keywords": option.keyword},
+            "seeds": self.config.getoption("--seeds"),
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Show the table of claims."""
+        rows = self.session.evidence
+        if not rows:
+            return
+        terminalreporter.section("claims")
+        colours = {str(verdict): colour for verdict, (_, _, colour) in _WORDS.items()}
+        for line in terminal_table(rows, terminalreporter._tw.fullwidth):
+            found = next((colour for word, colour in colours.items() if word in line), {})
+            found = {"red": True} if CHANGED in line else found
+            terminalreporter.write_line(line, **found)
+        if not any(row.verdict.decided for row in rows):
+            terminalreporter.write_line("no claim was decided: this run is no evidence, and it fails", red=True)
+        if self.fault:
+            terminalreporter.write_line(self.fault, red=True)
+        else:
+            terminalreporter.write_line(f"evidence: {self.session.target}{self.session.remark}")
