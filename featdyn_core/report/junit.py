@@ -63,6 +63,7 @@ def _annotate_case(
 def flat(row: Evidence, holm: float | None) -> dict[str, str]:
     """Return a row as names and texts: of its numbers, the one that the verdict hangs on (see ``wording.hinge``)."""
     found = {"claim": row.claim, "subject": row.subject, "scale": row.scale, "verdict": str(row.verdict)}
+    found |= {"variation": row.variation} if row.variation else {}
     if finding := wording.hinge(row):
         numbers = {
             "estimate": finding.interval.estimate,

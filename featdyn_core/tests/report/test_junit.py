@@ -74,6 +74,10 @@ def test_a_row_without_numbers_has_none():
     assert found == {"claim": "forgetting", "subject": "cifar10", "scale": "reduced", "verdict": "NOT RUN"}
 
 
+def test_a_row_of_a_sweep_says_what_is_varied():
+    assert flat(evidence("memory-window", variation="adam"), None)["variation"] == "adam"
+
+
 @pytest.mark.parametrize(
     ("handed_over", "tag", "counts"),
     [
