@@ -11,8 +11,19 @@ from collections.abc import Iterable
 import pytest
 
 from claims.meta.modules import claim_modules
-from claims.meta.mutations import composites, distances, drift, linearized, one_step, regions, trainings, unseen
+from claims.meta.mutations import (
+    composites,
+    distances,
+    drift,
+    linearized,
+    one_step,
+    regions,
+    theorems,
+    trainings,
+    unseen,
+)
 from featdyn_core.harness.laboratory import Laboratory
+from featdyn_core.harness.plan import Cell
 from featdyn_core.harness.planted import verdict_in
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
@@ -26,6 +37,7 @@ MUTATIONS = (
     | unseen.MUTATIONS
     | drift.MUTATIONS
     | regions.MUTATIONS
+    | theorems.MUTATIONS
 )
 IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
 
@@ -47,14 +59,19 @@ def trained_again(laboratory: Laboratory, recipes: Iterable[str], root) -> Labor
     return Laboratory(laboratory.register, laboratory.rows, root, lambda: Store(root))
 
 
+def row_of(laboratory: Laboratory, claim: str) -> Cell:
+    """The claim's row at small scale: on digits, or of a theorem on worlds."""
+    return next(row for row in laboratory.rows.values() if (row.entry.id, row.scale.name) == (claim, "small"))
+
+
 def verdicts(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict]:
-    return {claim: laboratory.decide(f"{claim}-small-digits", MODULES[claim].measure).verdict for claim in claims}
+    return {claim: laboratory.decide(row_of(laboratory, claim).id, MODULES[claim].measure).verdict for claim in claims}
 
 
 def decided_as_known(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict]:
     """Verdicts of the unbroken core, which must be those that are known."""
     found = verdicts(laboratory, claims)
-    assert found == {claim: laboratory.rows[f"{claim}-small-digits"].known or Verdict.SUPPORTED for claim in claims}
+    assert found == {claim: row_of(laboratory, claim).known or Verdict.SUPPORTED for claim in claims}
     return found
 
 

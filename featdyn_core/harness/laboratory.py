@@ -123,7 +123,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 
     try:
         measured = (measure(run(seed)) for seed in cell.seeds)
-        values, curves = gather(claim, measured, windows=cell.windows, steps=_steps(cell))
+        values, curves, counter_example = gather(claim, measured, windows=cell.windows, steps=_steps(cell))
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
@@ -133,6 +133,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         **_provenance(used),
         verdict=verdict,
         findings=findings,
+        counter_example=counter_example,
         curves=curves,
         seconds=round(time.monotonic() - started, 3),
     )
@@ -146,6 +147,7 @@ def described(cell: Cell) -> dict[str, Any]:
         "sentence": cell.entry.sentence,
         "title": cell.entry.title,
         "rival_of": cell.entry.rival_of,
+        "kind": cell.entry.kind,
         "subject": cell.subject,
         "tier": cell.tier,
         "scale": cell.scale.name,
@@ -156,14 +158,14 @@ def described(cell: Cell) -> dict[str, Any]:
         "effect": cell.effect,
         "seeds": cell.seeds,
         "windows": {name: [window.first, window.last] for name, window in cell.windows.items()},
-        "protocol": {**cell.protocol, "images": cell.scale.images} | _own_images(cell) | _overrides(cell),
+        "protocol": _images(cell) | cell.protocol | _overrides(cell),
         "environment": dict(environment()),
     }
 
 
-def _own_images(cell: Cell) -> dict[str, Any]:
-    """The number of images of a claim that names its own."""
-    return {"images": cell.protocol["images"]} if "images" in cell.protocol else {}
+def _images(cell: Cell) -> dict[str, Any]:
+    """The number of images of a claim that looks at some and names no other."""
+    return {"images": cell.scale.images} if cell.recipes else {}
 
 
 def _overrides(cell: Cell) -> dict[str, Any]:
@@ -173,8 +175,8 @@ def _overrides(cell: Cell) -> dict[str, Any]:
 
 def _steps(cell: Cell) -> list[float]:
     """Return the epochs behind which the learning rate of every arm is another."""
-    first, *others = (recipe.schedule.milestones for recipe in cell.recipes.values())
-    return [float(epoch) for epoch in first if all(epoch in milestones for milestones in others)]
+    every = [recipe.schedule.milestones for recipe in cell.recipes.values()]
+    return [float(epoch) for epoch in every[0] if all(epoch in milestones for milestones in every)] if every else []
 
 
 def _view(record: Record, request: Request) -> Any:

@@ -177,14 +177,13 @@ def cells(
             scale=chosen,
             subject=subject,
             seeds=used,
-            recipes={arm: _recipe(base + suffix) for arm, suffix in entry.arms.items()},
+            recipes={arm: _recipe(chosen.recipes[subject] + suffix) for arm, suffix in entry.arms.items()},
             precision=precision,
             replayed=replayed,
             exploratory=used != chosen.seeds,
         )
         for entry in register.entries.values()
-        for subject, base in chosen.recipes.items()
-        if subject in entry.subjects
+        for subject in entry.subjects_at(chosen)
     ]
 
 

@@ -4,6 +4,7 @@ A world makes the run of one seed from random numbers, without network or image.
 form of what it is given of real trainings, so that its whole judgement is tested.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -51,7 +52,7 @@ class World:
 def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0, seeds: int = SEEDS) -> Verdict:
     """Judge a claim in a world; ``number`` tells apart several draws of the same world."""
     draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
-    values, _ = gather(claim, (measure(world.make(rng)) for rng in draws))
+    values, *_ = gather(claim, (measure(world.make(rng)) for rng in draws))
     return claim.judge(values, confidence=CONFIDENCE)[0]
 
 
@@ -79,6 +80,18 @@ def run(
     ends = {name: Window(*pair) for name, pair in (windows or {}).items()}
     planted = Run(0, ends, protocol or {}, read, lambda: neighbour or planted)
     return planted
+
+
+def theorem(rng: np.random.Generator, worlds: Any, count: int = 60) -> Run:
+    """Return the run of a theorem that is searched in other worlds than its own.
+
+    Args:
+        rng: what distinguishes the seeds.
+        worlds: a strategy of Hypothesis, in place of the claim's.
+        count: number of worlds.
+    """
+    planted = run({}, protocol={"worlds": count})
+    return dataclasses.replace(planted, seed=int(rng.integers(2**31)), worlds=worlds)
 
 
 def column(epochs: Sequence[int], missed: Shares, *, deep: int | None = None) -> Column:

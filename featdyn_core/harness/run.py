@@ -6,7 +6,7 @@ A claim is a pure function from a ``Run`` to a ``Measured``: no training, no net
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ class Run:
         protocol: name to number, of the register.
         read: name of a record in the register and arm to its views by split ("" where the kind has none).
         next: returns the run of the next seed; after the last comes the first.
+        worlds: a strategy of Hypothesis for a theorem to be searched in, in a planted world; None for the claim's own.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Run:
     protocol: Mapping[str, Any]
     read: Callable[[str, str], Mapping[str, Any]]
     next: Callable[[], "Run"] | None = None
+    worlds: Any = None
 
     def window(self, name: str) -> Window:
         """Epochs of a window."""
@@ -99,11 +101,13 @@ class Measured:
         both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other;
             or item of a list to name to number, for those that are asked of ``each``.
         curves: title of a figure to this seed's lines.
+        counter_example: a world in which a theorem does not hold; empty where none was found.
     """
 
     numbers: Mapping[str, Number] = field(default_factory=dict)
     both_splits: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     curves: Mapping[str, Lines] = field(default_factory=dict)
+    counter_example: str = ""
 
     @property
     def values(self) -> dict[str, Number]:
@@ -117,13 +121,27 @@ class Measured:
 Measure = Callable[[Run], Measured]
 
 
+class Gathered(NamedTuple):
+    """What the measurements of all seeds come to.
+
+    Attributes:
+        values: name of a criterion to one number a seed.
+        curves: title of a figure to its numbers.
+        counter_example: the first that a seed found; else empty.
+    """
+
+    values: dict[str, list[Number]]
+    curves: dict[str, Curve]
+    counter_example: str
+
+
 def gather(
     claim: Claim,
     found: Iterable[Measured],
     *,
     windows: Collection[str] | None = None,
     steps: Sequence[float] = (),
-) -> tuple[dict[str, list[Number]], dict[str, Curve]]:
+) -> Gathered:
     """Stack one measurement a seed; names are checked after the first, before others are measured.
 
     Args:
@@ -138,6 +156,7 @@ def gather(
     """
     values: dict[str, list[Number]] = {}
     curves: dict[str, Curve] = {}
+    counter_example = ""
     with threadpool_limits(
         1, user_api="blas"
     ):  # claims compute on small matrices, where threads cost more than they give
@@ -148,7 +167,8 @@ def gather(
             for title, lines in measured.curves.items():
                 _check_lines(claim, title, lines, windows)
                 _add_lines(curves, claim, title, lines, steps)
-    return values, curves
+            counter_example = counter_example or measured.counter_example
+    return Gathered(values, curves, counter_example)
 
 
 def _check_measured(claim: Claim, measured: Any) -> None:

@@ -24,8 +24,7 @@ def claim_row(entry: Entry, register: Register) -> str:
         (name, subject)
         for name in SCALES
         if name in register.scales
-        for subject in register.scales[name].recipes
-        if subject in entry.subjects
+        for subject in entry.subjects_at(register.scales[name])
     )
     criteria = entry.claim(scale, subject).criteria
     lists = {

@@ -35,7 +35,7 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     heads = _aligned([_HEAD, *(_head(row, holm) for row, holm in zip(rows, adjusted, strict=True))], width)
     titles = "decided by", f"estimate [{wording.coverage(rows)}]", "bound"
     details = _aligned([titles, *(_detail(hinge(row)) for row in rows)], width - len(_INDENT))
-    reasons = ["", *(row.reason for row in rows)]
+    reasons = ["", *(row.reason or row.counter_example for row in rows)]
     lines = []
     for head, detail, reason in zip(heads, details, reasons, strict=True):
         lines += [head, _INDENT + detail] if detail else [head]

@@ -14,6 +14,7 @@ from featdyn_core.verdicts.inference import (
     CONFIDENCE,
     Interval,
     bound_p_value,
+    least_favourable,
     pooled_interval,
     pooled_p_value,
     seed_interval,
@@ -92,6 +93,8 @@ class Criterion:
         role: whether it decides, controls or is reported.
         pilot: what pilot seeds, which no test uses, gave for it.
         paper: whether it is the paper's own number or test.
+        universal: whether it is to hold in every world, as in a theorem: each seed's number is then the least
+            favourable of its worlds, no mean is taken, and a single one on the wrong side fails.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Criterion:
     role: Role = Role.DECIDES
     pilot: str = ""
     paper: bool = False
+    universal: bool = False
 
     def __post_init__(self) -> None:
         if self.direction not in ("above", "below"):
@@ -120,13 +124,13 @@ class Criterion:
             MeasurementError: numbers that cannot be judged, or draws where seeds must be counted.
         """
         draws = tuple(item.draws for item in values if isinstance(item, Draws))
-        if draws and (len(draws) != len(values) or self.role is not Role.CONTROL):
+        if draws and (len(draws) != len(values) or self.role is not Role.CONTROL or self.universal):
             raise MeasurementError(f"{self.name!r} counts draws: only a control may, and then for every seed")
         interval, p_value = self._infer(values, confidence)
         right, wrong = (interval.low, interval.high) if self.above else (interval.high, interval.low)
         if right > self.bound if self.above else right < self.bound:
             outcome = Outcome.HOLDS
-        elif wrong <= self.bound if self.above else wrong >= self.bound:
+        elif self.universal or (wrong <= self.bound if self.above else wrong >= self.bound):
             outcome = Outcome.FAILS
         else:
             outcome = Outcome.UNDECIDED
@@ -138,6 +142,10 @@ class Criterion:
         A p-value grows by the factor by which a stricter interval errs less, so that 0.025 is its limit always.
         """
         counted = [item for item in values if isinstance(item, Draws)]
+        if self.universal:  # no chance is in it: the p-value is one of its limits
+            interval = least_favourable([float(item) for item in values], above=self.above, confidence=confidence)
+            worst = interval.estimate
+            return interval, 0.0 if (worst > self.bound if self.above else worst < self.bound) else 1.0
         if counted:
             successes, draws = [item.successes for item in counted], [item.draws for item in counted]
             interval = pooled_interval(successes, draws, confidence=confidence)
@@ -156,7 +164,8 @@ class Finding:
     Attributes:
         criterion: the criterion.
         values: one number per seed.
-        interval: their mean and its interval, 95 % where they are judged for the first time.
+        interval: their mean and its interval, 95 % where they are judged for the first time; of a universal criterion
+            the least favourable of them, from the smallest to the largest.
         outcome: holds, fails or undecided.
         p_value: one-sided, of the mean being on the wrong side.
         draws: how many draws each seed's number is a share of; empty where the seed is the unit of replication.
@@ -179,9 +188,10 @@ class Finding:
     def __str__(self) -> str:
         item, found = self.criterion, self.interval
         units = f"{sum(self.draws)} planted draws" if self.draws else f"{found.seeds} seeds"
+        covers = "least favourable" if item.universal else f"{100 * found.confidence:g} %"
         return (
             f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] "
-            f"({100 * found.confidence:g} %, {units}), to lie {item.direction} {item.bound:g}: {self.outcome}"
+            f"({covers}, {units}), to lie {item.direction} {item.bound:g}: {self.outcome}"
         )
 
 

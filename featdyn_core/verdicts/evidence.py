@@ -16,6 +16,7 @@ from featdyn_core.verdicts.claim import Claim, Criterion, Finding, Outcome, Role
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.fields import check_fields
 from featdyn_core.verdicts.inference import CONFIDENCE, Interval, holm
+from featdyn_core.verdicts.register import EMPIRICAL, THEOREM
 
 SCHEMA = 2
 
@@ -33,6 +34,8 @@ class Evidence:
         sentence: the paper's words.
         title: the claim in a few words; empty in files that are older than the field.
         rival_of: id of the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
+        kind: empirical, or theorem, which holds in every world or not at all.
+        counter_example: a world in which a theorem does not hold, where one was found; else empty.
         subject: what it was measured on, such as ``digits`` or ``cifar10``.
         tier: fast or full.
         scale: small, reduced or paper.
@@ -67,6 +70,8 @@ class Evidence:
     sentence: str = ""
     title: str = ""
     rival_of: str = ""
+    kind: str = EMPIRICAL
+    counter_example: str = ""
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     known: str = ""
@@ -99,8 +104,11 @@ class Evidence:
 
     @property
     def p_value(self) -> float | None:
-        """Largest p-value of the deciding criteria (all must hold: intersection-union); None if none is valid."""
-        if self.verdict is Verdict.INVALID:
+        """Largest p-value of the deciding criteria (all must hold: intersection-union); None if none is valid.
+
+        A theorem has none: no chance is in it.
+        """
+        if self.verdict is Verdict.INVALID or self.kind == THEOREM:
             return None
         deciding = [item.p_value for item in self.findings if item.criterion.role is Role.DECIDES]
         return max(deciding, default=None)
@@ -118,7 +126,9 @@ class Evidence:
         head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
         if self.changed:
             head += f" (the register knows it as {self.known}: a verdict that changes fails)"
-        return "\n".join([head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)])
+        shown = [f"  counter-example: {self.counter_example}"] if self.counter_example else []
+        lines = [head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)]
+        return "\n".join(lines + shown)
 
 
 @dataclass(frozen=True)
@@ -232,11 +242,12 @@ def adjusted_p_values(rows: Sequence[Evidence]) -> list[float | None]:
     """Holm-adjusted p-value of each row; None where none was decided.
 
     The family is all rows of the register in a run, those that came to nothing included: what was registered together
-    is tested together, and leaving a claim out makes no other look better. Rows of sweeps are a family of their own.
+    is tested together, and leaving a claim out makes no other look better. Rows of sweeps are a family of their own,
+    and theorems, in which there is no chance, belong to none.
     """
     found: list[float | None] = [None] * len(rows)
     for is_swept in (False, True):
-        family = [place for place, row in enumerate(rows) if bool(row.variation) is is_swept]
+        family = [place for place, row in enumerate(rows) if bool(row.variation) is is_swept and row.kind != THEOREM]
         raw = [rows[place].p_value for place in family]
         adjusted = holm([1.0 if value is None else value for value in raw]) if family else []
         for place, value, one in zip(family, raw, adjusted, strict=True):

@@ -93,6 +93,25 @@ def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> floa
     return float(scipy.stats.t.sf(distance / error, len(array) - 1))
 
 
+def least_favourable(values: Sequence[float], *, above: bool, confidence: float = CONFIDENCE) -> Interval:
+    """Return the least favourable of one number per seed, from the smallest to the largest of them.
+
+    For what is to hold in every world: no mean is taken, and there is no chance that an interval could cover.
+
+    Args:
+        values: one finite number for each of at least two seeds.
+        above: whether a large number is favourable.
+        confidence: what intervals of the same claim cover.
+
+    Raises:
+        MeasurementError: as ``seed_interval``.
+    """
+    _check_confidence(confidence)
+    array = _finite(values)
+    low, high = float(array.min()), float(array.max())
+    return Interval(low if above else high, low, high, len(array), confidence)
+
+
 def pooled_interval(successes: Sequence[int], draws: Sequence[int], *, confidence: float = CONFIDENCE) -> Interval:
     """Return the Clopper–Pearson interval (1934) of a probability, from independent planted draws.
 

@@ -7,6 +7,7 @@ the scales that its ``reported`` lists, and asked of each item of the protocol's
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import math
 import re
@@ -25,6 +26,10 @@ SCHEMA = 2
 SCALES = ("small", "reduced", "paper")
 TIERS = ("fast", "full")
 SPLITS = ("held-out", "training")
+
+EMPIRICAL, THEOREM = "empirical", "theorem"
+WORLDS = "worlds"
+"""Subject of every theorem: finite worlds, drawn anew for each seed."""
 
 _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
 
@@ -80,20 +85,23 @@ class Entry:
         criteria: raw tables of its criteria, by role.
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
+        kind: ``empirical``, or ``theorem``: that is to hold in every world, is read from no training, and has nothing
+            but a protocol and criteria, all of which are universal.
     """
 
     id: str
     title: str
     section: str
     sentence: str
-    subjects: tuple[str, ...]
-    records: dict[str, dict[str, Any]]
+    subjects: tuple[str, ...] = ()
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: dict[str, str] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, dict[str, Any]]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
+    kind: str = EMPIRICAL
 
     def claim(self, scale: str, subject: str) -> Claim:
         """Return the claim with the criteria and bounds of one scale and subject."""
@@ -103,7 +111,15 @@ class Entry:
             for name, table in _each(tables, self.protocol_of(scale, subject))
             for criterion in _criteria(f"claim {self.id!r}, criterion {name!r}", name, table, role, scale, subject)
         ]
+        if self.kind == THEOREM:
+            chosen = [dataclasses.replace(criterion, universal=True) for criterion in chosen]
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
+
+    def subjects_at(self, scale: Scale) -> tuple[str, ...]:
+        """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""
+        if self.kind == THEOREM:
+            return (WORLDS,) if scale.tier == "fast" else ()
+        return tuple(subject for subject in scale.recipes if subject in self.subjects)
 
     def windows_of(self, scale: str, subject: str) -> dict[str, Window]:
         """Return the windows for a subject at a scale."""
@@ -248,22 +264,34 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Ent
         }
         criteria = {role: fields.pop(title, {}) for title, role in _ROLES.items()}
         found = {place: Verdict(verdict) for place, verdict in fields.pop("found", {}).items()}
-        entry = Entry(
-            name, windows=windows, criteria=criteria, found=found, subjects=tuple(fields.pop("subjects")), **fields
-        )
+        _check_kind(table)
+        if table.get("kind") == THEOREM:
+            fields |= {"subjects": [WORLDS], "arms": {}}
+        subjects = tuple(fields.pop("subjects"))
+        entry = Entry(name, windows=windows, criteria=criteria, found=found, subjects=subjects, **fields)
         check_fields(entry)
-        _check_entry(entry, [(scale.name, subject) for scale in scales.values() for subject in scale.recipes])
+        _check_entry(entry, list(scales.values()))
     return entry
 
 
-def _check_entry(entry: Entry, places: Sequence[tuple[str, str]]) -> None:
+def _check_kind(table: Mapping[str, Any]) -> None:
+    kind, idle = table.get("kind", EMPIRICAL), {"subjects", "arms", "records", "windows"} & set(table)
+    if kind not in (EMPIRICAL, THEOREM):
+        raise ValueError(f"its kind is {kind!r}; a claim is {EMPIRICAL} or a {THEOREM}")
+    if kind == THEOREM and idle:
+        raise ValueError(f"a theorem has no {idle.pop()}: no training is behind it")
+    if kind == EMPIRICAL and not table.get("records"):
+        raise ValueError("it has no records")
+
+
+def _check_entry(entry: Entry, scales: Sequence[Scale]) -> None:
     """Refuse a claim that names what is not there, or lacks what one of its scales needs.
 
     Raises:
         ValueError: what is wrong with it.
         RecipeError: a criterion that is wrong, or a claim that nothing decides or controls.
     """
-    cells = [(scale, subject) for scale, subject in places if subject in entry.subjects]
+    cells = [(scale.name, subject) for scale in scales for subject in entry.subjects_at(scale)]
     if unknown := set(entry.subjects) - {subject for _, subject in cells}:
         raise ValueError(f"subject {unknown.pop()!r} is in no scale")
     if not cells:
@@ -282,7 +310,7 @@ def _check_entry(entry: Entry, places: Sequence[tuple[str, str]]) -> None:
     tables += [value for table in _tables(entry) for value in (table.get("above"), table.get("below"))]
     used = {place for table in tables if isinstance(table, dict) for place in table}
     used |= {scale for table in _tables(entry) for scale in table.get("reported", ())}
-    if unknown := used - {*SCALES, *(subject for _, subject in places)}:
+    if unknown := used - {*SCALES, *(subject for scale in scales for subject in scale.recipes)}:
         raise ValueError(f"{unknown.pop()!r} is neither a scale nor a subject")
     if unknown := set(entry.found) - {"/".join(cell) for cell in cells}:
         raise ValueError(f"found {unknown.pop()!r} is no scale/subject of this claim")

@@ -66,7 +66,7 @@ def test_numbers_of_both_splits_are_called_after_them():
 
 def test_numbers_and_lines_are_stacked_seed_by_seed():
     seeds = [measured(0.9, Draws(1, 9), curves={"f": line([1, 2], [seed, 0.5])}) for seed in (7, 8, 9)]
-    values, curves = gather(CLAIM, seeds)
+    values, curves, _ = gather(CLAIM, seeds)
     assert values == {"effect": [0.9] * 3, "null": [Draws(1, 9)] * 3}
     curve = curves["f"]
     assert (curve.x, curve.x_label, curve.y_label) == ([1.0, 2.0], "x axis", "y axis")

@@ -1,5 +1,6 @@
 """Outcomes around the bound, and which verdict goes before which."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -92,6 +93,31 @@ def test_a_wider_spread_never_helps():
 def test_unknown_direction_names_the_criterion():
     with pytest.raises(RecipeError, match="criterion 'gap': direction 'over' is neither above nor below"):
         criterion(direction="over")
+
+
+# What is to hold in every world
+
+
+@LAW
+@given(values, bounds, directions)
+def test_a_universal_criterion_holds_if_every_number_does_and_else_fails(numbers, bound, direction):
+    item = dataclasses.replace(criterion(direction=direction, bound=bound), universal=True)
+    finding = item.judge(numbers)
+    right = [number > bound if direction == "above" else number < bound for number in numbers]
+    assert finding.outcome is (Outcome.HOLDS if all(right) else Outcome.FAILS)
+    assert finding.p_value == 1 - all(right)
+    worst = min(numbers) if direction == "above" else max(numbers)
+    interval = finding.interval
+    assert (interval.estimate, interval.low, interval.high) == (worst, min(numbers), max(numbers))
+    assert "least favourable" in str(finding)
+
+
+def test_a_universal_criterion_takes_no_draws_and_no_infinite_number():
+    universal = dataclasses.replace(control(), universal=True)
+    with pytest.raises(MeasurementError, match="only a control may"):
+        universal.judge([Draws(1, 2)] * 3)
+    with pytest.raises(MeasurementError, match="not finite"):
+        universal.judge([1.0, float("nan"), 1.0])
 
 
 # Draws

@@ -61,6 +61,8 @@ def full_row(**changes):
     fields = {
         "title": "Memory",
         "rival_of": "forgetting",
+        "kind": "theorem",
+        "counter_example": "z = 0",
         "known": "REFUTED",
         "replayed": True,
         "exploratory": True,
@@ -254,6 +256,16 @@ def test_rows_of_sweeps_are_adjusted_among_themselves(tmp_path):
     write_evidence(tmp_path / "evidence.json", mixed)
     assert read_evidence(tmp_path / "evidence.json") == mixed
     assert [row.id for row in mixed[:2]] == ["memory-small-digits-adam", "memory-small-digits"]
+
+
+def test_no_chance_is_in_a_theorem_so_that_it_has_no_p_value_and_no_place_in_the_family():
+    others = [judged(HIGH), nothing(), judged(SPREAD)]
+    theorem = judged(HIGH, name="lemma", kind="theorem", counter_example="z = 0")
+    assert theorem.p_value is None
+    alone = adjusted_p_values(others)
+    assert adjusted_p_values([others[0], theorem, *others[1:]]) == [alone[0], None, *alone[1:]]
+    assert "counter-example: z = 0" in theorem.message()
+    assert from_json(to_json(theorem)) == theorem
 
 
 @pytest.mark.parametrize("place", ["a folder", "a device", "under a file"])

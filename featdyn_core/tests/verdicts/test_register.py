@@ -11,7 +11,7 @@ from featdyn_core.project import recipes_folder
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.claim import Criterion, Role, Verdict
 from featdyn_core.verdicts.inference import confidence_at_look
-from featdyn_core.verdicts.register import SCALES, TIERS, Window, load_register, parse_seeds
+from featdyn_core.verdicts.register import SCALES, THEOREM, TIERS, Window, load_register, parse_seeds
 
 REGISTER = Path(__file__).parents[3] / "claims" / "register"
 
@@ -77,10 +77,10 @@ below = -0.5
 
 @pytest.fixture
 def written(tmp_path):
-    """Return a function that reads a register of two files from their text, or bytes."""
+    """Return a function that reads a register of two files, or more, from their text, or bytes."""
 
-    def read(memory=MEMORY, general=GENERAL):
-        for name, content in (("scales", general), ("memory", memory)):
+    def read(memory=MEMORY, general=GENERAL, **more):
+        for name, content in {"scales": general, "memory": memory, **more}.items():
             path = tmp_path / f"{name}.toml"
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return load_register(tmp_path)
@@ -224,6 +224,56 @@ def test_the_digest_is_of_every_byte_and_every_name(written, tmp_path):
 def test_unknown_claim_is_named_with_the_known_ones(written):
     with pytest.raises(RecipeError, match="unknown claim 'memry'; the register has memory"):
         written().entry("memry")
+
+
+# Theorems
+
+
+LEMMA = """
+kind = "theorem"
+title = "Lemma"
+section = "App. D"
+sentence = "It is convex."
+
+[protocol]
+worlds = 100
+
+[decides."curvature"]
+quantity = "excess"
+below = 0.0
+
+[controls."twin"]
+quantity = "excess"
+above = 0.0
+"""
+
+
+def test_a_theorem_has_one_row_in_the_fast_tier_and_universal_criteria(written):
+    register = written(lemma=LEMMA)
+    found = register.entry("lemma")
+    assert [found.subjects_at(scale) for scale in register.scales.values()] == [("worlds",), ()]
+    assert (found.arms, found.records, found.windows_of("small", "worlds")) == ({}, {}, {})
+    assert found.protocol_of("small", "worlds") == {"worlds": 100}
+    assert all(criterion.universal for criterion in found.claim("small", "worlds").criteria)
+    other = register.entry("memory")
+    assert [other.subjects_at(scale) for scale in register.scales.values()] == [("digits",), ("mnist",)]
+    assert not any(criterion.universal for criterion in other.claim("small", "digits").criteria)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('subjects = ["digits"]', "a theorem has no subjects"),
+        ('records = { column = { kind = "column" } }', "a theorem has no records"),
+        ('kind = "lemma"', "its kind is 'lemma'; a claim is empirical or a theorem"),
+        ('kind = "empirical"', "it has no records"),
+        ('found = { "small/digits" = "REFUTED" }', "'small/digits' is no scale/subject of this claim"),
+    ],
+)
+def test_what_no_theorem_has_is_refused(written, line, message):
+    text = LEMMA.replace('kind = "theorem"\n', "") if line.startswith("kind") else LEMMA
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        written(lemma=f"{line}\n{text}")
 
 
 # What cannot be used
@@ -402,6 +452,7 @@ def test_seeds_on_which_nothing_can_be_judged_are_refused(written, seeds, messag
 # The real one
 
 RANGES = {
+    r"^excess": (-math.inf, math.inf),
     r"p-value|log10 p": (-math.inf, 0.0),
     r"log10": (-math.inf, math.inf),
     r"Kendall tau|absolute Kendall": (-1.0, 1.0),
@@ -431,8 +482,7 @@ def cells_of(register):
         (entry, scale, subject)
         for entry in register.entries.values()
         for scale in register.scales.values()
-        for subject in scale.recipes
-        if subject in entry.subjects
+        for subject in entry.subjects_at(scale)
     ]
 
 
@@ -470,8 +520,8 @@ def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
 
 
 def test_recipes_of_a_subject_are_of_that_data_set(real):
-    for _, scale, subject in cells_of(real):
-        assert load_recipe(scale.recipes[subject]).data.set == subject
+    for entry, scale, subject in cells_of(real):
+        assert entry.kind == THEOREM or load_recipe(scale.recipes[subject]).data.set == subject
 
 
 def test_every_window_and_number_of_the_real_register_is_read_from_it(real):
@@ -479,4 +529,4 @@ def test_every_window_and_number_of_the_real_register_is_read_from_it(real):
     for entry, scale, subject in cells_of(real):
         used = {table["window"] for table in entry.records.values() if "window" in table}
         assert used <= set(entry.windows_of(scale.name, subject)), entry.id
-        assert entry.records, entry.id
+        assert entry.records or entry.kind == THEOREM, entry.id
