@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError, RecipeError
-from featdyn_core.harness.plan import Cell, cells, requests, trainings
+from featdyn_core.harness.plan import Cell, cells, lineage, requests, trainings
 from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
@@ -52,11 +52,12 @@ def rows_of(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:
 
 
 def trainings_of(options: argparse.Namespace) -> list[Request]:
-    """Return the (recipe, seed) pairs that the options ask for."""
+    """Return the (recipe, seed) pairs that the options ask for, a parent before its branches."""
     seeds, register = parse_seeds(options.seeds), register_of(options)
     if options.only:
         recipe = load_recipe(options.only)
-        return [(recipe, seed) for seed in seeds or _seeds_of(recipe, register, options)]
+        chosen = seeds or _seeds_of(recipe, register, options)
+        return [(needed, seed) for seed in chosen for needed in lineage(recipe)]
     if seeds:  # pilot seeds and few ones may be trained, though not judged
         wanted = trainings(rows_of(options, ()))
         return [

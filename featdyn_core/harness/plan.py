@@ -236,6 +236,11 @@ def requests(rows: Iterable[Cell]) -> list[Request]:
     return found
 
 
+def lineage(recipe: Recipe) -> list[Recipe]:
+    """Return what must be trained for a recipe, in this order: the parent of a branch, and itself."""
+    return [recipe.branch.parent, recipe] if recipe.branch else [recipe]
+
+
 def trainings(rows: Iterable[Cell]) -> list[Training]:
     """Return what must be trained for the rows, each once, seed by seed, a parent before its branches."""
     wanted = {
@@ -243,7 +248,7 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
         for row in rows
         for seed in row.seeds
         for arm in row.recipes.values()
-        for recipe in ([arm.branch.parent, arm] if arm.branch else [arm])
+        for recipe in lineage(arm)
     }
     order = list(dict.fromkeys(seed for seed, _ in wanted))
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))

@@ -83,12 +83,14 @@ def estimate(store: Store, recipe: Recipe) -> Cost | None:
         Its seconds an epoch and its bytes a checkpoint, times those of the recipe; None where there is none like it.
     """
     for name, request in store.finished():
-        if not isinstance(request, FeatdynError) and _size(request[0]) == _size(recipe):
+        # part of a branch may be frozen, and its epochs are shorter
+        if not isinstance(request, FeatdynError) and not request[0].branch and _size(request[0]) == _size(recipe):
             folder = store.root / name
             manifest = read_manifest(folder)
             seconds = sum(record.seconds for record in manifest.log) / manifest.log[-1].epoch
             per_checkpoint = folder_size(folder) / len(manifest.digests)
-            return Cost(recipe.training.epochs * seconds, per_checkpoint * len(recipe.training.checkpoints))
+            epochs = recipe.training.epochs - recipe.first_epoch
+            return Cost(epochs * seconds, per_checkpoint * len(recipe.training.checkpoints))
     return None
 
 

@@ -139,6 +139,15 @@ def test_only_one_recipe_and_other_seeds(run, project):
     assert states(lines) == {("toy-reduced", "3-5"): "missing"}
 
 
+def test_a_branch_is_listed_and_trained_after_its_parent(run, project):
+    text = 'schema = 1\nbranch = { parent = "toy", at_epoch = 1 }\ntraining = { checkpoints = [[1, 3, 1]] }'
+    (project / "fixtures/recipes/toy-branch.toml").write_text(text)
+    options = "--only", "toy-branch", "--seeds", "0"
+    assert [line.split(",")[0] for line in run("train", *options, "--dry-run")[1][:-1]] == ["toy", "toy-branch"]
+    assert run("train", *options, "--jobs", "1")[0] == 0
+    assert states(run("status", *options)[1]) == {("toy", "0"): "complete", ("toy-branch", "0"): "complete"}
+
+
 def test_pilot_seeds_may_be_trained_and_are_not_judged(run):
     assert run("train", "--seeds", "100", "--jobs", "1")[0] == 0
     status, lines = run("status", "--seeds", "100")

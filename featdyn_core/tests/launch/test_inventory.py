@@ -1,9 +1,12 @@
-"""Seeds written as they are read."""
+"""Seeds written as they are read; what trainings cost."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featdyn_core.launch.inventory import Holding, grouped, seed_ranges
+from featdyn_core.launch.inventory import Holding, estimate, grouped, seed_ranges
+from featdyn_core.store.supply import Store
+from featdyn_core.tests.tiny import tiny_branch, tiny_recipe
 from featdyn_core.verdicts.register import parse_seeds
 
 
@@ -21,3 +24,16 @@ def test_what_is_written_is_read(seeds):
 def test_groups_keep_the_order_of_recipes_and_tell_states_and_reasons_apart():
     found = [Holding("b", 1, "complete"), Holding("a", 1, "missing"), Holding("b", 2, "complete"), Holding("b", 3, "x")]
     assert grouped(found) == {("b", "complete", ""): [1, 2], ("b", "x", ""): [3], ("a", "missing", ""): [1]}
+
+
+def test_a_branch_costs_what_its_own_epochs_do_and_tells_nothing_of_others(tmp_path):
+    store, branch = Store(tmp_path, device="cpu"), tiny_branch(freeze="hidden1")
+    assert estimate(store, branch) is None
+    store.get(branch, 0)  # and with it its parent
+    assert estimate(store, branch).seconds == pytest.approx(estimate(store, tiny_recipe()).seconds * 2 / 3)
+    assert estimate(store, branch).size == pytest.approx(estimate(store, tiny_recipe()).size * 3 / 4)
+    parent = store.folder(tiny_recipe(), 0)
+    for path in parent.iterdir():
+        path.unlink()
+    parent.rmdir()
+    assert estimate(store, tiny_recipe()) is None
