@@ -5,7 +5,8 @@ host. That makes it a function without arguments, which is run as it is, compile
 as a CUDA graph and replayed: a small network's step is mostly the launching of its many kernels.
 """
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,12 @@ from featdyn_core.seeds import torch_generator
 
 ENGINES = ("eager", "graphs", "compiled")
 CROP_PADDING = 4
+
+REPLAY_TOLERANCE = 1e-3
+"""Largest distance between what a replayed step and the same step run plainly make of the state, over what it moves."""
+
+_replays_truly: dict[torch.device, bool] = {}
+"""Devices that have replayed a step in this process, and whether it was the step that had been captured."""
 
 
 def resolve_engine(name: str, device: torch.device) -> str:
@@ -138,7 +145,7 @@ class Stepper:
         whole, rest = divmod(len(data), batch_size)
         self.sizes = [batch_size] * whole + [rest] * (rest > 0)
         self.tally = Tally.zeros(len(self.sizes), self.device)
-        self.captures = self.device.type == "cuda" and engine != "eager"
+        self.captures = self.device.type == "cuda" and engine != "eager" and _replays_truly.get(self.device, True)
         self.evaluate = torch.compile(evaluate, dynamic=False) if engine == "compiled" else evaluate
         self.replays: dict[int, Callable[[], object]] = {}
         self.frozen: list[nn.Module] = []
@@ -184,13 +191,49 @@ class Stepper:
         self.tally.step += 1
 
     def _captured(self, size: int) -> Callable[[], object]:
-        """Return what replays the step for batches of one size; capturing it leaves no trace in the training."""
+        """Return what replays the step for batches of one size; capturing it leaves no trace in the training.
+
+        The first replay on a device is compared with the step itself; where they differ, this device's steps are run
+        plainly from then on.
+        """
         before = {id(tensor): tensor.detach().clone() for tensor in self._moving()}
         replay = capture(lambda: self._step(size), self.device, self.tally.clear)
-        with torch.no_grad():
-            for tensor in self._moving():  # what the optimiser made on the way starts from zero
-                tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
+        self._put_back(before)
+        if self.device not in _replays_truly:
+            moved, distance = self._compared(lambda: self._step(size), replay, before)
+            _replays_truly[self.device] = self.captures = distance <= REPLAY_TOLERANCE * moved
+            if not self.captures:
+                warnings.warn(
+                    f"on {self.device} a replayed step differs from the same step run plainly, by {distance:.2g} where "
+                    f"it moves {moved:.2g}: training goes on with plain steps; say --engine eager to choose them",
+                    stacklevel=2,
+                )
         return replay
+
+    def _compared(
+        self, step: Callable[[], object], replay: Callable[[], object], before: Mapping[int, Tensor]
+    ) -> tuple[float, float]:
+        """How far a step moves the state, and how far from there its replay ends; neither leaves a trace."""
+        states = []
+        for run in (step, replay):
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                torch.manual_seed(0)
+                self.tally.clear()
+                run()
+            states.append([tensor.detach().double().clone() for tensor in self._moving()])
+            begin = [before.get(id(tensor), torch.zeros_like(tensor)).double() for tensor in self._moving()]
+            self._put_back(before)
+
+        def distance(one: list[Tensor], other: list[Tensor]) -> float:
+            return sum(float((a - b).square().sum()) for a, b in zip(one, other, strict=True)) ** 0.5
+
+        return distance(states[0], begin), distance(*states)
+
+    def _put_back(self, before: Mapping[int, Tensor]) -> None:
+        """Restore what a step has moved; what the optimiser made on the way starts from zero."""
+        with torch.no_grad():
+            for tensor in self._moving():
+                tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
 
     def _moving(self) -> Iterator[Tensor]:
         """Tensors that a step changes, the tally apart."""

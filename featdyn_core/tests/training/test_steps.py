@@ -133,6 +133,7 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
         return step
 
     monkeypatch.setattr(stepping, "capture", capture)
+    monkeypatch.setattr(stepping, "_replays_truly", {})
     plain, captured = stepper(OPTIMIZERS[name], size=size), stepper(OPTIMIZERS[name], size=size)
     captured.captures = True
     for epoch, rate in ((0, 0.1), (1, 0.01)):
@@ -142,6 +143,34 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
     assert same_state(plain.network.state_dict(), captured.network.state_dict())
     assert same_state(optimizer_tensors(plain.optimizer), optimizer_tensors(captured.optimizer))
     assert len(warmed) == 2  # one for whole batches, one for the last; none in the second epoch
+    assert stepping._replays_truly == {CPU: True}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_replay_that_is_not_the_step_is_told_and_not_used(monkeypatch, name):
+    """As a driver's fault would have it: what is replayed moves the weights a little further than the step."""
+
+    def capture(step, device, reset):
+        assert device == CPU
+        reset()
+        step()
+
+        def replay():
+            step()
+            with torch.no_grad():
+                next(captured.network.parameters()).mul_(1.01)
+
+        return replay
+
+    monkeypatch.setattr(stepping, "capture", capture)
+    monkeypatch.setattr(stepping, "_replays_truly", {})
+    plain, captured = stepper(OPTIMIZERS[name]), stepper(OPTIMIZERS[name])
+    captured.captures = True
+    with pytest.warns(UserWarning, match=r"on cpu a replayed step differs .* training goes on with plain steps"):
+        captured.run_epoch(0, 0.1)
+    plain.run_epoch(0, 0.1)
+    assert same_state(plain.network.state_dict(), captured.network.state_dict())
+    assert stepping._replays_truly == {CPU: False}
 
 
 def test_finished_steps_leave_the_memory_at_once():
