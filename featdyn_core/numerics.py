@@ -6,6 +6,7 @@ torch's settings, the number of its threads and the generator that dropout draws
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
@@ -116,6 +117,14 @@ def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
 def exactly(function: Callable[P, R]) -> Callable[P, R]:
     """Return the function, run in exact arithmetic and undisturbed by the caller's modes of torch."""
     return undisturbed()(exact_arithmetic()(function))
+
+
+@contextlib.contextmanager
+def forward_mode() -> Iterator[None]:
+    """Take forward-mode derivatives without the warning of torch about itself that the first of them brings."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
+        yield
 
 
 def _cudnn_was_told_tf32() -> bool:

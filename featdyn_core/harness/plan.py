@@ -361,6 +361,13 @@ def _log(_: Cell, __: str, ___: int) -> Resolved:
     return {"": {}}
 
 
+def _flatness(cell: Cell, arm: str, _: int, *, window: str, points: int) -> Resolved:
+    """Drift to the window's end from evenly spaced epochs before it, of ``images``; ``directions`` at random."""
+    *before, deep = cell.epochs(window, arm)
+    numbers = {name: cell.protocol[name] for name in ("images", "directions")}
+    return {split: {**numbers, "shallow": _evenly(before, points), "deep": deep, "split": split} for split in SPLITS}
+
+
 def _surrogates(cell: Cell, arm: str, _: int, *, window: str) -> Resolved:
     """Features at every epoch of the window and at its end, of ``images``; ``projections`` and ``shuffles``."""
     numbers = {name: cell.protocol[name] for name in ("images", "projections", "shuffles")}
@@ -402,6 +409,7 @@ _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "linearised": _linearised,
     "path": _path,
     "features": _features,
+    "flatness": _flatness,
     "log": _log,
     "surrogates": _surrogates,
     "last_layer": _last_layer,

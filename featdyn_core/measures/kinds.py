@@ -19,6 +19,7 @@ from featdyn_core.measures.composites.losses import measure_losses, read_losses
 from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
 from featdyn_core.measures.distances.surrogates import measure_surrogates, read_surrogates
 from featdyn_core.measures.drift.features import measure_features, read_features
+from featdyn_core.measures.drift.flatness import measure_flatness, read_flatness
 from featdyn_core.measures.drift.log import measure_log, read_log
 from featdyn_core.measures.drift.path import measure_path, read_path
 from featdyn_core.measures.linearized.linearised import measure_linearised, read_linearised
@@ -72,6 +73,7 @@ KINDS = {
     "linearised": Kind(1, measure_linearised, read_linearised),
     "path": Kind(1, measure_path, read_path),
     "features": Kind(1, measure_features, read_features),
+    "flatness": Kind(1, measure_flatness, read_flatness),
     "log": Kind(1, measure_log, read_log),
     "surrogates": Kind(1, measure_surrogates, read_surrogates),
     "last_layer": Kind(1, measure_last_layer, read_last_layer),

@@ -3,6 +3,7 @@
 import pytest
 
 from claims.meta.mutations import Mutations
+from featdyn_core.measures.drift import directional
 from featdyn_core.measures.drift.path import Path
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -22,8 +23,14 @@ def not_frozen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Trajectory, "frozen_at", lambda self, _: self)
 
 
+def random_directions_of_any_norm(patch: pytest.MonkeyPatch) -> None:
+    """Leave random directions as long as they were drawn."""
+    patch.setattr(directional, "_unit", lambda directions: directions)
+
+
 MUTATIONS: Mutations = {
     "drift of a checkpoint from itself": (from_itself, ("not-convergence",)),
     "features of the wrong epoch": (network_of_the_last_epoch, ("not-convergence",)),
     "frozen network not frozen": (not_frozen, ("not-convergence",)),
+    "random directions not of equal norm": (random_directions_of_any_norm, ("flat-drift",)),
 }

@@ -9,7 +9,6 @@ References:
 """
 
 import functools
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -19,6 +18,7 @@ from torch.func import functional_call, jvp, vjp
 
 from featdyn_core.errors import ModelError
 from featdyn_core.networks.blocks import BlockNetwork, LinearHead
+from featdyn_core.numerics import forward_mode
 
 Half = Literal["shallow", "deep"]
 Kernel = Callable[[Tensor], Tensor]  # applies Θ to each of R arrays of logits: (R, N, C) to (R, N, C)
@@ -88,9 +88,7 @@ class JacobianProducts:
         self._network, self._images, self._blocks = network, images, blocks
         parameters = dict(network.named_parameters())
         zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        # The first forward-mode derivative makes torch load code that warns about torch itself.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
+        with forward_mode():
             self.initial = jvp(self._logits, (parameters,), (zeros,))[0]
 
     def kernel(self, halves: Sequence[Half]) -> Kernel:

@@ -32,6 +32,7 @@ features = { kind = "features", window = "late" }
 log = { kind = "log" }
 surrogates = { kind = "surrogates", window = "late" }
 last_layer = { kind = "last_layer", window = "late", splits = ["training"] }
+flatness = { kind = "flatness", window = "late", points = 1 }
 frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
 """
 PROTOCOL = """
@@ -47,6 +48,7 @@ steps = 4
 every = 2
 frozen_from = 2
 projections = 8
+directions = 5
 shuffles = 3
 """
 
@@ -151,6 +153,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "path": {"frozen": False},
         "features": {"images": 20, "split": "held-out", "frozen": False, "epochs": [1, 2, 3]},
         "log": {},
+        "flatness": {"images": 12, "directions": 5, "shallow": [1], "deep": 3, "split": "training"},
         "surrogates": {"images": 12, "projections": 8, "shuffles": 3, "epochs": [1, 2, 3]},
         "last_layer": {"epochs": [1, 3], "images": 12, "split": "training"},
         "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
