@@ -50,7 +50,9 @@ def measure(run: Run) -> Measured:
             "isotropic heavy tails concentrated": Draws(sum(p["top 5"] <= level for p in heavy), draws),
             "variance in the top 5, parameter noise": max(float(one.shares.top(5)) for one in noise),
         },
-        curves={"spectrum by epoch": Lines(range(1, len(flat) + 1), spectra, "direction", "share of variance")},
+        curves={
+            "spectrum by epoch": Lines(range(1, len(flat) + 1), spectra, "direction", "share of variance", log=True)
+        },
     )
 
 

@@ -53,6 +53,7 @@ def measure(run: Run) -> Measured:
                 {arm: found.accuracy for arm, found in errors.items()},
                 "epoch",
                 "held-out accuracy",
+                over_epochs=True,
             )
         },
     )

@@ -219,7 +219,7 @@ def _draw_window(axes: "Axes", curve: Curve, window: tuple[str, float, float] | 
         axes.axvspan(*ends, color=INK, alpha=0.08, linewidth=0, label=_short(f"window {name}", _LABEL))
     for number, step in enumerate(curve.steps):
         label = None if number else "step of the rate"
-        axes.axvline(step, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), label=label)
+        axes.axvline(step, color=INK, linewidth=1.2, linestyle=(0, (1.5, 2.5)), label=label)
     axes.set_xlim(limits)
 
 
