@@ -73,6 +73,12 @@ def test_numbers_and_lines_are_stacked_seed_by_seed():
     assert curve.series == {"a": [[7.0, 0.5], [8.0, 0.5], [9.0, 0.5]]}
 
 
+def test_the_first_counter_example_is_the_rows():
+    found = [measured(counter_example=example) for example in ("", "z = 0", "z = 1")]
+    assert gather(CLAIM, found).counter_example == "z = 0"
+    assert gather(CLAIM, [measured()]).counter_example == ""
+
+
 @pytest.mark.parametrize(
     ("numbers", "wrong"),
     [

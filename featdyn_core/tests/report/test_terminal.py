@@ -1,5 +1,6 @@
 """The table at the end of a run says what was decided and by what, in any width."""
 
+import dataclasses
 import re
 
 import pytest
@@ -84,3 +85,8 @@ def test_table_gives_the_whole_reason_of_a_claim_that_was_not_run(width):
 def test_a_table_of_nothing_is_refused():
     with pytest.raises(EvidenceError, match="there is no evidence to show: run the claims first"):
         terminal_table([], 80)
+
+
+def test_a_refuted_theorem_shows_its_counter_example():
+    row = dataclasses.replace(DECIDED[0], kind="theorem", counter_example="Logits(weights=(1, 1))")
+    assert "  Logits(weights=(1, 1))" in terminal_table([row], 120)
