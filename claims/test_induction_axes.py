@@ -8,7 +8,7 @@ Measured: the share of late features that are classified as their image is at th
 more than under the same noise along random axes, for if any direction does as well, it is only that the noise is small.
 **Reading:** features are what the last layer reads; the axes are those of all images' features over the late epochs,
 and with those of the changes over these epochs instead the gain is reported; the unit is the root of the mean variance
-along the two axes, and with the features' own unit the share is reported.
+along the two axes, and with the features' own unit the share is reported; held-out images decide.
 
 Controls: another seed's features are not inside; and axes that the last layer does not read are found to be better than
 random ones, as they are by construction.
@@ -20,7 +20,7 @@ import pytest
 from featdyn_core.harness import planted
 from featdyn_core.harness.planted import World
 from featdyn_core.harness.run import Lines, Measured, Run
-from featdyn_core.measures.regions.axes import Noise, principal_axes, unread_axes
+from featdyn_core.measures.regions.axes import PAIR, Noise, unread_axes
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Verdict
 
@@ -34,35 +34,44 @@ SIZES = np.linspace(0, STRONG, 17)
 
 def measure(run: Run) -> Measured:
     """One seed: what noise along principal axes leaves inside, and along others."""
-    features, stranger = run.record("last_layer"), run.neighbour().record("last_layer")
-    noise = Noise(features, run.protocol["draws"], numpy_generator(run.seed, "measure", "axes"))
-    spread, axes = principal_axes(features.points)
-    _, drift = principal_axes(features.points - features.points.mean(axis=0))
-    unit = np.sqrt(np.mean(spread[:2] ** 2))
-    pairs = {"principal": axes[:2], "of the drift": drift[:2], "random": noise.random_axes, "least variance": axes[-2:]}
-    inside = {name: noise.share_inside(pair, unit) for name, pair in pairs.items()}
-    strong = [noise.share_inside(pair, STRONG * unit) for pair in (unread_axes(features.weight)[:2], noise.random_axes)]
-    return Measured(
-        numbers={
-            "share inside under noise": inside["principal"],
-            "gained over random axes": inside["principal"] - inside["random"],
-            "share inside of a stranger's features": features.share_inside(stranger.past),
-            "gained along unread axes, strong noise": strong[0] - strong[1],
-            "gained over random axes, axes of the drift": inside["of the drift"] - inside["random"],
-            "gained over random axes, least variance": inside["least variance"] - inside["random"],
-            "share inside without noise": features.share_inside(features.past),
-            "share inside, noise of one feature unit": noise.share_inside(axes[:2], 1.0),
-        },
-        curves={
-            "late features inside under noise": Lines(
-                SIZES,
-                {name: [noise.share_inside(pair, size * unit) for size in SIZES] for name, pair in pairs.items()},
-                "size of the noise, in standard deviations along the principal axes",
-                "share inside the region of argmax f_t",
-                bound="share inside under noise",
-            )
-        },
+    found, stranger = (one.read("last_layer", "clean") for one in (run, run.neighbour()))
+    draws = run.protocol["draws"]
+    noises = {split: Noise(f, draws, numpy_generator(run.seed, "measure", "axes")) for split, f in found.items()}
+    held_out, noise = found["held-out"], noises["held-out"]
+    unread, random = (
+        noise.share_inside(pair, STRONG * noise.unit)
+        for pair in (unread_axes(held_out.weight)[:PAIR], noise.pairs["random"])
     )
+    return Measured(
+        both_splits={split: shares(noise) for split, noise in noises.items()},
+        numbers={
+            "share inside of a stranger's features": held_out.share_inside(stranger["held-out"].past),
+            "gained along unread axes, strong noise": unread - random,
+        },
+        curves={f"late features inside under noise, {split} images": by_size(noises[split], split) for split in noises},
+    )
+
+
+def shares(noise: Noise) -> dict[str, float]:
+    """Numbers of one split."""
+    inside = {name: noise.share_inside(pair, noise.unit) for name, pair in noise.pairs.items()}
+    return {
+        "share inside under noise": inside["principal"],
+        "gained over random axes": inside["principal"] - inside["random"],
+        "gained over random axes, axes of the drift": inside["of the drift"] - inside["random"],
+        "gained over random axes, least variance": inside["least variance"] - inside["random"],
+        "share inside without noise": noise.features.share_inside(noise.features.past),
+        "share inside, noise of one feature unit": noise.share_inside(noise.pairs["principal"], 1.0),
+    }
+
+
+def by_size(noise: Noise, split: str) -> Lines:
+    """Share inside over the size of the noise."""
+    series = {
+        name: [noise.share_inside(pair, size * noise.unit) for size in SIZES] for name, pair in noise.pairs.items()
+    }
+    axes = "size of the noise, in standard deviations along the principal axes", "share inside the region of argmax f_t"
+    return Lines(SIZES, series, *axes, bound=f"share inside under noise, {split}")
 
 
 def world(rng: np.random.Generator, radius: float, spread: float, *, missed: float = 0.0, **options) -> Run:
@@ -84,8 +93,8 @@ def world(rng: np.random.Generator, radius: float, spread: float, *, missed: flo
 
 def planted_run(points, weight, *, stranger: float = -1.0) -> Run:
     """Plant features, their classifier, and a stranger's features: a multiple of them."""
-    other = planted.run({"last_layer": planted.last_layer(stranger * points, weight)})
-    return planted.run({"last_layer": planted.last_layer(points, weight)}, protocol={"draws": 2}, neighbour=other)
+    own, other = (planted.on_both_splits(planted.last_layer(part, weight)) for part in (points, stranger * points))
+    return planted.run({"last_layer": own}, protocol={"draws": 2}, neighbour=planted.run({"last_layer": other}))
 
 
 def unrelated(rng: np.random.Generator) -> Run:

@@ -59,6 +59,28 @@ class Noise:
         directions = self.rng.standard_normal((self.draws, 1, self.features.past.shape[-1], PAIR))
         return np.swapaxes(np.linalg.qr(directions).Q, -1, -2)
 
+    @cached_property
+    def pairs(self) -> dict[str, Points]:
+        """Pairs of axes (2, p) by name.
+
+        ``principal`` and ``least variance`` are the first and last principal axes of all features, ``of the drift`` the
+        first of how each image's features change over the epochs; ``random`` is a pair for each draw.
+        """
+        points = self.features.points
+        (_, all_axes), (_, drift) = principal_axes(points), principal_axes(points - points.mean(axis=0))
+        return {
+            "principal": all_axes[:PAIR],
+            "of the drift": drift[:PAIR],
+            "random": self.random_axes,
+            "least variance": all_axes[-PAIR:],
+        }
+
+    @cached_property
+    def unit(self) -> float:
+        """Root of the mean variance of all features along their two principal axes."""
+        spread, _ = principal_axes(self.features.points)
+        return float(np.sqrt(np.mean(spread[:PAIR] ** 2)))
+
     def share_inside(self, axes: Points, size: float) -> float:
         """Share of past features in their image's last region, under noise uniform on [-size, size] along both axes.
 

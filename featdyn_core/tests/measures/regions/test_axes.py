@@ -65,3 +65,17 @@ def test_noise_moves_features_by_coordinates_times_size_along_the_axes():
         expected = np.mean(0.2 + size * noise.coordinates[..., 0] > 0)
         assert noise.share_inside(np.eye(3)[:2], size) == expected
     assert noise.share_inside(unread_axes(features.weight)[:2], 100.0) == 1
+
+
+def test_pairs_are_of_all_features_of_their_drift_and_of_least_variance():
+    """Images differ along the first two axes, epochs along the last two, and nothing along the third."""
+    rng = np.random.default_rng(0)
+    images, epochs = rng.normal(size=(1, 400, 2)) * [5.0, 4.0], rng.normal(size=(3, 400, 2)) * [1.0, 0.8]
+    points = np.concatenate([np.broadcast_to(images, (3, 400, 2)), np.zeros((3, 400, 1)), epochs], axis=-1)
+    noise = Noise(features_of(points, rng.normal(size=(3, 5))), 2, rng)
+    planes = {name: np.swapaxes(pair, -1, -2) @ pair for name, pair in noise.pairs.items()}
+    assert planes["principal"] == pytest.approx(np.diag([1.0, 1, 0, 0, 0]), abs=0.05)
+    assert planes["of the drift"] == pytest.approx(np.diag([0.0, 0, 0, 1, 1]), abs=0.05)
+    assert planes["least variance"][2, 2] == pytest.approx(1)
+    assert noise.pairs["random"] is noise.random_axes
+    assert noise.unit == pytest.approx(np.sqrt((25 + 16) / 2), rel=0.05)
