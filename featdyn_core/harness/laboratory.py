@@ -117,7 +117,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
                     used[needed, seed] = source(request)
             if not chosen:
                 raise MeasurementError(f"claim {claim.id!r} has no record {name!r} of arm {arm!r} in the register")
-            return {needed.split: _view(used[needed, seed], request) for needed, request in chosen.items()}
+            return _by_split({needed: _view(used[needed, seed], request) for needed, request in chosen.items()})
 
         return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
 
@@ -177,6 +177,17 @@ def _steps(cell: Cell) -> list[float]:
     """Return the epochs behind which the learning rate of every arm is another."""
     every = [recipe.schedule.milestones for recipe in cell.recipes.values()]
     return [float(epoch) for epoch in every[0] if all(epoch in milestones for milestones in every)] if every else []
+
+
+def _by_split(views: Mapping[Needed, Any]) -> dict[str, Any]:
+    """Return views by split; where a record is of several deep epochs, by split and epoch."""
+    found: dict[str, Any] = {}
+    for needed, view in views.items():
+        if needed.deep is None:
+            found[needed.split] = view
+        else:
+            found.setdefault(needed.split, {})[needed.deep] = view
+    return found
 
 
 def _view(record: Record, request: Request) -> Any:

@@ -26,11 +26,15 @@ Training = tuple[Recipe, int]
 
 @dataclass(frozen=True)
 class Needed:
-    """One thing that a claim reads: a record of the register, of an arm, on a split or a corruption (if it has any)."""
+    """One thing that a claim reads: a record of the register, of an arm, on a split or a corruption (if it has any).
+
+    A record of several deep epochs is one thing for each of them.
+    """
 
     record: str
     arm: str
     split: str = ""
+    deep: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,11 @@ class Cell:
             raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.recipes)}")
         found = {}
         for arm in arms:
-            for split, parameters in _RESOLVERS[kind](self, arm, seed, **spec).items():
+            for part, parameters in _RESOLVERS[kind](self, arm, seed, **spec).items():
                 if (used := parameters.get("split")) not in (None, *SPLITS):
                     raise RecipeError(f"its split is {used!r}; the splits are {', '.join(SPLITS)}")
-                found[Needed(name, arm, split)] = Request(self.recipes[arm], seed, kind, parameters)
+                place = (part,) if isinstance(part, str) else part
+                found[Needed(name, arm, *place)] = Request(self.recipes[arm], seed, kind, parameters)
         return found
 
     def epochs(self, window: str, arm: str) -> list[int]:
@@ -177,7 +182,9 @@ def cells(
             scale=chosen,
             subject=subject,
             seeds=used,
-            recipes={arm: _recipe(chosen.recipes[subject] + suffix) for arm, suffix in entry.arms.items()},
+            recipes={
+                arm: _recipe(chosen.recipes[subject] + suffix) for arm, suffix in entry.arms_of(scale, subject).items()
+            },
             precision=precision,
             replayed=replayed,
             exploratory=used != chosen.seeds,
@@ -254,10 +261,10 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))
 
 
-# How a record of the register becomes the parameters of requests, by kind; one entry a split or
-# corruption, or one called "".
+# How a record of the register becomes the parameters of requests, by kind; one entry a split or corruption (of several
+# deep epochs: with the epoch), or one called "".
 
-Resolved = dict[str, dict[str, Any]]
+Resolved = Mapping[Any, dict[str, Any]]
 
 
 def _column(
@@ -273,29 +280,42 @@ def _column(
     every: int = 1,
     corruption: str = "",
     cuts: str = "depths",
+    planted: str = "",
 ) -> Resolved:
     """Columns of the epochs of a window, every so many from its last on, under its ``first`` or ``last`` epoch.
 
-    ``corruption`` names a list of kinds in the protocol, of one ``severity``: there is then a column for each of them,
-    called after it, in place of the splits. It may also be ``random``: images that are no corruption of any.
+    With ``deep`` = ``each``, a column under each of ``deep_epochs`` epochs, evenly spaced over the window, of all
+    checkpoints up to it. With ``planted``, of a network that turns at that pace. ``corruption``: see ``_images``.
     """
-    epochs = cell.epochs(window, arm)[::-1][::every][::-1]
-    common = {
-        "shallow": epochs,
-        "deep": _end(cell, window, deep),
-        "images": cell.scale.images,
-        "policy": policy,
-        "frozen": frozen,
-        "precision": cell.precision,
-        **_cuts(cuts),
+    common = {"images": cell.scale.images, "policy": policy, "frozen": frozen, "precision": cell.precision}
+    common |= _cuts(cuts) | _planted(cell, planted, window)
+    parts = _images(cell, splits, corruption)
+    if deep != "each":
+        common |= {"shallow": cell.epochs(window, arm)[::-1][::every][::-1], "deep": _end(cell, window, deep)}
+        return {name: common | images for name, images in parts.items()}
+    before = {
+        late: [epoch for epoch in cell.recipes[arm].training.checkpoints if epoch <= late][::-1][::every][::-1]
+        for late in _evenly(cell.epochs(window, arm), cell.protocol["deep_epochs"])
     }
+    return {
+        (name, late): common | images | {"shallow": epochs, "deep": late}
+        for name, images in parts.items()
+        for late, epochs in before.items()
+    }
+
+
+def _images(cell: Cell, splits: Sequence[str], corruption: str) -> Resolved:
+    """What a column looks at: splits, or corruptions of held-out images in their place.
+
+    ``corruption`` names a list of kinds in the protocol, of one ``severity``: there is then a column for each of them,
+    called after it. It may also be ``random``: images that are no corruption of any.
+    """
     if not corruption:
-        return {split: {**common, "split": split} for split in splits}
-    common["split"] = "held-out"
+        return {split: {"split": split} for split in splits}
     if corruption == RANDOM:
-        return {"": {**common, "corruption": {"kind": RANDOM}}}
+        return {"": {"split": "held-out", "corruption": {"kind": RANDOM}}}
     kinds, severity = cell.protocol[corruption], cell.protocol["severity"]
-    return {kind: {**common, "corruption": {"kind": kind, "severity": severity}} for kind in kinds}
+    return {kind: {"split": "held-out", "corruption": {"kind": kind, "severity": severity}} for kind in kinds}
 
 
 def _stranger(
@@ -345,9 +365,14 @@ def _linearised(cell: Cell, _: str, __: int) -> Resolved:
     return {"": {name: cell.protocol[name] for name in ("images", "steps", "every", "frozen_from")}}
 
 
-def _path(_: Cell, __: str, ___: int, *, frozen: bool = False) -> Resolved:
-    """All checkpoints, or as many times the last one."""
-    return {"": {"frozen": frozen}}
+def _path(cell: Cell, _: str, __: int, *, frozen: bool = False, planted: str = "", window: str = "") -> Resolved:
+    """All checkpoints, or as many times the last one; with ``planted``, of a network that turns at that pace."""
+    return {"": {"frozen": frozen} | _planted(cell, planted, window)}
+
+
+def _planted(cell: Cell, pace: str, window: str) -> dict[str, Any]:
+    """What a request says of a planted network, whose time is over at the window's end; nothing without one."""
+    return {"planted": {"pace": pace, "duration": cell.windows[window].last}} if pace else {}
 
 
 def _features(cell: Cell, arm: str, _: int, *, window: str, split: str = "held-out", frozen: bool = False) -> Resolved:

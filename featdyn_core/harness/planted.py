@@ -128,6 +128,19 @@ def on_both_splits(view: View) -> dict[str, View]:
     return dict.fromkeys(("held-out", "training"), view)
 
 
+def growing(deep: Sequence[int], windows: Sequence[float]) -> dict[int, Column]:
+    """Return a column of all epochs up to each deep one, which agrees inside a window and misses half beyond it.
+
+    Args:
+        deep: T ascending deep epochs.
+        windows: (T,) in epochs.
+    """
+    return {
+        epoch: column(range(epoch + 1), [0.5 if epoch - past > window else 0 for past in range(epoch + 1)])
+        for epoch, window in zip(deep, windows, strict=True)
+    }
+
+
 def stranger(agreement: float) -> Stranger:
     """Return a stranger that agrees on a given share of the images, at every depth."""
     labels = np.arange(IMAGES) % CLASSES

@@ -51,6 +51,10 @@ class Run:
         """Columns of a record by split, ``held-out`` and ``training``."""
         return dict(self.read(name, arm))
 
+    def columns_by_epoch(self, name: str, arm: str = "clean") -> dict[str, dict[int, Column]]:
+        """Columns of a record of several deep epochs, by split and by deep epoch, which ascend."""
+        return dict(self.read(name, arm))
+
     def record(self, name: str, arm: str = "clean") -> Any:
         """View of a record that has no splits (see ``measures.kinds``)."""
         (view,) = self.read(name, arm).values()

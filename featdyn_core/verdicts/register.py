@@ -79,7 +79,8 @@ class Entry:
         sentence: the paper's words.
         subjects: the data sets it is about.
         records: name to what is to be measured (see ``harness.plan``).
-        arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one).
+        arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
+            table of suffixes.
         windows: scale or subject to window name to its epochs.
         protocol: every other number that the measurement uses.
         criteria: raw tables of its criteria, by role.
@@ -95,7 +96,7 @@ class Entry:
     sentence: str
     subjects: tuple[str, ...] = ()
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
-    arms: dict[str, str] = field(default_factory=lambda: {"clean": ""})
+    arms: dict[str, Any] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -124,6 +125,10 @@ class Entry:
     def windows_of(self, scale: str, subject: str) -> dict[str, Window]:
         """Return the windows for a subject at a scale."""
         return self.windows.get(subject) or self.windows.get(scale, {})
+
+    def arms_of(self, scale: str, subject: str) -> dict[str, str]:
+        """Return the arms for a subject at a scale."""
+        return {name: _at(value, scale, subject) for name, value in self.arms.items()}
 
     def protocol_of(self, scale: str, subject: str) -> dict[str, Any]:
         """Return the numbers of the measurement for a subject at a scale."""
@@ -301,12 +306,14 @@ def _check_entry(entry: Entry, scales: Sequence[Scale]) -> None:
         entry.claim(scale, subject)
         if lacking := names - set(entry.windows_of(scale, subject)):
             raise ValueError(f"it has no window {lacking.pop()!r} for {scale}/{subject}")
+        if wrong := [arm for arm, suffix in entry.arms_of(scale, subject).items() if not isinstance(suffix, str)]:
+            raise ValueError(f"arms: {wrong[0]!r} has no suffix for {scale}/{subject}")
         if None in entry.protocol_of(scale, subject).values():
             raise ValueError(f"the protocol says nothing for {scale}/{subject}")
     for window in (window for windows in entry.windows.values() for window in windows.values()):
         if not 0 <= window.first < window.last:
             raise ValueError(f"the window [{window.first}, {window.last}] is no span of epochs")
-    tables = [entry.windows, *entry.protocol.values()]
+    tables = [entry.windows, *entry.arms.values(), *entry.protocol.values()]
     tables += [value for table in _tables(entry) for value in (table.get("above"), table.get("below"))]
     used = {place for table in tables if isinstance(table, dict) for place in table}
     used |= {scale for table in _tables(entry) for scale in table.get("reported", ())}

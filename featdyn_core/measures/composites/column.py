@@ -117,11 +117,15 @@ def measure_column(
         trajectory: where the checkpoints come from.
         parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, whether the
             network is ``frozen``: every shallow part is then that of the deep epoch; the ``corruption`` of its
-            held-out images, if there is one (see ``unseen``); and ``cuts``, where they are ``all``.
+            held-out images, if there is one (see ``unseen``); ``cuts``, where they are ``all``; and ``planted``, the
+            ``pace`` and ``duration`` of a turning network (see ``trajectories.planted``) in place of the trained one.
         progress: called with (done, total) composites.
     """
-    from featdyn_core.measures.composites.grid import composite_grid  # it imports torch, and reading does not
+    from featdyn_core.measures.composites.grid import composite_grid  # they import torch, and reading does not
+    from featdyn_core.trajectories.planted import turning
 
+    if "planted" in parameters:
+        trajectory = turning(trajectory, **parameters["planted"])
     deep = int(parameters["deep"])
     corruption, source = parameters.get("corruption"), ""
     if corruption is None:

@@ -78,6 +78,32 @@ def transfer_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: floa
     return int(times[len(times) - 1 - _run_start(column[::-1], level)] - times[0])
 
 
+def window_length(agreement: npt.ArrayLike, places: npt.ArrayLike, level: float) -> float:
+    """Memory window along a path, as ``memory_window``, its far end interpolated.
+
+    Steps of a path are of unequal length, and a window that ends at a checkpoint would be the shorter the longer they
+    are. So it ends where agreement, linear between checkpoints, passes the level.
+
+    Args:
+        agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
+        places: the ascending lengths of the path up to each u.
+        level: a, in [0, 1].
+
+    Returns:
+        The window in the units of the places; that to the first of them if all agreements reach the level.
+
+    Raises:
+        MeasurementError: as ``memory_window``.
+    """
+    column, along = _column(agreement, places, level)
+    start = _run_start(column, level)
+    if start == 0:
+        return float(along[-1] - along[0])
+    outside, inside = column[start - 1 : start + 1]
+    beyond = max(0.0, inside - level) / (inside - outside) if inside > outside else 0.0
+    return float(along[-1] - along[start] + beyond * (along[start] - along[start - 1]))
+
+
 def _run_start(column: Floats, level: float) -> int:
     """Index where the run of values ≥ level that ends at the last entry begins."""
     below = np.flatnonzero(column[:-1] < level)
@@ -130,6 +156,30 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
         MeasurementError: shapes that do not match, or an empty window.
     """
     return _window_means((~_agreements(predictions, reference)).mean(axis=1))
+
+
+def epsilon_window(misses: npt.ArrayLike, epochs: npt.ArrayLike, epsilon: float) -> npt.NDArray[np.integer]:
+    """Longest ``Δ`` at which ``(ε, Δ)`` holds at t (definition 2); by definition it does not fall as ``ε`` grows.
+
+    Args:
+        misses: miss rate over the window from each epoch u to t: (U,) of ``window_misses`` for the empirical level,
+            (U, N), one minus ``window_consistency``, for the particle level.
+        epochs: the U ascending epochs, the last being t.
+        epsilon: ε, in [0, 1].
+
+    Returns:
+        The window in epochs, () or (N,); 0 where even ``f_t`` alone misses more.
+
+    Raises:
+        MeasurementError: lengths that differ, or epochs that do not ascend.
+    """
+    rates, times = np.asarray(misses, float), np.asarray(epochs)
+    if not rates.size or times.shape != rates.shape[:1] or (np.diff(times) <= 0).any():
+        raise MeasurementError(
+            f"a window needs a miss rate for each of its ascending epochs, found {rates.shape} for {times.tolist()}"
+        )
+    holds = rates <= epsilon
+    return np.where(holds.any(axis=0), times[-1] - times[holds.argmax(axis=0)], 0)
 
 
 def _window_means(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

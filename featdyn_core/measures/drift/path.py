@@ -59,8 +59,13 @@ def measure_path(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dic
 
     Args:
         trajectory: where they come from.
-        parameters: whether the network is ``frozen``: every checkpoint is then the last one.
+        parameters: whether the network is ``frozen``: every checkpoint is then the last one. With ``planted``, its
+            ``pace`` and ``duration``, it is a turning network (see ``trajectories.planted``), not the trained one.
     """
+    from featdyn_core.trajectories.planted import turning  # it imports torch, and reading does not
+
+    if "planted" in parameters:
+        trajectory = turning(trajectory, **parameters["planted"])
     epochs = trajectory.epochs
     network = trajectory.network(epochs[-1])
     source = trajectory.frozen_at(epochs[-1]) if parameters["frozen"] else trajectory

@@ -195,6 +195,50 @@ def test_arms_have_recipes_of_their_own(register, project):
     assert {recipe.name for recipe, _ in trainings([row])} == {"toy", "toy-fast"}
 
 
+EACH = """
+[protocol]
+deep_epochs = 2
+
+[records]
+columns = { kind = "column", window = "late", deep = "each", splits = ["held-out"] }
+turned = { kind = "column", window = "late", deep = "each", splits = ["held-out"], every = 2, planted = "steady" }
+path = { kind = "path", window = "late", planted = "slowing" }
+"""
+
+
+def several_deep_epochs() -> str:
+    """Return a claim that reads columns of the first and the last epoch of its window."""
+    before, rest = entry().split("[records]")
+    return before + EACH + rest[rest.index("[decides") :]
+
+
+def test_a_record_of_several_deep_epochs_is_a_column_of_all_before_each(register):
+    (row,) = cells(register(demo=several_deep_epochs()), "small")
+    held = COLUMN | {"split": "held-out"}
+    found = {(needed.record, needed.split, needed.deep): item.parameters for needed, item in row.requests(0).items()}
+    assert found == {
+        ("columns", "held-out", 1): held | {"deep": 1, "shallow": [0, 1]},
+        ("columns", "held-out", 3): held | {"deep": 3, "shallow": [0, 1, 2, 3]},
+        ("turned", "held-out", 1): held | {"deep": 1, "shallow": [1], "planted": {"pace": "steady", "duration": 3}},
+        ("turned", "held-out", 3): held | {"deep": 3, "shallow": [1, 3], "planted": {"pace": "steady", "duration": 3}},
+        ("path", "", None): {"frozen": False, "planted": {"pace": "slowing", "duration": 3}},
+    }
+
+
+def test_columns_of_several_deep_epochs_are_one_with_those_of_other_claims(register):
+    rows = cells(register(demo=entry(first=2), deep=several_deep_epochs()), "small")
+    wanted = [item.parameters for item in requests(rows) if item.kind == "column" and item.seed == 0]
+    real = {(item["split"], item["deep"]): item["shallow"] for item in wanted if "planted" not in item}
+    assert len(wanted) == len(real) + 2
+    assert real == {("held-out", 1): [0, 1], ("held-out", 3): [0, 1, 2, 3], ("training", 3): [2, 3]}
+
+
+def test_arms_may_differ_by_scale(register):
+    text = entry(more='arms = { clean = { small = "-reduced", reduced = "" } }')
+    found = register(demo=text)
+    assert [cells(found, scale)[0].recipes["clean"].name for scale in ("small", "reduced")] == ["toy-reduced"] * 2
+
+
 def test_requests_of_several_claims_are_the_fewest_records(register):
     rows = cells(register(demo=entry(first=2), wide=entry(first=0), middle=entry(first=1)), "small")
     wanted = requests(rows)
@@ -263,6 +307,7 @@ BAD = {
     "unknown end": ('"late", deep = "last" }\nstr', '"late", deep = "middle" }\nstr', "neither first nor last"),
     "every nought": ('"column", window', '"column", every = 0, window', "of the wrong kind"),
     "no checkpoint": ("late = [1, 3]", "late = [1, 4]", "window 'late' ends at epoch 4, where toy has no checkpoint"),
+    "planted outside a window": ('"column", window = "late"', '"path", planted = "slowing"', "lacks something"),
     "no number": ('kind = "column", window', 'kind = "closeness", window', "'draws'"),
 }
 

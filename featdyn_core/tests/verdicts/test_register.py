@@ -164,6 +164,13 @@ def test_a_criterion_is_asked_of_each_item_of_a_list_of_the_protocol(written):
     assert (alone.name, alone.role) == ("accuracy, fog", Role.DECIDES)
 
 
+def test_arms_are_those_of_the_subject_before_those_of_the_scale(written):
+    table = '{ small = "-slow", paper = "", mnist = "-quick" }'
+    entry = written(MEMORY.replace('noisy = "-noisy"', f"noisy = {table}")).entry("memory")
+    assert entry.arms_of("small", "digits") == {"clean": "", "noisy": "-slow"}
+    assert entry.arms_of("paper", "mnist") == {"clean": "", "noisy": "-quick"}
+
+
 def test_what_a_claim_may_leave_out(written):
     text = re.sub(r"^arms = .*\n", "", MEMORY, flags=re.MULTILINE)
     text = re.sub(r"\[(windows|protocol)\]\n(.+\n)+", "", text)
@@ -325,6 +332,8 @@ def test_scales_that_cannot_be_used_say_where(written, old, new, messages):
         pytest.param('"mnist"]', '"mnits"]', ["'mnits'"], id="unknown subject"),
         pytest.param('["digits", "mnist"]', "[]", ["no subject"], id="no subject"),
         pytest.param('clean = ""', "clean = 1", ["arms"], id="arm that is no suffix"),
+        pytest.param('clean = ""', 'clean = { small = "" }', ["arms", "paper/mnist"], id="arm that a scale lacks"),
+        pytest.param('clean = ""', 'clean = { small = "", paper = "", huge = "" }', ["huge"], id="arm of no scale"),
         pytest.param("column = { kind", "column = 3 #", ["records"], id="record that is no table"),
         pytest.param("[20, 40]", "[20]", ["last"], id="window with one end"),
         pytest.param("[20, 40]", "[40, 20]", ["[40, 20]"], id="window turned round"),
@@ -509,7 +518,7 @@ def test_a_bound_lies_inside_the_range_of_its_quantity(real):
 def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
     """A window's end that is none would be found out only after days of training."""
     for entry, scale, subject in cells_of(real):
-        for suffix in entry.arms.values():
+        for suffix in entry.arms_of(scale.name, subject).values():
             name = scale.recipes[subject] + suffix
             assert (recipes_folder() / f"{name}.toml").is_file(), (entry.id, name)
             checkpoints = load_recipe(name).training.checkpoints

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.consistency import (
+    epsilon_window,
     memory_window,
     pointwise_consistency,
     share_at_one,
     tail_mass,
     transfer_window,
     window_consistency,
+    window_length,
     window_misses,
 )
 
@@ -130,6 +132,25 @@ def test_windows_do_not_grow_with_the_level(window, column, one, other):
     assert window(values, epochs, max(one, other)) <= window(values, epochs, min(one, other))
 
 
+def test_along_a_path_a_window_ends_where_agreement_passes_the_level():
+    places = [0.0, 4.0, 5.0, 5.5]
+    assert window_length([0.9, 0.2, 0.8, 1.0], places, 0.8) == pytest.approx(0.5)
+    assert window_length([0.9, 0.2, 1.0, 1.0], places, 0.8) == pytest.approx(0.5 + 0.25)
+    assert window_length([0.0, 1.0, 1.0, 1.0], places, 0.75) == pytest.approx(1.5 + 0.25 * 4)
+    assert window_length([0.9, 0.9, 0.6, 1.0], places, 0.8) == pytest.approx(0.25)
+    assert window_length([0.9, 0.9, 0.6, 0.5], places, 0.8) == 0
+    assert window_length([0.9, 0.8, 0.8, 1.0], places, 0.8) == 5.5
+
+
+@LAW
+@given(columns(), levels)
+def test_along_a_path_a_window_ends_between_two_checkpoints(column, level):
+    values, epochs = column
+    found, least = window_length(values, epochs, level), memory_window(values, epochs, level)
+    earlier = [epochs[-1] - epoch for epoch in epochs if epochs[-1] - epoch > least]
+    assert least <= found <= min(earlier, default=least) + ROUNDING
+
+
 def test_windows_end_where_the_run_breaks():
     epochs = [10, 20, 40, 50]
     assert memory_window([0.9, 0.2, 0.8, 1.0], epochs, 0.8) == 10
@@ -235,3 +256,44 @@ def test_empirical_level_does_not_imply_particle_level_for_every_sample():
     assert window_misses(predictions, reference).tolist() == [0.25, 0.25]
     assert share_within(misses, level) == Fraction(3, 4)
     assert not share_within(misses, level) <= 1 - epsilon / level
+
+
+# Tolerances
+
+
+def literal_epsilon_window(predictions, reference, epochs, epsilon):
+    """Longest t - s such that the mean over u in [s, t] and over samples misses at most epsilon (definition 2)."""
+    rates = [np.mean([row != reference for row in predictions[start:]]) for start in range(len(predictions))]
+    return max(epochs[-1] - epoch for epoch, rate in zip(epochs, rates, strict=True) if rate <= epsilon + ROUNDING)
+
+
+@LAW
+@given(cubes(), levels)
+def test_epsilon_window_is_its_definition_at_both_levels(cube, epsilon):
+    predictions, reference = cube
+    predictions = np.concatenate([predictions, reference[None]])
+    epochs = np.cumsum(np.arange(1, len(predictions) + 1))
+    margin = epsilon + ROUNDING
+    empirical = epsilon_window(window_misses(predictions, reference), epochs, margin)
+    assert empirical == literal_epsilon_window(predictions, reference, epochs, epsilon)
+    particle = epsilon_window(1 - window_consistency(predictions, reference), epochs, margin)
+    for sample, window in enumerate(particle):
+        part = predictions[:, [sample]], reference[[sample]]
+        assert window == literal_epsilon_window(*part, epochs, epsilon)
+
+
+@LAW
+@given(cubes(), levels, levels)
+def test_epsilon_window_does_not_fall_as_the_tolerance_grows(cube, one, other):
+    misses, epochs = window_misses(*cube), np.arange(len(cube[0]))
+    assert epsilon_window(misses, epochs, min(one, other)) <= epsilon_window(misses, epochs, max(one, other))
+
+
+def test_epsilon_window_is_nought_where_the_reference_itself_misses_more():
+    assert epsilon_window([0.5, 0.4], [0, 1], 0.1) == 0
+
+
+@pytest.mark.parametrize(("misses", "epochs"), [([0.1], [0, 1]), ([], []), ([0.1, 0.1], [1, 1])])
+def test_epsilon_window_needs_a_rate_for_each_of_ascending_epochs(misses, epochs):
+    with pytest.raises(MeasurementError, match="a miss rate for each of its ascending epochs"):
+        epsilon_window(misses, epochs, 0.1)

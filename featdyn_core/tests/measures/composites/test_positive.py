@@ -4,20 +4,9 @@ import numpy as np
 import torch
 
 from featdyn_core.measures.composites.composite import composite, predict
-from featdyn_core.measures.composites.positive import CLASSES, LAST, UNREAD, circle, planted_drift
+from featdyn_core.measures.composites.positive import LAST, UNREAD, planted_drift
 
-POINTS = 400
 WEIGHT = "blocks.hidden1.1.weight"
-
-
-def test_circle_has_equal_sectors_on_a_unit_circle():
-    dataset = circle(POINTS)
-    assert dataset.train_images.shape == (POINTS, 1, 1, 2)
-    assert dataset.train_images.dtype == torch.uint8
-    assert torch.bincount(dataset.train_labels).tolist() == [POINTS // CLASSES] * CLASSES
-    assert dataset.complete
-    radii = (dataset.train_images.float().flatten(1) / 127.5 - 1).norm(dim=1)
-    assert (radii - 1).abs().max() < 0.01
 
 
 def test_only_features_that_nobody_reads_move():

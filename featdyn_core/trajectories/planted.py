@@ -1,0 +1,115 @@
+"""Planted networks on a circle: what a measurement must find in them is known by construction.
+
+Images are points of the unit circle, classes its sectors. The one hidden layer is linear, so that a network is what
+its weights say.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featdyn_core.data.sources import Dataset
+from featdyn_core.errors import MeasurementError
+from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.trajectory import State, Trajectory
+
+CLASSES = 8
+SECTOR = 2 * math.pi / CLASSES
+"""Angle of a class, in radians."""
+
+SHARPNESS = 20.0
+"""Factor on the logits: cross-entropy is near 0 inside a sector."""
+
+TURN = 1.25
+"""Sectors by which a turning network turns in its time at its first pace."""
+
+PACES = {"steady": lambda part: part, "slowing": lambda part: min(part, (part + 0.5) / 2)}
+"""Part of its time that is over to the part of ``TURN`` that is done; ``slowing`` halves its pace half-way."""
+
+
+def circle(points: int = 400) -> Dataset:
+    """Points on the unit circle as images (N, 1, 1, 2) of 127.5 (1 + coordinate), labelled by sector."""
+    angles = (np.arange(points) + 0.5) * 2 * math.pi / points
+    coordinates = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    images = torch.from_numpy(np.round(127.5 * (1 + coordinates)).astype(np.uint8)).view(points, 1, 1, 2)
+    labels = torch.from_numpy((angles // SECTOR).astype(np.int64))
+    return Dataset(
+        name="circle",
+        train_images=images,
+        train_labels=labels,
+        test_images=images,
+        test_labels=labels,
+        classes=CLASSES,
+        mean=(0.5,),
+        std=(0.5,),
+        source="planted",
+        published_counts=(points, points),
+    )
+
+
+def circle_recipe(hidden: int, epochs: tuple[int, ...]) -> Recipe:
+    """Return the recipe of a planted network with so many hidden features; nothing is trained by it."""
+    return Recipe(
+        name="planted",
+        data=DataSpec("digits"),
+        network=NetworkSpec("mlp", {"hidden": [hidden], "linear_last": True}),
+        optimizer=OptimizerSpec("sgd", 0.0),
+        training=TrainingSpec(epochs[-1], 100, epochs),
+    )
+
+
+def circle_state(hidden: Tensor, read: Tensor) -> State:
+    """Return the state of a network with these weights (features, 2) and this classifier (classes, features)."""
+    return {
+        "blocks.hidden1.1.weight": hidden,
+        "blocks.hidden1.1.bias": torch.zeros(len(hidden)),
+        "blocks.head.linear.weight": SHARPNESS * read,
+        "blocks.head.linear.bias": torch.zeros(CLASSES),
+    }
+
+
+def sector_centres() -> Tensor:
+    """Unit vectors (classes, 2) to the middle of each sector: a classifier of points on the circle."""
+    angles = (torch.arange(CLASSES) + 0.5) * SECTOR
+    return torch.stack([torch.cos(angles), torch.sin(angles)], dim=1)
+
+
+def turning(trajectory: Trajectory, pace: str, duration: int) -> Trajectory:
+    """Return a network whose hidden layer turns the plane, and whose classifier turns with it.
+
+    At all epochs it classifies every point alike. The composite of two epochs sees points turned by the angle between
+    them, and misses the share of them that this angle is of a sector. So its memory window has the same angle at
+    every epoch that is late enough. As a path of parameters that is the same length; in epochs it is the same where
+    the pace is ``steady``, and grows where it is ``slowing``.
+
+    Args:
+        trajectory: the one in whose place it stands: it has the same epochs.
+        pace: one of ``PACES``.
+        duration: its time, in epochs; after it, it turns on.
+
+    Raises:
+        MeasurementError: unknown pace.
+    """
+    if pace not in PACES:
+        raise MeasurementError(f"a planted network turns at a pace of {', '.join(PACES)}, and not {pace!r}")
+    epochs, images = trajectory.epochs, circle()
+
+    def load(epoch: int) -> State:
+        angle = torch.tensor(TURN * SECTOR * PACES[pace](epoch / duration))
+        rows = torch.stack([torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle)])
+        rotation = rows.view(2, 2)
+        return circle_state(rotation, sector_centres() @ rotation.T)
+
+    return dataclasses.replace(
+        trajectory,
+        recipe=circle_recipe(2, epochs),
+        key="",
+        dataset=images,
+        load=load,
+        log=(),
+        digests={},
+        evaluation_images=len(images.test_images),
+    )
