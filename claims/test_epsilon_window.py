@@ -12,6 +12,8 @@ grows, by definition, so that this decides nothing; the curve is drawn.
 Control: a planted network that turns its features at a steady pace forgets all the time, and has a short window.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -34,36 +36,37 @@ def measure(run: Run) -> Measured:
     return Measured(
         both_splits={
             split: {
-                "window": min(empirical(column, epsilon)),
-                "images with a long window": min((own >= 0.5).mean() for own in particle(column, epsilon)),
+                "window": float(min(longest(column, epsilon, window_misses))),
+                "images with a long window": min(
+                    (own >= 0.5).mean() for own in longest(column, epsilon, particle_misses)
+                ),
             }
             for split, column in columns.items()
         },
-        numbers={"window at a steady pace": min(empirical(steady, epsilon))},
+        numbers={"window at a steady pace": float(min(longest(steady, epsilon, window_misses)))},
         curves={
-            f"longest window at a tolerance, {split} images": curve(column, run.protocol["epsilons"])
+            f"longest window at a tolerance, {split} images": curve(column, run.protocol["epsilons"], split)
             for split, column in columns.items()
         },
     )
 
 
-def empirical(column: Column, epsilon: float) -> list[float]:
-    """Longest window over training at each depth."""
-    misses = [window_misses(rows, column.reference) for rows in column.predictions]
-    return [float(epsilon_window(rates, column.epochs, epsilon) / np.ptp(column.epochs)) for rates in misses]
+def longest(column: Column, epsilon: float, misses: Callable) -> list[np.ndarray]:
+    """Longest window over training at each depth: () at the empirical level, (N,) at the particle level."""
+    rates = [misses(rows, column.reference) for rows in column.predictions]
+    return [epsilon_window(found, column.epochs, epsilon) / np.ptp(column.epochs) for found in rates]
 
 
-def particle(column: Column, epsilon: float) -> list[np.ndarray]:
-    """Longest window over training of each image, (N,), at each depth."""
-    misses = [1 - window_consistency(rows, column.reference) for rows in column.predictions]
-    return [epsilon_window(rates, column.epochs, epsilon) / np.ptp(column.epochs) for rates in misses]
+def particle_misses(predictions: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Miss rate of each image over every window, (U, N)."""
+    return 1 - window_consistency(predictions, reference)
 
 
-def curve(column: Column, epsilons: list[float]) -> Lines:
+def curve(column: Column, epsilons: list[float], split: str) -> Lines:
     """Return the figure of the empirical level over the tolerance, one line a depth."""
-    rows = np.array([empirical(column, epsilon) for epsilon in epsilons]).T
+    rows = np.array([longest(column, epsilon, window_misses) for epsilon in epsilons]).T
     series = {f"depth {depth}": row for depth, row in enumerate(rows, start=1)}
-    return Lines(epsilons, series, "tolerance ε", "longest window Δ over training")
+    return Lines(epsilons, series, "tolerance ε", "longest window Δ over training", bound=f"window, {split}")
 
 
 def world(window: float, *, steady: float = 0.1) -> Run:

@@ -14,6 +14,7 @@ between the halves alone, so that the window is as long at every epoch.
 """
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
@@ -45,29 +46,22 @@ def measure(run: Run) -> Measured:
     )
 
 
-def world(windows: np.ndarray, *, steady: float = 6.0) -> Run:
-    """Plant the windows in epochs at each deep epoch, and by how much they grow in all at a steady pace."""
-    still = np.linspace(6, steady, len(DEEP))
-    return planted.run(
-        {
-            "columns": {"held-out": planted.growing(DEEP, windows)},
-            "steady": {"held-out": planted.growing(DEEP, still)},
-        },
-        protocol={"level": 0.8},
-    )
-
-
-def growing(gained: float) -> np.ndarray:
-    """Windows from 4 epochs on, longer by ``gained`` epochs at the end."""
-    return np.linspace(4, 4 + gained, len(DEEP))
+def world(gained: float, *, steady: float = 0.0, noise: npt.ArrayLike = 0.0) -> Run:
+    """Plant by how many epochs windows grow, and at a steady pace, and by how many else they differ, (T,)."""
+    windows = {
+        "columns": np.linspace(4, 4 + gained, len(DEEP)) + noise,
+        "steady": np.linspace(4, 4 + steady, len(DEEP)),
+    }
+    records = {name: {"held-out": planted.growing(DEEP, found)} for name, found in windows.items()}
+    return planted.run(records, protocol={"level": 0.8})
 
 
 WORLDS = {
-    "true": World(Verdict.SUPPORTED, lambda rng: world(growing(rng.normal(16, 2)))),
-    "false": World(Verdict.REFUTED, lambda _: world(growing(0))),
-    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(growing(rng.normal(1, 4)))),
-    "steady-pace-grows": World(Verdict.INVALID, lambda rng: world(growing(rng.normal(16, 2)), steady=20)),
-    "null": World(None, lambda rng: world(rng.uniform(0, 8, len(DEEP)))),
+    "true": World(Verdict.SUPPORTED, lambda rng: world(rng.normal(16, 2))),
+    "false": World(Verdict.REFUTED, lambda _: world(0)),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(1, 4))),
+    "steady-pace-grows": World(Verdict.INVALID, lambda rng: world(rng.normal(16, 2), steady=16)),
+    "null": World(None, lambda rng: world(0, noise=rng.uniform(-4, 4, len(DEEP)))),
 }
 
 

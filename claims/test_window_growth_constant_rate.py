@@ -20,6 +20,7 @@ from featdyn_core.harness import planted
 from featdyn_core.harness.growth import along_path, in_epochs
 from featdyn_core.harness.planted import World
 from featdyn_core.harness.run import Measured, Run
+from featdyn_core.measures.drift.path import WHOLE
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("window-growth-constant-rate")
@@ -30,7 +31,8 @@ ARM = "constant"
 
 def measure(run: Run) -> Measured:
     """One seed: windows along the path, at the depth where they grow least; those of a network that slows down."""
-    level, columns, slowing = run.protocol["level"], *(columns_of(run, name) for name in ("columns", "slowing"))
+    level = run.protocol["level"]
+    columns, slowing = (run.columns_by_epoch(name, ARM)["held-out"] for name in ("columns", "slowing"))
     epochs, found = in_epochs(columns, level), along_path(columns, run.record("path", ARM), level)
     slowed = along_path(slowing, run.record("slowing path", ARM), level)
     return Measured(
@@ -50,19 +52,13 @@ def measure(run: Run) -> Measured:
     )
 
 
-def columns_of(run: Run, name: str):
-    return run.columns_by_epoch(name, ARM)["held-out"]
-
-
 def world(gained: float, *, slowed: float = 0.0) -> Run:
     """Plant by how many epochs of equal steps windows grow; by how many they do in the network that slows down."""
-    path = planted.path(np.ones(DEEP[-1]))
-
-    def columns(more):
-        return {"held-out": planted.growing(DEEP, np.linspace(4, 4 + more, len(DEEP)))}
-
-    records = {"columns": columns(gained), "path": path, "slowing": columns(slowed), "slowing path": path}
-    return planted.run({(name, ARM): record for name, record in records.items()}, protocol={"level": 0.8})
+    more = {"columns": gained, "slowing": slowed}
+    windows = {name: np.linspace(4, 4 + grown, len(DEEP)) for name, grown in more.items()}
+    columns = {(name, ARM): {"held-out": planted.growing(DEEP, found)} for name, found in windows.items()}
+    path = planted.path(range(DEEP[-1] + 1), DEEP[-1], parts=[*planted.DEPTHS, WHOLE])
+    return planted.run({**columns, ("path", ARM): path, ("slowing path", ARM): path}, protocol={"level": 0.8})
 
 
 WORLDS = {

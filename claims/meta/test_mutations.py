@@ -21,6 +21,7 @@ from claims.meta.mutations import (
     theorems,
     trainings,
     unseen,
+    windows,
 )
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell
@@ -29,16 +30,8 @@ from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
 
 MODULES = claim_modules()
-MUTATIONS = (
-    composites.MUTATIONS
-    | one_step.MUTATIONS
-    | linearized.MUTATIONS
-    | distances.MUTATIONS
-    | unseen.MUTATIONS
-    | drift.MUTATIONS
-    | regions.MUTATIONS
-    | theorems.MUTATIONS
-)
+PARTS = (composites, one_step, linearized, distances, unseen, drift, regions, theorems, windows)
+MUTATIONS = {name: mutation for part in PARTS for name, mutation in part.MUTATIONS.items()}
 IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
 
 

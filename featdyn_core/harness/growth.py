@@ -47,7 +47,7 @@ class Windows:
     def lines(self, label: str) -> Lines:
         """Return the figure of the windows over the deep epoch, one line a depth."""
         series = {f"depth {depth}": row for depth, row in enumerate(self.lengths, start=1)}
-        return Lines(self.epochs, series, "deep epoch t", label)
+        return Lines(self.epochs, series, "deep epoch t", label, over_epochs=True)
 
 
 def in_epochs(columns: Mapping[int, Column], level: float) -> Windows:

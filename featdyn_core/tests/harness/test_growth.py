@@ -5,10 +5,18 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.growth import along_path, in_epochs
+from featdyn_core.measures.drift.path import WHOLE, Path
 
 DEEP = (4, 8, 12)
 LEVEL = 0.8
 BEYOND = 0.4  # of a step: where agreement that falls from 1 to 0.5 passes 0.8
+
+
+def path(steps) -> Path:
+    """A straight path from epoch 0 on, alike in every part, by its steps from epoch to epoch."""
+    places, parts = np.cumsum([0, *steps]), (*planted.DEPTHS, WHOLE)
+    distances = np.tile(np.abs(np.subtract.outer(places, places)), (len(parts), 1, 1))
+    return Path(parts, np.arange(len(places)), distances, np.ones((len(parts), len(places))))
 
 
 def test_windows_in_epochs_are_those_of_each_column():
@@ -29,7 +37,7 @@ def test_the_depth_counts_at_which_windows_grow_least():
 
 def test_windows_along_a_path_are_its_length_in_them():
     steps = [2.0] * 6 + [1.0] * 6
-    found = along_path(planted.growing(DEEP, [1, 3, 6]), planted.path(steps), LEVEL)
+    found = along_path(planted.growing(DEEP, [1, 3, 6]), path(steps), LEVEL)
     assert found.longest.tolist() == [[8, 14, 18]] * 3
     ends = [2 + 2 * BEYOND, 1 + 1 + 2 + 2 * BEYOND, 6 + 2 * BEYOND]
     assert found.lengths == pytest.approx(np.tile(ends, (3, 1)))
@@ -37,9 +45,9 @@ def test_windows_along_a_path_are_its_length_in_them():
 
 
 def test_a_path_of_each_depth_is_that_of_its_own_shallow_part():
-    path = planted.path([1.0] * 12)
-    path.distances[1] *= 3
-    found = along_path(planted.growing(DEEP, [1, 3, 6]), path, LEVEL)
+    walked = path([1.0] * 12)
+    walked.distances[1] *= 3
+    found = along_path(planted.growing(DEEP, [1, 3, 6]), walked, LEVEL)
     assert found.lengths[1] == pytest.approx(3 * found.lengths[0])
     assert found.lengths[2] == pytest.approx(found.lengths[0])
 

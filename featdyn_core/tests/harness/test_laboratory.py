@@ -34,7 +34,7 @@ from featdyn_core.tests.toy import claim_file, edit, entry, write_project
 from featdyn_core.trajectories.recipe import ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import from_json, to_json
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register import SPLITS, load_register
 
 ROW, REPLAYED = "demo-small-digits", "demo-reduced-digits-replayed"
 
@@ -161,6 +161,22 @@ def test_a_claim_reads_what_it_asked_for_though_the_record_holds_more(cell):
         return measure(run)
 
     assert decide(cell, look, source).verdict is Verdict.SUPPORTED
+
+
+def test_columns_of_several_deep_epochs_are_read_by_split_and_epoch(register):
+    head, rest = entry().split("[records]")
+    text = head + "[protocol]\ndeep_epochs = 2\n\n[records]" + rest.replace('deep = "last" }', 'deep = "each" }', 1)
+    (cell,) = cells(register(demo=text), "small")
+    seen = []
+
+    def look(run) -> Measured:
+        seen.append(run.columns_by_epoch("column"))
+        return saying(0.9, 0.91, 0.92)(run)
+
+    assert decide(cell, look, record_of).verdict is Verdict.SUPPORTED
+    for found in seen:
+        assert {split: list(columns) for split, columns in found.items()} == {split: [1, 3] for split in SPLITS}
+        assert [column.epochs.tolist() for column in found["held-out"].values()] == [[0, 1], [0, 1, 2, 3]]
 
 
 def test_a_record_is_read_once_however_often_a_claim_looks(cell):

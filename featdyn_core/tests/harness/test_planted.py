@@ -47,6 +47,14 @@ def test_columns_are_of_both_splits():
     assert {column.deep for column in found.values()} == {1}
 
 
+def test_windows_of_several_deep_epochs_are_as_long_as_they_are_told():
+    found = planted.growing([3, 5], [1, 2.5])
+    assert {deep: column.epochs.tolist() for deep, column in found.items()} == {3: [0, 1, 2, 3], 5: [0, 1, 2, 3, 4, 5]}
+    assert {column.deep for column in found.values()} == {3, 5}
+    assert found[3].agreement[0].tolist() == [0.5, 0.5, 1, 1]
+    assert found[5].agreement[2].tolist() == [0.5, 0.5, 0.5, 1, 1, 1]
+
+
 @pytest.mark.parametrize("agreement", [0.0, 0.1, 1.0])
 def test_a_stranger_agrees_as_often_as_it_is_told(agreement):
     assert planted.stranger(agreement).agreement == pytest.approx(np.full(3, agreement), abs=GRAIN)

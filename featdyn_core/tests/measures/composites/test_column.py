@@ -18,6 +18,7 @@ from featdyn_core.measures.composites.column import (
 )
 from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.grid import composite_grid
+from featdyn_core.trajectories.planted import TURN
 
 PARAMETERS = {
     "deep": 2,
@@ -72,6 +73,13 @@ def test_a_frozen_network_agrees_with_itself_at_every_epoch(tiny_trajectory):
     found = read_column(measure_column(tiny_trajectory, parameters), parameters)
     assert (found.agreement == 1).all()
     assert (found.accuracy == found.reference_accuracy).all()
+
+
+def test_a_planted_network_misses_the_share_of_a_sector_that_it_turned(tiny_trajectory):
+    parameters = PARAMETERS | {"shallow": [0, 1, 2], "planted": {"pace": "steady", "duration": 4}}
+    found = read_column(measure_column(tiny_trajectory, parameters), parameters)
+    assert found.cuts == ("hidden1",)
+    assert found.agreement[0] == pytest.approx(1 - TURN * np.array([0.5, 0.25, 0]), abs=1 / 50)  # points of a sector
 
 
 def test_images_are_those_that_the_trajectory_is_measured_on(tiny_trajectory):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from featdyn_core.measures.drift.path import WHOLE, Path, measure_path, read_path
+from featdyn_core.trajectories.planted import SECTOR, TURN
 
 MOVING, FROZEN = {"frozen": False}, {"frozen": True}
 STORED = 1e-6  # of a distance kept in single precision, relative
@@ -56,6 +57,15 @@ def test_a_frozen_network_has_not_moved_at_all(tiny_trajectory, path):
     assert not still.distances.any()
     assert not still.length.any()
     assert (still.norms == path.norms[:, [-1]]).all()
+
+
+@pytest.mark.parametrize(("pace", "turned"), [("steady", [0, 0.25, 0.5, 1]), ("slowing", [0, 0.25, 0.5, 0.75])])
+def test_a_planted_networks_path_is_that_of_its_turning(tiny_trajectory, pace, turned):
+    parameters = MOVING | {"planted": {"pace": pace, "duration": 4}}
+    found = read_path(measure_path(tiny_trajectory, parameters), parameters)
+    assert (found.parts, found.epochs.tolist()) == (("hidden1", WHOLE), [0, 1, 2, 4])
+    chords = 2 * np.sqrt(2) * np.sin(TURN * SECTOR * np.diff(turned) / 2)
+    assert found.length[0] == pytest.approx(np.cumsum([0, *chords]), rel=1e-5)
 
 
 def test_drift_is_relative_to_the_norm_of_the_later_epoch(corner):

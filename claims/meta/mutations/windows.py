@@ -1,0 +1,33 @@
+"""Windows broken: how long a memory window is, in epochs, along the path and at a tolerance."""
+
+import numpy as np
+import pytest
+
+from claims.meta.modules import claim_modules
+from claims.meta.mutations import Mutations
+from featdyn_core.harness import growth
+from featdyn_core.measures.drift.path import Path
+
+MODULES = claim_modules()
+
+
+def all_that_lies_before(patch: pytest.MonkeyPatch) -> None:
+    """Let a window reach back as far as it can, whatever the composites say."""
+    patch.setattr(growth, "memory_window", lambda _, epochs, __: epochs[-1] - epochs[0])
+
+
+def counted_in_epochs(patch: pytest.MonkeyPatch) -> None:
+    """Let every epoch of the path be as long as every other."""
+    patch.setattr(Path, "length", property(lambda self: np.broadcast_to(self.epochs, self.norms.shape)))
+
+
+def nearest_alone(patch: pytest.MonkeyPatch) -> None:
+    """Let the nearest composite, the network itself, stand for the mean over a window."""
+    patch.setattr(MODULES["epsilon-window"], "window_misses", lambda predictions, _: np.zeros(len(predictions)))
+
+
+MUTATIONS: Mutations = {
+    "memory window reaches back as far as it can": (all_that_lies_before, ("window-growth",)),
+    "path length counted in epochs": (counted_in_epochs, ("window-growth-constant-rate",)),
+    "nearest composite stands for the window": (nearest_alone, ("epsilon-window",)),
+}
