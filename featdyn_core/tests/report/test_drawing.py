@@ -24,7 +24,7 @@ def curve(series=1, seeds=3, points=5, **fields):
 
 def axes_of(curve, marks=UNMARKED):
     figure = draw(curve, "losses", marks)
-    figure.canvas.draw()
+    figure.draw_without_rendering()  # which lays it out
     return figure.axes[0]
 
 
