@@ -325,6 +325,12 @@ def _stranger(
     return {"": {**common, "partner": cell.neighbour(seed)}}
 
 
+def _averages(cell: Cell, arm: str, seed: int, *, window: str, split: str = "held-out") -> Resolved:
+    """All epochs of the window, t its last."""
+    common = {"images": cell.scale.images, "split": split, "partner": cell.neighbour(seed)}
+    return {"": {**common, "epochs": cell.epochs(window, arm)}}
+
+
 def _closeness(
     cell: Cell,
     arm: str,
@@ -428,6 +434,7 @@ _RESOLVERS: dict[str, Callable[..., Resolved]] = {
     "column": _column,
     "stranger": _stranger,
     "errors": _errors,
+    "averages": _averages,
     "closeness": _closeness,
     "changes": _changes,
     "losses": _losses,

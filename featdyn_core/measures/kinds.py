@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from featdyn_core.measures.composites.averages import measure_averages, read_averages
 from featdyn_core.measures.composites.closeness import measure_closeness, read_closeness
 from featdyn_core.measures.composites.column import column_covers, joined_columns, measure_column, read_column
 from featdyn_core.measures.composites.errors import measure_errors, read_errors
@@ -67,6 +68,7 @@ KINDS = {
     "column": Kind(1, measure_column, read_column, True, column_covers, joined_columns),
     "stranger": Kind(1, measure_stranger, read_stranger),
     "errors": Kind(1, measure_errors, read_errors),
+    "averages": Kind(1, measure_averages, read_averages),
     "closeness": Kind(1, measure_closeness, read_closeness),
     "changes": Kind(1, measure_changes, read_changes),
     "losses": Kind(1, measure_losses, read_losses, True),

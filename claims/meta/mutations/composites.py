@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from claims.meta.mutations import Break, Mutations
+from featdyn_core.measures.composites import averages, displacement, grid
 from featdyn_core.measures.composites import composite as composites
-from featdyn_core.measures.composites import displacement, grid
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.grid import CompositeGrid
@@ -66,6 +66,12 @@ def own_shallow_half(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(composites, "joined", own)
 
 
+def not_averaged(patch: pytest.MonkeyPatch) -> None:
+    """Let an average be its last state, so that a stranger's is oneself."""
+    original = averages.averaged
+    patch.setattr(averages, "averaged", lambda item, states: original(item, states[-1:]))
+
+
 def not_displaced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(displacement, "displaced", lambda item, _, deep, *__, **___: item.network(deep))
 
@@ -96,6 +102,7 @@ MUTATIONS: Mutations = {
         ("memory-window", "transferability"),
     ),
     "stranger not a stranger": (own_shallow_half, ("memory-window", "transferability")),
+    "averages not averaged": (not_averaged, ("weight-averages",)),
     "displaced network not displaced": (not_displaced, ("beyond-closeness",)),
     "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
     "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),

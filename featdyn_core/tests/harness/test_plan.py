@@ -21,6 +21,7 @@ LATE = {"images": 20, "deep": 3}
 COLUMN = LATE | {"shallow": [1, 2, 3], "policy": "carry", "frozen": False, "precision": "fp32"}
 OTHERS = """
 [records]
+averages = { kind = "averages", window = "late" }
 closeness = { kind = "closeness", window = "late" }
 errors = { kind = "errors", window = "late", corrupted = true }
 changes = { kind = "changes", window = "late", split = "training" }
@@ -144,6 +145,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
     (row,) = (row for row in cells(register(other=other_kinds()), "small") if row.entry.id == "other")
     found = {needed.record: request.parameters for needed, request in row.requests(0).items()}
     assert found == {
+        "averages": {"images": 20, "split": "held-out", "partner": 1, "epochs": [1, 2, 3]},
         "closeness": {"images": 20, "split": "held-out", "draws": 2, "shallow": 1, "deep": 3},
         "errors": {"epochs": [1, 2, 3], "images": 20, "corrupted": True},
         "changes": {"updates": 5, "samples": 2, "epochs": [1, 3], "split": "training", "images": 20},
