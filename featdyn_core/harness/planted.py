@@ -19,6 +19,8 @@ from featdyn_core.measures.composites.errors import Errors
 from featdyn_core.measures.composites.stranger import Stranger
 from featdyn_core.measures.drift.log import TrainingLog
 from featdyn_core.measures.drift.path import Path
+from featdyn_core.measures.one_step.changes import Changes
+from featdyn_core.measures.one_step.concentration import ChangeGram
 from featdyn_core.measures.regions.last_layer import LastLayer
 from featdyn_core.measures.regions.turning import turned
 from featdyn_core.seeds import numpy_generator
@@ -139,6 +141,30 @@ def growing(deep: Sequence[int], windows: Sequence[float]) -> dict[int, Column]:
         epoch: column(range(epoch + 1), [0.5 if epoch - past > window else 0 for past in range(epoch + 1)])
         for epoch, window in zip(deep, windows, strict=True)
     }
+
+
+def linked(strengths: npt.ArrayLike, windows: npt.ArrayLike, rng: np.random.Generator) -> dict[tuple[str, str], Any]:
+    """Return changes and columns of a clean and a noisy training: how anisotropic those are, how far these remember.
+
+    Args:
+        strengths: (2, T), standard deviation of a feature in that of the others.
+        windows: (2, T), epochs over which a composite loses a fifth of its agreement.
+        rng: draws the changes.
+    """
+    found: dict[tuple[str, str], Any] = {}
+    for arm, strength, window in zip(("clean", "noisy"), np.asarray(strengths), np.asarray(windows), strict=True):
+        deep = range(8, 8 + 4 * len(window), 4)
+        samples = rng.standard_normal((len(deep), 48, 16))
+        samples[..., 0] *= strength[:, None]
+        grams = [[ChangeGram.of(sample)] for sample in samples]
+        found["changes", arm] = Changes(tuple(deep), grams, grams)
+        found["columns", arm] = {
+            "held-out": {
+                late: column(range(late + 1), [0.2 * (late - past) / far for past in range(late + 1)])
+                for late, far in zip(deep, window, strict=True)
+            }
+        }
+    return found
 
 
 def stranger(agreement: float) -> Stranger:

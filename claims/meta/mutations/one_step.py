@@ -6,6 +6,7 @@ import pytest
 
 from claims.meta.modules import claim_modules
 from claims.meta.mutations import Break, Mutations
+from featdyn_core.harness import association
 from featdyn_core.measures.one_step import isotropy, protocol, shares
 from featdyn_core.verdicts.claim import Draws
 
@@ -54,6 +55,26 @@ def law_of_another_size(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(shares, "isotropic_shares", lambda rows, *others, **options: original(2 * rows, *others, **options))
 
 
+def strength_turned_round(patch: pytest.MonkeyPatch) -> None:
+    """Call changes the more anisotropic the more directions share them."""
+    original = association.strengths
+    patch.setattr(association, "strengths", lambda changes: -original(changes))
+
+
+def shuffles_that_shuffle_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Shuffle each checkpoint's two numbers together."""
+    original = association.Association.shuffled
+
+    class Still:
+        permutation = staticmethod(lambda values: values)
+
+    patch.setattr(
+        association.Association,
+        "shuffled",
+        lambda self, draws, level, _, **options: original(self, draws, level, Still, **options),
+    )
+
+
 MUTATIONS: Mutations = {
     "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),
     "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
@@ -62,4 +83,6 @@ MUTATIONS: Mutations = {
     "SGD replaced by parameter noise": (noise_for_sgd, ("anisotropy-beyond-jacobian",)),
     "features moved at random": (features_moved_at_random, ("anisotropy-concentration", "anisotropy-rejection")),
     "isotropic law of another sample size": (law_of_another_size, ("anisotropy-concentration",)),
+    "strength of the anisotropy turned round": (strength_turned_round, ("anisotropy-memory-link",)),
+    "shuffled checkpoints not shuffled": (shuffles_that_shuffle_nothing, ("anisotropy-memory-link",)),
 }

@@ -1,0 +1,89 @@
+"""Whether two things go together over the checkpoints and the arms of one training seed (section 1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.harness.growth import in_epochs
+from featdyn_core.harness.run import Run
+from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.one_step.changes import Changes
+from featdyn_core.measures.one_step.concentration import participation_ratio
+from featdyn_core.verdicts.claim import Draws
+from featdyn_core.verdicts.inference import kendall, kendall_p_value, partial_kendall
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Association:
+    """Two numbers of each checkpoint, in each arm; Kendall's tau throughout.
+
+    Attributes:
+        one: (arms, T), the epochs ascending.
+        other: (arms, T), of the same arms and epochs.
+    """
+
+    one: Floats
+    other: Floats
+
+    @property
+    def pooled(self) -> float:
+        """Correlation over all checkpoints of all arms."""
+        return kendall(self.one.ravel(), self.other.ravel())
+
+    @property
+    def given_epoch(self) -> float:
+        """The same, partial given the epoch: what both owe to the time that has passed is taken off."""
+        return partial_kendall(self.one.ravel(), self.other.ravel(), np.indices(self.one.shape)[1].ravel())
+
+    @property
+    def within_arms(self) -> float:
+        """Correlation over the checkpoints of one arm, mean over arms."""
+        return float(np.mean([kendall(*pair) for pair in zip(self.one, self.other, strict=True)]))
+
+    @property
+    def between_arms(self) -> float:
+        """Correlation over the arms at one epoch, mean over epochs."""
+        return Association(self.one.T, self.other.T).within_arms
+
+    def shuffled(self, draws: int, level: float, rng: np.random.Generator, *, within_arms: bool = False) -> Draws:
+        """Count the shuffles of the checkpoints, of all or within each arm, after which the two still correlate.
+
+        Args:
+            draws: number of shuffles.
+            level: largest two-sided p-value that counts as correlation.
+            rng: draws the shuffles.
+            within_arms: whether each arm is shuffled for itself; each is then a shuffle of its own.
+        """
+        pairs = [*zip(self.one, self.other, strict=True)] if within_arms else [(self.one.ravel(), self.other.ravel())]
+        found = [kendall_p_value(rng.permutation(one), other) <= level for one, other in pairs for _ in range(draws)]
+        return Draws(sum(found), len(found))
+
+
+def anisotropy_and_memory(run: Run) -> dict[str, Association]:
+    """Return the strength of the anisotropy with consistency, and with the window length, of two trainings.
+
+    Args:
+        run: with the records ``changes`` and ``columns`` of the arms ``clean`` and ``noisy``, of the same epochs, and
+            the numbers ``span`` and ``level``.
+    """
+    arms = ("clean", "noisy")
+    columns = [run.columns_by_epoch("columns", arm)["held-out"] for arm in arms]
+    strength = np.array([strengths(run.record("changes", arm)) for arm in arms])
+    windows = [in_epochs(found, run.protocol["level"]).lengths.min(axis=0) for found in columns]
+    consistency = [consistencies(found, run.protocol["span"]) for found in columns]
+    memory = {"consistency": consistency, "window length": windows}
+    return {name: Association(strength, np.array(values)) for name, values in memory.items()}
+
+
+def strengths(changes: Changes) -> Floats:
+    """Strength of the anisotropy at each epoch, (T,): minus the log participation ratio, mean over samples."""
+    return np.array([-np.mean([np.log(participation_ratio(one)) for one in samples]) for samples in changes.sgd])
+
+
+def consistencies(columns: Mapping[int, Column], span: int) -> Floats:
+    """Consistency at each deep epoch t, (T,): mean agreement over depths and shallow epochs from t − ``span`` to t."""
+    return np.array([column.within(late - span, late).agreement.mean() for late, column in columns.items()])
