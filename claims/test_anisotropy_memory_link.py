@@ -9,9 +9,9 @@ the anisotropy of one-step feature changes with the consistency over a span befo
 
 Controls: the same checkpoints shuffled, which may not correlate more often than the level allows.
 
-Two things that change with label noise, or with time, correlate without a link between them. Partial correlation given
-the epoch and correlation at one epoch are reported; whether a correlation is left among the checkpoints of one training
-is asked by the claim anisotropy-memory-link-at-one-noise-level.
+Two things that change with label noise, or with time, correlate without a link between them. The correlation over both
+trainings at one epoch, without time's part, is reported; whether any is left over the checkpoints of one training is
+asked by the claim anisotropy-memory-link-at-one-noise-level.
 """
 
 import numpy as np
@@ -41,7 +41,6 @@ def measure(run: Run) -> Measured:
         numbers={
             **{f"correlation with {name}": pair.pooled for name, pair in found.items()},
             **{f"shuffled checkpoints, {name}": pair.shuffled(*shuffles) for name, pair in found.items()},
-            **{f"{name}, given the epoch": pair.given_epoch for name, pair in found.items()},
             **{f"{name}, at one epoch": pair.between_arms for name, pair in found.items()},
         },
         curves={

@@ -12,7 +12,7 @@ from featdyn_core.measures.composites.column import Column
 from featdyn_core.measures.one_step.changes import Changes
 from featdyn_core.measures.one_step.concentration import participation_ratio
 from featdyn_core.verdicts.claim import Draws
-from featdyn_core.verdicts.inference import kendall, kendall_p_value, partial_kendall
+from featdyn_core.verdicts.inference import kendall, kendall_p_value
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,18 +35,16 @@ class Association:
         return kendall(self.one.ravel(), self.other.ravel())
 
     @property
-    def given_epoch(self) -> float:
-        """The same, partial given the epoch: what both owe to the time that has passed is taken off."""
-        return partial_kendall(self.one.ravel(), self.other.ravel(), np.indices(self.one.shape)[1].ravel())
-
-    @property
     def within_arms(self) -> float:
         """Correlation over the checkpoints of one arm, mean over arms."""
         return float(np.mean([kendall(*pair) for pair in zip(self.one, self.other, strict=True)]))
 
     @property
     def between_arms(self) -> float:
-        """Correlation over the arms at one epoch, mean over epochs."""
+        """Correlation over the arms at one epoch, mean over epochs: time, in which both change, has no part in it.
+
+        A partial correlation given the epoch would not be 0 for two numbers that time alone makes, Kendall's at least.
+        """
         return Association(self.one.T, self.other.T).within_arms
 
     def shuffled(self, draws: int, level: float, rng: np.random.Generator, *, within_arms: bool = False) -> Draws:

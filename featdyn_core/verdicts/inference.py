@@ -179,17 +179,6 @@ def kendall_p_value(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     return float(scipy.stats.kendalltau(one, two).pvalue)
 
 
-def partial_kendall(first: npt.ArrayLike, second: npt.ArrayLike, given: npt.ArrayLike) -> float:
-    """Kendall's partial rank correlation (1942): that of two numbers beside what each owes to a third.
-
-    ``(τ_12 − τ_13·τ_23) / √((1 − τ_13²)(1 − τ_23²))``; 0 where the third orders one of the two completely, for nothing
-    is left of it then.
-    """
-    both, one, two = kendall(first, second), kendall(first, given), kendall(second, given)
-    left = (1 - one**2) * (1 - two**2)
-    return (both - one * two) / math.sqrt(left) if left > 0 else 0.0
-
-
 def page_trend(table: npt.ArrayLike) -> float:
     """P-value of Page's test (1963) that the columns increase, over seeds.
 

@@ -16,6 +16,7 @@ from featdyn_core.verdicts.inference import (
     exact_permutation,
     holm,
     kendall,
+    kendall_p_value,
     page_trend,
     pooled_interval,
     pooled_p_value,
@@ -247,6 +248,15 @@ def test_kendall_counts_concordant_pairs(pairs):
     untied = np.sqrt(np.abs(one).sum() * np.abs(two).sum())
     expected = (one * two).sum() / untied if untied else 0.0
     assert kendall(first, second) == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_kendalls_p_value_counts_the_orders_as_far_from_chance():
+    values = [1.0, 2, 3, 4]
+    taus = [kendall(values, order) for order in itertools.permutations(values)]
+    for order in ([1.0, 2, 4, 3], [4.0, 3, 2, 1], [2.0, 1, 4, 3]):
+        expected = np.mean([abs(tau) >= abs(kendall(values, order)) - ROUNDING for tau in taus])
+        assert kendall_p_value(values, order) == pytest.approx(expected)
+    assert kendall_p_value([5, 5, 5], [1, 2, 3]) == 1
 
 
 def test_kendall_of_a_constant_is_no_trend():
