@@ -7,6 +7,7 @@ import pytest
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
 from featdyn_core.report.markdown import claims_table, results_table
+from featdyn_core.report.sweeps import sweep_lines
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Draws, Verdict
 from featdyn_core.verdicts.evidence import read_evidence
@@ -14,6 +15,7 @@ from featdyn_core.verdicts.register import EMPIRICAL, THEOREM, Register, load_re
 
 README = HERE.parent / "README.md"
 PUBLISHED = sorted((HERE.parent / "evidence").glob("*/evidence.json"))
+SWEEPS = [path for path in PUBLISHED if path.parent.name.startswith("sweep")]
 MODULES = claim_modules()
 
 
@@ -41,6 +43,15 @@ def test_readme_has_the_results_that_the_published_evidence_gives(path):
     lines = README.read_text(encoding="utf-8").splitlines()
     missing = [line for line in results_table(read_evidence(path)) if line not in lines]
     assert not missing, "put what `featdyn results` prints into the README:\n" + "\n".join(missing)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.parent.name)
+def test_the_evidence_page_has_the_tables_of_published_sweeps(path):
+    lines = (path.parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    wanted = sweep_lines(read_evidence(path))
+    assert wanted
+    missing = [line for line in wanted if line not in lines]
+    assert not missing, "put what `featdyn results` prints into evidence/README.md:\n" + "\n".join(missing)
 
 
 @pytest.mark.parametrize("scale", ["small", "reduced", "paper"])
