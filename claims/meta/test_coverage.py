@@ -6,7 +6,7 @@ import pytest
 
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
-from featdyn_core.report.markdown import claims_table, results_table
+from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Draws, Verdict
@@ -14,8 +14,10 @@ from featdyn_core.verdicts.evidence import read_evidence
 from featdyn_core.verdicts.register import EMPIRICAL, THEOREM, Register, load_register
 
 README = HERE.parent / "README.md"
+CLAIMS = HERE.parent / "docs" / "claims.md"
+FINDINGS = HERE.parent / "evidence" / "README.md"
+MEANINGS = HERE.parent / "evidence" / "meanings.toml"
 PUBLISHED = sorted((HERE.parent / "evidence").glob("*/evidence.json"))
-SWEEPS = [path for path in PUBLISHED if path.parent.name.startswith("sweep")]
 MODULES = claim_modules()
 
 
@@ -30,28 +32,31 @@ def test_every_claim_of_the_register_has_its_file_and_the_other_way_round(regist
         assert module.__name__ == f"claims.test_{claim.replace('-', '_')}"
 
 
-def test_readme_has_the_table_that_the_register_gives(register):
-    lines = README.read_text(encoding="utf-8").splitlines()
-    missing = [line for line in claims_table(register) if line not in lines]
-    assert not missing, "put what `featdyn claims` prints into the README:\n" + "\n".join(missing)
-    known = {line.split("`")[1] for line in lines if line.startswith("| `")}
-    assert known <= set(register.entries)
+def test_the_documentation_has_the_table_that_the_register_gives(register):
+    _check(CLAIMS, claims_table(register), "featdyn claims > docs/claims.md, below its head")
+    shown = [line for line in CLAIMS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert len(shown) == len(register.entries)
 
 
-@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
-def test_readme_has_the_results_that_the_published_evidence_gives(path):
-    lines = README.read_text(encoding="utf-8").splitlines()
-    missing = [line for line in results_table(read_evidence(path)) if line not in lines]
-    assert not missing, "put what `featdyn results` prints into the README:\n" + "\n".join(missing)
+def test_published_evidence_is_in_the_documents(register):
+    """Every claim in the README, with what was found and what it means; every decided row in the evidence's own."""
+    rows = [row for path in PUBLISHED for row in read_evidence(path)]
+    _check(README, summary_table(register, rows, read_meanings(MEANINGS)), "featdyn summary")
+    for path in PUBLISHED:
+        shown = read_evidence(path)
+        tables = sweep_lines(shown) if any(row.variation for row in shown) else results_table(shown)
+        _check(FINDINGS, tables, f"featdyn results {path.relative_to(HERE.parent)}")
 
 
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.parent.name)
-def test_the_evidence_page_has_the_tables_of_published_sweeps(path):
-    lines = (path.parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
-    wanted = sweep_lines(read_evidence(path))
-    assert wanted
-    missing = [line for line in wanted if line not in lines]
-    assert not missing, "put what `featdyn results` prints into evidence/README.md:\n" + "\n".join(missing)
+def test_every_claim_that_was_decided_has_its_meaning(register):
+    decided = {row.claim for path in PUBLISHED for row in read_evidence(path) if row.verdict.decided}
+    assert decided <= set(read_meanings(MEANINGS)) <= set(register.entries)
+
+
+def _check(document, lines, command):
+    known = document.read_text(encoding="utf-8").splitlines()
+    missing = [line for line in lines if line not in known]
+    assert not missing, f"put what `{command}` prints into {document.name}:\n" + "\n".join(missing)
 
 
 @pytest.mark.parametrize("scale", ["small", "reduced", "paper"])
