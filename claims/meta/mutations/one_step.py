@@ -75,6 +75,10 @@ def shuffles_that_shuffle_nothing(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def always_correlated(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(association, "kendall_p_value", lambda *_: 0.0)
+
+
 MUTATIONS: Mutations = {
     "p-value always 0": (fixed_p_value(0.0), ("anisotropy-rejection",)),
     "p-value always 1": (fixed_p_value(1.0), ("anisotropy-rejection",)),
@@ -85,4 +89,8 @@ MUTATIONS: Mutations = {
     "isotropic law of another sample size": (law_of_another_size, ("anisotropy-concentration",)),
     "strength of the anisotropy turned round": (strength_turned_round, ("anisotropy-memory-link",)),
     "shuffled checkpoints not shuffled": (shuffles_that_shuffle_nothing, ("anisotropy-memory-link",)),
+    "any two numbers correlated": (
+        always_correlated,
+        ("anisotropy-memory-link", "anisotropy-memory-link-at-one-noise-level"),
+    ),
 }
