@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
+from featdyn_core.harness.planes import plane
 from featdyn_core.harness.planted import World, paths
 from featdyn_core.harness.run import Lines, Measured, Run
 from featdyn_core.measures.regions.coverage import coverage
@@ -57,6 +58,7 @@ def measure(run: Run) -> Measured:
             )
             for split, features in found.items()
         },
+        planes={"regions and paths of two features, training images": plane(found["training"], run.seed)},
     )
 
 

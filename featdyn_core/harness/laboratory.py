@@ -123,7 +123,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 
     try:
         measured = (measure(run(seed)) for seed in cell.seeds)
-        values, curves, counter_example = gather(claim, measured, windows=cell.windows, steps=_steps(cell))
+        values, curves, planes, counter_example = gather(claim, measured, windows=cell.windows, steps=_steps(cell))
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
@@ -135,6 +135,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         findings=findings,
         counter_example=counter_example,
         curves=curves,
+        planes=planes,
         seconds=round(time.monotonic() - started, 3),
     )
 

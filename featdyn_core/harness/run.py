@@ -17,6 +17,7 @@ from featdyn_core.measures.composites.column import Column
 from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.inference import kendall
+from featdyn_core.verdicts.plane import Plane
 from featdyn_core.verdicts.register import Window
 
 ROUNDING = 1e-9
@@ -105,12 +106,14 @@ class Measured:
         both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other;
             or item of a list to name to number, for those that are asked of ``each``.
         curves: title of a figure to this seed's lines.
+        planes: title of a picture to this seed's; that of the first seed is kept.
         counter_example: a world in which a theorem does not hold; empty where none was found.
     """
 
     numbers: Mapping[str, Number] = field(default_factory=dict)
     both_splits: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     curves: Mapping[str, Lines] = field(default_factory=dict)
+    planes: Mapping[str, Plane] = field(default_factory=dict)
     counter_example: str = ""
 
     @property
@@ -131,11 +134,13 @@ class Gathered(NamedTuple):
     Attributes:
         values: name of a criterion to one number a seed.
         curves: title of a figure to its numbers.
+        planes: title to the picture of the first seed.
         counter_example: the first that a seed found; else empty.
     """
 
     values: dict[str, list[Number]]
     curves: dict[str, Curve]
+    planes: dict[str, Plane]
     counter_example: str
 
 
@@ -160,6 +165,7 @@ def gather(
     """
     values: dict[str, list[Number]] = {}
     curves: dict[str, Curve] = {}
+    planes: dict[str, Plane] = {}
     counter_example = ""
     with threadpool_limits(
         1, user_api="blas"
@@ -171,8 +177,9 @@ def gather(
             for title, lines in measured.curves.items():
                 _check_lines(claim, title, lines, windows)
                 _add_lines(curves, claim, title, lines, steps)
+            planes = planes or dict(measured.planes)
             counter_example = counter_example or measured.counter_example
-    return Gathered(values, curves, counter_example)
+    return Gathered(values, curves, planes, counter_example)
 
 
 def _check_measured(claim: Claim, measured: Any) -> None:

@@ -28,7 +28,12 @@ def curve_svg(curve: Curve, name: str, marks: Marks = UNMARKED) -> str:
     Raises:
         EvidenceError: no series, or one without an ordinate for each seed and abscissa.
     """
-    drawn = _saved(draw(curve, name, marks), name, "svg").decode()
+    return in_page(draw(curve, name, marks), name)
+
+
+def in_page(figure: "Figure", name: str) -> str:
+    """Return a figure as one ``<svg>`` element to stand inside an HTML page (see ``curve_svg``)."""
+    drawn = saved(figure, name, "svg").decode()
     drawn = drawn[drawn.index("<svg") :]  # without XML declaration and document type
     # a style sheet would hold for the whole page, and groups are numbered alike in every figure
     drawn = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", drawn, flags=re.DOTALL)
@@ -48,7 +53,7 @@ def curve_file(curve: Curve, name: str, kind: str, marks: Marks = UNMARKED) -> b
     Raises:
         EvidenceError: as ``curve_svg``.
     """
-    return _saved(draw(curve, name, marks, titled=True), name, kind, facecolor="white")
+    return saved(draw(curve, name, marks, titled=True), name, kind, facecolor="white")
 
 
 def curve_csv(curve: Curve, seeds: Sequence[int]) -> str:
@@ -78,7 +83,7 @@ _DATED = {
 """What matplotlib would say in a file of when it was made and by what, by the file's kind."""
 
 
-def _saved(figure: "Figure", name: str, kind: str, **options: Any) -> bytes:
+def saved(figure: "Figure", name: str, kind: str, **options: Any) -> bytes:
     """Return a figure as a file without a date, the same for the same numbers; transparent unless ``facecolor`` is."""
     undated = dict.fromkeys(_DATED[kind])
     with style(name):

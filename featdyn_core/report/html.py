@@ -2,19 +2,23 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import outline, wording
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
+from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.report.strips import interval_strip
 from featdyn_core.report.sweeps import sweep_tables
 from featdyn_core.verdicts.evidence import Document, Evidence
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
+
+_KINDS = ("png", "svg", "pdf")
+"""Of files that a figure is drawn as."""
 
 _LONGEST_SLUG = 150
 """Letters of a file's name that are words, which leaves some for a digest and the kind."""
@@ -41,7 +45,7 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
 
 
 def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
-    """Write every curve as ``<row>-<title>`` in lower case, as .png, .svg, .pdf and .csv, and return the paths.
+    """Write every figure as ``<row>-<title>`` in lower case, as .png, .svg, .pdf and .csv, and return the paths.
 
     Raises:
         EvidenceError: there are no rows, two curves would share a file name, a curve cannot be drawn, or a
@@ -50,25 +54,40 @@ def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
     _need(rows)
     files: dict[Path, bytes] = {}
     for row in rows:
-        for title, curve in row.curves.items():
-            name = f"{row.claim} on {row.subject} ({wording.scale(row)}): {title}"
-            path = folder / f"{_slug(row.id, title)}.png"
-            if path in files:
-                raise EvidenceError(f"{name!r} is not the only curve for {path}: write each run into its own folder")
-            for kind in ("png", "svg", "pdf"):
-                files[path.with_suffix(f".{kind}")] = curve_file(curve, name, kind, marks(row, curve))
-            files[path.with_suffix(".csv")] = curve_csv(curve, row.seeds).encode()
+        for title, contents in _contents(row):
+            path = folder / _slug(row.id, title)
+            if path.with_suffix(".png") in files:
+                raise EvidenceError(
+                    f"{_titled(row, title)!r} is not the only curve for {path}.png: write each run into its own folder"
+                )
+            files |= {path.with_suffix(f".{kind}"): content for kind, content in contents.items()}
     for path, content in files.items():
         _write(path, content)
     return list(files)
 
 
+def _titled(row: Evidence, title: str) -> str:
+    return f"{row.claim} on {row.subject} ({wording.scale(row)}): {title}"
+
+
+def _contents(row: Evidence) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield the title of each figure of a row, and its files by their kind."""
+    for title, plane in row.planes.items():
+        drawn = {kind: plane_file(plane, _titled(row, title), kind) for kind in _KINDS}
+        yield title, drawn | {"csv": plane_csv(plane).encode()}
+    for title, curve in row.curves.items():
+        drawn = {kind: curve_file(curve, _titled(row, title), kind, marks(row, curve)) for kind in _KINDS}
+        yield title, drawn | {"csv": curve_csv(curve, row.seeds).encode()}
+
+
 def _drawn(run: str, row: Evidence) -> dict[str, str]:
     """Return a row's figures, title to ``<svg>`` element."""
-    return {
-        title: curve_svg(curve, f"{run} {row.id}: {title}".strip(), marks(row, curve))
-        for title, curve in row.curves.items()
-    }
+
+    def name(title: str) -> str:
+        return f"{run} {row.id}: {title}".strip()
+
+    planes = {title: plane_svg(plane, name(title)) for title, plane in row.planes.items()}
+    return planes | {title: curve_svg(curve, name(title), marks(row, curve)) for title, curve in row.curves.items()}
 
 
 def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> str:

@@ -16,6 +16,7 @@ from featdyn_core.verdicts.claim import Claim, Criterion, Finding, Outcome, Role
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.fields import check_fields
 from featdyn_core.verdicts.inference import CONFIDENCE, Interval, holm
+from featdyn_core.verdicts.plane import Plane
 from featdyn_core.verdicts.register import EMPIRICAL, THEOREM
 
 SCHEMA = 2
@@ -55,6 +56,7 @@ class Evidence:
         data: data set description to its digest.
         records: number of records by kind.
         curves: figure title to its numbers.
+        planes: title to a picture of one seed's decision regions.
         environment: commit, versions and machine that judged.
         measured: the same of whoever made the records, each once.
         register: digest of the register.
@@ -87,6 +89,7 @@ class Evidence:
     data: dict[str, str] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
+    planes: dict[str, Plane] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     measured: list[dict[str, Any]] = field(default_factory=list)
     register: str = ""
@@ -167,6 +170,7 @@ def from_json(text: str) -> Evidence:
         fields["findings"] = tuple(_finding(item) for item in fields["findings"])
         fields["seeds"] = tuple(fields["seeds"])
         fields["curves"] = {title: Curve.from_plain(curve) for title, curve in fields["curves"].items()}
+        fields["planes"] = {title: Plane.from_plain(plane) for title, plane in fields.get("planes", {}).items()}
         row = Evidence(**fields)
         check_fields(row)
         if row.known:

@@ -66,7 +66,7 @@ def test_numbers_of_both_splits_are_called_after_them():
 
 def test_numbers_and_lines_are_stacked_seed_by_seed():
     seeds = [measured(0.9, Draws(1, 9), curves={"f": line([1, 2], [seed, 0.5])}) for seed in (7, 8, 9)]
-    values, curves, _ = gather(CLAIM, seeds)
+    values, curves, *_ = gather(CLAIM, seeds)
     assert values == {"effect": [0.9] * 3, "null": [Draws(1, 9)] * 3}
     curve = curves["f"]
     assert (curve.x, curve.x_label, curve.y_label) == ([1.0, 2.0], "x axis", "y axis")
@@ -77,6 +77,12 @@ def test_the_first_counter_example_is_the_rows():
     found = [measured(counter_example=example) for example in ("", "z = 0", "z = 1")]
     assert gather(CLAIM, found).counter_example == "z = 0"
     assert gather(CLAIM, [measured()]).counter_example == ""
+
+
+def test_the_picture_is_that_of_the_first_seed():
+    one, other = (measured(planes={"regions": seed}) for seed in ("first", "second"))
+    assert gather(CLAIM, [one, other]).planes == {"regions": "first"}
+    assert gather(CLAIM, [measured()]).planes == {}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 
 from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role, Verdict
 from featdyn_core.verdicts.evidence import Curve, Document, Evidence
+from featdyn_core.verdicts.plane import Path, Plane
 
 SEEDS = (0, 1, 2, 3, 4)
 SENTENCE = "Composite networks retain high performance."
@@ -83,6 +84,12 @@ def curve(rng: np.random.Generator, points: int = 21) -> Curve:
         for depth in (1, 2, 3)
     }
     return Curve(epochs.tolist(), depths, "shallow epoch s", "agreement with f_t")
+
+
+def plane() -> Plane:
+    """Return two regions, above and below, each with a path that ends in it."""
+    paths = [Path("0", [-1.0, -2.0], [0.5, 1.0]), Path("1", [1.0, 2.0], [0.5, -1.0])]
+    return Plane(seed=7, epochs=[50, 200], x=[-3.0, 3.0], y=[-1.5, 1.5], regions=["000", "111"], paths=paths)
 
 
 def every_verdict() -> list[Evidence]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.tests.report.sample import plane
 from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Outcome, Role, Verdict
 from featdyn_core.verdicts.evidence import (
     Curve,
@@ -77,6 +78,7 @@ def full_row(**changes):
         "curves": {
             "memory": Curve([0.0, 1.0], {"depth 1": [[0.1, 0.2]] * 3}, "epoch", "agreement", "a", "w", [0.5], True)
         },
+        "planes": {"regions": plane()},
         "environment": {"commit": "c0ffee"},
         "measured": [{"commit": "c0ffee", "device": "cpu"}],
         "register": "4e9",

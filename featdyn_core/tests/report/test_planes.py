@@ -1,0 +1,83 @@
+"""Pictures of decision regions as files, as parts of a page, and as tables."""
+
+import csv
+import dataclasses
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from featdyn_core.errors import EvidenceError
+from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
+from featdyn_core.tests.report.sample import evidence, plane
+
+
+def test_a_picture_is_one_well_formed_element_with_the_letters_of_its_classes():
+    drawn = plane_svg(plane(), "regions")
+    words = [text.strip() for text in ElementTree.fromstring(drawn).itertext()]
+    assert {"0", "1", "first feature", "second feature"} <= set(words)
+    assert "currentColor" in drawn
+    assert "<style" not in drawn
+
+
+def test_the_first_line_of_regions_is_above():
+    """So the letter of its class stands higher in the drawing, where ordinates grow downwards."""
+
+    def height(drawn, letter):
+        (place,) = re.findall(rf'<!-- {letter} -->\s*<g [^>]*><text [^>]*y="([-\d.]+)"', drawn) or re.findall(
+            rf'<text [^>]*y="([-\d.]+)"[^>]*>{letter}</text>', drawn
+        )
+        return float(place)
+
+    drawn = plane_svg(dataclasses.replace(plane(), regions=["aaa", "bbb"], paths=[]), "regions")
+    assert height(drawn, "a") < height(drawn, "b")
+
+
+def test_pictures_are_the_same_twice_and_have_their_name_seed_and_epochs_on_them():
+    for kind in ("png", "svg", "pdf"):
+        assert plane_file(plane(), "regions", kind) == plane_file(plane(), "regions", kind)
+    words = " ".join(ElementTree.fromstring(plane_file(plane(), "regions", "svg")).itertext())
+    assert "regions, seed 7, epochs 50 to 200" in words
+
+
+def test_a_table_has_every_point_of_the_paths():
+    assert list(csv.reader(io.StringIO(plane_csv(plane())))) == [
+        ["path", "label", "epoch", "first feature", "second feature"],
+        ["0", "0", "50", "-1.0", "0.5"],
+        ["0", "0", "200", "-2.0", "1.0"],
+        ["1", "1", "50", "1.0", "0.5"],
+        ["1", "1", "200", "2.0", "-1.0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"regions": ["000", "11"]}, "no grid"),
+        ({"regions": []}, "no grid"),
+        ({"regions": ["0?0"]}, "no grid"),
+        ({"epochs": [50]}, "no point for each"),
+        ({"epochs": [], "paths": []}, "lacks ends"),
+        ({"x": [1.0]}, "lacks ends"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(change, message):
+    with pytest.raises(EvidenceError, match=rf"picture 'regions': .*{message}"):
+        plane_svg(dataclasses.replace(plane(), **change), "regions")
+
+
+def test_pictures_stand_beside_curves_in_folder_and_page(tmp_path):
+    rows = [evidence("induction", planes={"the plane": plane()})]
+    names = {path.name for path in write_figures(tmp_path, rows)}
+    assert {f"induction-small-digits-the-plane.{kind}" for kind in ("png", "svg", "pdf", "csv")} <= names
+    assert len(names) == 8
+    write_html(tmp_path / "report.html", rows)
+    assert "the plane" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_picture_and_a_curve_of_one_name_are_not_written_over_each_other(tmp_path):
+    row = evidence("induction", planes={"memory, part 1": plane()})
+    with pytest.raises(EvidenceError, match="not the only curve"):
+        write_figures(tmp_path, [row])

@@ -1,0 +1,48 @@
+"""A picture of decision regions in a plane, and of what moves among them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+CLASSES = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""Letters of the classes, in their order."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where the two features of one image were.
+
+    Attributes:
+        label: letter of its true class.
+        x: first feature at each epoch of the plane.
+        y: second feature at each epoch.
+    """
+
+    label: str
+    x: list[float]
+    y: list[float]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One seed's picture.
+
+    Attributes:
+        seed: the training seed.
+        epochs: of the paths, ascending; the last is the classifier's.
+        x: least and largest first feature that is shown.
+        y: the same of the second.
+        regions: lines of a grid over them, from the largest second feature down: letters of the cells' classes.
+        paths: of a few images.
+    """
+
+    seed: int
+    epochs: list[int]
+    x: list[float]
+    y: list[float]
+    regions: list[str]
+    paths: list[Path]
+
+    @classmethod
+    def from_plain(cls, fields: dict[str, Any]) -> "Plane":
+        """Return the picture whose fields were read from a file."""
+        return cls(**fields | {"paths": [Path(**path) for path in fields["paths"]]})
