@@ -137,7 +137,10 @@ def _measure(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     register = register_of(options)
     folder = records_folder() / scale_of(options, register)
-    published, missing = publish_records(place_of(options), requests_of(options), folder)
+    rows = rows_of(options, ())
+    read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
+    wanted = list({request.identity: request for request in read}.values())
+    published, missing = publish_records(place_of(options), wanted, folder)
     print(f"published {published} records in {folder}; {missing} are not measured")
     return 1 if missing else 0
 

@@ -1,5 +1,6 @@
 """A plan's missing records, measured in processes and published."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from featdyn_core.launch.processes import Pace, Spread
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
+from featdyn_core.store.records import Record
 from featdyn_core.store.supply import Store, advice
 
 
@@ -70,23 +72,28 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
 def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> tuple[int, int]:
     """Write the records that are here into a folder of published ones; return how many there are, and how many lack.
 
+    Each is asked for as a claim reads it, not joined with what others read: a plan that has grown must not lose the
+    part that is there.
     What is not here and was published before stays, so that several machines can measure for one folder.
 
     Raises:
         DamagedRecordError: a record, here or there, is not what was written.
         StoreError: the folder cannot be written.
     """
-    measurements, before, found = place.measurements(measure=False), PublishedRecords(folder), []
+    measurements, before = place.measurements(measure=False), PublishedRecords(folder)
+    found: dict[str, Record] = {}
+    lacking = 0
     for request in requests:
         for source in (measurements.get, before.get):
-            try:
-                found.append(source(request))
+            with contextlib.suppress(AbsentDataError, MissingRecordError, MissingTrajectoryError):
+                record = source(request)
+                found[record.facts["file"]] = record
                 break
-            except (AbsentDataError, MissingRecordError, MissingTrajectoryError):
-                continue
+        else:
+            lacking += 1
     if found:
-        publish(folder, found)
-    return len(found), len(requests) - len(found)
+        publish(folder, list(found.values()))
+    return len(found), lacking
 
 
 def _trained(store: Store, request: Request) -> bool:
