@@ -88,4 +88,9 @@ class Noise:
             axes: (2, p), or a pair for each draw.
             size: in the unit of the features.
         """
-        return self.features.share_inside(self.features.past + size * self.coordinates @ axes)
+        moved = self._logits + size * self.coordinates @ (axes @ self.features.weight.T)  # far fewer than features
+        return float((moved.argmax(axis=-1) == self.features.reference).mean())
+
+    @cached_property
+    def _logits(self) -> Points:
+        return self.features.logits(self.features.past)

@@ -5,6 +5,7 @@ At the deepest cut the deep half is a linear map, so that a point's class, whate
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,13 +47,22 @@ class LastLayer:
         """Features (N, p) at t."""
         return self.points[-1]
 
+    def logits(self, points: Points) -> Points:
+        """Logits (..., classes) of points (..., p)."""
+        return points @ self.weight.T + self.bias
+
     def classes(self, points: Points) -> npt.NDArray[np.int64]:
         """Classes (...) whose regions the points (..., p) lie in."""
-        return np.asarray((points @ self.weight.T + self.bias).argmax(axis=-1))
+        return np.asarray(self.logits(points).argmax(axis=-1))
+
+    @cached_property
+    def reference(self) -> npt.NDArray[np.int64]:
+        """Classes (N,) of ``f_t``."""
+        return self.classes(self.last)
 
     def share_inside(self, points: Points) -> float:
         """Share of the points (..., N, p) that lie in the region of ``argmax f_t(x)`` of their own image x."""
-        return float((self.classes(points) == self.classes(self.last)).mean())
+        return float((self.classes(points) == self.reference).mean())
 
 
 def measure_last_layer(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

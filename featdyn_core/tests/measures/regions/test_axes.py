@@ -57,6 +57,12 @@ def test_random_axes_are_orthonormal_others_in_each_draw_and_have_no_preference(
     assert (axes**2).mean(axis=(0, 1, 2)) == pytest.approx(np.full(4, 1 / 4), abs=0.01)
 
 
+def test_noise_takes_out_what_the_moved_points_say(features):
+    noise = Noise(features, 6, np.random.default_rng(0))
+    for axes in (np.eye(4)[1:3], noise.random_axes):
+        assert noise.share_inside(axes, 0.7) == features.share_inside(features.past + 0.7 * noise.coordinates @ axes)
+
+
 def test_noise_moves_features_by_coordinates_times_size_along_the_axes():
     """One point at the border's side: it stays inside exactly while its first coordinate does not fall below -0.2."""
     features = features_of(np.tile([0.2, 0.0, 0.0], (2, 1, 1)), np.array([[1.0, 0, 0], [-1.0, 0, 0]]))
