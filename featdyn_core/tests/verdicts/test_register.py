@@ -462,16 +462,23 @@ def test_seeds_on_which_nothing_can_be_judged_are_refused(written, seeds, messag
 
 RANGES = {
     r"^excess": (-math.inf, math.inf),
-    r"p-value|log10 p": (-math.inf, 0.0),
+    r"^share of planted": (0.0, 1.0),
+    r"p-value|log10 p|^the same of directions alone": (-math.inf, 0.0),
     r"log10": (-math.inf, math.inf),
     r"Kendall tau|absolute Kendall|^the same of (the )?strength and": (-1.0, 1.0),
+    r"accuracy .* minus": (-1.0, 1.0),
     r"difference.*(agreement|accurac|share|consistency)|agreement lost|^the same (in a planted|against)": (-1.0, 1.0),
     r"\bshare\b|shares of planted|^(least|largest)( (median|mean) over depths of)? (agreement|accuracy|point-wise)": (
         0.0,
         1.0,
     ),
     r"^the same with the deep half": (0.0, 1.0),
-    r"range of": (0.0, 1.0),
+    r"^the same gain|^the same difference in|difference of (means|standard|mean corruption)|mean error over": (
+        -1.0,
+        1.0,
+    ),
+    r"length of the path": (0.0, math.inf),
+    r"range of|^agreement with": (0.0, 1.0),
     r"angle": (0.0, math.pi),
     r"theorem 3 to": (-1.0, 1.0),
     r"total variation": (0.0, 1.0),
