@@ -91,7 +91,8 @@ def _status(options: argparse.Namespace) -> int:
         document = {"store": str(store.root), "trajectories": list(map(dataclasses.asdict, found))} | dict(lines)
         print(json.dumps(document, indent=1))
         return 0
-    table = Table("recipe", "seeds", "state", title=escape(f"trajectories in {store.root}"))
+    print(f"trajectories in {store.root}")
+    table = Table("recipe", "seeds", "state")
     reasons = list(dict.fromkeys(item.reason for item in found if item.reason))
     for (recipe, state, reason), seeds in grouped(found).items():
         note = f"{state} ({reasons.index(reason) + 1})" if reason else state

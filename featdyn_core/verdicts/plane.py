@@ -1,5 +1,6 @@
 """A picture of decision regions in a plane, and of what moves among them."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,5 +45,13 @@ class Plane:
 
     @classmethod
     def from_plain(cls, fields: dict[str, Any]) -> "Plane":
-        """Return the picture whose fields were read from a file."""
-        return cls(**fields | {"paths": [Path(**path) for path in fields["paths"]]})
+        """Return the picture whose fields were read from a file.
+
+        Raises:
+            ValueError: a coordinate is not finite.
+        """
+        plane = cls(**fields | {"paths": [Path(**path) for path in fields["paths"]]})
+        lists = [plane.x, plane.y, *(numbers for path in plane.paths for numbers in (path.x, path.y))]
+        if any(type(number) is float and not math.isfinite(number) for numbers in lists for number in numbers):
+            raise ValueError("a coordinate of a plane is not finite")
+        return plane

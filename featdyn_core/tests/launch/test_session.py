@@ -10,6 +10,7 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
 from featdyn_core.launch.session import Session
+from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
 from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values, read_document, read_evidence
 from featdyn_core.verdicts.register import Entry, Register, Scale, Window
@@ -35,7 +36,7 @@ def entry(name):
 
 def cell(claim="memory", scale=SMALL, **changes):
     (subject,) = scale.recipes
-    return Cell(entry(claim), scale, subject, scale.seeds, {}, **changes)
+    return Cell(entry(claim), scale, subject, scale.seeds, {"clean": tiny_recipe()}, **changes)
 
 
 PLAN = [

@@ -160,6 +160,10 @@ SHIPPED = {
     "mnist-paper": "c204be7caf5424b1e5164d1980f3c9803f03649c5d47e3fef2eb6714bf3ee9bb",
     "stl10-paper": "f7cfeaebca90d4a4a54db5361010a204ce46808bd4c9dcf752d2c56c7da6e3ce",
     "svhn-paper": "820607690ada82ad262762af790f7ad884a6becadda8ad344262d749473dd61f",
+    "cifar10-paper-constant": "94bd62ef62bb8f813d14c8565ec9c9b80fe1fd0487d9efc4eaccbbaa14e0bee0",
+    "cifar10-reduced-constant": "f8556edf860aed0ab88c84c22144c89c6f2e149a772c770bfe30799c69177e1e",
+    "digits-small-induction": "502dee95d31b05549c684ad5da274d35dda739115344a2e2d0efb4ec67a53d4a",
+    "mnist-paper-induction": "11fd6774aebd55ac6d2ffc197017be222aa6f43f35056d3735771a1a2701e60a",
 }
 """Name to digest: another value means that every trajectory and record of that recipe is lost."""
 

@@ -25,13 +25,12 @@ def test_without_a_change_it_is_the_base_by_another_name():
         ({"training": {"batch_size": 32, "checkpoints": [[0, 60, 20]]}}, {"training"}),
         ({"schedule": {"milestones": []}}, {"schedule"}),
         ({"network": {"width": 4}}, {"network"}),
-        ({"freeze": {"epoch": 3, "cut": "stem"}}, {"freeze"}),
         ({"labels": {"randomized": 0.1}, "data": {"augmentation": "none"}}, {"labels", "data"}),
     ],
 )
 def test_only_what_is_overridden_changes(tables, changed):
     found = varied(BASE, tables, "other")
-    for table in ("data", "labels", "network", "optimizer", "training", "schedule", "freeze"):
+    for table in ("data", "labels", "network", "optimizer", "training", "schedule", "branch"):
         assert (getattr(found, table) != getattr(BASE, table)) == (table in changed)
     for table, fields in tables.items():
         part = getattr(found, table)

