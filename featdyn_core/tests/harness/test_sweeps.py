@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.harness import plan, sweeps
+from featdyn_core.harness import resolvers, sweeps
 from featdyn_core.harness.laboratory import decide, described
 from featdyn_core.harness.plan import cells, requests, trainings
 from featdyn_core.harness.run import Measured
@@ -124,9 +124,9 @@ def test_overrides_of_recipes_that_are_ignored_are_told(toy, monkeypatch):
 
 
 def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
-    original = plan._RESOLVERS["column"]
+    original = resolvers.RESOLVERS["column"]
     monkeypatch.setitem(
-        plan._RESOLVERS, "column", lambda *place, **spec: original(*place, **spec | {"policy": "carry"})
+        resolvers.RESOLVERS, "column", lambda *place, **spec: original(*place, **spec | {"policy": "carry"})
     )
     with pytest.raises(RecipeError, match="variation 'again' changes nothing of what claim 'demo' is measured by"):
         swept(toy, sweep(RECALIBRATED))
