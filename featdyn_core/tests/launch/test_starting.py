@@ -53,13 +53,18 @@ def installed(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-def run(installed: Path, folder: Path, *arguments: str) -> str:
-    """Output of a Python module that finds the installed package, and no checkout."""
+def started(installed: Path, folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a Python module that finds the installed package, and no checkout."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "FEATDYN"))}
     command = [sys.executable, "-B", "-m", *arguments]
-    found = subprocess.run(
+    return subprocess.run(
         command, cwd=folder, env=own | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False
     )
+
+
+def run(installed: Path, folder: Path, *arguments: str | Path) -> str:
+    """Output of such a run, which ended well."""
+    found = started(installed, folder, *arguments)
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
 
@@ -70,6 +75,20 @@ def test_an_installed_package_begins_a_project_whose_claims_are_collected_and_ju
     assert "passed" in output
     output = run(installed, tmp_path / "mine", "pytest", "--collect-only", "-q", "-m", "fast")
     assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in output
+
+
+@pytest.mark.parametrize("option", ["--store", "--evidence"])
+def test_a_path_that_hides_the_projects_settings_is_told(installed, tmp_path, option):
+    run(installed, tmp_path, "featdyn_core", "init", "mine")
+    (tmp_path / "elsewhere").mkdir()
+    found = started(installed, tmp_path / "mine", "pytest", option, tmp_path / "elsewhere")
+    assert found.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"write {option}={tmp_path / 'elsewhere'}" in found.stderr
+    options = "--collect-only", "-q", "-m", "fast", f"--store={tmp_path / 'elsewhere'}"
+    assert "memory-window-small-digits" in run(installed, tmp_path / "mine", "pytest", *options)
+    assert "memory-window-small-digits" in run(
+        installed, tmp_path / "mine", "pytest", "--store", tmp_path / "elsewhere", *options[:4], "claims"
+    )
 
 
 def test_where_there_is_no_project_the_plugin_says_nothing(installed, tmp_path):
