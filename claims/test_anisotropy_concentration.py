@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.one_step.changes import Changes
 from featdyn_core.measures.one_step.concentration import ChangeGram
 from featdyn_core.measures.one_step.shares import against_isotropy, isotropic_shares
@@ -74,10 +74,10 @@ WORLDS = {
 }
 
 
-def test_anisotropy_concentration(decide):
+def test_anisotropy_concentration(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_anisotropy_concentration_in_planted_worlds(judge, name):
+def test_anisotropy_concentration_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -19,8 +19,8 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.association import anisotropy_and_memory
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Verdict
 
@@ -69,10 +69,10 @@ WORLDS = {
 }
 
 
-def test_anisotropy_memory_link(decide):
+def test_anisotropy_memory_link(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_anisotropy_memory_link_in_planted_worlds(judge, name):
+def test_anisotropy_memory_link_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -14,10 +14,10 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.association import anisotropy_and_memory
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.claim import Number, Verdict
 
 pytestmark = pytest.mark.claim("anisotropy-memory-link-at-one-noise-level")
 
@@ -28,7 +28,7 @@ def measure(run: Run) -> Measured:
     """One seed: correlations over the checkpoints of each arm."""
     found = anisotropy_and_memory(run)
     rng = numpy_generator(run.seed, "measure", "shuffled checkpoints of an arm")
-    numbers = {f"correlation with {name}": pair.within_arms for name, pair in found.items()}
+    numbers: dict[str, Number] = {f"correlation with {name}": pair.within_arms for name, pair in found.items()}
     draws, level = run.protocol["shuffles"], run.protocol["shuffle_level"]
     for name, pair in found.items():
         numbers[f"shuffled checkpoints, {name}"] = pair.shuffled(draws, level, rng, within_arms=True)
@@ -53,10 +53,10 @@ WORLDS = {
 }
 
 
-def test_anisotropy_memory_link_at_one_noise_level(decide):
+def test_anisotropy_memory_link_at_one_noise_level(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_anisotropy_memory_link_at_one_noise_level_in_planted_worlds(judge, name):
+def test_anisotropy_memory_link_at_one_noise_level_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

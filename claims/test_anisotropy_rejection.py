@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.one_step.changes import Changes
 from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio, spectrum
 from featdyn_core.measures.one_step.isotropy import isotropy_test, sign_test
@@ -56,7 +56,7 @@ def measure(run: Run) -> Measured:
             "rejections of isotropic heavy tails": rejected(
                 [sign_test(sample).p_value for sample in heavy], protocol["planted_level"]
             ),
-            "participation ratio": max(map(participation_ratio, tested)) / np.mean(flat),
+            "participation ratio": float(max(map(participation_ratio, tested)) / np.mean(flat)),
         },
         curves={"spectrum of feature changes": shares(drawn)},
     )
@@ -98,10 +98,10 @@ WORLDS = {
 }
 
 
-def test_anisotropy_rejection(decide):
+def test_anisotropy_rejection(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_anisotropy_rejection_in_planted_worlds(judge, name):
+def test_anisotropy_rejection_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -15,8 +15,8 @@ find a difference.
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("beyond-closeness")
@@ -60,10 +60,10 @@ WORLDS = {
 }
 
 
-def test_beyond_closeness(decide):
+def test_beyond_closeness(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_beyond_closeness_in_planted_worlds(judge, name):
+def test_beyond_closeness_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -19,8 +19,8 @@ import pytest
 
 from featdyn_core.data.official import KINDS
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("beyond-random-images")
@@ -71,10 +71,10 @@ WORLDS = {
 }
 
 
-def test_beyond_random_images(decide):
+def test_beyond_random_images(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_beyond_random_images_in_planted_worlds(judge, name):
+def test_beyond_random_images_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -23,8 +23,8 @@ import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.distances.surrogates import DISTANCES, Surrogates
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.inference import kendall
@@ -79,10 +79,10 @@ WORLDS = {
 }
 
 
-def test_bridge(decide):
+def test_bridge(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_bridge_in_planted_worlds(judge, name):
+def test_bridge_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -11,13 +11,15 @@ keeps its normalisation statistics too; all branches begin with a new optimiser 
 Controls: all stages frozen at the last epochs only, too late for a difference; and what is frozen does not move.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("depth-freeze")
@@ -68,8 +70,8 @@ def world(lost: float, gained: float, *, at_end: float = 0.0, moved: float = 0.0
     """Plant what freezing does to the mean and the spread of accuracy, what it does at the end, and a path."""
     wave = np.resize([1, -1], len(EPOCHS))
     path = planted.path([14, 28], moved)
-    records = {("frozen", arm): planted.errors(EPOCHS, 0.9 - lost + (0.02 + gained) * wave) for arm in FROZEN}
-    records |= {("path", arm): path for arm in FROZEN}
+    records: dict[tuple[str, str], Any] = {("path", arm): path for arm in FROZEN}
+    records |= {("frozen", arm): planted.errors(EPOCHS, 0.9 - lost + (0.02 + gained) * wave) for arm in FROZEN}
     records["frozen", "continued"] = planted.errors(EPOCHS, 0.9 + 0.02 * wave)
     records["whole", "clean"] = planted.errors(EPOCHS[2::2], 0.9)
     records["end", "late"] = planted.errors(EPOCHS[-3:], 0.9 - at_end)
@@ -86,10 +88,10 @@ WORLDS = {
 }
 
 
-def test_depth_freeze(decide):
+def test_depth_freeze(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_depth_freeze_in_planted_worlds(judge, name):
+def test_depth_freeze_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

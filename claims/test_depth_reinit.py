@@ -16,8 +16,8 @@ an accuracy near chance.
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.composites.errors import Errors
 from featdyn_core.verdicts.claim import Verdict
 
@@ -81,10 +81,10 @@ WORLDS = {
 }
 
 
-def test_depth_reinit(decide):
+def test_depth_reinit(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_depth_reinit_in_planted_worlds(judge, name):
+def test_depth_reinit_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.measures.composites.consistency import epsilon_window, window_consistency, window_misses
 from featdyn_core.verdicts.claim import Verdict
@@ -51,7 +51,7 @@ def measure(run: Run) -> Measured:
     )
 
 
-def longest(column: Column, epsilon: float, misses: Callable) -> list[np.ndarray]:
+def longest(column: Column, epsilon: float, misses: Callable[..., np.ndarray]) -> list[np.ndarray]:
     """Longest window over training at each depth: () at the empirical level, (N,) at the particle level."""
     rates = [misses(rows, column.reference) for rows in column.predictions]
     return [epsilon_window(found, column.epochs, epsilon) / np.ptp(column.epochs) for found in rates]
@@ -72,7 +72,7 @@ def curve(column: Column, epsilons: list[float], split: str) -> Lines:
 def world(window: float, *, steady: float = 0.1) -> Run:
     """Plant windows as shares of training; what lies before misses all images."""
 
-    def columns(share):
+    def columns(share: float) -> dict[str, Column]:
         return planted.columns(EPOCHS, [1.0 if epoch < EPOCHS[-1] * (1 - share) else 0 for epoch in EPOCHS])
 
     records = {"column": columns(window), "steady": {"held-out": columns(steady)["held-out"]}}
@@ -88,10 +88,10 @@ WORLDS = {
 }
 
 
-def test_epsilon_window(decide):
+def test_epsilon_window(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_epsilon_window_in_planted_worlds(judge, name):
+def test_epsilon_window_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.drift.flatness import Flatness
 from featdyn_core.verdicts.claim import Verdict
 
@@ -62,10 +62,10 @@ WORLDS = {
 }
 
 
-def test_flat_drift(decide):
+def test_flat_drift(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_flat_drift_in_planted_worlds(judge, name):
+def test_flat_drift_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

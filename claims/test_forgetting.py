@@ -14,8 +14,8 @@ Control: the same network frozen at t shows no trend.
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, over_shallow_epochs, trends
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run, over_shallow_epochs, trends
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("forgetting")
@@ -62,10 +62,10 @@ WORLDS = {
 }
 
 
-def test_forgetting(decide):
+def test_forgetting(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_forgetting_in_planted_worlds(judge, name):
+def test_forgetting_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, over_shallow_epochs
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run, over_shallow_epochs
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("forgetting-flat")
@@ -54,10 +54,10 @@ WORLDS = {
 }
 
 
-def test_forgetting_flat(decide):
+def test_forgetting_flat(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_forgetting_flat_in_planted_worlds(judge, name):
+def test_forgetting_flat_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -14,12 +14,13 @@ gain nothing by construction. Whether it matters which way along its line a path
 """
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.planes import plane
-from featdyn_core.harness.planted import World, paths
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World, paths
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.regions.coverage import coverage
 from featdyn_core.measures.regions.turning import RIGHT_ANGLES, all_round, by_epoch, gained_at_random, gained_over
 from featdyn_core.seeds import numpy_generator
@@ -62,7 +63,7 @@ def measure(run: Run) -> Measured:
     )
 
 
-def world(directions, *, stranger: int = 1, length: float = 4.0) -> Run:
+def world(directions: npt.NDArray[np.float64], *, stranger: int = 1, length: float = 4.0) -> Run:
     """Plant the directions in which paths run, and by how many sectors the regions of a stranger are others."""
     own, other = (planted.on_both_splits(paths(directions, length=length, others=n)) for n in (0, stranger))
     return planted.run(
@@ -70,7 +71,7 @@ def world(directions, *, stranger: int = 1, length: float = 4.0) -> Run:
     )
 
 
-def mixed(rng: np.random.Generator, across: float):
+def mixed(rng: np.random.Generator, across: float) -> npt.NDArray[np.float64]:
     """Directions towards the centre, but for a share of the paths, which run across their sector."""
     return np.where(rng.random(planted.IMAGES) < across, np.pi / 2, 0.0)
 
@@ -84,10 +85,10 @@ WORLDS = {
 }
 
 
-def test_induction(decide):
+def test_induction(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_induction_in_planted_worlds(judge, name):
+def test_induction_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

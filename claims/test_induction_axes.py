@@ -15,11 +15,12 @@ random ones, as they are by construction.
 """
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.regions.axes import PAIR, Noise, unread_axes
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Verdict
@@ -74,7 +75,7 @@ def by_size(noise: Noise, split: str) -> Lines:
     return Lines(SIZES, series, *axes, bound=f"share inside under noise, {split}")
 
 
-def world(rng: np.random.Generator, radius: float, spread: float, *, missed: float = 0.0, **options) -> Run:
+def world(rng: np.random.Generator, radius: float, spread: float, *, missed: float = 0.0, **options: float) -> Run:
     """Plant ten sectors of a plane, with an end in the middle of each, and two axes that are not read.
 
     Args:
@@ -91,7 +92,7 @@ def world(rng: np.random.Generator, radius: float, spread: float, *, missed: flo
     return planted_run(np.array([past, last]), sectors, **options)
 
 
-def planted_run(points, weight, *, stranger: float = -1.0) -> Run:
+def planted_run(points: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], *, stranger: float = -1.0) -> Run:
     """Plant features, their classifier, and a stranger's features: a multiple of them."""
     own, other = (planted.on_both_splits(planted.last_layer(part, weight)) for part in (points, stranger * points))
     return planted.run({"last_layer": own}, protocol={"draws": 2}, neighbour=planted.run({"last_layer": other}))
@@ -112,10 +113,10 @@ WORLDS = {
 }
 
 
-def test_induction_axes(decide):
+def test_induction_axes(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_induction_axes_in_planted_worlds(judge, name):
+def test_induction_axes_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

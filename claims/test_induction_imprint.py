@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.regions.last_layer import LastLayer
 from featdyn_core.measures.regions.turning import MIRRORED, all_round, gained_at_random, gained_over, turned
 from featdyn_core.seeds import numpy_generator
@@ -66,10 +66,10 @@ WORLDS = {
 }
 
 
-def test_induction_imprint(decide):
+def test_induction_imprint(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_induction_imprint_in_planted_worlds(judge, name):
+def test_induction_imprint_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

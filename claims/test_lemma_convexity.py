@@ -20,8 +20,8 @@ import pytest
 from hypothesis import strategies as st
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run
 from featdyn_core.harness.theorems import examined
 from featdyn_core.measures.linearized import softmax
 from featdyn_core.verdicts.claim import Verdict
@@ -97,10 +97,10 @@ WORLDS = {
 }
 
 
-def test_lemma_convexity(decide):
+def test_lemma_convexity(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_lemma_convexity_in_planted_worlds(judge, name):
+def test_lemma_convexity_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

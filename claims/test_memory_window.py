@@ -16,8 +16,8 @@ closeness is asked by the claim beyond-closeness.
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, inside_window
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run, inside_window
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("memory-window")
@@ -43,10 +43,10 @@ WORLDS = {
 }
 
 
-def test_memory_window(decide):
+def test_memory_window(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_memory_window_in_planted_worlds(judge, name):
+def test_memory_window_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run, over_shallow_epochs, trends
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run, over_shallow_epochs, trends
 from featdyn_core.measures.drift.path import WHOLE, Path
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.register import Window
@@ -104,10 +104,10 @@ WORLDS = {
 }
 
 
-def test_not_convergence(decide):
+def test_not_convergence(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_not_convergence_in_planted_worlds(judge, name):
+def test_not_convergence_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -26,8 +26,8 @@ import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.composites.losses import LossGrid
 from featdyn_core.measures.linearized.linearised import Linearised
 from featdyn_core.measures.linearized.monotonicity import (
@@ -99,10 +99,10 @@ WORLDS = {
 }
 
 
-def test_ntk_monotonicity(decide):
+def test_ntk_monotonicity(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_ntk_monotonicity_in_planted_worlds(judge, name):
+def test_ntk_monotonicity_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -13,14 +13,16 @@ whose classes are renamed consistently, where labels change but keep their meani
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, cumulative
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run, cumulative
 from featdyn_core.measures.composites.consistency import share_at_one, tail_mass
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.inference import welch
@@ -41,7 +43,7 @@ def measure(run: Run) -> Measured:
     arms = {arm: consistency(run, arm) for arm in ("clean", "noisy", "permuted")}
     clean, noisy, renamed = arms.values()
     neighbour = consistency(run.neighbour(), "clean")
-    wider = lost(*(consistency(run, arm, "wider")["held-out"] for arm in ("clean", "noisy")), share_at_one)
+    of_clean, of_noisy = (consistency(run, arm, "wider")["held-out"] for arm in ("clean", "noisy"))
     welch_p = [welch(*pair) for pair in zip(clean["held-out"], noisy["held-out"], strict=True)]
     return Measured(
         both_splits={
@@ -55,7 +57,7 @@ def measure(run: Run) -> Measured:
             "share at 1 between seeds": max(map(abs, lost(clean["held-out"], neighbour["held-out"], share_at_one))),
             "share at 1 under renaming": max(map(abs, lost(clean["held-out"], renamed["held-out"], share_at_one))),
             "tail mass gained": min(lost(noisy["held-out"], clean["held-out"], tail_mass)),
-            "mass lost at 1, wider window": min(wider),
+            "mass lost at 1, wider window": min(lost(of_clean, of_noisy, share_at_one)),
             "Welch p (log10)": max(math.log10(max(p, LEAST_P)) for p in welch_p),
             "Welch p below 0.001": float(max(welch_p) < 1e-3),
         },
@@ -76,7 +78,7 @@ def consistency(run: Run, arm: str, window: str = "consistency") -> dict[str, Co
     }
 
 
-def lost(one: Consistency, other: Consistency, number) -> list[float]:
+def lost(one: Consistency, other: Consistency, number: Callable[..., Any]) -> list[float]:
     """Difference of a number of the distributions, at each depth."""
     return [float(number(a) - number(b)) for a, b in zip(one, other, strict=True)]
 
@@ -99,10 +101,10 @@ WORLDS = {
 }
 
 
-def test_random_label_collapse(decide):
+def test_random_label_collapse(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_random_label_collapse_in_planted_worlds(judge, name):
+def test_random_label_collapse_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import strategies as st
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run
 from featdyn_core.harness.theorems import examined
 from featdyn_core.measures.distances import finite
 from featdyn_core.measures.distances.finite import FiniteClass
@@ -71,10 +71,10 @@ WORLDS = {
 }
 
 
-def test_theorem_3(decide):
+def test_theorem_3(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_theorem_3_in_planted_worlds(judge, name):
+def test_theorem_3_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -13,8 +13,8 @@ Control: the shallow half of a stranger, another seed's network at the same epoc
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, inside_window
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run, inside_window
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("transferability")
@@ -40,10 +40,10 @@ WORLDS = {
 }
 
 
-def test_transferability(decide):
+def test_transferability(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_transferability_in_planted_worlds(judge, name):
+def test_transferability_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -21,8 +21,8 @@ import pytest
 
 from featdyn_core.data.official import KINDS
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run, cumulative
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run, cumulative
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.verdicts.claim import Verdict
 
@@ -95,10 +95,10 @@ WORLDS = {
 }
 
 
-def test_unseen_corrupted(decide):
+def test_unseen_corrupted(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_unseen_corrupted_in_planted_worlds(judge, name):
+def test_unseen_corrupted_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Lines, Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.composites.averages import Averages
 from featdyn_core.verdicts.claim import Verdict
 
@@ -72,10 +72,10 @@ WORLDS = {
 }
 
 
-def test_weight_averages(decide):
+def test_weight_averages(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_weight_averages_in_planted_worlds(judge, name):
+def test_weight_averages_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -19,8 +19,8 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.growth import in_epochs
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run
 from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("window-growth")
@@ -46,7 +46,7 @@ def measure(run: Run) -> Measured:
     )
 
 
-def world(gained: float, *, steady: float = 0.0, noise: npt.ArrayLike = 0.0) -> Run:
+def world(gained: float, *, steady: float = 0.0, noise: float | npt.NDArray[np.float64] = 0.0) -> Run:
     """Plant by how many epochs windows grow, and at a steady pace, and by how many else they differ, (T,)."""
     windows = {
         "columns": np.linspace(4, 4 + gained, len(DEEP)) + noise,
@@ -65,10 +65,10 @@ WORLDS = {
 }
 
 
-def test_window_growth(decide):
+def test_window_growth(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_window_growth_in_planted_worlds(judge, name):
+def test_window_growth_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -18,8 +18,8 @@ import pytest
 
 from featdyn_core.harness import planted
 from featdyn_core.harness.growth import along_path, in_epochs
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured, Run
+from featdyn_core.harness.planted import Judge, World
+from featdyn_core.harness.run import Decide, Measured, Run
 from featdyn_core.measures.drift.path import WHOLE
 from featdyn_core.verdicts.claim import Verdict
 
@@ -70,10 +70,10 @@ WORLDS = {
 }
 
 
-def test_window_growth_constant_rate(decide):
+def test_window_growth_constant_rate(decide: Decide) -> None:
     decide(measure)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_window_growth_constant_rate_in_planted_worlds(judge, name):
+def test_window_growth_constant_rate_in_planted_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

@@ -33,7 +33,8 @@ from .store.supply import Store, get_trajectory
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
 from .verdicts.claim import Claim, Criterion, Draws, Finding, Verdict
-from .verdicts.evidence import Curve, Evidence
+from .verdicts.curve import Curve
+from .verdicts.evidence import Evidence
 from .verdicts.inference import Interval, holm, seed_interval, welch
 
 __all__ = [

@@ -1,5 +1,6 @@
 """What pytest loads wherever featdyn is installed: the plugin where there is a project, and nothing anywhere else."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     project = project_here()
     if project is None or early_config.rootpath.is_relative_to(project):
         return
-    for option, path in zip(args, args[1:], strict=False):
+    for option, path in itertools.pairwise(args):
         if option in PATHS and Path(path).exists():
             raise pytest.UsageError(
                 f"pytest takes {path} for a folder of tests, and so misses the settings of {project}; "

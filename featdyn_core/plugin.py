@@ -15,8 +15,8 @@ import pytest
 from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell, all_cells
-from featdyn_core.harness.planted import World, verdict_in
-from featdyn_core.harness.run import Measure
+from featdyn_core.harness.planted import Judge, World, verdict_in
+from featdyn_core.harness.run import Decide, Measure
 from featdyn_core.harness.sweeps import swept
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
 from featdyn_core.report.junit import EVIDENCE, FAULT
@@ -32,9 +32,6 @@ PRECISIONS = ("fp16", "fp32", "tf32")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Decide = Callable[[Measure], Evidence]
-Judge = Callable[[Measure, World], Verdict]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

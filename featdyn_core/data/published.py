@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import safetensors.torch
 import torch
-from filelock import AcquireReturnProxy, FileLock
+from filelock import BaseFileLock, FileLock
 
 from featdyn_core.data.disk import disk_error, disk_errors
 from featdyn_core.data.formats import Arrays
@@ -85,7 +85,7 @@ def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
     return _read_converted(tensors, manifest)
 
 
-def _lock(tensors: Path) -> AcquireReturnProxy:
+def _lock(tensors: Path) -> contextlib.AbstractContextManager[BaseFileLock]:
     """Return the lock on a converted file, held; leaving its context releases it."""
     try:
         tensors.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ form of what it is given of real trainings, so that its whole judgement is teste
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -51,6 +51,10 @@ class World:
     make: Callable[[np.random.Generator], Run]
 
 
+Judge = Callable[[Measure, World], Verdict]
+"""The fixture ``judge``: judges a claim in a planted world, and asserts the verdict that is due there."""
+
+
 def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0, seeds: int = SEEDS) -> Verdict:
     """Judge a claim in a world; ``number`` tells apart several draws of the same world."""
     draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
@@ -59,7 +63,7 @@ def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0,
 
 
 def run(
-    records: Mapping[str | tuple[str, str], Any],
+    records: Mapping[str, Any] | Mapping[tuple[str, str], Any] | Mapping[str | tuple[str, str], Any],
     *,
     windows: Mapping[str, tuple[int, int]] | None = None,
     protocol: Mapping[str, Any] | None = None,
@@ -130,7 +134,7 @@ def on_both_splits(view: View) -> dict[str, View]:
     return dict.fromkeys(("held-out", "training"), view)
 
 
-def growing(deep: Sequence[int], windows: Sequence[float]) -> dict[int, Column]:
+def growing(deep: Sequence[int], windows: Iterable[float]) -> dict[int, Column]:
     """Return a column of all epochs up to each deep one, which agrees inside a window and misses half beyond it.
 
     Args:

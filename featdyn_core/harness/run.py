@@ -16,6 +16,7 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.column import Column
 from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.curve import Curve
+from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.inference import kendall
 from featdyn_core.verdicts.plane import Plane
 from featdyn_core.verdicts.register import Window
@@ -126,6 +127,10 @@ class Measured:
 
 
 Measure = Callable[[Run], Measured]
+"""A claim's measurement: one seed in, its numbers and curves out."""
+
+Decide = Callable[[Measure], Evidence]
+"""The fixture ``decide``: measures a claim, records the evidence and ends the test by the verdict."""
 
 
 class Gathered(NamedTuple):

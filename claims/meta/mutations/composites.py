@@ -32,7 +32,7 @@ def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None
         shallow_epochs=np.array(shallow_epochs),
         deep_epochs=np.array(deep_epochs),
         predictions=predictions,
-        reference=np.stack([composites.predict(item.network(epoch), images) for epoch in deep_epochs]),
+        reference=np.stack([composites.predict(item.network(epoch), images) for epoch in deep_epochs]).astype(np.uint8),
         evaluated=np.ones(shape[1:], bool),
         cross_entropy=losses,
         labels=labels.numpy(),
@@ -43,7 +43,7 @@ def use_literal_grid(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(grid, "composite_grid", literal_grid)
 
 
-def merging(rule: Callable) -> Break:
+def merging(rule: Callable[..., torch.Tensor]) -> Break:
     """Break the composite: ``rule(in_shallow_part, is_statistic, shallow_value, deep_value)`` chooses each tensor."""
 
     def merged(network, shallow, deep, cut):
@@ -86,7 +86,7 @@ def label_for_reference(patch: pytest.MonkeyPatch) -> None:
 
 def drifting_accuracy(patch: pytest.MonkeyPatch) -> None:
     """Let accuracy depend on the number of the shallow epoch itself, as a wrong order of images would."""
-    original = Column.accuracy.fget
+    original = vars(Column)["accuracy"].fget
     patch.setattr(Column, "accuracy", property(lambda self: original(self) + 1e-4 * self.epochs))
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from claims.meta.mutations import Mutations
 from featdyn_core.measures.distances import surrogates
+from featdyn_core.measures.distances.discrepancies import sliced_wasserstein
 from featdyn_core.measures.distances.surrogates import Surrogates
 
 
 def training_for_held_out(patch: pytest.MonkeyPatch) -> None:
-    original = surrogates.sliced_wasserstein
-    patch.setattr(surrogates, "sliced_wasserstein", lambda x, _, **options: original(x, x, **options))
+    patch.setattr(surrogates, "sliced_wasserstein", lambda x, _, **options: sliced_wasserstein(x, x, **options))
 
 
 def classes_not_shuffled(patch: pytest.MonkeyPatch) -> None:
