@@ -12,7 +12,7 @@ from featdyn_core.measures.composites.column import Column
 from featdyn_core.measures.one_step.changes import Changes
 from featdyn_core.measures.one_step.concentration import participation_ratio
 from featdyn_core.verdicts.claim import Draws
-from featdyn_core.verdicts.inference import kendall, kendall_p_value
+from featdyn_core.verdicts.inference import kendall, kendall_p_values
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,8 +57,9 @@ class Association:
             within_arms: whether each arm is shuffled for itself; each is then a shuffle of its own.
         """
         pairs = [*zip(self.one, self.other, strict=True)] if within_arms else [(self.one.ravel(), self.other.ravel())]
-        found = [kendall_p_value(rng.permutation(one), other) <= level for one, other in pairs for _ in range(draws)]
-        return Draws(sum(found), len(found))
+        shuffles = [(np.array([rng.permutation(one) for _ in range(draws)]), other) for one, other in pairs]
+        found = np.concatenate([kendall_p_values(ones, other) <= level for ones, other in shuffles])
+        return Draws(int(found.sum()), len(found))
 
 
 def anisotropy_and_memory(run: Run) -> dict[str, Association]:

@@ -88,7 +88,7 @@ def run(
     return planted
 
 
-def theorem(rng: np.random.Generator, worlds: Any, count: int = 60) -> Run:
+def theorem(rng: np.random.Generator, worlds: Any, count: int = 20) -> Run:
     """Return the run of a theorem that is searched in other worlds than its own.
 
     Args:

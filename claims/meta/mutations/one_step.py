@@ -3,6 +3,7 @@
 import dataclasses
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
 from claims.meta.modules import claim_modules
@@ -75,7 +76,7 @@ def shuffles_that_shuffle_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def always_correlated(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(association, "kendall_p_value", lambda *_: 0.0)
+    patch.setattr(association, "kendall_p_values", lambda shuffles, _: np.zeros(len(shuffles)))
 
 
 MUTATIONS: Mutations = {

@@ -17,6 +17,7 @@ from featdyn_core.verdicts.inference import (
     holm,
     kendall,
     kendall_p_value,
+    kendall_p_values,
     page_trend,
     pooled_interval,
     pooled_p_value,
@@ -257,6 +258,14 @@ def test_kendalls_p_value_counts_the_orders_as_far_from_chance():
         expected = np.mean([abs(tau) >= abs(kendall(values, order)) - ROUNDING for tau in taus])
         assert kendall_p_value(values, order) == pytest.approx(expected)
     assert kendall_p_value([5, 5, 5], [1, 2, 3]) == 1
+
+
+@pytest.mark.parametrize("levels", [3, 10**6])
+def test_kendalls_p_values_of_shuffles_are_those_of_each(levels):
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(levels, size=(2, 9))
+    shuffles = np.array([rng.permutation(first) for _ in range(60)])
+    assert kendall_p_values(shuffles, second).tolist() == [kendall_p_value(one, second) for one in shuffles]
 
 
 def test_kendall_of_a_constant_is_no_trend():
