@@ -2,10 +2,13 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ from featdyn_core.trajectories.trajectory import Trajectory
 
 pytestmark = pytest.mark.faults
 
+KILLS = 50
 DAMAGES = 1000
 ASKERS = 8
 PATIENCE = 600.0
@@ -68,6 +72,41 @@ def test_killed_between_any_two_file_operations_it_goes_on_to_the_same_trajector
     assert_finished(store, reference)
     print(f"{operations} kills")
     assert operations > 40
+
+
+def train_resumably(root: Path, begun: Event) -> None:
+    """Train with a resume point after every epoch, in a process that may be killed."""
+    torch.set_num_threads(1)
+    training.RESUME_SECONDS = 0.0
+    store = Store(root, device="cpu")
+    begun.set()
+    store.get(tiny_recipe(), 0)
+
+
+def test_killed_at_random_moments_it_goes_on_to_the_same_trajectory(tmp_path, reference):
+    """The next process goes on where one was killed, until one comes to the end; then another store is begun."""
+    context, rng, kills, seconds = get_context("forkserver"), np.random.default_rng(2), 0, PATIENCE
+    context.set_forkserver_preload([__name__])
+    for number in itertools.count():
+        root, ended = tmp_path / str(number), False
+        while not ended:
+            begun = context.Event()
+            process = context.Process(target=train_resumably, args=(root, begun))
+            process.start()
+            assert begun.wait(PATIENCE)
+            since = time.monotonic()
+            process.join(PATIENCE if number == 0 else rng.uniform(0, seconds))
+            ended = process.exitcode == 0
+            process.kill()
+            process.join()
+            assert process.exitcode in (0, -signal.SIGKILL)
+            kills += process.exitcode != 0
+        if number == 0:  # which nobody kills: how long a training takes
+            seconds = time.monotonic() - since
+        assert_finished(Store(root, device="cpu"), reference)
+        if kills >= KILLS:
+            break
+    print(f"{kills} kills of {number} trainings")
 
 
 def test_disk_that_is_full_from_any_write_on_is_named_and_gone_on_from(tmp_path, monkeypatch, reference):
