@@ -53,12 +53,13 @@ def add_to(commands: Any) -> None:
         command.set_defaults(run=run, only=None, seeds=None, claims=None)
         if name in ("push", "pull"):
             command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (featdyn[s3])")
-        command.add_argument("--tier", choices=["fast", "full"], help="fast, unless said otherwise")
+        tiers = ["fast", "full", *([] if name == "publish" else ["sweep"])]
+        command.add_argument("--tier", choices=tiers, help="fast, unless said otherwise")
         command.add_argument(
             "--scale",
             choices=["auto", "reduced", "paper"],
             default="auto",
-            help="of the full tier: paper (the default with a GPU) or reduced (without)",
+            help="of the full tier: paper (the default with a GPU) or reduced (without); of sweeps in place of small",
         )
         if name != "publish":  # which is of all of a scale: what a narrower choice leaves out would be removed
             command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")

@@ -6,15 +6,20 @@ from pathlib import Path
 
 from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.harness.plan import Cell, cells, lineage, requests, trainings
+from featdyn_core.harness.sweeps import swept
 from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
 from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
-from featdyn_core.project import expanded, register_folder, store_root
+from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
 from featdyn_core.store.supply import Request
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.verdicts.register import Register, load_register, parse_seeds
+from featdyn_core.verdicts.sweep import load_sweeps
+
+SWEEP = "sweep"
+"""The tier of claims decided again where one thing is varied."""
 
 
 def path(text: str) -> Path:
@@ -35,8 +40,9 @@ def scale_of(options: argparse.Namespace, register: Register) -> str:
     tier = options.tier or "fast"
     if tier == "full" and options.scale == "auto":
         return "paper" if resolve_device(options.device).type == "cuda" else "reduced"
-    if tier == "full":
+    if tier == "full" or (tier == SWEEP and options.scale != "auto"):
         return str(options.scale)
+    tier = "fast" if tier == SWEEP else tier
     found = [scale.name for scale in register.scales.values() if scale.tier == tier]
     if not found:
         raise RecipeError(f"the register has no scale of the tier {tier}")
@@ -47,8 +53,14 @@ def rows_of(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:
     """Return the plan's rows of the claims that the options ask for."""
     register = register_of(options)
     chosen = register.entries if options.claims is None else options.claims.split(",")
-    entries = [register.entry(claim) for claim in chosen]
-    return [row for row in cells(register, scale_of(options, register), seeds=seeds) if row.entry in entries]
+    entries = [register.entry(claim).id for claim in chosen]
+    scale = scale_of(options, register)
+    if options.tier == SWEEP:
+        sweeps = [sweep for sweep in load_sweeps(sweeps_folder(), register) if sweep.scale == scale]
+        rows = [row for sweep in sweeps for row in swept(register, sweep, seeds=seeds)]
+    else:
+        rows = cells(register, scale, seeds=seeds)
+    return [row for row in rows if row.entry.id in entries]
 
 
 def trainings_of(options: argparse.Namespace) -> list[Request]:

@@ -102,11 +102,15 @@ def _size(recipe: Recipe) -> tuple[object, ...]:
 def dry_run(store: Store, trainings: Sequence[Request], jobs: int) -> list[str]:
     """Say what a training would do, in lines: recipe by recipe, and all together."""
     recipes = {recipe.name: recipe for recipe, _ in trainings}
+    found = grouped(holdings(store, trainings))
+    reasons = list(dict.fromkeys(reason for _, _, reason in found if reason))
     lines, seconds, size, unknown = [], 0.0, 0.0, 0
-    for (name, state, reason), seeds in grouped(holdings(store, trainings)).items():
+    for (name, state, reason), seeds in found.items():
         label = f"{name}, seeds {seed_ranges(seeds)}"
-        if state == COMPLETE or reason:
-            lines.append(f"{label}: {reason or 'already complete'}")
+        if reason:
+            lines.append(f"{label}: not to be trained ({reasons.index(reason) + 1})")
+        elif state == COMPLETE:
+            lines.append(f"{label}: already complete")
         elif (cost := estimate(store, recipes[name])) is None:
             unknown += len(seeds)
             lines.append(f"{label}: {len(seeds)} to train; none like it is here that tells what it costs")
@@ -115,4 +119,5 @@ def dry_run(store: Store, trainings: Sequence[Request], jobs: int) -> list[str]:
             each = f"about {cost.seconds / 60:.1f} minutes of a process and {cost.size / 1e6:.1f} MB each"
             lines.append(f"{label}: {len(seeds)} to train, {each}")
     rest = f", and {unknown} of which nothing is known" if unknown else ""
-    return [*lines, f"together: about {seconds / 60 / jobs:.0f} minutes in {jobs} processes, {size / 1e6:.0f} MB{rest}"]
+    together = f"together: about {seconds / 60 / jobs:.0f} minutes in {jobs} processes, {size / 1e6:.0f} MB{rest}"
+    return [*lines, *(f"({number}) {reason}" for number, reason in enumerate(reasons, start=1)), together]

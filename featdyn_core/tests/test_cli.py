@@ -20,7 +20,7 @@ from featdyn_core.store.published import published
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.report.sample import evidence
 from featdyn_core.tests.store.edits import flip
-from featdyn_core.tests.toy import entry, write_project
+from featdyn_core.tests.toy import entry, write_project, write_sweeps
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
 from featdyn_core.verdicts.register import load_register
@@ -146,6 +146,17 @@ def test_a_branch_is_listed_and_trained_after_its_parent(run, project):
     assert [line.split(",")[0] for line in run("train", *options, "--dry-run")[1][:-1]] == ["toy", "toy-branch"]
     assert run("train", *options, "--jobs", "1")[0] == 0
     assert states(run("status", *options)[1]) == {("toy", "0"): "complete", ("toy-branch", "0"): "complete"}
+
+
+def test_what_a_sweep_needs_is_trained_and_measured_at_its_scale(run, project):
+    write_sweeps(project)
+    assert run("train", "--tier", "sweep", "--jobs", "1")[0] == 0
+    assert run("measure", "--tier", "sweep", "--jobs", "1")[0] == 0
+    lines = run("status", "--tier", "sweep")[1]
+    assert states(lines) == {("toy", "0-2"): "complete", ("toy-slow", "0-2"): "complete"}
+    assert lines[-1] == "records: 18 of 18 measured"
+    lines = run("status", "--tier", "sweep", "--scale", "reduced")[1]
+    assert states(lines) == {("toy-reduced", "3-5"): "missing", ("toy-reduced-slow", "3-5"): "missing"}
 
 
 def test_pilot_seeds_may_be_trained_and_are_not_judged(run):

@@ -18,7 +18,7 @@ from featdyn_core.store.heartbeats import Beat, write_beat
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
-from featdyn_core.tests.toy import FAILS, HOLDS, edit, entry, write_claim, write_project
+from featdyn_core.tests.toy import FAILS, HOLDS, edit, entry, write_claim, write_project, write_sweeps
 from featdyn_core.verdicts.evidence import Evidence, read_evidence
 from featdyn_core.verdicts.register import load_register
 
@@ -566,26 +566,11 @@ def test_progress_of_other_processes_is_shown(project, monkeypatch, capfd):
 
 # Sweeps
 
-SWEEP = """
-scale = "small"
-subject = "digits"
-[effects]
-demo = "effect"
-[variations.again]
-title = "re-estimated"
-records.column = { policy = "recalibrate" }
-[variations.slow]
-title = "another rate"
-recipe.optimizer = { learning_rate = 0.05 }
-"""
-
 
 @pytest.fixture
 def sweeping(project):
     """Return the project with a sweep at either scale."""
-    (project.path / "claims/sweeps").mkdir()
-    (project.path / "claims/sweeps/some.toml").write_text(SWEEP)
-    (project.path / "claims/sweeps/large.toml").write_text(SWEEP.replace('"small"', '"reduced"'))
+    write_sweeps(project.path)
     return project
 
 

@@ -138,3 +138,24 @@ def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+SWEEP = """
+scale = "small"
+subject = "digits"
+[effects]
+demo = "effect"
+[variations.again]
+title = "re-estimated"
+records.column = { policy = "recalibrate" }
+[variations.slow]
+title = "another rate"
+recipe.optimizer = { learning_rate = 0.05 }
+"""
+
+
+def write_sweeps(folder: Path) -> None:
+    """Write a sweep at either scale: the toy claim with records and with a recipe of another kind."""
+    (folder / "claims/sweeps").mkdir()
+    (folder / "claims/sweeps/some.toml").write_text(SWEEP)
+    (folder / "claims/sweeps/large.toml").write_text(SWEEP.replace('"small"', '"reduced"'))
