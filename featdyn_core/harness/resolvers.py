@@ -133,11 +133,14 @@ def _errors(cell: Row, arm: str, _: int, *, window: str, corrupted: bool = False
     return {"": {"epochs": cell.epochs(window, arm), "images": cell.scale.images, "corrupted": corrupted}}
 
 
-def _changes(cell: Row, arm: str, _: int, *, window: str, points: int = 2, split: str = "held-out") -> Resolved:
-    """Epochs evenly spaced over the window, ``updates`` of ``samples`` each."""
+def _changes(
+    cell: Row, arm: str, _: int, *, window: str, points: int = 2, split: str = "held-out", noise: bool = True
+) -> Resolved:
+    """Epochs evenly spaced over the window, ``updates`` of ``samples`` each; with parameter noise or without."""
     numbers = {name: cell.protocol[name] for name in ("updates", "samples")}
     epochs = _evenly(cell.epochs(window, arm), points)
-    return {"": {**numbers, "epochs": epochs, "split": split, "images": cell.scale.images}}
+    found = {**numbers, "epochs": epochs, "split": split, "images": cell.scale.images}
+    return {"": found if noise else {**found, "noise": False}}
 
 
 def _losses(cell: Row, arm: str, _: int, *, window: str) -> Resolved:

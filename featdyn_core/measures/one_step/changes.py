@@ -24,7 +24,7 @@ class Changes:
     Attributes:
         epochs: E epochs of the checkpoint that every update starts from.
         sgd: E lists of one Gram matrix a sample, of changes by SGD updates.
-        noise: the same of isotropic parameter noise.
+        noise: the same of isotropic parameter noise; empty where that was not asked for.
     """
 
     epochs: tuple[int, ...]
@@ -40,7 +40,8 @@ class Changes:
 def measure_changes(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Repeat single updates at each of ``epochs`` and read the features of the first ``samples`` of a ``split``.
 
-    Features are read at the deepest of the paper's cuts; each kind of change is made ``updates`` times.
+    Features are read at the deepest of the paper's cuts; each kind of change is made ``updates`` times, parameter noise
+    unless ``noise`` is False.
     """
     from featdyn_core.measures.one_step.protocol import one_step_changes, parameter_noise_changes  # they import torch
 
@@ -50,16 +51,18 @@ def measure_changes(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> 
     rng = numpy_generator(trajectory.seed, "measure", "anisotropy")
     options: dict[str, Any] = {"updates": parameters["updates"], "cut": cut, "rng": rng}
     sgd = [one_step_changes(trajectory, epoch, samples, **options) for epoch in epochs]
-    noise = [parameter_noise_changes(trajectory, epoch, samples, **options) for epoch in epochs]
-    features = sgd[0].shape[-1]
-    return {"features": np.array(features), "sgd": _triangles(sgd), "noise": _triangles(noise)}
+    arrays = {"features": np.array(sgd[0].shape[-1]), "sgd": _triangles(sgd)}
+    if parameters.get("noise", True):
+        noise = [parameter_noise_changes(trajectory, epoch, samples, **options) for epoch in epochs]
+        arrays["noise"] = _triangles(noise)
+    return arrays
 
 
 def read_changes(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str, Any]) -> Changes:
     """Return what a record holds."""
     features = int(arrays["features"])
     sgd, noise = (
-        [[ChangeGram(_square(triangle), features) for triangle in epoch] for epoch in arrays[name]]
+        [[ChangeGram(_square(triangle), features) for triangle in epoch] for epoch in arrays.get(name, [])]
         for name in ("sgd", "noise")
     )
     return Changes(tuple(parameters["epochs"]), sgd, noise)

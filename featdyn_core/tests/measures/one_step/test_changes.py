@@ -39,6 +39,14 @@ def test_pairs_are_of_the_same_epoch_and_sample(changes):
     assert noise is changes.noise[1][1]
 
 
+def test_without_parameter_noise_the_updates_are_the_same(tiny_trajectory, changes):
+    alone = PARAMETERS | {"noise": False}
+    found = read_changes(measure_changes(tiny_trajectory, alone), alone)
+    assert found.noise == []
+    for one, other in zip(sum(found.sgd, []), sum(changes.sgd, []), strict=True):
+        assert (one.products == other.products).all()
+
+
 def test_another_seed_draws_other_mini_batches(tiny_trajectory):
     other = measure_changes(dataclasses.replace(tiny_trajectory, seed=1), PARAMETERS)
     one, again = (measure_changes(tiny_trajectory, PARAMETERS) for _ in range(2))
