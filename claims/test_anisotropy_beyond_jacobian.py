@@ -53,10 +53,7 @@ def largest_ratio(pairs: list[tuple[ChangeGram, ChangeGram]]) -> float:
 
 
 def world(rng: np.random.Generator, strength: float, *, noise: float = 1.0, changing: float = 1.0) -> Run:
-    """Plant the strength of a quarter of the directions over the others, of SGD and of parameter noise.
-
-    ``changing`` multiplies that of the noise in the first half of its updates.
-    """
+    """Plant how strong a quarter of the directions is; ``changing`` multiplies that of the first half of the noise."""
     by_sgd, by_noise = rng.standard_normal((2, 48, 64))
     by_sgd[:, :16] *= strength
     by_noise[:, :16] *= noise

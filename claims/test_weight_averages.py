@@ -30,6 +30,7 @@ def measure(run: Run) -> Measured:
     """One seed: averages of weights, and what composites of the same checkpoints do."""
     averages, column = run.record("averages"), run.columns("column")["held-out"]
     composites, midpoints = column.agreement.min(axis=0), averages.agreement("midpoints")
+    series = {"average of s and t": midpoints, "composite, least depth": composites}
     return Measured(
         numbers={
             "agreement of the average": float(averages.agreement("window")),
@@ -38,14 +39,7 @@ def measure(run: Run) -> Measured:
             "accuracy gained by averaging": averages.accuracy_gained,
             "agreement of midpoints": float(midpoints.min()),
         },
-        curves={
-            "averages and composites": Lines(
-                averages.epochs,
-                {"average of s and t": midpoints, "composite, least depth": composites},
-                "shallow epoch s",
-                "agreement with f_t",
-            )
-        },
+        curves={"averages and composites": Lines(averages.epochs, series, "shallow epoch s", "agreement with f_t")},
     )
 
 
