@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from featdyn_core.seeds import numpy_generator
@@ -9,7 +10,11 @@ from featdyn_core.seeds import numpy_generator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from featdyn_core.data.sources import Dataset
     from featdyn_core.trajectories.trajectory import Trajectory
+
+KEPT_BYTES = 4 * 2**20
+"""Up to so many bytes of images, a process keeps them under every corruption: for each training they are the same."""
 
 RANDOM = "random"
 """What stands in the place of a kind of corruption for images of which only mean and covariance are left."""
@@ -31,12 +36,23 @@ def unseen_images(trajectory: "Trajectory", corruption: Mapping[str, Any]) -> "t
     Raises:
         DataError: see ``corrupted_test_set``.
     """
-    from featdyn_core.data.corruptions import corrupted_test_set  # they import torch
-    from featdyn_core.data.random_images import random_images
+    from featdyn_core.data.random_images import random_images  # it imports torch
 
     images, labels = trajectory.evaluation_set("held-out")
-    rng = numpy_generator(0, "corrupt", *corruption.values())
     if corruption["kind"] == RANDOM:
-        return random_images(images, rng), labels, "synthesised"
-    dataset = dataclasses.replace(trajectory.dataset, test_images=images, test_labels=labels)
-    return corrupted_test_set(dataset, corruption["kind"], corruption["severity"], rng)
+        return random_images(images, numpy_generator(0, "corrupt", RANDOM)), labels, "synthesised"
+    make = _kept if images.nbytes <= KEPT_BYTES else _corrupted
+    return make(trajectory.dataset, len(images), corruption["kind"], corruption["severity"])
+
+
+def _corrupted(dataset: "Dataset", count: int, kind: str, severity: int) -> "tuple[Tensor, Tensor, str]":
+    """Return the first test images of a data set under a corruption, their labels and their source."""
+    from featdyn_core.data.corruptions import corrupted_test_set  # it imports torch
+
+    part = dataclasses.replace(
+        dataset, test_images=dataset.test_images[:count], test_labels=dataset.test_labels[:count]
+    )
+    return corrupted_test_set(part, kind, severity, numpy_generator(0, "corrupt", kind, severity))
+
+
+_kept = lru_cache(maxsize=75)(_corrupted)  # fifteen kinds at five severities

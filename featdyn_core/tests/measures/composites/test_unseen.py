@@ -1,13 +1,16 @@
 """Unseen images: which ones they are, and what a column is measured on."""
 
 import dataclasses
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+from featdyn_core.data import corruptions
 from featdyn_core.data.corruptions import corrupt
 from featdyn_core.errors import DataError
+from featdyn_core.measures.composites import unseen
 from featdyn_core.measures.composites.column import measure_column, read_column
 from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.unseen import RANDOM, unseen_images
@@ -45,6 +48,17 @@ def test_corrupted_images_are_the_test_images_that_a_trajectory_is_measured_on(t
 def test_images_are_the_same_for_every_training_seed(tiny_trajectory, corruption):
     other = dataclasses.replace(tiny_trajectory, seed=1)
     assert torch.equal(unseen_images(tiny_trajectory, corruption)[0], unseen_images(other, corruption)[0])
+
+
+@pytest.mark.parametrize(("kept_bytes", "made"), [(10**9, 1), (0, 2)])
+def test_few_images_are_corrupted_once_for_all_trainings(tiny_trajectory, monkeypatch, kept_bytes, made):
+    making = Mock(wraps=corruptions.corrupted_test_set)
+    monkeypatch.setattr(corruptions, "corrupted_test_set", making)
+    monkeypatch.setattr(unseen, "KEPT_BYTES", kept_bytes)
+    anew = dataclasses.replace(tiny_trajectory, dataset=dataclasses.replace(tiny_trajectory.dataset))
+    for seed in (0, 1):
+        unseen_images(dataclasses.replace(anew, seed=seed), corrupted("fog"))
+    assert making.call_count == made
 
 
 def test_random_images_have_the_mean_of_the_test_images_and_no_more(tiny_trajectory):
