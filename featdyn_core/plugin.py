@@ -24,7 +24,8 @@ from featdyn_core.reporter import Reporter, row_of
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
-from featdyn_core.verdicts.register import Register, load_register, parse_seeds
+from featdyn_core.verdicts.register import Register
+from featdyn_core.verdicts.register_text import load_register, parse_seeds
 from featdyn_core.verdicts.sweep import load_sweeps
 
 TIERS = ("fast", "full", "sweep", "calibration", "mutation")

@@ -11,7 +11,8 @@ from featdyn_core.report.sweeps import sweep_lines
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Draws, Verdict
 from featdyn_core.verdicts.evidence import read_evidence
-from featdyn_core.verdicts.register import EMPIRICAL, THEOREM, Register, load_register
+from featdyn_core.verdicts.register import EMPIRICAL, THEOREM, Register
+from featdyn_core.verdicts.register_text import load_register
 
 README = HERE.parent / "README.md"
 CLAIMS = HERE.parent / "docs" / "claims.md"

@@ -4,7 +4,7 @@ import pytest
 
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.verdicts.evidence import read_evidence, row_id
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register_text import load_register
 
 MODULES = claim_modules()
 ROUNDING = 1e-9

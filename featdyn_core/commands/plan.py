@@ -35,7 +35,7 @@ from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify_folder, verify_store
-from featdyn_core.verdicts.register import parse_seeds
+from featdyn_core.verdicts.register_text import parse_seeds
 
 
 def add_to(commands: Any) -> None:

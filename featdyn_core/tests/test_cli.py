@@ -23,7 +23,7 @@ from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.toy import entry, write_project, write_sweeps
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register_text import load_register
 
 
 @pytest.fixture

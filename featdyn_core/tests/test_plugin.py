@@ -20,7 +20,7 @@ from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.toy import FAILS, HOLDS, edit, entry, write_claim, write_project, write_sweeps
 from featdyn_core.verdicts.evidence import Evidence, read_evidence
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register_text import load_register
 
 TEST = "*test_demo[[]demo-small-digits[]]"
 KNOWN = 'found = { "small/digits" = "REFUTED" }'

@@ -1,9 +1,13 @@
 """Whether the fields of what was read from a file are of the kinds that their dataclass says."""
 
+import contextlib
 import dataclasses
 import sys
 import typing
+from collections.abc import Iterator
 from typing import Any
+
+from featdyn_core.errors import RecipeError
 
 
 def check_fields(item: Any) -> None:
@@ -20,6 +24,15 @@ def check_fields(item: Any) -> None:
         if not _fits(value, kind):
             shown = repr(value)
             raise ValueError(f"{name} = {shown if len(shown) < 80 else shown[:80] + '…'} is not what it should be")
+
+
+@contextlib.contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Say where in the register a table is not of the form that the code inside expects."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RecipeError(f"{where}: a field is missing, unknown or of the wrong kind: {error}") from error
 
 
 def _kinds(cls: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import RECIPE, edit, entry, write_project
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register_text import load_register
 
 LATE = {"images": 20, "deep": 3}
 COLUMN = LATE | {"shallow": [1, 2, 3], "policy": "carry", "frozen": False, "precision": "fp32"}

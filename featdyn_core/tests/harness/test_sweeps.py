@@ -151,7 +151,7 @@ def test_options_of_records_that_do_not_fit_are_told(toy, records, message):
 
 def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
     from featdyn_core.project import register_folder
-    from featdyn_core.verdicts.register import load_register
+    from featdyn_core.verdicts.register_text import load_register
 
     register = load_register(register_folder())
     found = load_sweeps(sweeps_folder(), register)

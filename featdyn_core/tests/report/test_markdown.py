@@ -9,7 +9,7 @@ from featdyn_core.report.markdown import claim_row, claims_table, results_table,
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.claim import Role
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register_text import load_register
 
 ROWS = every_verdict()
 

@@ -6,7 +6,7 @@ import pytest
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.register import load_register
+from featdyn_core.verdicts.register_text import load_register
 from featdyn_core.verdicts.sweep import Variation, load_sweeps
 
 REGISTER = load_register(Path(__file__).parents[3] / "claims" / "register")
