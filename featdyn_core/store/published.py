@@ -7,7 +7,6 @@ Layout of ``fixtures/records``::
 """
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
 from featdyn_core.files import write_atomically
 from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.store.documents import parse, seal, unseal
 from featdyn_core.store.records import Record, check_facts, read_record
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 
 MEND = "take what was published, or publish anew"
@@ -93,8 +93,7 @@ def publish(folder: Path, records: Sequence[Record]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, record.content)
         facts = sorted((record.facts for record in records), key=lambda item: item["file"])
-        document = {"schema": SCHEMA, "records": facts}
-        write_atomically(folder / MANIFEST, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+        write_atomically(folder / MANIFEST, seal({"schema": SCHEMA, "records": facts}))
         named = {item["file"] for item in facts}
         for path in _files(folder):
             if path.relative_to(folder).as_posix() not in named:
@@ -111,9 +110,10 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        schema, entries = document["schema"], list(document["records"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        text = path.read_bytes()
+        schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
+        entries = list(unseal(text, ())["records"]) if schema == SCHEMA else []
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedRecordError(f"{path} cannot be read ({error}); {MEND}") from error
     if schema != SCHEMA:
         raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SCHEMA}")

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import write_atomically
 from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.store.documents import seal, unseal
 from featdyn_core.store.layout import sweep
 from featdyn_core.store.source import measuring_source
 from featdyn_core.trajectories.recipe import Recipe
@@ -39,6 +40,9 @@ _TABLES = {
     "measured": (),
 }
 """Fields that are tables, with the texts that each must have."""
+
+_UNSEALED = (*_TEXTS, *_TABLES, "schema", "version", "seed", "partner", "seconds")
+"""Fields of the descriptions of earlier versions, which had no seal."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,18 @@ def pack(request: Request, arrays: Mapping[str, npt.NDArray[Any]], facts: Mappin
         **facts,
     }
     return Record(described | {"file": _file_name(described)}, content)
+
+
+def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any]:
+    """Read the description of a record that stands alone; see ``check_facts``.
+
+    Raises:
+        DamagedRecordError: it is none, or not the one that was written.
+    """
+    try:
+        return check_facts(unseal(text, _UNSEALED), where, mend)
+    except ValueError as error:
+        raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error
 
 
 def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
@@ -198,16 +214,16 @@ class RecordFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         write_atomically(path, record.content)
-        write_atomically(path.with_suffix(".json"), json.dumps(record.facts, allow_nan=False, indent=1).encode())
+        write_atomically(path.with_suffix(".json"), seal(record.facts))
 
     def _described(self, request: Request) -> Iterator[dict[str, Any]]:
         place = f"*-{request.seed}-{request.recipe.digest[:8]}/{request.kind}-*.json"  # whatever the recipe was called
         for path in sorted(self.root.glob(place)):
             try:
-                facts = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, RecursionError) as error:
+                text = path.read_bytes()
+            except OSError as error:
                 raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
-            yield check_facts(facts, path, _mend_of(path))
+            yield read_facts(text, path, _mend_of(path))
 
 
 def _is_table(value: Any, texts: Collection[str]) -> bool:

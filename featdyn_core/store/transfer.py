@@ -20,11 +20,11 @@ from featdyn_core.errors import DamagedRecordError, DamagedTransferError, StoreE
 from featdyn_core.files import sync_folder, write_atomically
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store import locks
-from featdyn_core.store.documents import one_line, parse, read_inside
+from featdyn_core.store.documents import one_line, parse, read_inside, seal
 from featdyn_core.store.folder import read_checkpoint
 from featdyn_core.store.layout import MANIFEST, checkpoint_name, named_errors
 from featdyn_core.store.manifest import Manifest, read_manifest
-from featdyn_core.store.records import Record, RecordFolder, check_facts, fits
+from featdyn_core.store.records import Record, RecordFolder, fits, read_facts
 from featdyn_core.store.remote import LARGEST_OBJECT, Remote
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import PLAIN_NAME, Recipe
@@ -102,7 +102,7 @@ def push_record(remote: Remote, record: Record) -> Moved:
     moved = _sent(remote, record.content)
     name = Path(record.facts["file"]).with_suffix(".json").name
     folder = _records_name(record.facts["recipe_digest"], record.facts["seed"])
-    remote.put_document(f"{folder}/{name}", json.dumps(record.facts, allow_nan=False, indent=1).encode())
+    remote.put_document(f"{folder}/{name}", seal(record.facts))
     return moved
 
 
@@ -186,8 +186,8 @@ def _received_checkpoint(remote: Remote, incoming: Path, epoch: int, digest: str
 
 def _received_facts(remote: Remote, name: str) -> dict[str, Any]:
     try:
-        facts = check_facts(parse(remote.get_document(name) or b""), Path(name), "push it again")
-    except (ValueError, DamagedRecordError) as error:
+        facts = read_facts(remote.get_document(name) or b"", Path(name), "push it again")
+    except DamagedRecordError as error:
         raise _unusable(remote, name, str(error)) from error
     if not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
         raise _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")

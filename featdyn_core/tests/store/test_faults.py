@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from featdyn_core.errors import DamagedTrajectoryError, StoreError
+from featdyn_core.errors import DamagedRecordError, DamagedTrajectoryError, MissingRecordError, StoreError
+from featdyn_core.store.published import PublishedRecords, publish
+from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import verify_folder
 from featdyn_core.tests.store.edits import contents
+from featdyn_core.tests.store.made import column, keys_of, record_of
 from featdyn_core.tests.store.operations import Kill, KilledError, dead_process, listening
 from featdyn_core.tests.tiny import tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
@@ -205,6 +208,38 @@ def test_every_damage_of_a_partial_trajectory_is_found(tmp_path, reference):
             break
     assert overlooked == []
     assert_finished(store, reference)
+
+
+@pytest.mark.parametrize("place", ["measured here", "published"])
+def test_every_damage_of_records_is_found(tmp_path, place):
+    requests, rng = [column(1, 2, seed=seed) for seed in (0, 1)], np.random.default_rng(3)
+    records = [record_of(request) for request in requests]
+    if place == "published":
+        publish(tmp_path, records)
+    else:
+        for record in records:
+            RecordFolder(tmp_path).write(record)
+    files = contents(tmp_path)
+
+    def good() -> bool:
+        """Whether what is read is all there and what was written, and nothing complains."""
+        try:
+            if place == "published":
+                found = [PublishedRecords(tmp_path).get(request) for request in requests]
+            else:
+                found = [RecordFolder(tmp_path).find(request, keys_of(request)) for request in requests]
+        except (DamagedRecordError, MissingRecordError):
+            return False
+        return [one and (one.facts, one.content) for one in found] == [(one.facts, one.content) for one in records]
+
+    overlooked = []
+    for _ in range(DAMAGES):
+        what = harm(tmp_path / str(rng.choice(sorted(files))), rng, may_remove=True)
+        if good():
+            overlooked.append(what)
+        restore(tmp_path, files)
+    assert overlooked == []
+    assert good()
 
 
 def ask(root: Path) -> tuple[int, dict[int, str]]:

@@ -10,6 +10,7 @@ import pytest
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
 from featdyn_core.measures.kinds import KINDS
+from featdyn_core.store.documents import seal
 from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import Record
 from featdyn_core.tests.store.edits import contents, flip
@@ -32,7 +33,8 @@ def edit(folder: Path, number: int = 0, **changes) -> None:
     path = folder / "manifest.json"
     document = json.loads(path.read_text())
     document["records"][number] |= changes
-    path.write_text(json.dumps(document))
+    document.pop("seal")
+    path.write_bytes(seal(document))
 
 
 def test_what_was_published_is_read_back(folder):
@@ -94,18 +96,29 @@ def test_damaged_files_are_named(folder, harm, message):
     assert found.get(column(1, seed=1)).facts == RECORDS[1].facts
 
 
-def write(folder: Path, text: str) -> None:
-    (folder / "manifest.json").write_text(text)
+def write(folder: Path, document: dict) -> None:
+    (folder / "manifest.json").write_bytes(seal(document))
+
+
+def replace(folder: Path, old: bytes, new: bytes) -> None:
+    text = (folder / "manifest.json").read_bytes()
+    assert old in text
+    (folder / "manifest.json").write_bytes(text.replace(old, new))
 
 
 DAMAGED_MANIFESTS = {
     "half": (lambda folder: os.truncate(folder / "manifest.json", 100), "manifest.json cannot be read"),
     "no text": (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "manifest.json cannot be read"),
-    "a list": (lambda folder: write(folder, "[]"), "manifest.json cannot be read"),
-    "no records": (lambda folder: write(folder, '{"schema": 1, "records": 3}'), "manifest.json cannot be read"),
-    "nested too deep": (lambda folder: write(folder, "[" * 100_000), "manifest.json cannot be read"),
-    "schema": (lambda folder: write(folder, '{"schema": 9, "records": []}'), "has schema 9; this version reads 1"),
-    "no record": (lambda folder: write(folder, '{"schema": 1, "records": [1]}'), "does not describe a record"),
+    "a list": (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json cannot be read"),
+    "no records": (lambda folder: write(folder, {"schema": 2, "records": 3}), "manifest.json cannot be read"),
+    "nested too deep": (
+        lambda folder: (folder / "manifest.json").write_text("[" * 100_000),
+        "manifest.json cannot be read",
+    ),
+    "schema": (lambda folder: write(folder, {"schema": 9, "records": []}), "has schema 9; this version reads 2"),
+    "no seal": (lambda folder: (folder / "manifest.json").write_text('{"schema": 2, "records": []}'), "and no seal"),
+    "other images": (lambda folder: replace(folder, b"some images", b"four images"), "does not match its seal"),
+    "no record": (lambda folder: write(folder, {"schema": 2, "records": [1]}), "does not describe a record"),
     "epochs": (lambda folder: edit(folder, parameters=dict(column(1, 2, 3).parameters)), "was changed"),
     "recipe": (lambda folder: edit(folder, recipe_digest="0" * 64), "was changed"),
     "outside": (lambda folder: edit(folder, file="../../x.npz"), "was changed"),
