@@ -22,6 +22,14 @@ def test_ways_on_a_processor():
     assert "cpu has no CUDA graphs" in graphs.failure
     assert (half.precision, half.difference) == ("bf16", 0.0)
     assert 1e-5 < half.from_cpu < 0.3  # half precision is another training, and not far from it
+    assert (single.rounding, half.rounding) == (0.0, half.from_cpu)
+
+
+@pytest.mark.parametrize(
+    ("difference", "rounding", "agrees"), [(0.15, 0.1, True), (0.25, 0.1, False), (0.02, 0, False)]
+)
+def test_ways_may_differ_by_what_rounding_makes(difference, rounding, agrees):
+    assert Way("cpu", "compiled", "bf16", difference=difference, rounding=rounding).agrees is agrees
 
 
 def test_one_that_does_not_agree_is_told_and_is_the_exit_status(monkeypatch, capsys):
