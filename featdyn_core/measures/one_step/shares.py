@@ -99,7 +99,6 @@ def direction_shares(changes: ChangeGram) -> Shares:
     return Shares(np.maximum(eigenvalues, 0) / len(cosines))
 
 
-@lru_cache(maxsize=64)
 def isotropic_shares(
     rows: int, features: int, draws: int, of: Callable[[ChangeGram], Shares] = variance_shares
 ) -> Shares:
@@ -114,10 +113,19 @@ def isotropic_shares(
     Returns:
         Shares of (draws, m), the same for all who ask for this size, and read-only.
     """
+    return _isotropic_laws(rows, features, draws)[of]
+
+
+@lru_cache(maxsize=64)
+def _isotropic_laws(rows: int, features: int, draws: int) -> dict[Callable[[ChangeGram], Shares], Shares]:
+    """Return both laws, of the same samples: most of the time goes into drawing them."""
     rng = np.random.default_rng((rows, features, draws))
-    shares = Shares(np.array([of(ChangeGram.gaussian(rows, features, rng)).values for _ in range(draws)]))
-    shares.values.setflags(write=False)
-    return shares
+    samples = (ChangeGram.gaussian(rows, features, rng) for _ in range(draws))
+    pairs = [(variance_shares(sample).values, direction_shares(sample).values) for sample in samples]
+    laws = [Shares(np.array(values)) for values in zip(*pairs, strict=True)]
+    for law in laws:
+        law.values.setflags(write=False)
+    return dict(zip((variance_shares, direction_shares), laws, strict=True))
 
 
 def p_values(found: Shares, null: Shares) -> dict[str, float]:
