@@ -67,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "mutation: breaks the core on purpose; a claim must turn red",
     ):
         config.addinivalue_line("markers", line)
+    if config.option.markexpr in TIERS and config.getoption("maxschedchunk", 1) is None:
+        config.option.maxschedchunk = 1  # pytest-xdist's: tests of a tier are few and long
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         known = functools.partial(_rows, config), functools.partial(_register, config)
         config.pluginmanager.register(_usage(Reporter)(config, *known, _store(config)), "featdyn-reporter")
@@ -207,11 +209,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run."""
+    """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run.
+
+    Tests that may train go first, so that processes that share the work end together.
+    """
     for item in items:
         tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
             raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {TIERS}, has {tiers}")
+    items.sort(key=lambda item: not _may_train(item, config))
     large = [tier for tier in ("full", "sweep") if any(item.get_closest_marker(tier) for item in items)]
     if not large:
         return
@@ -221,6 +227,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if row_of(item.nodeid) not in other]
         config.hook.pytest_deselected(items=left_out)
+
+
+def _may_train(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether a test decides a claim by trainings, and not by published records."""
+    return "decide" in getattr(item, "fixturenames", ()) and not _rows(config)[row_of(item.nodeid)].replayed
 
 
 @_usage

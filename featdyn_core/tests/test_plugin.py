@@ -401,6 +401,22 @@ def test_processes_share_the_work_and_one_that_dies_leaves_an_error_row(project)
     result.stdout.fnmatch_lines(["dies*ERROR*"])
 
 
+def test_what_may_train_goes_first(project):
+    path = project.path / "claims/test_demo.py"
+    text = path.read_text()
+    path.write_text(text.replace("def test_demo(", "def test_a_world(judge):\n    pass\n\n\ndef test_demo("))
+    result = project.runpytest("-m", "fast", "--collect-only", "-q")
+    names = [line.split("::")[1] for line in result.outlines if "::" in line]
+    assert names == ["test_demo[demo-small-digits]", "test_a_world"]
+
+
+@pytest.mark.parametrize(
+    ("options", "size"), [(["-m", "fast"], 1), (["-m", "full", "--maxschedchunk=7"], 7), (["-k", "demo"], None)]
+)
+def test_tests_of_a_tier_are_handed_out_one_at_a_time(project, options, size):
+    assert project.parseconfigure("-n", "2", *options).getoption("maxschedchunk") == size
+
+
 # Seeds
 
 
