@@ -21,7 +21,13 @@ from featdyn_core.harness.planted import Judge, World
 from featdyn_core.harness.run import Decide, Lines, Measured, Run
 from featdyn_core.measures.one_step.changes import Changes
 from featdyn_core.measures.one_step.concentration import ChangeGram
-from featdyn_core.measures.one_step.shares import against_isotropy, isotropic_shares
+from featdyn_core.measures.one_step.shares import (
+    against_isotropy,
+    direction_shares,
+    isotropic_p_values,
+    isotropic_shares,
+    variance_shares,
+)
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Draws, Verdict
 
@@ -35,8 +41,10 @@ def measure(run: Run) -> Measured:
     size = len(changes.sgd[0][0].products), changes.sgd[0][0].features
     rng = numpy_generator(run.seed, "measure", "planted concentration")
     draws, level, tail = (run.protocol[f"planted_{name}"] for name in ("draws", "level", "tail"))
-    gaussian = [against_isotropy(ChangeGram.gaussian(*size, rng), count).p_values for _ in range(draws)]
-    heavy = [against_isotropy(ChangeGram.heavy_tailed(*size, tail, rng), count).of_directions for _ in range(draws)]
+    gaussian = [isotropic_p_values(ChangeGram.gaussian(*size, rng), count, variance_shares) for _ in range(draws)]
+    heavy = [
+        isotropic_p_values(ChangeGram.heavy_tailed(*size, tail, rng), count, direction_shares) for _ in range(draws)
+    ]
     first = zip(changes.epochs, sgd[:: len(changes.sgd[0])], strict=True)
     spectra = {f"epoch {epoch}": found.shares.values for epoch, found in first}
     spectra["isotropic"] = flat = isotropic_shares(*size, count).values.mean(axis=0)

@@ -68,14 +68,19 @@ def against_isotropy(changes: ChangeGram, draws: int) -> Concentration:
     Raises:
         MeasurementError: all changes are equal, or a change equals its partner.
     """
-    shares, size = variance_shares(changes), (len(changes.products), changes.features, draws)
-    null = isotropic_shares(*size)
+    shares = variance_shares(changes)
+    null = isotropic_shares(len(changes.products), changes.features, draws)
     return Concentration(
         shares,
         float(shares.participation / null.participation.mean()),
         p_values(shares, null),
-        p_values(direction_shares(changes), isotropic_shares(*size, of=direction_shares)),
+        isotropic_p_values(changes, draws, of=direction_shares),
     )
+
+
+def isotropic_p_values(changes: ChangeGram, draws: int, of: Callable[[ChangeGram], Shares]) -> dict[str, float]:
+    """Return the ``p_values`` of changes among so many isotropic samples, of their variance or of their directions."""
+    return p_values(of(changes), isotropic_shares(len(changes.products), changes.features, draws, of))
 
 
 def variance_shares(changes: ChangeGram) -> Shares:
