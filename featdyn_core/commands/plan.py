@@ -142,7 +142,7 @@ def _publish(options: argparse.Namespace) -> int:
     rows = rows_of(options, ())
     read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
     wanted = list({request.identity: request for request in read}.values())
-    published, missing = publish_records(place_of(options), wanted, folder)
+    published, missing = publish_records(place_of(options), wanted, folder, print)
     print(f"published {published} records in {folder}; {missing} are not measured")
     return 1 if missing else 0
 

@@ -1,6 +1,5 @@
 """A plan's missing records, measured in processes and published."""
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,12 +68,15 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
     return failed + len(lacking)
 
 
-def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> tuple[int, int]:
+def publish_records(
+    place: Place, requests: Sequence[Request], folder: Path, tell: Callable[[str], object]
+) -> tuple[int, int]:
     """Write the records that are here into a folder of published ones; return how many there are, and how many lack.
 
     Each is asked for as a claim reads it, not joined with what others read: a plan that has grown must not lose the
     part that is there.
-    What is not here and was published before stays, so that several machines can measure for one folder.
+    What is not here and was published before stays, so that several machines can measure for one folder. Data that
+    cannot be had, without which nothing is known of what was measured on them, are told of once.
 
     Raises:
         DamagedRecordError: a record, here or there, is not what was written.
@@ -82,15 +84,22 @@ def publish_records(place: Place, requests: Sequence[Request], folder: Path) -> 
     """
     measurements, before = place.measurements(measure=False), PublishedRecords(folder)
     found: dict[str, Record] = {}
+    absent: dict[str, None] = {}
     lacking = 0
     for request in requests:
         for source in (measurements.get, before.get):
-            with contextlib.suppress(AbsentDataError, MissingRecordError, MissingTrajectoryError):
+            try:
                 record = source(request)
                 found[record.facts["file"]] = record
                 break
+            except AbsentDataError as error:
+                absent[str(error)] = None
+            except (MissingRecordError, MissingTrajectoryError):
+                continue
         else:
             lacking += 1
+    for reason in absent:
+        tell(reason)
     if found:
         publish(folder, list(found.values()))
     return len(found), lacking

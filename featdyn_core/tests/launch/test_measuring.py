@@ -1,6 +1,7 @@
 """A plan's missing records: measured where their trajectories are, told of where they are not, and published."""
 
 import functools
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,6 +11,7 @@ from featdyn_core.launch.measuring import Place, measure_missing, publish_record
 from featdyn_core.launch.processes import spread
 from featdyn_core.measures.kinds import Request
 from featdyn_core.store import supply
+from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import contents, flip
@@ -91,7 +93,7 @@ def test_a_store_is_opened_once_a_process(place):
 
 def test_what_is_here_is_published_and_the_rest_is_counted(place, tmp_path):
     record = place.measurements().get(column(1, 2))
-    assert publish_records(place, [column(1, 2), column(1, 2, seed=1)], tmp_path / "reduced") == (1, 1)
+    assert publish_records(place, [column(1, 2), column(1, 2, seed=1)], tmp_path / "reduced", print) == (1, 1)
     assert PublishedRecords(tmp_path / "reduced").get(column(1)).content == record.content
 
 
@@ -99,25 +101,32 @@ def test_publishing_measures_nothing_and_takes_nothing_away(place, tmp_path):
     """Several machines may publish into one folder."""
     folder = tmp_path / "reduced"
     place.measurements().get(column(1, 2))
-    publish_records(place, [column(1, 2)], folder)
+    publish_records(place, [column(1, 2)], folder, print)
     elsewhere = Place(tmp_path / "other store", "cpu")
     before = contents(folder)
-    assert publish_records(elsewhere, [column(1, 2), column(1, 2, seed=1)], folder) == (1, 1)
+    assert publish_records(elsewhere, [column(1, 2), column(1, 2, seed=1)], folder, print) == (1, 1)
     assert contents(folder) == before
-    assert publish_records(elsewhere, [column(1, 2, seed=1)], folder) == (0, 1)
+    assert publish_records(elsewhere, [column(1, 2, seed=1)], folder, print) == (0, 1)
     assert contents(folder) == before
 
 
 def test_where_nothing_is_there_nothing_is_written(place, tmp_path):
-    assert publish_records(place, [column(1)], tmp_path / "reduced") == (0, 1)
+    assert publish_records(place, [column(1)], tmp_path / "reduced", print) == (0, 1)
     assert not (tmp_path / "reduced").exists()
+
+
+def test_data_that_cannot_be_had_are_told_of_once(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(Measurements, "get", Mock(side_effect=AbsentDataError("no digits here")))
+    told = []
+    assert publish_records(place, [column(1), column(2)], tmp_path / "reduced", told.append) == (0, 2)
+    assert told == ["no digits here"]
 
 
 def test_what_nobody_asks_for_any_more_is_not_published_any_more(place, tmp_path):
     for request in (column(1, 2), column(1, 3)):
         place.measurements().get(request)
-    publish_records(place, [column(1, 2), column(1, 3)], tmp_path / "reduced")
-    publish_records(place, [column(1, 3)], tmp_path / "reduced")
+    publish_records(place, [column(1, 2), column(1, 3)], tmp_path / "reduced", print)
+    publish_records(place, [column(1, 3)], tmp_path / "reduced", print)
     assert len(PublishedRecords(tmp_path / "reduced").facts) == 1
 
 
@@ -125,11 +134,11 @@ def test_a_damaged_record_is_not_published(place, tmp_path):
     place.measurements().get(column(1))
     flip(next(place.root.glob("records/*/*.npz")), 60)
     with pytest.raises(DamagedRecordError, match="do not match its sha256"):
-        publish_records(place, [column(1)], tmp_path / "reduced")
+        publish_records(place, [column(1)], tmp_path / "reduced", print)
 
 
 def test_a_place_that_cannot_be_written_is_named(place, tmp_path):
     place.measurements().get(column(1))
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"file/reduced cannot be written"):
-        publish_records(place, [column(1)], tmp_path / "file" / "reduced")
+        publish_records(place, [column(1)], tmp_path / "file" / "reduced", print)
