@@ -211,14 +211,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run.
 
-    Tests that may train go first, those of most recipes before the others, so that processes that share the work end
-    together.
+    Tests that may train go first, so that processes that share the work end together.
     """
     for item in items:
         tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
             raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {TIERS}, has {tiers}")
-    items.sort(key=lambda item: -_trained_recipes(item, config))
+    items.sort(key=lambda item: not _may_train(item, config))
     large = [tier for tier in ("full", "sweep") if any(item.get_closest_marker(tier) for item in items)]
     if not large:
         return
@@ -230,12 +229,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
-def _trained_recipes(item: pytest.Item, config: pytest.Config) -> int:
-    """Return of how many recipes a test may train; none where it judges published records, or decides no claim."""
-    if "decide" not in getattr(item, "fixturenames", ()):
-        return 0
-    row = _rows(config)[row_of(item.nodeid)]
-    return 0 if row.replayed else max(len(row.recipes), 1)
+def _may_train(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether a test decides a claim by trainings, and not by published records."""
+    return "decide" in getattr(item, "fixturenames", ()) and not _rows(config)[row_of(item.nodeid)].replayed
 
 
 @_usage
