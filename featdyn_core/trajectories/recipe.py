@@ -6,6 +6,7 @@ one's own lies: what is in the file is part of a trajectory's key.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -152,7 +153,7 @@ class Recipe:
             tables["branch"]["parent"] = {"name": parent.name, **parent.to_dict()}
         return {"schema": SCHEMA, **{name: table for name, table in tables.items() if table}}
 
-    @property
+    @functools.cached_property  # asked for once for each record of a plan
     def digest(self) -> str:
         """Hex sha256 of the canonical JSON of every field but the name.
 
