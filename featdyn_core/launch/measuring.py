@@ -59,10 +59,11 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
     pace, failed = Pace(len(ready)), 0
-    for request, outcome in spread(functools.partial(_measure, place), ready):
-        failed += isinstance(outcome, FeatdynError)
-        result = str(outcome) if isinstance(outcome, FeatdynError) else f"{outcome:.1f} s"
-        say(f"{request}: {result} ({pace.step()})")
+    for group, outcome in spread(functools.partial(_measure, place), _grouped(ready)):
+        error = isinstance(outcome, FeatdynError)
+        failed += error * len(group)
+        several = f" and {len(group) - 1} more together" if len(group) > 1 else ""
+        say(f"{group[0]}{several}: {outcome if error else f'{outcome:.1f} s'} ({pace.step(len(group))})")
     for request, reason in lacking:
         say(f"{request}: {reason}")
     return failed + len(lacking)
@@ -109,6 +110,19 @@ def _trained(store: Store, request: Request) -> bool:
     return all(store.status(request.recipe, seed) == "complete" for seed in request.seeds)
 
 
-def _measure(place: Place, request: Request) -> float:
-    """Measure one record in this process; return how long it took, in seconds."""
-    return float(place.measurements().get(request).facts["seconds"])
+def _grouped(requests: Sequence[Request]) -> list[list[Request]]:
+    """Return requests in their order, with each those of the others that are measured together with it."""
+    groups: list[list[Request]] = []
+    for request in requests:
+        group = next((group for group in groups if all(map(request.together, group))), None)
+        if group is None:
+            groups.append([request])
+        else:
+            group.append(request)
+    return groups
+
+
+def _measure(place: Place, group: Sequence[Request]) -> float:
+    """Measure records together in this process; return how long it took, in seconds."""
+    measurements = place.measurements()
+    return sum(float(measurements.get(request, group).facts["seconds"]) for request in group)

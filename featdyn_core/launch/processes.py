@@ -68,9 +68,9 @@ class Pace:
     def __init__(self, total: int) -> None:
         self.total, self.done, self.started = total, 0, time.monotonic()
 
-    def step(self) -> str:
-        """Count a piece, and return where that leaves the work."""
-        self.done += 1
+    def step(self, pieces: int = 1) -> str:
+        """Count pieces that were done at once, and return where that leaves the work."""
+        self.done += pieces
         passed = time.monotonic() - self.started
         left = passed / self.done * (self.total - self.done)
         return f"{self.done}/{self.total}, {passed:.0f} s passed, about {left:.0f} s left"

@@ -6,7 +6,7 @@ statistic can be taken from it without the network. Whoever makes one imports to
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from featdyn_core.measures.composites.averages import measure_averages, read_averages
 from featdyn_core.measures.composites.closeness import measure_closeness, read_closeness
-from featdyn_core.measures.composites.column import column_covers, joined_columns, measure_column, read_column
+from featdyn_core.measures.composites.column import (
+    column_covers,
+    columns_together,
+    joined_columns,
+    measure_columns,
+    read_column,
+)
 from featdyn_core.measures.composites.errors import measure_errors, read_errors
 from featdyn_core.measures.composites.losses import measure_losses, read_losses
 from featdyn_core.measures.composites.stranger import measure_stranger, read_stranger
@@ -49,23 +55,26 @@ class Kind:
 
     Attributes:
         version: raised when the same parameters mean another measurement.
-        measure: trajectory and parameters (and a partner trajectory, for those that have one) to arrays.
+        measure: trajectory and parameters (and a partner trajectory, for those that have one) to arrays; a kind of
+            which several are measured ``together`` takes a list of parameters, and returns a list.
         read: arrays and parameters to what claims look at.
         grid: whether it evaluates a grid of composites, and so can say how far it is.
         covers: whether what is present holds all that is wanted.
         joined: parameters that cover both, if one measurement can.
+        together: whether two records cost less if they are measured at once.
     """
 
     version: int
-    measure: Callable[..., dict[str, npt.NDArray[Any]]]
+    measure: Callable[..., Any]
     read: Callable[[Arrays, Parameters], Any]
     grid: bool = False
     covers: Callable[[Parameters, Parameters], bool] = _equal
     joined: Callable[[Parameters, Parameters], Parameters | None] = _joined_if_equal
+    together: Callable[[Parameters, Parameters], bool] | None = None
 
 
 KINDS = {
-    "column": Kind(1, measure_column, read_column, True, column_covers, joined_columns),
+    "column": Kind(1, measure_columns, read_column, True, column_covers, joined_columns, columns_together),
     "stranger": Kind(1, measure_stranger, read_stranger),
     "errors": Kind(1, measure_errors, read_errors),
     "averages": Kind(1, measure_averages, read_averages),
@@ -119,6 +128,12 @@ class Request:
         same = (self.recipe.identity, self.seed, self.kind) == (other.recipe.identity, other.seed, other.kind)
         return same and KINDS[self.kind].covers(self.parameters, other.parameters)
 
+    def together(self, other: "Request") -> bool:
+        """Whether measuring both at once costs less than one after the other."""
+        same = (self.recipe.identity, self.seed, self.kind) == (other.recipe.identity, other.seed, other.kind)
+        found = KINDS[self.kind].together
+        return same and found is not None and found(self.parameters, other.parameters)
+
     def joined(self, other: "Request") -> "Request | None":
         """Return the request whose record serves both; None if there is none."""
         if (self.recipe.identity, self.seed, self.kind) != (other.recipe.identity, other.seed, other.kind):
@@ -128,19 +143,21 @@ class Request:
 
 
 def measure(
-    request: Request,
+    requests: Sequence[Request],
     trajectory: "Trajectory",
     partner: "Trajectory | None",
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, npt.NDArray[Any]]:
-    """Make the arrays of a record.
+) -> list[dict[str, npt.NDArray[Any]]]:
+    """Make the arrays of one record, or of several that are measured together.
 
     Args:
-        request: what is to be measured.
-        trajectory: of the request's seed.
+        requests: what is to be measured.
+        trajectory: of the requests' seed.
         partner: the other trajectory, where the kind compares two.
         progress: told how far a kind that evaluates a grid is, as (composites done, total).
     """
-    kind, others = KINDS[request.kind], [] if partner is None else [partner]
+    kind, others = KINDS[requests[0].kind], [] if partner is None else [partner]
     options = {"progress": progress} if kind.grid else {}
-    return kind.measure(trajectory, request.parameters, *others, **options)
+    if kind.together:
+        return list(kind.measure(trajectory, [request.parameters for request in requests], *others, **options))
+    return [kind.measure(trajectory, request.parameters, *others, **options) for request in requests]

@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import filelock
 
@@ -43,7 +42,7 @@ class Measurements:
         Args:
             request: what is asked for.
             planned: all that is going to be asked for. What is missing is measured together with what the same
-                record can hold, so that no composite is evaluated twice.
+                record can hold, so that no composite is evaluated twice, and with other records that cost less so.
 
         Raises:
             MissingTrajectoryError: the trajectory is not here and must not be trained.
@@ -59,12 +58,13 @@ class Measurements:
             raise MissingRecordError(f"the record of the {wanted} is not in {self.records.root}; run featdyn measure")
         if not self.train:
             self._trajectories(wanted)  # what is missing is told before anything is written
-        with self._locked(wanted):
+        with self._locked(group := [wanted, *filter(wanted.together, planned)]):
             if found := self.records.find(request, keys):  # measured by the process that held the lock before
                 return found
-            record = self._measure(wanted)
+            record, *others = self._measure([wanted, *self.missing(group[1:])])
             with named_errors(self.store.root):
-                self.records.write(record)
+                for measured in (*others, record):
+                    self.records.write(measured)
             return record
 
     def missing(self, requests: Sequence[Request]) -> list[Request]:
@@ -76,41 +76,40 @@ class Measurements:
         ]
 
     @contextlib.contextmanager
-    def _locked(self, request: Request) -> Iterator[None]:
-        """Be the one process that measures this."""
-        lock = filelock.FileLock(self.store.root / "locks" / f"record-{request.identity[:32]}.lock")
-        with named_errors(self.store.root):
-            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        try:
+    def _locked(self, requests: Sequence[Request]) -> Iterator[None]:
+        """Be the one process that measures these; locks are taken in one order, so that nobody waits in a circle."""
+        folder = self.store.root / "locks"
+        with contextlib.ExitStack() as held:
+            with named_errors(self.store.root):
+                folder.mkdir(parents=True, exist_ok=True)
+                for identity in sorted(request.identity for request in requests):
+                    lock = filelock.FileLock(folder / f"record-{identity[:32]}.lock")
+                    held.enter_context(lock.acquire())
             yield
-        finally:
-            lock.release()
 
     def _trajectories(self, request: Request) -> list[Trajectory]:
         return self.store.get_many([(request.recipe, seed) for seed in request.seeds], train=self.train)
 
-    def _measure(self, request: Request) -> Record:
-        size = {"evaluation_images": request.parameters["images"]} if "images" in request.parameters else {}
-        trajectory, *others = (dataclasses.replace(found, **size) for found in self._trajectories(request))
+    def _measure(self, requests: Sequence[Request]) -> list[Record]:
+        """Measure one record, or several together, each of which is then said to have taken its part of the time."""
+        first = requests[0]
+        size = {"evaluation_images": first.parameters["images"]} if "images" in first.parameters else {}
+        trajectory, *others = (dataclasses.replace(found, **size) for found in self._trajectories(first))
         partner = others[0] if others else None
         started = time.monotonic()
-        beats = grid_beats(self.store.root, str(request))
+        beats = grid_beats(self.store.root, str(first))
         with one_thread(trajectory.device), undisturbed(), beats as progress:
-            arrays = measure(request, trajectory, partner, progress)
-        return pack(
-            request,
-            arrays,
-            {
-                "key": trajectory.key,
-                "data": {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()},
-                "checkpoints": _checkpoints(trajectory),
-                "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
-                "source": measuring_source(request.kind),
-                "measured": environment() | {"device": trajectory.device},
-                "seconds": round(time.monotonic() - started, 3),
-            },
-        )
+            measured = measure(requests, trajectory, partner, progress)
+        facts = {
+            "key": trajectory.key,
+            "data": {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()},
+            "checkpoints": _checkpoints(trajectory),
+            "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
+            "source": measuring_source(first.kind),
+            "measured": environment() | {"device": trajectory.device},
+            "seconds": round((time.monotonic() - started) / len(requests), 3),
+        }
+        return [pack(request, arrays, facts) for request, arrays in zip(requests, measured, strict=True)]
 
 
 def _checkpoints(trajectory: Trajectory) -> dict[str, str]:

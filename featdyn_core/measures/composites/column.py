@@ -108,51 +108,71 @@ class Column:
         return self.at([epoch for epoch in self.epochs.tolist() if first <= epoch <= last])
 
 
-def measure_column(
-    trajectory: "Trajectory", parameters: Mapping[str, Any], *, progress: "Progress | None" = None
-) -> Arrays:
-    """Evaluate a column.
+def measure_columns(
+    trajectory: "Trajectory", several: Sequence[Mapping[str, Any]], *, progress: "Progress | None" = None
+) -> list[Arrays]:
+    """Evaluate columns that differ in their deep and shallow epochs only, each shallow part once for all of them.
 
     Args:
         trajectory: where the checkpoints come from.
-        parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``, ``precision``, whether the
-            network is ``frozen``: every shallow part is then that of the deep epoch; the ``corruption`` of its
-            held-out images, if there is one (see ``unseen``); ``cuts``, where they are ``all``; and ``planted``, the
-            ``pace`` and ``duration`` of a turning network (see ``trajectories.planted``) in place of the trained one.
+        several: of each column the parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``,
+            ``precision``, whether the network is ``frozen``: every shallow part is then that of the deep epoch; the
+            ``corruption`` of its held-out images, if there is one (see ``unseen``); ``cuts``, where they are ``all``;
+            and ``planted``, the ``pace`` and ``duration`` of a turning network (see ``trajectories.planted``) in place
+            of the trained one.
         progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid  # they import torch, and reading does not
     from featdyn_core.trajectories.planted import turning
 
-    if "planted" in parameters:
-        trajectory = turning(trajectory, **parameters["planted"])
-    deep = int(parameters["deep"])
-    corruption, source = parameters.get("corruption"), ""
+    common = several[0]
+    if "planted" in common:
+        trajectory = turning(trajectory, **common["planted"])
+    shallow = sorted({epoch for parameters in several for epoch in parameters["shallow"]})
+    deep = sorted({int(parameters["deep"]) for parameters in several})
+    pairs = np.zeros((len(shallow), len(deep)), bool)
+    for parameters in several:
+        pairs[np.isin(shallow, parameters["shallow"]), deep.index(parameters["deep"])] = True
+    corruption, source = common.get("corruption"), ""
     if corruption is None:
-        images, labels = trajectory.evaluation_set(parameters["split"])
+        images, labels = trajectory.evaluation_set(common["split"])
     else:
         images, labels, source = unseen_images(trajectory, corruption)
     grid = composite_grid(
-        trajectory.frozen_at(deep) if parameters["frozen"] else trajectory,
+        trajectory.frozen_at(deep[-1]) if common["frozen"] else trajectory,
         images,
         labels=labels,
-        cuts=trajectory.network(deep).places(parameters.get("cuts", "depths")),
-        shallow_epochs=parameters["shallow"],
-        deep_epochs=[deep],
-        batchnorm=parameters["policy"],
-        precision=parameters["precision"],
+        cuts=trajectory.network(deep[-1]).places(common.get("cuts", "depths")),
+        shallow_epochs=shallow,
+        deep_epochs=deep,
+        batchnorm=common["policy"],
+        precision=common["precision"],
+        pairs=pairs,
         progress=progress,
     )
-    reference = grid.reference_at(deep)
-    return {
-        "cuts": np.array(grid.cuts),
-        "epochs": np.array(grid.shallow_epochs, np.int64),
-        "changed": grid.predictions[:, :, 0] ^ reference,  # 0 where it agrees, so that a record is small
-        "reference": reference,
-        "labels": labels.cpu().numpy(),
-        "cross_entropy": grid.cross_entropy[:, :, 0],
-        "flip_rate": np.array(grid.flip_rate),
-    } | ({"source": np.array(source)} if source else {})
+
+    def column(parameters: Mapping[str, Any]) -> Arrays:
+        rows, number = np.isin(grid.shallow_epochs, parameters["shallow"]), deep.index(parameters["deep"])
+        reference = grid.reference_at(deep[number])
+        return {
+            "cuts": np.array(grid.cuts),
+            "epochs": np.array(grid.shallow_epochs[rows], np.int64),
+            "changed": grid.predictions[:, rows, number] ^ reference,  # 0 where it agrees, so that a record is small
+            "reference": reference,
+            "labels": labels.cpu().numpy(),
+            "cross_entropy": grid.cross_entropy[:, rows, number],
+            "flip_rate": np.array(grid.flip_rate),
+        } | ({"source": np.array(source)} if source else {})
+
+    return [column(parameters) for parameters in several]
+
+
+def measure_column(
+    trajectory: "Trajectory", parameters: Mapping[str, Any], *, progress: "Progress | None" = None
+) -> Arrays:
+    """Evaluate one column (see ``measure_columns``)."""
+    (column,) = measure_columns(trajectory, [parameters], progress=progress)
+    return column
 
 
 def read_column(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str, Any]) -> Column:
@@ -172,10 +192,16 @@ def read_column(arrays: Mapping[str, npt.NDArray[Any]], parameters: Mapping[str,
 
 def column_covers(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a column has all that another asks for: the same, with at least its shallow epochs."""
-    same = {name: value for name, value in present.items() if name != "shallow"} == {
-        name: value for name, value in wanted.items() if name != "shallow"
-    }
-    return same and set(wanted["shallow"]) <= set(present["shallow"])
+    return _without(present, "shallow") == _without(wanted, "shallow") and set(wanted["shallow"]) <= set(
+        present["shallow"]
+    )
+
+
+def columns_together(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two columns are evaluated with the same shallow parts: under two deep epochs of what is not frozen."""
+    epochs = ("shallow", "deep")
+    alike = not one["frozen"] and _without(one, *epochs) == _without(other, *epochs)
+    return alike and one["deep"] != other["deep"]
 
 
 def joined_columns(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -183,3 +209,7 @@ def joined_columns(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     if not column_covers({**one, "shallow": other["shallow"]}, other):
         return None
     return {**one, "shallow": sorted({*one["shallow"], *other["shallow"]})}
+
+
+def _without(parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in names}

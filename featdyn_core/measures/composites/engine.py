@@ -1,7 +1,7 @@
 """The engine of composite grids: checkpoints and images in, predictions and losses out.
 
 A shallow part runs once for all cuts and deep parts; normalisation is folded into the convolutions; after the
-last block before the head, all deep parts are one matrix product. Images are streamed in chunks.
+last block before the head, all deep parts are one batched product. Images are streamed in chunks.
 """
 
 import copy
@@ -202,14 +202,18 @@ def _waited(queued: list[tuple[int, torch.cuda.Event]]) -> Iterator[int]:
 
 
 def _logits(deep: Sequence[BlockNetwork], hidden: Tensor, cut: str) -> Iterator[Tensor]:
-    """Logits (chunk, classes) of each of the deep parts; if these are heads only, by one product."""
+    """Logits (chunk, classes) of each of the deep parts; if these are heads only, by one batched product.
+
+    Batched, and not of all their rows in one matrix: so the bits of a head's logits do not depend on the others.
+    """
     first, *others = deep[0].deep_blocks(cut)
     if others or type(deep[0].blocks[first]) is not LinearHead:
         return (network.deep(hidden, cut) for network in deep)
     linears = [network.head.linear for network in deep]
-    weight = torch.cat([linear.weight for linear in linears])
-    bias = torch.cat([linear.bias for linear in linears])
-    return iter(F.linear(deep[0].head.pool(hidden), weight, bias).chunk(len(deep), dim=1))
+    weight = torch.stack([linear.weight.T for linear in linears])
+    bias = torch.stack([linear.bias for linear in linears])
+    pooled = deep[0].head.pool(hidden)
+    return iter(torch.baddbmm(bias[:, None], pooled.expand(len(deep), *pooled.shape), weight))
 
 
 def _normalises(network: BlockNetwork, cut: str) -> bool:

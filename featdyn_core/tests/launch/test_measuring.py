@@ -49,6 +49,20 @@ def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
     assert said[-1] == "1 records: 1 here, 0 to be measured"
 
 
+def test_what_costs_less_together_is_one_piece_of_work(place, said):
+    requests = [column(1), column(1, split="training"), column(1, deep=2), column(1, deep=2, split="training")]
+    assert measure_missing(place, requests, HERE, said.append) == 0
+    assert said[0] == "4 records: 0 here, 4 to be measured"
+    assert said[1].startswith("column of tiny seed 0 and 1 more together: ")
+    assert "(2/4, " in said[1]
+    assert "(4/4, " in said[2]
+    assert place.measurements().missing(requests) == []
+
+
+def test_records_that_fail_together_are_all_counted(place, said):
+    assert measure_missing(place, [column(9), column(1, deep=2)], HERE, said.append) == 2
+
+
 def test_nothing_is_trained(place, said):
     measure_missing(place, [column(1, seed=1)], HERE, said.append)
     assert [path.name[:6] for path in place.root.glob("tiny-*")] == ["tiny-0"]

@@ -97,6 +97,16 @@ def test_a_request_says_what_it_is_of_and_which_trajectories_it_needs():
     assert column(1).seeds == (0,)
 
 
+def test_columns_of_one_trajectory_go_together_and_nothing_else_does():
+    one, other = column(1, 2), column(1, deep=4)
+    assert one.together(other)
+    assert other.together(one)
+    for apart in ("seed", "recipe", "kind", "split"):
+        assert not one.together(OTHER_COLUMNS[apart])
+    numbers = ({"images": number} for number in (1, 2))
+    assert not Request.together(*(Request(tiny_recipe(), 0, "losses", each) for each in numbers))
+
+
 def test_measuring_hands_over_trajectory_parameters_a_partner_and_who_is_told_how_far_it_is(monkeypatch):
     seen = []
 
@@ -104,12 +114,20 @@ def test_measuring_hands_over_trajectory_parameters_a_partner_and_who_is_told_ho
         seen.append((arguments, options))
         return {}
 
-    monkeypatch.setitem(KINDS, "column", Kind(1, note, dict, grid=True))
+    monkeypatch.setitem(KINDS, "losses", Kind(1, note, dict, grid=True))
     monkeypatch.setitem(KINDS, "stranger", Kind(1, note, dict))
-    one, other = column(1), Request(tiny_recipe(), 0, "stranger", {"partner": 1})
-    assert kinds.measure(one, "mine", None, print) == {}
-    kinds.measure(other, "mine", "another's", print)
+    one, other = (Request(tiny_recipe(), 0, kind, {"images": 3}) for kind in ("losses", "stranger"))
+    assert kinds.measure([one], "mine", None, print) == [{}]
+    assert kinds.measure([other], "mine", "another's", print) == [{}]
     assert seen == [
         (("mine", one.parameters), {"progress": print}),
         (("mine", other.parameters, "another's"), {}),
     ]
+
+
+def test_what_goes_together_is_handed_over_at_once(monkeypatch):
+    def several(_, parameters):
+        return [{"deep": found["deep"]} for found in parameters]
+
+    monkeypatch.setitem(KINDS, "column", dataclasses.replace(KINDS["column"], measure=several, grid=False))
+    assert kinds.measure([column(1), column(1, deep=5)], "mine", None) == [{"deep": 3}, {"deep": 5}]

@@ -39,9 +39,9 @@ def measured(monkeypatch) -> list[Request]:
     seen: list[Request] = []
     original = module.measure
 
-    def note(request, *rest):
-        seen.append(request)
-        return original(request, *rest)
+    def note(requests, *rest):
+        seen.extend(requests)
+        return original(requests, *rest)
 
     monkeypatch.setattr(module, "measure", note)
     return seen
@@ -98,6 +98,18 @@ def test_what_is_missing_is_measured_with_all_that_is_planned(measurements, meas
     assert measurements.get(column(1), planned).facts["parameters"]["shallow"] == [1, 2, 3]
     measurements.get(column(2, 3), planned)
     assert measured == [column(1, 2, 3)]
+
+
+def test_what_costs_less_together_is_measured_together_and_is_then_there(measurements, monkeypatch):
+    at_once, original = [], module.measure
+    monkeypatch.setattr(module, "measure", lambda found, *rest: at_once.append(found) or original(found, *rest))
+    planned = [column(1, deep=1), column(1, 2), column(1, deep=2), column(1, deep=2, split="training")]
+    measurements.get(column(1, deep=1))
+    assert measurements.get(column(1), planned).view.deep == 3
+    assert measurements.get(column(1, deep=2), planned).view.deep == 2
+    assert at_once == [planned[:1], [planned[1], planned[2]]]
+    alone = Measurements(measurements.store, measurements.records.__class__(measurements.store.root / "alone"))
+    assert alone.get(planned[2]).content == measurements.get(planned[2]).content
 
 
 def test_a_renamed_recipe_finds_its_records(measurements, measured):

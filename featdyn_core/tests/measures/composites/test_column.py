@@ -12,8 +12,10 @@ from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.column import (
     Column,
     column_covers,
+    columns_together,
     joined_columns,
     measure_column,
+    measure_columns,
     read_column,
 )
 from featdyn_core.measures.composites.composite import composite, predict
@@ -137,6 +139,39 @@ def test_a_part_equals_what_is_measured_alone(tiny_trajectory, column):
     alone, part = read_column(measure_column(tiny_trajectory, parameters), parameters), column.at([1])
     for field in dataclasses.fields(Column):
         assert np.array_equal(getattr(alone, field.name), getattr(part, field.name)), field.name
+
+
+SEVERAL = [PARAMETERS, PARAMETERS | {"deep": 4, "shallow": [0, 4]}, PARAMETERS | {"deep": 1}]
+
+
+@pytest.mark.parametrize("policy", ["carry", "recalibrate"])
+def test_columns_that_are_measured_together_equal_those_that_are_measured_alone(tiny_trajectory, policy):
+    several = [parameters | {"policy": policy} for parameters in SEVERAL]
+    for together, parameters in zip(measure_columns(tiny_trajectory, several), several, strict=True):
+        alone = measure_column(tiny_trajectory, parameters)
+        assert together.keys() == alone.keys()
+        for name, array in together.items():
+            assert np.array_equal(array, alone[name]), name
+
+
+def test_only_pairs_that_a_column_has_are_evaluated_and_each_shallow_part_runs_once(tiny_trajectory):
+    seen, asked = [], []
+    counted = dataclasses.replace(
+        tiny_trajectory, load=lambda epoch: asked.append(epoch) or tiny_trajectory.load(epoch)
+    )
+    measure_columns(counted, SEVERAL, progress=lambda *counts: seen.append(counts))
+    assert seen[-1] == (3 * 8, 3 * 8)  # three depths, and not the 12 pairs of all epochs
+    assert asked.count(0) == asked.count(1) == 1
+
+
+def test_columns_go_together_that_differ_in_their_deep_epoch():
+    one = PARAMETERS
+    assert columns_together(one, one | {"deep": 4})
+    assert columns_together(one, one | {"deep": 4, "shallow": [0]})
+    assert not columns_together(one, one | {"shallow": [0]})  # they are joined
+    assert not columns_together(one | {"frozen": True}, one | {"frozen": True, "deep": 4})
+    for name, value in {"split": "training", "policy": "recalibrate", "frozen": True, "cuts": "all"}.items():
+        assert not columns_together(one, one | {"deep": 4, name: value})
 
 
 def test_columns_are_covered_and_joined_over_their_shallow_epochs():

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from featdyn_core.errors import DeviceError, MeasurementError, ModelError
+from featdyn_core.measures.composites import engine
 from featdyn_core.measures.composites.composite import POLICIES, composite, predict
 from featdyn_core.measures.composites.grid import RECHECK_CELLS, CompositeGrid, composite_grid
 from featdyn_core.measures.composites.masks import band
@@ -362,13 +363,13 @@ def test_half_precision_flips_few_predictions_and_says_how_many(tiny_trajectory,
 @pytest.fixture
 def _wrong_in_half_precision(monkeypatch):
     """Logits in half precision have the wrong sign."""
-    original = torch.nn.functional.linear
+    original = engine._logits
 
-    def wrong(hidden, weight, bias):
-        logits = original(hidden, weight, bias)
-        return -logits if hidden.dtype == torch.float16 else logits
+    def wrong(deep, hidden, cut):
+        found = original(deep, hidden, cut)
+        return (-logits for logits in found) if hidden.dtype == torch.float16 else found
 
-    monkeypatch.setattr(torch.nn.functional, "linear", wrong)
+    monkeypatch.setattr(engine, "_logits", wrong)
 
 
 @pytest.mark.usefixtures("_wrong_in_half_precision")
