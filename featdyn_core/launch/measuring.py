@@ -60,10 +60,10 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
     pace, failed = Pace(len(ready)), 0
     for group, outcome in spread(functools.partial(_measure, place), _grouped(ready)):
-        error = isinstance(outcome, FeatdynError)
-        failed += error * len(group)
+        broken = isinstance(outcome, FeatdynError)
+        failed += broken * len(group)
         several = f" and {len(group) - 1} more together" if len(group) > 1 else ""
-        say(f"{group[0]}{several}: {outcome if error else f'{outcome:.1f} s'} ({pace.step(len(group))})")
+        say(f"{group[0]}{several}: {outcome if broken else f'{outcome:.1f} s'} ({pace.step(len(group))})")
     for request, reason in lacking:
         say(f"{request}: {reason}")
     return failed + len(lacking)
