@@ -233,6 +233,13 @@ class BasicBlock(nn.Module):
         self.stride = stride
         self.padding = (outputs - inputs) // 2
 
+    @torch.no_grad()
+    def zero_residual(self) -> None:
+        """Let the residual branch give 0: what comes last in it, normalisation or convolution, is set to 0."""
+        last = self.second.norm if isinstance(self.second.norm, nn.BatchNorm2d) else self.second.conv
+        for parameter in last.parameters():
+            parameter.zero_()
+
     def forward(self, hidden: Tensor) -> Tensor:
         """Apply the block."""
         residual = self.second(F.relu(self.first(hidden)))

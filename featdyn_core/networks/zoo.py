@@ -20,14 +20,16 @@ def resnet(
     std: Sequence[float],
     width: int = 16,
     normalised: bool = True,
+    zero_init_residual: bool = False,
 ) -> BlockNetwork:
     """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
 
     Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels. The shortcuts pad half
     of the channels that a stage adds on either side, so w is even. Where it is not ``normalised`` biases stand in place
-    of its batch normalisations.
+    of its batch normalisations. With ``zero_init_residual`` every block begins as its shortcut (Goyal et al. 2017,
+    section 5.1; without normalisation, Zhang et al. 2019), without which a deep one that is not normalised explodes.
     """
-    _check_truth(normalised=normalised)
+    _check_truth(normalised=normalised, zero_init_residual=zero_init_residual)
     if not _is_count(width) or width % 2:
         raise ValueError(f"width = {width!r}; it must be an even number from 2 on")
     channels = len(mean)
@@ -182,7 +184,7 @@ def build_model(
         generator: initialises the parameters (see ``initialize``; He's normal for ResNets; for the transformer, as for
             every network without it, torch's defaults of each layer), which otherwise are drawn from torch's global
             generator.
-        options: what the builder takes besides: ``width``, ``normalised`` (resnet), ``hidden``, ``dropout``,
+        options: what the builder takes besides: ``width``, ``normalised``, ``zero_init_residual`` (resnet), ``hidden``, ``dropout``,
             ``linear_last`` (mlp), ``dropout`` (convnets), ``patch``, ``width``, ``layers``, ``heads`` (vit).
 
     Raises:
@@ -199,6 +201,10 @@ def build_model(
         raise ModelError(f"network {name!r} does not take these options: {error}") from error
     if generator is not None and name != "vit":
         initialize(network, generator, he_normal=name.startswith("resnet"))
+    if options.get("zero_init_residual"):
+        for block in network.modules():
+            if isinstance(block, BasicBlock):
+                block.zero_residual()
     return network
 
 

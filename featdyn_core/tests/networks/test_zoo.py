@@ -181,6 +181,18 @@ def test_resnet_without_normalisation_has_biases_in_its_place():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(0)])
+def test_a_residual_branch_that_begins_at_nought_leaves_the_shortcut(normalised, generator):
+    options = {"width": 4, "normalised": normalised}
+    network = build_model("resnet8", zero_init_residual=True, generator=generator, **options)
+    block, hidden = network.blocks["stage1_block1"], torch.rand(2, 4, 8, 8)
+    assert torch.equal(block(hidden), hidden)
+    usual = build_model("resnet8", generator=generator, **options).blocks["stage1_block1"]
+    assert not torch.equal(usual(hidden), hidden)
+
+
+@torch.no_grad()
 def test_transformer_sees_patches_and_their_places():
     network = build_model("vit", image=(1, 8, 8), patch=4, generator=torch.Generator().manual_seed(0)).eval()
     images = torch.rand(2, 1, 8, 8) * 255
@@ -401,6 +413,7 @@ def test_unknown_network_is_refused():
         ),
         ("mlp", {"linear_last": "no"}, "linear_last = 'no'; it must be true or false"),
         ("resnet8", {"normalised": 1}, "normalised = 1; it must be true or false"),
+        ("resnet8", {"zero_init_residual": 0}, "zero_init_residual = 0; it must be true or false"),
         ("vit", {"layers": 0}, "patch, width, layers and heads must be numbers from 1 on"),
         ("vit", {"width": 6}, "width = 6; it must be a multiple of heads = 4"),
         ("resnet8", {"width": 2**62}, ""),
