@@ -184,8 +184,9 @@ def build_model(
         generator: initialises the parameters (see ``initialize``; He's normal for ResNets; for the transformer, as for
             every network without it, torch's defaults of each layer), which otherwise are drawn from torch's global
             generator.
-        options: what the builder takes besides: ``width``, ``normalised``, ``zero_init_residual`` (resnet), ``hidden``, ``dropout``,
-            ``linear_last`` (mlp), ``dropout`` (convnets), ``patch``, ``width``, ``layers``, ``heads`` (vit).
+        options: what the builder takes besides: ``width``, ``normalised``, ``zero_init_residual`` (resnet),
+            ``hidden``, ``dropout``, ``linear_last`` (mlp), ``dropout`` (convnets), ``patch``, ``width``, ``layers``,
+            ``heads`` (vit).
 
     Raises:
         ModelError: unknown name or option, or an option that torch's layers refuse.
