@@ -38,6 +38,8 @@ def measure(run: Run) -> Measured:
             "agreement of a stranger's average": float(averages.agreement("stranger")),
             "accuracy gained by averaging": averages.accuracy_gained,
             "agreement of midpoints": float(midpoints.min()),
+            "agreement with f_t re-estimated": float((averages.window == averages.midpoints[-1]).mean()),
+            "agreement of f_t re-estimated": float(midpoints[-1]),
         },
         curves={"averages and composites": Lines(averages.epochs, series, "shallow epoch s", "agreement with f_t")},
     )
