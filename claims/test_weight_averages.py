@@ -9,7 +9,8 @@ whose weights are the mean over the window, and at each s the average of the wei
 (s, t); normalisation is re-estimated in all of them. **Reading:** SUPPORTED says that this rival explains as much as
 memory does.
 
-Control: the average with a stranger's weights, another seed's network, which lies in another basin.
+Controls: the average with a stranger's weights, another seed's network, which lies in another basin; and ``f_t`` with
+its own statistics re-estimated, which must leave it its predictions, or nothing is known of averages.
 """
 
 import numpy as np
@@ -36,24 +37,23 @@ def measure(run: Run) -> Measured:
             "agreement of the average": float(averages.agreement("window")),
             "average against composite": float((midpoints - composites)[:-1].min()),
             "agreement of a stranger's average": float(averages.agreement("stranger")),
+            "agreement of f_t re-estimated": float(midpoints[-1]),
             "accuracy gained by averaging": averages.accuracy_gained,
             "agreement of midpoints": float(midpoints.min()),
-            "agreement with f_t re-estimated": float((averages.window == averages.midpoints[-1]).mean()),
-            "agreement of f_t re-estimated": float(midpoints[-1]),
         },
         curves={"averages and composites": Lines(averages.epochs, series, "shallow epoch s", "agreement with f_t")},
     )
 
 
-def world(missed: float, *, composite: float = 0.02, stranger: float = 0.3) -> Run:
-    """Plant what averages miss, what the first composite misses, and a stranger's agreement."""
+def world(missed: float, *, composite: float = 0.02, stranger: float = 0.3, again: float = 1.0) -> Run:
+    """Plant what averages miss, what the first composite misses, and the agreement of a stranger and of f_t again."""
     labels = np.arange(planted.IMAGES) % planted.CLASSES
 
     def agreeing(share: float) -> np.ndarray:
         wrong = np.arange(planted.IMAGES) >= round(float(np.clip(share, 0, 1)) * planted.IMAGES)
         return np.where(wrong, (labels + 1) % planted.CLASSES, labels)
 
-    midpoints = np.array([agreeing(1 - missed), agreeing(1 - missed / 2), labels])
+    midpoints = np.array([agreeing(1 - missed), agreeing(1 - missed / 2), agreeing(again)])
     found = Averages(np.array(EPOCHS), agreeing(1 - missed), midpoints, agreeing(stranger), labels, labels)
     return planted.run({"averages": found, "column": planted.columns(EPOCHS, [composite, composite / 2, 0])})
 
@@ -64,6 +64,7 @@ WORLDS = {
     "worse-than-composites": World(Verdict.REFUTED, lambda rng: world(rng.normal(0.03, 0.002), composite=0.0)),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.04, 0.03), composite=0.05)),
     "stranger-agrees": World(Verdict.INVALID, lambda rng: world(rng.normal(0.01, 0.002), stranger=0.99)),
+    "statistics-off": World(Verdict.INVALID, lambda rng: world(rng.normal(0.01, 0.002), again=0.88)),
     "null": World(None, lambda rng: world(rng.normal(0.05, 0.02), composite=0.05)),
 }
 

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from featdyn_core.data.augmentation import CropFlip
 from featdyn_core.errors import DeviceError
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import capture
 from featdyn_core.seeds import torch_generator
 
 ENGINES = ("eager", "graphs", "compiled")
-CROP_PADDING = 4
 
 REPLAY_TOLERANCE = 1e-3
 """Largest distance between what a replayed step and the same step run plainly make of the state, over what it moves."""
@@ -52,20 +52,16 @@ class ResidentSet:
     Args:
         images: (N, C, H, W) uint8.
         labels: (N,).
-        augment: random crops of the image padded by ``CROP_PADDING``, and horizontal flips.
+        augment: whether images are cropped and flipped at random (see ``CropFlip``).
         seed: the training seed; it and the epoch name the random streams.
         device: where to hold them.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, *, augment: bool, seed: int, device: torch.device) -> None:
-        count, channels, height, width = images.shape
-        self.seed, self.augment, self.labels = seed, augment, labels.to(device)
-        self.images = (F.pad(images, (CROP_PADDING,) * 4) if augment else images).to(device)
-        self.channels, self.rows, self.columns = (torch.arange(n, device=device) for n in (channels, height, width))
-        self.places = torch.arange(count, device=device)
-        self.order = torch.empty(count, dtype=torch.int64, device=device)
-        self.offsets = torch.empty((2, count, 1), dtype=torch.int64, device=device)
-        self.flip = torch.empty((count, 1), dtype=torch.bool, device=device)
+        self.seed, self.labels = seed, labels.to(device)
+        self.images = CropFlip(images, device) if augment else images.to(device)
+        self.places = torch.arange(len(images), device=device)
+        self.order = torch.empty(len(images), dtype=torch.int64, device=device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -73,20 +69,13 @@ class ResidentSet:
     def shuffle(self, epoch: int) -> None:
         """Draw order and augmentation of an epoch, from 0."""
         self.order.copy_(torch.randperm(len(self), generator=torch_generator(self.seed, "order", epoch)))
-        if self.augment:
-            generator = torch_generator(self.seed, "augment", epoch)
-            self.offsets.copy_(torch.randint(0, 2 * CROP_PADDING + 1, self.offsets.shape, generator=generator))
-            self.flip.copy_(torch.rand(self.flip.shape, generator=generator) < 0.5)
+        if isinstance(self.images, CropFlip):
+            self.images.draw(torch_generator(self.seed, "augment", epoch))
 
     def batch(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) uint8 and labels (B,) from place ``start`` of the epoch on; start (1,) is not read."""
         chosen = self.order[start + self.places[:size]]
-        if not self.augment:
-            return self.images[chosen], self.labels[chosen]
-        row = self.offsets[0, chosen] + self.rows
-        column = self.offsets[1, chosen] + torch.where(self.flip[chosen], self.columns.flip(0), self.columns)
-        channel = self.channels[:, None, None]
-        images = self.images[chosen[:, None, None, None], channel, row[:, None, :, None], column[:, None, None, :]]
+        images = self.images.take(chosen) if isinstance(self.images, CropFlip) else self.images[chosen]
         return images, self.labels[chosen]
 
 

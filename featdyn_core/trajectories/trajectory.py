@@ -91,6 +91,7 @@ class Trajectory:
         batch_size: int,
         learning_rate: float,
         weight_decay: float = 0.0,
+        augmentation: str = "none",
         name: str = "own",
         seed: int = 0,
     ) -> "Trajectory":
@@ -106,6 +107,7 @@ class Trajectory:
             batch_size: of the training; statistics are re-estimated, and one-step changes made, by such batches.
             learning_rate: of one-step changes.
             weight_decay: of one-step changes.
+            augmentation: of the training, ``none`` or ``crop-flip``; statistics are re-estimated on such images.
             name: of the trajectory, for messages.
             seed: of the training, if it is known; measurements that draw at random draw by it.
 
@@ -120,7 +122,7 @@ class Trajectory:
         epochs = tuple(sorted(checkpoints))
         recipe = Recipe(
             name=name,
-            data=DataSpec(dataset.name),
+            data=DataSpec(dataset.name, augmentation=augmentation),
             network=NetworkSpec(f"{type(network).__module__}:{type(network).__qualname__}", {"cuts": [*network.cuts]}),
             optimizer=OptimizerSpec("sgd", learning_rate, weight_decay=weight_decay),
             training=TrainingSpec(epochs=max(epochs, default=0), batch_size=batch_size, checkpoints=epochs),

@@ -72,6 +72,16 @@ def not_averaged(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(averages, "averaged", lambda item, states: original(item, states[-1:]))
 
 
+def statistics_of_noise(patch: pytest.MonkeyPatch) -> None:
+    """Let normalisation be re-estimated on images such as no training shows."""
+
+    def noise(item):
+        images = item.training_set()[0][: composites.CALIBRATION_IMAGES]
+        return torch.randint(256, images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
+
+    patch.setattr(composites, "calibration_images", noise)
+
+
 def not_displaced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(displacement, "displaced", lambda item, _, deep, *__, **___: item.network(deep))
 
@@ -103,6 +113,7 @@ MUTATIONS: Mutations = {
     ),
     "stranger not a stranger": (own_shallow_half, ("memory-window", "transferability")),
     "averages not averaged": (not_averaged, ("weight-averages",)),
+    "statistics of noise": (statistics_of_noise, ("weight-averages",)),
     "displaced network not displaced": (not_displaced, ("beyond-closeness",)),
     "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
     "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),

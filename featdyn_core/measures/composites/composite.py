@@ -5,8 +5,8 @@ network itself.
 
 **Reading** (the paper does not say what becomes of batch normalisation): under the policy ``carry`` each half
 keeps the running statistics of its own checkpoint; under ``recalibrate`` those of the deep half are
-re-estimated on the features that it now receives, from training images only, batch by batch: the mean over all
-images, and the average of the batches' variances, each batch weighted by its images.
+re-estimated on the features that it now receives, from training images only, as training shows them, batch by batch:
+the mean over all images, and the average of the batches' variances, each batch weighted by its images.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from featdyn_core.data.augmentation import CropFlip
 from featdyn_core.errors import MeasurementError
 from featdyn_core.networks.blocks import BlockNetwork, load_state, running_norms
 from featdyn_core.numerics import exactly, undisturbed
+from featdyn_core.seeds import torch_generator
 from featdyn_core.trajectories.trajectory import State, Trajectory
 
 POLICIES = ("carry", "recalibrate")
 CALIBRATION_IMAGES = 500
-"""Training images, the first ones, from which normalisation statistics are re-estimated."""
+"""Number of training images, the first ones, from which normalisation statistics are re-estimated."""
 
 BYTE_CLASSES = 256
 """Most classes that a prediction of one byte can tell apart."""
@@ -76,8 +78,17 @@ def joined(
 
 
 def calibration_images(trajectory: Trajectory) -> Tensor:
-    """Training images (N, C, H, W) for the re-estimation of normalisation statistics."""
-    return trajectory.training_set()[0][:CALIBRATION_IMAGES]
+    """Training images (N, C, H, W) for the re-estimation of normalisation statistics, always the same.
+
+    Where training augments its images these are augmented too: of ResNet-20 on CIFAR-10 trained so, statistics of
+    plain images, which have no padding to see, change an eighth of the predictions of ``f_t`` itself.
+    """
+    images = trajectory.training_set()[0][:CALIBRATION_IMAGES]
+    if trajectory.recipe.data.augmentation == "none":
+        return images
+    crops = CropFlip(images, images.device)
+    crops.draw(torch_generator(trajectory.seed, "measure", "calibration"))
+    return crops.take(torch.arange(len(images)))
 
 
 def class_type(classes: int) -> torch.dtype:

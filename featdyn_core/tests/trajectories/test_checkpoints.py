@@ -8,7 +8,7 @@ from torch import nn
 
 from featdyn_core.errors import MeasurementError, ModelError, RecipeError
 from featdyn_core.measures.composites.column import measure_column, read_column
-from featdyn_core.measures.composites.composite import composite
+from featdyn_core.measures.composites.composite import calibration_images, composite
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.measures.one_step.protocol import one_step_changes
@@ -177,3 +177,12 @@ def test_files_that_are_not_there_and_epochs_that_are_none_are_told(tmp_path, ti
         Trajectory.from_checkpoints({}, **options)
     with pytest.raises(RecipeError, match="training, checkpoints: ascending epochs from 0"):
         Trajectory.from_checkpoints({-1: "a.pt", 3: "b.pt"}, **options)
+    with pytest.raises(RecipeError, match="data, augmentation: none or crop-flip"):
+        Trajectory.from_checkpoints({1: "a.pt"}, augmentation="mixup", **options)
+
+
+def test_statistics_are_re_estimated_on_images_as_ones_own_training_showed_them(own):
+    plain, cropped = (calibration_images(own(**more)) for more in ({}, {"augmentation": "crop-flip"}))
+    assert plain.shape == cropped.shape
+    assert torch.equal(plain, own().dataset.train_images[: len(plain)])
+    assert not torch.equal(plain, cropped)

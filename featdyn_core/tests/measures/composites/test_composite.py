@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from featdyn_core.data.augmentation import CropFlip
 from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.measures.composites import composite as module
 from featdyn_core.measures.composites.composite import (
@@ -20,6 +21,9 @@ from featdyn_core.measures.composites.composite import (
 )
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.networks.zoo import build_model
+from featdyn_core.seeds import torch_generator
+from featdyn_core.training.steps import ResidentSet
+from featdyn_core.trajectories.trajectory import Trajectory
 
 STATISTICS = 1e-6  # relative; batch moments by another order of summation
 
@@ -29,6 +33,14 @@ CUTS = ("stem", "stage1_block1", "stage2_block1", "stage3_block1")
 @pytest.fixture(scope="module")
 def images(tiny_trajectory):
     return tiny_trajectory.dataset.test_images
+
+
+def augmented(trajectory: Trajectory) -> Trajectory:
+    """Return the trajectory as one of a training that crops and flips its images."""
+    recipe = trajectory.recipe
+    return dataclasses.replace(
+        trajectory, recipe=recipe.replace(data=dataclasses.replace(recipe.data, augmentation="crop-flip"))
+    )
 
 
 # Composite
@@ -230,3 +242,38 @@ def test_normalisation_without_running_statistics_is_no_matter_of_recalibration(
 def test_calibration_images_are_the_first_training_images(tiny_trajectory, monkeypatch):
     monkeypatch.setattr(module, "CALIBRATION_IMAGES", 150)
     assert torch.equal(calibration_images(tiny_trajectory), tiny_trajectory.dataset.train_images[:150])
+
+
+def test_calibration_images_are_augmented_where_training_augments(tiny_trajectory):
+    trajectory = augmented(tiny_trajectory)
+    crops = CropFlip(trajectory.dataset.train_images, torch.device("cpu"))
+    crops.draw(torch_generator(trajectory.seed, "measure", "calibration"))
+    found = calibration_images(trajectory)
+    assert torch.equal(found, crops.take(torch.arange(len(found))))
+    assert torch.equal(found, calibration_images(trajectory))
+    assert not torch.equal(found, calibration_images(dataclasses.replace(trajectory, seed=trajectory.seed + 1)))
+
+
+def test_re_estimation_leaves_a_network_the_statistics_that_it_was_trained_with(tiny_trajectory):
+    trajectory = augmented(tiny_trajectory)
+    images, labels = trajectory.training_set()
+    resident = ResidentSet(images, labels, augment=True, seed=trajectory.seed, device=torch.device("cpu"))
+    network = trajectory.network(4)
+    shown = []
+    for epoch in range(20):
+        resident.shuffle(epoch)
+        shown.append(resident.batch(torch.zeros(1, dtype=torch.int64), len(images))[0])
+    recalibrate(network, torch.cat(shown), list(network.blocks), 50)
+    trained = dict(network.named_buffers())
+
+    def distance(images: torch.Tensor) -> float:
+        again = trajectory.network(4)
+        recalibrate(again, images, list(again.blocks), 50)
+        differences = [
+            (buffer - trained[name]).norm() / trained[name].norm()
+            for name, buffer in again.named_buffers()
+            if name.endswith("running_mean")
+        ]
+        return float(torch.stack(differences).mean())
+
+    assert distance(calibration_images(trajectory)) < 0.5 * distance(images)
