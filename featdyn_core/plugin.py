@@ -14,10 +14,10 @@ import pytest
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.laboratory import Laboratory
-from featdyn_core.harness.plan import Cell, all_cells
+from featdyn_core.harness.plan import Cell
 from featdyn_core.harness.planted import Judge, World, verdict_in
 from featdyn_core.harness.run import Decide, Measure
-from featdyn_core.harness.sweeps import swept
+from featdyn_core.harness.sweeps import all_rows
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
 from featdyn_core.report.junit import EVIDENCE, FAULT
 from featdyn_core.reporter import Reporter, row_of
@@ -104,9 +104,7 @@ def _rows(config: pytest.Config) -> dict[str, Cell]:
     if _ROWS not in config.stash:
         options = {"seeds": parse_seeds(config.getoption("--seeds")), "precision": config.getoption("--precision")}
         register = _register(config)
-        rows = all_cells(register, **options)
-        for sweep in load_sweeps(sweeps_folder(), register):
-            rows += swept(register, sweep, **options)
+        rows = all_rows(register, load_sweeps(sweeps_folder(), register), **options)
         config.stash[_ROWS] = {row.id: row for row in rows}
     return config.stash[_ROWS]
 

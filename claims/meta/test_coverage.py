@@ -45,8 +45,7 @@ def test_published_evidence_is_in_the_documents(register):
     _check(README, summary_table(register, rows, read_meanings(MEANINGS)), "featdyn summary")
     for path in PUBLISHED:
         shown = read_evidence(path)
-        tables = sweep_lines(shown) if any(row.variation for row in shown) else results_table(shown)
-        _check(FINDINGS, tables, f"featdyn results {path.relative_to(HERE.parent)}")
+        _check(FINDINGS, results_table(shown) + sweep_lines(shown), f"featdyn results {path.relative_to(HERE.parent)}")
 
 
 def test_every_claim_that_was_decided_has_its_meaning(register):

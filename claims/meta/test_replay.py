@@ -1,23 +1,19 @@
-"""Every published verdict follows from the published records, by the claim code and the bounds of today.
-
-Records of sweeps are not published; what they found is evidence only.
-"""
+"""Every published verdict follows from the published records, by the claim code and the bounds of today."""
 
 import pytest
 
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.verdicts.evidence import read_evidence, row_id
-from featdyn_core.verdicts.register_text import load_register
 
 MODULES = claim_modules()
 ROUNDING = 1e-9
 """Between two processors; relative."""
 
 EVIDENCE = {
-    row_id(row.claim, row.scale, row.subject, replayed=True): row
+    row_id(row.claim, row.scale, row.subject, replayed=True, variation=row.variation): row
     for path in sorted((HERE.parent / "evidence").glob("*/evidence.json"))
     for row in read_evidence(path)
-    if row.verdict.decided and row.scale != "small" and not row.variation
+    if row.verdict.decided and row.scale != "small"
 }
 
 
@@ -31,7 +27,8 @@ def test_published_records_give_the_published_numbers_and_verdict(laboratory, na
     published = EVIDENCE[name]
     found = laboratory.decide(name, MODULES[published.claim].measure)
     assert found.verdict is published.verdict
-    assert found.seeds == published.seeds == load_register(HERE / "register").scales[published.scale].seeds
+    assert found.seeds == published.seeds
+    assert not published.exploratory
     for again, before in zip(found.findings, published.findings, strict=True):
         assert again.criterion.name == before.criterion.name
         assert again.values == pytest.approx(before.values, rel=ROUNDING, abs=ROUNDING)

@@ -19,6 +19,7 @@ from featdyn_core.commands.selection import (
     register_of,
     requests_of,
     rows_of,
+    rows_to_publish,
     scale_of,
     trainings_of,
     usual_jobs,
@@ -139,7 +140,7 @@ def _measure(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     register = register_of(options)
     folder = records_folder() / scale_of(options, register)
-    rows = rows_of(options, ())
+    rows = rows_to_publish(options)
     read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
     wanted = list({request.identity: request for request in read}.values())
     published, missing = publish_records(place_of(options), wanted, folder, print)

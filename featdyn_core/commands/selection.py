@@ -56,12 +56,20 @@ def rows_of(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:
     chosen = register.entries if options.claims is None else options.claims.split(",")
     entries = [register.entry(claim).id for claim in chosen]
     scale = scale_of(options, register)
-    if options.tier == SWEEP:
-        sweeps = [sweep for sweep in load_sweeps(sweeps_folder(), register) if sweep.scale == scale]
-        rows = [row for sweep in sweeps for row in swept(register, sweep, seeds=seeds)]
-    else:
-        rows = cells(register, scale, seeds=seeds)
+    rows = _swept(register, scale, seeds) if options.tier == SWEEP else cells(register, scale, seeds=seeds)
     return [row for row in rows if row.entry.id in entries]
+
+
+def rows_to_publish(options: argparse.Namespace) -> list[Cell]:
+    """Return all rows of the scale that the options ask for, those of its sweeps too."""
+    register = register_of(options)
+    scale = scale_of(options, register)
+    return cells(register, scale) + _swept(register, scale, ())
+
+
+def _swept(register: Register, scale: str, seeds: Sequence[int]) -> list[Cell]:
+    sweeps = [sweep for sweep in load_sweeps(sweeps_folder(), register) if sweep.scale == scale]
+    return [row for sweep in sweeps for row in swept(register, sweep, seeds=seeds)]
 
 
 def trainings_of(options: argparse.Namespace) -> list[Request]:

@@ -72,9 +72,9 @@ class Cell:
     @property
     def tier(self) -> str:
         """Tier that it is run in; what is replayed belongs to the fast one, whatever its scale."""
-        if self.variation:
-            return "sweep"
-        return "fast" if self.replayed else self.scale.tier
+        if self.replayed:
+            return "fast"
+        return "sweep" if self.variation else self.scale.tier
 
     @property
     def claim(self) -> Claim:

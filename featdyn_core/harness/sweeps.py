@@ -1,17 +1,41 @@
 """The rows of a sweep: those of the plan, with other recipes or other records (see ``verdicts.sweep``)."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.harness.plan import Cell, cells
+from featdyn_core.harness.plan import Cell, all_cells, cells
+from featdyn_core.project import records_folder
+from featdyn_core.store.published import published
 from featdyn_core.trajectories.variation import varied
 from featdyn_core.verdicts.register import Entry, Register
 from featdyn_core.verdicts.sweep import Sweep, Variation
 
 
-def swept(register: Register, sweep: Sweep, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:
+def all_rows(
+    register: Register, sweeps: Iterable[Sweep], *, seeds: Sequence[int] = (), precision: str = "fp32"
+) -> list[Cell]:
+    """Return every row that a run may ask for: of the register, and of its sweeps.
+
+    A sweep's row has published records if all of one seed are there: a part of them is that of the row it varies.
+
+    Raises:
+        RecipeError: as ``swept``.
+        DamagedRecordError: as ``plan.all_cells``.
+    """
+    found = all_cells(register, seeds=seeds, precision=precision)
+    for sweep in sweeps:
+        source = published(records_folder() / sweep.scale)
+        replayed = swept(register, sweep, replayed=True) if source.facts else []
+        found += swept(register, sweep, seeds=seeds, precision=precision)
+        found += [row for row in replayed if any(source.complete(row.requests(seed).values()) for seed in row.seeds)]
+    return found
+
+
+def swept(
+    register: Register, sweep: Sweep, *, seeds: Sequence[int] = (), precision: str = "fp32", replayed: bool = False
+) -> list[Cell]:
     """Return a sweep's rows, variation by variation, claims in the order of its effects.
 
     Args:
@@ -19,11 +43,12 @@ def swept(register: Register, sweep: Sweep, *, seeds: Sequence[int] = (), precis
         sweep: of it.
         seeds: in place of the sweep's.
         precision: of composite grids.
+        replayed: rows that judge published records.
 
     Raises:
         RecipeError: as ``plan.cells``; or a variation that a claim's recipes or records do not notice.
     """
-    rows = cells(register, sweep.scale, seeds=seeds or sweep.seeds, precision=precision)
+    rows = cells(register, sweep.scale, seeds=seeds or sweep.seeds, precision=precision, replayed=replayed)
     base = {row.entry.id: row for row in rows if row.subject == sweep.subject}
     chosen = tuple(seeds) not in ((), sweep.seeds or register.scales[sweep.scale].seeds)
     return [

@@ -35,16 +35,18 @@ class SweepTable:
 def sweep_tables(rows: Sequence[Evidence]) -> list[SweepTable]:
     """Return a table for each scale and subject that was swept, in the order of the rows.
 
-    A row of the register, measured and not replayed, is a line of its own in a table that has its claim.
+    A row of the register is a line of its own in a table that has its claim; where it was measured and replayed, the
+    measured one is, as of what was varied.
     """
     tables: dict[tuple[str, str], SweepTable] = {}
-    for row in filter(lambda row: row.variation, rows):
+    measured_last = sorted(rows, key=lambda row: not row.replayed)
+    for row in filter(lambda row: row.variation, measured_last):
         table = tables.setdefault((row.scale, row.subject), SweepTable(row.scale, row.subject, {}, {REGISTERED: {}}))
         table.effects.setdefault(row.claim, row.effect)
         table.lines.setdefault(row.variation, {})[row.claim] = row
-    for row in rows:
+    for row in measured_last:
         found = tables.get((row.scale, row.subject))
-        if found and row.claim in found.effects and not row.variation and not row.replayed:
+        if found and row.claim in found.effects and not row.variation:
             found.lines[REGISTERED][row.claim] = row
     for table in tables.values():
         if not table.lines[REGISTERED]:

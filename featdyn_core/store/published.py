@@ -7,7 +7,7 @@ Layout of ``fixtures/records``::
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,14 @@ class PublishedRecords:
             if Request(request.recipe, request.seed, request.kind, facts["parameters"]).covers(request):
                 return facts
         return None
+
+    def complete(self, requests: Iterable[Request]) -> bool:
+        """Whether there is a record for each of the requests.
+
+        Raises:
+            DamagedRecordError: as ``describe``.
+        """
+        return all(self.describe(request) is not None for request in requests)
 
     def get(self, request: Request) -> Record:
         """Return the record that holds all that is asked for.

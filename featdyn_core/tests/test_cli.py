@@ -253,6 +253,15 @@ def test_publish_then_replay(run, project):
     assert (status, lines) == (1, [f"published 3 records in {folder}; 6 are not measured"])
 
 
+def test_records_of_sweeps_are_published_with_their_scale(run, project):
+    write_sweeps(project)
+    for tier in (["full"], ["sweep", "--scale", "reduced"]):
+        run("train", "--tier", *tier, "--jobs", "1")
+        run("measure", "--tier", *tier, "--jobs", "1")
+    status, lines = run("publish", "--tier", "full")
+    assert (status, lines) == (0, [f"published 24 records in {records_folder() / 'reduced'}; 0 are not measured"])
+
+
 def test_nothing_to_publish_is_no_success(run):
     status, lines = run("publish", "--tier", "full")
     assert status == 1

@@ -10,8 +10,10 @@ from featdyn_core.harness import resolvers, sweeps
 from featdyn_core.harness.laboratory import decide, described
 from featdyn_core.harness.plan import cells, requests, trainings
 from featdyn_core.harness.run import Measured
-from featdyn_core.harness.sweeps import swept
-from featdyn_core.project import sweeps_folder
+from featdyn_core.harness.sweeps import all_rows, swept
+from featdyn_core.project import records_folder, sweeps_folder
+from featdyn_core.store.published import publish, published
+from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import entry
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.sweep import Sweep, Variation, load_sweeps
@@ -106,6 +108,44 @@ def test_a_row_is_decided_as_any_other(toy, laboratory):
     assert found.recipes == {"toy-slow": row.recipes["clean"].digest}
     assert set(found.checkpoints) == {f"toy-slow/{seed}" for seed in (0, 1, 2)}
     assert seen == [[1, 2, 3]] * 3
+
+
+# Published records
+
+
+def replayed(toy, *variations, chosen=lambda _: True, **more) -> dict[str, tuple]:
+    """Publish what the rule chooses of the sweep's records and the scale's; return who is judged again from them."""
+    large = dataclasses.replace(sweep(*variations, **more), scale="reduced")
+    wanted = requests(cells(toy, "reduced")) + [r for r in requests(swept(toy, large)) if chosen(r)]
+    publish(records_folder() / "reduced", [record_of(request) for request in wanted])
+    published.cache_clear()
+    rows = all_rows(toy, [large])
+    assert len({row.id for row in rows}) == len(rows)
+    return {row.id: (row.tier, row.seeds, row.exploratory) for row in rows if row.replayed and row.variation}
+
+
+def test_rows_of_sweeps_are_replayed_in_the_fast_tier(toy):
+    assert replayed(toy, SLOW, RECALIBRATED, seeds=(3, 5, 4)) == {
+        "demo-reduced-digits-slow-replayed": ("fast", (3, 5, 4), False),
+        "demo-reduced-digits-again-replayed": ("fast", (3, 5, 4), False),
+    }
+
+
+def test_records_that_a_variation_shares_with_what_it_varies_are_no_publication_of_it(toy):
+    assert not replayed(toy, SLOW, RECALIBRATED, CUTS, chosen=lambda _: False)
+
+
+def test_a_row_of_a_sweep_of_which_one_seed_is_published_does_not_go_in_silence(toy):
+    assert list(replayed(toy, SLOW, chosen=lambda request: request.seed == 4)) == ["demo-reduced-digits-slow-replayed"]
+
+
+def test_all_rows_are_the_registers_and_the_sweeps(toy):
+    rows = all_rows(toy, [sweep(SLOW)], seeds=[7, 8, 9])
+    assert {row.id: (row.tier, row.seeds) for row in rows} == {
+        "demo-small-digits": ("fast", (7, 8, 9)),
+        "demo-reduced-digits": ("full", (7, 8, 9)),
+        "demo-small-digits-slow": ("sweep", (7, 8, 9)),
+    }
 
 
 # Overrides that nothing notices

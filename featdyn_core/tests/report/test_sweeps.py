@@ -73,6 +73,18 @@ def test_registered_rows_that_are_varied_stand_first():
     assert sweep_tables(REGISTERED_ROWS) == []
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_rows_that_were_measured_and_replayed_the_measured_ones_are_shown(order):
+    measured = [swept("memory", "adam"), evidence("memory")]
+    replayed = [dataclasses.replace(row, replayed=True) for row in [*measured, swept("memory", "mlp")]]
+    (table,) = sweep_tables([*measured, *replayed][::order])
+    assert table.lines == {
+        REGISTERED: {"memory": measured[1]},
+        "adam": {"memory": measured[0]},
+        "mlp": {"memory": replayed[2]},
+    }
+
+
 def test_a_table_for_each_scale_and_subject():
     other = dataclasses.replace(swept("memory", "adam"), scale="reduced", subject="cifar10")
     assert [(table.scale, table.subject) for table in sweep_tables([*ROWS, other])] == [
