@@ -55,6 +55,7 @@ def measure(run: Run) -> Measured:
                 {arm: found.accuracy for arm, found in errors.items()},
                 "epoch",
                 "held-out accuracy",
+                window="late",
                 over_epochs=True,
             )
         },
