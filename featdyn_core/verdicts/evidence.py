@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ SCHEMA = 2
 
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
+
+
+_NUMBERS = re.compile(r'\[\n([^][{}"]+)\]')
+"""A list of numbers as ``json`` indents it: inside a text there is no line break."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,15 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
         row["holm_p_value"] = adjusted
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+        write_atomically(path, _text(document).encode())
     except OSError as error:
         raise EvidenceError(f"the evidence {path} cannot be written ({error.strerror or error})") from error
+
+
+def _text(document: dict[str, Any]) -> str:
+    """Return the document as JSON, a list of numbers to a line: one number a line is a third of the file in blanks."""
+    text = json.dumps(document, indent=1, allow_nan=False)
+    return _NUMBERS.sub(lambda found: f"[{', '.join(found[1].replace(',', ' ').split())}]", text) + "\n"
 
 
 def read_evidence(path: Path) -> list[Evidence]:

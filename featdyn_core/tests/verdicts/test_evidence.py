@@ -220,6 +220,22 @@ def test_files_keep_rows_their_order_and_the_facts(tmp_path):
     assert [row["claim"] for row in document["rows"]] == [row.claim for row in rows]
 
 
+def test_a_file_has_a_list_of_numbers_on_a_line_and_texts_as_they_are(tmp_path):
+    path = tmp_path / "evidence.json"
+    facts = {
+        "seeds": [5, -0.25, math.nan, 1e-12],
+        "command": ["[\n 1,\n 2\n]", "[ 3 ]"],
+        "empty": [],
+        "nested": [[1, 2], [3]],
+    }
+    write_evidence(path, [full_row()], facts=facts)
+    text = path.read_text(encoding="utf-8")
+    assert '"seeds": [5, -0.25, null, 1e-12]' in text
+    assert read_document(path).facts["command"] == facts["command"]
+    assert read_document(path).facts["nested"] == facts["nested"]
+    assert read_evidence(path) == [full_row()]
+
+
 def test_a_file_that_an_editor_marked_or_formatted_is_read(tmp_path):
     path = tmp_path / "evidence.json"
     write_evidence(path, [judged(HIGH)])
