@@ -30,7 +30,7 @@ def source_digest(module: str, root: Path = ROOT) -> str:
     while pending:
         path = _file(pending.pop(), root)
         if path is not None and path not in found:
-            found[path] = path.read_bytes()
+            found[path] = path.read_bytes().replace(b"\r\n", b"\n")  # as git may check it out
             pending += _imported(found[path])
     digest = hashlib.sha256()
     for path in sorted(found):
