@@ -1,3 +1,3 @@
 """Loads the harness: markers, options, fixtures and the verdict table."""
 
-pytest_plugins = ["featdyn_core.plugin", "pytester"]
+pytest_plugins = ["featdyn_core.pytest_plugin.plugin", "pytester"]

@@ -22,8 +22,8 @@ from featdyn_core.harness import planted
 from featdyn_core.harness.planted import Judge, World
 from featdyn_core.harness.run import Decide, Lines, Measured, Run, over_shallow_epochs, trends
 from featdyn_core.measures.drift.path import WHOLE, Path
+from featdyn_core.register.register import Window
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.register import Window
 
 pytestmark = pytest.mark.claim("not-convergence")
 

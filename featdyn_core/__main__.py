@@ -1,6 +1,6 @@
 """``python -m featdyn_core`` is the command ``featdyn``."""
 
-from featdyn_core.cli import main
+from featdyn_core.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -4,8 +4,8 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-from featdyn_core.verdicts.register import EMPIRICAL
-from featdyn_core.verdicts.register_text import load_register
+from featdyn_core.register.reading import load_register
+from featdyn_core.verdicts.claim import EMPIRICAL
 
 HERE = Path(__file__).parents[1]
 

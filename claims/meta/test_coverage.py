@@ -6,13 +6,13 @@ import pytest
 
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.register import Register
 from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Draws, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Draws, Verdict
 from featdyn_core.verdicts.evidence import read_evidence
-from featdyn_core.verdicts.register import EMPIRICAL, THEOREM, Register
-from featdyn_core.verdicts.register_text import load_register
 
 README = HERE.parent / "README.md"
 CLAIMS = HERE.parent / "docs" / "claims.md"

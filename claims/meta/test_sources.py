@@ -26,9 +26,9 @@ def signed(kind: str) -> dict[str, str]:
 def test_an_edit_raises_the_version_or_is_signed(kind: str) -> None:
     source = measuring_source(kind)
     assert source in signed(kind), (
-        f"what {kind!r} is measured by was edited. If it measures something else, raise the version of the kind; if its "
-        f'numbers are the same, sign it in sources.toml, [{kind}.{KINDS[kind].version}]: "{source}" = "same numbers, '
-        'judged again at commit ..."'
+        f"what {kind!r} is measured by was edited. If it measures something else, raise the version of the kind; if "
+        f'its numbers are the same, sign it in sources.toml, [{kind}.{KINDS[kind].version}]: "{source}" = "same '
+        'numbers, judged again at commit ..."'
     )
 
 

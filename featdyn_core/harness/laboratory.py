@@ -13,12 +13,12 @@ from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.measures.kinds import Request
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
+from featdyn_core.register.register import Register
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
 from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
-from featdyn_core.verdicts.register import Register
 
 if TYPE_CHECKING:
     from featdyn_core.store.measurements import Measurements

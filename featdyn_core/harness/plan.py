@@ -12,12 +12,12 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.harness.resolvers import RESOLVERS
 from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.project import recipes_folder, records_folder
+from featdyn_core.register.register import SPLITS, Entry, Register, Scale, Window
+from featdyn_core.register.sweeps import Variation
 from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
-from featdyn_core.verdicts.register import SPLITS, Entry, Register, Scale, Window
-from featdyn_core.verdicts.sweep import Variation
 
 Training = tuple[Recipe, int]
 

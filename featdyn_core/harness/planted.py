@@ -23,10 +23,10 @@ from featdyn_core.measures.one_step.changes import Changes
 from featdyn_core.measures.one_step.concentration import ChangeGram
 from featdyn_core.measures.regions.last_layer import LastLayer
 from featdyn_core.measures.regions.turning import turned
+from featdyn_core.register.register import Window
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.inference import CONFIDENCE
-from featdyn_core.verdicts.register import Window
 
 IMAGES = 1000
 CLASSES = 10

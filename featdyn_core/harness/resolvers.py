@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from featdyn_core.measures.composites.unseen import RANDOM
+from featdyn_core.register.register import SPLITS, Scale, Window
 from featdyn_core.trajectories.recipe import Recipe
-from featdyn_core.verdicts.register import SPLITS, Scale, Window
 
 
 class Row(Protocol):

@@ -14,12 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.column import Column
+from featdyn_core.register.register import Window
 from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.inference import kendall
 from featdyn_core.verdicts.plane import Plane
-from featdyn_core.verdicts.register import Window
 
 ROUNDING = 1e-9
 """Of a point-wise consistency, a share of checkpoints."""

@@ -7,10 +7,10 @@ from typing import Any
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Cell, all_cells, cells
 from featdyn_core.project import records_folder
+from featdyn_core.register.register import Entry, Register
+from featdyn_core.register.sweeps import Sweep, Variation
 from featdyn_core.store.published import published
 from featdyn_core.trajectories.variation import varied
-from featdyn_core.verdicts.register import Entry, Register
-from featdyn_core.verdicts.sweep import Sweep, Variation
 
 
 def all_rows(

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.register.register import SCALES, Entry, Register
 from featdyn_core.report import wording
 from featdyn_core.verdicts.claim import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
-from featdyn_core.verdicts.register import SCALES, Entry, Register
 
 
 def claims_table(register: Register) -> list[str]:

@@ -1,1 +1,1 @@
-"""What was fixed in advance and what numbers say."""
+"""What numbers say: criteria, inference over seeds, verdicts, evidence."""

@@ -23,6 +23,9 @@ from featdyn_core.verdicts.inference import (
 MINIMUM_SEEDS = 3
 """Fewest seeds that a claim may be judged on."""
 
+EMPIRICAL, THEOREM = "empirical", "theorem"
+"""Kinds of claim: measured on trainings, or to hold in every world."""
+
 
 class Verdict(enum.StrEnum):
     """What is said of a claim; only SUPPORTED passes. The last three say that nothing was decided."""

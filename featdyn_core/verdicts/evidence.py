@@ -13,12 +13,11 @@ from typing import Any
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import write_atomically
-from featdyn_core.verdicts.claim import Claim, Criterion, Finding, Outcome, Role, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.fields import check_fields
 from featdyn_core.verdicts.inference import CONFIDENCE, Interval, holm
 from featdyn_core.verdicts.plane import Plane
-from featdyn_core.verdicts.register import EMPIRICAL, THEOREM
 
 SCHEMA = 2
 

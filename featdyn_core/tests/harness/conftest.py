@@ -8,10 +8,10 @@ import pytest
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import register_folder
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.register import Register
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.toy import write_project
-from featdyn_core.verdicts.register import Register
-from featdyn_core.verdicts.register_text import load_register
 
 
 @pytest.fixture

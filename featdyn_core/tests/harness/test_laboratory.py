@@ -26,6 +26,8 @@ from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.register import SPLITS
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
@@ -34,8 +36,6 @@ from featdyn_core.tests.toy import claim_file, edit, entry, write_project
 from featdyn_core.trajectories.recipe import ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import from_json, to_json
-from featdyn_core.verdicts.register import SPLITS
-from featdyn_core.verdicts.register_text import load_register
 
 ROW, REPLAYED = "demo-small-digits", "demo-reduced-digits-replayed"
 
@@ -392,7 +392,7 @@ from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import register_folder
 from featdyn_core.verdicts.evidence import to_json
-from featdyn_core.verdicts.register_text import load_register
+from featdyn_core.register.reading import load_register
 
 spec = importlib.util.spec_from_file_location("claim", "claims/test_demo.py")
 claim = importlib.util.module_from_spec(spec)

@@ -10,12 +10,12 @@ from featdyn_core.errors import DamagedRecordError, RecipeError
 from featdyn_core.harness.plan import Needed, _recipe_at, all_cells, cells, requests, trainings
 from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.project import records_folder, register_folder
+from featdyn_core.register.reading import load_register
 from featdyn_core.store.published import publish, published
 from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import RECIPE, edit, entry, write_project
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.register_text import load_register
 
 LATE = {"images": 20, "deep": 3}
 COLUMN = LATE | {"shallow": [1, 2, 3], "policy": "carry", "frozen": False, "precision": "fp32"}

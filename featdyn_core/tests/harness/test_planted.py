@@ -6,8 +6,8 @@ import pytest
 from featdyn_core.harness import planted
 from featdyn_core.harness.planted import DEPTHS, IMAGES, World, verdict_in
 from featdyn_core.harness.run import Measured
+from featdyn_core.register.register import Window
 from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.register import Window
 
 GRAIN = 0.5 / IMAGES
 CLAIM = Claim(

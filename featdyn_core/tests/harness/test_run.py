@@ -15,8 +15,8 @@ from featdyn_core.harness.run import (
     over_shallow_epochs,
     trends,
 )
+from featdyn_core.register.register import Window
 from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role
-from featdyn_core.verdicts.register import Window
 
 CLAIM = Claim(
     "demo",

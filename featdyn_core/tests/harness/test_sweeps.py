@@ -12,11 +12,11 @@ from featdyn_core.harness.plan import cells, requests, trainings
 from featdyn_core.harness.run import Measured
 from featdyn_core.harness.sweeps import all_rows, swept
 from featdyn_core.project import records_folder, sweeps_folder
+from featdyn_core.register.sweeps import Sweep, Variation, load_sweeps
 from featdyn_core.store.published import publish, published
 from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import entry
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.sweep import Sweep, Variation, load_sweeps
 
 RECALIBRATED = Variation("again", "re-estimated", records={"column": {"policy": "recalibrate"}})
 SLOW = Variation("slow", "another rate", recipe={"optimizer": {"learning_rate": 0.05}})
@@ -191,7 +191,7 @@ def test_options_of_records_that_do_not_fit_are_told(toy, records, message):
 
 def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
     from featdyn_core.project import register_folder
-    from featdyn_core.verdicts.register_text import load_register
+    from featdyn_core.register.reading import load_register
 
     register = load_register(register_folder())
     found = load_sweeps(sweeps_folder(), register)

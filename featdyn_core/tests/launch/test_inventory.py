@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featdyn_core.launch.inventory import Holding, estimate, grouped, seed_ranges
+from featdyn_core.register.reading import parse_seeds
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.tiny import tiny_branch, tiny_recipe
-from featdyn_core.verdicts.register_text import parse_seeds
 
 
 def test_seeds_are_written_as_ranges():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featdyn_core.cli import main
+from featdyn_core.cli.main import main
 from featdyn_core.launch import selfcheck
 from featdyn_core.launch.selfcheck import Way, lines, try_all
 from featdyn_core.tests.tiny import tiny_recipe
@@ -36,7 +36,7 @@ def test_one_that_does_not_agree_is_told_and_is_the_exit_status(monkeypatch, cap
     wrong = Way("cpu", "graphs", "fp32", 0.5, 0.3, 0.3)
     found = [Way("cpu", "eager", "fp32", 1.0), wrong, Way("cuda:0", "graphs", "fp32", failure="no driver")]
     assert [way.agrees for way in found] == [True, False, True]
-    monkeypatch.setattr("featdyn_core.commands.upkeep.try_all", lambda _: found)
+    monkeypatch.setattr("featdyn_core.cli.upkeep.try_all", lambda _: found)
     assert main(["selfcheck"]) == 1
     printed = capsys.readouterr().out.splitlines()
     assert printed[:-1] == lines(found)

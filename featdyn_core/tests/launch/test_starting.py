@@ -12,7 +12,7 @@ from featdyn_core.harness.plan import all_cells
 from featdyn_core.launch import starting
 from featdyn_core.launch.starting import start_project
 from featdyn_core.project import checkout
-from featdyn_core.verdicts.register_text import load_register
+from featdyn_core.register.reading import load_register
 
 SOURCE = checkout()
 

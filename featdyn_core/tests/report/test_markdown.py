@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from featdyn_core.register.reading import load_register
 from featdyn_core.report.markdown import claim_row, claims_table, results_table, step_summary, summary_table
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.claim import Role
-from featdyn_core.verdicts.register_text import load_register
 
 ROWS = every_verdict()
 

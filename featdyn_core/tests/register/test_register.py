@@ -8,11 +8,11 @@ import pytest
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.project import recipes_folder
+from featdyn_core.register.reading import load_register, parse_seeds
+from featdyn_core.register.register import SCALES, TIERS, Window
 from featdyn_core.trajectories.recipe import load_recipe
-from featdyn_core.verdicts.claim import Criterion, Role, Verdict
+from featdyn_core.verdicts.claim import THEOREM, Criterion, Role, Verdict
 from featdyn_core.verdicts.inference import confidence_at_look
-from featdyn_core.verdicts.register import SCALES, THEOREM, TIERS, Window
-from featdyn_core.verdicts.register_text import load_register, parse_seeds
 
 REGISTER = Path(__file__).parents[3] / "claims" / "register"
 

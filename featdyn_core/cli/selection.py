@@ -13,11 +13,11 @@ from featdyn_core.launch.processes import cores
 from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
+from featdyn_core.register.reading import load_register, parse_seeds
+from featdyn_core.register.register import Register
+from featdyn_core.register.sweeps import load_sweeps
 from featdyn_core.store.supply import Request
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
-from featdyn_core.verdicts.register import Register
-from featdyn_core.verdicts.register_text import load_register, parse_seeds
-from featdyn_core.verdicts.sweep import load_sweeps
 
 SWEEP = "sweep"
 """The tier of claims decided again where one thing is varied."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.verdicts.claim import Role, Verdict
+from featdyn_core.register.register import SCALES, TIERS, WORLDS, Entry, Register, Scale, Window
+from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
 from featdyn_core.verdicts.fields import check_fields, reading
-from featdyn_core.verdicts.register import EMPIRICAL, SCALES, THEOREM, TIERS, WORLDS, Entry, Register, Scale, Window
 
 SCHEMA = 2
 

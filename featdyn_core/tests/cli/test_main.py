@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.cli import main
+from featdyn_core.cli.main import main
 from featdyn_core.errors import AbsentDataError, MissingTrajectoryError
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import records_folder, register_folder
 from featdyn_core.provenance import version
+from featdyn_core.register.reading import load_register
 from featdyn_core.store import supply as store_module
 from featdyn_core.store.published import published
 from featdyn_core.store.supply import Store
@@ -23,7 +24,6 @@ from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.toy import entry, write_project, write_sweeps
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
-from featdyn_core.verdicts.register_text import load_register
 
 
 @pytest.fixture
@@ -418,14 +418,16 @@ def test_an_interruption_is_one_line_that_says_how_to_go_on(project, capsys, mon
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("featdyn_core.commands.plan.train_missing", interrupted)
+    monkeypatch.setattr("featdyn_core.cli.plan.train_missing", interrupted)
     arguments = ["train", "--store", str(project / "a store"), "--jobs", "1"]
     assert main(arguments) == 130
     assert capsys.readouterr().err == f"featdyn: interrupted; go on with: featdyn {shlex.join(arguments)}\n"
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(project):
-    command = f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli import main; raise SystemExit(main())' claims"
+    command = (
+        f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' claims"
+    )
     found = subprocess.run(
         ["bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"],
         capture_output=True,

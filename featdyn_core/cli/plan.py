@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from featdyn_core.commands.selection import (
+from featdyn_core.cli.selection import (
     cluster_of,
     path,
     place_of,
@@ -32,11 +32,11 @@ from featdyn_core.launch.processes import chosen_jobs, spread
 from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.launch.transfers import pull, push
 from featdyn_core.project import records_folder
+from featdyn_core.register.reading import parse_seeds
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.store.verification import verify_folder, verify_store
-from featdyn_core.verdicts.register_text import parse_seeds
 
 
 def add_to(commands: Any) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.register.register import Register
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.fields import check_fields
-from featdyn_core.verdicts.register import Register
 
 
 @dataclass(frozen=True)

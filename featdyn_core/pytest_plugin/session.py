@@ -12,9 +12,9 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
 from featdyn_core.provenance import environment
+from featdyn_core.register.register import Register
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
-from featdyn_core.verdicts.register import Register
 
 
 @dataclass

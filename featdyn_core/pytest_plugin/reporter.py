@@ -14,8 +14,9 @@ import pytest
 from featdyn_core.errors import EvidenceError, FeatdynError
 from featdyn_core.harness.plan import Cell
 from featdyn_core.launch.progress import Watcher
-from featdyn_core.launch.session import Session
 from featdyn_core.project import expanded
+from featdyn_core.pytest_plugin.session import Session
+from featdyn_core.register.register import Register
 from featdyn_core.report import wording
 from featdyn_core.report.junit import EVIDENCE, FAULT, annotate
 from featdyn_core.report.markdown import step_summary
@@ -23,7 +24,6 @@ from featdyn_core.report.terminal import terminal_table
 from featdyn_core.report.wording import CHANGED
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.register import Register
 
 _WORDS = {
     Verdict.SUPPORTED: ("passed", "S", {"green": True}),

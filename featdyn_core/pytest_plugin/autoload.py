@@ -7,7 +7,7 @@ import pytest
 
 from featdyn_core.project import project_here
 
-PLUGIN = "featdyn_core.plugin"
+PLUGIN = "featdyn_core.pytest_plugin.plugin"
 PATHS = ("--store", "--evidence")
 
 

@@ -14,13 +14,13 @@ import torch._dynamo  # optimisers import it at their first step; pytester would
 from featdyn_core.harness.plan import cells, requests
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.project import records_folder, register_folder
+from featdyn_core.register.reading import load_register
 from featdyn_core.store.heartbeats import Beat, write_beat
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.toy import FAILS, HOLDS, edit, entry, write_claim, write_project, write_sweeps
 from featdyn_core.verdicts.evidence import Evidence, read_evidence
-from featdyn_core.verdicts.register_text import load_register
 
 TEST = "*test_demo[[]demo-small-digits[]]"
 KNOWN = 'found = { "small/digits" = "REFUTED" }'
@@ -40,7 +40,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, shared_s
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
         monkeypatch.delenv(name, raising=False)
-    pytester.makeconftest("pytest_plugins = ['featdyn_core.plugin']")
+    pytester.makeconftest("pytest_plugins = ['featdyn_core.pytest_plugin.plugin']")
     pytester.makeini("[pytest]\naddopts = --strict-markers -p no:hypothesispytest\n")  # which is long in coming
     write_project(pytester.path)
     write_claim(pytester.path)

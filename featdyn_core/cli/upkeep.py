@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.commands.selection import path
+from featdyn_core.cli.selection import path
 from featdyn_core.launch.selfcheck import lines, try_all
 from featdyn_core.launch.starting import start_project
 from featdyn_core.store.cleaning import free, idle

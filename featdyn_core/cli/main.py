@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from featdyn_core.commands import plan, reading, upkeep
+from featdyn_core.cli import plan, reading, upkeep
 from featdyn_core.errors import FeatdynError
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version

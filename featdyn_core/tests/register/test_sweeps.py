@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.sweeps import Variation, load_sweeps
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.register_text import load_register
-from featdyn_core.verdicts.sweep import Variation, load_sweeps
 
 REGISTER = load_register(Path(__file__).parents[3] / "claims" / "register")
 TEXT = """

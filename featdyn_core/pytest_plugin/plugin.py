@@ -19,14 +19,14 @@ from featdyn_core.harness.planted import Judge, World, verdict_in
 from featdyn_core.harness.run import Decide, Measure
 from featdyn_core.harness.sweeps import all_rows
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
+from featdyn_core.pytest_plugin.reporter import Reporter, row_of
+from featdyn_core.register.reading import load_register, parse_seeds
+from featdyn_core.register.register import Register
+from featdyn_core.register.sweeps import load_sweeps
 from featdyn_core.report.junit import EVIDENCE, FAULT
-from featdyn_core.reporter import Reporter, row_of
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
-from featdyn_core.verdicts.register import Register
-from featdyn_core.verdicts.register_text import load_register, parse_seeds
-from featdyn_core.verdicts.sweep import load_sweeps
 
 TIERS = ("fast", "full", "sweep", "calibration", "mutation")
 PRECISIONS = ("fp16", "fp32", "tf32")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.verdicts.claim import MINIMUM_SEEDS, Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Criterion, Role, Verdict
 from featdyn_core.verdicts.fields import check_fields, reading
 from featdyn_core.verdicts.inference import confidence_at_look
 
@@ -19,7 +19,6 @@ SCALES = ("small", "reduced", "paper")
 TIERS = ("fast", "full")
 SPLITS = ("held-out", "training")
 
-EMPIRICAL, THEOREM = "empirical", "theorem"
 WORLDS = "worlds"
 """Subject of every theorem: finite worlds, drawn anew for each seed."""
 

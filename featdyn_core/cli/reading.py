@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.commands.selection import path, register_of
+from featdyn_core.cli.selection import path, register_of
 from featdyn_core.report import compare
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table

@@ -9,11 +9,11 @@ import pytest
 from featdyn_core.errors import EvidenceError
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
-from featdyn_core.launch.session import Session
+from featdyn_core.pytest_plugin.session import Session
+from featdyn_core.register.register import Entry, Register, Scale, Window
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
 from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values, read_document, read_evidence
-from featdyn_core.verdicts.register import Entry, Register, Scale, Window
 
 SMALL = Scale("small", "fast", {"digits": "digits-small"}, (0, 1, 2), 500)
 REDUCED = Scale("reduced", "full", {"mnist": "mnist-paper"}, (5, 6, 7), 1000)

@@ -1,0 +1,1 @@
+"""The command ``featdyn``: options, and calls of the packages below."""

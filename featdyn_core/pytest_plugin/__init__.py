@@ -1,0 +1,1 @@
+"""The pytest plugin: hooks, options and fixtures, and what a run leaves behind."""

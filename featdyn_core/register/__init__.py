@@ -1,0 +1,1 @@
+"""What was fixed in advance: claims, scales and sweeps, read from TOML."""
