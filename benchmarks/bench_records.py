@@ -14,9 +14,9 @@ import torch
 
 from benchmarks.ratio import ResultsDifferError, Row, paired_ratio
 from featdyn_core.data.sources import load_dataset
-from featdyn_core.measures.composites.column import measure_column, read_column
-from featdyn_core.measures.kinds import Request
 from featdyn_core.numerics import one_thread
+from featdyn_core.records import column as columns
+from featdyn_core.records.request import Request
 from featdyn_core.store.records import Record, pack
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
@@ -43,7 +43,7 @@ def drifting(epochs: int) -> Trajectory:
 def evaluated(trajectory: Trajectory, request: Request) -> Numbers:
     """Numbers of the column, evaluated."""
     with one_thread("cpu"):
-        return read_column(measure_column(trajectory, request.parameters), request.parameters).worst
+        return columns.read(columns.measure(trajectory, [request.parameters])[0], request.parameters).worst
 
 
 def judged(record: Record) -> Numbers:
@@ -60,7 +60,7 @@ def run(quick: bool) -> list[Row]:
     common = {"split": "held-out", "images": 500, "policy": "carry", "precision": "fp32", "frozen": False}
     parameters = {"deep": epochs - 1, "shallow": list(range(epochs)), **common}
     request = Request(trajectory.recipe, 0, "column", parameters)
-    record = pack(request, measure_column(trajectory, parameters), {})
+    record = pack(request, columns.measure(trajectory, [parameters])[0], {})
     require_equal(evaluated(trajectory, request), judged(record))
     return [
         paired_ratio(

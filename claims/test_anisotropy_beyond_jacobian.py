@@ -12,12 +12,21 @@ Control: the first half of the updates by parameter noise against the second. Th
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.one_step.changes import Changes
-from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio, spectrum, top_share
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    ChangeGram,
+    Changes,
+    Decide,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    participation_ratio,
+    planted,
+    spectrum,
+    top_share,
+)
 
 pytestmark = pytest.mark.claim("anisotropy-beyond-jacobian")
 

@@ -16,20 +16,25 @@ import math
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.one_step.changes import Changes
-from featdyn_core.measures.one_step.concentration import ChangeGram
-from featdyn_core.measures.one_step.shares import (
+from featdyn_core import (
+    ChangeGram,
+    Changes,
+    Decide,
+    Draws,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
     against_isotropy,
     direction_shares,
     isotropic_p_values,
     isotropic_shares,
+    numpy_generator,
+    planted,
     variance_shares,
 )
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Draws, Verdict
 
 pytestmark = pytest.mark.claim("anisotropy-concentration")
 

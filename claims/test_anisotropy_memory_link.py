@@ -17,21 +17,34 @@ asked by the claim anisotropy-memory-link-at-one-noise-level.
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.association import anisotropy_and_memory
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    Decide,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    anisotropy_and_memory,
+    numpy_generator,
+    planted,
+    planted_link,
+)
 
 pytestmark = pytest.mark.claim("anisotropy-memory-link")
 
+ARMS = ("clean", "noisy")
 PROTOCOL = {"level": 0.8, "span": 6, "shuffles": 150, "shuffle_level": 0.05}
 
 
 def measure(run: Run) -> Measured:
     """One seed: correlations over its checkpoints and arms."""
-    found = anisotropy_and_memory(run)
+    found = anisotropy_and_memory(
+        [run.record("changes", arm) for arm in ARMS],
+        [run.columns_by_epoch("columns", arm)["held-out"] for arm in ARMS],
+        span=run.protocol["span"],
+        level=run.protocol["level"],
+    )
     rng = numpy_generator(run.seed, "measure", "shuffled checkpoints")
     shuffles = run.protocol["shuffles"], run.protocol["shuffle_level"], rng
     strength = found["consistency"].one
@@ -45,7 +58,7 @@ def measure(run: Run) -> Measured:
         },
         curves={
             f"{name} over training": Lines(
-                epochs, dict(zip(("clean", "noisy"), values, strict=True)), "epoch", name, over_epochs=True
+                epochs, dict(zip(ARMS, values, strict=True)), "epoch", name, over_epochs=True
             )
             for name, values in lines.items()
         },
@@ -56,7 +69,7 @@ def world(rng: np.random.Generator, link: float, *, level: float = 0.05) -> Run:
     """Plant windows of which a share ``link`` follows the strength, which chance gives, and the rest chance."""
     strength, chance = rng.permutation(12).reshape(2, 6), rng.permutation(12).reshape(2, 6)
     windows = 4 + link * strength + (1 - abs(link)) * chance + 12 * (link < 0)
-    records = planted.linked(2 + strength, windows, rng)
+    records = planted_link(2 + strength, windows, rng)
     return planted.run(records, protocol=PROTOCOL | {"shuffle_level": level})
 
 

@@ -12,21 +12,34 @@ Controls: the checkpoints of each training shuffled, which may not correlate mor
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.association import anisotropy_and_memory
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Number, Verdict
+from featdyn_core import (
+    Decide,
+    Judge,
+    Measured,
+    Number,
+    Run,
+    Verdict,
+    World,
+    anisotropy_and_memory,
+    numpy_generator,
+    planted,
+    planted_link,
+)
 
 pytestmark = pytest.mark.claim("anisotropy-memory-link-at-one-noise-level")
 
+ARMS = ("clean", "noisy")
 PROTOCOL = {"level": 0.8, "span": 6, "shuffles": 75, "shuffle_level": 0.05}
 
 
 def measure(run: Run) -> Measured:
     """One seed: correlations over the checkpoints of each arm."""
-    found = anisotropy_and_memory(run)
+    found = anisotropy_and_memory(
+        [run.record("changes", arm) for arm in ARMS],
+        [run.columns_by_epoch("columns", arm)["held-out"] for arm in ARMS],
+        span=run.protocol["span"],
+        level=run.protocol["level"],
+    )
     rng = numpy_generator(run.seed, "measure", "shuffled checkpoints of an arm")
     numbers: dict[str, Number] = {f"correlation with {name}": pair.within_arms for name, pair in found.items()}
     draws, level = run.protocol["shuffles"], run.protocol["shuffle_level"]
@@ -40,7 +53,7 @@ def world(rng: np.random.Generator, link: float, *, noise: float = 0.0, level: f
     strength, chance = (np.array([rng.permutation(6) for _ in range(2)]) for _ in range(2))
     windows = 10 + link * strength + (1 - abs(link)) * chance
     labels = noise * np.array([[0.0], [1.0]])
-    records = planted.linked(8 + strength - 6 * labels, windows - 7 * labels, rng)
+    records = planted_link(8 + strength - 6 * labels, windows - 7 * labels, rng)
     return planted.run(records, protocol=PROTOCOL | {"shuffle_level": level})
 
 

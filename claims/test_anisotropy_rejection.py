@@ -20,14 +20,24 @@ import math
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.one_step.changes import Changes
-from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio, spectrum
-from featdyn_core.measures.one_step.isotropy import isotropy_test, sign_test
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Draws, Verdict
+from featdyn_core import (
+    ChangeGram,
+    Changes,
+    Decide,
+    Draws,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    isotropy_test,
+    numpy_generator,
+    participation_ratio,
+    planted,
+    sign_test,
+    spectrum,
+)
 
 pytestmark = pytest.mark.claim("anisotropy-rejection")
 

@@ -14,10 +14,7 @@ find a difference.
 
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Closeness, Column, Decide, Judge, Lines, Measured, Run, Verdict, World, planted
 
 pytestmark = pytest.mark.claim("beyond-closeness")
 
@@ -47,8 +44,8 @@ def measure(run: Run) -> Measured:
 
 def world(gained: float, *, known: float = 0.5) -> Run:
     """Plant what the real direction adds, and what it adds where it is known to."""
-    column = planted.columns(EPOCHS, [0.3, 0])
-    return planted.run({"closeness": planted.closeness(gained, planted=known), "column": column})
+    column = planted.on_both_splits(Column.planted(EPOCHS, [0.3, 0]))
+    return planted.run({"closeness": Closeness.planted_gain(gained, known=known), "column": column})
 
 
 WORLDS = {

@@ -17,18 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.data.official import KINDS
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import CORRUPTION_KINDS, Column, Decide, Judge, Measured, Run, Verdict, World, planted
 
 pytestmark = pytest.mark.claim("beyond-random-images")
 
 Consistency = npt.NDArray[np.float64]
 """Point-wise consistency, (depths, N)."""
 
-GREY = [kind for kind in KINDS if kind != "saturate"]
+GREY = [kind for kind in CORRUPTION_KINDS if kind != "saturate"]
 EPOCHS = range(18, 27, 4)
 
 
@@ -53,13 +49,19 @@ def gained(one: Consistency, other: Consistency) -> float:
 
 def world(gain: float, *, uneven: bool = False) -> Run:
     """Plant what corrupted images gain on random ones; ``uneven`` if every other random image is never missed."""
-    random = planted.column(EPOCHS, [0.3, 0.3, 0])
+    random = Column.planted(EPOCHS, [0.3, 0.3, 0])
     if uneven:
         even = np.arange(planted.IMAGES) % 2 == 0
         random = dataclasses.replace(random, predictions=np.where(even, random.reference, random.predictions))
     missed = 0.3 - 1.5 * gain  # at two epochs of three
-    corrupted = dict.fromkeys(GREY, planted.column(EPOCHS, [missed, missed, 0]))
-    return planted.run({"column": planted.columns(EPOCHS, [0.02, 0.01, 0]), "corrupted": corrupted, "random": random})
+    corrupted = dict.fromkeys(GREY, Column.planted(EPOCHS, [missed, missed, 0]))
+    return planted.run(
+        {
+            "column": planted.on_both_splits(Column.planted(EPOCHS, [0.02, 0.01, 0])),
+            "corrupted": corrupted,
+            "random": random,
+        }
+    )
 
 
 WORLDS = {

@@ -22,12 +22,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.distances.surrogates import DISTANCES, Surrogates
-from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.inference import kendall
+from featdyn_core import (
+    DISTANCE_NAMES,
+    Decide,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Surrogates,
+    Verdict,
+    World,
+    kendall,
+    planted,
+)
 
 pytestmark = pytest.mark.claim("bridge")
 
@@ -64,7 +71,7 @@ def measure(run: Run) -> Measured:
 def world(rng: np.random.Generator, strength: float, *, shuffled: bool = True) -> Run:
     """Plant distances that are so many times the gaps, plus noise as large as these."""
     gap, noise = rng.uniform(0, 0.1, (2, CLASSES))
-    distances = dict.fromkeys(DISTANCES, (strength * gap + noise)[None])
+    distances = dict.fromkeys(DISTANCE_NAMES, (strength * gap + noise)[None])
     none, order = np.zeros((1, CLASSES)), np.tile(np.arange(CLASSES), (SHUFFLES, 1))
     shuffles: npt.NDArray[np.integer] = rng.permuted(order, axis=1) if shuffled else order
     return planted.run({"surrogates": Surrogates(("depth1",), gap, distances, distances, none, none, none, shuffles)})

@@ -17,10 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Decide, Judge, Lines, Measured, Misclassified, Run, TrainingPath, Verdict, World, planted
 
 pytestmark = pytest.mark.claim("depth-freeze")
 
@@ -70,12 +67,12 @@ def differences(free: npt.NDArray[np.float64], frozen: npt.NDArray[np.float64]) 
 def world(lost: float, gained: float, *, at_end: float = 0.0, moved: float = 0.0) -> Run:
     """Plant what freezing does to the mean and the spread of accuracy, what it does at the end, and a path."""
     wave = np.resize([1, -1], len(EPOCHS))
-    path = planted.path([14, 28], moved)
+    path = TrainingPath.planted([14, 28], moved)
     records: dict[tuple[str, str], Any] = {("path", arm): path for arm in FROZEN}
-    records |= {("frozen", arm): planted.errors(EPOCHS, 0.9 - lost + (0.02 + gained) * wave) for arm in FROZEN}
-    records["frozen", "continued"] = planted.errors(EPOCHS, 0.9 + 0.02 * wave)
-    records["whole", "clean"] = planted.errors(EPOCHS[2::2], 0.9)
-    records["end", "late"] = planted.errors(EPOCHS[-3:], 0.9 - at_end)
+    records |= {("frozen", arm): Misclassified.planted(EPOCHS, 0.9 - lost + (0.02 + gained) * wave) for arm in FROZEN}
+    records["frozen", "continued"] = Misclassified.planted(EPOCHS, 0.9 + 0.02 * wave)
+    records["whole", "clean"] = Misclassified.planted(EPOCHS[2::2], 0.9)
+    records["end", "late"] = Misclassified.planted(EPOCHS[-3:], 0.9 - at_end)
     return planted.run(records, windows={"late": (16, 28)})
 
 

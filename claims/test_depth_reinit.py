@@ -15,11 +15,7 @@ an accuracy near chance.
 
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.composites.errors import Errors
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Decide, Judge, Lines, Measured, Misclassified, Run, Verdict, World, planted
 
 pytestmark = pytest.mark.claim("depth-reinit")
 
@@ -52,22 +48,22 @@ def measure(run: Run) -> Measured:
     )
 
 
-def accuracy_lost(one: Errors, other: Errors) -> float:
+def accuracy_lost(one: Misclassified, other: Misclassified) -> float:
     """Difference of mean accuracies over the epochs of each."""
     return float(one.accuracy.mean() - other.accuracy.mean())
 
 
-def mce_gained(one: Errors, other: Errors) -> float:
+def mce_gained(one: Misclassified, other: Misclassified) -> float:
     """Difference of mean corruption errors, of the other over the one."""
     return other.mean_corruption_error - one.mean_corruption_error
 
 
 def world(lost: float, gained: float, *, retrained: float = 0.0, begin: float = 0.1) -> Run:
     """Plant what the re-initialised lose and gain, mCE gained by re-training alone, and accuracy at its beginning."""
-    records = {("after", arm): planted.errors([28], 0.9 - lost, 0.3 + gained) for arm in RENEWED}
-    records |= {("begin", arm): planted.errors([14, 15], begin) for arm in RENEWED}
-    records["before", "clean"] = planted.errors([14], 0.9, 0.3)
-    records["after", "retrained"] = planted.errors([28], 0.9, 0.3 + retrained)
+    records = {("after", arm): Misclassified.planted([28], 0.9 - lost, 0.3 + gained) for arm in RENEWED}
+    records |= {("begin", arm): Misclassified.planted([14, 15], begin) for arm in RENEWED}
+    records["before", "clean"] = Misclassified.planted([14], 0.9, 0.3)
+    records["after", "retrained"] = Misclassified.planted([28], 0.9, 0.3 + retrained)
     return planted.run(records)
 
 

@@ -17,12 +17,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.composites.column import Column
-from featdyn_core.measures.composites.consistency import epsilon_window, window_consistency, window_misses
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    Column,
+    Decide,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    epsilon_window,
+    planted,
+    window_consistency,
+    window_misses,
+)
 
 pytestmark = pytest.mark.claim("epsilon-window")
 
@@ -73,7 +81,9 @@ def world(window: float, *, steady: float = 0.1) -> Run:
     """Plant windows as shares of training; what lies before misses all images."""
 
     def columns(share: float) -> dict[str, Column]:
-        return planted.columns(EPOCHS, [1.0 if epoch < EPOCHS[-1] * (1 - share) else 0 for epoch in EPOCHS])
+        return planted.on_both_splits(
+            Column.planted(EPOCHS, [1.0 if epoch < EPOCHS[-1] * (1 - share) else 0 for epoch in EPOCHS])
+        )
 
     records = {"column": columns(window), "steady": {"held-out": columns(steady)["held-out"]}}
     return planted.run(records, protocol={"epsilon": 0.05, "epsilons": [0.02, 0.05]})

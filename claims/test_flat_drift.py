@@ -14,11 +14,7 @@ Control: the drift with its coordinates shuffled and of random signs, a random d
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.drift.flatness import Flatness
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Decide, Flatness, Judge, Lines, Measured, Run, Verdict, World, planted
 
 pytestmark = pytest.mark.claim("flat-drift")
 

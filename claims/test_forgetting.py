@@ -13,10 +13,7 @@ Control: the same network frozen at t shows no trend.
 
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run, over_shallow_epochs, trends
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Column, Decide, Judge, Measured, Run, Verdict, World, over_shallow_epochs, planted, trends
 
 pytestmark = pytest.mark.claim("forgetting")
 
@@ -44,8 +41,8 @@ def measure(run: Run) -> Measured:
 
 def world(missed: list[float], *, still: float = 0.0) -> Run:
     """Plant the share missed at each epoch, and how much a frozen network's accuracy drifts."""
-    frozen = planted.columns(EPOCHS[::-4][::-1], [0.1 + still, 0.1, 0.1 - still])
-    return planted.run({"column": planted.columns(EPOCHS, missed), "still": frozen})
+    frozen = planted.on_both_splits(Column.planted(EPOCHS[::-4][::-1], [0.1 + still, 0.1, 0.1 - still]))
+    return planted.run({"column": planted.on_both_splits(Column.planted(EPOCHS, missed)), "still": frozen})
 
 
 def fading(drop: float) -> list[float]:

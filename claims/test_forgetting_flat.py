@@ -10,10 +10,7 @@ Control: a window that reaches back to the initial network must not be flat.
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run, over_shallow_epochs
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Column, Decide, Judge, Measured, Run, Verdict, World, over_shallow_epochs, planted
 
 pytestmark = pytest.mark.claim("forgetting-flat")
 
@@ -42,7 +39,9 @@ def measure(run: Run) -> Measured:
 def world(late: float, early: float = 0.5) -> Run:
     """Plant the share missed before and after epoch 20, the last epoch apart."""
     missed = [early if epoch < 20 else late for epoch in EPOCHS[:-1]]
-    return planted.run({"column": planted.columns(EPOCHS, [*missed, 0.0])}, windows={"late": (20, 40)})
+    return planted.run(
+        {"column": planted.on_both_splits(Column.planted(EPOCHS, [*missed, 0.0]))}, windows={"late": (20, 40)}
+    )
 
 
 WORLDS = {

@@ -17,14 +17,25 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planes import plane
-from featdyn_core.harness.planted import Judge, World, paths
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.regions.coverage import coverage
-from featdyn_core.measures.regions.turning import RIGHT_ANGLES, all_round, by_epoch, gained_at_random, gained_over
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    RIGHT_ANGLES,
+    Decide,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    all_round,
+    coverage,
+    gained_at_random,
+    gained_over,
+    numpy_generator,
+    plane,
+    planted,
+    planted_paths,
+    shares_by_epoch,
+)
 
 pytestmark = pytest.mark.claim("induction")
 
@@ -51,7 +62,7 @@ def measure(run: Run) -> Measured:
         curves={
             f"past features inside, {split} images": Lines(
                 features.epochs[:-1],
-                by_epoch(features),
+                shares_by_epoch(features),
                 "epoch u",
                 "share inside the region of argmax f_t",
                 bound=f"share inside, {split}",
@@ -65,7 +76,7 @@ def measure(run: Run) -> Measured:
 
 def world(directions: npt.NDArray[np.float64], *, stranger: int = 1, length: float = 4.0) -> Run:
     """Plant the directions in which paths run, and by how many sectors the regions of a stranger are others."""
-    own, other = (planted.on_both_splits(paths(directions, length=length, others=n)) for n in (0, stranger))
+    own, other = (planted.on_both_splits(planted_paths(directions, length=length, others=n)) for n in (0, stranger))
     return planted.run(
         {"last_layer": own}, protocol={"turns": 8, "draws": 8}, neighbour=planted.run({"last_layer": other})
     )

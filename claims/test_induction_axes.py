@@ -18,12 +18,22 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.regions.axes import PAIR, Noise, unread_axes
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    NOISE_AXES,
+    Decide,
+    Judge,
+    LastLayer,
+    Lines,
+    Measured,
+    Noise,
+    Run,
+    Verdict,
+    World,
+    numpy_generator,
+    planted,
+    planted_paths,
+    unread_axes,
+)
 
 pytestmark = pytest.mark.claim("induction-axes")
 
@@ -41,7 +51,7 @@ def measure(run: Run) -> Measured:
     held_out, noise = found["held-out"], noises["held-out"]
     unread, random = (
         noise.share_inside(pair, STRONG * noise.unit)
-        for pair in (unread_axes(held_out.weight)[:PAIR], noise.pairs["random"])
+        for pair in (unread_axes(held_out.weight)[:NOISE_AXES], noise.pairs["random"])
     )
     return Measured(
         both_splits={split: shares(noise) for split, noise in noises.items()},
@@ -85,7 +95,7 @@ def world(rng: np.random.Generator, radius: float, spread: float, *, missed: flo
         missed: share of the past that lies in the opposite sector.
         options: of ``planted_run``.
     """
-    ends = planted.paths(np.zeros(planted.IMAGES)).last / 10
+    ends = planted_paths(np.zeros(planted.IMAGES)).last / 10
     last = np.concatenate([radius * ends, spread * rng.standard_normal(ends.shape)], axis=1)
     sectors = np.concatenate([ends[: planted.CLASSES], np.zeros((planted.CLASSES, 2))], axis=1)
     past = np.where(rng.random((len(last), 1)) < missed, -last, last)
@@ -94,7 +104,7 @@ def world(rng: np.random.Generator, radius: float, spread: float, *, missed: flo
 
 def planted_run(points: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], *, stranger: float = -1.0) -> Run:
     """Plant features, their classifier, and a stranger's features: a multiple of them."""
-    own, other = (planted.on_both_splits(planted.last_layer(part, weight)) for part in (points, stranger * points))
+    own, other = (planted.on_both_splits(LastLayer.planted(part, weight)) for part in (points, stranger * points))
     return planted.run({"last_layer": own}, protocol={"draws": 2}, neighbour=planted.run({"last_layer": other}))
 
 

@@ -14,13 +14,24 @@ Control: paths that are turned at random first. Which way these came from is not
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.regions.last_layer import LastLayer
-from featdyn_core.measures.regions.turning import MIRRORED, all_round, gained_at_random, gained_over, turned
-from featdyn_core.seeds import numpy_generator
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    MIRRORED,
+    Decide,
+    Judge,
+    LastLayer,
+    Lines,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    all_round,
+    gained_at_random,
+    gained_over,
+    numpy_generator,
+    planted,
+    planted_paths,
+    turned,
+)
 
 pytestmark = pytest.mark.claim("induction-imprint")
 
@@ -53,7 +64,7 @@ def by_angle(found: dict[str, LastLayer]) -> Lines:
 
 def world(rng: np.random.Generator, outwards: float, *, images: int = planted.IMAGES, draws: int = 32) -> Run:
     """Plant the share of paths that come from outside, not from inside: their mirror image is inside less often."""
-    features = planted.paths(np.radians(np.where(rng.random(images) < outwards, 120, 60)))
+    features = planted_paths(np.radians(np.where(rng.random(images) < outwards, 120, 60)))
     return planted.run({"last_layer": planted.on_both_splits(features)}, protocol={"draws": draws})
 
 

@@ -19,12 +19,19 @@ from fractions import Fraction
 import pytest
 from hypothesis import strategies as st
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.harness.theorems import examined
-from featdyn_core.measures.linearized import softmax
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    curvature,
+    examined,
+    logit_cross_entropy,
+    planted,
+    softmax_hessian,
+)
 
 pytestmark = pytest.mark.claim("lemma-convexity")
 
@@ -43,12 +50,12 @@ class Logits:
     def curvature(self) -> Fraction:
         """Second derivative of the loss along the direction."""
         probabilities = [Fraction(weight, sum(self.weights)) for weight in self.weights]
-        return softmax.curvature(softmax.hessian(probabilities), self.direction)
+        return curvature(softmax_hessian(probabilities), self.direction)
 
     def loss(self, step: float) -> float:
         """Loss, so many times the direction away."""
         moved = zip(self.weights, self.direction, strict=True)
-        return softmax.cross_entropy([math.log(weight) + step * v for weight, v in moved], 0)
+        return logit_cross_entropy([math.log(weight) + step * v for weight, v in moved], 0)
 
     def sag(self, step: float) -> float:
         """Mean loss at both ends of a segment over that at its middle."""
@@ -69,8 +76,10 @@ def logits(directions: st.SearchStrategy[int]) -> st.SearchStrategy[Logits]:
 def measure(run: Run) -> Measured:
     """One seed: the logits that come nearest to breaking each inequality."""
     return examined(
-        run,
         logits(st.integers(-3, 3)),
+        run.protocol["worlds"],
+        run.seed,
+        planted=run.worlds,
         theorem={
             "curvature": lambda world: -world.curvature,
             "convexity": lambda world: -world.sag(1.0),

@@ -15,23 +15,20 @@ closeness is asked by the claim beyond-closeness.
 
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run, inside_window
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Column, Decide, Judge, Measured, Run, Stranger, Verdict, World, inside_window, planted
 
 pytestmark = pytest.mark.claim("memory-window")
 
 
 def measure(run: Run) -> Measured:
     """One seed: the least favourable composites of the window, on each split; a stranger for the control."""
-    return inside_window(run, "memory")
+    return inside_window(run.columns("column"), run.record("stranger"), "memory")
 
 
 def world(missed: float, *, stranger: float = 0.1) -> Run:
     """Plant a window whose first composite misses a share of the images, and a stranger's agreement."""
-    columns = planted.columns(range(18, 27, 4), [missed, missed / 2, 0])
-    return planted.run({"column": columns, "stranger": planted.stranger(stranger)})
+    columns = planted.on_both_splits(Column.planted(range(18, 27, 4), [missed, missed / 2, 0]))
+    return planted.run({"column": columns, "stranger": Stranger.planted(stranger)})
 
 
 WORLDS = {

@@ -18,12 +18,24 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run, over_shallow_epochs, trends
-from featdyn_core.measures.drift.path import WHOLE, Path
-from featdyn_core.register.register import Window
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    WHOLE_NETWORK,
+    Closeness,
+    Column,
+    Decide,
+    Judge,
+    Lines,
+    Measured,
+    Run,
+    TrainingLog,
+    TrainingPath,
+    Verdict,
+    Window,
+    World,
+    over_shallow_epochs,
+    planted,
+    trends,
+)
 
 pytestmark = pytest.mark.claim("not-convergence")
 
@@ -67,7 +79,7 @@ def measure(run: Run) -> Measured:
     )
 
 
-def drift(path: Path, window: Window) -> npt.NDArray[np.float64]:
+def drift(path: TrainingPath, window: Window) -> npt.NDArray[np.float64]:
     """Relative drift from each checkpoint of a window to its end, (parts, checkpoints)."""
     inside = (window.first <= path.epochs) & (path.epochs <= window.last)
     return path.relative[:, inside, path.epochs.tolist().index(window.last)]
@@ -81,14 +93,14 @@ def world(drifted: float, *, lost: float = 0.05, moving: float = 0.01, still: fl
     missed = [lost * (EPOCHS[-1] - epoch) / (EPOCHS[-1] - EPOCHS[0]) for epoch in EPOCHS]
     return planted.run(
         {
-            "path": planted.path(EPOCHS, drifted, parts=[*planted.DEPTHS, WHOLE]),
-            "features": planted.path(EPOCHS, drifted),
-            "log": planted.log(EPOCHS[-1], moving, late=EPOCHS[0]),
-            "column": planted.columns(EPOCHS, missed),
-            "still_path": planted.path(EPOCHS, still, parts=[*planted.DEPTHS, WHOLE]),
-            "still_features": planted.path(EPOCHS, still),
-            "still_column": planted.columns(EPOCHS, [0] * len(EPOCHS)),
-            "closeness": planted.closeness(0.1),
+            "path": TrainingPath.planted(EPOCHS, drifted, parts=[*planted.DEPTHS, WHOLE_NETWORK]),
+            "features": TrainingPath.planted(EPOCHS, drifted),
+            "log": TrainingLog.planted(EPOCHS[-1], moving, late=EPOCHS[0]),
+            "column": planted.on_both_splits(Column.planted(EPOCHS, missed)),
+            "still_path": TrainingPath.planted(EPOCHS, still, parts=[*planted.DEPTHS, WHOLE_NETWORK]),
+            "still_features": TrainingPath.planted(EPOCHS, still),
+            "still_column": planted.on_both_splits(Column.planted(EPOCHS, [0] * len(EPOCHS))),
+            "closeness": Closeness.planted_gain(0.1),
         },
         windows={"late": (EPOCHS[0], EPOCHS[-1])},
     )

@@ -25,18 +25,22 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.composites.losses import LossGrid
-from featdyn_core.measures.linearized.linearised import Linearised
-from featdyn_core.measures.linearized.monotonicity import (
+from featdyn_core import (
     COUNTER_EXAMPLE_TO_A,
+    Decide,
+    Judge,
+    Linearised,
+    Lines,
+    LossGrid,
+    Measured,
+    Run,
+    Verdict,
+    World,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
+    planted,
     quadratic_loss_grid,
 )
-from featdyn_core.verdicts.claim import Verdict
 
 pytestmark = pytest.mark.claim("ntk-monotonicity")
 

@@ -20,12 +20,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run, cumulative
-from featdyn_core.measures.composites.consistency import share_at_one, tail_mass
-from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.inference import welch
+from featdyn_core import (
+    Column,
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    cumulative,
+    planted,
+    share_at_one,
+    tail_mass,
+    welch,
+)
 
 pytestmark = pytest.mark.claim("random-label-collapse")
 
@@ -87,7 +95,8 @@ def world(clean: float, noisy: float, renamed: float) -> Run:
     """Plant the largest share of images that a composite of the window misses, for each arm."""
     shares = {"clean": clean, "noisy": noisy, "permuted": renamed}
     records = {
-        ("column", arm): planted.columns(EPOCHS, [*[share] * (len(EPOCHS) - 1), 0]) for arm, share in shares.items()
+        ("column", arm): planted.on_both_splits(Column.planted(EPOCHS, [*[share] * (len(EPOCHS) - 1), 0]))
+        for arm, share in shares.items()
     }
     return planted.run(records, windows={"consistency": (28, 40), "wider": (20, 40)})
 

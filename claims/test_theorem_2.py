@@ -18,12 +18,19 @@ from fractions import Fraction
 import pytest
 from hypothesis import strategies as st
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.harness.theorems import examined
-from featdyn_core.measures.composites import levels
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    empirical_level,
+    examined,
+    particle_levels,
+    planted,
+    share_within,
+)
 
 pytestmark = pytest.mark.claim("theorem-2")
 
@@ -39,17 +46,17 @@ class Predictions:
     @property
     def particles(self) -> list[Fraction]:
         """Miss rate of each sample."""
-        return levels.particle_levels(self.composites, self.reference)
+        return particle_levels(self.composites, self.reference)
 
     @property
     def empirical(self) -> Fraction:
         """The least ε of empirical-level memory."""
-        return levels.empirical_level(self.particles)
+        return empirical_level(self.particles)
 
     @property
     def markov(self) -> Fraction:
         """The bound 1 − ε/a over the share of samples within a."""
-        return 1 - self.empirical / self.level - levels.share_within(self.particles, self.level)
+        return 1 - self.empirical / self.level - share_within(self.particles, self.level)
 
 
 def predictions(samples: int, checkpoints: int = 4, classes: int = 3) -> st.SearchStrategy[Predictions]:
@@ -70,8 +77,10 @@ NOTHING_MISSED, HALF_MISSED = (Predictions((row,), (0, 0), Fraction(1)) for row 
 def measure(run: Run) -> Measured:
     """One seed: the predictions that come nearest to breaking each statement."""
     return examined(
-        run,
         missing(predictions(samples=5)),
+        run.protocol["worlds"],
+        run.seed,
+        planted=run.worlds,
         theorem={
             "particles to empirical": lambda world: world.empirical - max(world.particles),
             "empirical to particles": lambda world: world.markov,

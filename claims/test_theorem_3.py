@@ -19,13 +19,19 @@ from fractions import Fraction
 import pytest
 from hypothesis import strategies as st
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.harness.theorems import examined
-from featdyn_core.measures.distances import finite
-from featdyn_core.measures.distances.finite import FiniteClass
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    Decide,
+    FiniteClass,
+    Judge,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    examined,
+    finite_law,
+    finite_total_variation,
+    planted,
+)
 
 pytestmark = pytest.mark.claim("theorem-3")
 
@@ -43,16 +49,18 @@ TIGHT = FiniteClass((0, 1), (1, 0), ((0, 0), (1, 0)), (0, 1))
 
 def measure(run: Run) -> Measured:
     """One seed: the class that comes nearest to breaking the bound."""
-    few, spread = finite.law([1] * 10 + [0] * 990), finite.law([1] * 1000)
+    few, spread = finite_law([1] * 10 + [0] * 990), finite_law([1] * 1000)
     return examined(
-        run,
         classes(),
+        run.protocol["worlds"],
+        run.seed,
+        planted=run.worlds,
         theorem={"gap beyond the bound": lambda world: world.gap - world.variation - world.missed},
         twins={
             "twin: without the miss rate": lambda world: world.gap - world.variation,
             "twin: without total variation": lambda world: world.gap - world.missed,
         },
-        reported={"ten features against 1,000 values": float(finite.total_variation(few, spread))},
+        reported={"ten features against 1,000 values": float(finite_total_variation(few, spread))},
     )
 
 

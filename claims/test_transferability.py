@@ -12,23 +12,20 @@ Control: the shallow half of a stranger, another seed's network at the same epoc
 
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run, inside_window
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Column, Decide, Judge, Measured, Run, Stranger, Verdict, World, inside_window, planted
 
 pytestmark = pytest.mark.claim("transferability")
 
 
 def measure(run: Run) -> Measured:
     """One seed: the least favourable composites of the window, on each split; a stranger for the control."""
-    return inside_window(run, "transfer")
+    return inside_window(run.columns("column"), run.record("stranger"), "transfer")
 
 
 def world(missed: float, *, stranger: float = 0.1) -> Run:
     """Plant a window whose last composite misses a share of the images, and a stranger's agreement."""
-    columns = planted.columns(range(30, 41, 5), [0, missed / 2, missed], deep=30)
-    return planted.run({"column": columns, "stranger": planted.stranger(stranger)})
+    columns = planted.on_both_splits(Column.planted(range(30, 41, 5), [0, missed / 2, missed], deep=30))
+    return planted.run({"column": columns, "stranger": Stranger.planted(stranger)})
 
 
 WORLDS = {

@@ -19,17 +19,24 @@ import dataclasses
 import numpy as np
 import pytest
 
-from featdyn_core.data.official import KINDS
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run, cumulative
-from featdyn_core.measures.composites.column import Column
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    CORRUPTION_KINDS,
+    Column,
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    Stranger,
+    Verdict,
+    World,
+    cumulative,
+    planted,
+)
 
 pytestmark = pytest.mark.claim("unseen-corrupted")
 
 BLUR = "gaussian_blur"
-GREY = [kind for kind in KINDS if kind != "saturate"]
+GREY = [kind for kind in CORRUPTION_KINDS if kind != "saturate"]
 EPOCHS = range(18, 27, 4)
 
 
@@ -72,15 +79,15 @@ def world(missed: float, *, random: float = 0.5, blurred: float = 0.5) -> Run:
 
     ``blurred`` is the share of images that ``f_t`` classifies otherwise under any corruption.
     """
-    column = planted.column(EPOCHS, [missed, missed, 0])
+    column = Column.planted(EPOCHS, [missed, missed, 0])
     moved = np.where(np.arange(planted.IMAGES) < round(blurred * planted.IMAGES), 1, 0)
     changed = {name: (getattr(column, name) + moved) % planted.CLASSES for name in ("predictions", "reference")}
     corrupted = dict.fromkeys(GREY, dataclasses.replace(column, **changed))
     records = {
-        "column": planted.columns(EPOCHS, [0.02, 0.01, 0]),
+        "column": planted.on_both_splits(Column.planted(EPOCHS, [0.02, 0.01, 0])),
         "corrupted": corrupted,
-        "random": planted.column(EPOCHS, [random, random / 2, 0]),
-        "stranger": planted.stranger(0.1),
+        "random": Column.planted(EPOCHS, [random, random / 2, 0]),
+        "stranger": Stranger.planted(0.1),
     }
     return planted.run(records)
 

@@ -16,11 +16,7 @@ its own statistics re-estimated, which must leave it its predictions, or nothing
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Lines, Measured, Run
-from featdyn_core.measures.composites.averages import Averages
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Averages, Column, Decide, Judge, Lines, Measured, Run, Verdict, World, planted
 
 pytestmark = pytest.mark.claim("weight-averages")
 
@@ -55,7 +51,9 @@ def world(missed: float, *, composite: float = 0.02, stranger: float = 0.3, agai
 
     midpoints = np.array([agreeing(1 - missed), agreeing(1 - missed / 2), agreeing(again)])
     found = Averages(np.array(EPOCHS), agreeing(1 - missed), midpoints, agreeing(stranger), labels, labels)
-    return planted.run({"averages": found, "column": planted.columns(EPOCHS, [composite, composite / 2, 0])})
+    return planted.run(
+        {"averages": found, "column": planted.on_both_splits(Column.planted(EPOCHS, [composite, composite / 2, 0]))}
+    )
 
 
 WORLDS = {

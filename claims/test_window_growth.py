@@ -17,11 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.growth import in_epochs
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import Decide, Judge, Measured, Run, Verdict, World, planted, planted_growth, windows_in_epochs
 
 pytestmark = pytest.mark.claim("window-growth")
 
@@ -31,8 +27,8 @@ DEEP = range(8, 29, 4)
 def measure(run: Run) -> Measured:
     """One seed: windows over the deep epoch, at the depth where they grow least; those at a steady pace."""
     level = run.protocol["level"]
-    found = in_epochs(run.columns_by_epoch("columns")["held-out"], level)
-    steady = in_epochs(run.columns_by_epoch("steady")["held-out"], level)
+    found = windows_in_epochs(run.columns_by_epoch("columns")["held-out"], level)
+    steady = windows_in_epochs(run.columns_by_epoch("steady")["held-out"], level)
     return Measured(
         numbers={
             "rank correlation": found.trend,
@@ -52,7 +48,7 @@ def world(gained: float, *, steady: float = 0.0, noise: float | npt.NDArray[np.f
         "columns": np.linspace(4, 4 + gained, len(DEEP)) + noise,
         "steady": np.linspace(4, 4 + steady, len(DEEP)),
     }
-    records = {name: {"held-out": planted.growing(DEEP, found)} for name, found in windows.items()}
+    records = {name: {"held-out": planted_growth(DEEP, found)} for name, found in windows.items()}
     return planted.run(records, protocol={"level": 0.8})
 
 

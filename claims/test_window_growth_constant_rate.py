@@ -16,12 +16,20 @@ the window is as long at every epoch; in epochs it doubles, which is reported.
 import numpy as np
 import pytest
 
-from featdyn_core.harness import planted
-from featdyn_core.harness.growth import along_path, in_epochs
-from featdyn_core.harness.planted import Judge, World
-from featdyn_core.harness.run import Decide, Measured, Run
-from featdyn_core.measures.drift.path import WHOLE
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core import (
+    WHOLE_NETWORK,
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    TrainingPath,
+    Verdict,
+    World,
+    planted,
+    planted_growth,
+    windows_along_path,
+    windows_in_epochs,
+)
 
 pytestmark = pytest.mark.claim("window-growth-constant-rate")
 
@@ -33,14 +41,14 @@ def measure(run: Run) -> Measured:
     """One seed: windows along the path, at the depth where they grow least; those of a network that slows down."""
     level = run.protocol["level"]
     columns, slowing = (run.columns_by_epoch(name, ARM)["held-out"] for name in ("columns", "slowing"))
-    epochs, found = in_epochs(columns, level), along_path(columns, run.record("path", ARM), level)
-    slowed = along_path(slowing, run.record("slowing path", ARM), level)
+    epochs, found = windows_in_epochs(columns, level), windows_along_path(columns, run.record("path", ARM), level)
+    slowed = windows_along_path(slowing, run.record("slowing path", ARM), level)
     return Measured(
         numbers={
             "rank correlation along the path": found.trend,
             "window gained along the path": found.gained,
             "window gained by slowing down": slowed.gained,
-            "window gained by slowing down, in epochs": in_epochs(slowing, level).gained,
+            "window gained by slowing down, in epochs": windows_in_epochs(slowing, level).gained,
             "window over path at the end": float(found.shares[:, -1].min()),
             "rank correlation": epochs.trend,
             "window gained": epochs.gained,
@@ -56,8 +64,8 @@ def world(gained: float, *, slowed: float = 0.0) -> Run:
     """Plant by how many epochs of equal steps windows grow; by how many they do in the network that slows down."""
     more = {"columns": gained, "slowing": slowed}
     windows = {name: np.linspace(4, 4 + grown, len(DEEP)) for name, grown in more.items()}
-    columns = {(name, ARM): {"held-out": planted.growing(DEEP, found)} for name, found in windows.items()}
-    path = planted.path(range(DEEP[-1] + 1), DEEP[-1], parts=[*planted.DEPTHS, WHOLE])
+    columns = {(name, ARM): {"held-out": planted_growth(DEEP, found)} for name, found in windows.items()}
+    path = TrainingPath.planted(range(DEEP[-1] + 1), DEEP[-1], parts=[*planted.DEPTHS, WHOLE_NETWORK])
     return planted.run({**columns, ("path", ARM): path, ("slowing path", ARM): path}, protocol={"level": 0.8})
 
 

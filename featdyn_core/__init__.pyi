@@ -3,16 +3,49 @@
 The names below are public; scripts may rely on them. What stands where: see the README.
 """
 
+from . import planted
+from .analysis.association import anisotropy_and_memory, planted_link
+from .analysis.columns import cumulative, over_shallow_epochs, trends
+from .analysis.finite import FiniteClass, finite_law, finite_total_variation
+from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
+from .analysis.levels import empirical_level, particle_levels, share_within
+from .analysis.monotonicity import (
+    COUNTER_EXAMPLE_TO_A,
+    largest_rise_as_shallow_recedes,
+    largest_rise_in_deep_time,
+    quadratic_loss_grid,
+)
+from .analysis.regions.axes import NOISE_AXES, Noise, unread_axes
+from .analysis.regions.coverage import coverage
+from .analysis.regions.planes import plane
+from .analysis.regions.turning import (
+    MIRRORED,
+    RIGHT_ANGLES,
+    all_round,
+    gained_at_random,
+    gained_over,
+    planted_paths,
+    shares_by_epoch,
+    turned,
+)
+from .analysis.shares import against_isotropy, direction_shares, isotropic_p_values, isotropic_shares, variance_shares
+from .analysis.softmax import curvature, logit_cross_entropy, softmax_hessian
+from .analysis.theorems import examined
+from .analysis.windows import inside_window
 from .data.corruptions import corrupt, corrupted_test_set
 from .data.labels import permute_labels, randomize_labels
+from .data.official import CORRUPTION_KINDS
 from .data.sources import Dataset, load_dataset
 from .errors import FeatdynError
-from .harness.run import Measured, Run
+from .harness.run import Decide, Run
 from .launch.progress import grid_progress
 from .measures.composites.composite import composite
 from .measures.composites.consistency import (
+    epsilon_window,
     memory_window,
     pointwise_consistency,
+    share_at_one,
+    tail_mass,
     transfer_window,
     window_consistency,
     window_misses,
@@ -23,40 +56,89 @@ from .measures.composites.masks import band, geometric
 from .measures.distances.discrepancies import energy_distance, mmd, sliced_wasserstein
 from .measures.distances.total_variation import classifier_two_sample
 from .measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
-from .measures.one_step.concentration import spectrum
+from .measures.one_step.concentration import ChangeGram, participation_ratio, spectrum, top_share
 from .measures.one_step.isotropy import isotropy_test, sign_test
 from .measures.one_step.protocol import full_batch_change, one_step_changes, parameter_noise_changes
 from .networks.blocks import BlockNetwork
 from .networks.published import load_published_resnet
 from .networks.zoo import build_model
+from .planted import Judge, World
+from .records.averages import Averages
+from .records.changes import Changes
+from .records.closeness import Closeness
+from .records.column import Column
+from .records.flatness import Flatness
+from .records.last_layer import LastLayer
+from .records.linearised import Linearised
+from .records.log import TrainingLog
+from .records.losses import LossGrid
+from .records.misclassified import Misclassified
+from .records.path import WHOLE_NETWORK, TrainingPath
+from .records.stranger import Stranger
+from .records.surrogates import DISTANCE_NAMES, Surrogates
+from .register.register import Window
+from .seeds import numpy_generator
 from .store.supply import Store, get_trajectory
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
-from .verdicts.claim import Claim, Criterion, Draws, Finding, Verdict
+from .verdicts.claim import Claim, Criterion, Draws, Finding, Number, Verdict
 from .verdicts.curve import Curve
 from .verdicts.evidence import Evidence
-from .verdicts.inference import Interval, holm, seed_interval, welch
+from .verdicts.inference import Interval, holm, kendall, seed_interval, welch
+from .verdicts.measured import Lines, Measured
 
 __all__ = [
+    "CORRUPTION_KINDS",
+    "COUNTER_EXAMPLE_TO_A",
+    "DISTANCE_NAMES",
+    "MIRRORED",
+    "NOISE_AXES",
+    "RIGHT_ANGLES",
+    "WHOLE_NETWORK",
+    "Averages",
     "BlockNetwork",
+    "ChangeGram",
+    "Changes",
     "Claim",
+    "Closeness",
+    "Column",
     "CompositeGrid",
     "Criterion",
     "Curve",
     "Dataset",
+    "Decide",
     "Draws",
     "Evidence",
     "FeatdynError",
     "Finding",
+    "FiniteClass",
+    "Flatness",
     "Interval",
+    "Judge",
+    "LastLayer",
+    "Linearised",
     "LinearizedNetwork",
     "LinearizedTrajectory",
+    "Lines",
+    "LossGrid",
     "Measured",
+    "Misclassified",
+    "Noise",
+    "Number",
     "Recipe",
     "Run",
     "Store",
+    "Stranger",
+    "Surrogates",
+    "TrainingLog",
+    "TrainingPath",
     "Trajectory",
     "Verdict",
+    "Window",
+    "World",
+    "against_isotropy",
+    "all_round",
+    "anisotropy_and_memory",
     "band",
     "build_model",
     "classifier_two_sample",
@@ -64,31 +146,71 @@ __all__ = [
     "composite_grid",
     "corrupt",
     "corrupted_test_set",
+    "coverage",
+    "cumulative",
+    "curvature",
+    "direction_shares",
     "displaced",
+    "empirical_level",
     "energy_distance",
+    "epsilon_window",
+    "examined",
+    "finite_law",
+    "finite_total_variation",
     "full_batch_change",
+    "gained_at_random",
+    "gained_over",
     "geometric",
     "get_trajectory",
     "grid_progress",
     "holm",
+    "inside_window",
+    "isotropic_p_values",
+    "isotropic_shares",
     "isotropy_test",
+    "kendall",
+    "largest_rise_as_shallow_recedes",
+    "largest_rise_in_deep_time",
     "linearized_trajectory",
     "load_dataset",
     "load_published_resnet",
     "load_recipe",
+    "logit_cross_entropy",
     "memory_window",
     "mmd",
+    "numpy_generator",
     "one_step_changes",
+    "over_shallow_epochs",
     "parameter_noise_changes",
+    "participation_ratio",
+    "particle_levels",
     "permute_labels",
+    "plane",
+    "planted",
+    "planted_growth",
+    "planted_link",
+    "planted_paths",
     "pointwise_consistency",
+    "quadratic_loss_grid",
     "randomize_labels",
     "seed_interval",
+    "share_at_one",
+    "share_within",
+    "shares_by_epoch",
     "sign_test",
     "sliced_wasserstein",
+    "softmax_hessian",
     "spectrum",
+    "tail_mass",
+    "top_share",
     "transfer_window",
+    "trends",
+    "turned",
+    "unread_axes",
+    "variance_shares",
     "welch",
     "window_consistency",
     "window_misses",
+    "windows_along_path",
+    "windows_in_epochs",
 ]

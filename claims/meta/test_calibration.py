@@ -7,7 +7,7 @@ printed and recorded as properties of each test. A theorem has no null world: ch
 import pytest
 
 from claims.meta.modules import claim_modules, empirical_claims
-from featdyn_core.harness.planted import verdict_in
+from featdyn_core.planted import verdict_in
 from featdyn_core.verdicts.claim import Verdict
 
 WORLDS = 200

@@ -25,7 +25,7 @@ from claims.meta.mutations import (
 )
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell
-from featdyn_core.harness.planted import verdict_in
+from featdyn_core.planted import verdict_in
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
 

@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
-from featdyn_core.measures.kinds import KINDS
 from featdyn_core.project import records_folder
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.store.published import published
 from featdyn_core.store.source import measuring_source
 

@@ -10,9 +10,9 @@ from featdyn_core.harness.sweeps import swept
 from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
-from featdyn_core.measures.kinds import Request as Measurement
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
+from featdyn_core.records.request import Request as Measurement
 from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import Register
 from featdyn_core.register.sweeps import load_sweeps

@@ -21,7 +21,7 @@ FOLDER = "CIFAR-10-C"
 TAR_MD5 = "56bf5dcef84df0e2308c6dcbcbbd8499"
 PER_SEVERITY = 10_000  # images: the test set of CIFAR-10, in its order
 SEVERITIES = 5
-KINDS = (
+CORRUPTION_KINDS = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
     *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
     *("snow", "frost", "fog", "brightness", "spatter"),
@@ -39,7 +39,7 @@ def load_official_corruption(
     it is: only the shapes and types in it are checked, for the MD5 is known of the tar file alone.
 
     Args:
-        kind: one of ``KINDS``.
+        kind: one of ``CORRUPTION_KINDS``.
         severity: 1 … 5; severity ``s`` is in the rows ``(s - 1) * 10⁴`` to ``s * 10⁴`` of a file.
         root: folder of image sets, see ``data_root``.
 
@@ -51,8 +51,8 @@ def load_official_corruption(
         DataError: an unknown kind or severity, a folder without ``<kind>.npy`` or ``labels.npy``, a file of
             another form, a tar file with another checksum, a full disk.
     """
-    if kind not in KINDS:
-        raise DataError(f"unknown CIFAR-10-C corruption {kind!r}; the kinds are {', '.join(KINDS)}")
+    if kind not in CORRUPTION_KINDS:
+        raise DataError(f"unknown CIFAR-10-C corruption {kind!r}; the kinds are {', '.join(CORRUPTION_KINDS)}")
     if not isinstance(severity, int | np.integer) or severity not in range(1, SEVERITIES + 1):
         raise DataError(f"corruption severity {severity!r}; it must be 1, 2, 3, 4 or 5")
     folder = data_root(root) / FOLDER

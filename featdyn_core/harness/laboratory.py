@@ -3,16 +3,16 @@
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featdyn_core.errors import AbsentDataError, MeasurementError, MissingRecordError, MissingTrajectoryError
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Measure, Run, gather
-from featdyn_core.measures.kinds import Request
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
+from featdyn_core.records.request import Request
 from featdyn_core.register.register import Register
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
@@ -72,10 +72,8 @@ class Laboratory:
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def _found_or_measured(self, request: Request, planned: Sequence[Request]) -> Record:
-        keys = {seed: self.digests.key(request.recipe, seed) for seed in request.seeds}
-        known = {seed: key for seed, key in keys.items() if key is not None}
-        found = self.records.find(request, known) if known.keys() == keys.keys() else None
-        return found or self.measurements.get(request, planned)
+        # What is here is judged without torch, which measuring needs.
+        return self.records.known(request, self.digests) or self.measurements.get(request, planned)
 
     def planned(self, scale: str, tier: str) -> list[Request]:
         """Return the records that the measured rows of a scale and tier need together."""
@@ -117,7 +115,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
                     used[needed, seed] = source(request)
             if not chosen:
                 raise MeasurementError(f"claim {claim.id!r} has no record {name!r} of arm {arm!r} in the register")
-            return _by_split({needed: _view(used[needed, seed], request) for needed, request in chosen.items()})
+            return _by_split({needed: used[needed, seed].view_of(request) for needed, request in chosen.items()})
 
         return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
 
@@ -127,7 +125,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
-    facts["environment"] |= _precision(cell, used) | _corrupted(used)
+    facts["environment"] |= _remarks(used.values())
     return Evidence(
         **facts,
         **_provenance(used),
@@ -191,25 +189,16 @@ def _by_split(views: Mapping[Needed, Any]) -> dict[str, Any]:
     return found
 
 
-def _view(record: Record, request: Request) -> Any:
-    """Return the view of a record, cut down to what was asked for."""
-    view = record.view
-    if request.kind != "column":
-        return view
-    wanted = request.parameters["shallow"]
-    return view.at(wanted)
-
-
-def _precision(cell: Cell, used: Mapping[tuple[Needed, int], Record]) -> dict[str, Any]:
-    """Return the precision of composite grids, and the largest share of predictions that it changed."""
-    rates = [float(record.arrays["flip_rate"]) for record in used.values() if record.facts["kind"] == "column"]
-    return {"precision of grids": cell.precision, "flip rate": max(rates)} if rates else {}
-
-
-def _corrupted(used: Mapping[tuple[Needed, int], Record]) -> dict[str, str]:
-    """Return where corrupted images come from."""
-    sources = {record.view.source for record in used.values() if "corruption" in record.facts["parameters"]}
-    return {"corrupted images": ", ".join(sorted(sources))} if sources else {}
+def _remarks(used: Iterable[Record]) -> dict[str, Any]:
+    """Return what is said of how records were measured: the largest of each number, each text once."""
+    found: dict[str, set[Any]] = {}
+    for record in used:
+        for name, remark in record.remarks.items():
+            found.setdefault(name, set()).add(remark)
+    return {
+        name: ", ".join(sorted(remarks)) if all(isinstance(item, str) for item in remarks) else max(remarks)
+        for name, remarks in found.items()
+    }
 
 
 def _provenance(used: dict[tuple[Needed, int], Record]) -> dict[str, Any]:

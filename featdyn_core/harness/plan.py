@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.harness.resolvers import RESOLVERS
-from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.project import recipes_folder, records_folder
-from featdyn_core.register.register import SPLITS, Entry, Register, Scale, Window
+from featdyn_core.records.kind import Scope
+from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.request import Request
+from featdyn_core.register.register import Entry, Register, Scale, Window
 from featdyn_core.register.sweeps import Variation
 from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
+from featdyn_core.trajectories.tables import build
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
 
@@ -112,13 +114,10 @@ class Cell:
         """
         found: dict[Needed, Request] = {}
         for name, table in self.entry.records.items():
-            where = f"claim {self.entry.id!r}, record {name!r}"
             try:
                 found |= self._resolve(name, table, seed)
             except RecipeError as error:
-                raise RecipeError(f"{where}: {error}") from error
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise RecipeError(f"{where} lacks something, has too much, or is of the wrong kind: {error}") from error
+                raise RecipeError(f"claim {self.entry.id!r}, record {name!r}: {error}") from error
         return found
 
     def _resolve(self, name: str, table: Mapping[str, Any], seed: int) -> dict[Needed, Request]:
@@ -129,28 +128,25 @@ class Cell:
             raise RecipeError(f"its kind is {kind!r}; the kinds are {', '.join(KINDS)}")
         if not isinstance(arms, list) or not arms or set(arms) - set(self.recipes):
             raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.recipes)}")
+        options = build(KINDS[kind].options, spec, f"options of a {kind}")
         found = {}
         for arm in arms:
-            for part, parameters in RESOLVERS[kind](self, arm, seed, **spec).items():
-                if (used := parameters.get("split")) not in (None, *SPLITS):
-                    raise RecipeError(f"its split is {used!r}; the splits are {', '.join(SPLITS)}")
+            for part, parameters in KINDS[kind].resolve(options, self.scope(arm, seed)).items():
                 place = (part,) if isinstance(part, str) else part
                 found[Needed(name, arm, *place)] = Request(self.recipes[arm], seed, kind, parameters)
         return found
 
-    def epochs(self, window: str, arm: str) -> list[int]:
-        """Checkpoints of an arm inside a window, both ends included.
-
-        Raises:
-            RecipeError: an end of the window is no checkpoint.
-        """
-        found, checkpoints = self.windows[window], self.recipes[arm].training.checkpoints
-        for end in (found.first, found.last):
-            if end not in checkpoints:
-                raise RecipeError(
-                    f"window {window!r} ends at epoch {end}, where {self.recipes[arm].name} has no checkpoint"
-                )
-        return [epoch for epoch in checkpoints if found.first <= epoch <= found.last]
+    def scope(self, arm: str, seed: int) -> Scope:
+        """Return what the records of an arm and a seed are resolved against."""
+        return Scope(
+            recipe=self.recipes[arm],
+            seed=seed,
+            neighbour=self.neighbour(seed),
+            windows=self.windows,
+            protocol=self.protocol,
+            images=self.scale.images,
+            precision=self.precision,
+        )
 
 
 def cells(

@@ -4,25 +4,21 @@ A claim is a pure function from a ``Run`` to a ``Measured``: no training, no net
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.composites.column import Column
+from featdyn_core.records.column import Column
 from featdyn_core.register.register import Window
 from featdyn_core.verdicts.claim import Claim, Draws, Number
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import Evidence
-from featdyn_core.verdicts.inference import kendall
+from featdyn_core.verdicts.measured import Lines, Measured
 from featdyn_core.verdicts.plane import Plane
-
-ROUNDING = 1e-9
-"""Of a point-wise consistency, a share of checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Run:
         return dict(self.read(name, arm))
 
     def record(self, name: str, arm: str = "clean") -> Any:
-        """View of a record that has no splits (see ``measures.kinds``)."""
+        """View of a record that has no splits (see ``records.kinds``)."""
         (view,) = self.read(name, arm).values()
         return view
 
@@ -71,59 +67,6 @@ class Run:
         if self.next is None:
             raise MeasurementError(f"seed {self.seed} has no neighbour: there is one seed only")
         return self.next()
-
-
-@dataclass(frozen=True)
-class Lines:
-    """One seed's part of a figure.
-
-    Attributes:
-        x: (points,) abscissae.
-        series: label to (points,) ordinates.
-        x_label: axis with unit.
-        y_label: axis with unit.
-        bound: name of the criterion whose bound is drawn.
-        window: name of the window of the register that is shaded.
-        over_epochs: whether the abscissae are epochs: the steps of the learning rate are then drawn as well.
-        log: whether the ordinates are drawn on a logarithmic scale.
-    """
-
-    x: npt.ArrayLike
-    series: Mapping[str, npt.ArrayLike]
-    x_label: str
-    y_label: str
-    bound: str = ""
-    window: str = ""
-    over_epochs: bool = False
-    log: bool = False
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One seed's numbers.
-
-    Attributes:
-        numbers: name of a criterion to its number.
-        both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other;
-            or item of a list to name to number, for those that are asked of ``each``.
-        curves: title of a figure to this seed's lines.
-        planes: title of a picture to this seed's; that of the first seed is kept.
-        counter_example: a world in which a theorem does not hold; empty where none was found.
-    """
-
-    numbers: Mapping[str, Number] = field(default_factory=dict)
-    both_splits: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
-    curves: Mapping[str, Lines] = field(default_factory=dict)
-    planes: Mapping[str, Plane] = field(default_factory=dict)
-    counter_example: str = ""
-
-    @property
-    def values(self) -> dict[str, Number]:
-        """Name of a criterion, with its split where it has one, to its number."""
-        split = {
-            f"{name}, {split}": value for split, found in self.both_splits.items() for name, value in found.items()
-        }
-        return {**self.numbers, **split}
 
 
 Measure = Callable[[Run], Measured]
@@ -217,62 +160,3 @@ def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines,
         raise MeasurementError(f"claim {claim.id!r}: the figure {title!r} has other abscissae in each seed")
     for label, y in lines.series.items():
         curve.series.setdefault(label, []).append(np.asarray(y, float).tolist())
-
-
-def over_shallow_epochs(column: Column, quantity: str, label: str, *, bound: str = "", window: str = "") -> Lines:
-    """Return the figure of a column's quantity over the shallow epoch, one line a depth.
-
-    Args:
-        column: the composites.
-        quantity: name of a property of theirs. Cross-entropy is drawn on a logarithmic scale.
-        label: of the ordinates, with unit.
-        bound: name of the criterion whose bound is drawn.
-        window: name of the window of the register that is shaded.
-    """
-    series = {f"depth {depth}": row for depth, row in enumerate(getattr(column, quantity), start=1)}
-    log = quantity == "cross_entropy"
-    return Lines(column.epochs, series, "shallow epoch s", label, bound, window, over_epochs=True, log=log)
-
-
-def trends(column: Column, quantity: str) -> list[float]:
-    """Return Kendall's tau of a column's quantity with the shallow epoch, at each depth.
-
-    The deep epoch t, the column's last, is left out: ``f_t`` is better than any composite, however far away that is.
-    """
-    return [kendall(column.epochs[:-1], row[:-1]) for row in getattr(column, quantity)]
-
-
-def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:
-    """Return the distributions of point-wise consistency (N,), by label, as the share of images with up to x.
-
-    No smoothing: the pile at 1 stays visible.
-    """
-    x = np.linspace(0, 1, 41)
-    series = {
-        label: (np.asarray(values)[:, None] <= x + ROUNDING).mean(axis=0) for label, values in consistency.items()
-    }
-    return Lines(x, series, "point-wise consistency", "share of held-out images up to it")
-
-
-def inside_window(run: Run, what: str) -> Measured:
-    """Return what memory and transfer measure: the least favourable composites of a window, and a stranger's.
-
-    Args:
-        run: with the records ``column`` and ``stranger``.
-        what: memory or transfer, for the titles of the figures.
-    """
-    columns = run.columns("column")
-    drawn = {
-        "agreement": ("agreement", "agreement with f_t"),
-        "accuracy kept": ("accuracy_kept", "accuracy over that of f_t"),
-        "cross-entropy": ("cross_entropy", "cross-entropy (nats)"),
-    }
-    return Measured(
-        both_splits={split: column.worst for split, column in columns.items()},
-        numbers={"agreement of a stranger": float(run.record("stranger").agreement.max())},
-        curves={
-            f"{what} on {split} images: {name}": over_shallow_epochs(column, *shown, bound=f"{name}, {split}")
-            for split, column in columns.items()
-            for name, shown in drawn.items()
-        },
-    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from featdyn_core.errors import AbsentDataError, FeatdynError, MissingRecordError, MissingTrajectoryError
 from featdyn_core.launch.processes import Pace, Spread
-from featdyn_core.measures.kinds import Request
+from featdyn_core.records.request import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record

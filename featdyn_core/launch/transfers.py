@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from featdyn_core.errors import FeatdynError, MissingRecordError, MissingTrajectoryError
-from featdyn_core.measures.kinds import Request
+from featdyn_core.records.request import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Request as Training

@@ -15,9 +15,9 @@ import pytest
 from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell
-from featdyn_core.harness.planted import Judge, World, verdict_in
 from featdyn_core.harness.run import Decide, Measure
 from featdyn_core.harness.sweeps import all_rows
+from featdyn_core.planted import Judge, World, verdict_in
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
 from featdyn_core.pytest_plugin.reporter import Reporter, row_of
 from featdyn_core.register.reading import load_register, parse_seeds

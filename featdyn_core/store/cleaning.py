@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from featdyn_core.measures.kinds import KINDS
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.store.layout import named_errors, remove
 from featdyn_core.store.locks import is_held
 from featdyn_core.store.source import measuring_source

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import filelock
 
 from featdyn_core.errors import MissingRecordError
-from featdyn_core.measures.kinds import Request, measure
 from featdyn_core.numerics import one_thread, undisturbed
 from featdyn_core.provenance import environment
+from featdyn_core.records.request import Request, measure
 from featdyn_core.store.heartbeats import grid_beats
 from featdyn_core.store.layout import named_errors
 from featdyn_core.store.records import Record, RecordFolder, pack

@@ -13,7 +13,8 @@ from typing import Any
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
 from featdyn_core.files import write_atomically
-from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.request import Request
 from featdyn_core.store.documents import parse, seal, unseal
 from featdyn_core.store.records import Record, check_facts, read_record
 

@@ -10,7 +10,6 @@ Nothing that reads a record imports torch.
 
 import hashlib
 import io
-import json
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -24,8 +23,11 @@ import numpy.typing as npt
 
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import write_atomically
-from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.records.kind import Kind
+from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.request import Request, record_identity
 from featdyn_core.store.documents import seal, unseal
+from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
 from featdyn_core.store.source import measuring_source
 from featdyn_core.trajectories.recipe import Recipe
@@ -72,16 +74,30 @@ class Record:
             raise DamagedRecordError(f"the record {self.facts['file']} cannot be unpacked: {error}") from error
 
     @property
+    def kind(self) -> Kind:
+        """Its kind."""
+        return KINDS[self.facts["kind"]]
+
+    @property
     def view(self) -> Any:
-        """What claims look at: see ``measures.kinds``.
+        """What claims look at: see ``records.kinds``.
 
         Raises:
             DamagedRecordError: the arrays are not those of its kind.
         """
         try:
-            return KINDS[self.facts["kind"]].read(self.arrays, self.facts["parameters"])
+            return self.kind.read(self.arrays, self.facts["parameters"])
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise DamagedRecordError(f"the record {self.facts['file']} cannot be read: {error!r}") from error
+
+    def view_of(self, request: Request) -> Any:
+        """Return the part of the view that a request asks for; raises as ``view``."""
+        return self.kind.part(self.view, request.parameters)
+
+    @property
+    def remarks(self) -> Mapping[str, float | str]:
+        """What evidence says of its measurement (see ``records.kind``); raises as ``view``."""
+        return self.kind.remarks(self.view, self.facts["parameters"])
 
     def request(self, recipe: Recipe) -> Request:
         """Return what was asked for."""
@@ -204,6 +220,12 @@ class RecordFolder:
                 return read_record(self.root, facts, _mend_of(self.root / facts["file"]))
         return None
 
+    def known(self, request: Request, digests: DataDigests) -> Record | None:
+        """Return as ``find``, where the keys are known without reading images; else None."""
+        keys = {seed: digests.key(request.recipe, seed) for seed in request.seeds}
+        found = {seed: key for seed, key in keys.items() if key is not None}
+        return self.find(request, found) if len(found) == len(keys) else None
+
     def write(self, record: Record) -> None:
         """Keep a record; its description goes last, so that what is described is there.
 
@@ -238,5 +260,5 @@ def _mend_of(path: Path) -> str:
 def _file_name(facts: Mapping[str, Any]) -> str:
     """Return what the file of a record is called, in its folder of records: after what it holds."""
     names = ("recipe_digest", "seed", "kind", "version", "parameters")
-    identity = hashlib.sha256(json.dumps([facts[name] for name in names], sort_keys=True).encode()).hexdigest()
+    identity = record_identity(**{name: facts[name] for name in names})
     return f"{facts['recipe']}-{facts['seed']}-{facts['recipe_digest'][:8]}/{facts['kind']}-{identity[:12]}.npz"

@@ -1,4 +1,8 @@
-"""The source that a measurement is computed by: what its records must not outlive."""
+"""The source that a measurement is computed by: what its records must not outlive.
+
+A kind's file holds more than that: its options, what claims look at, planted ones. What counts is its function
+``measure``, what this names in its own file, and the modules that these import.
+"""
 
 import ast
 import functools
@@ -6,36 +10,91 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from featdyn_core.measures.kinds import KINDS
+from featdyn_core.records.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 
 
 def measuring_source(kind: str) -> str:
     """Digest of the source that a kind of record is measured by."""
-    return source_digest(KINDS[kind].measure.__module__)
+    measure = KINDS[kind].measure
+    return source_digest(measure.__module__, measure.__name__)
 
 
 @functools.cache
-def source_digest(module: str, root: Path = ROOT) -> str:
-    """Hex sha256 over the source of a module and of all that it imports of its own package, wherever it does.
+def source_digest(module: str, function: str, root: Path = ROOT) -> str:
+    """Hex sha256 over the source of a function and of all that it needs of its own package, wherever that lies.
 
     So an edit never meets a record of before it, and leaves the records alone that it cannot have changed.
 
     Args:
         module: dotted name.
+        function: defined in it.
         root: folder in which its package lies.
     """
-    pending, found = [module], {}
+    parts, pending = _needed(module, function, root)
     while pending:
         path = _file(pending.pop(), root)
-        if path is not None and path not in found:
-            found[path] = path.read_bytes().replace(b"\r\n", b"\n")  # as git may check it out
-            pending += _imported(found[path])
+        if path is not None and (name := path.relative_to(root).as_posix()) not in parts:
+            parts[name] = _read(path)
+            pending += _imported(ast.parse(parts[name]))
     digest = hashlib.sha256()
-    for path in sorted(found):
-        digest.update(b"%s\0%s\0" % (path.relative_to(root).as_posix().encode(), found[path]))
+    for name, text in sorted(parts.items()):
+        digest.update(f"{name}\0{text}\0".encode())
     return digest.hexdigest()
+
+
+def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the source of a function and of what it names in its file, by name, and the modules that these import."""
+    path = _file(module, root)
+    if path is None:
+        raise FileNotFoundError(f"{module} is no file in {root}")
+    text = _read(path)
+    body = ast.parse(text).body
+    defined = {name: node for node in body for name in _defines(node)}
+    imports = {
+        alias.asname or alias.name: node
+        for node in body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    parts: dict[str, str] = {}
+    modules: list[str] = []
+    pending = [function]
+    while pending:
+        name = pending.pop()
+        if f"{module}:{name}" in parts:
+            continue
+        if name in defined:
+            parts[f"{module}:{name}"] = ast.get_source_segment(text, defined[name]) or ""
+            pending += _names(defined[name])
+            modules += _imported(defined[name])
+        elif name in imports:
+            modules += _imported(imports[name])
+    return parts, modules
+
+
+def _defines(node: ast.stmt) -> list[str]:
+    """Names that a statement of a module defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _names(node: ast.AST) -> list[str]:
+    """Names that a statement uses, but for those of its annotations, which compute nothing."""
+    found = [node.id] if isinstance(node, ast.Name) else []
+    for field, value in ast.iter_fields(node):
+        if field not in ("annotation", "returns"):
+            inner = value if isinstance(value, list) else [value]
+            found += [name for child in inner if isinstance(child, ast.AST) for name in _names(child)]
+    return found
+
+
+def _read(path: Path) -> str:
+    """Return a source with the line ends that it has in the repository."""
+    return path.read_bytes().replace(b"\r\n", b"\n").decode()
 
 
 def _file(module: str, root: Path) -> Path | None:
@@ -44,9 +103,9 @@ def _file(module: str, root: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _imported(source: bytes) -> Iterator[str]:
+def _imported(tree: ast.AST) -> Iterator[str]:
     """Yield the dotted names that may be modules; of ``from a import b``, both ``a`` and ``a.b``."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

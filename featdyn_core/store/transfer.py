@@ -18,7 +18,7 @@ from typing import Any
 
 from featdyn_core.errors import DamagedRecordError, DamagedTransferError, StoreError
 from featdyn_core.files import sync_folder, write_atomically
-from featdyn_core.measures.kinds import Request
+from featdyn_core.records.request import Request
 from featdyn_core.store import locks
 from featdyn_core.store.documents import one_line, parse, read_inside, seal
 from featdyn_core.store.folder import read_checkpoint

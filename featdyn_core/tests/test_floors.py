@@ -17,16 +17,30 @@ ROWS = (
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},
     {"measures", "training", "report"},
-    {"store"},
+    {"records"},
+    {"analysis", "store"},
     {"harness"},
+    {"planted"},
     {"launch"},
     {"cli", "pytest_plugin"},
     {"__main__"},
 )
-FAMILIES = ("composites", "one_step", "linearized", "distances", "drift", "regions")
+FAMILIES = ("composites", "one_step", "linearized", "distances", "drift")
 """Of ``measures``; they do not know each other, and its own modules know them all."""
 
-TORCHLESS = ("verdicts", "register", "report", "harness", "files", "project", "provenance", "errors")
+TORCHLESS = (
+    "verdicts",
+    "register",
+    "report",
+    "records",
+    "analysis",
+    "planted",
+    "harness",
+    "files",
+    "project",
+    "provenance",
+    "errors",
+)
 """What judging records goes through: nothing at the top of these modules imports torch, nor what they import there."""
 
 SOURCES = {

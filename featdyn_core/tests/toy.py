@@ -74,7 +74,9 @@ CLAIM = '''
 
 import pytest
 
-from featdyn_core.harness.run import Measured, Run, over_shallow_epochs
+from featdyn_core.harness.run import Run
+from featdyn_core.verdicts.measured import Measured
+from featdyn_core.analysis.columns import over_shallow_epochs
 
 pytestmark = pytest.mark.claim("{claim}")
 

@@ -32,7 +32,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if tables := [typing.cast(type, kind) for kind in kinds if dataclasses.is_dataclass(kind)]:
         return value if isinstance(value, tables[0]) else build(tables[0], value, where)
     if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
-        if all(type(item) is int for item in value):
+        if all(type(item) is typing.get_args(hint)[0] for item in value):
             return tuple(value)
     elif typing.get_origin(hint) is dict or hint is dict or type(value) in kinds:
         return value

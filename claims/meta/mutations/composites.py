@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from claims.meta.mutations import Break, Mutations
-from featdyn_core.measures.composites import averages, displacement, grid
 from featdyn_core.measures.composites import composite as composites
-from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.composites import displacement, grid
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.grid import CompositeGrid
+from featdyn_core.records import averages
+from featdyn_core.records.column import Column
 
 
 def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, **_):

@@ -6,7 +6,7 @@ import pytest
 from claims.meta.mutations import Mutations
 from featdyn_core.measures.distances import surrogates
 from featdyn_core.measures.distances.discrepancies import sliced_wasserstein
-from featdyn_core.measures.distances.surrogates import Surrogates
+from featdyn_core.records.surrogates import Surrogates
 
 
 def training_for_held_out(patch: pytest.MonkeyPatch) -> None:

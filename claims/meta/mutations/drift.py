@@ -4,13 +4,13 @@ import pytest
 
 from claims.meta.mutations import Mutations
 from featdyn_core.measures.drift import directional
-from featdyn_core.measures.drift.path import Path
+from featdyn_core.records.path import TrainingPath
 from featdyn_core.trajectories.trajectory import Trajectory
 
 
 def from_itself(patch: pytest.MonkeyPatch) -> None:
     """Measure drift from each checkpoint to itself."""
-    patch.setattr(Path, "relative", property(lambda self: 0 * self.distances))
+    patch.setattr(TrainingPath, "relative", property(lambda self: 0 * self.distances))
 
 
 def network_of_the_last_epoch(patch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from claims.meta.modules import claim_modules
 from claims.meta.mutations import Break, Mutations
-from featdyn_core.harness import association
-from featdyn_core.measures.one_step import isotropy, protocol, shares
+from featdyn_core.analysis import association, shares
+from featdyn_core.measures.one_step import isotropy, protocol
 from featdyn_core.verdicts.claim import Draws
 
 MODULES = claim_modules()

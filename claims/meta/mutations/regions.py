@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from claims.meta.mutations import Mutations
-from featdyn_core.measures.regions import reading, turning
-from featdyn_core.measures.regions.axes import Noise
+from featdyn_core.analysis.regions import turning
+from featdyn_core.analysis.regions.axes import Noise
+from featdyn_core.measures import last_layer
 
 
 def images_in_another_order(patch: pytest.MonkeyPatch) -> None:
-    original, rng = reading.read_by_the_last_layer, np.random.default_rng(0)
-    patch.setattr(reading, "read_by_the_last_layer", lambda *given, **more: rng.permutation(original(*given, **more)))
+    original, rng = last_layer.read_by_the_last_layer, np.random.default_rng(0)
+    patch.setattr(
+        last_layer, "read_by_the_last_layer", lambda *given, **more: rng.permutation(original(*given, **more))
+    )
 
 
 def longer_when_turned(patch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
+from claims.meta.modules import claim_modules
 from claims.meta.mutations import Mutations
-from featdyn_core.measures.composites import levels
-from featdyn_core.measures.distances import finite
-from featdyn_core.measures.linearized import softmax
+from featdyn_core.analysis import finite, levels
+
+MODULES = claim_modules()
 
 
 def hessian_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
@@ -15,17 +16,17 @@ def hessian_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
             for row, q in enumerate(probabilities)
         ]
 
-    patch.setattr(softmax, "hessian", added)
+    patch.setattr(MODULES["lemma-convexity"], "softmax_hessian", added)
 
 
 def share_beyond_for_share_within(patch: pytest.MonkeyPatch) -> None:
     within = levels.share_within
-    patch.setattr(levels, "share_within", lambda particles, level: 1 - within(particles, level))
+    patch.setattr(MODULES["theorem-2"], "share_within", lambda particles, level: 1 - within(particles, level))
 
 
 def total_variation_halved(patch: pytest.MonkeyPatch) -> None:
-    whole = finite.total_variation
-    patch.setattr(finite, "total_variation", lambda one, other: whole(one, other) / 2)
+    whole = finite.finite_total_variation
+    patch.setattr(finite, "finite_total_variation", lambda one, other: whole(one, other) / 2)
 
 
 MUTATIONS: Mutations = {

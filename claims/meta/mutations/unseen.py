@@ -3,14 +3,14 @@
 import pytest
 
 from claims.meta.mutations import Break, Mutations
-from featdyn_core.measures.composites import column
-from featdyn_core.measures.composites.column import Column
+from featdyn_core.measures.composites import unseen
+from featdyn_core.records.column import Column
 
 
 def not_corrupted(patch: pytest.MonkeyPatch) -> None:
     """Measure corrupted images and random ones on test images as they are."""
     patch.setattr(
-        column, "unseen_images", lambda trajectory, _: (*trajectory.evaluation_set("held-out"), "synthesised")
+        unseen, "unseen_images", lambda trajectory, _: (*trajectory.evaluation_set("held-out"), "synthesised")
     )
 
 

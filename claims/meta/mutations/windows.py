@@ -5,8 +5,8 @@ import pytest
 
 from claims.meta.modules import claim_modules
 from claims.meta.mutations import Mutations
-from featdyn_core.harness import growth
-from featdyn_core.measures.drift.path import Path
+from featdyn_core.analysis import growth
+from featdyn_core.records.path import TrainingPath
 
 MODULES = claim_modules()
 
@@ -18,7 +18,7 @@ def all_that_lies_before(patch: pytest.MonkeyPatch) -> None:
 
 def counted_in_epochs(patch: pytest.MonkeyPatch) -> None:
     """Let every epoch of the path be as long as every other."""
-    patch.setattr(Path, "length", property(lambda self: np.broadcast_to(self.epochs, self.norms.shape)))
+    patch.setattr(TrainingPath, "length", property(lambda self: np.broadcast_to(self.epochs, self.norms.shape)))
 
 
 def nearest_alone(patch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_kinds() -> None:
     assert len(KINDS) == len(set(KINDS)) == 15
     assert EXTRA_KINDS == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
     assert not set(KINDS) & set(EXTRA_KINDS)
-    assert set(ALL_KINDS) == set(official.KINDS)
+    assert set(ALL_KINDS) == set(official.CORRUPTION_KINDS)
     assert DETERMINISTIC == [
         "brightness",
         "contrast",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featdyn_core.data import official
-from featdyn_core.data.official import KINDS, load_official_corruption
+from featdyn_core.data.official import CORRUPTION_KINDS, load_official_corruption
 from featdyn_core.errors import DataError
 from featdyn_core.files import md5_of
 
@@ -43,7 +43,7 @@ def packed(monkeypatch, small):
 
 
 def test_there_are_nineteen_kinds():
-    assert len(KINDS) == len(set(KINDS)) == 19
+    assert len(CORRUPTION_KINDS) == len(set(CORRUPTION_KINDS)) == 19
 
 
 @pytest.mark.parametrize("severity", [1, 3, 5])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from featdyn_core import planted
 from featdyn_core.errors import (
     AbsentDataError,
     DamagedRecordError,
@@ -18,10 +19,8 @@ from featdyn_core.errors import (
     MissingRecordError,
     MissingTrajectoryError,
 )
-from featdyn_core.harness import planted
 from featdyn_core.harness.laboratory import Laboratory, decide, described
 from featdyn_core.harness.plan import all_cells, cells, requests
-from featdyn_core.harness.run import Lines, Measured
 from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.project import records_folder
@@ -36,6 +35,7 @@ from featdyn_core.tests.toy import claim_file, edit, entry, write_project
 from featdyn_core.trajectories.recipe import ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import from_json, to_json
+from featdyn_core.verdicts.measured import Lines, Measured
 
 ROW, REPLAYED = "demo-small-digits", "demo-reduced-digits-replayed"
 

@@ -8,8 +8,9 @@ import pytest
 
 from featdyn_core.errors import DamagedRecordError, RecipeError
 from featdyn_core.harness.plan import Needed, _recipe_at, all_cells, cells, requests, trainings
-from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.project import records_folder, register_folder
+from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.request import Request
 from featdyn_core.register.reading import load_register
 from featdyn_core.store.published import publish, published
 from featdyn_core.tests.store.made import record_of
@@ -294,7 +295,7 @@ training = {{ checkpoints = [[1, 3, 1]] }}
 BAD = {
     "no kind": ('kind = "column", ', "", "its kind is None; the kinds are column, stranger"),
     "unknown kind": ('kind = "column"', 'kind = "guess"', "its kind is 'guess'"),
-    "no window": ('"column", window = "late"', '"column"', "lacks something, has too much"),
+    "no window": ('"column", window = "late"', '"column"', "field .window. is missing"),
     "unknown window": ('"column", window = "late"', '"column", window = "early"', "'early'"),
     "unknown field": ('"column", window', '"column", colour = "red", window', "'colour'"),
     "unknown arm": (
@@ -307,9 +308,13 @@ BAD = {
     "unknown split": ('"column", window', '"column", splits = ["test"], window', "its split is 'test'"),
     "no list of corruptions": ('"column", window', '"column", corruption = "kinds", window', "'kinds'"),
     "unknown end": ('"late", deep = "last" }\nstr', '"late", deep = "middle" }\nstr', "neither first nor last"),
-    "every nought": ('"column", window', '"column", every = 0, window', "of the wrong kind"),
+    "every nought": ('"column", window', '"column", every = 0, window', "every = 0 is no step"),
     "no checkpoint": ("late = [1, 3]", "late = [1, 4]", "window 'late' ends at epoch 4, where toy has no checkpoint"),
-    "planted outside a window": ('"column", window = "late"', '"path", planted = "slowing"', "lacks something"),
+    "planted outside a window": (
+        '"column", window = "late", deep = "last"',
+        '"path", planted = "slowing"',
+        "there is no window ''; the claim has late",
+    ),
     "no number": ('kind = "column", window', 'kind = "closeness", window', "'draws'"),
 }
 

@@ -3,20 +3,13 @@
 import numpy as np
 import pytest
 
+from featdyn_core import planted
 from featdyn_core.errors import MeasurementError
-from featdyn_core.harness import planted
-from featdyn_core.harness.run import (
-    Lines,
-    Measured,
-    Run,
-    cumulative,
-    gather,
-    inside_window,
-    over_shallow_epochs,
-    trends,
-)
+from featdyn_core.harness.run import Run, gather
+from featdyn_core.records.column import Column
 from featdyn_core.register.register import Window
 from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role
+from featdyn_core.verdicts.measured import Lines, Measured
 
 CLAIM = Claim(
     "demo",
@@ -40,7 +33,7 @@ def run_of(columns, other=None) -> Run:
 
 
 def test_a_run_hands_over_what_the_register_fixed_and_what_was_measured():
-    columns = planted.columns([1, 2], 0.1)
+    columns = planted.on_both_splits(Column.planted([1, 2], 0.1))
     run = run_of(columns, "a stranger")
     assert (run.seed, run.window("late"), run.protocol["draws"]) == (3, Window(1, 4), 2)
     assert run.columns("column") == columns
@@ -153,42 +146,3 @@ def test_a_figure_that_names_what_its_claim_has_not_is_refused(marks, message):
     seeds = [measured(curves={"f": Lines([1], {"a": [1]}, "x", "y", **marks)})]
     with pytest.raises(MeasurementError, match=message):
         gather(CLAIM, seeds, windows=["late"])
-
-
-# What several claims measure
-
-
-def test_a_column_is_drawn_over_its_shallow_epochs_one_line_a_depth():
-    found = over_shallow_epochs(planted.column([1, 2, 4], [0.3, 0.1, 0]), "agreement", "agreement with f_t")
-    assert list(found.x) == [1, 2, 4]
-    assert {label: list(y) for label, y in found.series.items()} == {
-        f"depth {depth}": [0.7, 0.9, 1.0] for depth in (1, 2, 3)
-    }
-    assert (found.x_label, found.y_label) == ("shallow epoch s", "agreement with f_t")
-
-
-def test_inside_a_window_the_worst_composite_and_the_stranger_count():
-    columns = {"held-out": planted.column([1, 2], [0.2, 0]), "training": planted.column([1, 2], [0.1, 0])}
-    found = inside_window(run_of(columns, planted.stranger(0.25)), "memory")
-    assert found.values["agreement of a stranger"] == 0.25
-    assert found.values["agreement, held-out"] == pytest.approx(0.8)
-    assert found.values["accuracy kept, training"] == pytest.approx(0.9)
-    drawn = {
-        f"memory on {split} images: {name}": (f"{name}, {split}", name == "cross-entropy")
-        for split in columns
-        for name in ("agreement", "accuracy kept", "cross-entropy")
-    }
-    assert {title: (lines.bound, lines.log) for title, lines in found.curves.items()} == drawn
-    assert all(lines.over_epochs for lines in found.curves.values())
-
-
-def test_a_distribution_is_drawn_with_its_pile_at_one():
-    lines = cumulative({"images": [0.5, 1.0, 1.0, 1 - 1 / 3]})
-    share = dict(zip(np.round(lines.x, 3).tolist(), lines.series["images"], strict=True))
-    assert [share[x] for x in (0.475, 0.5, 0.65, 0.675, 0.975, 1.0)] == [0, 0.25, 0.25, 0.5, 0.5, 1]
-
-
-def test_a_trend_leaves_out_the_network_itself():
-    falling = planted.column([1, 2, 3], [[0.1, 0.2, 0], [0.2, 0.1, 0], [0.1, 0.1, 0]])
-    assert trends(falling, "accuracy") == [-1, 1, 0]
-    assert trends(falling, "cross_entropy") == [1, -1, 0]

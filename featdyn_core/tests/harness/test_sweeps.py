@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.harness import resolvers, sweeps
+from featdyn_core.harness import sweeps
 from featdyn_core.harness.laboratory import decide, described
 from featdyn_core.harness.plan import cells, requests, trainings
-from featdyn_core.harness.run import Measured
 from featdyn_core.harness.sweeps import all_rows, swept
 from featdyn_core.project import records_folder, sweeps_folder
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.register.sweeps import Sweep, Variation, load_sweeps
 from featdyn_core.store.published import publish, published
 from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import entry
 from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.measured import Measured
 
 RECALIBRATED = Variation("again", "re-estimated", records={"column": {"policy": "recalibrate"}})
 SLOW = Variation("slow", "another rate", recipe={"optimizer": {"learning_rate": 0.05}})
@@ -164,10 +165,12 @@ def test_overrides_of_recipes_that_are_ignored_are_told(toy, monkeypatch):
 
 
 def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
-    original = resolvers.RESOLVERS["column"]
-    monkeypatch.setitem(
-        resolvers.RESOLVERS, "column", lambda *place, **spec: original(*place, **spec | {"policy": "carry"})
-    )
+    kind = KINDS["column"]
+
+    def ignoring(options, scope):
+        return kind.resolve(dataclasses.replace(options, policy="carry"), scope)
+
+    monkeypatch.setitem(KINDS, "column", dataclasses.replace(kind, resolve=ignoring))
     with pytest.raises(RecipeError, match="variation 'again' changes nothing of what claim 'demo' is measured by"):
         swept(toy, sweep(RECALIBRATED))
 
@@ -176,7 +179,7 @@ def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
     ("records", "message"),
     [
         ({"changes": {"split": "training"}}, "is of records of the kinds changes, and claim 'demo' has none of them"),
-        ({"column": {"policies": "recalibrate"}}, "record 'column' lacks something, has too much, .*'policies'"),
+        ({"column": {"policies": "recalibrate"}}, "record 'column': options of a column: unknown field 'policies'"),
         ({"column": {"cuts": "some"}}, "cuts = 'some' is neither depths nor all"),
         ({"column": {"policy": "carry"}}, "changes nothing of what claim 'demo' is measured by"),
     ],

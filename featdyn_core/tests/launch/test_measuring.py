@@ -9,7 +9,7 @@ from featdyn_core.errors import AbsentDataError, DamagedRecordError, StoreError
 from featdyn_core.launch import measuring
 from featdyn_core.launch.measuring import Place, measure_missing, publish_records
 from featdyn_core.launch.processes import spread
-from featdyn_core.measures.kinds import Request
+from featdyn_core.records.request import Request
 from featdyn_core.store import supply
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords

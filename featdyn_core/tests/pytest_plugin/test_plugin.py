@@ -502,9 +502,9 @@ def test_tests_that_name_no_claim_or_two_tiers_are_refused(project, body, messag
 
 def test_planted_worlds_belong_to_the_fast_tier_and_must_come_out_as_due(project):
     body = """
-from featdyn_core.harness import planted
-from featdyn_core.harness.planted import World
-from featdyn_core.harness.run import Measured
+from featdyn_core import planted
+from featdyn_core.planted import World
+from featdyn_core.verdicts.measured import Measured
 from featdyn_core.verdicts.claim import Verdict
 
 def measure(run):
@@ -525,7 +525,9 @@ def test_worlds(judge, verdict):
 
 def test_a_register_that_cannot_be_used_is_one_line(project):
     edit(project.path / "claims/register/demo.toml", '"column", window = "late", deep', '"column", deep')
-    project.runpytest("-m", "fast").stdout.fnmatch_lines(["*claim 'demo', record 'column' lacks something*"])
+    project.runpytest("-m", "fast").stdout.fnmatch_lines(
+        ["*claim 'demo', record 'column': options of a column: field 'window' is missing*"]
+    )
     edit(project.path / "claims/register/demo.toml", "above = 0.5", "")
     result = project.runpytest("-m", "fast")
     assert result.ret != 0

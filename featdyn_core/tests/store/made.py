@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from featdyn_core.measures.kinds import Request
+from featdyn_core.records.request import Request
 from featdyn_core.store.records import Record, pack
 from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.tiny import tiny_recipe

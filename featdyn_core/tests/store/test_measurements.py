@@ -10,9 +10,9 @@ import filelock
 import pytest
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, MissingTrajectoryError, StoreError
-from featdyn_core.measures.composites.column import measure_column
-from featdyn_core.measures.kinds import Request
 from featdyn_core.provenance import environment
+from featdyn_core.records import column as columns
+from featdyn_core.records.request import Request
 from featdyn_core.store import measurements as module
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.source import measuring_source
@@ -58,7 +58,7 @@ def test_what_is_missing_is_trained_and_measured_and_then_is_there(measurements,
 def test_a_record_holds_what_the_measurement_gave(measurements):
     found = measurements.get(column(1, 2, images=7)).view
     trajectory = measurements.store.get(tiny_recipe(), 0)
-    made = measure_column(trajectory, column(1, 2).parameters)
+    made = columns.measure(trajectory, [column(1, 2).parameters])[0]
     assert (found.labels == made["labels"][:7]).all()
     assert (found.reference == made["reference"][:7]).all()
     assert (found.predictions == (made["changed"] ^ made["reference"])[..., :7]).all()

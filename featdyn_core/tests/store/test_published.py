@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
-from featdyn_core.measures.kinds import KINDS
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.store.documents import seal
 from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import Record

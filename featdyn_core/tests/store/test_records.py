@@ -12,7 +12,8 @@ import pytest
 
 import featdyn_core
 from featdyn_core.errors import DamagedRecordError
-from featdyn_core.measures.kinds import KINDS, Request
+from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.request import Request
 from featdyn_core.store.documents import dump, seal, unseal
 from featdyn_core.store.records import Record, RecordFolder, check_facts, read_record
 from featdyn_core.store.source import measuring_source

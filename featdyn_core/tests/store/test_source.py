@@ -4,21 +4,23 @@ import shutil
 
 import pytest
 
-from featdyn_core.measures.kinds import KINDS
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.store.source import ROOT, measuring_source, source_digest
 
-COLUMN = "featdyn_core.measures.composites.column"
+COLUMN = "featdyn_core.records.column"
 
 
 @pytest.fixture
 def edited(tmp_path):
     """Digest of a kind's module in a copy of the package in which one file has one line more."""
 
-    def digest(name, module=COLUMN):
+    def digest(name, edit="# an edit\n", at=None):
         shutil.copytree(ROOT / "featdyn_core", tmp_path / "featdyn_core", ignore=shutil.ignore_patterns("tests"))
-        with (tmp_path / "featdyn_core" / name).open("a") as file:
-            file.write("# an edit\n")
-        return source_digest(module, tmp_path)
+        path = tmp_path / "featdyn_core" / name
+        text = path.read_text()
+        assert at is None or at in text
+        path.write_text(text + edit if at is None else text.replace(at, at + edit, 1))
+        return source_digest(COLUMN, "measure", tmp_path)
 
     return digest
 
@@ -32,10 +34,26 @@ def test_an_edit_of_what_a_column_is_measured_by_changes_its_source(edited, name
 
 
 @pytest.mark.parametrize(
-    "name", ["verdicts/claim.py", "measures/one_step/protocol.py", "measures/kinds.py", "training/loop.py"]
+    "name",
+    [
+        "verdicts/claim.py",
+        "measures/one_step/protocol.py",
+        "records/kinds.py",
+        "register/register.py",
+        "training/loop.py",
+    ],
 )
 def test_an_edit_of_anything_else_does_not(edited, name):
     assert edited(name) == measuring_source("column")
+
+
+def test_an_edit_of_what_a_kind_measures_is_seen(edited):
+    assert edited("records/column.py", "    # an edit\n", at="    common = several[0]\n") != measuring_source("column")
+
+
+@pytest.mark.parametrize("at", ["    window: str\n", "    flip_rate: float = 0.0\n", "            labels=LABELS,\n"])
+def test_an_edit_of_its_options_view_or_planted_ones_is_not(edited, at):
+    assert edited("records/column.py", "    # an edit\n", at=at) == measuring_source("column")
 
 
 def test_kinds_of_different_families_have_sources_of_their_own():
@@ -48,8 +66,8 @@ def test_what_is_imported_inside_functions_and_whole_modules_counts(tmp_path):
     (package / "first.py").write_text("def f():\n    from package import second\n")
     (package / "second.py").write_text("import package.third\n")
     (package / "third.py").write_text("from package.first import f\n")
-    before = source_digest("package.first", tmp_path)
+    before = source_digest("package.first", "f", tmp_path)
     source_digest.cache_clear()
     (package / "third.py").write_text("from package.first import f as g\n")
-    assert source_digest("package.first", tmp_path) != before
+    assert source_digest("package.first", "f", tmp_path) != before
     source_digest.cache_clear()

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from featdyn_core.errors import MeasurementError, ModelError, RecipeError
-from featdyn_core.measures.composites.column import measure_column, read_column
 from featdyn_core.measures.composites.composite import calibration_images, composite
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.measures.one_step.protocol import one_step_changes
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.records import column as columns
 from featdyn_core.trajectories.trajectory import Trajectory
 
 EPOCHS = (0, 3, 4)
@@ -79,18 +79,20 @@ def test_composites_are_spliced_modules(own, modules):
     trajectory = own()
     images, labels = trajectory.evaluation_set("held-out")
     grid = composite_grid(trajectory, images, labels=labels, cuts=["0", "1"], shallow_epochs=[0, 3], deep_epochs=[4])
-    column = read_column(
-        measure_column(
+    column = columns.read(
+        columns.measure(
             trajectory,
-            {
-                "deep": 4,
-                "shallow": [0, 3],
-                "split": "held-out",
-                "policy": "carry",
-                "precision": "fp32",
-                "frozen": False,
-            },
-        ),
+            [
+                {
+                    "deep": 4,
+                    "shallow": [0, 3],
+                    "split": "held-out",
+                    "policy": "carry",
+                    "precision": "fp32",
+                    "frozen": False,
+                }
+            ],
+        )[0],
         {"deep": 4},
     )
     hidden = trajectory.network(4).standardize(images)

@@ -11,9 +11,9 @@ from featdyn_core.data import corruptions
 from featdyn_core.data.corruptions import corrupt
 from featdyn_core.errors import DataError
 from featdyn_core.measures.composites import unseen
-from featdyn_core.measures.composites.column import measure_column, read_column
 from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.unseen import RANDOM, unseen_images
+from featdyn_core.records import column as columns
 from featdyn_core.seeds import numpy_generator
 
 PARAMETERS = {
@@ -80,7 +80,7 @@ def test_an_unknown_corruption_is_refused(tiny_trajectory):
 @pytest.mark.parametrize("corruption", [corrupted("gaussian_blur"), {"kind": RANDOM}])
 def test_a_column_of_corrupted_images_is_that_of_its_definition(tiny_trajectory, corruption):
     parameters = PARAMETERS | {"corruption": corruption}
-    found = read_column(measure_column(tiny_trajectory, parameters), parameters)
+    found = columns.read(columns.measure(tiny_trajectory, [parameters])[0], parameters)
     images, _, source = unseen_images(tiny_trajectory, corruption)
     assert found.source == source
     assert (found.reference == predict(tiny_trajectory.network(2), images)).all()
@@ -91,6 +91,6 @@ def test_a_column_of_corrupted_images_is_that_of_its_definition(tiny_trajectory,
 
 def test_a_column_of_images_as_they_are_is_as_it_always_was(tiny_trajectory):
     """Published records name no source."""
-    arrays = measure_column(tiny_trajectory, PARAMETERS)
+    arrays = columns.measure(tiny_trajectory, [PARAMETERS])[0]
     assert set(arrays) == {"cuts", "epochs", "changed", "reference", "labels", "cross_entropy", "flip_rate"}
-    assert read_column(arrays, PARAMETERS).source == ""
+    assert columns.read(arrays, PARAMETERS).source == ""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call, jacrev
 
+from featdyn_core.analysis.monotonicity import largest_rise_as_shallow_recedes, largest_rise_in_deep_time
 from featdyn_core.errors import DataError, MeasurementError, ModelError, TrainingError
 from featdyn_core.measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
 from featdyn_core.measures.linearized.kernel import HALVES
-from featdyn_core.measures.linearized.monotonicity import largest_rise_as_shallow_recedes, largest_rise_in_deep_time
 from featdyn_core.tests.measures.linearized.test_kernel import EXACT, Problem, problem
 
 NOISE = 1e-12  # relative rise of a loss that rounding may make

@@ -1,0 +1,1 @@
+"""What claims share: pure functions of what records hold."""

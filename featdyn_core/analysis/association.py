@@ -1,0 +1,116 @@
+"""Whether two things go together over the checkpoints and the arms of one training seed (section 1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.analysis.growth import windows_in_epochs
+from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio
+from featdyn_core.records.changes import Changes
+from featdyn_core.records.column import Column
+from featdyn_core.verdicts.claim import Draws
+from featdyn_core.verdicts.inference import kendall, kendall_p_values
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Association:
+    """Two numbers of each checkpoint, in each arm; Kendall's tau throughout.
+
+    Attributes:
+        one: (arms, T), the epochs ascending.
+        other: (arms, T), of the same arms and epochs.
+    """
+
+    one: Floats
+    other: Floats
+
+    @property
+    def pooled(self) -> float:
+        """Correlation over all checkpoints of all arms."""
+        return kendall(self.one.ravel(), self.other.ravel())
+
+    @property
+    def within_arms(self) -> float:
+        """Correlation over the checkpoints of one arm, mean over arms."""
+        return float(np.mean([kendall(*pair) for pair in zip(self.one, self.other, strict=True)]))
+
+    @property
+    def between_arms(self) -> float:
+        """Correlation over the arms at one epoch, mean over epochs: time, in which both change, has no part in it.
+
+        A partial correlation given the epoch would not be 0 for two numbers that time alone makes, Kendall's at least.
+        """
+        return Association(self.one.T, self.other.T).within_arms
+
+    def shuffled(self, draws: int, level: float, rng: np.random.Generator, *, within_arms: bool = False) -> Draws:
+        """Count the shuffles of the checkpoints, of all or within each arm, after which the two still correlate.
+
+        Args:
+            draws: number of shuffles.
+            level: largest two-sided p-value that counts as correlation.
+            rng: draws the shuffles.
+            within_arms: whether each arm is shuffled for itself; each is then a shuffle of its own.
+        """
+        pairs = [*zip(self.one, self.other, strict=True)] if within_arms else [(self.one.ravel(), self.other.ravel())]
+        shuffles = [(np.array([rng.permutation(one) for _ in range(draws)]), other) for one, other in pairs]
+        found = np.concatenate([kendall_p_values(ones, other) <= level for ones, other in shuffles])
+        return Draws(int(found.sum()), len(found))
+
+
+def anisotropy_and_memory(
+    changes: Sequence[Changes], columns: Sequence[Mapping[int, Column]], *, span: int, level: float
+) -> dict[str, Association]:
+    """Return the strength of the anisotropy with consistency, and with the window length, of several trainings.
+
+    Args:
+        changes: one an arm.
+        columns: of each arm by deep epoch, at the epochs of the changes.
+        span: epochs before each over which consistency is taken.
+        level: a of ``W_a(t)``.
+    """
+    strength = np.array([strengths(found) for found in changes])
+    windows = [windows_in_epochs(found, level).lengths.min(axis=0) for found in columns]
+    consistency = [consistencies(found, span) for found in columns]
+    memory = {"consistency": consistency, "window length": windows}
+    return {name: Association(strength, np.array(values)) for name, values in memory.items()}
+
+
+def strengths(changes: Changes) -> Floats:
+    """Strength of the anisotropy at each epoch, (T,): minus the log participation ratio, mean over samples."""
+    return np.array([-np.mean([np.log(participation_ratio(one)) for one in samples]) for samples in changes.sgd])
+
+
+def consistencies(columns: Mapping[int, Column], span: int) -> Floats:
+    """Consistency at each deep epoch t, (T,): mean agreement over depths and shallow epochs from t − ``span`` to t."""
+    return np.array([column.within(late - span, late).agreement.mean() for late, column in columns.items()])
+
+
+def planted_link(
+    strengths: npt.ArrayLike, windows: npt.ArrayLike, rng: np.random.Generator
+) -> dict[tuple[str, str], Any]:
+    """Return the records of a clean and a noisy training: how anisotropic changes are, how far columns remember.
+
+    Args:
+        strengths: (2, T), standard deviation of a feature in that of the others.
+        windows: (2, T), epochs over which a composite loses a fifth of its agreement.
+        rng: draws the changes.
+    """
+    found: dict[tuple[str, str], Any] = {}
+    for arm, strength, window in zip(("clean", "noisy"), np.asarray(strengths), np.asarray(windows), strict=True):
+        deep = range(8, 8 + 4 * len(window), 4)
+        samples = rng.standard_normal((len(deep), 48, 16))
+        samples[..., 0] *= strength[:, None]
+        grams = [[ChangeGram.of(sample)] for sample in samples]
+        found["changes", arm] = Changes(tuple(deep), grams, grams)
+        found["columns", arm] = {
+            "held-out": {
+                late: Column.planted(range(late + 1), [0.2 * (late - past) / far for past in range(late + 1)])
+                for late, far in zip(deep, window, strict=True)
+            }
+        }
+    return found

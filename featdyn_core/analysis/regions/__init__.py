@@ -1,0 +1,1 @@
+"""Decision regions of the last layer, and what moves among them."""

@@ -1,0 +1,96 @@
+"""Noise along pairs of axes of feature space: principal ones, random ones, such as the last layer does not read."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.last_layer import LastLayer, Points
+
+NOISE_AXES = 2
+"""Axes that noise is added along: the paper's two principal directions."""
+
+_ZERO = 1e-6
+"""Below this, relative to the largest, a singular value of float32 weights is rounding."""
+
+
+def principal_axes(points: Points) -> tuple[npt.NDArray[np.float64], Points]:
+    """Principal component analysis of points (..., p).
+
+    Returns:
+        Standard deviations (p,) along the axes, largest first, and the orthonormal axes (p, p), one a row.
+    """
+    variances, axes = np.linalg.eigh(np.cov(points.reshape(-1, points.shape[-1]), rowvar=False, bias=True))
+    return np.sqrt(np.clip(variances[::-1], 0, None)), axes.T[::-1]
+
+
+def unread_axes(weight: Points) -> Points:
+    """Orthonormal axes (m, p), m ≥ 0, along which a linear classifier with ``weight`` (classes, p) never changes class.
+
+    A class follows from differences of logits, so that what the rows have in common is not read either.
+    """
+    _, lengths, axes = np.linalg.svd(weight - weight.mean(axis=0))
+    return axes[int((lengths > _ZERO * lengths.max()).sum()) :]
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """The same noise along any pair of axes: coordinates uniform on [-1, 1], drawn once.
+
+    Attributes:
+        features: whose past it is added to.
+        draws: independent draws for each image and epoch.
+        rng: draws the coordinates and the random axes.
+    """
+
+    features: LastLayer
+    draws: int
+    rng: np.random.Generator
+
+    @cached_property
+    def coordinates(self) -> Points:
+        """Coordinates (draws, U - 1, N, 2)."""
+        return self.rng.uniform(-1, 1, (self.draws, *self.features.past.shape[:-1], NOISE_AXES))
+
+    @cached_property
+    def random_axes(self) -> Points:
+        """Pairs of orthonormal axes (draws, 1, 2, p), one a draw, uniform but for signs, which noise does not see."""
+        directions = self.rng.standard_normal((self.draws, 1, self.features.past.shape[-1], NOISE_AXES))
+        return np.swapaxes(np.linalg.qr(directions).Q, -1, -2)
+
+    @cached_property
+    def pairs(self) -> dict[str, Points]:
+        """Pairs of axes (2, p) by name.
+
+        ``principal`` and ``least variance`` are the first and last principal axes of all features, ``of the drift`` the
+        first of how each image's features change over the epochs; ``random`` is a pair for each draw.
+        """
+        points = self.features.points
+        (_, all_axes), (_, drift) = principal_axes(points), principal_axes(points - points.mean(axis=0))
+        return {
+            "principal": all_axes[:NOISE_AXES],
+            "of the drift": drift[:NOISE_AXES],
+            "random": self.random_axes,
+            "least variance": all_axes[-NOISE_AXES:],
+        }
+
+    @cached_property
+    def unit(self) -> float:
+        """Root of the mean variance of all features along their two principal axes."""
+        spread, _ = principal_axes(self.features.points)
+        return float(np.sqrt(np.mean(spread[:NOISE_AXES] ** 2)))
+
+    def share_inside(self, axes: Points, size: float) -> float:
+        """Share of past features in their image's last region, under noise uniform on [-size, size] along both axes.
+
+        Args:
+            axes: (2, p), or a pair for each draw.
+            size: in the unit of the features.
+        """
+        moved = self._logits + size * self.coordinates @ (axes @ self.features.weight.T)  # far fewer than features
+        return float((moved.argmax(axis=-1) == self.features.reference).mean())
+
+    @cached_property
+    def _logits(self) -> Points:
+        return self.features.logits(self.features.past)

@@ -1,0 +1,41 @@
+"""The picture of two features among the regions of the last layer, from what a record holds."""
+
+import numpy as np
+
+from featdyn_core.records.last_layer import LastLayer
+from featdyn_core.verdicts.plane import CLASSES, Path, Plane
+
+CELLS = 48
+"""Of the grid, on either side: with what is drawn into it, a picture has less than 20 kB in a file."""
+
+IMAGES = 2
+"""Of each class whose paths are drawn, the first ones."""
+
+MARGIN = 0.05
+"""Shown beyond the paths on each side, as a share of their extent."""
+
+DECIMALS = 3
+
+
+def plane(layer: LastLayer, seed: int) -> Plane:
+    """Return the regions of a classifier of two features, and the paths of some images among them."""
+    classes = range(len(layer.weight))
+    chosen = np.concatenate([np.flatnonzero(layer.labels == number)[:IMAGES] for number in classes])
+    points = layer.points[:, chosen]
+    low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
+    low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
+    middles = (np.arange(CELLS) + 0.5) / CELLS
+    x, y = (low + middles[:, None] * (high - low)).T
+    found = layer.classes(np.stack(np.meshgrid(x, y[::-1]), axis=-1))
+    paths = [
+        Path(CLASSES[label], *points[:, place].T.round(DECIMALS).tolist())
+        for place, label in enumerate(layer.labels[chosen])
+    ]
+    return Plane(
+        seed=seed,
+        epochs=layer.epochs.tolist(),
+        x=[round(float(end[0]), DECIMALS) for end in (low, high)],
+        y=[round(float(end[1]), DECIMALS) for end in (low, high)],
+        regions=["".join(CLASSES[cell] for cell in row) for row in found],
+        paths=paths,
+    )

@@ -1,0 +1,82 @@
+"""Paths of two features turned about where they end: as far from it as the real ones at every epoch, elsewhere."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.last_layer import LastLayer, Points
+from featdyn_core.records.planting import CLASSES
+
+MIRRORED = (np.pi,)
+RIGHT_ANGLES = (np.pi / 2, -np.pi / 2)
+
+
+def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -> Points:
+    """Turn the path of each image about its end.
+
+    Args:
+        past: (..., N, 2) points of the paths.
+        last: (N, 2) where they end.
+        angle: in radians, one for all or (N,) one an image; by π a path is mirrored at its end.
+
+    Returns:
+        Points of the shape of ``past``, as far from ``last`` as those.
+    """
+    cosine, sine = np.cos(angle), np.sin(angle)
+    x, y = np.moveaxis(past - last, -1, 0)
+    return last + np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
+
+
+def all_round(turns: int) -> npt.NDArray[np.float64]:
+    """Angles (turns - 1,) of a full turn in so many equal parts, without that which changes nothing."""
+    return 2 * np.pi * np.arange(1, turns) / turns
+
+
+def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> float:
+    """Share of ``past`` (..., N, 2) inside its regions, less the same of paths turned by the angles, its mean."""
+    shares = [features.share_inside(turned(past, features.last, angle)) for angle in angles]
+    return features.share_inside(past) - float(np.mean(shares))
+
+
+def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, rng: np.random.Generator) -> float:
+    """What ``gained_over`` comes to, in absolute value, of paths that are turned at random, so that there is nothing.
+
+    Args:
+        features: with the past that is turned, path by path, before it is compared.
+        angles: what it is then compared with, in radians.
+        draws: number of times, over which the mean is taken.
+        rng: draws the random angles.
+    """
+    directions = rng.uniform(0, 2 * np.pi, (draws, len(features.last)))
+    pasts = [turned(features.past, features.last, angle) for angle in directions]
+    return abs(float(np.mean([gained_over(features, past, angles) for past in pasts])))
+
+
+def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
+    """Share inside at each past epoch (U - 1,), of real paths, of mirrored ones and of those at right angles."""
+    ways = {"real": (0.0,), "mirrored": MIRRORED, "at right angles": RIGHT_ANGLES}
+    return {
+        name: [
+            float(np.mean([features.share_inside(turned(past, features.last, angle)) for angle in angles]))
+            for past in features.past
+        ]
+        for name, angles in ways.items()
+    }
+
+
+def planted_paths(directions: npt.NDArray[np.float64], *, length: float = 4.0, others: int = 0) -> LastLayer:
+    """Return paths of two features at three epochs among ten regions, which are equal sectors of the plane.
+
+    Each ends in the middle of its sector, at distance 10 from the centre of all; its borders are 3.1 away, across it.
+
+    Args:
+        directions: (N,) in radians: where the past of each image lies as seen from its end, 0 being the centre.
+        length: distance of the earliest point from the end.
+        others: sectors by which all images are moved on: features of another training, whose sectors are others.
+    """
+    angles = 2 * np.pi * np.arange(CLASSES) / CLASSES
+    middles = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    ends = 10 * middles[(np.arange(len(directions)) + others) % CLASSES]
+    inwards = ends * (1 - np.array([length, length / 2, 0]) / 10)[:, None, None]
+    return LastLayer.planted(turned(inwards, ends, directions), middles)

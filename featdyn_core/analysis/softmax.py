@@ -1,0 +1,31 @@
+"""Cross-entropy of a softmax in its logits: the loss that is convex, and its Hessian (App. D, lemma 1)."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+Matrix = list[list[Fraction]]
+
+
+def logit_cross_entropy(logits: Sequence[float], index: int) -> float:
+    """Return ``−log softmax(z)_index`` in nats."""
+    largest = max(logits)
+    return largest + math.log(sum(math.exp(z - largest) for z in logits)) - logits[index]
+
+
+def softmax_hessian(probabilities: Sequence[Fraction]) -> Matrix:
+    """Return its second derivatives in the logits, ``diag(q) − q qᵀ``, whatever the index.
+
+    Args:
+        probabilities: q, the softmax of the logits.
+    """
+    return [
+        [(q if row == column else Fraction(0)) - q * other for column, other in enumerate(probabilities)]
+        for row, q in enumerate(probabilities)
+    ]
+
+
+def curvature(matrix: Matrix, direction: Sequence[int]) -> Fraction:
+    """Return ``vᵀ H v``."""
+    rows = zip(direction, matrix, strict=True)
+    return sum((v * h * w for v, row in rows for h, w in zip(row, direction, strict=True)), Fraction(0))

@@ -1,0 +1,96 @@
+"""Planted worlds: runs in which a claim is true, false or undecidable by construction, and null worlds.
+
+A world makes the run of one seed from random numbers, without network or image. What a claim is given there has the
+form of what it is given of real trainings, so that its whole judgement is tested. Each kind of record makes planted
+ones of its own (``Column.planted`` and the like).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from featdyn_core.harness.run import Measure, Run, gather
+from featdyn_core.records import planting
+from featdyn_core.register.register import Window
+from featdyn_core.seeds import numpy_generator
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.inference import CONFIDENCE
+
+SEEDS = 5
+"""Of a planted world."""
+
+IMAGES, CLASSES, DEPTHS = planting.IMAGES, planting.CLASSES, planting.DEPTHS
+"""Of planted records."""
+
+View = TypeVar("View")
+
+
+@dataclass(frozen=True)
+class World:
+    """A planted world.
+
+    Attributes:
+        verdict: what a claim must come to in it; None for a null world, where the claim is not true and chance alone
+            decides: there it must seldom be SUPPORTED.
+        make: random numbers of a seed to its run.
+    """
+
+    verdict: Verdict | None
+    make: Callable[[np.random.Generator], Run]
+
+
+Judge = Callable[[Measure, World], Verdict]
+"""The fixture ``judge``: judges a claim in a planted world, and asserts the verdict that is due there."""
+
+
+def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0, seeds: int = SEEDS) -> Verdict:
+    """Judge a claim in a world; ``number`` tells apart several draws of the same world."""
+    draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
+    values, *_ = gather(claim, (measure(world.make(rng)) for rng in draws))
+    return claim.judge(values, confidence=CONFIDENCE)[0]
+
+
+def run(
+    records: Mapping[str, Any] | Mapping[tuple[str, str], Any] | Mapping[str | tuple[str, str], Any],
+    *,
+    windows: Mapping[str, tuple[int, int]] | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    neighbour: Run | None = None,
+) -> Run:
+    """Return a planted run.
+
+    Args:
+        records: name in the register, or (name, arm), to what is read; a mapping is one by split.
+        windows: name to first and last epoch.
+        protocol: name to number.
+        neighbour: run of the next seed; this one if left out.
+    """
+    found = {(key, "clean") if isinstance(key, str) else key: value for key, value in records.items()}
+
+    def read(name: str, arm: str) -> Mapping[str, Any]:
+        value = found[name, arm]
+        return value if isinstance(value, Mapping) else {"": value}
+
+    ends = {name: Window(*pair) for name, pair in (windows or {}).items()}
+    planted = Run(0, ends, protocol or {}, read, lambda: neighbour or planted)
+    return planted
+
+
+def theorem(rng: np.random.Generator, worlds: Any, count: int = 20) -> Run:
+    """Return the run of a theorem that is searched in other worlds than its own.
+
+    Args:
+        rng: what distinguishes the seeds.
+        worlds: a strategy of Hypothesis, in place of the claim's.
+        count: number of worlds.
+    """
+    planted = run({}, protocol={"worlds": count})
+    return dataclasses.replace(planted, seed=int(rng.integers(2**31)), worlds=worlds)
+
+
+def on_both_splits(view: View) -> dict[str, View]:
+    """Return the same view for either split."""
+    return dict.fromkeys(("held-out", "training"), view)

@@ -1,0 +1,149 @@
+"""Is it only closeness? A shallow half of the past against halves that are equally far away (sections 1, 4.2, 6).
+
+The composite ``(s, t)`` is compared with ``f_t`` whose shallow half was displaced as far as ``θ_s`` lies from ``θ_t``,
+in a random direction: by equal norm and angle (``angle``), and by equal distance alone (``distance``), most of which
+is weight decay's shrinking, that batch normalisation cancels. All have their normalisation statistics re-estimated,
+the composite after the cut and the displaced network before it, so that stale statistics excuse neither.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of
+from featdyn_core.records.planting import DEPTHS, LABELS, classified
+from featdyn_core.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Predictions = npt.NDArray[np.integer]
+Shares = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the register may say of closeness; the number of displacements is the protocol's ``draws``.
+
+    Attributes:
+        window: whose two ends are compared.
+        deep: which of them is t, ``first`` or ``last``.
+        split: of the images.
+        cuts: ``depths``, the paper's, or ``all``.
+    """
+
+    window: str
+    deep: str = "last"
+    split: str = "held-out"
+    cuts: str = "depths"
+
+
+@dataclass(frozen=True, eq=False)
+class Closeness:
+    """Predictions of real and displaced composites of one pair of epochs.
+
+    Attributes:
+        cuts: the paper's depths.
+        reference: predictions (N,) of ``f_t``.
+        recalibrated: (cuts, N) of the composite with the deep half's statistics re-estimated.
+        angle: (cuts, draws, N) displaced by equal norm and angle.
+        distance: (cuts, draws, N) displaced by equal distance.
+        moved: (cuts, 2) distance of the shallow half's parameters over their norm at t, and their angle in radians.
+        planted: the same of a planted network, whose real direction is harmless by construction; None in it.
+    """
+
+    cuts: tuple[str, ...]
+    reference: Predictions
+    recalibrated: Predictions
+    angle: Predictions
+    distance: Predictions
+    moved: Shares
+    planted: "Closeness | None" = None
+
+    def agreement(self, name: str) -> Shares:
+        """Agreement with ``f_t``, (cuts,), of ``recalibrated``, ``angle`` or ``distance``."""
+        found = getattr(self, name) == self.reference
+        return found.reshape(len(self.cuts), -1).mean(axis=1)
+
+    def gained(self, match: str) -> Shares:
+        """What the real direction adds, (cuts,): agreement recalibrated minus that displaced by ``match``."""
+        return self.agreement("recalibrated") - self.agreement(match)
+
+    @classmethod
+    def planted_gain(cls, gained: float, *, known: float = 0.5) -> "Closeness":
+        """Return a comparison in which the real direction adds ``gained`` to an agreement of 0.5.
+
+        ``known`` is what it adds in the network of which it is known.
+        """
+
+        def compared(difference: float, inner: "Closeness | None" = None) -> "Closeness":
+            here, other = (np.tile(classified(share), (len(DEPTHS), 1)) for share in (0.5 + difference, 0.5))
+            moved = np.tile([0.5, 0.5], (len(DEPTHS), 1))
+            return cls(DEPTHS, LABELS, here, other[:, None], other[:, None], moved, inner)
+
+        return compared(gained, compared(known))
+
+
+def resolve(options: Options, scope: Scope) -> Resolved:
+    """Return the parameters of its one part."""
+    check_splits(options.split)
+    epochs, late = scope.epochs(options.window), scope.end(options.window, options.deep)
+    early = epochs[0] if late == epochs[-1] else epochs[-1]
+    common = {"images": scope.images, "split": options.split, **scope.numbers("draws"), **cuts_of(options.cuts)}
+    return {"": {**common, "shallow": early, "deep": late}}
+
+
+def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
+    """Compare the composite of ``shallow`` and ``deep`` with ``draws`` displaced networks each, on a ``split``.
+
+    The same is done with the planted network of ``positive``, by the same code and with this seed's random numbers.
+    """
+    from featdyn_core.measures.composites.positive import LAST, planted_drift
+
+    shallow, deep, draws = parameters["shallow"], parameters["deep"], parameters["draws"]
+    rng = numpy_generator(trajectory.seed, "measure", "closeness", shallow, deep)
+    split, cuts = parameters["split"], parameters.get("cuts", "depths")
+    real = _compared(trajectory, shallow, deep, draws, split, cuts, rng)
+    planted = _compared(planted_drift(rng), 0, LAST, draws, split, cuts, rng)
+    return real | {f"planted_{name}": array for name, array in planted.items()}
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Closeness:
+    """Return what a record holds."""
+    names = ("reference", "recalibrated", "angle", "distance", "moved")
+
+    def part(prefix: str, planted: Closeness | None = None) -> Closeness:
+        fields = {name: arrays[prefix + name] for name in names}
+        return Closeness(tuple(arrays[f"{prefix}cuts"].tolist()), **fields, planted=planted)
+
+    return part("", part("planted_"))
+
+
+def _compared(
+    trajectory: "Trajectory", shallow: int, deep: int, draws: int, split: str, which: str, rng: np.random.Generator
+) -> dict[str, npt.NDArray[Any]]:
+    from featdyn_core.measures.composites.composite import composite, predict
+    from featdyn_core.measures.composites.displacement import MATCHES, displaced, moved
+
+    images, _ = trajectory.evaluation_set(split)
+    network = trajectory.network(deep)
+    cuts = network.places(which)
+    found: dict[str, list[Any]] = {name: [] for name in ("recalibrated", "moved", *MATCHES)}
+    for cut in cuts:
+        again = composite(trajectory, shallow, deep, cut, batchnorm="recalibrate")
+        found["recalibrated"].append(predict(again, images, device=trajectory.device))
+        for match in MATCHES:
+            networks = [displaced(trajectory, shallow, deep, cut, rng, match=match) for _ in range(draws)]
+            found[match].append([predict(item, images, device=trajectory.device) for item in networks])
+        found["moved"].append(moved(trajectory, shallow, deep, cut))
+    return {
+        "cuts": np.array(cuts),
+        "reference": predict(network, images, device=trajectory.device),
+        **{name: np.array(parts) for name, parts in found.items()},
+    }
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)

@@ -1,0 +1,322 @@
+"""A column of composites: several shallow epochs under one deep epoch, on one split (section 4.1).
+
+It is the primitive measurement of memory, transfer, forgetting and consistency: what they look at follows from its
+predictions without the network.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.measures.composites.consistency import pointwise_consistency
+from featdyn_core.measures.composites.unseen import RANDOM
+from featdyn_core.records.kind import (
+    Kind,
+    Parameters,
+    Resolved,
+    Scope,
+    check_splits,
+    cuts_of,
+    evenly,
+    thinned,
+    turning_network,
+)
+from featdyn_core.records.planting import CLASSES, DEPTHS, IMAGES, LABELS, Shares
+from featdyn_core.register.register import SPLITS
+
+if TYPE_CHECKING:
+    from featdyn_core.measures.composites.engine import Progress
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the register may say of a column.
+
+    Attributes:
+        window: whose checkpoints are the shallow epochs.
+        deep: the deep epoch, ``first`` or ``last`` of the window; or ``each``: then there is a column under each of the
+            protocol's ``deep_epochs`` epochs, evenly spaced over the window, of all checkpoints up to it.
+        splits: of the images, a column for each.
+        policy: of batch normalisation, ``carry`` or ``recalibrate``.
+        frozen: whether every shallow part is that of the deep epoch.
+        every: of how many shallow epochs one is taken, from the last on.
+        corruption: name of a list of kinds in the protocol, of one ``severity``: there is then a column of corrupted
+            held-out images for each of them; or ``random``: images that are no corruption of any.
+        cuts: ``depths``, the paper's, or ``all``.
+        planted: pace of a turning network in place of the trained one.
+    """
+
+    window: str
+    deep: str
+    splits: tuple[str, ...] = SPLITS
+    policy: str = "carry"
+    frozen: bool = False
+    every: int = 1
+    corruption: str = ""
+    cuts: str = "depths"
+    planted: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Composites ``(s, t)`` of several s with one t.
+
+    Attributes:
+        cuts: the paper's depths, first axis.
+        epochs: S ascending shallow epochs s, second axis.
+        deep: the deep epoch t.
+        predictions: predicted classes (cuts, S, N).
+        reference: predictions (N,) of ``f_t``.
+        labels: true labels (N,).
+        cross_entropy: mean cross-entropy (cuts, S) against them, in nats.
+        flip_rate: share of predictions that differ from those in fp32 (see ``CompositeGrid``).
+        source: of the images, where they are corrupted (see ``unseen``).
+    """
+
+    cuts: tuple[str, ...]
+    epochs: npt.NDArray[np.int64]
+    deep: int
+    predictions: npt.NDArray[np.integer]
+    reference: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.int64]
+    cross_entropy: npt.NDArray[np.float64]
+    flip_rate: float = 0.0
+    source: str = ""
+
+    @property
+    def agreement(self) -> npt.NDArray[np.float64]:
+        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S): share of images classified as by ``f_t``."""
+        return (self.predictions == self.reference).mean(axis=-1)
+
+    @property
+    def accuracy(self) -> npt.NDArray[np.float64]:
+        """Share of images classified as their label, (cuts, S)."""
+        return (self.predictions == self.labels).mean(axis=-1)
+
+    @property
+    def reference_accuracy(self) -> float:
+        """Accuracy of ``f_t`` itself."""
+        return float((self.reference == self.labels).mean())
+
+    @property
+    def accuracy_kept(self) -> npt.NDArray[np.float64]:
+        """Accuracy of each composite over that of ``f_t``, (cuts, S)."""
+        if not self.reference_accuracy:
+            raise MeasurementError(f"f_t at epoch {self.deep} classifies no image as its label: nothing can be kept")
+        return self.accuracy / self.reference_accuracy
+
+    @property
+    def consistency(self) -> npt.NDArray[np.float64]:
+        """Point-wise consistency (4.1) over all shallow epochs of the column, (cuts, N)."""
+        return np.array([pointwise_consistency(rows, self.reference) for rows in self.predictions])
+
+    @property
+    def worst(self) -> dict[str, float]:
+        """The least favourable over depths and shallow epochs, by name of the quantity."""
+        return {
+            "agreement": float(self.agreement.min()),
+            "accuracy": float(self.accuracy.min()),
+            "accuracy kept": float(self.accuracy_kept.min()),
+            "median consistency": float(np.median(self.consistency, axis=1).min()),
+            "cross-entropy": float(self.cross_entropy.max()),
+        }
+
+    def at(self, epochs: Sequence[int]) -> "Column":
+        """Return the part with these shallow epochs.
+
+        Raises:
+            MeasurementError: one of them is no epoch of the column.
+        """
+        if absent := set(epochs) - set(self.epochs.tolist()):
+            raise MeasurementError(f"shallow epoch {min(absent)} is not in the column; it has {self.epochs.tolist()}")
+        rows = np.isin(self.epochs, epochs)
+        return dataclasses.replace(
+            self,
+            epochs=self.epochs[rows],
+            predictions=self.predictions[:, rows],
+            cross_entropy=self.cross_entropy[:, rows],
+        )
+
+    def within(self, first: int, last: int) -> "Column":
+        """Return the part with shallow epochs from ``first`` to ``last``, both included."""
+        return self.at([epoch for epoch in self.epochs.tolist() if first <= epoch <= last])
+
+    @classmethod
+    def planted(cls, epochs: Sequence[int], missed: Shares, *, deep: int | None = None) -> "Column":
+        """Return a column whose composites miss given shares of the images; ``f_t`` is right on all of them.
+
+        What one composite misses, one that misses more misses as well.
+
+        Args:
+            epochs: S ascending shallow epochs.
+            missed: share in [0, 1] for each (S,), or for each depth as well (depths, S).
+            deep: the deep epoch, the last of the epochs if left out.
+        """
+        shares = np.broadcast_to(np.clip(np.asarray(missed, float), 0, 1), (len(DEPTHS), len(epochs)))
+        missing = np.round(shares * IMAGES)[..., None]
+        return cls(
+            cuts=DEPTHS,
+            epochs=np.asarray(epochs, np.int64),
+            deep=epochs[-1] if deep is None else deep,
+            predictions=np.where(np.arange(IMAGES) < missing, (LABELS + 1) % CLASSES, LABELS),
+            reference=LABELS,
+            labels=LABELS,
+            cross_entropy=5 * shares,
+        )
+
+
+def resolve(options: Options, scope: Scope) -> Resolved:
+    """Return the parameters of each split or corruption, and of several deep epochs of each."""
+    common = {"images": scope.images, "policy": options.policy, "frozen": options.frozen, "precision": scope.precision}
+    common |= cuts_of(options.cuts) | turning_network(scope, options.planted, options.window)
+    parts = _images(options, scope)
+    if options.deep != "each":
+        shallow, deep = scope.epochs(options.window, options.every), scope.end(options.window, options.deep)
+        return {name: common | {"shallow": shallow, "deep": deep} | images for name, images in parts.items()}
+    before = {
+        late: thinned([epoch for epoch in scope.checkpoints if epoch <= late], options.every)
+        for late in evenly(scope.epochs(options.window), scope.number("deep_epochs"))
+    }
+    return {
+        (name, late): common | images | {"shallow": epochs, "deep": late}
+        for name, images in parts.items()
+        for late, epochs in before.items()
+    }
+
+
+def _images(options: Options, scope: Scope) -> Mapping[str, dict[str, Any]]:
+    """What a column looks at: splits, or corruptions of held-out images in their place."""
+    check_splits(*options.splits)
+    if not options.corruption:
+        return {split: {"split": split} for split in options.splits}
+    if options.corruption == RANDOM:
+        return {"": {"split": "held-out", "corruption": {"kind": RANDOM}}}
+    kinds, severity = scope.number(options.corruption), scope.number("severity")
+    return {kind: {"split": "held-out", "corruption": {"kind": kind, "severity": severity}} for kind in kinds}
+
+
+def measure(
+    trajectory: "Trajectory", several: Sequence[Parameters], *, progress: "Progress | None" = None
+) -> list[dict[str, npt.NDArray[Any]]]:
+    """Evaluate columns that differ in their deep and shallow epochs only, each shallow part once for all of them.
+
+    Args:
+        trajectory: where the checkpoints come from.
+        several: of each column the parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``,
+            ``precision``, whether the network is ``frozen``: every shallow part is then that of the deep epoch; the
+            ``corruption`` of its held-out images, if there is one (see ``unseen``); ``cuts``, where they are ``all``;
+            and ``planted``, the ``pace`` and ``duration`` of a turning network (see ``trajectories.planted``) in place
+            of the trained one.
+        progress: called with (done, total) composites.
+    """
+    from featdyn_core.measures.composites.grid import composite_grid
+    from featdyn_core.measures.composites.unseen import unseen_images
+    from featdyn_core.trajectories.planted import turning
+
+    common = several[0]
+    if "planted" in common:
+        trajectory = turning(trajectory, **common["planted"])
+    shallow = sorted({epoch for parameters in several for epoch in parameters["shallow"]})
+    deep = sorted({int(parameters["deep"]) for parameters in several})
+    pairs = np.zeros((len(shallow), len(deep)), bool)
+    for parameters in several:
+        pairs[np.isin(shallow, parameters["shallow"]), deep.index(parameters["deep"])] = True
+    corruption, source = common.get("corruption"), ""
+    if corruption is None:
+        images, labels = trajectory.evaluation_set(common["split"])
+    else:
+        images, labels, source = unseen_images(trajectory, corruption)
+    grid = composite_grid(
+        trajectory.frozen_at(deep[-1]) if common["frozen"] else trajectory,
+        images,
+        labels=labels,
+        cuts=trajectory.network(deep[-1]).places(common.get("cuts", "depths")),
+        shallow_epochs=shallow,
+        deep_epochs=deep,
+        batchnorm=common["policy"],
+        precision=common["precision"],
+        pairs=pairs,
+        progress=progress,
+    )
+
+    def column(parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
+        rows, number = np.isin(grid.shallow_epochs, parameters["shallow"]), deep.index(parameters["deep"])
+        reference = grid.reference_at(deep[number])
+        return {
+            "cuts": np.array(grid.cuts),
+            "epochs": np.array(grid.shallow_epochs[rows], np.int64),
+            "changed": grid.predictions[:, rows, number] ^ reference,  # 0 where it agrees, so that a record is small
+            "reference": reference,
+            "labels": labels.cpu().numpy(),
+            "cross_entropy": grid.cross_entropy[:, rows, number],
+            "flip_rate": np.array(grid.flip_rate),
+        } | ({"source": np.array(source)} if source else {})
+
+    return [column(parameters) for parameters in several]
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Column:
+    """Return the column of a record."""
+    return Column(
+        cuts=tuple(arrays["cuts"].tolist()),
+        epochs=arrays["epochs"],
+        deep=int(parameters["deep"]),
+        predictions=arrays["changed"] ^ arrays["reference"],
+        reference=arrays["reference"],
+        labels=arrays["labels"],
+        cross_entropy=arrays["cross_entropy"],
+        flip_rate=float(arrays["flip_rate"]),
+        source=str(arrays.get("source", "")),
+    )
+
+
+def covers(present: Parameters, wanted: Parameters) -> bool:
+    """Whether a column has all that another asks for: the same, with at least its shallow epochs."""
+    return _without(present, "shallow") == _without(wanted, "shallow") and set(wanted["shallow"]) <= set(
+        present["shallow"]
+    )
+
+
+def together(one: Parameters, other: Parameters) -> bool:
+    """Whether two columns are evaluated with the same shallow parts: under two deep epochs of what is not frozen."""
+    epochs = ("shallow", "deep")
+    alike = not one["frozen"] and _without(one, *epochs) == _without(other, *epochs)
+    return alike and one["deep"] != other["deep"]
+
+
+def joined(one: Parameters, other: Parameters) -> dict[str, Any] | None:
+    """Return the column that covers both; None if they differ in more than their shallow epochs."""
+    if not covers({**one, "shallow": other["shallow"]}, other):
+        return None
+    return {**one, "shallow": sorted({*one["shallow"], *other["shallow"]})}
+
+
+def _without(parameters: Parameters, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in names}
+
+
+def remarks(view: Column, parameters: Parameters) -> dict[str, float | str]:
+    """Return the precision of the grid, how many predictions it changed, and where corrupted images come from."""
+    found: dict[str, float | str] = {"precision of grids": parameters["precision"], "flip rate": view.flip_rate}
+    return found | ({"corrupted images": view.source} if "corruption" in parameters else {})
+
+
+KIND = Kind(
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    grid=True,
+    covers=covers,
+    joined=joined,
+    together=together,
+    part=lambda view, wanted: view.at(wanted["shallow"]),
+    remarks=remarks,
+)

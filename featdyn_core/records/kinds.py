@@ -1,0 +1,41 @@
+"""The kinds of record, by the name that the register and the descriptions of records use.
+
+A record is one primitive measurement of one trajectory, raw enough that any bound, window inside it, level or
+statistic can be taken from it without the network. Whoever makes one imports torch; whoever reads it does not.
+A new kind is a module of this package and a line here.
+"""
+
+from featdyn_core.records import (
+    averages,
+    changes,
+    closeness,
+    column,
+    features,
+    flatness,
+    last_layer,
+    linearised,
+    log,
+    losses,
+    misclassified,
+    path,
+    stranger,
+    surrogates,
+)
+from featdyn_core.records.kind import Kind
+
+KINDS: dict[str, Kind] = {
+    "column": column.KIND,
+    "stranger": stranger.KIND,
+    "errors": misclassified.KIND,
+    "averages": averages.KIND,
+    "closeness": closeness.KIND,
+    "changes": changes.KIND,
+    "losses": losses.KIND,
+    "linearised": linearised.KIND,
+    "path": path.KIND,
+    "features": features.KIND,
+    "flatness": flatness.KIND,
+    "log": log.KIND,
+    "surrogates": surrogates.KIND,
+    "last_layer": last_layer.KIND,
+}

@@ -1,0 +1,126 @@
+"""Features of several epochs where the last layer reads them, and that layer: what decision regions follow from.
+
+At the deepest cut the deep half is a linear map, so that a point's class, whatever moved it there, needs no network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits
+from featdyn_core.register.register import SPLITS
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Points = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the register may say of it; ``images`` and the number of ``points`` are the protocol's.
+
+    Attributes:
+        window: over which the epochs are evenly spaced.
+        splits: of the images.
+    """
+
+    window: str
+    splits: tuple[str, ...] = SPLITS
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayer:
+    """Features of N images at U epochs, and the linear classifier of the last of these, t.
+
+    Attributes:
+        epochs: (U,) ascending.
+        points: (U, N, p) features ``h_u(x)``, averaged over space where they have any.
+        weight: (classes, p) of the classifier.
+        bias: (classes,) of the classifier.
+        labels: (N,) true labels.
+    """
+
+    epochs: npt.NDArray[np.int64]
+    points: Points
+    weight: Points
+    bias: Points
+    labels: npt.NDArray[np.integer]
+
+    @property
+    def past(self) -> Points:
+        """Features (U - 1, N, p) of all epochs but t."""
+        return self.points[:-1]
+
+    @property
+    def last(self) -> Points:
+        """Features (N, p) at t."""
+        return self.points[-1]
+
+    def logits(self, points: Points) -> Points:
+        """Logits (..., classes) of points (..., p)."""
+        return points @ self.weight.T + self.bias
+
+    def classes(self, points: Points) -> npt.NDArray[np.int64]:
+        """Classes (...) whose regions the points (..., p) lie in."""
+        return np.asarray(self.logits(points).argmax(axis=-1))
+
+    @cached_property
+    def reference(self) -> npt.NDArray[np.int64]:
+        """Classes (N,) of ``f_t``."""
+        return self.classes(self.last)
+
+    def share_inside(self, points: Points) -> float:
+        """Share of the points (..., N, p) that lie in the region of ``argmax f_t(x)`` of their own image x."""
+        return float((self.classes(points) == self.reference).mean())
+
+    @classmethod
+    def planted(cls, points: Points, weight: Points) -> "LastLayer":
+        """Return features (U, N, p) at epochs 0 to U - 1 under a classifier without bias, right on all last ones."""
+        bias, labels = np.zeros(len(weight)), (points[-1] @ weight.T).argmax(axis=-1)
+        return cls(np.arange(len(points)), points, weight, bias, labels)
+
+
+def resolve(options: Options, scope: Scope) -> Resolved:
+    """Return the parameters of each split."""
+    check_splits(*options.splits)
+    common = {"epochs": scope.evenly(options.window, scope.number("points")), **scope.numbers("images")}
+    return {split: {**common, "split": split} for split in options.splits}
+
+
+def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
+    """Collect the features of a ``split`` at each of the ``epochs``, in half precision: eleven bits.
+
+    Raises:
+        MeasurementError: a feature is no number, or too large for half precision.
+    """
+    from featdyn_core.measures.last_layer import read_by_the_last_layer
+
+    images, labels = trajectory.evaluation_set(parameters["split"])
+    networks = map(trajectory.network, parameters["epochs"])
+    points = np.array([read_by_the_last_layer(network, images, trajectory.device) for network in networks])
+    if not (np.abs(points) <= np.finfo(np.float16).max).all():
+        raise MeasurementError(
+            f"{trajectory.recipe.name} seed {trajectory.seed}: features are not finite, or beyond half precision"
+        )
+    head = trajectory.network(parameters["epochs"][-1]).head.linear
+    return {
+        "points": points.astype(np.float16),
+        "weight": head.weight.detach().numpy(),
+        "bias": head.bias.detach().numpy(),
+        "labels": labels.cpu().numpy().astype(np.int16),
+    }
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> LastLayer:
+    """Return what a record holds, in double precision."""
+    points, weight, bias = (arrays[name].astype(np.float64) for name in ("points", "weight", "bias"))
+    return LastLayer(np.array(parameters["epochs"]), points, weight, bias, arrays["labels"])
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)

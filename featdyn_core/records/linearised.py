@@ -1,0 +1,96 @@
+"""A network linearised at its initial state and trained: composite losses, and training with a half frozen (App. D)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """The register says nothing of it: ``images``, ``steps``, ``every`` and ``frozen_from`` are the protocol's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Linearised:
+    """Full-batch gradient descent in the linearised regime, in float64; one row for each of the paper's depths.
+
+    Attributes:
+        cuts: the paper's depths.
+        steps: (R,) gradient steps at each record.
+        grids: (cuts, R, R) loss of the composites, shallow record × deep record, in nats.
+        losses: (cuts, R) training loss of the joint training.
+        frozen: (cuts, 2, F) losses of training on from a record with the shallow, then the deep half frozen.
+    """
+
+    cuts: tuple[str, ...]
+    steps: npt.NDArray[np.int64]
+    grids: npt.NDArray[np.float64]
+    losses: npt.NDArray[np.float64]
+    frozen: npt.NDArray[np.float64]
+
+    @property
+    def additivity_gap(self) -> float:
+        """Largest difference between the losses of the composites (t, t), an outer sum, and the training loss."""
+        return float(np.abs(np.diagonal(self.grids, axis1=1, axis2=2) - self.losses).max())
+
+    @property
+    def frozen_rise(self) -> float:
+        """Largest rise of the loss from a step to the next while a half is frozen; at least 0."""
+        return float(max(np.diff(self.frozen, axis=2).max(), 0.0))
+
+
+def resolve(_: Options, scope: Scope) -> Resolved:
+    """Return the parameters of its one part."""
+    return {"": scope.numbers("images", "steps", "every", "frozen_from")}
+
+
+def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
+    """Linearise the initial network and train it.
+
+    Args:
+        trajectory: its epoch 0 is linearised.
+        parameters: first training ``images``, gradient ``steps``, a record ``every`` so many, and from which step
+            on (``frozen_from``) a half is frozen, for as many steps again.
+    """
+    from featdyn_core.measures.linearized.descent import LinearizedNetwork
+
+    images, labels = (part[: parameters["images"]] for part in trajectory.training_set())
+    start = trajectory.network(0)
+    grids, losses, frozen, steps = [], [], [], np.zeros(0, np.int64)
+    for cut in start.depths:
+        network = LinearizedNetwork(trajectory.network(0), images, cut=cut)
+        joint = network.train(labels, steps=parameters["steps"], every=parameters["every"])
+        middle = joint.until(parameters["frozen_from"])
+        alone = [
+            network.train(labels, steps=parameters["frozen_from"], freeze=half, start=middle).losses
+            for half in ("shallow", "deep")
+        ]
+        grids.append(joint.loss_grid(labels))
+        losses.append(joint.losses)
+        frozen.append(alone)
+        steps = joint.steps
+    return {
+        "cuts": np.array(start.depths),
+        "steps": steps,
+        "grids": np.array(grids),
+        "losses": np.array(losses),
+        "frozen": np.array(frozen),
+    }
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Linearised:
+    """Return what a record holds."""
+    return Linearised(
+        tuple(arrays["cuts"].tolist()), arrays["steps"], arrays["grids"], arrays["losses"], arrays["frozen"]
+    )
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)

@@ -1,0 +1,78 @@
+"""What a training logged of its epochs: loss, accuracy and learning rate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """The register says nothing of a log: it is of all epochs."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingLog:
+    """The epochs of a training, as they were logged.
+
+    Attributes:
+        epochs: the E ascending epochs that were trained, from 1.
+        loss: mean cross-entropy of each epoch's steps in nats, (E,), against the labels that were trained with.
+        accuracy: share of training images classified as those labels, (E,).
+        learning_rate: of each epoch, (E,).
+    """
+
+    epochs: npt.NDArray[np.int64]
+    loss: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+    learning_rate: npt.NDArray[np.float64]
+
+    def fall(self, first: int, last: int) -> float:
+        """Return how much the loss moved from one epoch to another, either way, as a share of its fall up to the last.
+
+        Raises:
+            MeasurementError: one of them was not trained.
+        """
+        if absent := {first, last} - set(self.epochs.tolist()):
+            raise MeasurementError(f"the training logged no epoch {min(absent)}")
+        begun, early, late = self.loss[np.searchsorted(self.epochs, [self.epochs[0], first, last])]
+        return float(abs(early - late) / (begun - late))
+
+    @classmethod
+    def planted(cls, epochs: int, fall: float, *, late: int) -> "TrainingLog":
+        """Return the log of a training whose loss falls from 2 to 1, a share of it from an epoch on."""
+        trained = np.arange(1, epochs + 1)
+        loss = np.interp(trained, [1, late, epochs], [2, 1 + fall, 1])
+        return cls(trained, loss, np.ones(epochs), np.ones(epochs))
+
+
+def resolve(_: Options, __: Scope) -> Resolved:
+    """Return the parameters of its one part, of which there are none."""
+    return {"": {}}
+
+
+def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[Any]]:
+    """Return what was logged of every trained epoch."""
+    trained = [record for record in trajectory.log if record.epoch > 0]
+    return {
+        "epochs": np.array([record.epoch for record in trained], np.int64),
+        "loss": np.array([record.train_loss for record in trained]),
+        "accuracy": np.array([record.train_accuracy for record in trained]),
+        "learning_rate": np.array([record.learning_rate for record in trained]),
+    }
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> TrainingLog:
+    """Return the log of a record."""
+    return TrainingLog(**{name: arrays[name] for name in ("epochs", "loss", "accuracy", "learning_rate")})
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)

@@ -1,0 +1,75 @@
+"""Losses of composites over a square grid of epochs, on training images: where monotonicity is seen (section 4.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
+
+if TYPE_CHECKING:
+    from featdyn_core.measures.composites.engine import Progress
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the register may say of losses, which are on the protocol's ``grid_images`` training images.
+
+    Attributes:
+        window: over which the protocol's ``grid_points`` epochs are evenly spaced.
+    """
+
+    window: str
+
+
+@dataclass(frozen=True, eq=False)
+class LossGrid:
+    """Cross-entropy of the composites of every pair of epochs.
+
+    Attributes:
+        cuts: the paper's depths, first axis.
+        epochs: T ascending epochs, of the shallow part on the second axis and of the deep part on the third.
+        losses: (cuts, T, T) in nats, against the labels that the network was trained with.
+    """
+
+    cuts: tuple[str, ...]
+    epochs: npt.NDArray[np.int64]
+    losses: npt.NDArray[np.float64]
+
+
+def resolve(options: Options, scope: Scope) -> Resolved:
+    """Return the parameters of its one part."""
+    epochs = scope.evenly(options.window, scope.number("grid_points"))
+    return {"": {"epochs": epochs, "images": scope.number("grid_images")}}
+
+
+def measure(
+    trajectory: "Trajectory", parameters: Parameters, *, progress: "Progress | None" = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Evaluate the grid over ``epochs`` on the first ``images`` training images; ``progress`` as of a column."""
+    from featdyn_core.measures.composites.grid import composite_grid
+
+    images, labels = (part[: parameters["images"]] for part in trajectory.training_set())
+    epochs = list(parameters["epochs"])
+    cuts = trajectory.network(epochs[-1]).depths
+    grid = composite_grid(
+        trajectory,
+        images,
+        labels=labels,
+        cuts=cuts,
+        shallow_epochs=epochs,
+        deep_epochs=epochs,
+        progress=progress,
+    )
+    return {"cuts": np.array(cuts), "epochs": np.array(epochs, np.int64), "losses": grid.cross_entropy}
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> LossGrid:
+    """Return the grid of a record."""
+    return LossGrid(tuple(arrays["cuts"].tolist()), arrays["epochs"], arrays["losses"])
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, grid=True)

@@ -1,0 +1,103 @@
+"""The control of memory and transfer: a stranger's shallow half, of another seed's network, under one's own deep half.
+
+Nothing has taught the deep half these features, so that agreement must be near chance. Normalisation statistics of
+the deep half are re-estimated, so that it is not for stale statistics that it fails.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of
+from featdyn_core.records.planting import DEPTHS, LABELS, classified
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the register may say of a stranger.
+
+    Attributes:
+        window: one of whose ends is the epoch of both networks.
+        deep: which, ``first`` or ``last``.
+        split: of the images.
+        cuts: ``depths``, the paper's, or ``all``.
+    """
+
+    window: str
+    deep: str
+    split: str = "held-out"
+    cuts: str = "depths"
+
+
+@dataclass(frozen=True, eq=False)
+class Stranger:
+    """Composites of a stranger's shallow half with the deep half of ``f_t``, at the same epoch t.
+
+    Attributes:
+        cuts: the paper's depths.
+        predictions: predicted classes (cuts, N).
+        reference: predictions (N,) of ``f_t``.
+        labels: true labels (N,).
+    """
+
+    cuts: tuple[str, ...]
+    predictions: npt.NDArray[np.integer]
+    reference: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def agreement(self) -> npt.NDArray[np.float64]:
+        """Share of images classified as by ``f_t``, (cuts,)."""
+        return (self.predictions == self.reference).mean(axis=-1)
+
+    @classmethod
+    def planted(cls, agreement: float) -> "Stranger":
+        """Return a stranger that agrees on a given share of the images, at every depth."""
+        return cls(DEPTHS, np.tile(classified(agreement), (len(DEPTHS), 1)), LABELS, LABELS)
+
+
+def resolve(options: Options, scope: Scope) -> Resolved:
+    """Return the parameters of its one part."""
+    check_splits(options.split)
+    common = {"images": scope.images, "split": options.split, "partner": scope.neighbour, **cuts_of(options.cuts)}
+    return {"": {**common, "deep": scope.end(options.window, options.deep)}}
+
+
+def measure(trajectory: "Trajectory", parameters: Parameters, partner: "Trajectory") -> dict[str, npt.NDArray[Any]]:
+    """Evaluate the composites of ``partner``'s shallow half at epoch ``deep``, on a ``split``."""
+    from featdyn_core.measures.composites.composite import joined, predict
+
+    deep = int(parameters["deep"])
+    images, labels = trajectory.evaluation_set(parameters["split"])
+    network = trajectory.network(deep)
+    cuts = network.places(parameters.get("cuts", "depths"))
+    reference = predict(network, images, device=trajectory.device)
+    found = [
+        predict(
+            joined(trajectory, partner.state(deep), deep, cut, batchnorm="recalibrate"),
+            images,
+            device=trajectory.device,
+        )
+        for cut in cuts
+    ]
+    return {
+        "cuts": np.array(cuts),
+        "predictions": np.array(found),
+        "reference": reference,
+        "labels": labels.cpu().numpy(),
+    }
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Stranger:
+    """Return what a record holds."""
+    cuts = tuple(arrays["cuts"].tolist())
+    return Stranger(cuts, arrays["predictions"], arrays["reference"], arrays["labels"])
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)

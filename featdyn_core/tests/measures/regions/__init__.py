@@ -1,1 +1,0 @@
-"""Tests of features and decision regions."""

@@ -1,0 +1,65 @@
+"""Real composites and displaced networks of one pair of epochs, written out, and the planted network beside them."""
+
+import numpy as np
+import pytest
+
+from featdyn_core.measures.composites.composite import composite, predict
+from featdyn_core.measures.composites.displacement import MATCHES, displaced, moved
+from featdyn_core.records.closeness import Closeness, measure, read
+from featdyn_core.records.planting import IMAGES
+from featdyn_core.seeds import numpy_generator
+
+GRAIN = 0.5 / IMAGES
+"""Of a share of planted images."""
+
+PARAMETERS = {"shallow": 2, "deep": 4, "draws": 2, "split": "held-out"}
+
+
+@pytest.fixture(scope="module")
+def closeness(tiny_trajectory):
+    return read(measure(tiny_trajectory, PARAMETERS), PARAMETERS)
+
+
+def test_agreement_is_that_of_composites_and_displaced_networks_written_out(tiny_trajectory, closeness):
+    images, _ = tiny_trajectory.evaluation_set("held-out")
+    reference = predict(tiny_trajectory.network(4), images)
+    rng = numpy_generator(tiny_trajectory.seed, "measure", "closeness", 2, 4)
+
+    def agreement(*networks):
+        return np.mean([predict(network, images) == reference for network in networks])
+
+    assert closeness.cuts == tiny_trajectory.network(4).depths
+    for number, cut in enumerate(closeness.cuts):
+        real = agreement(composite(tiny_trajectory, 2, 4, cut, batchnorm="recalibrate"))
+        assert closeness.agreement("recalibrated")[number] == real
+        for match in MATCHES:
+            networks = [displaced(tiny_trajectory, 2, 4, cut, rng, match=match) for _ in range(2)]
+            assert closeness.agreement(match)[number] == pytest.approx(agreement(*networks))
+            assert closeness.gained(match)[number] == pytest.approx(real - agreement(*networks))
+        assert tuple(closeness.moved[number]) == moved(tiny_trajectory, 2, 4, cut)
+
+
+def test_the_planted_direction_is_harmless_and_displacements_as_large_are_not(closeness):
+    planted = closeness.planted
+    assert planted.planted is None
+    assert (planted.agreement("recalibrated") == 1).all()
+    for match in MATCHES:
+        assert (planted.gained(match) > 0.05).all()
+
+
+def test_all_cuts_are_compared_where_that_is_asked_for(tiny_trajectory):
+    parameters = PARAMETERS | {"cuts": "all", "draws": 1}
+    found = read(measure(tiny_trajectory, parameters), parameters)
+    network, (images, _) = tiny_trajectory.network(4), tiny_trajectory.evaluation_set("held-out")
+    assert found.cuts == network.cuts != network.depths
+    real = predict(composite(tiny_trajectory, 2, 4, network.cuts[0], batchnorm="recalibrate"), images)
+    assert (found.recalibrated[0] == real).all()
+
+
+@pytest.mark.parametrize("gained", [-0.2, 0.0, 0.3])
+def test_the_real_direction_adds_what_it_is_told(gained):
+    found = Closeness.planted_gain(gained, known=0.4)
+    for match in ("angle", "distance"):
+        assert found.gained(match) == pytest.approx(np.full(3, gained), abs=2 * GRAIN)
+        assert found.planted.gained(match) == pytest.approx(np.full(3, 0.4), abs=2 * GRAIN)
+    assert found.planted.planted is None

@@ -1,0 +1,103 @@
+"""Flatness: derivatives against whole Jacobians, drift that nothing reads, and ratios in plain numbers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.measures.drift.directional import _shuffled, changes_along
+from featdyn_core.records.flatness import Flatness, measure, read
+
+ROUNDING = 1e-4  # relative; single precision, by two ways of differentiating
+EPOCHS = {"shallow": (0, 2), "deep": 4}
+PARAMETERS = {"shallow": [0, 2], "deep": 4, "split": "held-out", "directions": 3, "images": 100}
+IMAGES = 70  # more than a batch
+
+
+@pytest.fixture(params=["tiny_trajectory", "tiny_perceptron"])
+def trajectory(request):
+    return dataclasses.replace(request.getfixturevalue(request.param), evaluation_images=IMAGES)
+
+
+def jacobians(network, hidden, cut):
+    """Derivative of the logits of each image by its features, (N, classes, p)."""
+    deep = torch.func.jacrev(lambda one: network.deep(one[None], cut)[0])
+    with torch.no_grad():
+        return torch.stack([deep(one).flatten(1) for one in hidden])
+
+
+def test_changes_are_products_with_the_jacobian(trajectory):
+    found = changes_along(trajectory, **EPOCHS, split="training", directions=400)
+    images, _ = trajectory.evaluation_set("training")
+    network = trajectory.network(4)
+    some = [0, 3, IMAGES - 1]
+    for number, cut in enumerate(network.depths):
+        with torch.no_grad():
+            now, *then = (trajectory.network(epoch).shallow(images, cut) for epoch in (4, 0, 2))
+        whole = jacobians(network, now[some], cut)
+        for place, before in enumerate(then):
+            drift = (now - before).flatten(1)
+            expected = torch.linalg.vector_norm(torch.einsum("ncp,np->nc", whole, drift[some]), dim=1)
+            assert found["drift"][number, place, some] == pytest.approx(expected.numpy(), rel=ROUNDING)
+            norms = torch.linalg.vector_norm(drift, dim=1)
+            assert found["moved"][number, place] == pytest.approx(norms.numpy(), rel=ROUNDING)
+            unit = drift[2] / norms[2]  # the drift of the image before
+            of_other = torch.linalg.vector_norm(whole[1] @ unit) * norms[3]
+            assert found["other"][number, place, 3] == pytest.approx(of_other.item(), rel=ROUNDING)
+        units = torch.randn(4000, whole.shape[2], generator=torch.Generator().manual_seed(1))
+        units /= torch.linalg.vector_norm(units, dim=1, keepdim=True)
+        at_random = torch.linalg.vector_norm(torch.einsum("ncp,kp->nkc", whole, units), dim=2).mean(dim=1)
+        assert found["random"][number, some] == pytest.approx(at_random.numpy(), rel=0.1)
+
+
+def test_drift_that_the_deep_part_does_not_read_is_flat(tiny_perceptron):
+    cut = tiny_perceptron.network(4).depths[-1]
+    base = {key: value.clone() for key, value in tiny_perceptron.state(4).items()}
+    (name,) = (key for key in base if key.startswith(f"blocks.{cut}.") and key.endswith("weight"))
+    base["blocks.head.linear.weight"][:, :4] = 0
+    moved = base | {name: base[name].clone()}
+    moved[name][:4] += 1
+    planted = dataclasses.replace(tiny_perceptron, load=lambda epoch: moved if epoch == 0 else base)
+    found = {
+        name: array[-1] for name, array in changes_along(planted, **EPOCHS, split="training", directions=3).items()
+    }
+    assert found["moved"][0].mean() > 0.1
+    assert not found["drift"].any()
+    assert found["shuffled"][0].mean() > 0.3 * (found["moved"][0] * found["random"]).mean()
+
+
+def test_a_record_holds_what_was_measured(trajectory):
+    arrays = measure(trajectory, PARAMETERS)
+    again = measure(trajectory, PARAMETERS)
+    other = measure(dataclasses.replace(trajectory, seed=1), PARAMETERS)
+    assert all(np.array_equal(arrays[name], again[name]) for name in arrays)
+    assert np.array_equal(arrays["drift"], other["drift"])
+    assert not np.array_equal(arrays["random"], other["random"])
+    found = read(arrays, PARAMETERS)
+    assert (found.cuts, found.epochs) == (trajectory.network(4).depths, (0, 2))
+    assert found.drift.shape == found.other.shape == found.shuffled.shape == (len(found.cuts), 2, IMAGES)
+    assert found.random.shape == (len(found.cuts), IMAGES)
+
+
+def test_shuffling_keeps_the_norm_and_loses_the_direction():
+    drift = torch.rand(5, 3, 10, 10) + 1
+    found = _shuffled(drift, torch.Generator().manual_seed(0))
+    assert found.shape == drift.shape
+    assert torch.equal(found.abs().flatten(1).sort(dim=1).values, drift.flatten(1).sort(dim=1).values)
+    cosines = torch.nn.functional.cosine_similarity(found.flatten(1), drift.flatten(1))
+    assert cosines.abs().max() < 0.25  # of 300 coordinates
+
+
+def test_the_ratio_is_that_of_the_means_over_images():
+    pair = np.array([[[2.0, 4.0]]])
+    flatness = Flatness(("one",), (0,), 3 * pair, pair, pair, moved=pair, random=np.array([[1.0, 2.0]]))
+    assert flatness.ratio("drift") == pytest.approx(np.array([[(6 + 12) / (2 + 8)]]))
+    assert flatness.ratio("other") == flatness.ratio("shuffled") == pytest.approx(np.array([[6 / 10]]))
+
+
+def test_where_nothing_moves_there_is_nothing_to_compare(tiny_perceptron):
+    still = measure(tiny_perceptron.frozen_at(4), PARAMETERS)
+    with pytest.raises(MeasurementError, match="features stand still"):
+        read(still, PARAMETERS).ratio("drift")
