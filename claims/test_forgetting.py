@@ -6,7 +6,8 @@
 Measured: accuracy and cross-entropy of the composites ``(s, t)``, t the last epoch of the window, as s recedes;
 Kendall's tau with s < t, and how much accuracy is lost at the window's far end. **Reading:** at small and reduced
 scale the window is the whole training from the first epoch. Training accuracy is against the true labels. The
-composite (t, t) is left out of the trend: it is better than any other however far away that is.
+composite (t, t) is left out of the trend: it is better than any other however far away that is. At the paper's scale
+CIFAR-10 is read from the training that goes on at 300 where the others end.
 
 Control: the same network frozen at t shows no trend.
 """

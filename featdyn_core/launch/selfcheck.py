@@ -74,6 +74,9 @@ class _Kept:
     def save_resume_point(self, _: ResumePoint) -> None:
         pass
 
+    def keep_optimizer(self, _: State) -> None:
+        pass
+
     def progress(self, record: EpochRecord) -> None:
         self.records.append(record)
 

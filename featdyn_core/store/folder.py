@@ -22,7 +22,16 @@ from featdyn_core.errors import DamagedTrajectoryError, StoreError
 from featdyn_core.files import sync_folder, write_atomically
 from featdyn_core.store import heartbeats
 from featdyn_core.store.documents import one_line, read_inside, seal, unseal
-from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, resume_name, tidy
+from featdyn_core.store.layout import (
+    OPTIMIZER,
+    RESUME,
+    Layout,
+    checkpoint_name,
+    named_errors,
+    remove,
+    resume_name,
+    tidy,
+)
 from featdyn_core.store.manifest import (
     Manifest,
     damaged,
@@ -42,8 +51,8 @@ _UNSEALED = ("epoch", "file", "sha256", "log", "conditions")
 """Fields of the resume points of earlier versions, which had no seal."""
 
 
-def read_checkpoint(folder: Path, name: str, digest: str) -> State:
-    """Read the checkpoint ``name`` of a finished trajectory.
+def read_tensors(folder: Path, name: str, digest: str) -> State:
+    """Read the file ``name`` of a finished trajectory, a checkpoint or the optimiser.
 
     Raises:
         DamagedTrajectoryError: it is not there, or its bytes do not have the hex sha256 ``digest``.
@@ -55,6 +64,21 @@ def read_checkpoint(folder: Path, name: str, digest: str) -> State:
         raise forbidden(folder, error) from error
     except (OSError, ValueError) as error:
         raise damaged(folder, f"{name}: {error}") from error
+
+
+def read_optimizer(folder: Path, manifest: Manifest) -> State:
+    """Read what the optimiser of a finished training had gathered.
+
+    Raises:
+        DamagedTrajectoryError: the file is not what was written.
+        StoreError: there is none.
+    """
+    if not manifest.optimizer:
+        raise StoreError(
+            f"{folder} has no {OPTIMIZER}: an earlier version trained it, and no branch can go on with its optimiser; "
+            f"remove this folder, and the next run trains {manifest.recipe.name} seed {manifest.seed} again"
+        )
+    return read_tensors(folder, OPTIMIZER, manifest.optimizer)
 
 
 @dataclass
@@ -79,6 +103,7 @@ class FolderSink:
     environment: dict[str, str] = field(default_factory=dict)
     watch: Watch | None = None
     _digests: dict[int, str] = field(default_factory=dict, init=False)
+    _optimizer: str = field(default="", init=False)
     _earlier: list[dict[str, str]] = field(default_factory=list, init=False)
     _beaten: float = field(default=-math.inf, init=False)
 
@@ -152,6 +177,16 @@ class FolderSink:
             if older.name != name:
                 remove(older)
 
+    def keep_optimizer(self, tensors: State) -> None:
+        """Keep the optimiser's tensors after the last epoch.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        content = _tensor_bytes(tensors)
+        self._optimizer = hashlib.sha256(content).hexdigest()
+        self._write(OPTIMIZER, content)
+
     def progress(self, record: EpochRecord) -> None:
         """Tell the watcher that an epoch is done and, now and then, those who wait in other processes."""
         if self.watch:
@@ -169,17 +204,18 @@ class FolderSink:
             facts: what else the manifest shall hold.
 
         Raises:
-            DamagedTrajectoryError: a checkpoint is no longer what was written.
+            DamagedTrajectoryError: a checkpoint or the optimiser is no longer what was written.
             StoreError: the store cannot be written.
         """
         digests = {epoch: self._digests[epoch] for epoch in self.recipe.training.checkpoints}
+        facts = facts | {"conditions": self.conditions, "environments": self.environments}
+        manifest = Manifest(self.key, self.recipe, self.seed, log, digests, facts, self._optimizer)
         try:
-            self._check(digests)
+            self._check(manifest.files)
         except (OSError, ValueError) as error:
             raise self._damaged(str(error)) from error
-        facts = facts | {"conditions": self.conditions, "environments": self.environments}
         with named_errors(self.layout.root):
-            write_manifest(self.folder, Manifest(self.key, self.recipe, self.seed, log, digests, facts))
+            write_manifest(self.folder, manifest)
             os.replace(self.folder, target)
         sync_folder(target.parent)
         # Only now: had the disk been full at the manifest, the next run would go on from the resume point.
@@ -196,20 +232,20 @@ class FolderSink:
         if "checkpoints" in record:
             self._digests = {kept: read_digest(record["checkpoints"][str(kept)]) for kept in before}
         else:  # of an earlier version, which took the files' word for it
-            self._digests = {kept: self._digest(kept) for kept in before}
-        self._check(self._digests)
+            self._digests = {kept: self._digest(checkpoint_name(kept)) for kept in before}
+        self._check({checkpoint_name(kept): digest for kept, digest in self._digests.items()})
         self._earlier = list(record.get("environments", []))
         return ResumePoint(epoch, _part("network", tensors), _part("optimizer", tensors), log)
 
-    def _check(self, digests: dict[int, str]) -> None:
-        """Raise ValueError or OSError where a checkpoint is not what was written."""
-        for epoch, digest in digests.items():
-            if self._digest(epoch) != digest:
-                raise ValueError(f"{checkpoint_name(epoch)}: its bytes do not match the recorded sha256")
+    def _check(self, files: dict[str, str]) -> None:
+        """Raise ValueError or OSError where a file is not what was written."""
+        for name, digest in files.items():
+            if self._digest(name) != digest:
+                raise ValueError(f"{name}: its bytes do not match the recorded sha256")
 
-    def _digest(self, epoch: int) -> str:
-        """Return the hex sha256 of a checkpoint as it lies there."""
-        return hashlib.sha256(read_inside(self.folder, checkpoint_name(epoch))).hexdigest()
+    def _digest(self, name: str) -> str:
+        """Return the hex sha256 of a file as it lies there."""
+        return hashlib.sha256(read_inside(self.folder, name)).hexdigest()
 
     def _compare(self, begun: dict[str, str]) -> None:
         """Raise StoreError where a training was begun under conditions of which some are others now."""

@@ -2,7 +2,8 @@
 
 Layout of the store's folder::
 
-    <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors
+    <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors,
+                                             optimizer.safetensors (not in those of earlier versions)
     partial/<key>/                           one in the making: checkpoints so far, resume point
     incoming/<key>/                          one on its way from a remote store
     progress/<key>.json                      what its trainer last wrote, for whoever waits
@@ -23,6 +24,7 @@ from featdyn_core.files import FULL_DISK
 
 MANIFEST = "manifest.json"
 RESUME = "resume.json"
+OPTIMIZER = "optimizer.safetensors"
 
 _FINISHED = re.compile(r".+-[0-9]+-[0-9a-f]{12}", re.DOTALL)
 _HALF_WRITTEN = re.compile(r".+\.([0-9]{1,10})\.tmp", re.DOTALL)

@@ -10,7 +10,7 @@ from typing import Any
 from featdyn_core.errors import DamagedTrajectoryError, RecipeError, StoreError
 from featdyn_core.files import write_atomically
 from featdyn_core.store.documents import one_line, parse, read_inside, seal, unseal
-from featdyn_core.store.layout import MANIFEST, checkpoint_name
+from featdyn_core.store.layout import MANIFEST, OPTIMIZER, checkpoint_name
 from featdyn_core.trajectories.recipe import Recipe, restore_recipe
 from featdyn_core.trajectories.trajectory import EpochRecord
 
@@ -34,6 +34,7 @@ class Manifest:
         log: one record an epoch, the first for the network that the training began from.
         digests: epoch to hex sha256 of its checkpoint, ascending.
         facts: of the training, beyond what determines it: data, device, conditions, environments, date.
+        optimizer: hex sha256 of the optimiser's tensors after the last epoch; empty where an earlier version trained.
     """
 
     key: str
@@ -42,6 +43,13 @@ class Manifest:
     log: tuple[EpochRecord, ...]
     digests: dict[int, str]
     facts: dict[str, Any] = field(default_factory=dict)
+    optimizer: str = ""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Name to hex sha256 of every file of tensors."""
+        checkpoints = {checkpoint_name(epoch): digest for epoch, digest in self.digests.items()}
+        return checkpoints | ({OPTIMIZER: self.optimizer} if self.optimizer else {})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -56,6 +64,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             str(epoch): {"file": checkpoint_name(epoch), "sha256": digest} for epoch, digest in manifest.digests.items()
         },
         "log": log_tables(manifest.log),
+        **({"optimizer": {"file": OPTIMIZER, "sha256": manifest.optimizer}} if manifest.optimizer else {}),
         **manifest.facts,
     }
     write_atomically(folder / MANIFEST, seal(content))
@@ -135,15 +144,20 @@ def _parse(content: dict[str, Any]) -> Manifest:
         raise ValueError(f"seed {seed!r} and key {key!r}, where a number from 0 on and a text were written")
     digests = {}
     for epoch in recipe.training.checkpoints:
-        entry = content["checkpoints"][str(epoch)]
-        if entry["file"] != checkpoint_name(epoch):
-            raise ValueError(f"the checkpoint of epoch {epoch} is called {entry['file']!r}")
-        digests[epoch] = read_digest(entry["sha256"])
+        digests[epoch] = _entry(content["checkpoints"][str(epoch)], checkpoint_name(epoch))
     if len(content["checkpoints"]) != len(digests):
         raise ValueError("its checkpoints are not those of the recipe")
     log = read_log(content["log"], recipe.first_epoch, recipe.training.epochs)
-    facts = {name: value for name, value in content.items() if name not in _REQUIRED}
-    return Manifest(key, recipe, seed, log, digests, facts)
+    optimizer = _entry(content["optimizer"], OPTIMIZER) if "optimizer" in content else ""
+    facts = {name: value for name, value in content.items() if name not in (*_REQUIRED, "optimizer")}
+    return Manifest(key, recipe, seed, log, digests, facts, optimizer)
+
+
+def _entry(entry: dict[str, Any], name: str) -> str:
+    """Return the hex sha256 of a file that must have that name."""
+    if entry["file"] != name:
+        raise ValueError(f"the file {name} is called {entry['file']!r}")
+    return read_digest(entry["sha256"])
 
 
 def _record(epoch: Any, probe_loss: Any, **numbers: Any) -> EpochRecord:

@@ -2,7 +2,7 @@
 
 Layout of a remote store::
 
-    objects/<sha256>                                     the bytes of one checkpoint or record
+    objects/<sha256>                                     the bytes of one checkpoint, optimiser or record
     trajectories/<key>.json                              the manifest of a finished trajectory
     records/<recipe digest, 12 digits>-<seed>/*.json     descriptions of records
 

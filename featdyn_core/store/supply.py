@@ -24,7 +24,7 @@ from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
 from featdyn_core.store.documents import parse, read_inside
-from featdyn_core.store.folder import FolderSink, Watch, read_checkpoint
+from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
 from featdyn_core.store.manifest import damaged, read_manifest
@@ -148,19 +148,20 @@ class Store:
         recipe, seed = request or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
             raise damaged(folder, "the manifest belongs to another trajectory")
-        for epoch in manifest.digests:
-            if not (folder / checkpoint_name(epoch)).is_file():
-                raise damaged(folder, f"{checkpoint_name(epoch)} is missing")
+        for name in manifest.files:
+            if not (folder / name).is_file():
+                raise damaged(folder, f"{name} is missing")
         return Trajectory(
             recipe=recipe,
             seed=seed,
             key=manifest.key,
             epochs=tuple(manifest.digests),
             dataset=self._dataset(recipe),
-            load=lambda epoch: read_checkpoint(folder, checkpoint_name(epoch), manifest.digests[epoch]),
+            load=lambda epoch: read_tensors(folder, checkpoint_name(epoch), manifest.digests[epoch]),
             log=manifest.log,
             digests=manifest.digests,
             device=str(self.device),
+            load_optimizer=lambda: read_optimizer(folder, manifest),
         )
 
     def status(self, recipe: Recipe, seed: int) -> str:

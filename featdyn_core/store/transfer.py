@@ -21,8 +21,8 @@ from featdyn_core.files import sync_folder, write_atomically
 from featdyn_core.records.request import Request
 from featdyn_core.store import locks
 from featdyn_core.store.documents import one_line, parse, read_inside, seal
-from featdyn_core.store.folder import read_checkpoint
-from featdyn_core.store.layout import MANIFEST, checkpoint_name, named_errors
+from featdyn_core.store.folder import read_tensors
+from featdyn_core.store.layout import MANIFEST, named_errors
 from featdyn_core.store.manifest import Manifest, read_manifest
 from featdyn_core.store.records import Record, RecordFolder, fits, read_facts
 from featdyn_core.store.remote import LARGEST_OBJECT, Remote
@@ -56,9 +56,9 @@ def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
     folder = store.folder(recipe, seed)
     manifest = read_manifest(folder)
     moved = Moved()
-    for epoch, digest in manifest.digests.items():
-        read_checkpoint(folder, checkpoint_name(epoch), digest)
-        moved += _sent(remote, read_inside(folder, checkpoint_name(epoch)))
+    for name, digest in manifest.files.items():
+        read_tensors(folder, name, digest)
+        moved += _sent(remote, read_inside(folder, name))
     remote.put_document(_manifest_name(manifest.key), read_inside(folder, MANIFEST))
     return moved
 
@@ -86,8 +86,8 @@ def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
         incoming.mkdir(parents=True, exist_ok=True)
         manifest = _received_manifest(remote, text, incoming, recipe, seed, key)
         moved = Moved()
-        for epoch, digest in manifest.digests.items():
-            moved += _received_checkpoint(remote, incoming, epoch, digest)
+        for name, digest in manifest.files.items():
+            moved += _received_tensors(remote, incoming, name, digest)
         os.replace(incoming, target)
         sync_folder(target.parent)
     return moved
@@ -169,17 +169,16 @@ def _received_manifest(remote: Remote, text: bytes, incoming: Path, recipe: Reci
         raise _unusable(remote, _manifest_name(key), str(error)) from error
 
 
-def _received_checkpoint(remote: Remote, incoming: Path, epoch: int, digest: str) -> Moved:
-    path, moved = incoming / checkpoint_name(epoch), Moved()
+def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) -> Moved:
     with contextlib.suppress(OSError, ValueError):
-        if hashlib.sha256(read_inside(incoming, path.name)).hexdigest() == digest:
-            return moved
+        if hashlib.sha256(read_inside(incoming, name)).hexdigest() == digest:
+            return Moved()
     content = remote.get_object(digest)
-    write_atomically(path, content)
+    write_atomically(incoming / name, content)
     try:
-        read_checkpoint(incoming, path.name, digest)
+        read_tensors(incoming, name, digest)
     except StoreError as error:
-        path.unlink()
+        (incoming / name).unlink()
         raise _unusable(remote, f"objects/{digest}", f"no checkpoint ({error})") from error
     return Moved(1, len(content))
 

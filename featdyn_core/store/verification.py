@@ -4,13 +4,16 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
 from featdyn_core.store.documents import one_line
+from featdyn_core.store.manifest import read_manifest
 from featdyn_core.store.supply import Request, Store
+from featdyn_core.training.optimizer import load_optimizer, new_optimizer
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
@@ -49,7 +52,10 @@ def verify_folder(store: Store, folder: Path, request: Request | None = None) ->
     problems = []
     if not folder.name.endswith(f"-{trajectory.seed}-{trajectory.key[:12]}"):
         problems.append(one_line(f"it holds seed {trajectory.seed} of {trajectory.recipe.name}"))
-    return problems + verify(trajectory)
+    problems += verify(trajectory)
+    if read_manifest(folder).optimizer and (wrong := _wrong_optimizer(trajectory)):
+        problems.append(f"optimizer: {wrong}")
+    return problems
 
 
 def verify(trajectory: Trajectory) -> list[str]:
@@ -88,3 +94,14 @@ def _wrong(trajectory: Trajectory, epoch: int, logged: float | None, probe_set: 
     if not math.isclose(loss, logged, rel_tol=PROBE_TOLERANCE, abs_tol=PROBE_FLOOR):
         return f"loss {loss:.6f} where the log has {logged:.6f}"
     return ""
+
+
+def _wrong_optimizer(trajectory: Trajectory) -> str:
+    """Return what is wrong with the optimiser that a training left; empty if nothing is."""
+    try:
+        tensors = trajectory.load_optimizer()
+        network = new_network(trajectory.recipe, trajectory.dataset)
+        load_optimizer(new_optimizer(trajectory.recipe.optimizer, network, torch.device("cpu")), tensors)
+    except FeatdynError as error:
+        return str(error)
+    return next((f"{name} is not finite" for name, value in tensors.items() if not value.isfinite().all()), "")

@@ -33,6 +33,15 @@ def tiny_branch(parent: Recipe | None = None, *, name: str = "branch", keep: str
     return parent.replace(name=name, branch=BranchSpec(parent, 1, keep, freeze), training=training)
 
 
+def tiny_continuation(parent: Recipe | None = None, *, epochs: int = 5, freeze: str = "") -> Recipe:
+    """Return the tiny training, or another, gone on with from its end, with the optimiser that it had."""
+    parent = parent or tiny_recipe()
+    last = parent.training.epochs
+    training = dataclasses.replace(parent.training, epochs=epochs, checkpoints=tuple(range(last, epochs + 1)))
+    branch = BranchSpec(parent, last, freeze=freeze, optimizer="kept")
+    return parent.replace(name="continuation", branch=branch, training=training)
+
+
 @functools.cache
 def tiny_digits() -> Dataset:
     """Return the digits of ``tiny_recipe``."""
@@ -71,6 +80,7 @@ class MemorySink:
     def __init__(self, start: ResumePoint | None = None, stop_after: int | None = None) -> None:
         self.point, self.stop_after = start, stop_after
         self.states: dict[int, State] = {}
+        self.optimizer: State = {}
         self.records: list[EpochRecord] = []
 
     def resume_point(self) -> ResumePoint | None:
@@ -87,6 +97,10 @@ class MemorySink:
             {name: value.contiguous() for name, value in part.items()} for part in (point.network, point.optimizer)
         )
         self.point = dataclasses.replace(point, network=network, optimizer=optimizer)
+
+    def keep_optimizer(self, tensors: State) -> None:
+        """Keep a copy in ``optimizer``."""
+        self.optimizer = {name: value.contiguous() for name, value in tensors.items()}
 
     def progress(self, record: EpochRecord) -> None:
         """Keep it in ``records``, and stop if it is time."""

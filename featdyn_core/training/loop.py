@@ -19,7 +19,7 @@ from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
 from featdyn_core.seeds import stream_seed
-from featdyn_core.training.branching import initial_state
+from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.training.steps import ResidentSet, Stepper, Tally, resolve_engine
@@ -128,6 +128,7 @@ def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None,
         tally = training.start(epoch)
         yield
         training.finish(epoch, tally, started)
+    training.end()
     return tuple(training.log)
 
 
@@ -168,6 +169,7 @@ class _Training:
         with self._on_stream():
             if point is None:
                 load_state(self.network, initial_state(job.recipe, job.seed, job.dataset, job.parent))
+                load_optimizer(self.optimizer, initial_optimizer(job.recipe, job.seed, job.parent))
                 rate = self.recipe.learning_rate(first)
                 self.log = [EpochRecord(first, math.nan, self._accuracy(), rate, self._probe(first), 0.0)]
                 self._checkpoint(first)
@@ -195,6 +197,11 @@ class _Training:
                 self.job.sink.save_resume_point(ResumePoint(record.epoch, self._state(), tensors, tuple(self.log)))
                 self.saved = time.monotonic()
         self.job.sink.progress(record)
+
+    def end(self) -> None:
+        """Keep what a branch needs to go on as this training would."""
+        with self._on_stream():
+            self.job.sink.keep_optimizer(optimizer_tensors(self.optimizer))
 
     def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
         """Return what is logged of an epoch."""

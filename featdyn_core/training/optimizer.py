@@ -3,8 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from featdyn_core.errors import TrainingError
 from featdyn_core.trajectories.recipe import OptimizerSpec
 from featdyn_core.trajectories.trajectory import State
+
+_GATHERED = {torch.optim.SGD: ("momentum_buffer",), torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq")}
+"""Names of what an optimiser has gathered of each parameter that it moves."""
 
 
 def new_optimizer(spec: OptimizerSpec, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
@@ -31,8 +35,15 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
-    """Load what ``optimizer_tensors`` returned."""
+    """Load what ``optimizer_tensors`` returned; nothing is done for no tensors, of an optimiser that begins.
+
+    Raises:
+        TrainingError: tensors of another optimiser, or of one of another network.
+    """
+    if not tensors:
+        return
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    _check(optimizer, parameters, tensors)
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
@@ -42,3 +53,18 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
             value = torch.empty_like(parameter, requires_grad=False).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _check(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: State) -> None:
+    """Refuse tensors by whose names or shapes a step would fail."""
+    moved = {key.partition(".")[0] for key in tensors}
+    expected = {
+        f"{index}.{name}": () if name == "step" else tuple(parameter.shape)
+        for index, parameter in enumerate(parameters)
+        for name in _GATHERED[type(optimizer)]
+        if str(index) in moved
+    }
+    if {key: tuple(value.shape) for key, value in tensors.items()} != expected:
+        raise TrainingError(
+            f"these tensors do not fit the optimiser, {type(optimizer).__name__} over {len(parameters)} parameters"
+        )

@@ -99,13 +99,15 @@ class BranchSpec:
 
     ``at_epoch``: the parent's checkpoint; epochs are counted on from there. ``keep``: the part before this cut has the
     parent's values, and the rest is initialised anew; everything is kept if left out. ``freeze``: the part before this
-    cut stands still, with its normalisation statistics. The optimiser begins anew (see ``training.branching``).
+    cut stands still, with its normalisation statistics. ``optimizer``: ``kept``, what the parent's had gathered by its
+    last epoch; anew if left out (see ``training.branching``).
     """
 
     parent: "Recipe"
     at_epoch: int
     keep: str = ""
     freeze: str = ""
+    optimizer: str = ""
 
 
 @dataclass(frozen=True)
@@ -330,18 +332,19 @@ def _check(recipe: Recipe) -> None:
 
 def _branch_rules(recipe: Recipe) -> list[tuple[bool, str]]:
     """Return what must hold of a branch, each with what to say if it does not."""
-    branch = recipe.branch
-    if branch is None:
+    if (branch := recipe.branch) is None:
         return []
     parent, at, kept = branch.parent, branch.at_epoch, branch.parent.training.checkpoints
     shared = all(getattr(recipe, table) == getattr(parent, table) for table in ("data", "labels", "network"))
+    anew, same = not branch.optimizer, recipe.optimizer.name == parent.optimizer.name
     return [
         (parent.branch is None, f"branch, parent: {parent.name} is a branch itself; name a training that is none"),
         (at in kept, f"branch, at_epoch: no checkpoint of {parent.name}; it has {', '.join(map(str, kept))}"),
-        (
-            at < recipe.training.epochs,
-            "training, epochs: more than there were at the branch, since they are counted on",
-        ),
+        (at < recipe.training.epochs, "training, epochs: more than there were at the branch; they are counted on"),
         (recipe.training.checkpoints[0] >= at, f"training, checkpoints: those before epoch {at} are the parent's"),
         (shared, "data, labels, network: those of the parent; leave them out"),
+        (branch.optimizer in ("", "kept"), "branch, optimizer: kept, or left out to begin anew"),
+        (anew or at == kept[-1], f"branch, optimizer: it is kept only at the last epoch of {parent.name}, {kept[-1]}"),
+        (anew or not branch.keep, "branch, optimizer: not kept beside keep, which lets a part begin anew"),
+        (anew or same, f"optimizer, name: {parent.optimizer.name}, that of {parent.name}, which is kept"),
     ]

@@ -28,5 +28,8 @@ class Sink(Protocol):
     def save_resume_point(self, point: ResumePoint) -> None:
         """Keep the resume point, replacing the one before."""
 
+    def keep_optimizer(self, tensors: State) -> None:
+        """Keep the optimiser's tensors after the last epoch, which a branch may go on with."""
+
     def progress(self, record: EpochRecord) -> None:
         """Take note that an epoch is done."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import MeasurementError, ModelError
+from featdyn_core.errors import MeasurementError, ModelError, TrainingError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.factory import from_factory
 from featdyn_core.networks.names import is_factory
@@ -26,6 +26,12 @@ from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpe
 State = dict[str, Tensor]
 
 SPLITS = ("held-out", "training")
+
+
+def _no_optimizer() -> State:
+    raise TrainingError(
+        "this trajectory was kept without its optimiser, and no branch can go on with it; give one that a store keeps"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Trajectory:
             images has a standard error below 0.023.
         device: where it is measured; its states and networks are handed out on the CPU.
         template: the network itself, of checkpoints that no recipe made; else the recipe says how it is built.
+        load_optimizer: the source of the optimiser's tensors after the last epoch (see ``training.optimizer``).
     """
 
     recipe: Recipe
@@ -80,6 +87,7 @@ class Trajectory:
     evaluation_images: int = 500
     device: str = "cpu"
     template: BlockNetwork | None = None
+    load_optimizer: Callable[[], State] = _no_optimizer
 
     @classmethod
     def from_checkpoints(

@@ -7,7 +7,7 @@ from typing import Any
 
 from featdyn_core.store.documents import SEAL, dump, seal
 
-LATER = (SEAL, "cpu", "conditions", "environments")
+LATER = (SEAL, "cpu", "conditions", "environments", "optimizer")
 """Fields of manifests that those of earlier versions lacked."""
 
 

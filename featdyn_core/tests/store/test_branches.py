@@ -1,23 +1,27 @@
 """Branches in the store: the parent is trained once and found again, and its part is in no other folder."""
 
+import dataclasses
+import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from featdyn_core.errors import DamagedTrajectoryError, MissingTrajectoryError, StoreError, TrainingError
 from featdyn_core.store import locks
+from featdyn_core.store.layout import OPTIMIZER
 from featdyn_core.store.manifest import read_manifest
 from featdyn_core.store.verification import verify_folder, verify_store
 from featdyn_core.tests.store.edits import edit_manifest, flip
-from featdyn_core.tests.store.watched import StoppedError, Watched, assert_same
-from featdyn_core.tests.tiny import same_state, tiny_branch, tiny_recipe, without_seconds
+from featdyn_core.tests.store.watched import FILES, StoppedError, Watched, assert_same
+from featdyn_core.tests.tiny import same_state, tiny_branch, tiny_continuation, tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.recipe import OptimizerSpec, Recipe
 
 FROZEN = tiny_branch(name="frozen", freeze="hidden1")
 RENEWED = tiny_branch(name="renewed", keep="hidden1", freeze="hidden1")
-EPOCHS_OF_A_BRANCH = ["epoch-0001.safetensors", "epoch-0002.safetensors", "epoch-0003.safetensors", "manifest.json"]
+FILES_OF_A_BRANCH = FILES[1:]
 
 
 def test_a_missing_parent_is_trained_first_and_once_for_all_its_branches(store):
@@ -29,7 +33,7 @@ def test_a_missing_parent_is_trained_first_and_once_for_all_its_branches(store):
     for branch in (frozen, renewed):
         assert branch.epochs == (1, 2, 3)
         folder = store.folder(branch.recipe, 0)
-        assert sorted(path.name for path in folder.iterdir()) == EPOCHS_OF_A_BRANCH
+        assert sorted(path.name for path in folder.iterdir()) == FILES_OF_A_BRANCH
         facts = read_manifest(folder).facts
         assert facts["conditions"]["parent"] == parent.digests[1]
     assert same_state(frozen.state(1), parent.state(1))
@@ -156,3 +160,73 @@ def test_a_branch_does_not_go_on_from_a_parent_of_other_bits(store, stopped):
     with pytest.raises(StoreError, match=rf"renewed seed 0 was begun with .*, and this run has .*parent {other}"):
         store.get(RENEWED, 0)
     assert (stopped / "resume.json").exists()
+
+
+# With the optimiser kept
+
+
+def longer() -> Recipe:
+    """Return the tiny training of as many epochs as the parent and its continuation together."""
+    training = dataclasses.replace(tiny_recipe().training, epochs=5, checkpoints=(0, 3, 4, 5))
+    return tiny_recipe(name="longer", training=training)
+
+
+def as_an_earlier_version(folder: Path) -> None:
+    """Make a trajectory one of before the optimiser was kept."""
+    (folder / OPTIMIZER).unlink()
+    edit_manifest(folder, lambda manifest: manifest.pop("optimizer"))
+
+
+def test_a_continuation_in_the_store_is_the_longer_training(store):
+    found, whole = store.get_many([(tiny_continuation(), 0), (longer(), 0)])
+    assert [found.digests[epoch] for epoch in (3, 4, 5)] == [whole.digests[epoch] for epoch in (3, 4, 5)]
+    assert same_state(found.load_optimizer(), whole.load_optimizer())
+    assert found.load_optimizer()
+    assert [problems for _, problems in verify_store(store)] == [[], [], []]
+
+
+def test_an_interrupted_continuation_goes_on_to_the_same_bits(store, tmp_path, monkeypatch):
+    def note(_self, _key, recipe, _seed, record):
+        if recipe.branch and record.epoch == 4:
+            raise StoppedError
+
+    monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Watched, "note", note)
+        with pytest.raises(StoppedError):
+            Watched(store.root).get(tiny_continuation(), 0)
+    found = store.get(tiny_continuation(), 0)
+    assert store.trained == [("continuation", 0, 5)]
+    assert_same(found, Watched(tmp_path / "other").get(tiny_continuation(), 0))
+
+
+def test_a_parent_of_before_is_in_order_and_named_with_the_mend(store):
+    store.get(tiny_recipe(), 0)
+    folder = store.folder(tiny_recipe(), 0)
+    as_an_earlier_version(folder)
+    assert verify_folder(store, folder) == []
+    assert store.get(FROZEN, 0).epochs == (1, 2, 3)
+    message = rf"^{folder} has no optimizer\.safetensors: .*; remove this folder, and the next run trains tiny seed 0"
+    for _ in range(2):
+        with pytest.raises(StoreError, match=message) as found:
+            store.get(tiny_continuation(), 0)
+        assert not isinstance(found.value, DamagedTrajectoryError)
+    shutil.rmtree(folder)
+    assert store.get(tiny_continuation(), 0).epochs == (3, 4, 5)
+
+
+@pytest.mark.parametrize("harm", [lambda path: flip(path, -1), lambda path: path.unlink()], ids=["flipped", "missing"])
+def test_a_damaged_optimizer_is_an_error_until_it_is_mended(store, harm):
+    store.get(tiny_recipe(), 0)
+    folder, done = store.folder(tiny_recipe(), 0), len(store.trained)
+    harm(folder / OPTIMIZER)
+    (problem,) = verify_folder(store, folder)
+    assert "optimizer.safetensors" in problem
+    for _ in range(2):
+        message = rf"^{folder} is damaged: optimizer\.safetensors.*; remove this folder, and the next run trains it"
+        with pytest.raises(DamagedTrajectoryError, match=message):
+            store.get(tiny_continuation(), 0)
+    assert len(store.trained) == done
+    shutil.rmtree(folder)
+    store.get(tiny_continuation(), 0)
+    assert verify_folder(store, folder) == []

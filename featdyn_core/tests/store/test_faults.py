@@ -23,6 +23,7 @@ from featdyn_core.store.verification import verify_folder
 from featdyn_core.tests.store.edits import contents
 from featdyn_core.tests.store.made import column, keys_of, record_of
 from featdyn_core.tests.store.operations import Kill, KilledError, dead_process, listening
+from featdyn_core.tests.store.watched import FILES
 from featdyn_core.tests.tiny import tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -49,10 +50,9 @@ def assert_finished(store: Store, reference: Trajectory) -> None:
     assert without_seconds(found.log) == without_seconds(reference.log)
     folder = store.folder(tiny_recipe(), 0)
     assert verify_folder(store, folder) == []
-    names = {"manifest.json", *(f"epoch-{epoch:04d}.safetensors" for epoch in range(4))}
     beside = ("locks", "data-digests.json")  # which stay for the next to come
     assert {path for path in contents(store.root) if not path.startswith(beside)} == {
-        f"{folder.name}/{name}" for name in names
+        f"{folder.name}/{name}" for name in FILES
     }
     assert not list((store.root / "partial").iterdir())
 

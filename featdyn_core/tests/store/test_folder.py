@@ -15,7 +15,7 @@ from featdyn_core.errors import DamagedTrajectoryError, StoreError
 from featdyn_core.files import sha256_of
 from featdyn_core.store import heartbeats
 from featdyn_core.store.documents import seal
-from featdyn_core.store.folder import FolderSink, read_checkpoint
+from featdyn_core.store.folder import FolderSink, read_optimizer, read_tensors
 from featdyn_core.store.layout import Layout, checkpoint_name
 from featdyn_core.store.manifest import read_manifest
 from featdyn_core.tests.store.edits import contents, flip
@@ -69,7 +69,7 @@ def test_finished_trajectory_gives_back_what_was_written(finished):
     assert without_seconds(manifest.log) == without_seconds(LOG)
     assert list(manifest.digests) == [0, 1, 2, 3]
     for epoch, digest in manifest.digests.items():
-        assert same_state(read_checkpoint(finished, checkpoint_name(epoch), digest), state(epoch))
+        assert same_state(read_tensors(finished, checkpoint_name(epoch), digest), state(epoch))
 
 
 def test_finished_trajectory_says_what_it_is(finished):
@@ -97,17 +97,17 @@ def test_flipped_bit_is_damage(finished, position):
     before = contents(finished)
     message = rf"{finished} is damaged: {name}: its bytes do not match.*; remove this folder, and the next run"
     with pytest.raises(DamagedTrajectoryError, match=message):
-        read_checkpoint(finished, name, digest)
+        read_tensors(finished, name, digest)
     assert contents(finished) == before
 
 
 def test_missing_and_foreign_files_are_damage(finished):
     with pytest.raises(DamagedTrajectoryError, match=r"is damaged: epoch-0009\.safetensors: .*No such file"):
-        read_checkpoint(finished, "epoch-0009.safetensors", "0")
+        read_tensors(finished, "epoch-0009.safetensors", "0")
     (finished / "text").write_bytes(b"text")
     digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
     with pytest.raises(DamagedTrajectoryError, match="is damaged: text: not a safetensors file"):
-        read_checkpoint(finished, "text", digest)
+        read_tensors(finished, "text", digest)
 
 
 def test_resume_point_gives_back_what_was_saved(tmp_path):
@@ -219,6 +219,26 @@ def test_checkpoint_that_is_changed_before_the_end_is_not_certified(tmp_path):
     assert not (tmp_path / "tiny").exists()
 
 
+def test_optimizer_changed_before_the_end_is_not_certified(tmp_path):
+    sink = fill(sink_in(tmp_path))
+    sink.keep_optimizer(point(3).optimizer)
+    flip(sink.folder / "optimizer.safetensors", -1)
+    message = rf"optimizer\.safetensors: its bytes do not match.*remove {sink.folder} to train tiny seed 4 from"
+    with pytest.raises(DamagedTrajectoryError, match=message):
+        sink.finish(tmp_path / "tiny", LOG, {})
+    assert not (tmp_path / "tiny").exists()
+
+
+@pytest.mark.parametrize("tensors", [point(3).optimizer, {}], ids=["momentum", "none gathered"])
+def test_finished_trajectory_gives_back_its_optimizer(tmp_path, tensors):
+    sink = fill(sink_in(tmp_path))
+    sink.keep_optimizer(tensors)
+    sink.finish(tmp_path / "tiny", LOG, {})
+    manifest = read_manifest(tmp_path / "tiny")
+    assert same_state(read_optimizer(tmp_path / "tiny", manifest), tensors)
+    assert set(contents(tmp_path / "tiny")) == {*manifest.files, "manifest.json"}
+
+
 def test_checkpoint_that_is_changed_before_a_resumption_is_not_certified(tmp_path):
     sink = fill(sink_in(tmp_path), last=2)
     flip(sink.folder / "epoch-0002.safetensors", 100)
@@ -254,7 +274,7 @@ def test_hostile_checkpoint_is_damage(finished, content):
     with pytest.raises(
         DamagedTrajectoryError, match=r"is damaged: x: (not a safetensors file|it holds tensors of an un)"
     ):
-        read_checkpoint(finished, "x", hashlib.sha256(content).hexdigest())
+        read_tensors(finished, "x", hashlib.sha256(content).hexdigest())
 
 
 def test_checkpoint_that_is_a_link_out_of_the_store_is_damage(finished, tmp_path):
@@ -262,7 +282,7 @@ def test_checkpoint_that_is_a_link_out_of_the_store_is_damage(finished, tmp_path
     (finished / "epoch-0001.safetensors").rename(elsewhere)
     (finished / "epoch-0001.safetensors").symlink_to(elsewhere)
     with pytest.raises(DamagedTrajectoryError, match="a link that leads out of the store"):
-        read_checkpoint(finished, "epoch-0001.safetensors", sha256_of(elsewhere))
+        read_tensors(finished, "epoch-0001.safetensors", sha256_of(elsewhere))
 
 
 def test_training_begins_with_a_heartbeat(tmp_path):

@@ -1,5 +1,6 @@
 """The manifest: read as it was written, and never believed where it was changed."""
 
+import dataclasses
 import errno
 import json
 import re
@@ -78,6 +79,30 @@ def test_manifest_of_an_earlier_version_has_nan_and_no_seal(finished):
     text = (finished / "manifest.json").read_text(encoding="utf-8")
     (finished / "manifest.json").write_text(text.replace('"train_loss": null', '"train_loss": NaN'), encoding="utf-8")
     assert without_seconds(read_manifest(finished).log) == without_seconds(LOG)
+
+
+def test_manifest_gives_back_the_optimizers_digest(finished):
+    assert read_manifest(finished).optimizer == ""
+    write_manifest(finished, dataclasses.replace(read_manifest(finished), optimizer="b" * 64))
+    found = read_manifest(finished)
+    assert found.optimizer == found.files["optimizer.safetensors"] == "b" * 64
+    assert found.facts == {"device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        5,
+        None,
+        {},
+        {"file": "../optimizer.safetensors", "sha256": "b" * 64},
+        {"file": "optimizer.safetensors", "sha256": 0},
+    ],
+)
+def test_hostile_entry_of_an_optimizer_is_one_clear_line(finished, entry):
+    edit_manifest(finished, lambda manifest: manifest.update(optimizer=entry))
+    with pytest.raises(DamagedTrajectoryError, match=rf"^{finished} is damaged: manifest\.json cannot be read"):
+        read_manifest(finished)
 
 
 def test_edit_of_any_logged_number_is_found(finished):

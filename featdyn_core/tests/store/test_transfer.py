@@ -24,9 +24,10 @@ from featdyn_core.store.supply import Store
 from featdyn_core.store.transfer import Moved, pull_record, pull_trajectory, push_record, push_trajectory
 from featdyn_core.tests.store.edits import contents, edit_manifest, flip
 from featdyn_core.tests.store.made import column, record_of
-from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.tests.store.watched import FILES
+from featdyn_core.tests.tiny import tiny_continuation, tiny_recipe
 
-CHECKPOINTS = len(tiny_recipe().training.checkpoints)
+TENSORS = len(FILES) - 1
 KEYS = {0: "key-0"}
 
 
@@ -76,11 +77,26 @@ def test_a_trajectory_comes_back_byte_for_byte(here, there, remote):
     sent = push_trajectory(here, remote, tiny_recipe(), 0)
     fetched = pull_trajectory(there, remote, tiny_recipe(), 0)
     assert sent == fetched
-    assert sent.files == CHECKPOINTS
+    assert sent.files == TENSORS
     folder = there.folder(tiny_recipe(), 0)
     assert contents(folder) == contents(here.folder(tiny_recipe(), 0))
     assert there.status(tiny_recipe(), 0) == "complete"
     assert not list(there.root.glob("incoming/*"))
+
+
+def test_a_pulled_trajectory_is_gone_on_with(here, there, remote):
+    push_trajectory(here, remote, tiny_recipe(), 0)
+    pull_trajectory(there, remote, tiny_recipe(), 0)
+    assert there.get(tiny_continuation(), 0).digests == here.get(tiny_continuation(), 0).digests
+
+
+def test_a_trajectory_without_its_optimizer_is_sent_as_it_is(here, there, remote):
+    folder = here.folder(tiny_recipe(), 0)
+    edit_manifest(folder, lambda manifest: manifest.pop("optimizer"))
+    (folder / "optimizer.safetensors").unlink()
+    assert push_trajectory(here, remote, tiny_recipe(), 0).files == TENSORS - 1
+    pull_trajectory(there, remote, tiny_recipe(), 0)
+    assert contents(there.folder(tiny_recipe(), 0)) == contents(folder)
 
 
 def test_what_is_there_is_not_sent_or_fetched_again(here, there, remote):
@@ -97,25 +113,25 @@ def test_what_a_remote_store_does_not_have(here, there, remote):
     assert here.status(tiny_recipe(), 0) == "complete"
 
 
-@pytest.mark.parametrize("at", range(CHECKPOINTS))
+@pytest.mark.parametrize("at", range(TENSORS))
 def test_an_interrupted_push_lists_nothing_and_goes_on(here, there, remote, at, monkeypatch):
     with monkeypatch.context() as patch:
         _interrupt(patch, Remote, "put_object", at)
         with pytest.raises(KeyboardInterrupt):
             push_trajectory(here, remote, tiny_recipe(), 0)
     assert pull_trajectory(there, remote, tiny_recipe(), 0) is None
-    assert push_trajectory(here, remote, tiny_recipe(), 0).files == CHECKPOINTS - at
-    assert pull_trajectory(there, remote, tiny_recipe(), 0).files == CHECKPOINTS
+    assert push_trajectory(here, remote, tiny_recipe(), 0).files == TENSORS - at
+    assert pull_trajectory(there, remote, tiny_recipe(), 0).files == TENSORS
 
 
-@pytest.mark.parametrize("at", range(CHECKPOINTS))
+@pytest.mark.parametrize("at", range(TENSORS))
 def test_an_interrupted_pull_shows_nothing_and_goes_on(pushed, there, remote, at, monkeypatch):
     with monkeypatch.context() as patch:
         _interrupt(patch, Remote, "get_object", at)
         with pytest.raises(KeyboardInterrupt):
             pull_trajectory(there, remote, tiny_recipe(), 0)
     assert there.status(tiny_recipe(), 0) == "missing"
-    assert pull_trajectory(there, remote, tiny_recipe(), 0).files == CHECKPOINTS - at
+    assert pull_trajectory(there, remote, tiny_recipe(), 0).files == TENSORS - at
     assert there.status(tiny_recipe(), 0) == "complete"
     assert pushed.is_dir()
 
@@ -173,12 +189,18 @@ def _no_digest(manifest):
     manifest["checkpoints"]["0"]["sha256"] = "../../secret"
 
 
+def _an_optimizer_elsewhere(manifest):
+    manifest["optimizer"]["file"] = "../../../outside.safetensors"
+
+
 def _more_checkpoints(manifest):
     entry = manifest["checkpoints"]["0"]
     manifest["checkpoints"] |= {str(epoch): entry for epoch in range(100, 200)}
 
 
-@pytest.mark.parametrize("edit", [_other_seed, _other_recipe, _a_place_elsewhere, _no_digest, _more_checkpoints])
+@pytest.mark.parametrize(
+    "edit", [_other_seed, _other_recipe, _a_place_elsewhere, _no_digest, _an_optimizer_elsewhere, _more_checkpoints]
+)
 def test_a_manifest_that_is_not_that_of_the_trajectory(pushed, there, remote, edit, tmp_path):
     edit_pushed(pushed, edit)
     before = contents(tmp_path / "remote")

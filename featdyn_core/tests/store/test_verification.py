@@ -122,6 +122,22 @@ def test_weights_that_no_training_writes_are_found(store, harm, problem):
     assert verify(store.get(tiny_recipe(), 0)) == [f"epoch 3: {last} {problem}"]
 
 
+@pytest.mark.parametrize(
+    ("harm", "problem"),
+    [
+        (lambda tensor: tensor * float("nan"), "1.momentum_buffer is not finite"),
+        (lambda tensor: tensor[:1], "these tensors do not fit the optimiser, SGD over 4 parameters"),
+    ],
+)
+def test_optimizers_that_no_training_leaves_are_found(store, harm, problem):
+    tensors = store.get(tiny_recipe(), 0).load_optimizer()
+    content = safetensors.torch.save(tensors | {"1.momentum_buffer": harm(tensors["1.momentum_buffer"])})
+    (folder_of(store) / "optimizer.safetensors").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit_manifest(folder_of(store), lambda manifest: manifest["optimizer"].update(sha256=digest))
+    assert verify_folder(store, folder_of(store)) == [f"optimizer: {problem}"]
+
+
 def test_swapped_checkpoints_are_found_with_and_without_their_digests(store):
     store.get(tiny_recipe(), 0)
     folder = folder_of(store)

@@ -10,7 +10,7 @@ from featdyn_core.trajectories.recipe import Recipe, TrainingSpec
 from featdyn_core.trajectories.trajectory import EpochRecord, Trajectory
 
 LONGER = tiny_recipe(name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30)))
-FILES = [*(f"epoch-{epoch:04d}.safetensors" for epoch in range(4)), "manifest.json"]
+FILES = [*(f"epoch-{epoch:04d}.safetensors" for epoch in range(4)), "manifest.json", "optimizer.safetensors"]
 
 PATIENCE = 300.0
 """Seconds that a busy machine may take to start two processes."""

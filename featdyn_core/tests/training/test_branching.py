@@ -1,6 +1,7 @@
 """Branches: where they begin, what stands still in them, and that they go on as their parent would."""
 
 import contextlib
+import dataclasses
 
 import pytest
 import torch
@@ -15,14 +16,22 @@ from featdyn_core.tests.tiny import (
     StoppedError,
     same_state,
     tiny_branch,
+    tiny_continuation,
     tiny_digits,
     tiny_recipe,
     without_seconds,
 )
 from featdyn_core.training import loop as training
-from featdyn_core.training.branching import initial_state
+from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.loop import train
-from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe
+from featdyn_core.trajectories.recipe import (
+    DataSpec,
+    NetworkSpec,
+    OptimizerSpec,
+    Recipe,
+    ScheduleSpec,
+    TrainingSpec,
+)
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 CUT = "stage1_block1"
@@ -34,6 +43,7 @@ RESNET = {
 PLAIN_SGD = tiny_recipe(
     network=NetworkSpec("mlp", {"hidden": [12], "dropout": 0.5}), optimizer=OptimizerSpec("sgd", 0.1)
 )
+HALF = TrainingSpec(3, 50, (0, 1, 2, 3), "bf16")
 ADAM = tiny_recipe(**RESNET | {"optimizer": OptimizerSpec("adam", 0.01)})
 
 
@@ -47,8 +57,17 @@ def run(recipe: Recipe, seed: int = 0, **sink) -> MemorySink:
 
 
 def trained(recipe: Recipe, seed: int = 0) -> Trajectory:
-    states = run(recipe, seed).states
-    return Trajectory(recipe, seed, "", tuple(states), tiny_digits(), load=states.__getitem__)
+    sink = run(recipe, seed)
+    states, optimizer = sink.states, sink.optimizer
+    return Trajectory(
+        recipe,
+        seed,
+        "",
+        tuple(states),
+        tiny_digits(),
+        load=states.__getitem__,
+        load_optimizer=lambda: optimizer,
+    )
 
 
 def test_a_branch_in_which_nothing_is_changed_is_its_parent_bit_for_bit_where_the_optimiser_has_no_state():
@@ -136,3 +155,91 @@ def test_a_branch_without_its_parent_is_refused(wrong):
     with pytest.raises(TrainingError, match="branch seed 0 is a branch of tiny; give its trajectory along"):
         train(tiny_branch(), 0, tiny_digits(), sink, parent=parent)
     assert not sink.states
+
+
+# With the optimiser kept
+
+CONTINUED = {
+    "no state": PLAIN_SGD,
+    "momentum": tiny_recipe(**RESNET),
+    "adam": ADAM,
+    "bf16": tiny_recipe(**RESNET, training=HALF),
+    "milestone at the branch": tiny_recipe(**RESNET, schedule=ScheduleSpec((3,))),
+    "milestone after the branch": tiny_recipe(**RESNET, schedule=ScheduleSpec((2, 4), 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", CONTINUED)
+def test_a_kept_optimizer_continues_the_parent_bit_for_bit(name):
+    parent, branch = CONTINUED[name], run(tiny_continuation(CONTINUED[name]))
+    more = dataclasses.replace(parent.training, epochs=5, checkpoints=(0, 3, 4, 5))
+    longer = run(parent.replace(training=more))
+    assert list(branch.states) == [3, 4, 5]
+    assert all(same_state(branch.states[epoch], longer.states[epoch]) for epoch in branch.states)
+    assert without_seconds(tuple(branch.records[1:])) == without_seconds(tuple(longer.records[4:]))
+    assert same_state(branch.optimizer, longer.optimizer)
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_without_a_kept_optimizer_the_bits_are_others(name):
+    """What the test above finds equal is not equal by itself."""
+    kept = tiny_continuation(CONTINUED[name])
+    anew = kept.replace(branch=dataclasses.replace(kept.branch, optimizer=""))
+    first, second = run(kept).states, run(anew).states
+    assert same_state(first[3], second[3])
+    assert not same_state(first[4], second[4])
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam", "bf16"])
+@pytest.mark.parametrize("freeze", ["", CUT], ids=["all moves", "frozen"])
+def test_a_resumed_continuation_is_the_uninterrupted_one(name, freeze, monkeypatch):
+    recipe = tiny_continuation(CONTINUED[name], freeze=freeze)
+    expected = run(recipe)
+    monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
+    first = run(recipe, stop_after=4)
+    assert first.point.epoch == 4
+    second = run(recipe, start=first.point)
+    assert list(second.states) == [5]
+    assert same_state(second.states[5], expected.states[5])
+    assert same_state(second.optimizer, expected.optimizer)
+
+
+def test_a_training_resumed_at_its_end_leaves_its_optimizer(monkeypatch):
+    monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
+    stopped = run(ADAM, stop_after=3)
+    assert not stopped.optimizer
+    assert same_state(run(ADAM, start=stopped.point).optimizer, run(ADAM).optimizer)
+
+
+def test_a_frozen_part_stands_still_beside_a_kept_optimizer():
+    states = run(tiny_continuation(CONTINUED["momentum"], freeze=CUT)).states
+    network = new_network(CONTINUED["momentum"], tiny_digits())
+    for name, value in states[5].items():
+        assert torch.equal(value, states[3][name]) is network.in_shallow_part(name, CUT), name
+
+
+def test_a_continuation_needs_its_parents_optimizer():
+    states = run(tiny_recipe()).states
+    parent = Trajectory(tiny_recipe(), 0, "", tuple(states), tiny_digits(), load=states.__getitem__)
+    with pytest.raises(TrainingError, match=r"kept without its optimiser.*give one that a store keeps"):
+        train(tiny_continuation(), 0, tiny_digits(), MemorySink(), parent=parent)
+    with pytest.raises(TrainingError, match="continuation seed 0 is a branch of tiny; give its trajectory along"):
+        initial_optimizer(tiny_continuation(), 0, None)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", CONTINUED)
+@pytest.mark.parametrize("engine", ["eager", "graphs"])
+def test_on_a_gpu_a_kept_optimizer_continues_the_parent(name, engine):
+    parent = CONTINUED[name]
+    more = dataclasses.replace(parent.training, epochs=5, checkpoints=(0, 3, 4, 5))
+    sinks = {"parent": MemorySink(), "longer": MemorySink(), "branch": MemorySink()}
+    for recipe, part in ((parent, "parent"), (parent.replace(training=more), "longer")):
+        train(recipe, 0, tiny_digits(), sinks[part], device="cuda", engine=engine)
+    states, optimizer = sinks["parent"].states, sinks["parent"].optimizer
+    whole = Trajectory(
+        parent, 0, "", tuple(states), tiny_digits(), load=states.__getitem__, load_optimizer=lambda: optimizer
+    )
+    train(tiny_continuation(parent), 0, tiny_digits(), sinks["branch"], parent=whole, device="cuda", engine=engine)
+    for epoch, state in sinks["branch"].states.items():
+        assert same_state(state, sinks["longer"].states[epoch])

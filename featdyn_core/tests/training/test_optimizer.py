@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from featdyn_core.errors import TrainingError
 from featdyn_core.tests.tiny import same_state
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
 from featdyn_core.trajectories.recipe import OptimizerSpec
@@ -54,3 +55,30 @@ def test_tensors_are_copies():
     step(layer, optimizer)
     assert same_state(before, kept)
     assert not same_state(before, optimizer_tensors(optimizer))
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda tensors: {key: value[:1] for key, value in tensors.items() if value.ndim},
+        lambda tensors: {f"1{key}": value for key, value in tensors.items()},
+        lambda tensors: dict(list(tensors.items())[1:]) | {"0.other": torch.ones(())},
+        lambda _: {"nothing": torch.ones(())},
+    ],
+    ids=["other shapes", "other parameters", "other names", "no index"],
+)
+def test_tensors_that_do_not_fit_are_refused(name, harm):
+    layer = convolution(torch.contiguous_format)
+    optimizer = new_optimizer(SPECS[name], layer, torch.device("cpu"))
+    step(layer, optimizer)
+    with pytest.raises(TrainingError, match=r"these tensors do not fit the optimiser, (SGD|Adam) over 2 parameters"):
+        load_optimizer(optimizer, harm(optimizer_tensors(optimizer)))
+
+
+def test_tensors_of_another_optimizer_are_refused():
+    layer = convolution(torch.contiguous_format)
+    first, second = (new_optimizer(spec, layer, torch.device("cpu")) for spec in SPECS.values())
+    step(layer, first)
+    with pytest.raises(TrainingError, match="do not fit the optimiser, Adam"):
+        load_optimizer(second, optimizer_tensors(first))

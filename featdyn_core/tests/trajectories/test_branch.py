@@ -5,7 +5,7 @@ import json
 import pytest
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.tests.tiny import tiny_branch, tiny_recipe
+from featdyn_core.tests.tiny import tiny_branch, tiny_continuation, tiny_recipe
 from featdyn_core.trajectories.recipe import BranchSpec, OptimizerSpec, ScheduleSpec, load_recipe, restore_recipe
 
 PARENT = """
@@ -118,7 +118,7 @@ def test_a_branch_is_restored_from_what_a_manifest_holds(write):
         ("at_epoch = 2\n", "", "branch: field 'at_epoch' is missing"),
         ("at_epoch = 2", "at_epoch = 3", "branch, at_epoch: no checkpoint of parent; it has 0, 2, 4"),
         ('keep = "hidden1"', "keep = 1", "branch, keep: expected str, found 1"),
-        ("keep", "kept", "branch: unknown field 'kept'; its fields are parent, at_epoch, keep, freeze"),
+        ("keep", "kept", "branch: unknown field 'kept'; its fields are parent, at_epoch, keep, freeze, opt"),
         ("[[2, 6, 1]]", "[[0, 6, 1]]", "training, checkpoints: those before epoch 2 are the parent's"),
         ("epochs = 6\ncheckpoints = [[2, 6, 1]]", "epochs = 2\ncheckpoints = [[2, 2, 1]]", "more than there were"),
         ("[optimizer]", "[labels]\npermuted = true\n[optimizer]", "data, labels, network: those of the parent"),
@@ -141,3 +141,40 @@ def test_a_branch_of_a_branch_is_refused_however_it_is_made():
     branch = tiny_branch()
     with pytest.raises(RecipeError, match="branch, parent: branch is a branch itself"):
         branch.replace(branch=BranchSpec(branch, 1))
+
+
+KEPT = BRANCH.replace("at_epoch = 2", "at_epoch = 4").replace('keep = "hidden1"', 'optimizer = "kept"')
+KEPT = KEPT.replace("[[2, 6, 1]]", "[[4, 6, 1]]")
+
+
+def test_a_kept_optimizer_is_read_and_part_of_the_digest(write):
+    found, anew = write(KEPT), write(KEPT.replace('optimizer = "kept"\n', ""))
+    assert found.branch == BranchSpec(found.branch.parent, 4, optimizer="kept")
+    assert restore_recipe(json.loads(json.dumps(found.to_dict())), name="branch") == found
+    assert found.digest != anew.digest
+    assert "optimizer" not in anew.to_dict()["branch"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"kept"', '"new"', "branch, optimizer: kept, or left out to begin anew"),
+        ('"kept"', "true", "branch, optimizer: expected str, found True"),
+        ("at_epoch = 4", "at_epoch = 2", "branch, optimizer: it is kept only at the last epoch of parent, 4"),
+        ('"kept"', '"kept"\nkeep = "hidden1"', "branch, optimizer: not kept beside keep, which lets a part begin anew"),
+        (
+            "learning_rate",
+            'momentum = 0\nname = "adam"\nlearning_rate',
+            "optimizer, name: sgd, that of parent, which is",
+        ),
+    ],
+)
+def test_what_keeps_no_optimizer_is_refused(write, old, new, message):
+    assert old in KEPT
+    with pytest.raises(RecipeError, match=f"^recipe 'branch'.*{message}"):
+        write(KEPT.replace(old, new, 1))
+
+
+def test_a_continuation_is_neither_its_parent_nor_a_branch_anew():
+    digests = {tiny_continuation().digest, tiny_recipe().digest, tiny_branch().digest}
+    assert len(digests) == 3

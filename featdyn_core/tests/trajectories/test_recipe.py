@@ -120,18 +120,18 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
 
 
 SHIPPED = {
-    "cifar10-paper-continued": "d2d6f43cfd1f0d2226e5510be8266a1f3c3d9f01b27f9ada270eb97348689caa",
-    "cifar10-paper-frozen1": "62a16ad05abcfb44f2aca4eae8a78afc421d56f54242000aa07ab330b24b3b4b",
-    "cifar10-paper-frozen2": "dd0a692887480337e69ba363f9e2c15525edb3aa086a7d7d87050773ca15c119",
-    "cifar10-paper-frozen3-late": "3e12b51cd0dd43ddb5310f625528798913fc7b81ae2e996dc83b6d27c102c547",
-    "cifar10-paper-frozen3": "33442c5c0d5cb65d6ce6fe6e75105b56dd44a99e071f92b4ba508b1f9b8029d6",
+    "cifar10-paper-continued": "bec01ebd1b331c50e1e3f83d22888ad00bc04c39885133bc089ea65b6cb1fd1f",
+    "cifar10-paper-frozen1": "3ca4e94e930a38c078003a63035083f61384310f049554e383f8cfb0bd910060",
+    "cifar10-paper-frozen2": "d218a2aa66eda64753a55b47007f55042dbb1995374fffd8e99b238cdac1ca2a",
+    "cifar10-paper-frozen3-late": "775a666fa557e74c3d7ccb6823db57e1190bbe1e02747abb56327014acc819ad",
+    "cifar10-paper-frozen3": "cf5bd86bfb83e9107cea8ed644cc16eeae885fdd0295a481d779b135bd64cd87",
     "cifar10-paper-mlp": "3982fdea5ea6bc56fd7325daafb001e1e1b056238404ece3664e36968fab88dc",
-    "cifar10-paper-noisy": "5a6a397bdcd6741d95ebd1b4804b50c8dfac508e84525922ab3437d2d543b194",
-    "cifar10-paper-permuted": "90a809a7b2c90f2a58ee91ccbe9625d8337d3e8368e9a3a9bff4952c1b1ab63a",
-    "cifar10-paper-reinit1": "c835f38b68b163e726e2ef5a85a1737777c317ea7e42ef1440a3f32f366b5a69",
-    "cifar10-paper-reinit2": "131b969aa615f1754497781213ac0ec534bc330a244676b05dc71a256091b941",
-    "cifar10-paper-retrained": "9c63635b3f9f47dc885d429ee25c58bd9d99557667242146de35196cc0597fed",
-    "cifar10-paper": "e2c376d95015473e3559d08fd7a7bb96fc68e8fc431616b1e8009d4ccda5b4f4",
+    "cifar10-paper-noisy": "cb645481ec3ec400f7d93004a017fbe4c061b446126bae32fe002c339747e36a",
+    "cifar10-paper-permuted": "3f457e57559439c9c04e11a70df3dae769a83f658dd9dfbcc954134489487252",
+    "cifar10-paper-reinit1": "19287fe6f6b4fe01faf4dce52138a4e8e4c941d7a7990dc284a3d24b3675adf6",
+    "cifar10-paper-reinit2": "3d7743974dfb8679a1735616c3b49ab69f2607b62fb1c74471b32443571ebe42",
+    "cifar10-paper-retrained": "a47b338063c2b48d29f44b4c937795e3e516ed4ac3750b91fe4c30c311799044",
+    "cifar10-paper": "45346ae6482178185336bea0e788bc2c2d618e997e0e15f7447fc4f1f7e80f48",
     "cifar10-reduced-continued": "76aa53b93c8f5ba3e6d02dbb7998926b61384318edee316355815587702105a5",
     "cifar10-reduced-frozen1": "1d9d8f34d00e5027dabb9b4b0b77bb2b11bc46cd41cb1ef113e3f031f1a766d0",
     "cifar10-reduced-frozen2": "aa19d58903656bbde9f0398d1e8daa9af34b7b74d122047eb8fd244f76a1e4e1",
@@ -160,10 +160,15 @@ SHIPPED = {
     "mnist-paper": "c204be7caf5424b1e5164d1980f3c9803f03649c5d47e3fef2eb6714bf3ee9bb",
     "stl10-paper": "f7cfeaebca90d4a4a54db5361010a204ce46808bd4c9dcf752d2c56c7da6e3ce",
     "svhn-paper": "820607690ada82ad262762af790f7ad884a6becadda8ad344262d749473dd61f",
-    "cifar10-paper-constant": "94bd62ef62bb8f813d14c8565ec9c9b80fe1fd0487d9efc4eaccbbaa14e0bee0",
+    "cifar10-paper-constant": "cc9062df064284a18c74f81dd4b38febaa4d7319ae7a1c0712eca69593f6c43d",
     "cifar10-reduced-constant": "f8556edf860aed0ab88c84c22144c89c6f2e149a772c770bfe30799c69177e1e",
     "digits-small-induction": "502dee95d31b05549c684ad5da274d35dda739115344a2e2d0efb4ec67a53d4a",
     "mnist-paper-induction": "11fd6774aebd55ac6d2ffc197017be222aa6f43f35056d3735771a1a2701e60a",
+    "cifar10-paper-horizon": "b31a75fbcc64fae92c37ab713d139dcf4c6b1d52fe135a10684e8136df198eb0",
+    "cifar10-reduced-last-continued": "c545c89cc671d1d72063f46c5d5bbeda0a2bfd37ec34238cc8c41011f4fea1e4",
+    "cifar10-reduced-last-frozen1": "6c8e42b55fcacae3ed01e6e9a745e20ea8c5e589e1af79a6f98a6a03ca61f372",
+    "cifar10-reduced-last-frozen2": "b1dda75ae1ec9caaca5e7e9d89e063b9bd9bb40e8e3bce457828c27ad6e3d5c7",
+    "cifar10-reduced-last-frozen3": "9031c1ec26910600e8d5229dba831fa42d830685eb0f31cc4daa6de6d2f864c3",
 }
 """Name to digest: another value means that every trajectory and record of that recipe is lost."""
 
@@ -538,7 +543,8 @@ def test_paper_recipes_are_those_of_the_paper(name):
     assert (recipe.data.set, recipe.data.subset) == (name.removesuffix("-paper"), None)
     assert (recipe.data.augmentation == "crop-flip") == name.startswith("cifar")
     assert recipe.schedule.factor == 0.1
-    assert recipe.training.epochs == 1000
+    assert recipe.training.epochs == (300 if name == "cifar10-paper" else 1000)
+    assert recipe.training.precision == ("bf16" if name == "cifar10-paper" else "fp32")
 
 
 @pytest.mark.parametrize("name", [*TABLE_2, "cifar10-reduced"])
