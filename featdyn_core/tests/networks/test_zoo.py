@@ -122,7 +122,7 @@ def test_depths_are_the_papers():
     assert build_model("vit").depths == ("layer1", "layer2", "layer3")
     assert build_model("svhn-convnet").depths == ("group1", "group2", "group3")
     for name in NETWORKS:
-        assert set(build_model(name).depths) <= set(build_model(name).cuts)
+        assert set(build_model(name).depths) <= set(build_model(name).cuts), name
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -143,7 +143,7 @@ def test_features_of_several_cuts_are_those_of_each(networks, name):
     found = network.features(images, cuts)
     assert tuple(found) == cuts
     for cut in cuts:
-        assert torch.equal(found[cut], network.shallow(images, cut))
+        assert torch.equal(found[cut], network.shallow(images, cut)), cut
 
 
 @pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet"])
@@ -211,8 +211,8 @@ def test_linear_last_leaves_the_last_hidden_layer_without_activation():
     for linear_last in (False, True):
         network = build("mlp", hidden=[20, 20], dropout=0.0, linear_last=linear_last)
         found = network.features(images, network.cuts)
-        assert found["hidden1"].min() == 0
-        assert (found["hidden2"].min() < 0) == linear_last
+        assert found["hidden1"].min() == 0, f"linear_last = {linear_last}"
+        assert (found["hidden2"].min() < 0) == linear_last, f"linear_last = {linear_last}"
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "mlp"])
@@ -260,9 +260,9 @@ def test_initialisation_has_the_scale_of_its_reference(name, he_normal):
         bound = module.weight[0].numel() ** -0.5
         tolerance = 5 / math.sqrt(module.weight.numel())  # five standard errors of a normal's deviation, and more
         spread = bound * (math.sqrt(2) if he_normal else math.sqrt(1 / 3))
-        assert module.weight.std().item() == pytest.approx(spread, rel=tolerance)
-        assert he_normal or module.weight.abs().max() <= bound
-        assert module.bias is None or 0 < module.bias.abs().max() <= bound
+        assert module.weight.std().item() == pytest.approx(spread, rel=tolerance), module
+        assert he_normal or module.weight.abs().max() <= bound, module
+        assert module.bias is None or 0 < module.bias.abs().max() <= bound, module
 
 
 def test_state_that_does_not_fit_is_refused():
