@@ -60,7 +60,7 @@ from .measures.one_step.concentration import ChangeGram, participation_ratio, sp
 from .measures.one_step.isotropy import isotropy_test, sign_test
 from .measures.one_step.protocol import full_batch_change, one_step_changes, parameter_noise_changes
 from .networks.blocks import BlockNetwork
-from .networks.published import load_published_resnet
+from .networks.pretrained import load_published_resnet
 from .networks.zoo import build_model
 from .planted import Judge, World
 from .records.averages import Averages

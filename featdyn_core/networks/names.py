@@ -2,7 +2,7 @@
 
 import re
 
-NETWORKS = ("resnet20", "resnet8", "mlp", "svhn-convnet", "stl10-convnet", "vit")
+NETWORKS = ("resnet20", "resnet32", "resnet8", "mlp", "svhn-convnet", "stl10-convnet", "vit")
 
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 """``package.module:function``, which makes a network (see ``networks.factory``)."""

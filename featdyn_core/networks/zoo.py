@@ -1,4 +1,4 @@
-"""The networks of the paper (App. H) by name, and two for comparison: without normalisation, and with LayerNorm."""
+"""The networks of the paper (App. H) by name, and some for comparison: deeper, not normalised, with LayerNorm."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +24,11 @@ def resnet(
 ) -> BlockNetwork:
     """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
 
-    Depth 20 with width 16 and ten classes has 269,722 parameters on images of three channels. The shortcuts pad half
-    of the channels that a stage adds on either side, so w is even. Where it is not ``normalised`` biases stand in place
-    of its batch normalisations. With ``zero_init_residual`` every block begins as its shortcut (Goyal et al. 2017,
-    section 5.1; without normalisation, Zhang et al. 2019), without which a deep one that is not normalised explodes.
+    With width 16 and ten classes, depth 20 has 269,722 parameters on images of three channels, and depth 32 has
+    464,154. The shortcuts pad half of the channels that a stage adds on either side, so w is even. Where it is not
+    ``normalised`` biases stand in place of its batch normalisations. With ``zero_init_residual`` every block begins as
+    its shortcut (Goyal et al. 2017, section 5.1; without normalisation, Zhang et al. 2019), without which a deep one
+    that is not normalised explodes.
     """
     _check_truth(normalised=normalised, zero_init_residual=zero_init_residual)
     if not _is_count(width) or width % 2:
@@ -155,6 +156,7 @@ _STL10 = [[(32, 1)], [(64, 1)], [(128, 1)], [(128, 1)], [(256, 0), (256, 0)]]
 
 _BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
     "resnet20": lambda _, **options: resnet(depth=20, **options),
+    "resnet32": lambda _, **options: resnet(depth=32, **options),
     "resnet8": lambda _, **options: resnet(depth=8, **options),
     "mlp": lambda image, **options: mlp(inputs=image[0] * image[1] * image[2], **options),
     "svhn-convnet": lambda _, **options: convnet(_SVHN, **options),

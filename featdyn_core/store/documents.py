@@ -1,7 +1,7 @@
 """What the store reads and writes beside tensors: JSON that any reader takes, and that can say it was changed.
 
 A sealed document holds the digest of its own content: an edit of one logged number is found, and so is one that only
-changes the spelling. Documents without a seal are those of earlier versions, known by their fields.
+changes the spelling. Trajectories of earlier versions have documents without a seal, which are known by their fields.
 """
 
 import hashlib
@@ -40,12 +40,12 @@ def seal(content: dict[str, Any]) -> bytes:
     return dump({**content, SEAL: hashlib.sha256(dump(content)).hexdigest()})
 
 
-def unseal(text: bytes, unsealed: Collection[str]) -> dict[str, Any]:
+def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
     """Return the content of a document, without its seal.
 
     Args:
         text: JSON.
-        unsealed: fields of the documents of earlier versions, which had no seal.
+        unsealed: fields of such documents of earlier versions, where these had no seal.
 
     Raises:
         ValueError: no such document, or not the one that was written.

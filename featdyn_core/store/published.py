@@ -121,7 +121,7 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_bytes()
         schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
-        entries = list(unseal(text, ())["records"]) if schema == SCHEMA else []
+        entries = list(unseal(text)["records"]) if schema == SCHEMA else []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedRecordError(f"{path} cannot be read ({error}); {MEND}") from error
     if schema != SCHEMA:

@@ -43,9 +43,6 @@ _TABLES = {
 }
 """Fields that are tables, with the texts that each must have."""
 
-_UNSEALED = (*_TEXTS, *_TABLES, "schema", "version", "seed", "partner", "seconds")
-"""Fields of the descriptions of earlier versions, which had no seal."""
-
 
 @dataclass(frozen=True)
 class Record:
@@ -130,7 +127,7 @@ def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any]:
         DamagedRecordError: it is none, or not the one that was written.
     """
     try:
-        return check_facts(unseal(text, _UNSEALED), where, mend)
+        return check_facts(unseal(text), where, mend)
     except ValueError as error:
         raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error
 

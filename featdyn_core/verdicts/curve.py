@@ -37,5 +37,5 @@ class Curve:
             return [math.nan if number is None else number for number in line]
 
         series = {label: [gaps(line) for line in seeds] for label, seeds in fields["series"].items()}
-        places = {name: gaps(fields.get(name, [])) for name in ("x", "steps")}
+        places = {name: gaps(fields[name]) for name in ("x", "steps")}
         return cls(**fields | places | {"series": series})

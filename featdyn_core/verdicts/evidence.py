@@ -37,7 +37,7 @@ class Evidence:
         claim: the claim's id.
         section: where the paper makes it.
         sentence: the paper's words.
-        title: the claim in a few words; empty in files that are older than the field.
+        title: the claim in a few words; the report shows the id where it is empty.
         rival_of: id of the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
         kind: empirical, or theorem, which holds in every world or not at all.
         counter_example: a world in which a theorem does not hold, where one was found; else empty.

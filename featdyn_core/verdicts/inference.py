@@ -5,7 +5,6 @@ are t-intervals over seeds, which keep their coverage at five seeds where the bo
 exception are controls on planted samples, which no training has touched: there each draw is a replicate.
 """
 
-import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -144,20 +143,6 @@ def pooled_p_value(successes: Sequence[int], draws: Sequence[int], bound: float,
     return float(scipy.stats.binomtest(hits, total, bound, "greater" if above else "less").pvalue)
 
 
-def exact_permutation(first: Sequence[float], second: Sequence[float]) -> float:
-    """One-sided p-value that ``first`` has the larger mean, over every relabelling of the seeds of both arms.
-
-    The least possible value is 1 / C(k + k', k): 0.05 for three against three seeds, 0.004 for five against
-    five.
-    """
-    pooled = np.concatenate([_finite(first), _finite(second)])
-    size, total = len(first), pooled.sum()
-    sums = np.array([pooled[list(chosen)].sum() for chosen in itertools.combinations(range(len(pooled)), size)])
-    means = sums / size - (total - sums) / (len(pooled) - size)
-    rounding = 1e-12 * np.abs(pooled).max()  # relabellings that tie but for rounding count as ties
-    return float(np.mean(means >= means[0] - rounding))
-
-
 def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Kendall's rank correlation tau-b in [-1, 1]; 0 where one of the two is constant (no trend).
 
@@ -197,18 +182,6 @@ def kendall_p_values(shuffles: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDAr
     signs = np.sign(ones[:, pairs[0]] - ones[:, pairs[1]]) * np.sign(two[pairs[0]] - two[pairs[1]])
     _, first_of, which = np.unique(np.abs(signs.sum(axis=1)), return_index=True, return_inverse=True)
     return np.array([kendall_p_value(one, two) for one in ones[first_of]])[which]
-
-
-def page_trend(table: npt.ArrayLike) -> float:
-    """P-value of Page's test (1963) that the columns increase, over seeds.
-
-    Args:
-        table: (seeds, conditions), at least three conditions, in the order predicted to increase.
-    """
-    array = np.asarray(table, float)
-    if array.ndim != 2 or array.shape[1] < 3 or not np.isfinite(array).all():
-        raise MeasurementError(f"Page's test needs finite numbers (seeds, ≥ 3 conditions), found {array.shape}")
-    return float(scipy.stats.page_trend_test(array).pvalue)
 
 
 def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:

@@ -42,10 +42,10 @@ def assert_moments(kind: str, severity: int, grey: int, variance: float) -> None
     """Check mean and variance of noise about a grey that no draw can clip; truncation lowers it by a half."""
     noise = corrupted(kind, severity, np.full((100, 32, 32, 3), grey, np.uint8)).astype(float) - grey
     tolerance = STANDARD_ERRORS * math.sqrt(variance / noise.size)
-    assert noise.mean() == pytest.approx(-0.5, abs=tolerance)
+    assert noise.mean() == pytest.approx(-0.5, abs=tolerance), f"mean of {kind} at severity {severity}"
     # The variance of a normal sample has a standard error of var·√(2/n); truncation adds 1/12.
     relative = STANDARD_ERRORS * math.sqrt(2 / noise.size)
-    assert noise.var() == pytest.approx(variance + 1 / 12, rel=relative)
+    assert noise.var() == pytest.approx(variance + 1 / 12, rel=relative), f"variance of {kind} at severity {severity}"
 
 
 @severities(0.04, 0.06, 0.08, 0.09, 0.10)
@@ -86,7 +86,7 @@ def test_gaussian_blur_is_scipys_per_channel(severity: int, level: float) -> Non
     for image, result in zip(IMAGES, blurred, strict=True):
         for channel in range(3):
             smooth = ndimage.gaussian_filter(image[..., channel] / 255, level, mode="nearest", truncate=4)
-            assert np.array_equal(result[..., channel], truncated(smooth))
+            assert np.array_equal(result[..., channel], truncated(smooth)), f"channel {channel}"
 
 
 @severities((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
@@ -151,7 +151,7 @@ def test_glass_blur_is_the_pixel_walk(severity: int, level: tuple[float, int]) -
                     there = h - up[h - 2, w - 2], w - left[h - 2, w - 2]
                     pixels[h, w], pixels[there] = pixels[there], pixels[h, w]  # swaps views, as the original
         expected = ndimage.gaussian_filter(pixels / 255, sigma, mode="nearest") * 255
-        assert np.array_equal(np.uint8(blurred[n]), np.uint8(expected))
+        assert np.array_equal(np.uint8(blurred[n]), np.uint8(expected)), f"image {n}"
     assert np.array_equal(
         corrupted("glass_blur", severity),
         np.uint8(kernels.glass_blur(IMAGES, np.random.default_rng(0), *level)),
@@ -183,7 +183,7 @@ def test_motion_blur_walks_the_line(severity: int, level: tuple[float, float]) -
             row = min(max(h + math.ceil(i * math.sin(angles[n]) - 0.5), 0), 31)
             column = min(max(w + math.ceil(i * math.cos(angles[n]) - 0.5), 0), 31)
             total += weight * IMAGES[n, row, column]
-        assert np.array_equal(blurred[n, h, w], np.rint(total / sum(weights)))
+        assert np.array_equal(blurred[n, h, w], np.rint(total / sum(weights))), f"pixel ({h}, {w}) of image {n}"
 
 
 @severities((1.06, 7), (1.11, 12), (1.16, 16), (1.21, 21), (1.26, 26))
@@ -265,7 +265,7 @@ def test_elastic_transform_samples_twice(severity: int, level: tuple[float, floa
             warped = ndimage.map_coordinates(IMAGES[n, ..., channel] / 255, source, order=1, mode="mirror")
             bent = np.array([rows + strength * push[0], columns + strength * push[1]])
             expected = ndimage.map_coordinates(warped, bent, order=1, mode="reflect") * 255
-            assert result[n, ..., channel] == pytest.approx(expected, abs=1e-8)
+            assert result[n, ..., channel] == pytest.approx(expected, abs=1e-8), f"image {n}, channel {channel}"
     by_name = kernels.elastic_transform(IMAGES, np.random.default_rng(0), strength / 32, sigma / 32, skew / 32)
     assert np.abs(corrupted("elastic_transform", severity) - by_name).max() < 1 + 1e-8
 

@@ -152,7 +152,7 @@ def test_test_images_may_repeat_some_of_the_training_images(tmp_path):
     made = arrays()
     for rows in ([0, 1], [1, 0]):
         test = np.stack([made["x_train"][3], made["x_test"][0]])[rows]
-        assert len(read_npz(saved(tmp_path / "own.npz", x_test=test)).test_images) == 2
+        assert len(read_npz(saved(tmp_path / "own.npz", x_test=test)).test_images) == 2, f"training images {rows}"
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "flipped", "text", "npy"])

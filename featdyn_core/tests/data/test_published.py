@@ -366,7 +366,7 @@ def test_no_manifest_vouches_while_a_set_is_converted_anew(monkeypatch, converte
     tensors.unlink()
 
     def cut_off(_path: Path, _content: bytes) -> None:
-        assert not manifest.exists()
+        assert not manifest.exists(), "the manifest of before vouches for a set that is being written"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(published, "write_atomically", cut_off)
@@ -426,7 +426,7 @@ def test_complete_set_is_read_where_nothing_may_be_written(monkeypatch, tmp_path
     before = sorted((tmp_path / "read-only").rglob("*"))
     monkeypatch.setattr(*REFUSED[refused], unwritable(number))
     for download in (True, False):
-        assert same(load_published(name, tmp_path / "read-only", download=download), expected)
+        assert same(load_published(name, tmp_path / "read-only", download=download), expected), f"download = {download}"
     if refused == "lock":
         assert sorted((tmp_path / "read-only").rglob("*")) == before
 

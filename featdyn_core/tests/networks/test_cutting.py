@@ -47,7 +47,7 @@ def test_resnet18_in_parts_is_resnet18(pair, images):
     expected = pair[0](network.standardize(images))
     assert torch.equal(network(images), expected)
     for cut in network.cuts:
-        assert torch.equal(network.deep(network.shallow(images, cut), cut), expected)
+        assert torch.equal(network.deep(network.shallow(images, cut), cut), expected), cut
     assert list(network.features(images, ["layer2.0", "relu"])) == ["layer2.0", "relu"]
 
 

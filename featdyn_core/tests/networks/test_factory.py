@@ -78,7 +78,7 @@ def test_initialisation_is_a_function_of_the_seed_alone():
         torch.manual_seed(ambient)
         before = torch.get_rng_state()
         built.append(new_network(recipe(**OWN), tiny_digits(), torch_generator(seed, "init")).state_dict())
-        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(torch.get_rng_state(), before), f"seed {seed}"
     first, again, other = built
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["blocks.1.1.0.weight"], other["blocks.1.1.0.weight"])
@@ -158,7 +158,7 @@ def test_trajectory_of_a_network_of_ones_own_is_trained_and_its_composites_evalu
     for place, cut in enumerate(grid.cuts):
         for row, epoch in enumerate((0, 3)):
             expected = predict(composite(found, epoch, 3, cut, batchnorm=policy), images)
-            assert np.array_equal(grid.predictions[place, row, 0], expected)
+            assert np.array_equal(grid.predictions[place, row, 0], expected), f"shallow epoch {epoch}, {cut}"
     assert grid.agreement[0, 0, 0] < grid.agreement[0, 1, 0]
 
 

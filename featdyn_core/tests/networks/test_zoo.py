@@ -1,4 +1,4 @@
-"""Networks, their cuts, their initialisation, and the published ResNet."""
+"""Networks, their cuts and their initialisation."""
 
 import copy
 import math
@@ -11,27 +11,21 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import ModelError
 from featdyn_core.networks.blocks import BlockNetwork, count_parameters, fold, load_state, running_norms
 from featdyn_core.networks.names import NETWORKS
-from featdyn_core.networks.published import load_published_resnet
 from featdyn_core.networks.zoo import build_model
-from featdyn_core.project import data_root
 
 IMAGES = {"mlp": (1, 8, 8), "stl10-convnet": (3, 96, 96)}
 OPTIONS = {
     "resnet20": {"width": 4},
+    "resnet32": {"width": 4},
     "mlp": {"hidden": [12, 10, 8], "dropout": 0.2},
     "svhn-convnet": {"dropout": 0.1},
     "vit": {"patch": 4},
 }
 FOLDING_TOLERANCE = 1e-5
 """Relative to the largest logit."""
-PUBLISHED_SCALE = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-PUBLISHED_FILE = data_root() / "resnet20-12fca82f.th"
-PUBLISHED_ACCURACY = 0.9173  # 1 minus the test error of 8.27 % in the README of the weights' repository
-ACCURACY_TOLERANCE = 0.0005  # 5 of 10,000 images may fall on the other side in another arithmetic
 
 
 def build(name: str, seed: int = 0, **options) -> BlockNetwork:
@@ -64,12 +58,15 @@ def networks() -> dict[str, BlockNetwork]:
     return {name: build(name) for name in NETWORKS}
 
 
-def test_resnet20_is_that_of_the_paper():
-    network = build_model("resnet20").eval()
-    assert count_parameters(network) == 269_722
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"), [("resnet20", 269_722, 40_551_040), ("resnet32", 464_154, 68_862_592)]
+)
+def test_resnet_has_the_published_size(name, parameters, multiply_adds):
+    network = build_model(name).eval()
+    assert count_parameters(network) == parameters
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 32, 32))
-    assert counter.get_total_flops() == 2 * 40_551_040  # a multiply-add is two operations
+    assert counter.get_total_flops() == 2 * multiply_adds  # each is two operations
 
 
 @pytest.mark.parametrize(
@@ -100,6 +97,7 @@ def test_parameters_are_those_of_the_layers(name, image, convolutions, linears):
     ("name", "shapes"),
     [
         ("resnet20", [(16, 32, 32)] * 4 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 3),
+        ("resnet32", [(16, 32, 32)] * 6 + [(32, 16, 16)] * 5 + [(64, 8, 8)] * 5),
         ("resnet8", [(16, 32, 32)] * 2 + [(32, 16, 16), (64, 8, 8)]),
         ("mlp", [(256,), (256,)]),
         ("svhn-convnet", [(32, 16, 16), (64, 8, 8), (128, 4, 4), (256, 1, 1)]),
@@ -118,12 +116,13 @@ def test_shapes_at_the_cuts(name, shapes):
 
 def test_depths_are_the_papers():
     assert build_model("resnet20").depths == ("stage1_block3", "stage2_block3", "stage3_block3")
+    assert build_model("resnet32").depths == ("stage1_block5", "stage2_block5", "stage3_block5")
     assert build_model("resnet8").depths == ("stage1_block1", "stage2_block1", "stage3_block1")
     assert build_model("mlp").depths == ("hidden1", "hidden2")
     assert build_model("vit").depths == ("layer1", "layer2", "layer3")
     assert build_model("svhn-convnet").depths == ("group1", "group2", "group3")
     for name in NETWORKS:
-        assert set(build_model(name).depths) <= set(build_model(name).cuts)
+        assert set(build_model(name).depths) <= set(build_model(name).cuts), name
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -144,7 +143,7 @@ def test_features_of_several_cuts_are_those_of_each(networks, name):
     found = network.features(images, cuts)
     assert tuple(found) == cuts
     for cut in cuts:
-        assert torch.equal(found[cut], network.shallow(images, cut))
+        assert torch.equal(found[cut], network.shallow(images, cut)), cut
 
 
 @pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet"])
@@ -212,8 +211,8 @@ def test_linear_last_leaves_the_last_hidden_layer_without_activation():
     for linear_last in (False, True):
         network = build("mlp", hidden=[20, 20], dropout=0.0, linear_last=linear_last)
         found = network.features(images, network.cuts)
-        assert found["hidden1"].min() == 0
-        assert (found["hidden2"].min() < 0) == linear_last
+        assert found["hidden1"].min() == 0, f"linear_last = {linear_last}"
+        assert (found["hidden2"].min() < 0) == linear_last, f"linear_last = {linear_last}"
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "mlp"])
@@ -261,118 +260,9 @@ def test_initialisation_has_the_scale_of_its_reference(name, he_normal):
         bound = module.weight[0].numel() ** -0.5
         tolerance = 5 / math.sqrt(module.weight.numel())  # five standard errors of a normal's deviation, and more
         spread = bound * (math.sqrt(2) if he_normal else math.sqrt(1 / 3))
-        assert module.weight.std().item() == pytest.approx(spread, rel=tolerance)
-        assert he_normal or module.weight.abs().max() <= bound
-        assert module.bias is None or 0 < module.bias.abs().max() <= bound
-
-
-class PublishedBlock(nn.Module):
-    """Residual block as in the public code that App. H names, written down again in plain torch."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.narrower, self.outputs = inputs < outputs, outputs
-        stride = 2 if self.narrower else 1
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the block."""
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        if self.narrower:
-            zeros = torch.zeros_like(y[:, : self.outputs // 4])
-            x = torch.cat([zeros, x[:, :, ::2, ::2], zeros], dim=1)
-        return torch.relu(y + x)
-
-
-class PublishedResNet20(nn.Module):
-    """ResNet-20 with the names of the public code."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        for stage, (inputs, outputs) in enumerate([(16, 16), (16, 32), (32, 64)], start=1):
-            blocks = [PublishedBlock(inputs if not block else outputs, outputs) for block in range(3)]
-            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
-        self.linear = nn.Linear(64, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Standardised images to logits."""
-        x = torch.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.linear(F.avg_pool2d(x, 8).flatten(1))
-
-
-@pytest.fixture(scope="module")
-def published() -> PublishedResNet20:
-    torch.manual_seed(3)
-    network = PublishedResNet20().eval()
-    generator = torch.Generator().manual_seed(4)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            scatter(module, generator)
-    return network
-
-
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("wrap", [dict, lambda state: {"state_dict": state, "best_prec1": 91.73}])
-def test_published_state_gives_the_published_logits(published, prefix, wrap):
-    network = build_model("resnet20", **PUBLISHED_SCALE).eval()
-    load_published_resnet(network, wrap({prefix + key: value for key, value in published.state_dict().items()}))
-    images = some_images("resnet20", 3)
-    expected = published(network.standardize(images))
-    assert expected.abs().max() > 0.1
-    torch.testing.assert_close(network(images), expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_published_state_is_read_from_files_of_old_and_new_torch(published, zipped, tmp_path):
-    state = {f"module.{key}": value for key, value in published.state_dict().items()}
-    if not zipped:  # torch before 0.4.1 did not count batches
-        state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    file = tmp_path / "resnet20.th"
-    torch.save({"state_dict": state, "best_prec1": 91.73}, file, _use_new_zipfile_serialization=zipped)
-    network = build_model("resnet20", **PUBLISHED_SCALE)
-    load_published_resnet(network, torch.load(file, map_location="cpu", weights_only=True))
-    assert torch.equal(network.head.linear.weight, published.linear.weight)
-
-
-@pytest.mark.skipif(not PUBLISHED_FILE.exists(), reason=f"{PUBLISHED_FILE.name} is not in the folder of image sets")
-@torch.no_grad()
-def test_published_weights_have_the_published_accuracy():
-    data = load_dataset("cifar10")
-    network = build_model("resnet20", **PUBLISHED_SCALE).eval()
-    load_published_resnet(network, torch.load(PUBLISHED_FILE, map_location="cpu", weights_only=True))
-    predictions = torch.cat([network(images).argmax(1) for images in data.test_images.split(500)])
-    accuracy = (predictions == data.test_labels).double().mean().item()
-    count, whole = len(data.test_labels), data.published_counts[1]
-    # Four standard errors of a sample of the test images, without replacement: none if all are at hand.
-    sampling = math.sqrt(PUBLISHED_ACCURACY * (1 - PUBLISHED_ACCURACY) * (1 / count - 1 / whole))
-    assert accuracy == pytest.approx(PUBLISHED_ACCURACY, abs=ACCURACY_TOLERANCE + 4 * sampling), f"{count} images"
-
-
-@pytest.mark.parametrize(
-    "key", ["layer4.0.conv1.weight", "layer1.x.conv1.weight", "layer2.0.conv3.weight", "fc.weight"]
-)
-def test_unknown_tensor_of_a_published_state_is_refused(published, key):
-    with pytest.raises(ModelError, match=rf"'module\.{key}' is no tensor of the published ResNet"):
-        load_published_resnet(
-            build_model("resnet20"), {"state_dict": published.state_dict() | {f"module.{key}": torch.zeros(1)}}
-        )
-
-
-def test_published_state_of_another_network_is_refused(published):
-    with pytest.raises(ModelError, match="does not fit the network"):
-        load_published_resnet(build_model("resnet8"), published.state_dict())
-
-
-@pytest.mark.parametrize("state", [[torch.zeros(1)], {"state_dict": None}])
-def test_what_is_no_published_state_is_refused(state):
-    with pytest.raises(ModelError, match=r"a state dict is needed, not (list|NoneType); give what torch\.load"):
-        load_published_resnet(build_model("resnet20"), state)
+        assert module.weight.std().item() == pytest.approx(spread, rel=tolerance), module
+        assert he_normal or module.weight.abs().max() <= bound, module
+        assert module.bias is None or 0 < module.bias.abs().max() <= bound, module
 
 
 def test_state_that_does_not_fit_is_refused():
@@ -388,7 +278,7 @@ def test_unknown_cut_is_refused(networks, ask):
 
 
 def test_unknown_network_is_refused():
-    with pytest.raises(ModelError, match=r"unknown network 'resnet21'; the networks are resnet20, resnet8, mlp"):
+    with pytest.raises(ModelError, match="unknown network 'resnet21'; the networks are resnet20, resnet32, resnet8"):
         build_model("resnet21")
 
 

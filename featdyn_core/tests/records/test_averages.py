@@ -30,10 +30,10 @@ def test_predictions_are_those_of_averages_written_out(tiny_trajectory):
         "stranger": [states[0], states[4]],
     }
     for name, parts in expected.items():
-        assert np.array_equal(getattr(found, name), predict(written_out(tiny_trajectory, parts), images))
+        assert np.array_equal(getattr(found, name), predict(written_out(tiny_trajectory, parts), images)), name
     for row, epoch in enumerate((1, 2, 4)):
         network = written_out(tiny_trajectory, [states[epoch], states[4]])
-        assert np.array_equal(found.midpoints[row], predict(network, images))
+        assert np.array_equal(found.midpoints[row], predict(network, images)), f"midpoint of epoch {epoch}"
     reference = predict(tiny_trajectory.network(4), images)
     assert np.array_equal(found.reference, reference)
     assert found.epochs.tolist() == [1, 2, 4]

@@ -27,10 +27,12 @@ def test_gram_matrices_are_those_of_the_changes_of_the_protocol(tiny_trajectory,
     for protocol, found in ((one_step_changes, changes.sgd), (parameter_noise_changes, changes.noise)):
         for epoch, grams in zip((1, 4), found, strict=True):
             made = protocol(tiny_trajectory, epoch, samples, **options)
-            assert made.shape[:2] == (len(grams), 5)
+            assert made.shape[:2] == (len(grams), 5), f"{protocol.__name__}, epoch {epoch}"
             for sample, gram in zip(made, grams, strict=True):
-                assert gram.features == made.shape[2]
-                assert np.array_equal(gram.products, ChangeGram.of(sample).products)
+                assert gram.features == made.shape[2], f"{protocol.__name__}, epoch {epoch}"
+                assert np.array_equal(gram.products, ChangeGram.of(sample).products), (
+                    f"{protocol.__name__}, epoch {epoch}"
+                )
 
 
 def test_pairs_are_of_the_same_epoch_and_sample(changes):

@@ -31,12 +31,12 @@ def test_agreement_is_that_of_composites_and_displaced_networks_written_out(tiny
     assert closeness.cuts == tiny_trajectory.network(4).depths
     for number, cut in enumerate(closeness.cuts):
         real = agreement(composite(tiny_trajectory, 2, 4, cut, batchnorm="recalibrate"))
-        assert closeness.agreement("recalibrated")[number] == real
+        assert closeness.agreement("recalibrated")[number] == real, cut
         for match in MATCHES:
             networks = [displaced(tiny_trajectory, 2, 4, cut, rng, match=match) for _ in range(2)]
-            assert closeness.agreement(match)[number] == pytest.approx(agreement(*networks))
-            assert closeness.gained(match)[number] == pytest.approx(real - agreement(*networks))
-        assert tuple(closeness.moved[number]) == moved(tiny_trajectory, 2, 4, cut)
+            assert closeness.agreement(match)[number] == pytest.approx(agreement(*networks)), f"{match} at {cut}"
+            assert closeness.gained(match)[number] == pytest.approx(real - agreement(*networks)), f"{match} at {cut}"
+        assert tuple(closeness.moved[number]) == moved(tiny_trajectory, 2, 4, cut), cut
 
 
 def test_the_planted_direction_is_harmless_and_displacements_as_large_are_not(closeness):
@@ -44,7 +44,7 @@ def test_the_planted_direction_is_harmless_and_displacements_as_large_are_not(cl
     assert planted.planted is None
     assert (planted.agreement("recalibrated") == 1).all()
     for match in MATCHES:
-        assert (planted.gained(match) > 0.05).all()
+        assert (planted.gained(match) > 0.05).all(), match
 
 
 def test_all_cuts_are_compared_where_that_is_asked_for(tiny_trajectory):

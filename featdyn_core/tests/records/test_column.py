@@ -73,10 +73,12 @@ def test_each_composite_is_the_one_of_its_definition(tiny_trajectory, split, pol
     assert (found.reference == predict(tiny_trajectory.network(2), images)).all()
     for (row, number), predicted in zip(np.ndindex(3, 3), found.predictions.reshape(9, -1), strict=True):
         network = composite(tiny_trajectory, (1, 2, 4)[number], 2, found.cuts[row], batchnorm=policy)
-        assert (predicted == predict(network, images)).all()
+        assert (predicted == predict(network, images)).all(), f"{found.cuts[row]}, epoch {(1, 2, 4)[number]}"
         with torch.no_grad():
             loss = float(F.cross_entropy(network(images), labels))
-        assert found.cross_entropy[row, number] == pytest.approx(loss, rel=LOSS_TOLERANCE)
+        assert found.cross_entropy[row, number] == pytest.approx(loss, rel=LOSS_TOLERANCE), (
+            f"{found.cuts[row]}, epoch {(1, 2, 4)[number]}"
+        )
 
 
 def test_a_frozen_network_agrees_with_itself_at_every_epoch(tiny_trajectory):
@@ -180,7 +182,7 @@ def test_columns_go_together_that_differ_in_their_deep_epoch():
     assert not together(one, one | {"shallow": [0]})  # they are joined
     assert not together(one | {"frozen": True}, one | {"frozen": True, "deep": 4})
     for name, value in {"split": "training", "policy": "recalibrate", "frozen": True, "cuts": "all"}.items():
-        assert not together(one, one | {"deep": 4, name: value})
+        assert not together(one, one | {"deep": 4, name: value}), name
 
 
 def test_columns_are_covered_and_joined_over_their_shallow_epochs():
@@ -189,8 +191,8 @@ def test_columns_are_covered_and_joined_over_their_shallow_epochs():
     assert not covers(fewer, PARAMETERS)
     assert joined(fewer, other) == PARAMETERS | {"shallow": [1, 3, 4]}
     for name, value in {"deep": 4, "split": "training", "policy": "recalibrate", "frozen": True}.items():
-        assert not covers(PARAMETERS, PARAMETERS | {name: value})
-        assert joined(PARAMETERS, PARAMETERS | {name: value}) is None
+        assert not covers(PARAMETERS, PARAMETERS | {name: value}), name
+        assert joined(PARAMETERS, PARAMETERS | {name: value}) is None, name
     assert joined(PARAMETERS, PARAMETERS | {"more": 1}) is None
     assert joined(PARAMETERS | {"more": 1}, PARAMETERS) is None
 

@@ -29,8 +29,12 @@ def test_distances_and_norms_are_those_of_all_features_of_a_depth(tiny_trajector
         first, second = (
             features_of(tiny_trajectory, int(found.epochs[place]), found.parts[part], split) for place in (one, other)
         )
-        assert found.distances[part, one, other] == pytest.approx(float((first - second).norm()), rel=STORED)
-        assert found.norms[part, one] == pytest.approx(float(first.norm()), rel=STORED)
+        assert found.distances[part, one, other] == pytest.approx(float((first - second).norm()), rel=STORED), (
+            f"{found.parts[part]}, {found.epochs[[one, other]]}"
+        )
+        assert found.norms[part, one] == pytest.approx(float(first.norm()), rel=STORED), (
+            f"{found.parts[part]}, epoch {found.epochs[one]}"
+        )
 
 
 def test_features_of_a_frozen_network_have_not_moved_at_all(tiny_trajectory):

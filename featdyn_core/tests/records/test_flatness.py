@@ -40,16 +40,20 @@ def test_changes_are_products_with_the_jacobian(trajectory):
         for place, before in enumerate(then):
             drift = (now - before).flatten(1)
             expected = torch.linalg.vector_norm(torch.einsum("ncp,np->nc", whole, drift[some]), dim=1)
-            assert found["drift"][number, place, some] == pytest.approx(expected.numpy(), rel=ROUNDING)
+            assert found["drift"][number, place, some] == pytest.approx(expected.numpy(), rel=ROUNDING), (
+                f"{cut}, place {place}"
+            )
             norms = torch.linalg.vector_norm(drift, dim=1)
-            assert found["moved"][number, place] == pytest.approx(norms.numpy(), rel=ROUNDING)
+            assert found["moved"][number, place] == pytest.approx(norms.numpy(), rel=ROUNDING), f"{cut}, place {place}"
             unit = drift[2] / norms[2]  # the drift of the image before
             of_other = torch.linalg.vector_norm(whole[1] @ unit) * norms[3]
-            assert found["other"][number, place, 3] == pytest.approx(of_other.item(), rel=ROUNDING)
+            assert found["other"][number, place, 3] == pytest.approx(of_other.item(), rel=ROUNDING), (
+                f"{cut}, place {place}"
+            )
         units = torch.randn(4000, whole.shape[2], generator=torch.Generator().manual_seed(1))
         units /= torch.linalg.vector_norm(units, dim=1, keepdim=True)
         at_random = torch.linalg.vector_norm(torch.einsum("ncp,kp->nkc", whole, units), dim=2).mean(dim=1)
-        assert found["random"][number, some] == pytest.approx(at_random.numpy(), rel=0.1)
+        assert found["random"][number, some] == pytest.approx(at_random.numpy(), rel=0.1), cut
 
 
 def test_drift_that_the_deep_part_does_not_read_is_flat(tiny_perceptron):

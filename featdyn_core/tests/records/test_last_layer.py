@@ -33,7 +33,7 @@ def test_points_are_what_the_last_layer_reads_of_each_epoch(trajectory, split):
         network = trajectory.network(epoch)
         with torch.no_grad():
             expected = network.head.pool(network.shallow(images, network.cuts[-1])).numpy()
-        assert points == pytest.approx(expected, rel=2**-11, abs=1e-7)
+        assert points == pytest.approx(expected, rel=2**-11, abs=1e-7), f"epoch {epoch}"
     head = trajectory.network(4).head.linear
     assert (found.weight == head.weight.detach().numpy()).all()
     assert (found.bias == head.bias.detach().numpy()).all()
@@ -48,7 +48,7 @@ def test_classes_are_those_of_composites_at_the_deepest_cut(trajectory):
     assert np.mean(found.classes(found.last) != reference) <= rounded
     for epoch, points in zip(found.epochs, found.points, strict=True):
         agreement = np.mean(predict(composite(trajectory, epoch, 4, cut), images) == reference)
-        assert found.share_inside(points) == pytest.approx(agreement, abs=2 * rounded)
+        assert found.share_inside(points) == pytest.approx(agreement, abs=2 * rounded), f"epoch {epoch}"
 
 
 def test_the_last_features_are_inside_and_those_of_other_images_are_not():

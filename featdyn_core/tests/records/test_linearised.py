@@ -22,11 +22,11 @@ def test_each_row_is_the_training_linearised_at_its_cut(tiny_perceptron, record)
     for number, cut in enumerate(record.cuts):
         network = LinearizedNetwork(tiny_perceptron.network(0), images, cut=cut)
         joint = network.train(labels, steps=6, every=2)
-        assert record.losses[number] == pytest.approx(joint.losses, abs=ROUNDING)
-        assert record.grids[number] == pytest.approx(joint.loss_grid(labels), abs=ROUNDING)
+        assert record.losses[number] == pytest.approx(joint.losses, abs=ROUNDING), cut
+        assert record.grids[number] == pytest.approx(joint.loss_grid(labels), abs=ROUNDING), cut
         for row, half in enumerate(("shallow", "deep")):
             alone = network.train(labels, steps=4, freeze=half, start=joint.until(4))
-            assert record.frozen[number, row] == pytest.approx(alone.losses, abs=ROUNDING)
+            assert record.frozen[number, row] == pytest.approx(alone.losses, abs=ROUNDING), f"{cut}, {half} half frozen"
 
 
 def test_training_with_a_half_frozen_goes_on_from_the_joint_one_and_does_not_rise(record):

@@ -25,7 +25,9 @@ def test_each_loss_is_of_its_composite_on_the_first_training_images(tiny_traject
         network = composite(tiny_trajectory, grid.epochs[shallow], grid.epochs[deep], grid.cuts[cut])
         with torch.no_grad():
             loss = float(F.cross_entropy(network(images), labels))
-        assert grid.losses[cut, shallow, deep] == pytest.approx(loss, rel=LOSS_TOLERANCE)
+        assert grid.losses[cut, shallow, deep] == pytest.approx(loss, rel=LOSS_TOLERANCE), (
+            f"{grid.cuts[cut]}, {grid.epochs[shallow]} under {grid.epochs[deep]}"
+        )
 
 
 def test_labels_are_those_that_the_network_was_trained_with(tiny_trajectory):

@@ -22,7 +22,7 @@ def test_clean_errors_are_those_of_each_network(tiny_trajectory):
     images, labels = tiny_trajectory.evaluation_set("held-out")
     assert found.epochs.tolist() == [1, 4]
     for row, epoch in zip(found.clean, (1, 4), strict=True):
-        assert (row == (predict(tiny_trajectory.network(epoch), images) != labels.numpy())).all()
+        assert (row == (predict(tiny_trajectory.network(epoch), images) != labels.numpy())).all(), f"epoch {epoch}"
     assert found.accuracy == pytest.approx(1 - found.clean.mean(axis=1))
     assert len(set(found.accuracy)) == 2
     with pytest.raises(MeasurementError, match="clean images only; ask for corrupted = true"):
@@ -37,7 +37,7 @@ def test_corrupted_errors_are_those_under_each_corruption_and_severity(tiny_traj
     for kind, severity in itertools.product(KINDS, SEVERITIES):
         seen, _, _ = unseen_images(tiny_trajectory, {"kind": kind, "severity": severity})
         row = found.corrupted[KINDS.index(kind), severity - 1]
-        assert (row == (predict(network, seen) != labels.numpy())).all()
+        assert (row == (predict(network, seen) != labels.numpy())).all(), f"{kind} at severity {severity}"
     assert (found.clean == measured(tiny_trajectory, corrupted=False).clean).all()
 
 

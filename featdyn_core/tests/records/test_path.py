@@ -42,8 +42,12 @@ def test_distances_and_norms_are_those_of_all_parameters_of_a_part(tiny_trajecto
         first, second = (
             parameters_of(tiny_trajectory, int(path.epochs[place]), path.parts[part]) for place in (one, other)
         )
-        assert path.distances[part, one, other] == pytest.approx(float((first - second).norm()), rel=STORED)
-        assert path.norms[part, one] == pytest.approx(float(first.norm()), rel=STORED)
+        assert path.distances[part, one, other] == pytest.approx(float((first - second).norm()), rel=STORED), (
+            f"{path.parts[part]}, {path.epochs[[one, other]]}"
+        )
+        assert path.norms[part, one] == pytest.approx(float(first.norm()), rel=STORED), (
+            f"{path.parts[part]}, epoch {path.epochs[one]}"
+        )
 
 
 def test_running_statistics_are_no_parameters(tiny_trajectory):

@@ -102,7 +102,7 @@ def test_columns_of_one_trajectory_go_together_and_nothing_else_does():
     assert one.together(other)
     assert other.together(one)
     for apart in ("seed", "recipe", "kind", "split"):
-        assert not one.together(OTHER_COLUMNS[apart])
+        assert not one.together(OTHER_COLUMNS[apart]), apart
     numbers = ({"images": number} for number in (1, 2))
     assert not Request.together(*(Request(tiny_recipe(), 0, "losses", each) for each in numbers))
 

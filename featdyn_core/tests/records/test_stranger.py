@@ -42,8 +42,8 @@ def test_composites_are_of_the_partners_shallow_half_with_statistics_estimated_a
     assert (found.reference == reference).all()
     for number, cut in enumerate(found.cuts):
         network = joined(tiny_trajectory, partner.state(2), 2, cut, batchnorm="recalibrate")
-        assert (found.predictions[number] == predict(network, images)).all()
-        assert found.agreement[number] == np.mean(found.predictions[number] == reference)
+        assert (found.predictions[number] == predict(network, images)).all(), cut
+        assert found.agreement[number] == np.mean(found.predictions[number] == reference), cut
 
 
 def test_a_stranger_does_not_agree_and_oneself_does(tiny_trajectory, partner):

@@ -51,8 +51,12 @@ def test_plain_distances_are_those_between_the_splits_features_at_the_end(found,
         x, y = (features_at(tiny_trajectory, images, 4, cut).flatten(1).numpy() for images in (training, held_out))
         for number in range(10):
             pair = x[known == number], y[labels == number]
-            assert found.plain["MMD²"][depth, number] == pytest.approx(mmd(*pair).statistic, rel=ROUNDING)
-            assert found.plain["energy distance"][depth, number] == pytest.approx(energy_distance(*pair), rel=ROUNDING)
+            assert found.plain["MMD²"][depth, number] == pytest.approx(mmd(*pair).statistic, rel=ROUNDING), (
+                f"class {number} at {cut}"
+            )
+            assert found.plain["energy distance"][depth, number] == pytest.approx(
+                energy_distance(*pair), rel=ROUNDING
+            ), f"class {number} at {cut}"
 
 
 def test_directions_are_the_same_for_every_class(tiny_trajectory):
@@ -73,16 +77,16 @@ def test_directions_are_the_same_for_every_class(tiny_trajectory):
 def test_a_network_that_stands_still_is_not_augmented(tiny_trajectory):
     still = measured(tiny_trajectory.frozen_at(4))
     for name in DISTANCE_NAMES:
-        assert still.augmented[name] == pytest.approx(still.plain[name], rel=ROUNDING)
+        assert still.augmented[name] == pytest.approx(still.plain[name], rel=ROUNDING), name
     assert (still.missed == 0).all()
 
 
 def test_training_features_are_drawn_from_the_whole_window(found, tiny_trajectory):
     for name in DISTANCE_NAMES:
-        assert (found.augmented[name] != found.plain[name]).all()
+        assert (found.augmented[name] != found.plain[name]).all(), name
     alone = measured(tiny_trajectory, epochs=[4])
     for name in DISTANCE_NAMES:
-        assert alone.augmented[name] == pytest.approx(alone.plain[name], rel=ROUNDING)
+        assert alone.augmented[name] == pytest.approx(alone.plain[name], rel=ROUNDING), name
 
 
 def test_features_that_the_deep_part_takes_for_another_class_are_missed(tiny_trajectory):
@@ -94,8 +98,8 @@ def test_features_that_the_deep_part_takes_for_another_class_are_missed(tiny_tra
             classes_at(tiny_trajectory, features_at(tiny_trajectory, training, epoch, cut), 4, cut) for epoch in (4, 0)
         )
         most = np.array([(end != early)[known == number].mean() for number in range(10)])
-        assert (found.missed[depth] <= most + ROUNDING).all()
-        assert 0 < found.missed[depth].sum() < most.sum()
+        assert (found.missed[depth] <= most + ROUNDING).all(), cut
+        assert 0 < found.missed[depth].sum() < most.sum(), cut
 
 
 def test_the_same_images_in_both_splits_are_no_distance_apart(tiny_trajectory):
@@ -116,7 +120,7 @@ def test_shuffles_are_orders_of_the_classes(found):
 def test_the_same_seed_gives_the_same_numbers(found, tiny_trajectory):
     again = measured(tiny_trajectory)
     for name in DISTANCE_NAMES:
-        assert (again.augmented[name] == found.augmented[name]).all()
+        assert (again.augmented[name] == found.augmented[name]).all(), name
     assert (again.shuffles == found.shuffles).all()
     other = measured(dataclasses.replace(tiny_trajectory, seed=7))
     assert (other.shuffles != found.shuffles).any()

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import zipfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from featdyn_core.errors import (
 )
 from featdyn_core.store import locks
 from featdyn_core.store import transfer as module
+from featdyn_core.store.documents import seal
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.remote import Remote
@@ -278,7 +278,7 @@ def _described(remote: Remote, **changes) -> None:
     """Push a record whose description somebody has changed."""
     record = record_of(column(1))
     remote.put_object(record.content)
-    facts = json.dumps(record.facts | changes).encode()
+    facts = seal(record.facts | changes)
     remote.put_document(f"records/{tiny_recipe().digest[:12]}-0/column-123.json", facts)
 
 
@@ -293,7 +293,7 @@ def test_a_description_that_leads_elsewhere_is_refused(tmp_path, remote, changes
 def test_a_name_that_leads_elsewhere_is_refused_though_the_file_is_called_after_it(tmp_path, remote):
     record = record_of(column(1, recipe=tiny_recipe()), recipe="/outside")
     remote.put_object(record.content)
-    facts = json.dumps(record.facts).encode()
+    facts = seal(record.facts)
     remote.put_document(f"records/{tiny_recipe().digest[:12]}-0/column-123.json", facts)
     with pytest.raises(DamagedTransferError, match="no place in a store"):
         pull_record(RecordFolder(tmp_path / "records"), remote, column(1), KEYS)

@@ -178,14 +178,6 @@ def test_what_is_no_finite_number_becomes_null(number):
     assert found in (None, [None])
 
 
-def test_a_curve_that_was_written_before_bounds_were_drawn_is_still_read():
-    row = judged(HIGH, curves={"c": Curve([0.0], {"a": [[1.0]]}, "x", "y")})
-    fields = json.loads(to_json(row))
-    for later in ("bound", "window", "steps", "log"):
-        del fields["curves"]["c"][later]
-    assert from_json(json.dumps(fields)) == row
-
-
 def test_a_gap_in_a_curve_comes_back_as_one():
     row = judged(HIGH, curves={"c": Curve([0.0, math.nan], {"a": [[math.nan, 1.0]]}, "x", "y")})
     text = to_json(row)
@@ -390,6 +382,14 @@ def test_what_another_version_rounds_otherwise_is_read(tmp_path):
     assert found.findings[0].outcome is Outcome.UNDECIDED
 
 
+CURVE = {"x": [0], "series": {"a": [[1]]}, "x_label": "", "y_label": "", "steps": []}
+
+
+def test_a_row_with_a_curve_is_read(tmp_path):
+    (found,) = edited(tmp_path, judged(HIGH), setting("curves", {"c": CURVE}))
+    assert found.curves == {"c": Curve([0], {"a": [[1]]}, "", "")}
+
+
 @pytest.mark.parametrize(
     "edit",
     [
@@ -397,9 +397,8 @@ def test_what_another_version_rounds_otherwise_is_read(tmp_path):
         pytest.param(setting("known", "MAYBE"), id="known verdict"),
         pytest.param(setting("colour", "red"), id="unknown field"),
         pytest.param(setting("curves", ["none"]), id="curves of another kind"),
-        pytest.param(
-            setting("curves", {"c": {"x": [0], "series": {"a": [["b"]]}, "x_label": "", "y_label": ""}}), id="curve"
-        ),
+        pytest.param(setting("curves", {"c": CURVE | {"series": {"a": [["b"]]}}}), id="curve"),
+        pytest.param(setting("curves", {"c": {"x": [0], "series": {}}}), id="half a curve"),
         pytest.param(setting("findings", [{}]), id="finding"),
         pytest.param(setting("findings", 0, "values", [0.1, None, 0.2]), id="null"),
         pytest.param(setting("findings", 0, "criterion", "direction", "sideways"), id="direction"),

@@ -13,12 +13,10 @@ from featdyn_core.verdicts.inference import (
     CONFIDENCE,
     bound_p_value,
     confidence_at_look,
-    exact_permutation,
     holm,
     kendall,
     kendall_p_value,
     kendall_p_values,
-    page_trend,
     pooled_interval,
     pooled_p_value,
     seed_interval,
@@ -98,7 +96,7 @@ def test_a_bound_is_a_number(bound):
 
 @pytest.mark.parametrize(
     "function",
-    [seed_interval, lambda v: bound_p_value(v, 0, above=True), lambda v: exact_permutation([1, 2], v)],
+    [seed_interval, lambda v: bound_p_value(v, 0, above=True)],
 )
 @pytest.mark.parametrize(
     ("values", "message"),
@@ -205,38 +203,6 @@ def test_the_bound_of_a_probability_is_one(bound):
         pooled_p_value([1, 2], [20, 20], bound, above=True)
 
 
-# Permutation test
-
-
-@pytest.mark.parametrize(("seeds", "least"), [(3, 1 / 20), (4, 1 / 70), (5, 1 / 252)])
-def test_least_permutation_p_value(seeds, least):
-    low, high = np.arange(seeds), np.arange(seeds) + 100
-    assert exact_permutation(high, low) == pytest.approx(least, rel=1e-12)
-    assert exact_permutation(low, high) == 1.0
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(numbers, min_size=2, max_size=4), st.lists(numbers, min_size=2, max_size=4))
-def test_permutation_p_value_is_scipys(first, second):
-    expected = scipy.stats.permutation_test(
-        (first, second),
-        lambda one, other, axis: np.mean(one, axis) - np.mean(other, axis),
-        alternative="greater",
-        n_resamples=np.inf,
-        vectorized=True,
-    ).pvalue
-    assert exact_permutation(first, second) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("scale", [1e-12, 0.1, 1e9 / 3])
-@pytest.mark.parametrize("first", [[3, 1, 4], [3, 1, 2]], ids=["larger", "equal"])
-def test_permutation_p_value_has_no_unit(first, scale):
-    """Relabellings that tie in whole numbers tie in every unit, although 0.1 + 0.2 is not 0.3."""
-    second = [1, 2, 3]
-    whole = exact_permutation(first, second)
-    assert exact_permutation(np.array(first) * scale, np.array(second) * scale) == whole
-
-
 # Trends and comparisons
 
 
@@ -272,28 +238,6 @@ def test_kendall_of_a_constant_is_no_trend():
     assert kendall([1, 2, 3], [5, 5, 5]) == kendall([5, 5, 5], [1, 2, 3]) == 0.0
     assert kendall([1, 2, 3], [2, 4, 9]) == 1.0
     assert kendall([1, 2, 3], [9, 4, 2]) == -1.0
-
-
-@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]])
-def test_page_trend_is_scipys(order):
-    table = np.array([[1.0, 2.0, 3.0, 4.0], [1.5, 1.0, 3.5, 6.0], [0.0, 2.0, 3.0, 3.0]])[:, order]
-    assert page_trend(table) == scipy.stats.page_trend_test(table).pvalue
-
-
-def test_page_trend_is_small_for_columns_that_increase_only():
-    rising = np.arange(12.0).reshape(3, 4)
-    assert page_trend(rising) < 0.01
-    assert page_trend(rising[:, ::-1]) > 0.99
-
-
-@pytest.mark.parametrize(
-    "table",
-    [np.zeros(4), np.zeros((3, 2)), np.full((3, 3), np.nan)],
-    ids=["one axis", "two conditions", "nan"],
-)
-def test_page_trend_names_what_it_needs(table):
-    with pytest.raises(MeasurementError, match=r"finite numbers \(seeds, ≥ 3 conditions\)"):
-        page_trend(table)
 
 
 @LAW

@@ -86,7 +86,7 @@ def test_by_epoch_it_is_the_same_share():
     assert found == {"real": [0.5, 1], "mirrored": [0.5, 1], "at right angles": [0.75, 1]}
     for name, angles in (("mirrored", MIRRORED), ("at right angles", RIGHT_ANGLES)):
         difference = np.mean(found["real"]) - np.mean(found[name])
-        assert gained_over(features, features.past, angles) == pytest.approx(difference)
+        assert gained_over(features, features.past, angles) == pytest.approx(difference), name
 
 
 def test_paths_end_inside_their_sectors_and_come_from_where_they_are_told():

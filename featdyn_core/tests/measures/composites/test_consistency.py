@@ -53,7 +53,7 @@ def test_consistency_is_the_share_of_the_window_that_agrees(cube):
     found = pointwise_consistency(predictions, reference)
     for sample, value in enumerate(found):
         agreeing = [row for row in predictions if row[sample] == reference[sample]]
-        assert value == pytest.approx(len(agreeing) / len(predictions), abs=ROUNDING)
+        assert value == pytest.approx(len(agreeing) / len(predictions), abs=ROUNDING), f"sample {sample}"
     assert ((found >= 0) & (found <= 1)).all()
 
 
@@ -197,7 +197,7 @@ def test_reversed_rows_give_the_transfer_windows(cube):
         np.testing.assert_array_equal(row, pointwise_consistency(predictions[: end + 1], reference))
     for end, value in enumerate(window_misses(predictions[::-1], reference)[::-1]):
         misses = 1 - pointwise_consistency(predictions[: end + 1], reference)
-        assert value == pytest.approx(misses.mean(), abs=ROUNDING)
+        assert value == pytest.approx(misses.mean(), abs=ROUNDING), f"window of {end + 1} rows"
 
 
 # Theorem 2 (App. G)
@@ -224,7 +224,7 @@ def test_window_misses_are_means_over_samples_and_over_the_rest_of_the_window(cu
     assert found.shape == (len(predictions),)
     for start, value in enumerate(found):
         misses = literal_misses(predictions[start:], reference)
-        assert value == pytest.approx(float(sum(misses) / len(misses)), abs=ROUNDING)
+        assert value == pytest.approx(float(sum(misses) / len(misses)), abs=ROUNDING), f"window from row {start}"
 
 
 @LAW
@@ -279,7 +279,7 @@ def test_epsilon_window_is_its_definition_at_both_levels(cube, epsilon):
     particle = epsilon_window(1 - window_consistency(predictions, reference), epochs, margin)
     for sample, window in enumerate(particle):
         part = predictions[:, [sample]], reference[[sample]]
-        assert window == literal_epsilon_window(*part, epochs, epsilon)
+        assert window == literal_epsilon_window(*part, epochs, epsilon), f"sample {sample}"
 
 
 @LAW

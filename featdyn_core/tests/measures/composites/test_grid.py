@@ -71,16 +71,22 @@ def assert_is_the_loop(trajectory, images, labels, **arguments):
     grid = composite_grid(trajectory, images, labels=labels, **arguments)
     predictions = logits.argmax(-1).numpy()
     reference = np.stack([predict(trajectory.network(t), images) for t in deep_epochs])
-    assert len(np.unique(reference)) > 2
+    assert len(np.unique(reference)) > 2, "the networks predict too few classes to tell one composite from another"
     np.testing.assert_array_equal(grid.predictions, predictions)
     np.testing.assert_array_equal(grid.reference, reference)
     for cut, row, column in np.ndindex(predictions.shape[:3]):
         loss = F.cross_entropy(logits[cut, row, column], labels).item()
-        assert grid.cross_entropy[cut, row, column] == pytest.approx(loss, abs=CROSS_ENTROPY)
+        assert grid.cross_entropy[cut, row, column] == pytest.approx(loss, abs=CROSS_ENTROPY), (
+            f"cross-entropy of {cuts[cut]}, row {row}, column {column}"
+        )
         hits = [int(predictions[cut, row, column, i] == labels[i]) for i in range(len(labels))]
         same = [int(predictions[cut, row, column, i] == reference[column, i]) for i in range(len(labels))]
-        assert grid.accuracy[cut, row, column] == sum(hits) / len(hits)
-        assert grid.agreement[cut, row, column] == sum(same) / len(same)
+        assert grid.accuracy[cut, row, column] == sum(hits) / len(hits), (
+            f"accuracy of {cuts[cut]}, row {row}, column {column}"
+        )
+        assert grid.agreement[cut, row, column] == sum(same) / len(same), (
+            f"agreement of {cuts[cut]}, row {row}, column {column}"
+        )
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -210,7 +216,7 @@ def test_pairs_choose_what_is_evaluated(tiny_trajectory, images, labels, policy)
     for name in ("cross_entropy", "accuracy", "agreement"):
         found, expected = getattr(part, name), getattr(whole, name)
         np.testing.assert_allclose(found[:, pairs], expected[:, pairs], atol=CROSS_ENTROPY, rtol=0)
-        assert np.isnan(found[:, ~pairs]).all()
+        assert np.isnan(found[:, ~pairs]).all(), name
 
 
 def test_columns_are_those_of_memory_and_transfer(tiny_trajectory, images):

@@ -17,7 +17,7 @@ def test_images_of_any_number_type_are_taken_as_they_are(kind):
     array = IMAGES.astype(kind)
     for given in (array, torch.from_numpy(array), array.tolist(), array[:, :, ::-1][:, :, ::-1]):
         found = grey_levels(given, 3)
-        assert np.array_equal(found.numpy(), IMAGES)
+        assert np.array_equal(found.numpy(), IMAGES), type(given)
     assert grey_levels(array, 3).numpy().dtype == kind
 
 

@@ -86,7 +86,7 @@ def test_a_column_of_corrupted_images_is_that_of_its_definition(tiny_trajectory,
     assert (found.reference == predict(tiny_trajectory.network(2), images)).all()
     for (row, number), predicted in zip(np.ndindex(3, 2), found.predictions.reshape(6, -1), strict=True):
         network = composite(tiny_trajectory, (1, 2)[number], 2, found.cuts[row])
-        assert (predicted == predict(network, images)).all()
+        assert (predicted == predict(network, images)).all(), f"{found.cuts[row]}, epoch {(1, 2)[number]}"
 
 
 def test_a_column_of_images_as_they_are_is_as_it_always_was(tiny_trajectory):

@@ -43,7 +43,8 @@ def test_a_deep_part_after_its_own_shallow_part_is_the_network(tiny_trajectory, 
     with torch.no_grad():
         expected = tiny_trajectory.network(2)(images).argmax(1).numpy()
     for cut in tiny_trajectory.network(2).depths:
-        assert (classes_at(tiny_trajectory, features_at(tiny_trajectory, images, 2, cut), 2, cut) == expected).all()
+        features = features_at(tiny_trajectory, images, 2, cut)
+        assert (classes_at(tiny_trajectory, features, 2, cut) == expected).all(), cut
 
 
 def test_dropout_is_off(tiny_perceptron):

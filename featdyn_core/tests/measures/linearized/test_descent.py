@@ -185,7 +185,7 @@ def test_grid_holds_the_direct_loss_of_every_composite():
     for s in range(4):
         for t in range(4):
             logits = found.initial + found.shallow[s] + found.deep[t]
-            assert grid[s, t] == pytest.approx(direct_loss(logits, given.labels), abs=1e-12)
+            assert grid[s, t] == pytest.approx(direct_loss(logits, given.labels), abs=1e-12), f"({s}, {t})"
     assert abs(grid - grid.T).max() > 1e-4
 
 
@@ -196,7 +196,7 @@ def test_grid_is_exact_for_logits_hundreds_of_nats_apart():
     labels = torch.tensor([0, 1, 2, 3, 0])
     for s, row in enumerate(far.loss_grid(labels)):
         for t, loss in enumerate(row):
-            assert loss == pytest.approx(direct_loss(shallow[s] + 5 * deep[t], labels), rel=1e-12)
+            assert loss == pytest.approx(direct_loss(shallow[s] + 5 * deep[t], labels), rel=1e-12), f"({s}, {t})"
 
 
 def test_grid_refuses_logits_it_cannot_resolve():
@@ -237,7 +237,7 @@ def test_network_is_left_as_it_was(name):
     assert found.shallow.dtype == np.float64
     for key, value in given.network.state_dict().items():
         assert torch.equal(value, before[key]), key
-        assert value.dtype == before[key].dtype
+        assert value.dtype == before[key].dtype, key
 
 
 def test_single_precision_is_close_to_double():

@@ -72,7 +72,7 @@ def test_kernels_are_products_of_the_explicit_jacobian(name, cut, route, options
     torch.testing.assert_close(found.initial, given.network(given.images))
     for halves in (["shallow"], ["deep"], HALVES):
         total = sum(expected[half] for half in halves)
-        assert total.abs().max() > 100 * EXACT
+        assert total.abs().max() > 100 * EXACT, halves
         torch.testing.assert_close(matrix(found.kernel(halves), found.initial), total, rtol=0, atol=EXACT)
 
 

@@ -261,7 +261,7 @@ def test_gram_has_the_same_tests_as_its_changes(shape, scale):
     gram = ChangeGram.of(changes)
     for test in (isotropy_test, sign_test):
         expected = dataclasses.asdict(test(changes))
-        assert dataclasses.asdict(test(gram)) == pytest.approx(expected, rel=ROUNDING)
+        assert dataclasses.asdict(test(gram)) == pytest.approx(expected, rel=ROUNDING), test.__name__
     assert sphericity(gram) == pytest.approx(sphericity(changes), rel=ROUNDING)
 
 

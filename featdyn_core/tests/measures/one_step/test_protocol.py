@@ -42,7 +42,7 @@ class Batches:
 
     def choice(self, count, size, replace):
         """Return the indices of the next mini-batch."""
-        assert not replace
+        assert not replace, "mini-batches are drawn without replacement"
         self.current = self.batches.pop(0)
         return np.random.default_rng(self.current).choice(count, size, replace=False)
 
@@ -114,8 +114,8 @@ def test_updated_statistics_add_to_the_changes(tiny_trajectory, tiny_perceptron,
             one_step_changes(trajectory, 1, samples, updates=2, cut=cut, rng=rng(), statistics=statistics)
             for statistics in STATISTICS
         )
-        assert (abs(updated - frozen).max() > 0.01) == moved
-        assert np.array_equal(updated, frozen) != moved
+        assert (abs(updated - frozen).max() > 0.01) == moved, cut
+        assert np.array_equal(updated, frozen) != moved, cut
 
 
 @pytest.mark.parametrize("statistics", STATISTICS)
@@ -137,10 +137,10 @@ def test_shape_and_repeatability(tiny_trajectory, tiny_perceptron, samples, prot
         first, second, other = (
             protocol(trajectory, 2, samples, updates=3, cut=cut, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
         )
-        assert first.shape == (len(samples), 3, features)
-        assert first.dtype == np.float64
+        assert first.shape == (len(samples), 3, features), cut
+        assert first.dtype == np.float64, cut
         np.testing.assert_array_equal(first, second)
-        assert (first != other).any(axis=2).all()
+        assert (first != other).any(axis=2).all(), cut
 
 
 @pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])

@@ -1,4 +1,4 @@
-"""Weights that others have published, under the names of this project's blocks."""
+"""Pretrained networks: weights that others have published, under the names of this project's blocks."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ def load_published_resnet(network: BlockNetwork, state: Mapping[str, object]) ->
     ``network`` must be built with, as ``load_dataset("cifar10")`` has them.
 
     Args:
-        network: a ResNet of the published depth, width 16 and ten classes.
+        network: a ResNet of the weights' depth, such as ``resnet20`` or ``resnet32``, of width 16 and ten classes.
         state: what ``torch.load`` gives: a state dict, or a checkpoint that holds one as ``state_dict``.
 
     Raises:
