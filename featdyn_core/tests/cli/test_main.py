@@ -1,16 +1,22 @@
 """The command as a whole: its help, its errors, and what terminals and readers make of it."""
 
 import io
+import json
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from featdyn_core.cli.main import COMMANDS, command_line, main
 from featdyn_core.errors import MissingTrajectoryError
 from featdyn_core.provenance import version
+from featdyn_core.store.heartbeats import read_beats
+from featdyn_core.store.layout import is_alive
 from featdyn_core.store.supply import Store
+from featdyn_core.tests.store.watched import PATIENCE, wait_until
 from featdyn_core.trajectories.recipe import load_recipe
 
 DEEDS = {
@@ -98,6 +104,66 @@ def test_an_interruption_is_one_line_that_says_how_to_go_on(project, capsys, mon
     arguments = ["train", "--store", str(project / "a store"), "--jobs", "1"]
     assert main(arguments) == 130
     assert capsys.readouterr().err == f"featdyn: interrupted; go on with: featdyn {shlex.join(arguments)}\n"
+
+
+PROGRAM = """
+import sys
+from featdyn_core.training import loop
+
+loop.RESUME_SECONDS = 0.0  # in the workers too, which run this file as far as here
+if __name__ == "__main__":
+    from featdyn_core.cli.main import main
+    raise SystemExit(main(sys.argv[1:]))
+"""
+ENDLESS = "epochs = 1000000\nbatch_size = 30\ncheckpoints = [[0, 1000000, 1000000]]"
+
+
+@pytest.fixture
+def endless(project):
+    """Return the arguments that train a recipe without an end, of which every epoch can be resumed from."""
+    toy = (project / "fixtures/recipes/toy.toml").read_text()
+    (project / "fixtures/recipes/endless.toml").write_text(toy.partition("epochs =")[0] + ENDLESS)
+    (project / "program.py").write_text(PROGRAM)
+    return ["train", "--only", "endless", "--seeds", "0-1", "--device", "cpu", "--jobs"]
+
+
+def ended_by_sigterm(project, arguments, begun) -> tuple[list[str], str]:
+    """Run the command in a process, end it when ``begun`` says so; return what it printed, and its word on the end."""
+    command = [sys.executable, project / "program.py", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(begun)
+            process.terminate()
+            printed, told = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode == 143
+    return printed.splitlines(), told
+
+
+def resume_points(project) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.glob("store/partial/*/resume.json")}
+
+
+def test_sigterm_ends_workers_and_leaves_them_resumable(project, run, endless):
+    workers = set()
+
+    def both_at_work() -> bool:
+        workers.update(beat.process for beat in read_beats(project / "store"))
+        return len(workers) == len(resume_points(project)) == 2
+
+    lines, told = ended_by_sigterm(project, [*endless, "2"], both_at_work)
+    assert told == f"featdyn: ended by SIGTERM, its processes too; go on with: featdyn {shlex.join([*endless, '2'])}\n"
+    assert lines[-1].startswith("0 trained, 0 already complete, 2 not; ")
+    assert not [worker for worker in workers if is_alive(worker)]
+    found = json.loads("\n".join(run("status", *endless[1:5], "--json")[1]))["trajectories"]
+    assert all(re.fullmatch(r"partial \([1-9]\d*/1000000\)", item["state"]) for item in found)
+
+    before = resume_points(project)
+    lines = ended_by_sigterm(project, [*endless, "1"], lambda: resume_points(project) != before)[0]
+    for seed in (0, 1):
+        line = rf"endless seed {seed} was interrupted and resumes at epoch [1-9]\d*/1000000"
+        assert re.fullmatch(line, lines[seed])
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(project):

@@ -17,7 +17,8 @@ def test_status_before_and_after_training_and_measuring(run):
         f"training toy seed {seed}: epoch {epoch}/3" for seed in (0, 1, 2) for epoch in (1, 2, 3)
     ]
     assert re.fullmatch(r"3 trained, 0 already complete, 0 not; [\d.]+ minutes, 0\.\d MB", lines[-1])
-    assert re.fullmatch(r"training toy seed 0: epoch 1/3, loss \d\.\d{4}, [\d.e+]+ epochs/s, \d+ s left", lines[0])
+    first = r"training toy seed 0: epoch 1/3, loss \d\.\d{4}, [\d.e+]+ epochs/s, \d+ s left; 0 done, 1 running, 2 left"
+    assert re.fullmatch(first, lines[0])
     status, lines = run("status")
     assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "complete"}, "records: 0 of 9 measured")
     assert run("measure", "--jobs", "1")[0] == 0
