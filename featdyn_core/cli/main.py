@@ -7,10 +7,32 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from featdyn_core.cli import plan, reading, upkeep
+from featdyn_core.cli import (
+    clean,
+    compare,
+    init,
+    measure,
+    publish,
+    pull,
+    push,
+    reading,
+    report,
+    selfcheck,
+    status,
+    train,
+    verify,
+)
+from featdyn_core.cli.parser import USAGE_ERROR, Parser
 from featdyn_core.errors import FeatdynError
+from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
+
+COMMANDS = (init, status, train, measure, publish, push, pull, verify, report, compare, reading, selfcheck, clean)
+"""Modules of commands, in the order in which the help lists them: that of the work."""
+
+TERMINATED = 143
+"""Exit status of a process that SIGTERM ended, as shells have it."""
 
 BROKEN_PIPE = 141
 """Exit status of a process whose reader went away, as shells have it."""
@@ -22,28 +44,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever the terminal lacks letters for is still to be read
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(given)
+    options = command_line().parse_args(given)
+    again = f"featdyn {shlex.join(given)}"
     try:
-        status = int(options.run(options))
-        sys.stdout.flush()
-        return status
+        with terminable():
+            code = int(options.run(options))
+        sys.stdout.flush()  # here, where a reader who went away is still no error
+        return code
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
-        return 2
+        return USAGE_ERROR
+    except Terminated:  # before its kind, an interruption from the keyboard
+        print(f"featdyn: ended by SIGTERM, its processes too; go on with: {again}", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
-        print(f"featdyn: interrupted; go on with: featdyn {shlex.join(given)}", file=sys.stderr)
+        print(f"featdyn: interrupted; go on with: {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read has seen enough; what is still to be flushed has no reader
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="featdyn", description=__doc__)
+def command_line() -> Parser:
+    """Return the parser of all commands."""
+    parser = Parser(prog="featdyn", description=__doc__)
     parser.add_argument("--version", action="version", version=f"featdyn {version('featdyn')} {commit()}".strip())
     parser.set_defaults(run=_advise)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for module in (plan, reading, upkeep):
+    for module in COMMANDS:
         module.add_to(commands)
     return parser
 

@@ -1,30 +1,17 @@
-"""Commands that read evidence or the register, and no store."""
+"""Commands that print the README's tables, from evidence or the register."""
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
-from featdyn_core.cli.selection import path, register_of
-from featdyn_core.report import compare
-from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.cli.options import path
+from featdyn_core.cli.selection import register_of
 from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines
-from featdyn_core.verdicts.evidence import read_document, read_evidence
+from featdyn_core.verdicts.evidence import read_evidence
 
 
 def add_to(commands: Any) -> None:
     """Add the commands to a parser's."""
-    report = commands.add_parser("report", help="make one HTML file of one or more evidence files")
-    report.set_defaults(run=_report)
-    report.add_argument("evidence", type=path, nargs="+")
-    report.add_argument("-o", "--output", type=path, default=Path("report.html"))
-    report.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
-    comparison = commands.add_parser("compare", help="say how two evidence files differ; status 1 if a verdict does")
-    comparison.set_defaults(run=_compare)
-    comparison.add_argument("one", type=path)
-    comparison.add_argument("other", type=path)
-    comparison.add_argument("--json", action="store_true", help="as JSON, with what differs row by row")
     results = commands.add_parser(
         "results", help="print the README's table of results from evidence files, and those of sweeps, in Markdown"
     )
@@ -38,22 +25,6 @@ def add_to(commands: Any) -> None:
     claims = commands.add_parser("claims", help="print the README's table of claims, in Markdown")
     claims.set_defaults(run=_claims)
     claims.add_argument("--register", type=path, help="folder; default: claims/register of the project")
-
-
-def _report(options: argparse.Namespace) -> int:
-    runs = {path.name if path.parent == Path() else str(path): read_document(path) for path in options.evidence}
-    write_html(options.output, runs)
-    print(f"wrote {options.output}")
-    if options.figures:
-        written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
-        print(f"wrote {len(written)} files of figures to {options.figures}")
-    return 0
-
-
-def _compare(options: argparse.Namespace) -> int:
-    rows = compare.compare(read_evidence(options.one), read_evidence(options.other))
-    print(json.dumps(compare.to_plain(rows), indent=1) if options.json else "\n".join(compare.to_lines(rows)))
-    return 0 if compare.same_verdicts(rows) else 1
 
 
 def _results(options: argparse.Namespace) -> int:

@@ -1,17 +1,16 @@
-"""What the options of a command ask for: rows of the plan, trajectories, records, and where to work."""
+"""What the options of a command (see ``options``) ask for: rows of the plan, trajectories, records, where to work."""
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from featdyn_core.errors import FeatdynError, RecipeError
+from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Cell, cells, lineage, requests, trainings
 from featdyn_core.harness.sweeps import swept
 from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
 from featdyn_core.numerics import resolve_device
-from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
+from featdyn_core.project import register_folder, store_root, sweeps_folder
 from featdyn_core.records.request import Request as Measurement
 from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import Register
@@ -21,14 +20,6 @@ from featdyn_core.trajectories.recipe import Recipe, load_recipe
 
 SWEEP = "sweep"
 """The tier of claims decided again where one thing is varied."""
-
-
-def path(text: str) -> Path:
-    """Read a path on the command line."""
-    try:
-        return expanded(text, "it")
-    except FeatdynError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def register_of(options: argparse.Namespace) -> Register:
@@ -76,9 +67,14 @@ def trainings_of(options: argparse.Namespace) -> list[Request]:
     """Return the (recipe, seed) pairs that the options ask for, a parent before its branches."""
     seeds, register = parse_seeds(options.seeds), register_of(options)
     if options.only:
-        recipe = load_recipe(options.only)
-        chosen = seeds or _seeds_of(recipe, register, options)
-        return [(needed, seed) for seed in chosen for needed in lineage(recipe)]
+        chosen = [
+            (needed, seed)
+            for recipe in map(load_recipe, options.only)
+            for seed in seeds or _seeds_of(recipe, register, options)
+            for needed in lineage(recipe)
+        ]
+        # A recipe may be asked for, and be the parent of another one that is.
+        return list({(recipe.identity, seed): (recipe, seed) for recipe, seed in chosen}.values())
     if seeds:  # pilot seeds and few ones may be trained, though not judged
         wanted = trainings(rows_of(options, ()))
         return [
@@ -100,12 +96,16 @@ def requests_of(options: argparse.Namespace) -> list[Measurement]:
     wanted = requests(rows_of(options, parse_seeds(options.seeds)))
     if not options.only:
         return wanted
-    recipe = load_recipe(options.only)
-    chosen = [request for request in wanted if request.recipe.identity == recipe.identity]
-    if not chosen:
-        scale = scale_of(options, register_of(options))
-        raise RecipeError(f"no claim reads a record of {recipe.name} at scale {scale}; choose another tier or scale")
-    return chosen
+    recipes = [load_recipe(name) for name in options.only]
+    read = {request.recipe.identity for request in wanted}
+    for recipe in recipes:
+        if recipe.identity not in read:
+            scale = scale_of(options, register_of(options))
+            raise RecipeError(
+                f"no claim reads a record of {recipe.name} at scale {scale}; choose another tier or scale"
+            )
+    chosen = {recipe.identity for recipe in recipes}
+    return [request for request in wanted if request.recipe.identity in chosen]
 
 
 def place_of(options: argparse.Namespace) -> Place:

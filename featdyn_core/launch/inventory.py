@@ -1,11 +1,15 @@
 """What of a plan is in a store, and what the rest will cost, told from what was trained there before."""
 
+import contextlib
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError
+from featdyn_core.store.heartbeats import read_beats
+from featdyn_core.store.locks import is_held
 from featdyn_core.store.manifest import read_manifest
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.trajectories.recipe import Recipe
@@ -66,6 +70,29 @@ def seed_ranges(seeds: Iterable[int]) -> str:
 def folder_size(folder: Path) -> int:
     """Bytes of the files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+class Queue:
+    """How far a queue of trainings is, whichever processes train them.
+
+    Args:
+        store: where they are trained.
+        requests: (recipe, seed) of each.
+    """
+
+    def __init__(self, store: Store, requests: Sequence[Request]) -> None:
+        self.layout, self.total = store.layout, len(requests)
+        self.folders: dict[str, Path] = {}
+        for recipe, seed in requests:
+            with contextlib.suppress(FeatdynError):  # what has no data has no key, and is left
+                self.folders[store.key(recipe, seed)] = store.folder(recipe, seed)
+
+    def __str__(self) -> str:
+        done = {key for key, folder in self.folders.items() if os.path.isdir(folder)}
+        # A heartbeat outlives a trainer that was killed, and its lock does not; locks alone are too many to ask.
+        beating = {beat.key for beat in read_beats(self.layout.root)} & self.folders.keys() - done
+        running = [key for key in beating if is_held(self.layout.lock(key))]
+        return f"{len(done)} done, {len(running)} running, {self.total - len(done) - len(running)} left"
 
 
 @dataclass(frozen=True)

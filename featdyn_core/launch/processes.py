@@ -1,12 +1,16 @@
 """Work spread over processes of this machine, with a word on each piece when it is done."""
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, Never, TypeVar
 
 from featdyn_core.errors import FeatdynError, RecipeError, TrainingError
 
@@ -14,6 +18,36 @@ Piece = TypeVar("Piece")
 Outcome = Any | FeatdynError
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Outcome]]]
 """Does each piece of work somewhere, and yields it with its outcome."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, and is to end the work as an interruption from the keyboard does."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Raise ``Terminated`` at SIGTERM, which otherwise ends this process at once and leaves its workers at work."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may say what signals do
+        yield
+        return
+
+    def end(*_: object) -> Never:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def end_all(workers: Iterable[BaseProcess]) -> None:
+    """End processes that are at work; what they have finished is in the store, whose writers may end at any moment."""
+    begun = [worker for worker in workers if worker.pid is not None]
+    for worker in begun:
+        worker.terminate()
+    for worker in begun:
+        worker.join()
 
 
 def cores() -> int:
@@ -44,14 +78,27 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) 
         for piece in pieces:
             yield piece, outcome(work, piece)
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(outcome, work, piece): piece for piece in pieces}
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                died = TrainingError("a process died at work (out of memory?); run again with fewer --jobs")
-                yield futures[future], died
+    others = multiprocessing.active_children()
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_keys_to_the_parent) as pool:
+        try:
+            futures = {pool.submit(outcome, work, piece): piece for piece in pieces}
+            for future in as_completed(futures):
+                yield futures[future], _result(future)
+        except BaseException:  # also of whoever reads this: a pool would first do all that is left
+            end_all(child for child in multiprocessing.active_children() if child not in others)
+            raise
+
+
+def _leave_keys_to_the_parent() -> None:
+    """Ignore an interruption from the keyboard, which reaches all processes: the parent ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _result(future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return TrainingError("a process died at work (out of memory?); run again with fewer --jobs")
 
 
 def outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:

@@ -4,7 +4,7 @@ import functools
 import multiprocessing
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,17 @@ from rich.console import Console
 from rich.progress import TaskID
 
 from featdyn_core.errors import FeatdynError
-from featdyn_core.launch.inventory import COMPLETE, folder_size, holdings
-from featdyn_core.launch.processes import Spread
+from featdyn_core.launch.inventory import COMPLETE, Queue, folder_size, holdings
+from featdyn_core.launch.processes import Spread, end_all
 from featdyn_core.launch.progress import Watcher, bars
 from featdyn_core.store.folder import Watch
 from featdyn_core.store.heartbeats import Beat
 from featdyn_core.store.supply import Request, Store
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.trajectory import EpochRecord
+
+Say = Callable[[object], None]
+"""Prints a line of progress."""
 
 INTERRUPTED = 130
 """Exit status of a process that was interrupted, as shells have it."""
@@ -53,10 +56,15 @@ def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int, clus
     """
     store, started = trainer.store(), time.monotonic()
     before = _complete(store, requests)
+    for line in _resumptions(store, requests):
+        print(line, flush=True)
+    say = _sayer(store, requests)
     try:
         if cluster is not None:
-            return _train_elsewhere(trainer, [one for one in requests if not _complete(store, [one])], cluster)
-        return _train_here(trainer, requests) if jobs == 1 else _train_in_processes(trainer, requests, jobs)
+            return _train_elsewhere(trainer, [one for one in requests if not _complete(store, [one])], cluster, say)
+        if jobs == 1:
+            return _train_here(trainer, requests, say)
+        return _train_in_processes(trainer, requests, jobs, say)
     finally:
         trained = _complete(store, requests) - before
         size = sum(folder_size(store.root / folder) for folder in trained)
@@ -73,7 +81,25 @@ def _complete(store: Store, requests: Sequence[Request]) -> set[str]:
     return {holding.folder for holding in holdings(store, requests) if holding.state == COMPLETE}
 
 
-def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int) -> int:
+def _resumptions(store: Store, requests: Sequence[Request]) -> Iterator[str]:
+    """Yield a line for each training that was interrupted; what is trained elsewhere at this moment is none."""
+    for (recipe, seed), holding in zip(requests, holdings(store, requests), strict=True):
+        if holding.state.startswith("partial"):
+            epoch = store.resume_epoch(recipe, seed)
+            yield f"{recipe.name} seed {seed} was interrupted and resumes at epoch {epoch}/{recipe.training.epochs}"
+
+
+def _sayer(store: Store, requests: Sequence[Request]) -> Say:
+    """Return a function that prints a line of progress; where there is a queue, with how far that is."""
+    queue = Queue(store, requests) if len(requests) > 1 else None
+
+    def say(line: object) -> None:
+        print(f"{line}; {queue}" if queue else line, flush=True)
+
+    return say
+
+
+def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int, say: Say) -> int:
     """Train in processes of their own, with a bar for each training on a terminal and lines elsewhere."""
     console, context = Console(), multiprocessing.get_context("spawn")
     workers = [context.Process(target=_train_silently, args=(trainer, requests)) for _ in range(jobs)]
@@ -86,7 +112,7 @@ def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int
             label = f"{beat.recipe} seed {beat.seed}, loss {beat.train_loss:.4f}"
             shown.update(tasks[beat.key], completed=beat.epoch, description=label)
 
-        watcher = Watcher(trainer.store().root, print, beats=show if console.is_terminal else None)
+        watcher = Watcher(trainer.store().root, say, beats=show if console.is_terminal else None)
         watcher.start()
         try:
             for worker in workers:
@@ -94,13 +120,14 @@ def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int
             for worker in workers:
                 worker.join()
         finally:
+            end_all(workers)  # which are at work still only if this process was told to end
             watcher.stop()
     return max(abs(worker.exitcode or 0) for worker in workers)
 
 
-def _train_elsewhere(trainer: Trainer, requests: Sequence[Request], cluster: Spread) -> int:
+def _train_elsewhere(trainer: Trainer, requests: Sequence[Request], cluster: Spread, say: Say) -> int:
     """Train each where its turn comes; its heartbeats are read from the store, which is shared."""
-    watcher, status = Watcher(trainer.store().root, print), 0
+    watcher, status = Watcher(trainer.store().root, say), 0
     watcher.start()
     try:
         for (recipe, seed), result in cluster(functools.partial(_train_one, trainer), requests):
@@ -116,7 +143,7 @@ def _train_one(trainer: Trainer, request: Request) -> None:
     trainer.store().get_many([request])
 
 
-def _train_here(trainer: Trainer, requests: Sequence[Request]) -> int:
+def _train_here(trainer: Trainer, requests: Sequence[Request], say: Say) -> int:
     """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere.
 
     What other processes train meanwhile, so that this one may wait for it, has lines of its own.
@@ -132,7 +159,7 @@ def _train_here(trainer: Trainer, requests: Sequence[Request]) -> int:
             shown.update(tasks[key], completed=record.epoch, description=label)
             if not console.is_terminal:
                 beat = (record.epoch, recipe.training.epochs, record.train_loss, record.seconds)
-                print(Beat(key, recipe.name, seed, *beat), flush=True)
+                say(Beat(key, recipe.name, seed, *beat))
 
         store = trainer.store(show)
         watcher = Watcher(store.root, functools.partial(shown.console.print, markup=False, emoji=False), skip=tasks)

@@ -180,6 +180,10 @@ class Store:
             return f"training ({epoch}/{last}{f'; {beat.silence}' if beat and beat.silent else ''})"
         return f"partial ({_resume_epoch(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
 
+    def resume_epoch(self, recipe: Recipe, seed: int) -> int | None:
+        """Epoch of the resume point that an interrupted training goes on from; None where it begins anew."""
+        return _resume_epoch(self.layout.partial(self.key(recipe, seed)))
+
     def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
         """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
         for folder in self.layout.trajectories():

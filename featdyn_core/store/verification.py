@@ -1,7 +1,7 @@
 """Whether a stored trajectory is what it says it is: byte for byte, and as a trajectory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -32,6 +32,22 @@ def verify_store(store: Store) -> Iterator[tuple[str, list[str]]]:
     """
     for folder in store.layout.trajectories():
         yield folder.name, verify_folder(store, folder)
+
+
+def verify_requests(store: Store, requests: Sequence[Request]) -> Iterator[tuple[str, list[str] | None]]:
+    """Check the trajectories of some requests.
+
+    Yields:
+        Recipe and seed, and what is wrong with the trajectory, in words; None where it is not complete, and so not
+        checked.
+    """
+    for recipe, seed in requests:
+        label = f"{recipe.name} seed {seed}"
+        try:
+            complete = store.status(recipe, seed) == "complete"
+            yield label, verify_folder(store, store.folder(recipe, seed), (recipe, seed)) if complete else None
+        except FeatdynError as error:  # of its data set, which keeps no other from being checked
+            yield label, [str(error)]
 
 
 def verify_folder(store: Store, folder: Path, request: Request | None = None) -> list[str]:

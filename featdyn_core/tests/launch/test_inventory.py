@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featdyn_core.launch.inventory import Holding, estimate, grouped, seed_ranges
+from featdyn_core.launch.inventory import Holding, Queue, estimate, grouped, seed_ranges
 from featdyn_core.register.reading import parse_seeds
+from featdyn_core.store.heartbeats import Beat, write_beat
+from featdyn_core.store.locks import hold
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.tiny import tiny_branch, tiny_recipe
 
@@ -37,3 +39,17 @@ def test_a_branch_costs_what_its_own_epochs_do_and_tells_nothing_of_others(tmp_p
         path.unlink()
     parent.rmdir()
     assert estimate(store, tiny_recipe()) is None
+
+
+def test_a_queue_knows_what_is_done_running_and_left(tmp_path):
+    store = Store(tmp_path, device="cpu")
+    queue = Queue(store, [(tiny_recipe(), seed) for seed in range(4)])
+    assert str(queue) == "0 done, 0 running, 4 left"
+    keys = [store.key(tiny_recipe(), seed) for seed in range(4)]
+    for key in [*keys[:3], "of another queue"]:
+        write_beat(tmp_path, Beat(key, "tiny", 0, 1, 3, 0.5, 1.0))
+    with hold(store.layout.lock(keys[0])), hold(store.layout.lock(keys[1])):  # and the trainer of the third was killed
+        assert str(queue) == "0 done, 2 running, 2 left"
+        store.folder(tiny_recipe(), 0).mkdir()
+        assert str(queue) == "1 done, 1 running, 2 left"
+    assert str(queue) == "1 done, 0 running, 3 left"

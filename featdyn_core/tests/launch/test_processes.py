@@ -1,12 +1,22 @@
 """Work spread over processes: each piece is told of, whatever became of it."""
 
+import contextlib
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from featdyn_core.errors import FeatdynError, MeasurementError, RecipeError, TrainingError
 from featdyn_core.launch import processes
-from featdyn_core.launch.processes import Pace, chosen_jobs, cores, spread
+from featdyn_core.launch.processes import Pace, Terminated, chosen_jobs, cores, spread, terminable
+from featdyn_core.store.layout import is_alive
+from featdyn_core.tests.store.watched import PATIENCE, wait_until
 
 
 def squared(number: int) -> int:
@@ -43,6 +53,68 @@ def test_a_process_that_dies_is_an_error_of_its_pieces():
     for outcome in found.values():
         assert isinstance(outcome, TrainingError)
         assert "a process died at work" in str(outcome)
+
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from featdyn_core.launch.processes import spread, terminable
+from featdyn_core.tests.launch.test_processes import stay
+
+if __name__ == "__main__":
+    with terminable():
+        list(spread(stay, [Path(sys.argv[1]) / name for name in ("a", "b", "c", "d")], jobs=2))
+"""
+
+
+def stay(path: Path) -> None:
+    """Say which process is at work, and stay."""
+    path.write_text(str(os.getpid()))
+    time.sleep(PATIENCE)
+
+
+def test_sigterm_ends_the_workers_and_nothing_is_begun(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "at work").mkdir()
+    command = [sys.executable, tmp_path / "program.py", tmp_path / "at work"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: sum(bool(path.read_text()) for path in (tmp_path / "at work").iterdir()) == 2)
+            process.terminate()
+            told = process.communicate(timeout=PATIENCE)[1]
+        finally:
+            process.kill()
+    assert told.splitlines()[-1] == "featdyn_core.launch.processes.Terminated"
+    workers = [int(path.read_text()) for path in (tmp_path / "at work").iterdir()]
+    assert len(workers) == 2
+    assert not [worker for worker in workers if is_alive(worker)]
+
+
+def test_a_reader_that_fails_ends_the_workers():
+    before = multiprocessing.active_children()
+    with contextlib.closing(spread(squared, [1, 2, 3], jobs=2)) as found:
+        next(found)
+    assert multiprocessing.active_children() == before
+
+
+def test_sigterm_is_an_interruption_while_it_is_asked_for():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_beside_the_main_thread_signals_stay_as_they_are():
+    found = []
+
+    def look() -> None:
+        with terminable():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGTERM)]
 
 
 def test_what_is_no_error_of_ours_is_raised():

@@ -9,7 +9,8 @@ from featdyn_core.errors import TrainingError
 from featdyn_core.launch import progress, training
 from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.store.heartbeats import Beat
-from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.tests.tiny import StoppedError, tiny_recipe
+from featdyn_core.training import loop
 from featdyn_core.trajectories.recipe import OptimizerSpec
 
 BEAT = Beat("key", "tiny", 0, 2, 3, 0.5, 1.0)
@@ -27,10 +28,32 @@ def test_away_from_a_terminal_every_epoch_is_a_line(trainer, capsys):
     *lines, last = capsys.readouterr().out.splitlines()
     printed = [line.split(",")[0] for line in lines]
     assert printed == [f"training tiny seed {seed}: epoch {epoch}/3" for seed in (0, 1) for epoch in (1, 2, 3)]
+    queue = ["0 done, 1 running, 1 left"] * 3 + ["1 done, 1 running, 0 left"] * 3
+    assert [line.split("; ")[1] for line in lines] == queue
     assert [trainer.store().status(*request) for request in REQUESTS] == ["complete"] * 2
     assert last.startswith("2 trained, 0 already complete, 0 not; ")
     assert train_missing(trainer, REQUESTS, 1) == 0
     assert capsys.readouterr().out == "0 trained, 2 already complete, 0 not; 0.0 minutes, 0.0 MB\n"
+
+
+def test_one_training_is_no_queue(trainer, capsys):
+    assert train_missing(trainer, REQUESTS[:1], 1) == 0
+    assert not [line for line in capsys.readouterr().out.splitlines() if "running" in line]
+
+
+def test_what_was_interrupted_is_told_before_it_resumes(trainer, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "RESUME_SECONDS", 0.0)
+
+    def stop(_key, _recipe, _seed, record) -> None:
+        if record.epoch == 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        trainer.store(stop).get(*REQUESTS[1])
+    assert train_missing(trainer, REQUESTS, 1) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "resumes" in line] == lines[:1]
+    assert lines[0] == "tiny seed 1 was interrupted and resumes at epoch 2/3"
 
 
 def test_on_a_terminal_there_is_a_bar(trainer, capsys, monkeypatch):

@@ -1,0 +1,38 @@
+"""Measure a tier's missing records, of the trajectories that are trained.
+
+The command prints how many records are here and how many there are to measure, and a line for each with its time in
+seconds. Its status is 1 where a record is still missing in the end; it trains nothing.
+"""
+
+import argparse
+import functools
+from typing import Any
+
+from featdyn_core.cli.options import add_choice, add_scale, add_workers
+from featdyn_core.cli.selection import cluster_of, place_of, requests_of, usual_jobs
+from featdyn_core.launch.measuring import measure_missing
+from featdyn_core.launch.processes import chosen_jobs, spread
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's."""
+    command = commands.add_parser(
+        "measure",
+        help="measure a tier's missing records, of the trajectories that are trained",
+        description=__doc__,
+        epilog="Example: featdyn measure --tier full --claims memory-window",
+    )
+    command.set_defaults(run=measure)
+    add_scale(command)
+    add_choice(command)
+    add_workers(command)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Measure what the options ask for."""
+    wanted = requests_of(options)
+    jobs = chosen_jobs(options.jobs, usual_jobs(options), len(wanted))
+    how = functools.partial(spread, jobs=jobs) if options.launcher == "local" else cluster_of(options).spread
+    # A line that waits in a buffer is no progress to somebody who reads a log.
+    missing = measure_missing(place_of(options), wanted, how, lambda line: print(line, flush=True))
+    return 1 if missing else 0

@@ -1,0 +1,37 @@
+"""Write a tier's records into fixtures/records, where anyone can judge them again.
+
+The command prints how many records it published, in which folder, and how many are not measured. Its status is 1
+where some are not.
+"""
+
+import argparse
+from typing import Any
+
+from featdyn_core.cli.options import add_scale
+from featdyn_core.cli.selection import place_of, register_of, rows_to_publish, scale_of
+from featdyn_core.launch.measuring import publish_records
+from featdyn_core.project import records_folder
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's."""
+    command = commands.add_parser(
+        "publish",
+        help="write a tier's records into fixtures/records, where anyone can judge them again",
+        description=__doc__,
+        epilog="Example: featdyn publish --tier full",
+    )
+    command.set_defaults(run=publish)
+    # Always all of a scale, its sweeps too: what a narrower choice leaves out would be removed.
+    add_scale(command, tiers=("fast", "full"))
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Publish the records of the scale that the options name."""
+    folder = records_folder() / scale_of(options, register_of(options))
+    rows = rows_to_publish(options)
+    read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
+    wanted = list({request.identity: request for request in read}.values())
+    published, missing = publish_records(place_of(options), wanted, folder, print)
+    print(f"published {published} records in {folder}; {missing} are not measured")
+    return 1 if missing else 0

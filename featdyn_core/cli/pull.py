@@ -1,0 +1,28 @@
+"""Fetch what a tier lacks from a remote store, and verify what arrives.
+
+The command prints a line for each trajectory and record, and in the end how many it fetched, how many were here
+already, are missing there or failed. Its status is 1 where one failed, such as one that arrives damaged.
+"""
+
+import argparse
+from typing import Any
+
+from featdyn_core.cli.transfer import add_transfer, transfer
+from featdyn_core.launch import transfers
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's."""
+    command = commands.add_parser(
+        "pull",
+        help="fetch what a tier lacks from a remote store, and verify what arrives",
+        description=__doc__,
+        epilog="Example: featdyn pull s3://bucket/featdyn --tier full --seeds 0",
+    )
+    command.set_defaults(run=pull)
+    add_transfer(command)
+
+
+def pull(options: argparse.Namespace) -> int:
+    """Fetch what the options ask for."""
+    return transfer(transfers.pull, options)

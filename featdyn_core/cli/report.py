@@ -1,0 +1,39 @@
+"""Make one HTML file of one or more evidence files.
+
+The command writes report.html, or the file that ``--output`` names, and prints its name; with ``--figures`` it also
+writes every curve, as PNG, SVG, PDF and CSV files.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.cli.options import path
+from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.verdicts.evidence import read_document
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's."""
+    command = commands.add_parser(
+        "report",
+        help="make one HTML file of one or more evidence files",
+        description=__doc__,
+        epilog="Example: featdyn report evidence.json -o report.html --figures figures",
+    )
+    command.set_defaults(run=report)
+    command.add_argument("evidence", type=path, nargs="+", help="a file that a run of the claims has written")
+    command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
+    command.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the page, and the figures if they are asked for."""
+    # A run is called by its file's name; two of one name in two folders are told apart by their folders.
+    runs = {file.name if file.parent == Path() else str(file): read_document(file) for file in options.evidence}
+    write_html(options.output, runs)
+    print(f"wrote {options.output}")
+    if options.figures:
+        written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
+        print(f"wrote {len(written)} files of figures to {options.figures}")
+    return 0

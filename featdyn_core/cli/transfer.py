@@ -1,0 +1,27 @@
+"""What ``push`` and ``pull`` share: the remote store's address, and the way there or back."""
+
+import argparse
+from collections.abc import Callable
+
+from featdyn_core.cli.options import add_choice, add_scale
+from featdyn_core.cli.selection import place_of, rows_of, trainings_of
+from featdyn_core.harness.plan import requests
+from featdyn_core.store.remote import Remote
+
+
+def add_transfer(command: argparse.ArgumentParser) -> None:
+    """Add the address, and what is sent or fetched."""
+    command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (featdyn[s3])")
+    add_scale(command)
+    add_choice(command)
+
+
+def transfer(way: Callable[..., int], options: argparse.Namespace) -> int:
+    """Send or fetch the trajectories that the options ask for, and the register's records of them."""
+    wanted = trainings_of(options)
+    chosen = {(recipe.identity, seed) for recipe, seed in wanted}
+    # All rows, and then those of the chosen seeds: a claim refuses fewer seeds than it is judged on.
+    records = [one for one in requests(rows_of(options, ())) if (one.recipe.identity, one.seed) in chosen]
+    measurements = place_of(options).measurements(measure=False)
+    failed = way(measurements, Remote(options.url), wanted, records, lambda line: print(line, flush=True))
+    return 1 if failed else 0

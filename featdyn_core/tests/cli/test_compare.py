@@ -1,0 +1,34 @@
+"""Two files of evidence, for a person and for a program."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.cli.main import main
+from featdyn_core.tests.report.sample import evidence
+from featdyn_core.verdicts.evidence import write_evidence
+
+
+@pytest.mark.usefixtures("project")
+def test_two_evidence_files_are_compared(capsys):
+    rows = [evidence("memory-window"), evidence("forgetting")]
+    write_evidence(Path("one.json"), rows)
+    write_evidence(Path("other.json"), [rows[0], evidence("forgetting", agreement=0.9)])
+    assert main(["compare", "one.json", "one.json"]) == 0
+    assert "2 rows in both, 0 verdicts changed" in capsys.readouterr().out
+    assert main(["compare", "one.json", "other.json"]) == 1
+    assert "forgetting-small-digits: SUPPORTED -> REFUTED" in capsys.readouterr().out
+    assert main(["compare", "one.json", "other.json", "--json"]) == 1
+    assert [row["changed"] for row in json.loads(capsys.readouterr().out)["rows"]] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["nowhere.json", "nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
+        pytest.param(["one.json"], "the following arguments are required: other", id="one file"),
+    ],
+)
+def test_compare_refuses_in_one_line(refused, arguments, message):
+    assert message in refused("compare", *arguments)

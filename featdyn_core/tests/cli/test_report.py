@@ -1,0 +1,26 @@
+"""One page of files of evidence, and the figures of it."""
+
+import pytest
+
+from featdyn_core.cli.main import main
+from featdyn_core.verdicts.evidence import Evidence, write_evidence
+
+
+def test_a_report_of_evidence(project, capsys):
+    row = Evidence("demo", "1", "digits", "fast", "small", "NOT RUN", reason="it was not run", seeds=(0, 1, 2))
+    write_evidence(project / "evidence.json", [row])
+    assert main(["report", "evidence.json", "-o", "page.html"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "wrote page.html"
+    assert "it was not run" in (project / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
+        pytest.param([], "the following arguments are required: evidence", id="no file"),
+        pytest.param(["a.json", "-o", "b", "--output", "c"], "--output is given twice; it takes one value", id="twice"),
+    ],
+)
+def test_report_refuses_in_one_line(refused, arguments, message):
+    assert message in refused("report", *arguments)
