@@ -7,7 +7,7 @@ from typing import Any
 
 from featdyn_core.cli.selection import path, register_of
 from featdyn_core.report import compare
-from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.report.html import write_csv, write_figures, write_html
 from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines
 from featdyn_core.verdicts.evidence import read_document, read_evidence
@@ -20,6 +20,7 @@ def add_to(commands: Any) -> None:
     report.add_argument("evidence", type=path, nargs="+")
     report.add_argument("-o", "--output", type=path, default=Path("report.html"))
     report.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
+    report.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
     comparison = commands.add_parser("compare", help="say how two evidence files differ; status 1 if a verdict does")
     comparison.set_defaults(run=_compare)
     comparison.add_argument("one", type=path)
@@ -41,9 +42,12 @@ def add_to(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    runs = {path.name if path.parent == Path() else str(path): read_document(path) for path in options.evidence}
+    runs = {file.name if file.parent == Path() else str(file): read_document(file) for file in options.evidence}
     write_html(options.output, runs)
     print(f"wrote {options.output}")
+    if options.csv:
+        write_csv(options.csv, runs)
+        print(f"wrote {options.csv}")
     if options.figures:
         written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
         print(f"wrote {len(written)} files of figures to {options.figures}")

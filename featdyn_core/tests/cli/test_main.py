@@ -347,7 +347,8 @@ def test_two_evidence_files_are_compared(capsys):
 def test_a_report_of_evidence(project, capsys):
     row = Evidence("demo", "1", "digits", "fast", "small", "NOT RUN", reason="it was not run", seeds=(0, 1, 2))
     write_evidence(project / "evidence.json", [row])
-    assert main(["report", "evidence.json", "-o", "page.html"]) == 0
+    assert main(["report", "evidence.json", "-o", "page.html", "--csv", "rows.csv"]) == 0
+    assert Path("rows.csv").read_text().startswith("row,claim,")
     assert capsys.readouterr().out.splitlines()[0] == "wrote page.html"
     assert "it was not run" in (project / "page.html").read_text(encoding="utf-8")
 
