@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from featdyn_core.cli import plan, reading, upkeep
+from featdyn_core.cli import docs, plan, reading, upkeep
 from featdyn_core.errors import FeatdynError
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"featdyn {version('featdyn')} {commit()}".strip())
     parser.set_defaults(run=_advise)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for module in (plan, reading, upkeep):
+    for module in (plan, reading, docs, upkeep):
         module.add_to(commands)
     return parser
 

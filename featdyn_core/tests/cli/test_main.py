@@ -322,15 +322,6 @@ def test_verify_checks_all_of_the_store_unless_told_what(run, project):
 # Reporting
 
 
-def test_claims_are_listed_with_their_scales(project, capsys):
-    assert main(["claims"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert count(lines, "`demo`") == 1
-    other = write_project(project / "other", other=entry("Other claim"))
-    assert main(["claims", "--register", str(other / "claims/register")]) == 0
-    assert "`other`" in capsys.readouterr().out
-
-
 @pytest.mark.usefixtures("project")
 def test_two_evidence_files_are_compared(capsys):
     rows = [evidence("memory-window"), evidence("forgetting")]
@@ -427,7 +418,7 @@ def test_an_interruption_is_one_line_that_says_how_to_go_on(project, capsys, mon
 
 def test_a_reader_who_has_seen_enough_is_no_error(project):
     command = (
-        f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' claims"
+        f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' status"
     )
     found = subprocess.run(
         ["bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"],
@@ -445,9 +436,8 @@ def test_a_store_of_any_name_is_printed_on_any_terminal(project, monkeypatch, na
     monkeypatch.setenv("COLUMNS", "400")
     printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", printed)
-    for command in (["status"], ["train", "--only", "toy", "--seeds", "0", "--jobs", "1"], ["claims"]):
-        store = [] if command == ["claims"] else ["--store", str(project / name), "--device", "cpu"]
-        assert main([*command, *store]) == 0
+    for command in (["status"], ["train", "--only", "toy", "--seeds", "0", "--jobs", "1"]):
+        assert main([*command, "--store", str(project / name), "--device", "cpu"]) == 0
     printed.flush()
     found = printed.buffer.getvalue().decode(encoding)
     assert name.encode(encoding, "backslashreplace").decode(encoding) in found

@@ -1,0 +1,35 @@
+"""The command that writes the tables of documents."""
+
+import argparse
+from typing import Any
+
+from featdyn_core.errors import EvidenceError
+from featdyn_core.files import write_atomically
+from featdyn_core.project import project_root
+from featdyn_core.report.documents import outdated
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's."""
+    text = "write the tables of the project's documents, from its register and its published evidence"
+    docs = commands.add_parser("docs", help=text, description=text)
+    docs.set_defaults(run=_docs)
+    docs.add_argument("--check", action="store_true", help="write nothing; status 1 if a document is out of date")
+
+
+def _docs(options: argparse.Namespace) -> int:
+    root = project_root()
+    found = outdated(root)
+    for path, text in found.items():
+        name = path.relative_to(root)
+        if options.check:
+            print(f"{name} is out of date; write it again with: featdyn docs")
+            continue
+        try:
+            write_atomically(path, text.encode())
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be written: {error}") from error
+        print(f"wrote {name}")
+    if not found:
+        print("all documents are up to date")
+    return 1 if found and options.check else 0
