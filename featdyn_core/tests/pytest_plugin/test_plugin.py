@@ -593,7 +593,7 @@ def sweeping(project):
 def test_a_sweep_is_a_tier_of_its_own(sweeping):
     result = sweeping.runpytest("-m", "sweep", "-v")
     result.assert_outcomes(passed=2, deselected=4)
-    result.stdout.fnmatch_lines(["*test_demo[[]demo-small-digits-again[]] SUPPORTED*", "demo*small, again*SUPPORTED*"])
+    result.stdout.fnmatch_lines(["*test_demo[[]demo-small-digits-again[]] SUPPORTED*", "demo*small*again*SUPPORTED*"])
     rows = evidence_of(sweeping)
     assert {name: (row.variation, row.effect, row.tier) for name, row in rows.items()} == {
         "demo-small-digits-again": ("again", "effect", "sweep"),
