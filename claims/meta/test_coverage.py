@@ -1,4 +1,4 @@
-"""Register, claim files and README say the same: nothing is claimed that is not tested, nothing tested in silence."""
+"""Register, claim files and documents say the same: what is claimed is tested, and nothing is tested in silence."""
 
 import statistics
 
@@ -8,17 +8,11 @@ from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
-from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
-from featdyn_core.report.sweeps import sweep_lines
+from featdyn_core.report.documents import documents, outdated, tables
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Draws, Verdict
-from featdyn_core.verdicts.evidence import read_evidence
 
-README = HERE.parent / "README.md"
-CLAIMS = HERE.parent / "docs" / "claims.md"
-FINDINGS = HERE.parent / "evidence" / "README.md"
-MEANINGS = HERE.parent / "evidence" / "meanings.toml"
-PUBLISHED = sorted((HERE.parent / "evidence").glob("*/evidence.json"))
+ROOT = HERE.parent
 MODULES = claim_modules()
 
 
@@ -33,30 +27,11 @@ def test_every_claim_of_the_register_has_its_file_and_the_other_way_round(regist
         assert module.__name__ == f"claims.test_{claim.replace('-', '_')}"
 
 
-def test_the_documentation_has_the_table_that_the_register_gives(register):
-    _check(CLAIMS, claims_table(register), "featdyn claims > docs/claims.md, below its head")
-    shown = [line for line in CLAIMS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
-    assert len(shown) == len(register.entries)
-
-
-def test_published_evidence_is_in_the_documents(register):
+def test_documents_say_what_register_and_evidence_say():
     """Every claim in the README, with what was found and what it means; every decided row in the evidence's own."""
-    rows = [row for path in PUBLISHED for row in read_evidence(path)]
-    _check(README, summary_table(register, rows, read_meanings(MEANINGS)), "featdyn summary")
-    for path in PUBLISHED:
-        shown = read_evidence(path)
-        _check(FINDINGS, results_table(shown) + sweep_lines(shown), f"featdyn results {path.relative_to(HERE.parent)}")
-
-
-def test_every_claim_that_was_decided_has_its_meaning(register):
-    decided = {row.claim for path in PUBLISHED for row in read_evidence(path) if row.verdict.decided}
-    assert decided <= set(read_meanings(MEANINGS)) <= set(register.entries)
-
-
-def _check(document, lines, command):
-    known = document.read_text(encoding="utf-8").splitlines()
-    missing = [line for line in lines if line not in known]
-    assert not missing, f"put what `{command}` prints into {document.name}:\n" + "\n".join(missing)
+    assert not outdated(ROOT), "mend it with: featdyn docs"
+    places = [name for names in documents(ROOT).values() for name in names]
+    assert sorted(places) == sorted(tables(ROOT))
 
 
 @pytest.mark.parametrize("scale", ["small", "reduced", "paper"])

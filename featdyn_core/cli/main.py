@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from featdyn_core.cli import (
     clean,
     compare,
+    docs,
     init,
     measure,
     publish,
     pull,
     push,
-    reading,
     report,
     selfcheck,
     status,
@@ -28,7 +28,7 @@ from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
 
-COMMANDS = (init, status, train, measure, publish, push, pull, verify, report, compare, reading, selfcheck, clean)
+COMMANDS = (init, status, train, measure, publish, push, pull, verify, report, compare, docs, selfcheck, clean)
 """Modules of commands, in the order in which the help lists them: that of the work."""
 
 TERMINATED = 143

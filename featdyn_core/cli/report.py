@@ -1,7 +1,7 @@
 """Make one HTML file of one or more evidence files.
 
 The command writes report.html, or the file that ``--output`` names, and prints its name; with ``--figures`` it also
-writes every curve, as PNG, SVG, PDF and CSV files.
+writes every curve, as PNG, SVG, PDF and CSV files, and with ``--csv`` every row with all of its columns.
 """
 
 import argparse
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.cli.options import path
-from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.report.html import write_csv, write_figures, write_html
 from featdyn_core.verdicts.evidence import read_document
 
 
@@ -24,6 +24,7 @@ def add_to(commands: Any) -> None:
     command.set_defaults(run=report)
     command.add_argument("evidence", type=path, nargs="+", help="a file that a run of the claims has written")
     command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
+    command.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
     command.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
 
 
@@ -33,6 +34,9 @@ def report(options: argparse.Namespace) -> int:
     runs = {file.name if file.parent == Path() else str(file): read_document(file) for file in options.evidence}
     write_html(options.output, runs)
     print(f"wrote {options.output}")
+    if options.csv:
+        write_csv(options.csv, runs)
+        print(f"wrote {options.csv}")
     if options.figures:
         written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
         print(f"wrote {len(written)} files of figures to {options.figures}")

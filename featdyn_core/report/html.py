@@ -1,12 +1,15 @@
-"""Evidence for readers: one HTML file that needs no other, and figures as files."""
+"""Evidence for readers: one HTML file that needs no other, figures as files, and rows as a table for programs."""
 
+import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import outline, wording
+from featdyn_core.report.columns import Table, columns, filled, lines
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
 from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
@@ -34,14 +37,32 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
     Raises:
         EvidenceError: there are no rows, a curve cannot be drawn, or the file cannot be written.
     """
-    named = runs if isinstance(runs, Mapping) else {"": runs}
-    documents = {name: run if isinstance(run, Document) else Document(tuple(run)) for name, run in named.items()}
+    documents = _documents(runs)
     entries: list[outline.Entry] = []
     for name, run in documents.items():
         entries += outline.entries(name, run.rows, _drawn, start=len(entries))
     _need(entries)
     heads = [outline.head(name, run) for name, run in documents.items() if run.rows]
     _write(path, _render(heads, entries).encode())
+
+
+def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
+    """Write all rows with all columns that ``report.columns`` has for programs, decided or not.
+
+    Args:
+        path: of the file, in UTF-8; missing folders are made.
+        runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
+
+    Raises:
+        EvidenceError: there are no rows, or the file cannot be written.
+    """
+    found = [line for name, run in _documents(runs).items() for line in lines(run.rows, name)]
+    _need(found)
+    text = io.StringIO(newline="")
+    writer, chosen = csv.writer(text, lineterminator="\n"), columns(Table.CSV)
+    writer.writerow(column.name for column in chosen)
+    writer.writerows([column.text(line) for column in chosen] for line in found)
+    _write(path, text.getvalue().encode())
 
 
 def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
@@ -64,6 +85,13 @@ def write_figures(folder: Path, rows: Sequence[Evidence]) -> list[Path]:
     for path, content in files.items():
         _write(path, content)
     return list(files)
+
+
+def _documents(runs: Mapping[str, Rows] | Rows) -> dict[str, Document]:
+    named = runs if isinstance(runs, Mapping) else {"": runs}
+    if len(named) == 1:  # there is no other to tell it from
+        named = {"": next(iter(named.values()))}
+    return {name: run if isinstance(run, Document) else Document(tuple(run)) for name, run in named.items()}
 
 
 def _titled(row: Evidence, title: str) -> str:
@@ -122,6 +150,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         provenance=outline.provenance(entries),
         undecided=[entry for entry in entries if not entry.row.verdict.decided],
         several=len(heads) > 1,
+        filled=lambda table, shown: filled(Table[table], shown),
         limit=f"{wording.P_LIMIT:g}",
     )
 

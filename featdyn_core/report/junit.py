@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report import wording
+from featdyn_core.report.columns import Line, Table, columns
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values, from_json
 
@@ -62,15 +62,5 @@ def _annotate_case(
 
 def flat(row: Evidence, holm: float | None) -> dict[str, str]:
     """Return a row as names and texts: of its numbers, the one that the verdict hangs on (see ``wording.hinge``)."""
-    found = {"claim": row.claim, "subject": row.subject, "scale": row.scale, "verdict": str(row.verdict)}
-    found |= {"variation": row.variation} if row.variation else {}
-    if finding := wording.hinge(row):
-        numbers = {
-            "estimate": finding.interval.estimate,
-            "low": finding.interval.low,
-            "high": finding.interval.high,
-            "bound": finding.criterion.bound,
-        }
-        found |= {"criterion": finding.criterion.name, "holds": finding.criterion.direction}
-        found |= {name: repr(float(number)) for name, number in numbers.items()}
-    return found | ({} if holm is None else {"holm_p": repr(holm)})
+    line = Line(row, holm, "")
+    return {column.name: text for column in columns(Table.JUNIT) if (text := column.text(line))}

@@ -1,13 +1,15 @@
-"""The register and the results as tables in Markdown, for the README and the documentation."""
+"""The register and the results as tables in Markdown, for documents and for pages of continuous integration."""
 
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.register.register import SCALES, Entry, Register
 from featdyn_core.report import wording
+from featdyn_core.report.columns import Column, Line, Table, filled, lines
 from featdyn_core.verdicts.claim import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -106,33 +108,37 @@ def results_table(rows: Sequence[Evidence]) -> list[str]:
 
     Rows of sweeps are not among them (see ``sweeps.sweep_lines``).
     """
-    titles = ("claim", "data", "scale", "verdict", "decided by", "estimate and interval", "bound")
-    head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    return head + [result_row(row) for row in rows if row.verdict.decided and not row.variation]
-
-
-def result_row(row: Evidence) -> str:
-    """Return one decided row."""
-    finding = wording.hinge(row)
-    numbers = (finding.criterion.name, wording.interval(finding), wording.bound(finding)) if finding else ("", "", "")
-    return " | ".join(["| `" + row.claim + "`", row.subject, row.scale, str(row.verdict), *numbers]) + " |"
+    return _table(Table.MARKDOWN, [line for line in lines(rows) if line.row.verdict.decided and not line.row.variation])
 
 
 def step_summary(rows: Sequence[Evidence]) -> list[str]:
     """Return a run's summary for a page of continuous integration: counts, changes, results, what was not judged."""
     counts = Counter(str(row.verdict) for row in rows)
-    lines = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
+    found = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
     changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
-    lines += [*changed, ""] if changed else []
-    lines += [*results_table(rows), ""] if any(row.verdict.decided for row in rows) else []
-    if nothing := [row for row in rows if not row.verdict.decided]:
-        lines += [f"<details><summary>{len(nothing)} rows on which nothing was judged</summary>", ""]
-        lines += ["| row | verdict | reason |", "|---|---|---|"]
-        lines += [f"| {row.id} | {row.verdict} | {_cell(row.reason)} |" for row in nothing]
-        lines += ["", "</details>", ""]
-    return lines
+    found += [*changed, ""] if changed else []
+    found += [*results_table(rows), ""] if any(row.verdict.decided for row in rows) else []
+    if nothing := [line for line in lines(rows) if not line.row.verdict.decided]:
+        found += [f"<details><summary>{len(nothing)} rows on which nothing was judged</summary>", ""]
+        found += [*_table(Table.UNDECIDED, nothing), "", "</details>", ""]
+    return found
 
 
-def _cell(text: str) -> str:
-    """Return words as one cell of a table."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+def _table(table: Table, shown: Sequence[Line]) -> list[str]:
+    """Return lines as a table."""
+    chosen = filled(table, shown)
+    head = [
+        _joined(column.heading(shown) for column in chosen),
+        "|" + "|".join("---:" if column.right else "---" for column in chosen) + "|",
+    ]
+    return head + [_joined(_cell(column, line) for column in chosen) for line in shown]
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(column: Column, line: Line) -> str:
+    """Return what a column says as one cell of a table, which no sign of Markdown or HTML ends."""
+    text = re.sub(r"<(?! )", "&lt;", " ".join(column.text(line).replace("|", "\\|").split()))
+    return f"`{text}`" if column.look == "claim" else text

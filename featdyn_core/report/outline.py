@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from featdyn_core.report import wording
+from featdyn_core.report.columns import Line, lines
 from featdyn_core.verdicts.claim import Finding, Role, Verdict
-from featdyn_core.verdicts.evidence import Document, Evidence, adjusted_p_values
+from featdyn_core.verdicts.evidence import Document, Evidence
 
 Place = tuple[str, str, str]
 """Where a row was decided: name of its run, subject, scale in words."""
@@ -32,24 +33,14 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Line):
     """One row as the page shows it.
 
     Attributes:
-        run: name of the run's evidence file, empty if there is only one.
-        row: the row.
-        hinge: see ``wording.hinge``.
-        control: worst outcome of its controls.
-        holm: its adjusted p-value.
         figures: title to ``<svg>`` element.
         anchor: what links lead to.
     """
 
-    run: str
-    row: Evidence
-    hinge: Finding | None
-    control: str
-    holm: float | None
     figures: dict[str, str]
     anchor: str
 
@@ -127,8 +118,8 @@ def _at(facts: object, *path: str) -> str:
 def entries(run: str, rows: Sequence[Evidence], draw: Draw, start: int = 0) -> list[Entry]:
     """Return the rows of a run as entries, with anchors that count from ``start``."""
     return [
-        Entry(run, row, wording.hinge(row), wording.control(row), holm, draw(run, row), f"row-{number}")
-        for number, (row, holm) in enumerate(zip(rows, adjusted_p_values(rows), strict=True), start)
+        Entry(line.row, line.holm, run, draw(run, line.row), f"row-{number}")
+        for number, line in enumerate(lines(rows, run), start)
     ]
 
 

@@ -54,16 +54,13 @@ def sweep_tables(rows: Sequence[Evidence]) -> list[SweepTable]:
     return list(tables.values())
 
 
-def sweep_lines(rows: Sequence[Evidence]) -> list[str]:
-    """Return the tables in Markdown, one below the other with an empty line between."""
-    lines: list[str] = []
-    for table in sweep_tables(rows):
-        titles = [f"`{claim}`: {effect}" for claim, effect in table.effects.items()]
-        head = f"{table.subject}, {table.scale}"
-        lines += [""] * bool(lines) + [f"| {' | '.join([head, *titles])} |", "|---" * (len(titles) + 1) + "|"]
-        for variation, found in table.lines.items():
-            cells = [_cell(table, found.get(claim)) for claim in table.effects]
-            lines.append(f"| {' | '.join([variation, *cells])} |")
+def sweep_lines(table: SweepTable) -> list[str]:
+    """Return a table in Markdown."""
+    titles = [f"{table.subject}, {table.scale}", *(f"`{claim}`: {effect}" for claim, effect in table.effects.items())]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for variation, found in table.lines.items():
+        cells = [_cell(table, found.get(claim)) for claim in table.effects]
+        lines.append(f"| {' | '.join([variation, *cells])} |")
     return lines
 
 

@@ -4,22 +4,19 @@ import textwrap
 from collections.abc import Sequence
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report import wording
-from featdyn_core.report.wording import NOTHING, hinge
-from featdyn_core.verdicts.claim import Finding
-from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values
-
-_HEAD = ("claim", "subject", "scale", "verdict", "control", "seeds", "Holm p")
-_DROPPED = ("seeds", "Holm p", "control", "scale")
-"""Columns of the terminal table that are left out, in this order, where the terminal is too narrow."""
+from featdyn_core.report.columns import Line, Table, filled, lines
+from featdyn_core.verdicts.evidence import Evidence
 
 _INDENT = "  "
+
+_FIRST = 24
+"""Letters that the first column keeps before other columns are left out: enough to tell claims apart."""
 
 
 def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     """Return the rows as lines of plain text, none longer than the terminal.
 
-    Two lines a row: what was decided, and the criterion that the verdict hangs on (see ``hinge``) with its
+    Two lines a row: what was decided, and the criterion that the verdict hangs on (see ``wording.hinge``) with its
     interval and bound. Where nothing was measured the reason stands instead, in full.
 
     Args:
@@ -31,44 +28,39 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     """
     if not rows:
         raise EvidenceError("there is no evidence to show: run the claims first, such as with pytest -m fast")
-    adjusted = adjusted_p_values(rows)
-    heads = _aligned([_HEAD, *(_head(row, holm) for row, holm in zip(rows, adjusted, strict=True))], width)
-    titles = "decided by", f"estimate [{wording.coverage(rows)}]", "bound"
-    details = _aligned([titles, *(_detail(hinge(row)) for row in rows)], width - len(_INDENT))
+    shown = lines(rows)
+    heads = _aligned(Table.TERMINAL, shown, width)
+    details = _aligned(Table.DETAIL, shown, width - len(_INDENT)) or [""] * len(heads)
     reasons = ["", *(row.reason or row.counter_example for row in rows)]
-    lines = []
+    found = []
     for head, detail, reason in zip(heads, details, reasons, strict=True):
-        lines += [head, _INDENT + detail] if detail else [head]
-        lines += textwrap.wrap(reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    return [line[:width] for line in lines]
+        found += [head, _INDENT + detail] if detail else [head]
+        found += textwrap.wrap(reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    return [line[:width] for line in found]
 
 
-def _aligned(table: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Align columns, titles first; to fit the width leave some out, then shorten the first."""
-    columns = {column[0]: column for column in zip(*table, strict=True)}
-    spaces = {title: max(map(len, column)) for title, column in columns.items()}
+def _aligned(table: Table, shown: Sequence[Line], width: int) -> list[str]:
+    """Align a table's columns, titles first; to fit the width shorten the first column and leave others out."""
+    chosen = filled(table, shown)
+    if not chosen:
+        return []
+    cells = [[column.heading(shown), *map(column.text, shown)] for column in chosen]
+    spaces = {at: max(map(len, column)) for at, column in enumerate(cells)}
 
     def excess() -> int:
         return sum(spaces.values()) + len(_INDENT) * (len(spaces) - 1) - width
 
-    for title in _DROPPED:
-        if excess() > 0:
-            spaces.pop(title, None)
-    first = table[0][0]
-    spaces[first] = max(1, spaces[first] - max(0, excess()))
-    cells = [[_shorten(cell, space).ljust(space) for cell in columns[title]] for title, space in spaces.items()]
-    return [_INDENT.join(line).rstrip() for line in zip(*cells, strict=True)]
+    dispensable = {at: column.keep for at, column in enumerate(chosen) if column.keep is not None}
+    for at in sorted(dispensable, key=lambda at: dispensable[at]):
+        if excess() > max(0, spaces[0] - _FIRST):
+            del spaces[at]
+    spaces[0] = max(1, spaces[0] - max(0, excess()))
+    return [
+        _INDENT.join(_cell(cells[at][line], space, right=chosen[at].right) for at, space in spaces.items()).rstrip()
+        for line in range(len(shown) + 1)
+    ]
 
 
-def _head(row: Evidence, holm: float | None) -> tuple[str, ...]:
-    seeds = str(len(row.seeds)) if row.findings else NOTHING
-    words = wording.scale(row), wording.verdict(row), wording.control(row), seeds, wording.p_value(holm)
-    return row.claim, row.subject, *words
-
-
-def _detail(finding: Finding | None) -> tuple[str, ...]:
-    return (finding.criterion.name, wording.interval(finding), wording.bound(finding)) if finding else ("", "", "")
-
-
-def _shorten(text: str, space: int) -> str:
-    return text if len(text) <= space else text[: space - 1] + "…"
+def _cell(text: str, space: int, *, right: bool) -> str:
+    text = text if len(text) <= space else text[: space - 1] + "…"
+    return text.rjust(space) if right else text.ljust(space)

@@ -27,8 +27,12 @@ def hinge(row: Evidence) -> Finding | None:
 
 def scale(row: Evidence) -> str:
     """Scale of a row, what is varied, and whether published records were judged or other seeds were taken."""
-    extra = [word for word, holds in (("replayed", row.replayed), ("exploratory", row.exploratory)) if holds]
-    return ", ".join(filter(None, [row.scale, row.variation, *extra]))
+    return ", ".join(filter(None, [row.scale, row.variation, note(row)]))
+
+
+def note(row: Evidence) -> str:
+    """Whether published records were judged or other seeds were taken; else empty."""
+    return ", ".join(word for word, holds in (("replayed", row.replayed), ("exploratory", row.exploratory)) if holds)
 
 
 def verdict(row: Evidence) -> str:

@@ -61,4 +61,4 @@ def test_a_damaged_record_is_not_published(run, project, capsys):
     for path in (project / "store/records").glob("*/stranger-*.json"):
         path.write_text(json.dumps({"kind": "stranger"}))
     assert main(["publish", "--device", "cpu"]) == 2
-    assert "does not describe a record" in capsys.readouterr().err
+    assert "and no seal" in capsys.readouterr().err

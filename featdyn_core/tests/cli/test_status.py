@@ -37,7 +37,7 @@ def test_a_damaged_record_is_one_line(run, project):
         path.write_text(json.dumps({"kind": "stranger"}))
     status, lines = run("status")
     assert status == 0
-    assert "does not describe a record" in lines[-1]
+    assert "and no seal" in lines[-1]
 
 
 def test_status_for_a_program(run, project):

@@ -213,7 +213,7 @@ def test_what_came_to_nothing_stands_in_one_table_at_the_end(page):
     _, _, end = page.text.rpartition("Provenance")
     assert "3 rows on which nothing was judged" in end
     for row in ROWS[4:]:
-        assert f"{row.claim} {row.subject} {row.tier}/{row.scale} {row.verdict} {row.reason}" in end
+        assert f"{row.claim} {row.subject} {row.scale} {row.verdict} {row.reason}" in end
     assert page.text.count(REASON) == 1
     assert page.count("article") == len(DECIDED)
 
@@ -276,7 +276,7 @@ def test_page_is_whole_on_paper_and_reads_on_a_telephone(text):
     assert "@media print" in text
     assert "details::details-content { content-visibility: visible; }" in text
     assert 'name="viewport" content="width=device-width' in text
-    assert {"bound", "p, limit 0.025", "seeds", "control", "Holm p, limit 0.025", "digits, small"} <= set(
+    assert {"bound", "p, limit 0.025", "seeds", "control", "Holm p", "digits, small"} <= set(
         _Page(text).attributes("data-label")
     )
 
@@ -309,13 +309,17 @@ def test_a_file_makes_the_page_that_its_run_makes(page, page_of, tmp_path):
     assert page_of(again).text == page.text
 
 
+def test_a_page_of_one_file_does_not_name_it(page, page_of):
+    assert page_of({"evidence.json": document()}).text == page.text
+
+
 def test_page_of_several_runs_names_them_and_adjusts_within_each(page_of):
     found = page_of({"fast.json": ROWS[2:3], "full.json": Document(tuple(ROWS[1:3]), FACTS)})
     runs = {"fast.json": adjusted_p_values(ROWS[2:3])[-1], "full.json": adjusted_p_values(ROWS[1:3])[-1]}
     assert len(set(runs.values())) == 2
     for name, p_value in runs.items():
         assert f"run {name} " in found.text.partition("How to read this page")[0]
-        assert re.search(rf"transferability digits fast/small {name} .{{,200}} holds 5 {p_value:.4f}", found.text)
+        assert re.search(rf"transferability {name} digits small .{{,200}} holds 5 {p_value:.4f}", found.text)
     identifiers = found.attributes("id")
     assert len(set(identifiers)) == len(identifiers)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,9 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.report.wording import hinge
 from featdyn_core.tests.report.sample import REASON, every_verdict
-from featdyn_core.verdicts.evidence import adjusted_p_values
+from featdyn_core.verdicts.evidence import adjusted_p_values, read_evidence
 
+PUBLISHED = Path(__file__).parents[3] / "evidence"
 ROWS = every_verdict()
 DECIDED = [row for row in ROWS if row.verdict.decided]
 
@@ -33,8 +35,8 @@ def test_table_tells_what_was_decided_and_by_what(width):
 
 def test_table_says_what_is_known_replayed_or_exploratory():
     lines = terminal_table(ROWS, 140)
-    assert re.search(r"beyond-closeness .*small, replayed  +REFUTED, known", "\n".join(lines))
-    assert re.search(r"transferability .*small, exploratory  +INCONCLUSIVE  ", "\n".join(lines))
+    assert re.search(r"beyond-closeness .*small +REFUTED, known +replayed  ", "\n".join(lines))
+    assert re.search(r"transferability .*small +INCONCLUSIVE +exploratory  ", "\n".join(lines))
     assert re.search(r"random-label-collapse .*INVALID, was REFUTED  +fails", "\n".join(lines))
 
 
@@ -54,17 +56,21 @@ def test_table_has_seeds_and_adjusted_p_values_where_there_is_room():
 
 
 def test_a_narrow_table_leaves_out_columns_and_never_the_verdict():
-    assert terminal_table(ROWS, 140)[0].split() == [
-        "claim",
-        "subject",
-        "scale",
-        "verdict",
-        "control",
-        "seeds",
-        "Holm",
-        "p",
-    ]
-    assert terminal_table(ROWS, 60)[0].split() == ["claim", "subject", "verdict"]
+    whole = ["claim", "subject", "scale", "verdict", "note", "control", "seeds", "Holm", "p"]
+    assert terminal_table(ROWS, 140)[0].split() == whole
+    assert terminal_table(ROWS, 80)[0].split() == ["claim", "subject", "scale", "verdict", "note"]
+    assert terminal_table(ROWS, 50)[0].split() == ["claim", "subject", "verdict"]
+
+
+@pytest.mark.parametrize("folder", ["fast-cpu", "sweep-small-cpu", "sweep-reduced-cpu"])
+def test_rows_of_published_runs_differ_at_80_columns(folder):
+    rows = read_evidence(PUBLISHED / folder / "evidence.json")
+    lines = [line for line in terminal_table(rows, 80) if not line.startswith(" ")][1:]
+    for row, line in zip(rows, lines, strict=True):
+        where = [row.subject, row.scale, *filter(None, [row.variation])]
+        assert line.split()[1 : 1 + len(where)] == where
+        assert row.claim.startswith(line.split()[0].rstrip("…"))
+    assert len(set(lines)) == len(lines)
 
 
 def test_long_names_are_shortened_before_numbers():

@@ -1,0 +1,153 @@
+"""The columns of a table of rows: one list, which terminal, Markdown, HTML report, CSV and JUnit files read.
+
+A new column is one line of ``COLUMNS``.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from featdyn_core.report import wording
+from featdyn_core.verdicts.claim import Finding
+from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values
+
+
+class Table(enum.Flag):
+    """Where a column is shown."""
+
+    TERMINAL = enum.auto()  # the first line of a row
+    DETAIL = enum.auto()  # the second line of a row in the terminal
+    MARKDOWN = enum.auto()
+    HTML = enum.auto()
+    UNDECIDED = enum.auto()  # the list, in Markdown and HTML, of rows on which nothing was judged
+    CSV = enum.auto()
+    JUNIT = enum.auto()
+
+
+_READERS = Table.TERMINAL | Table.MARKDOWN | Table.HTML
+_NUMBERS = Table.DETAIL | Table.MARKDOWN | Table.HTML
+_PROGRAMS = Table.CSV | Table.JUNIT
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row and what its columns need beside it.
+
+    Attributes:
+        row: the row.
+        holm: its p-value, adjusted within its run; None if it has none.
+        run: name of the run's evidence file, empty if there is only one.
+    """
+
+    row: Evidence
+    holm: float | None
+    run: str
+
+    @property
+    def hinge(self) -> Finding | None:
+        """The finding that the verdict hangs on (see ``wording.hinge``)."""
+        return wording.hinge(self.row)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: its title, once in a table.
+        value: a line to what stands there; None for nothing.
+        tables: where it is shown.
+        keep: in a terminal that is too narrow, columns with the smallest number go first; None is never left out.
+        right: whether it is aligned to the right.
+        look: how it is drawn: ``text``; ``words``, which may wrap; ``claim``, a link on a page and code in Markdown;
+            ``verdict``, a badge on a page; ``numbers``, with a strip on a page.
+        title: the rows to a title that says more than the name.
+    """
+
+    name: str
+    value: Callable[[Line], object]
+    tables: Table = _READERS | Table.CSV
+    keep: int | None = None
+    right: bool = False
+    look: str = "text"
+    title: Callable[[Sequence[Evidence]], str] | None = None
+
+    def text(self, line: Line) -> str:
+        """Return what stands in the column; empty where nothing does."""
+        value = self.value(line)
+        return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+    def heading(self, lines: Sequence[Line]) -> str:
+        """Return the title above some lines."""
+        return self.title([line.row for line in lines]) if self.title else self.name
+
+
+def _of_hinge(value: Callable[[Finding], object]) -> Callable[[Line], object]:
+    """Return what asks a line's hinge; None where nothing was judged."""
+
+    def ask(line: Line) -> object:
+        hinge = line.hinge
+        return None if hinge is None else value(hinge)
+
+    return ask
+
+
+def _number_of_seeds(line: Line) -> str:
+    return str(len(line.row.seeds)) if line.row.findings else wording.NOTHING
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("row", lambda line: line.row.id, Table.CSV),
+    Column("claim", lambda line: line.row.claim, _READERS | Table.UNDECIDED | _PROGRAMS, look="claim"),
+    Column("section", lambda line: line.row.section, Table.CSV),
+    Column("run", lambda line: line.run, Table.HTML | Table.UNDECIDED | Table.CSV),
+    Column("subject", lambda line: line.row.subject, _READERS | Table.UNDECIDED | _PROGRAMS),
+    Column("tier", lambda line: line.row.tier, Table.CSV),
+    Column("scale", lambda line: line.row.scale, _READERS | Table.UNDECIDED | _PROGRAMS, keep=6),
+    Column("variation", lambda line: line.row.variation, _READERS | Table.UNDECIDED | _PROGRAMS, keep=5),
+    Column("verdict", lambda line: line.row.verdict, Table.MARKDOWN | _PROGRAMS),
+    Column(
+        "verdict", lambda line: wording.verdict(line.row), Table.TERMINAL | Table.HTML | Table.UNDECIDED, look="verdict"
+    ),
+    Column("known", lambda line: line.row.known, Table.CSV),
+    Column("note", lambda line: wording.note(line.row), Table.TERMINAL | Table.CSV, keep=4),
+    Column("decided by", _of_hinge(lambda found: found.criterion.name), _NUMBERS, look="words"),
+    Column(
+        "estimate",
+        _of_hinge(wording.interval),
+        _NUMBERS,
+        look="numbers",
+        title=lambda rows: f"estimate [{wording.coverage(rows)}]",
+    ),
+    Column("bound", _of_hinge(wording.bound), _NUMBERS),
+    Column("criterion", _of_hinge(lambda found: found.criterion.name), _PROGRAMS),
+    Column("holds", _of_hinge(lambda found: found.criterion.direction), _PROGRAMS),
+    Column("estimate", _of_hinge(lambda found: float(found.interval.estimate)), _PROGRAMS),
+    Column("low", _of_hinge(lambda found: float(found.interval.low)), _PROGRAMS),
+    Column("high", _of_hinge(lambda found: float(found.interval.high)), _PROGRAMS),
+    Column("bound", _of_hinge(lambda found: float(found.criterion.bound)), _PROGRAMS),
+    Column("p", lambda line: line.row.p_value, Table.CSV),
+    Column("control", lambda line: wording.control(line.row), Table.TERMINAL | Table.HTML | Table.CSV, keep=3),
+    Column("seeds", _number_of_seeds, Table.TERMINAL | Table.HTML, keep=2, right=True),
+    Column("seeds", lambda line: " ".join(map(str, line.row.seeds)), Table.CSV),
+    Column("Holm p", lambda line: wording.p_value(line.holm), Table.TERMINAL | Table.HTML, keep=1, right=True),
+    Column("holm_p", lambda line: line.holm, _PROGRAMS),
+    Column(
+        "reason", lambda line: line.row.reason or line.row.counter_example, Table.UNDECIDED | Table.CSV, look="words"
+    ),
+)
+
+
+def lines(rows: Sequence[Evidence], run: str = "") -> list[Line]:
+    """Return all rows of a run as lines, with p-values adjusted among them."""
+    return [Line(row, holm, run) for row, holm in zip(rows, adjusted_p_values(rows), strict=True)]
+
+
+def columns(table: Table) -> list[Column]:
+    """Return the columns of a table."""
+    return [column for column in COLUMNS if table in column.tables]
+
+
+def filled(table: Table, shown: Sequence[Line]) -> list[Column]:
+    """Return the columns of a table in which at least one of the lines says something."""
+    return [column for column in columns(table) if any(column.text(line) for line in shown)]

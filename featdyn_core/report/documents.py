@@ -1,0 +1,130 @@
+"""Tables inside documents, which follow from the register and from published evidence.
+
+A document has a place for a table between two lines of its own: one that names the table, such as
+``<!-- featdyn docs: claims -->``, and ``<!-- end -->``.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from featdyn_core.errors import EvidenceError
+from featdyn_core.project import REGISTER
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.register import SCALES, Register
+from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
+from featdyn_core.report.sweeps import sweep_lines, sweep_tables
+from featdyn_core.verdicts.evidence import Evidence, read_evidence
+
+_DOCUMENTS = ("*.md", "docs/*.md", "evidence/*.md")
+_EVIDENCE = "evidence/*/evidence.json"
+_MEANINGS = Path("evidence") / "meanings.toml"
+
+_END = "<!-- end -->"
+_BEGIN = re.compile(r"^<!-- featdyn docs: (.+) -->$", re.MULTILINE)
+_PLACE = re.compile(rf"{_BEGIN.pattern}(?s:.*?)^{_END}$", re.MULTILINE)
+
+
+def tables(root: Path) -> dict[str, list[str]]:
+    """Return all tables of a project as lines of Markdown.
+
+    Args:
+        root: the project's folder.
+
+    Returns:
+        ``claims``, what each holds by; ``findings``, what was found of each; ``results``, every decided row; and one
+        such as ``sweep digits, small`` for each subject and scale that was swept, in the order of its run. All others
+        are in the register's order.
+
+    Raises:
+        RecipeError: the register cannot be read.
+        EvidenceError: published evidence or its meanings cannot be read, or a claim that was decided has no meaning.
+    """
+    register = load_register(root / REGISTER)
+    rows = [row for path in sorted(root.glob(_EVIDENCE)) for row in read_evidence(path)]
+    ordered = sorted(rows, key=lambda row: _place(register, row))
+    swept = {f"sweep {table.subject}, {table.scale}": sweep_lines(table) for table in sweep_tables(rows)}
+    return {
+        "claims": claims_table(register),
+        "findings": summary_table(register, ordered, _meanings(root, register, rows)),
+        "results": results_table(ordered),
+        **swept,
+    }
+
+
+def documents(root: Path) -> dict[Path, list[str]]:
+    """Return the documents of a project that have places for tables, and the tables' names in each.
+
+    Raises:
+        EvidenceError: a place has no end, or a document cannot be read.
+    """
+    found = {path: _places(path) for pattern in _DOCUMENTS for path in sorted(root.glob(pattern))}
+    return {path: names for path, names in found.items() if names}
+
+
+def outdated(root: Path) -> dict[Path, str]:
+    """Return the documents that do not say what they should, with the text that does.
+
+    Raises:
+        RecipeError: the register cannot be read.
+        EvidenceError: evidence cannot be read, no document has a place, or a place is for no table that there is.
+    """
+    made, places = tables(root), documents(root)
+    if not places:
+        raise EvidenceError(
+            f"no document of {root} has a place for a table: put a line `<!-- featdyn docs: claims -->` and a line "
+            f"`{_END}` into README.md or a file of docs/; tables are {_listed(made)}"
+        )
+    for path, names in places.items():
+        if unknown := [name for name in names if name not in made]:
+            raise EvidenceError(f"{path}: there is no table {unknown[0]!r}; tables are {_listed(made)}")
+    texts = {path: (path.read_text(encoding="utf-8"), _filled(path, made)) for path in places}
+    return {path: new for path, (old, new) in texts.items() if old != new}
+
+
+def _filled(path: Path, made: Mapping[str, Sequence[str]]) -> str:
+    """Return a document's text with the tables in their places."""
+
+    def place(found: re.Match[str]) -> str:
+        begin, _, _ = found[0].partition("\n")
+        return "\n".join([begin, "", *made[found[1]], "", _END])
+
+    return _PLACE.sub(place, path.read_text(encoding="utf-8"))
+
+
+def _places(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise EvidenceError(f"{path} cannot be read: {error}") from error
+    begun, whole = _BEGIN.findall(text), _PLACE.findall(text)
+    if begun != whole:
+        raise EvidenceError(f"{path}: each of the places of {', '.join(begun)} needs a line `{_END}` after it")
+    return whole
+
+
+def _place(register: Register, row: Evidence) -> tuple[int, int, int]:
+    """Where the register has a row's claim, scale and subject; what it lacks comes last."""
+    entries, scale = list(register.entries), register.scales.get(row.scale)
+    subjects = list(scale.recipes) if scale else []
+    orders = ((entries, row.claim), (list(SCALES), row.scale), (subjects, row.subject))
+    claim, size, subject = (order.index(name) if name in order else len(order) for order, name in orders)
+    return claim, size, subject
+
+
+def _meanings(root: Path, register: Register, rows: Sequence[Evidence]) -> dict[str, str]:
+    """Return what was found, in a sentence a claim that was decided; nothing in a project that says none."""
+    path = root / _MEANINGS
+    if not path.exists():
+        return {}
+    found = read_meanings(path)
+    decided = dict.fromkeys(row.claim for row in rows if row.verdict.decided)
+    if missing := [claim for claim in decided if claim not in found]:
+        raise EvidenceError(f"{path} does not say what was found of {missing[0]!r}: give it a line")
+    if unknown := [claim for claim in found if claim not in register.entries]:
+        raise EvidenceError(f"{path}: the register has no claim {unknown[0]!r}")
+    return found
+
+
+def _listed(made: Mapping[str, object]) -> str:
+    return "; ".join(made)
