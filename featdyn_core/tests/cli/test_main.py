@@ -169,7 +169,7 @@ def test_sigterm_ends_workers_and_leaves_them_resumable(project, run, endless):
 
 def test_a_reader_who_has_seen_enough_is_no_error(project):
     command = (
-        f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' claims"
+        f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' status"
     )
     found = subprocess.run(
         ["bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"],
@@ -187,9 +187,8 @@ def test_a_store_of_any_name_is_printed_on_any_terminal(project, monkeypatch, na
     monkeypatch.setenv("COLUMNS", "400")
     printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", printed)
-    for command in (["status"], ["train", "--only", "toy", "--seeds", "0", "--jobs", "1"], ["claims"]):
-        store = [] if command == ["claims"] else ["--store", str(project / name), "--device", "cpu"]
-        assert main([*command, *store]) == 0
+    for command in (["status"], ["train", "--only", "toy", "--seeds", "0", "--jobs", "1"]):
+        assert main([*command, "--store", str(project / name), "--device", "cpu"]) == 0
     printed.flush()
     found = printed.buffer.getvalue().decode(encoding)
     assert name.encode(encoding, "backslashreplace").decode(encoding) in found
