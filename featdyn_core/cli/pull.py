@@ -7,8 +7,8 @@ already, are missing there or failed. Its status is 1 where one failed, such as 
 import argparse
 from typing import Any
 
-from featdyn_core.cli.transfer import add_transfer, transfer
-from featdyn_core.launch import transfers
+from featdyn_core.cli.sync import add_transfer, transfer
+from featdyn_core.launch import syncing as transfers
 
 
 def add_to(commands: Any) -> None:

@@ -11,12 +11,12 @@ from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import register_folder, store_root, sweeps_folder
-from featdyn_core.records.request import Request as Measurement
+from featdyn_core.records.request import Request
 from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import Register
 from featdyn_core.register.sweeps import load_sweeps
-from featdyn_core.store.supply import Request
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
+from featdyn_core.trajectories.training import Training
 
 SWEEP = "sweep"
 """The tier of claims decided again where one thing is varied."""
@@ -63,22 +63,24 @@ def _swept(register: Register, scale: str, seeds: Sequence[int]) -> list[Cell]:
     return [row for sweep in sweeps for row in swept(register, sweep, seeds=seeds)]
 
 
-def trainings_of(options: argparse.Namespace) -> list[Request]:
-    """Return the (recipe, seed) pairs that the options ask for, a parent before its branches."""
+def trainings_of(options: argparse.Namespace) -> list[Training]:
+    """Return the trainings that the options ask for, a parent before its branches."""
     seeds, register = parse_seeds(options.seeds), register_of(options)
     if options.only:
         chosen = [
-            (needed, seed)
+            Training(needed, seed)
             for recipe in map(load_recipe, options.only)
             for seed in seeds or _seeds_of(recipe, register, options)
             for needed in lineage(recipe)
         ]
         # A recipe may be asked for, and be the parent of another one that is.
-        return list({(recipe.identity, seed): (recipe, seed) for recipe, seed in chosen}.values())
+        return list({(training.recipe.identity, training.seed): training for training in chosen}.values())
     if seeds:  # pilot seeds and few ones may be trained, though not judged
         wanted = trainings(rows_of(options, ()))
         return [
-            (recipe, seed) for seed in seeds for recipe in {recipe.identity: recipe for recipe, _ in wanted}.values()
+            Training(recipe, seed)
+            for seed in seeds
+            for recipe in {recipe.identity: recipe for recipe, _ in wanted}.values()
         ]
     return trainings(rows_of(options, ()))
 
@@ -91,7 +93,7 @@ def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -
     return register.scales[scale_of(options, register)].seeds
 
 
-def requests_of(options: argparse.Namespace) -> list[Measurement]:
+def requests_of(options: argparse.Namespace) -> list[Request]:
     """Return the records that the options ask for."""
     wanted = requests(rows_of(options, parse_seeds(options.seeds)))
     if not options.only:

@@ -12,7 +12,7 @@ from typing import Any
 from featdyn_core.cli.options import add_choice, add_json, add_scale
 from featdyn_core.cli.selection import trainings_of
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify_requests, verify_store
+from featdyn_core.store.verification import verify_trainings, verify_store
 
 
 def add_to(commands: Any) -> None:
@@ -34,7 +34,7 @@ def verify(options: argparse.Namespace) -> int:
     store = Store(options.store, device=options.device, download=False)
     asked = options.tier or options.only or options.seeds or options.claims
     found = {}
-    for label, problems in verify_requests(store, trainings_of(options)) if asked else verify_store(store):
+    for label, problems in verify_trainings(store, trainings_of(options)) if asked else verify_store(store):
         if problems is None:
             print(f"{label}: not complete, not checked", file=sys.stderr)
             continue

@@ -18,10 +18,9 @@ from featdyn_core.register.sweeps import Variation
 from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.trajectories.tables import build
+from featdyn_core.trajectories.training import Training
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
-
-Training = tuple[Recipe, int]
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ def lineage(recipe: Recipe) -> list[Recipe]:
 def trainings(rows: Iterable[Cell]) -> list[Training]:
     """Return what must be trained for the rows, each once, seed by seed, a parent before its branches."""
     wanted = {
-        (seed, recipe.identity): (recipe, seed)
+        (seed, recipe.identity): Training(recipe, seed)
         for row in rows
         for seed in row.seeds
         for arm in row.recipes.values()

@@ -11,8 +11,9 @@ from featdyn_core.errors import FeatdynError
 from featdyn_core.store.heartbeats import read_beats
 from featdyn_core.store.locks import is_held
 from featdyn_core.store.manifest import read_manifest
-from featdyn_core.store.supply import Request, Store
+from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.training import Training
 
 COMPLETE = "complete"
 UNKNOWN = "not known"
@@ -37,7 +38,7 @@ class Holding:
     reason: str = ""
 
 
-def holdings(store: Store, trainings: Sequence[Request]) -> list[Holding]:
+def holdings(store: Store, trainings: Sequence[Training]) -> list[Holding]:
     """Return what a store has of some trajectories; of data that are not here nothing is known but the reason."""
     found = []
     for recipe, seed in trainings:
@@ -80,7 +81,7 @@ class Queue:
         requests: (recipe, seed) of each.
     """
 
-    def __init__(self, store: Store, requests: Sequence[Request]) -> None:
+    def __init__(self, store: Store, requests: Sequence[Training]) -> None:
         self.layout, self.total = store.layout, len(requests)
         self.folders: dict[str, Path] = {}
         for recipe, seed in requests:
@@ -126,7 +127,7 @@ def _size(recipe: Recipe) -> tuple[object, ...]:
     return recipe.network, recipe.data, recipe.training.batch_size, recipe.training.precision
 
 
-def dry_run(store: Store, trainings: Sequence[Request], jobs: int) -> list[str]:
+def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]:
     """Say what a training would do, in lines: recipe by recipe, and all together."""
     recipes = {recipe.name: recipe for recipe, _ in trainings}
     found = grouped(holdings(store, trainings))

@@ -17,8 +17,9 @@ from featdyn_core.launch.processes import Spread, end_all
 from featdyn_core.launch.progress import Watcher, bars
 from featdyn_core.store.folder import Watch
 from featdyn_core.store.heartbeats import Beat
-from featdyn_core.store.supply import Request, Store
+from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import EpochRecord
 
 Say = Callable[[object], None]
@@ -42,12 +43,12 @@ class Trainer:
         return Store(self.root, device=self.device, engine=self.engine, at_once=self.at_once, watch=watch)
 
 
-def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int, cluster: Spread | None = None) -> int:
+def train_missing(trainer: Trainer, trainings: Sequence[Training], jobs: int, cluster: Spread | None = None) -> int:
     """Train what is missing, and say in the end what became of it.
 
     Args:
         trainer: where and how.
-        requests: (recipe, seed) of each.
+        trainings: what is to be trained.
         jobs: processes of this machine.
         cluster: does the work in their place.
 
@@ -55,20 +56,20 @@ def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int, clus
         An exit status.
     """
     store, started = trainer.store(), time.monotonic()
-    before = _complete(store, requests)
-    for line in _resumptions(store, requests):
+    before = _complete(store, trainings)
+    for line in _resumptions(store, trainings):
         print(line, flush=True)
-    say = _sayer(store, requests)
+    say = _sayer(store, trainings)
     try:
         if cluster is not None:
-            return _train_elsewhere(trainer, [one for one in requests if not _complete(store, [one])], cluster, say)
+            return _train_elsewhere(trainer, [one for one in trainings if not _complete(store, [one])], cluster, say)
         if jobs == 1:
-            return _train_here(trainer, requests, say)
-        return _train_in_processes(trainer, requests, jobs, say)
+            return _train_here(trainer, trainings, say)
+        return _train_in_processes(trainer, trainings, jobs, say)
     finally:
-        trained = _complete(store, requests) - before
+        trained = _complete(store, trainings) - before
         size = sum(folder_size(store.root / folder) for folder in trained)
-        lacking = len(requests) - len(trained) - len(before)
+        lacking = len(trainings) - len(trained) - len(before)
         print(
             f"{len(trained)} trained, {len(before)} already complete, {lacking} not; "
             f"{(time.monotonic() - started) / 60:.1f} minutes, {size / 1e6:.1f} MB",
@@ -76,22 +77,22 @@ def train_missing(trainer: Trainer, requests: Sequence[Request], jobs: int, clus
         )
 
 
-def _complete(store: Store, requests: Sequence[Request]) -> set[str]:
+def _complete(store: Store, trainings: Sequence[Training]) -> set[str]:
     """Folders of those that are complete."""
-    return {holding.folder for holding in holdings(store, requests) if holding.state == COMPLETE}
+    return {holding.folder for holding in holdings(store, trainings) if holding.state == COMPLETE}
 
 
-def _resumptions(store: Store, requests: Sequence[Request]) -> Iterator[str]:
+def _resumptions(store: Store, trainings: Sequence[Training]) -> Iterator[str]:
     """Yield a line for each training that was interrupted; what is trained elsewhere at this moment is none."""
-    for (recipe, seed), holding in zip(requests, holdings(store, requests), strict=True):
+    for (recipe, seed), holding in zip(trainings, holdings(store, trainings), strict=True):
         if holding.state.startswith("partial"):
             epoch = store.resume_epoch(recipe, seed)
             yield f"{recipe.name} seed {seed} was interrupted and resumes at epoch {epoch}/{recipe.training.epochs}"
 
 
-def _sayer(store: Store, requests: Sequence[Request]) -> Say:
+def _sayer(store: Store, trainings: Sequence[Training]) -> Say:
     """Return a function that prints a line of progress; where there is a queue, with how far that is."""
-    queue = Queue(store, requests) if len(requests) > 1 else None
+    queue = Queue(store, trainings) if len(trainings) > 1 else None
 
     def say(line: object) -> None:
         print(f"{line}; {queue}" if queue else line, flush=True)
@@ -99,10 +100,10 @@ def _sayer(store: Store, requests: Sequence[Request]) -> Say:
     return say
 
 
-def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int, say: Say) -> int:
+def _train_in_processes(trainer: Trainer, trainings: Sequence[Training], jobs: int, say: Say) -> int:
     """Train in processes of their own, with a bar for each training on a terminal and lines elsewhere."""
     console, context = Console(), multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_train_silently, args=(trainer, requests)) for _ in range(jobs)]
+    workers = [context.Process(target=_train_silently, args=(trainer, trainings)) for _ in range(jobs)]
     with bars("epochs", console, disable=not console.is_terminal) as shown:
         tasks: dict[str, TaskID] = {}
 
@@ -125,12 +126,12 @@ def _train_in_processes(trainer: Trainer, requests: Sequence[Request], jobs: int
     return max(abs(worker.exitcode or 0) for worker in workers)
 
 
-def _train_elsewhere(trainer: Trainer, requests: Sequence[Request], cluster: Spread, say: Say) -> int:
+def _train_elsewhere(trainer: Trainer, trainings: Sequence[Training], cluster: Spread, say: Say) -> int:
     """Train each where its turn comes; its heartbeats are read from the store, which is shared."""
     watcher, status = Watcher(trainer.store().root, say), 0
     watcher.start()
     try:
-        for (recipe, seed), result in cluster(functools.partial(_train_one, trainer), requests):
+        for (recipe, seed), result in cluster(functools.partial(_train_one, trainer), trainings):
             if isinstance(result, FeatdynError):
                 print(f"featdyn: {recipe.name} seed {seed}: {result}", file=sys.stderr)
                 status = 2
@@ -139,11 +140,11 @@ def _train_elsewhere(trainer: Trainer, requests: Sequence[Request], cluster: Spr
     return status
 
 
-def _train_one(trainer: Trainer, request: Request) -> None:
-    trainer.store().get_many([request])
+def _train_one(trainer: Trainer, training: Training) -> None:
+    trainer.store().get_many([training])
 
 
-def _train_here(trainer: Trainer, requests: Sequence[Request], say: Say) -> int:
+def _train_here(trainer: Trainer, trainings: Sequence[Training], say: Say) -> int:
     """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere.
 
     What other processes train meanwhile, so that this one may wait for it, has lines of its own.
@@ -165,16 +166,16 @@ def _train_here(trainer: Trainer, requests: Sequence[Request], say: Say) -> int:
         watcher = Watcher(store.root, functools.partial(shown.console.print, markup=False, emoji=False), skip=tasks)
         watcher.start()
         try:
-            store.get_many(requests)
+            store.get_many(trainings)
         finally:
             watcher.stop()
     return 0
 
 
-def _train_silently(trainer: Trainer, requests: Sequence[Request]) -> None:
+def _train_silently(trainer: Trainer, trainings: Sequence[Training]) -> None:
     """Train in a process of its own; the parent shows what the store's heartbeats say."""
     try:
-        trainer.store().get_many(requests)
+        trainer.store().get_many(trainings)
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         sys.exit(2)

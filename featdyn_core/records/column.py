@@ -217,7 +217,7 @@ def measure(
     """
     from featdyn_core.measures.composites.grid import composite_grid
     from featdyn_core.measures.composites.unseen import unseen_images
-    from featdyn_core.trajectories.planted import turning
+    from featdyn_core.trajectories.turning_network import turning
 
     common = several[0]
     if "planted" in common:

@@ -93,7 +93,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
         parameters: whether the network is ``frozen``: every checkpoint is then the last one. With ``planted``, its
             ``pace`` and ``duration``, it is a turning network (see ``trajectories.planted``), not the trained one.
     """
-    from featdyn_core.trajectories.planted import turning
+    from featdyn_core.trajectories.turning_network import turning
 
     if "planted" in parameters:
         trajectory = turning(trajectory, **parameters["planted"])

@@ -17,6 +17,7 @@ from featdyn_core.store.layout import named_errors
 from featdyn_core.store.records import Record, RecordFolder, pack
 from featdyn_core.store.source import measuring_source
 from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory
 
 
@@ -88,7 +89,7 @@ class Measurements:
             yield
 
     def _trajectories(self, request: Request) -> list[Trajectory]:
-        return self.store.get_many([(request.recipe, seed) for seed in request.seeds], train=self.train)
+        return self.store.get_many([Training(request.recipe, seed) for seed in request.seeds], train=self.train)
 
     def _measure(self, requests: Sequence[Request]) -> list[Record]:
         """Measure one record, or several together, each of which is then said to have taken its part of the time."""

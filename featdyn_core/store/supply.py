@@ -32,6 +32,7 @@ from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory
 
 AT_ONCE = {"cuda": 4}
@@ -39,8 +40,6 @@ AT_ONCE = {"cuda": 4}
 
 WAIT_SECONDS = 0.2
 """Between two looks at what other processes train."""
-
-Request = tuple[Recipe, int]
 
 Key = tuple[tuple[str, str], int]
 
@@ -98,20 +97,20 @@ class Store:
             DamagedTrajectoryError: it is here and its bytes are not what was written.
             StoreError: the store cannot be written.
         """
-        return self.get_many([(recipe, seed)], train=train)[0]
+        return self.get_many([Training(recipe, seed)], train=train)[0]
 
-    def get_many(self, requests: Sequence[Request], *, train: bool = True) -> list[Trajectory]:
+    def get_many(self, trainings: Sequence[Training], *, train: bool = True) -> list[Trajectory]:
         """Return several trajectories; those that another process trains meanwhile are left to it.
 
         Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
         waits only when nothing is left to take. What fails is told when the others are done.
         """
         failures: Failures = {}
-        while train and (pending := self._pending(requests, failures)):
+        while train and (pending := self._pending(trainings, failures)):
             if not self._train_untaken(pending, failures):
                 time.sleep(WAIT_SECONDS)
         found = []
-        for recipe, seed in requests:
+        for recipe, seed in trainings:
             if (recipe.identity, seed) not in failures:
                 try:
                     found.append(self.open(recipe, seed))
@@ -131,21 +130,21 @@ class Store:
             )
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
-        return self.open_folder(folder, (recipe, seed))
+        return self.open_folder(folder, Training(recipe, seed))
 
-    def open_folder(self, folder: Path, request: Request | None = None) -> Trajectory:
+    def open_folder(self, folder: Path, training: Training | None = None) -> Trajectory:
         """Return the trajectory in a folder of the store.
 
         Args:
             folder: of a finished trajectory.
-            request: what it must be; if left out, what its manifest says it is.
+            training: what it must be; if left out, what its manifest says it is.
 
         Raises:
             DamagedTrajectoryError: what is there is not what was written, or another trajectory.
             DataError: its images cannot be had.
         """
         manifest = read_manifest(folder)
-        recipe, seed = request or (manifest.recipe, manifest.seed)
+        recipe, seed = training or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
             raise damaged(folder, "the manifest belongs to another trajectory")
         for name in manifest.files:
@@ -184,25 +183,25 @@ class Store:
         """Epoch of the resume point that an interrupted training goes on from; None where it begins anew."""
         return _resume_epoch(self.layout.partial(self.key(recipe, seed)))
 
-    def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
+    def finished(self) -> Iterator[tuple[str, Training | FeatdynError]]:
         """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
         for folder in self.layout.trajectories():
             try:
                 manifest = read_manifest(folder)
-                yield folder.name, (manifest.recipe, manifest.seed)
+                yield folder.name, Training(manifest.recipe, manifest.seed)
             except FeatdynError as error:
                 yield folder.name, error
 
     def _complete(self, recipe: Recipe, seed: int) -> bool:
         return os.path.isdir(self.folder(recipe, seed))  # unlike Path.is_dir never an error
 
-    def _pending(self, requests: Sequence[Request], failures: Failures) -> list[Request]:
-        """Requests that neither are complete nor have failed, a missing parent before its branch.
+    def _pending(self, trainings: Sequence[Training], failures: Failures) -> list[Training]:
+        """Trainings that neither are complete nor have failed, a missing parent before its branch.
 
         One whose data lack or do not fit fails here, and so does the branch of a parent that has failed.
         """
-        pending: list[Request] = []
-        for recipe, seed in requests:
+        pending: list[Training] = []
+        for recipe, seed in trainings:
             try:
                 if (recipe.identity, seed) in failures or self._complete(recipe, seed):
                     continue
@@ -210,10 +209,10 @@ class Store:
                     check_fit(recipe, self._dataset(recipe))
                     self._fitting.add(recipe.identity)
                 if recipe.branch:
-                    pending += self._pending([(recipe.branch.parent, seed)], failures)
+                    pending += self._pending([Training(recipe.branch.parent, seed)], failures)
                     if failed := failures.get((recipe.branch.parent.identity, seed)):
                         raise failed
-                pending.append((recipe, seed))
+                pending.append(Training(recipe, seed))
             except FeatdynError as error:
                 failures[recipe.identity, seed] = error
         return pending
@@ -232,8 +231,8 @@ class Store:
             raise found
         return found
 
-    def _train_untaken(self, requests: Sequence[Request], failures: Failures) -> int:
-        """Train, at once, the first requests that are neither complete nor taken; return how many there were.
+    def _train_untaken(self, trainings: Sequence[Training], failures: Failures) -> int:
+        """Train, at once, the first trainings that are neither complete nor taken; return how many there were.
 
         A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``,
         and the others go on.
@@ -241,7 +240,7 @@ class Store:
         with contextlib.ExitStack() as held:
             sinks: dict[Key, FolderSink] = {}
             jobs = []
-            for recipe, seed in requests:
+            for recipe, seed in trainings:
                 try:
                     if self._take(recipe, seed, held):
                         parent = self.open(recipe.branch.parent, seed) if recipe.branch else None

@@ -12,9 +12,10 @@ from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
 from featdyn_core.store.documents import one_line
 from featdyn_core.store.manifest import read_manifest
-from featdyn_core.store.supply import Request, Store
+from featdyn_core.store.supply import Store
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
+from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 PROBE_TOLERANCE = 1e-3
@@ -34,23 +35,23 @@ def verify_store(store: Store) -> Iterator[tuple[str, list[str]]]:
         yield folder.name, verify_folder(store, folder)
 
 
-def verify_requests(store: Store, requests: Sequence[Request]) -> Iterator[tuple[str, list[str] | None]]:
-    """Check the trajectories of some requests.
+def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[tuple[str, list[str] | None]]:
+    """Check the trajectories of some trainings.
 
     Yields:
         Recipe and seed, and what is wrong with the trajectory, in words; None where it is not complete, and so not
         checked.
     """
-    for recipe, seed in requests:
-        label = f"{recipe.name} seed {seed}"
+    for recipe, seed in trainings:
+        label = str(Training(recipe, seed))
         try:
             complete = store.status(recipe, seed) == "complete"
-            yield label, verify_folder(store, store.folder(recipe, seed), (recipe, seed)) if complete else None
+            yield label, verify_folder(store, store.folder(recipe, seed), Training(recipe, seed)) if complete else None
         except FeatdynError as error:  # of its data set, which keeps no other from being checked
             yield label, [str(error)]
 
 
-def verify_folder(store: Store, folder: Path, request: Request | None = None) -> list[str]:
+def verify_folder(store: Store, folder: Path, request: Training | None = None) -> list[str]:
     """Check the trajectory in a folder of the store, whatever else has its key; return what is wrong, in words.
 
     Args:

@@ -8,8 +8,8 @@ over all features does not: who compares the two must see the difference.
 import numpy as np
 import torch
 
-from featdyn_core.trajectories.planted import CLASSES, circle, circle_recipe, circle_state, sector_centres
 from featdyn_core.trajectories.trajectory import State, Trajectory
+from featdyn_core.trajectories.turning_network import CLASSES, circle, circle_recipe, circle_state, sector_centres
 
 LAST = 1
 UNREAD = 6

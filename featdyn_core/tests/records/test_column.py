@@ -20,7 +20,7 @@ from featdyn_core.records.column import (
     together,
 )
 from featdyn_core.records.planting import DEPTHS, IMAGES
-from featdyn_core.trajectories.planted import TURN
+from featdyn_core.trajectories.turning_network import TURN
 
 GRAIN = 0.5 / IMAGES
 """Of a share of planted images."""

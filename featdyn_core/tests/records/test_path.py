@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from featdyn_core.records.path import WHOLE_NETWORK, TrainingPath, measure, read
-from featdyn_core.trajectories.planted import SECTOR, TURN
+from featdyn_core.trajectories.turning_network import SECTOR, TURN
 
 MOVING, FROZEN = {"frozen": False}, {"frozen": True}
 STORED = 1e-6  # of a distance kept in single precision, relative

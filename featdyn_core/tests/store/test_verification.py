@@ -13,7 +13,7 @@ import torch
 from featdyn_core.errors import AbsentDataError
 from featdyn_core.store import supply, verification
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify, verify_folder, verify_requests, verify_store
+from featdyn_core.store.verification import verify, verify_folder, verify_trainings, verify_store
 from featdyn_core.tests.store.edits import edit_manifest, flip
 from featdyn_core.tests.store.watched import folder_of
 from featdyn_core.tests.tiny import tiny_recipe
@@ -223,9 +223,9 @@ def test_trajectory_whose_images_cannot_be_had_is_not_called_good(store, monkeyp
 def test_what_is_asked_for_and_not_complete_is_not_checked(store):
     store.get(tiny_recipe(), 0)
     requests = [(tiny_recipe(), seed) for seed in (0, 1)]
-    assert list(verify_requests(store, requests)) == [("tiny seed 0", []), ("tiny seed 1", None)]
+    assert list(verify_trainings(store, requests)) == [("tiny seed 0", []), ("tiny seed 1", None)]
     flip(folder_of(store) / "epoch-0001.safetensors", -1)
-    (problem,) = dict(verify_requests(store, requests))["tiny seed 0"]
+    (problem,) = dict(verify_trainings(store, requests))["tiny seed 0"]
     assert "epoch-0001" in problem
 
 
@@ -234,4 +234,4 @@ def test_images_that_cannot_be_had_are_told_of_each_request(store, monkeypatch):
         raise AbsentDataError("digits could not be had")
 
     monkeypatch.setattr(supply, "load_dataset", load)
-    assert list(verify_requests(store, [(tiny_recipe(), 0)])) == [("tiny seed 0", ["digits could not be had"])]
+    assert list(verify_trainings(store, [(tiny_recipe(), 0)])) == [("tiny seed 0", ["digits could not be had"])]

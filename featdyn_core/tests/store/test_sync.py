@@ -15,13 +15,13 @@ from featdyn_core.errors import (
     StoreError,
 )
 from featdyn_core.store import locks
-from featdyn_core.store import transfer as module
+from featdyn_core.store import sync as module
 from featdyn_core.store.documents import seal
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Store
-from featdyn_core.store.transfer import Moved, pull_record, pull_trajectory, push_record, push_trajectory
+from featdyn_core.store.sync import Moved, pull_record, pull_trajectory, push_record, push_trajectory
 from featdyn_core.tests.store.edits import contents, edit_manifest, flip
 from featdyn_core.tests.store.made import column, record_of
 from featdyn_core.tests.store.watched import FILES

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.trajectories.planted import CLASSES, PACES, SECTOR, TURN, circle, turning
+from featdyn_core.trajectories.turning_network import CLASSES, PACES, SECTOR, TURN, circle, turning
 
 POINTS = 400
 TURNED = [0, 0.25, 0.5, 1]  # parts of the training at the epochs 0, 1, 2 and 4

@@ -8,8 +8,8 @@ from featdyn_core.errors import FeatdynError, MissingRecordError, MissingTraject
 from featdyn_core.records.request import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
-from featdyn_core.store.supply import Request as Training
-from featdyn_core.store.transfer import Moved, pull_record, pull_trajectory, push_record, push_trajectory
+from featdyn_core.store.sync import Moved, pull_record, pull_trajectory, push_record, push_trajectory
+from featdyn_core.trajectories.training import Training
 
 Say = Callable[[str], Any]
 
@@ -22,14 +22,13 @@ def push(
     Args:
         measurements: of the store; nothing is trained or measured.
         remote: where it goes.
-        trainings: (recipe, seed) of the trajectories.
+        trainings: of the trajectories.
         wanted: the records.
         say: is told what becomes of each.
     """
     store = measurements.store
     steps = [
-        (_named(training), lambda training=training: push_trajectory(store, remote, *training))
-        for training in trainings
+        (str(training), lambda training=training: push_trajectory(store, remote, *training)) for training in trainings
     ]
     steps += [
         (str(request), lambda request=request: push_record(remote, measurements.get(request))) for request in wanted
@@ -45,7 +44,7 @@ def pull(
     Args:
         measurements: of the store.
         remote: where it is looked for.
-        trainings: (recipe, seed) of the trajectories.
+        trainings: of the trajectories.
         wanted: the records.
         say: is told what becomes of each.
     """
@@ -55,8 +54,7 @@ def pull(
         return {seed: store.key(request.recipe, seed) for seed in request.seeds}
 
     steps = [
-        (_named(training), lambda training=training: pull_trajectory(store, remote, *training))
-        for training in trainings
+        (str(training), lambda training=training: pull_trajectory(store, remote, *training)) for training in trainings
     ]
     steps += [
         (str(request), lambda request=request: pull_record(records, remote, request, keys(request)))
@@ -84,8 +82,3 @@ def _carried_out(steps: Sequence[tuple[str, Callable[[], Moved | None]]], done: 
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     say(f"{told}; {moved.files} files, {moved.size / 1e6:.1f} MB in {time.monotonic() - started:.0f} s")
     return counts["failed"]
-
-
-def _named(training: Training) -> str:
-    recipe, seed = training
-    return f"{recipe.name} seed {seed}"
