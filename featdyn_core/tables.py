@@ -172,12 +172,14 @@ def _optional(kind: Any, nothing: Any) -> Reader:
 
 def _series(kind: type, item: Any) -> Reader:
     inner = _reader(item)
+    kinds = typing.get_args(item) if typing.get_origin(item) is types.UnionType else [item]
+    plain = {str, bool, int, float, types.NoneType}.intersection(kinds)
 
     def reader(value: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise _misfit(f"a list of {_words(item)}", value)
-        if set(map(type, value)) == {item} and item in (str, bool, int, float):
-            return kind(value)  # the quick way: evidence has lists of thousands of numbers
+        if plain.issuperset(map(type, value)):  # the quick way: evidence has lists of thousands of numbers
+            return kind(value)
         return kind([_inside(inner, part, f"item {place}") for place, part in enumerate(value, start=1)])
 
     return reader

@@ -26,7 +26,7 @@ ROWS = (
 FAMILIES = ("composites", "one_step", "linearized", "distances", "drift", "regions")
 """Of ``measures``; they do not know each other, and its own modules know them all."""
 
-TORCHLESS = ("verdicts", "register", "report", "harness", "files", "project", "provenance", "errors")
+TORCHLESS = ("verdicts", "register", "report", "harness", "files", "project", "tables", "provenance", "errors")
 """What judging records goes through: nothing at the top of these modules imports torch, nor what they import there."""
 
 SOURCES = {
