@@ -59,7 +59,7 @@ def _check(document, lines, command):
     assert not missing, f"put what `{command}` prints into {document.name}:\n" + "\n".join(missing)
 
 
-@pytest.mark.parametrize("scale", ["small", "reduced", "paper"])
+@pytest.mark.parametrize("scale", load_register(HERE / "register").scales)
 def test_every_record_of_the_register_can_be_planned(register, scale):
     rows = cells(register, scale)
     wanted = requests(rows)

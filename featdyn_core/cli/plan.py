@@ -26,6 +26,7 @@ from featdyn_core.cli.selection import (
 )
 from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.harness.plan import requests
+from featdyn_core.harness.tiers import SWEEP, TIERS
 from featdyn_core.launch.inventory import dry_run, grouped, holdings, seed_ranges
 from featdyn_core.launch.measuring import measure_missing, publish_records
 from featdyn_core.launch.processes import chosen_jobs, spread
@@ -33,6 +34,7 @@ from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.launch.transfers import pull, push
 from featdyn_core.project import records_folder
 from featdyn_core.register.reading import parse_seeds
+from featdyn_core.register.register import AUTO, FAST
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Request, Store
@@ -54,13 +56,14 @@ def add_to(commands: Any) -> None:
         command.set_defaults(run=run, only=None, seeds=None, claims=None)
         if name in ("push", "pull"):
             command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (featdyn[s3])")
-        tiers = ["fast", "full", *([] if name == "publish" else ["sweep"])]
-        command.add_argument("--tier", choices=tiers, help="fast, unless said otherwise")
+        tiers = [tier for tier in TIERS if (name, tier) != ("publish", SWEEP)]  # with a scale its sweeps go along
+        command.add_argument("--tier", choices=tiers, help=f"{FAST}, unless said otherwise")
         command.add_argument(
             "--scale",
-            choices=["auto", "reduced", "paper"],
-            default="auto",
-            help="of the full tier: paper (the default with a GPU) or reduced (without); of sweeps in place of small",
+            default=AUTO,
+            metavar="NAME",
+            help="of the register, for its tier and for sweeps; auto (default): the tier's first, with a GPU its last; "
+            "of sweeps the first of all",
         )
         if name != "publish":  # which is of all of a scale: what a narrower choice leaves out would be removed
             command.add_argument("--only", metavar="RECIPE", help="one recipe, by name or path, in place of the tier's")

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.resolvers import RESOLVERS
+from featdyn_core.harness.tiers import SWEEP
 from featdyn_core.measures.kinds import KINDS, Request
 from featdyn_core.project import recipes_folder, records_folder
-from featdyn_core.register.register import SPLITS, Entry, Register, Scale, Window
+from featdyn_core.register.register import FAST, Entry, Register, Scale, Window
 from featdyn_core.register.sweeps import Variation
 from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
@@ -73,8 +75,8 @@ class Cell:
     def tier(self) -> str:
         """Tier that it is run in; what is replayed belongs to the fast one, whatever its scale."""
         if self.replayed:
-            return "fast"
-        return "sweep" if self.variation else self.scale.tier
+            return FAST
+        return SWEEP if self.variation else self.scale.tier
 
     @property
     def claim(self) -> Claim:
@@ -160,7 +162,7 @@ def cells(
 
     Args:
         register: what was fixed in advance.
-        scale: small, reduced or paper.
+        scale: of the register.
         seeds: in place of the register's.
         precision: of composite grids.
         replayed: rows that judge published records.
@@ -168,9 +170,7 @@ def cells(
     Raises:
         RecipeError: no such scale, seeds on which no claim can be judged, or a recipe that cannot be read.
     """
-    if scale not in register.scales:
-        raise RecipeError(f"the register has no scale {scale!r}; it has {', '.join(register.scales)}")
-    chosen = register.scales[scale]
+    chosen = register.scale(scale)
     if seeds:
         register.check_seeds(tuple(seeds))
     used = tuple(seeds) or chosen.seeds

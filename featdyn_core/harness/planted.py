@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SEVERITIES, SPLITS
 from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.measures.composites.closeness import Closeness
 from featdyn_core.measures.composites.column import Column
@@ -131,7 +132,7 @@ def columns(epochs: Sequence[int], missed: Shares, **options: Any) -> dict[str, 
 
 def on_both_splits(view: View) -> dict[str, View]:
     """Return the same view for either split."""
-    return dict.fromkeys(("held-out", "training"), view)
+    return dict.fromkeys(SPLITS, view)
 
 
 def growing(deep: Sequence[int], windows: Iterable[float]) -> dict[int, Column]:
@@ -228,8 +229,8 @@ def errors(epochs: Sequence[int], accuracy: Shares, error: Shares | None = None)
     clean = images < np.round((1 - np.broadcast_to(accuracy, len(epochs))) * IMAGES)[:, None]
     if error is None:
         return Errors(np.asarray(epochs, np.int64), clean)
-    severities = np.round(np.broadcast_to(error, 5) * IMAGES)[:, None]
-    return Errors(np.asarray(epochs, np.int64), clean, np.broadcast_to(images < severities, (15, 5, IMAGES)))
+    wrong = images < np.round(np.broadcast_to(error, len(SEVERITIES)) * IMAGES)[:, None]
+    return Errors(np.asarray(epochs, np.int64), clean, np.broadcast_to(wrong, (15, *wrong.shape)))
 
 
 def last_layer(points: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> LastLayer:

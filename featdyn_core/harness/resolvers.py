@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.measures.composites.unseen import RANDOM
-from featdyn_core.register.register import SPLITS, Scale, Window
+from featdyn_core.register.register import Scale, Window
 from featdyn_core.trajectories.recipe import Recipe
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
-from featdyn_core.register.register import AUTO, SPLITS, TIERS, WORLDS, Asked, Entry, Register, Scale, Window
+from featdyn_core.register.register import AUTO, TIERS, WORLDS, Asked, Entry, Register, Scale, Window
 from featdyn_core.tables import build, check_names, fields, read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
 

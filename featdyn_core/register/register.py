@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
 from featdyn_core.tables import shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Criterion, Role, Verdict
@@ -16,8 +17,7 @@ from featdyn_core.verdicts.inference import confidence_at_look
 AUTO = "auto"
 """In the place of a scale's name: that of the tier (see ``harness.tiers``)."""
 
-TIERS = ("fast", "full")
-SPLITS = ("held-out", "training")
+FAST, FULL = TIERS = ("fast", "full")
 
 WORLDS = "worlds"
 """Subject of every theorem: finite worlds, drawn anew for each seed."""
@@ -36,7 +36,7 @@ class Scale:
     """One scale of the harness.
 
     Attributes:
-        name: small, reduced or paper.
+        name: that of its table in ``scales.toml``.
         tier: fast or full.
         recipes: subject to the name of its plain recipe, in the order in which they are run.
         seeds: training seeds of the tests.
@@ -174,7 +174,7 @@ class Entry:
     def subjects_at(self, scale: Scale) -> tuple[str, ...]:
         """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""
         if self.kind == THEOREM:
-            return (WORLDS,) if scale.tier == "fast" else ()
+            return (WORLDS,) if scale.tier == FAST else ()
         return tuple(subject for subject in scale.recipes if subject in self.subjects)
 
     def windows_of(self, scale: str, subject: str) -> dict[str, Window]:
@@ -196,7 +196,7 @@ class Register:
 
     Attributes:
         paper: title and arXiv id.
-        scales: by name.
+        scales: by name, from the smallest to the largest.
         entries: by the claims' ids, in the order of the paper's sections.
         pilot_seeds: those that bounds came from; no test uses them.
         digest: hex sha256 over all of its files.
@@ -217,6 +217,16 @@ class Register:
         if claim not in self.entries:
             raise RecipeError(unknown("claim", claim, self.entries, "the register has"))
         return self.entries[claim]
+
+    def scale(self, name: str) -> Scale:
+        """Return one scale.
+
+        Raises:
+            RecipeError: unknown scale.
+        """
+        if name not in self.scales:
+            raise RecipeError(unknown("scale", name, self.scales, "the register has"))
+        return self.scales[name]
 
     def check_seeds(self, seeds: tuple[int, ...]) -> None:
         """Refuse training seeds on which no claim can be judged.

@@ -43,7 +43,7 @@ class Evidence:
         counter_example: a world in which a theorem does not hold, where one was found; else empty.
         subject: what it was measured on, such as ``digits`` or ``cifar10``.
         tier: fast or full.
-        scale: small, reduced or paper.
+        scale: of the register.
         verdict: see ``Verdict``.
         findings: one a criterion; empty if nothing was judged.
         reason: why nothing was judged; empty otherwise.

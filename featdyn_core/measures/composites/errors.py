@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.errors import MeasurementError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def measure_errors(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> d
     Returns:
         Arrays: epochs (E,); labels (N,); clean and corrupted, errors as of ``Errors`` with eight images a byte.
     """
-    from featdyn_core.data.corruptions import KINDS, SEVERITIES  # they import torch, and reading does not
+    from featdyn_core.data.corruptions import KINDS  # which imports torch, and reading does not
     from featdyn_core.measures.composites.composite import predict
     from featdyn_core.measures.composites.unseen import unseen_images
 

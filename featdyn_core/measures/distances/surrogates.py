@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.measures.distances.discrepancies import energy_distance, mmd, sliced_wasserstein
 from featdyn_core.measures.distances.total_variation import classifier_two_sample
 from featdyn_core.seeds import numpy_generator, stream_seed
@@ -73,9 +74,7 @@ def measure_surrogates(trajectory: "Trajectory", parameters: Mapping[str, Any]) 
     found = [_at_cut(trajectory, cut, drawn, epochs[-1], parameters["projections"], rng) for cut in cuts]
     return {
         "cuts": np.array(cuts),
-        "accuracy": np.array(
-            [_accuracy(trajectory, split, epochs[-1], cuts[-1]) for split in ("held-out", "training")]
-        ),
+        "accuracy": np.array([_accuracy(trajectory, split, epochs[-1], cuts[-1]) for split in SPLITS]),
         "shuffles": rng.permuted(np.tile(np.arange(classes, dtype=np.uint16), (parameters["shuffles"], 1)), axis=1),
         **{name: np.array([part[name] for part in found]) for name in found[0]},
     }
@@ -108,7 +107,7 @@ def _at_cut(
     """Return what is compared at one cut, each with the classes last."""
     from featdyn_core.measures.distances.features import classes_at, features_at  # they import torch
 
-    (held_out, labels), (training, known) = map(trajectory.evaluation_set, ("held-out", "training"))
+    (held_out, labels), (training, known) = map(trajectory.evaluation_set, SPLITS)
     classes = trajectory.dataset.classes
     augmented, plain = (features_at(trajectory, training, epochs, cut) for epochs in (drawn, end))
     there = _by_class(features_at(trajectory, held_out, end, cut).flatten(1).numpy(), labels.numpy(), classes)

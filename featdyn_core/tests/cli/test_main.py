@@ -21,7 +21,7 @@ from featdyn_core.store.published import published
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.report.sample import evidence
 from featdyn_core.tests.store.edits import flip
-from featdyn_core.tests.toy import entry, write_project, write_sweeps
+from featdyn_core.tests.toy import MEDIUM, edit, entry, write_project, write_sweeps
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
 
@@ -169,6 +169,13 @@ def test_pilot_seeds_may_be_trained_and_are_not_judged(run):
 def test_the_full_tier_is_of_the_scale_that_fits_the_device(run):
     status, lines = run("status", "--tier", "full")
     assert (status, states(lines)) == (0, {("toy-reduced", "3-5"): "missing"})
+
+
+def test_a_scale_of_any_name_is_asked_for(run, project):
+    edit(project / "claims/register/scales.toml", "[scales.reduced]", MEDIUM)
+    edit(project / "claims/register/demo.toml", "[windows]", "[windows]\nmedium = { late = [2, 3] }")
+    status, lines = run("status", "--tier", "full", "--scale", "medium")
+    assert (status, states(lines)) == (0, {("toy", "7-9"): "missing"})
 
 
 def test_processes_share_training_and_measuring(run, project):
@@ -368,7 +375,14 @@ def test_a_report_of_evidence(project, capsys):
         pytest.param(["train", "--device", "cpu", "--engine", "graphs"], "cpu has no CUDA graphs", id="engine"),
         pytest.param(["status", "--device", "gpu"], "unknown device 'gpu'", id="device"),
         pytest.param(["status", "--register", "nowhere"], "there is no register at nowhere", id="register"),
-        pytest.param(["status", "--tier", "full", "--scale", "paper"], "the register has no scale 'paper'", id="scale"),
+        pytest.param(
+            ["status", "--tier", "full", "--scale", "paper"],
+            "unknown scale 'paper'; the register has small, reduced",
+            id="scale",
+        ),
+        pytest.param(
+            ["status", "--scale", "reduced"], "the scale reduced is of the tier full, and not of fast", id="tier"
+        ),
         pytest.param(["report", "nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
     ],
 )

@@ -99,7 +99,7 @@ def test_seeds_on_which_no_claim_can_be_judged_are_refused(register, seeds):
 
 
 def test_a_scale_that_the_register_lacks_is_named(register):
-    with pytest.raises(RecipeError, match="the register has no scale 'paper'; it has small, reduced"):
+    with pytest.raises(RecipeError, match="unknown scale 'paper'; the register has small, reduced"):
         cells(register(), "paper")
 
 
@@ -300,7 +300,7 @@ BAD = {
     "unknown arm": (
         '"column", window',
         '"column", arms = ["noisy"], window',
-        "arms are .'noisy'.; .* list of clean",
+        "unknown arm 'noisy'; the claim has clean",
     ),
     "no arm": ('"column", window', '"column", arms = [], window', r"arms are \[\]"),
     "arms as text": ('"column", window', '"column", arms = "clean", window', "arms are 'clean'"),
