@@ -64,6 +64,8 @@ def load_register(folder: Path) -> Register:
         raise RecipeError(f"{folder} has schema {shown(schema)}; this version reads schema = {SCHEMA}")
     general = build(_General, content, f"{folder}/scales.toml")
     scales = {name: _scale(name, table) for name, table in general.scales.items()}
+    if twice := set(scales) & {subject for scale in scales.values() for subject in scale.recipes}:
+        raise RecipeError(f"scale {min(twice)!r} is called like a subject, and tables go by both; give it another name")
     entries = [_entry(name, table, scales) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
     for entry in entries:
@@ -92,8 +94,8 @@ def _parse(path: Path, content: bytes) -> dict[str, Any]:
 def _scale(name: str, table: dict[str, Any]) -> Scale:
     where = f"scale {name!r}"
     scale = build(Scale, table, where, name=name)
-    if not re.fullmatch("[A-Za-z0-9_]+", name) or name in (AUTO, *scale.recipes):
-        raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and neither {AUTO} nor a subject")
+    if not re.fullmatch("[A-Za-z0-9_]+", name) or name == AUTO:
+        raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and not {AUTO}")
     if scale.tier not in TIERS:
         raise RecipeError(f"{where}: {unknown('tier', scale.tier, TIERS, 'the tiers are')}")
     if min(scale.seeds, default=0) < 0 or scale.images < 1 or scale.looks < 1:

@@ -4,13 +4,14 @@ A value may be a table by scale or by subject; what stands under the subject goe
 """
 
 import sys
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
-from featdyn_core.tables import shown, unknown
+from featdyn_core.tables import read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Criterion, Role, Verdict
 from featdyn_core.verdicts.inference import confidence_at_look
 
@@ -143,11 +144,10 @@ class Entry:
         """Return the items that a criterion is asked of; an empty one if it is one number."""
         if not asked.each:
             return [""]
-        protocol = self.protocol_of(scale, subject)
+        where, protocol = f"claim {self.id!r}, criterion {name!r}, each", self.protocol_of(scale, subject)
         if asked.each not in protocol:
-            fault = unknown("list", asked.each, protocol, "its protocol has")
-            raise RecipeError(f"claim {self.id!r}, criterion {name!r}, each: {fault}")
-        return list(protocol[asked.each])
+            raise RecipeError(f"{where}: {unknown('list', asked.each, protocol, 'its protocol has')}")
+        return typing.cast(list[str], read(list[str], protocol[asked.each], f"{where} of {asked.each}"))
 
     def _criteria(
         self, name: str, asked: Asked, role: Role, scale: str, subject: str, item: str

@@ -155,7 +155,7 @@ def test_a_value_alone_is_read_by_its_annotation():
         read(dict[str, tuple[int, ...]], {"a": ["x"]}, "here")
 
 
-def test_an_annotation_that_is_not_supported_is_an_error_of_the_code():
+def test_an_unsupported_annotation_is_an_error_of_the_code():
     with pytest.raises(TypeError, match="of two kinds the second can be None alone"):
         read(int | str, 3, "here")
 
@@ -181,7 +181,7 @@ def test_names_alone_are_checked():
         check_names({"a": 1, "c": 2}, ["a", "b"], "here")
 
 
-def test_a_dataclass_is_a_table_of_what_differs_from_its_defaults():
+def test_a_dataclass_gives_what_differs_from_its_defaults():
     assert explicit(Outer(text="x", names={"a": [1.0]}, inner=INNER)) == {"text": "x", "names": {"a": [1.0]}}
     assert explicit(Inner((1,))) == {"ends": (1,)}
     assert explicit("text") == "text"

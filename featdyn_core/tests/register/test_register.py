@@ -316,8 +316,13 @@ def refused(written, old, new, messages):
             ["claim 'memory', windows", "'small'", "there are tiny"],
             id="scale of another name",
         ),
-        pytest.param("[scales.small]", "[scales.digits]", ["scale 'digits'", "nor a subject"], id="scale like data"),
-        pytest.param("[scales.small]", "[scales.auto]", ["scale 'auto'", "neither auto"], id="scale called auto"),
+        pytest.param(
+            "[scales.small]", "[scales.digits]", ["scale 'digits'", "called like a subject"], id="scale like data"
+        ),
+        pytest.param(
+            "[scales.small]", "[scales.svhn]", ["scale 'svhn'", "called like a subject"], id="like other data"
+        ),
+        pytest.param("[scales.small]", "[scales.auto]", ["scale 'auto'", "not auto"], id="scale called auto"),
         pytest.param("[scales.small]", '[scales."a/b"]', ["scale 'a/b'", "letters"], id="scale that is no word"),
         pytest.param(
             'tier = "fast"', 'tier = "slow"', ["scale 'small'", "'slow'; the tiers are fast, full"], id="unknown tier"
@@ -404,6 +409,12 @@ def test_scales_that_cannot_be_used_say_where(written, old, new, messages):
             'above = 0.98\neach = "drws"',
             ["criterion 'accuracy'", "'drws'; did you mean 'draws'?"],
             id="list that is not there",
+        ),
+        pytest.param(
+            "above = 0.98",
+            'above = 0.98\neach = "updates"',
+            ["criterion 'accuracy', each of updates: expected a list of str, found 48"],
+            id="list that is none",
         ),
         pytest.param(
             'window = "mem', 'window = "me', ["record 'column'", "did you mean 'memory'?"], id="window that is none"
