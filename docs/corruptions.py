@@ -17,7 +17,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_images
 
-from featdyn_core.data.corruptions import EXTRA_KINDS, KINDS, SEVERITIES, corrupt
+from featdyn_core.data.corruptions import EXTRA_KINDS, KINDS, corrupt
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.seeds import numpy_generator
 
 SHOWN = 2

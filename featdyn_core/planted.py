@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.records import planting
 from featdyn_core.register.register import Window
@@ -93,4 +94,4 @@ def theorem(rng: np.random.Generator, worlds: Any, count: int = 20) -> Run:
 
 def on_both_splits(view: View) -> dict[str, View]:
     """Return the same view for either split."""
-    return dict.fromkeys(("held-out", "training"), view)
+    return dict.fromkeys(SPLITS, view)

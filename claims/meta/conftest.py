@@ -2,7 +2,9 @@
 
 import pytest
 
+from featdyn_core.harness.tiers import TIERS
+
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Spare a run of claims the import of these tests, and of torch with them."""
-    return True if config.option.markexpr in ("fast", "full", "sweep") else None
+    return True if config.option.markexpr in TIERS else None

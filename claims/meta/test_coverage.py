@@ -34,7 +34,7 @@ def test_documents_say_what_register_and_evidence_say():
     assert sorted(places) == sorted(tables(ROOT))
 
 
-@pytest.mark.parametrize("scale", ["small", "reduced", "paper"])
+@pytest.mark.parametrize("scale", load_register(HERE / "register").scales)
 def test_every_record_of_the_register_can_be_planned(register, scale):
     rows = cells(register, scale)
     wanted = requests(rows)

@@ -26,6 +26,7 @@ from claims.meta.mutations import (
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell
 from featdyn_core.planted import verdict_in
+from featdyn_core.register.register import FAST
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
 
@@ -53,8 +54,8 @@ def trained_again(laboratory: Laboratory, recipes: Iterable[str], root) -> Labor
 
 
 def row_of(laboratory: Laboratory, claim: str) -> Cell:
-    """The claim's row at small scale: on digits, or of a theorem on worlds."""
-    return next(row for row in laboratory.rows.values() if (row.entry.id, row.scale.name) == (claim, "small"))
+    """The claim's row of the fast tier: on digits, or of a theorem on worlds."""
+    return next(row for row in laboratory.rows.values() if (row.entry.id, row.scale.tier) == (claim, FAST))
 
 
 def verdicts(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict]:

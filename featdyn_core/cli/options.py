@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError
+from featdyn_core.harness.tiers import TIERS
 from featdyn_core.project import expanded
-
-TIERS = ("fast", "full", "sweep")
+from featdyn_core.register.register import AUTO, FAST
 
 
 def path(text: str) -> Path:
@@ -20,12 +20,13 @@ def path(text: str) -> Path:
 
 def add_scale(command: argparse.ArgumentParser, tiers: Sequence[str] = TIERS) -> None:
     """Add what names a scale, and where it is worked on."""
-    command.add_argument("--tier", choices=tiers, help="fast, unless said otherwise")
+    command.add_argument("--tier", choices=tiers, help=f"{FAST}, unless said otherwise")
     command.add_argument(
         "--scale",
-        choices=["auto", "reduced", "paper"],
-        default="auto",
-        help="of the full tier: paper (the default with a GPU) or reduced (without); of sweeps in place of small",
+        default=AUTO,
+        metavar="NAME",
+        help="of the register, for its tier and for sweeps; auto (default): the tier's first, with a GPU its last; "
+        "of sweeps the first of all",
     )
     add_store(command)
     add_register(command)

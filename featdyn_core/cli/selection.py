@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Cell, cells, lineage, requests, trainings
 from featdyn_core.harness.sweeps import swept
+from featdyn_core.harness.tiers import SWEEP, scales_run
 from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
@@ -13,13 +14,10 @@ from featdyn_core.numerics import resolve_device
 from featdyn_core.project import register_folder, store_root, sweeps_folder
 from featdyn_core.records.request import Request
 from featdyn_core.register.reading import load_register, parse_seeds
-from featdyn_core.register.register import Register
+from featdyn_core.register.register import FAST, Register
 from featdyn_core.register.sweeps import load_sweeps
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.trajectories.training import Training
-
-SWEEP = "sweep"
-"""The tier of claims decided again where one thing is varied."""
 
 
 def register_of(options: argparse.Namespace) -> Register:
@@ -28,17 +26,9 @@ def register_of(options: argparse.Namespace) -> Register:
 
 
 def scale_of(options: argparse.Namespace, register: Register) -> str:
-    """Name of the scale of a tier."""
-    tier = options.tier or "fast"
-    if tier == "full" and options.scale == "auto":
-        return "paper" if resolve_device(options.device).type == "cuda" else "reduced"
-    if tier == "full" or (tier == SWEEP and options.scale != "auto"):
-        return str(options.scale)
-    tier = "fast" if tier == SWEEP else tier
-    found = [scale.name for scale in register.scales.values() if scale.tier == tier]
-    if not found:
-        raise RecipeError(f"the register has no scale of the tier {tier}")
-    return found[0]
+    """Return the name of the scale that the options ask for."""
+    tier = options.tier or FAST
+    return scales_run(register, [tier], chosen=options.scale, device=options.device)[tier]
 
 
 def rows_of(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:

@@ -12,7 +12,7 @@ from typing import Any
 from featdyn_core.cli.options import add_choice, add_json, add_scale
 from featdyn_core.cli.selection import trainings_of
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify_trainings, verify_store
+from featdyn_core.store.verification import verify_store, verify_trainings
 
 
 def add_to(commands: Any) -> None:

@@ -29,11 +29,11 @@ import torch
 
 from featdyn_core.data import corruption_kernels as kernels
 from featdyn_core.data import corruption_weather as weather
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.data.official import FOLDER, load_official_corruption
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import DataError
 
-SEVERITIES = (1, 2, 3, 4, 5)
 # Images corrupted at a time: bounds the memory of the float intermediates, and keeps them near the cache.
 _CHUNK = 250
 

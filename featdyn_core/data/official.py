@@ -13,6 +13,7 @@ import numpy as np
 from filelock import FileLock
 
 from featdyn_core.data.disk import disk_error
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.errors import DataError
 from featdyn_core.files import md5_of
 from featdyn_core.project import data_root
@@ -20,7 +21,6 @@ from featdyn_core.project import data_root
 FOLDER = "CIFAR-10-C"
 TAR_MD5 = "56bf5dcef84df0e2308c6dcbcbbd8499"
 PER_SEVERITY = 10_000  # images: the test set of CIFAR-10, in its order
-SEVERITIES = 5
 CORRUPTION_KINDS = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
     *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
@@ -53,7 +53,7 @@ def load_official_corruption(
     """
     if kind not in CORRUPTION_KINDS:
         raise DataError(f"unknown CIFAR-10-C corruption {kind!r}; the kinds are {', '.join(CORRUPTION_KINDS)}")
-    if not isinstance(severity, int | np.integer) or severity not in range(1, SEVERITIES + 1):
+    if not isinstance(severity, int | np.integer) or severity not in SEVERITIES:
         raise DataError(f"corruption severity {severity!r}; it must be 1, 2, 3, 4 or 5")
     folder = data_root(root) / FOLDER
     if not folder.exists():
@@ -61,8 +61,8 @@ def load_official_corruption(
             return None
         _unpack(folder)
     rows = slice((severity - 1) * PER_SEVERITY, severity * PER_SEVERITY)
-    images = _open(folder / f"{kind}.npy", (SEVERITIES * PER_SEVERITY, 32, 32, 3))[rows]
-    labels = _open(folder / "labels.npy", (SEVERITIES * PER_SEVERITY,))[rows]
+    images = _open(folder / f"{kind}.npy", (len(SEVERITIES) * PER_SEVERITY, 32, 32, 3))[rows]
+    labels = _open(folder / "labels.npy", (len(SEVERITIES) * PER_SEVERITY,))[rows]
     return images, np.array(labels, dtype=np.int64)
 
 

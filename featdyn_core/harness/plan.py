@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.harness.tiers import SWEEP
 from featdyn_core.project import recipes_folder, records_folder
 from featdyn_core.records.kind import Scope
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
-from featdyn_core.register.register import Entry, Register, Scale, Window
+from featdyn_core.register.register import FAST, Entry, Register, Scale, Window
 from featdyn_core.register.sweeps import Variation
 from featdyn_core.store.published import PublishedRecords, published
+from featdyn_core.tables import build, unknown
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
-from featdyn_core.trajectories.tables import build
 from featdyn_core.trajectories.training import Training
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
@@ -74,8 +75,8 @@ class Cell:
     def tier(self) -> str:
         """Tier that it is run in; what is replayed belongs to the fast one, whatever its scale."""
         if self.replayed:
-            return "fast"
-        return "sweep" if self.variation else self.scale.tier
+            return FAST
+        return SWEEP if self.variation else self.scale.tier
 
     @property
     def claim(self) -> Claim:
@@ -123,11 +124,13 @@ class Cell:
         """Return what one record of the register asks for, of each of its arms and splits."""
         spec = dict(table)
         kind, arms = spec.pop("kind", None), spec.pop("arms", list(self.recipes)[:1])
+        if not isinstance(kind, str):
+            raise RecipeError(f"it says no kind; the kinds are {', '.join(KINDS)}")
         if kind not in KINDS:
-            raise RecipeError(f"its kind is {kind!r}; the kinds are {', '.join(KINDS)}")
+            raise RecipeError(unknown("kind", kind, KINDS, "the kinds are"))
         if not isinstance(arms, list) or not arms or set(arms) - set(self.recipes):
             raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.recipes)}")
-        options = build(KINDS[kind].options, spec, f"options of a {kind}")
+        options: Any = build(KINDS[kind].options, spec, f"options of a {kind}")
         found = {}
         for arm in arms:
             for part, parameters in KINDS[kind].resolve(options, self.scope(arm, seed)).items():
@@ -155,7 +158,7 @@ def cells(
 
     Args:
         register: what was fixed in advance.
-        scale: small, reduced or paper.
+        scale: of the register.
         seeds: in place of the register's.
         precision: of composite grids.
         replayed: rows that judge published records.
@@ -163,9 +166,7 @@ def cells(
     Raises:
         RecipeError: no such scale, seeds on which no claim can be judged, or a recipe that cannot be read.
     """
-    if scale not in register.scales:
-        raise RecipeError(f"the register has no scale {scale!r}; it has {', '.join(register.scales)}")
-    chosen = register.scales[scale]
+    chosen = register.scale(scale)
     if seeds:
         register.check_seeds(tuple(seeds))
     used = tuple(seeds) or chosen.seeds

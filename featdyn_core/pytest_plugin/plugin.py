@@ -17,18 +17,27 @@ from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import Cell
 from featdyn_core.harness.run import Decide, Measure
 from featdyn_core.harness.sweeps import all_rows
+from featdyn_core.harness.tiers import SWEEP, scales_run
 from featdyn_core.planted import Judge, World, verdict_in
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
 from featdyn_core.pytest_plugin.reporter import Reporter, row_of
 from featdyn_core.register.reading import load_register, parse_seeds
-from featdyn_core.register.register import Register
+from featdyn_core.register.register import AUTO, FAST, FULL, Register
 from featdyn_core.register.sweeps import load_sweeps
 from featdyn_core.report.junit import EVIDENCE, FAULT
 from featdyn_core.verdicts import evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
-TIERS = ("fast", "full", "sweep", "calibration", "mutation")
+TIERS = {
+    FAST: "small variants on data that needs no download, and published records judged again",
+    FULL: "the paper's data sets and networks, at one of the tier's scales (--scale)",
+    SWEEP: "claims decided again where one thing is varied (claims/sweeps), at one scale (--scale)",
+    "calibration": "error rates of the claim tests over planted worlds",
+    "mutation": "breaks the core on purpose; a claim must turn red",
+}
+"""Marker to what its tests are."""
+
 PRECISIONS = ("fp16", "fp32", "tf32")
 
 P = ParamSpec("P")
@@ -41,9 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", default="auto", help="where to train and measure: auto (default), cpu, cuda, ...")
     group.addoption(
         "--scale",
-        choices=["auto", "reduced", "paper"],
-        default="auto",
-        help="scale of the full tier: paper (the default with a GPU) or reduced (without); of sweeps in place of small",
+        default=AUTO,
+        help="scale of the register for its tier and for sweeps; auto (default): the tier's first, with a GPU its "
+        "last; of sweeps the first of all",
     )
     group.addoption("--store", default=None, help="--store=DIR: default FEATDYN_STORE, or fixtures/cache")
     group.addoption("--precision", choices=PRECISIONS, default="fp32", help="of composite grids; tf32, fp16: for GPUs")
@@ -58,15 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and, in the process that owns the terminal, the reporter."""
-    for line in (
-        "claim(id): the claim of the register that this test decides or probes",
-        "fast: small variants on data that needs no download, and published records judged again",
-        "full: the paper's data sets and networks (--scale reduced or paper)",
-        "sweep: claims decided again where one thing is varied (claims/sweeps; small scale, or --scale)",
-        "calibration: error rates of the claim tests over planted worlds",
-        "mutation: breaks the core on purpose; a claim must turn red",
-    ):
-        config.addinivalue_line("markers", line)
+    config.addinivalue_line("markers", "claim(id): the claim of the register that this test decides or probes")
+    for tier, text in TIERS.items():
+        config.addinivalue_line("markers", f"{tier}: {text}")
     if config.option.markexpr in TIERS and config.getoption("maxschedchunk", 1) is None:
         config.option.maxschedchunk = 1  # pytest-xdist's: tests of a tier are few and long
     if not hasattr(config, "workerinput") and not config.option.collectonly:
@@ -202,7 +205,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """What probes a claim without deciding it, as in planted worlds, belongs to the fast tier."""
     if item.get_closest_marker("claim") and not any(item.get_closest_marker(name) for name in TIERS):
-        item.add_marker(pytest.mark.fast)
+        item.add_marker(getattr(pytest.mark, FAST))
 
 
 @pytest.hookimpl(trylast=True)
@@ -214,12 +217,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
-            raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {TIERS}, has {tiers}")
+            raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {tuple(TIERS)}, has {tiers}")
     items.sort(key=lambda item: not _may_train(item, config))
-    large = [tier for tier in ("full", "sweep") if any(item.get_closest_marker(tier) for item in items)]
+    large = [tier for tier in (FULL, SWEEP) if any(item.get_closest_marker(tier) for item in items)]
     if not large:
         return
-    scales = {tier: _full_scale(config) if tier == "full" else _sweep_scale(config) for tier in large}
+    scales = _scales(config, large)
     other = {name for name, row in _rows(config).items() if scales.get(row.tier, row.scale.name) != row.scale.name}
     left_out = [item for item in items if row_of(item.nodeid) in other]
     if left_out:
@@ -233,18 +236,9 @@ def _may_train(item: pytest.Item, config: pytest.Config) -> bool:
 
 
 @_usage
-def _full_scale(config: pytest.Config) -> str:
-    chosen = str(config.getoption("--scale"))
-    if chosen != "auto":
-        return chosen
-    from featdyn_core.numerics import resolve_device
-
-    return "paper" if resolve_device(config.getoption("--device")).type == "cuda" else "reduced"
-
-
-def _sweep_scale(config: pytest.Config) -> str:
-    chosen = str(config.getoption("--scale"))
-    return "small" if chosen == "auto" else chosen
+def _scales(config: pytest.Config, tiers: list[str]) -> dict[str, str]:
+    chosen, device = config.getoption("--scale"), config.getoption("--device")
+    return scales_run(_register(config), tiers, chosen=chosen, device=device)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
 from featdyn_core.provenance import environment
-from featdyn_core.register.register import Register
+from featdyn_core.register.register import FAST, Register
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence, write_evidence
 
@@ -115,4 +115,4 @@ class Session:
 
 
 def _group(row: Cell) -> tuple[str, str]:
-    return row.tier, "" if row.tier == "fast" else row.scale.name
+    return row.tier, "" if row.tier == FAST else row.scale.name

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.unseen import RANDOM
@@ -27,7 +28,6 @@ from featdyn_core.records.kind import (
     turning_network,
 )
 from featdyn_core.records.planting import CLASSES, DEPTHS, IMAGES, LABELS, Shares
-from featdyn_core.register.register import SPLITS
 
 if TYPE_CHECKING:
     from featdyn_core.measures.composites.engine import Progress

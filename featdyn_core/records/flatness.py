@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import MeasurementError
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, evenly
-from featdyn_core.register.register import SPLITS
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory

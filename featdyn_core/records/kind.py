@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
-from featdyn_core.register.register import SPLITS, Window
+from featdyn_core.register.register import Window
 from featdyn_core.trajectories.recipe import Recipe
 
 Arrays = Mapping[str, npt.NDArray[Any]]

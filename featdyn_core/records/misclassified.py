@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.errors import MeasurementError
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
 from featdyn_core.records.planting import IMAGES, Shares
@@ -88,8 +89,8 @@ class Misclassified:
         clean = images < np.round((1 - np.broadcast_to(accuracy, len(epochs))) * IMAGES)[:, None]
         if error is None:
             return cls(np.asarray(epochs, np.int64), clean)
-        severities = np.round(np.broadcast_to(error, 5) * IMAGES)[:, None]
-        return cls(np.asarray(epochs, np.int64), clean, np.broadcast_to(images < severities, (15, 5, IMAGES)))
+        wrong = images < np.round(np.broadcast_to(error, len(SEVERITIES)) * IMAGES)[:, None]
+        return cls(np.asarray(epochs, np.int64), clean, np.broadcast_to(wrong, (15, *wrong.shape)))
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
@@ -104,7 +105,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     Returns:
         Arrays: epochs (E,); labels (N,); clean and corrupted, errors as of ``Misclassified`` with eight images a byte.
     """
-    from featdyn_core.data.corruptions import KINDS, SEVERITIES
+    from featdyn_core.data.corruptions import KINDS
     from featdyn_core.measures.composites.composite import predict
     from featdyn_core.measures.composites.unseen import unseen_images
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
 from featdyn_core.seeds import numpy_generator
 
@@ -90,9 +91,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     found = [compared_at(trajectory, cut, drawn, epochs[-1], parameters["projections"], rng) for cut in cuts]
     return {
         "cuts": np.array(cuts),
-        "accuracy": np.array(
-            [class_accuracy(trajectory, split, epochs[-1], cuts[-1]) for split in ("held-out", "training")]
-        ),
+        "accuracy": np.array([class_accuracy(trajectory, split, epochs[-1], cuts[-1]) for split in SPLITS]),
         "shuffles": rng.permuted(np.tile(np.arange(classes, dtype=np.uint16), (parameters["shuffles"], 1)), axis=1),
         **{name: np.array([part[name] for part in found]) for name in found[0]},
     }

@@ -7,18 +7,29 @@ its sentence, the epochs and numbers that its measurement uses, the records it i
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
-from featdyn_core.register.register import SCALES, TIERS, WORLDS, Entry, Register, Scale, Window
+from featdyn_core.register.register import AUTO, TIERS, WORLDS, Asked, Entry, Register, Scale, Window
+from featdyn_core.tables import build, check_names, fields, read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
-from featdyn_core.verdicts.fields import check_fields, reading
 
 SCHEMA = 2
 
 _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
+
+
+@dataclass(frozen=True)
+class _General:
+    """What ``scales.toml`` holds beside its schema (see ``Register``)."""
+
+    paper: dict[str, str]
+    pilot_seeds: tuple[int, ...]
+    scales: dict[str, dict[str, Any]]
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...]:
@@ -48,21 +59,19 @@ def load_register(folder: Path) -> Register:
         raise RecipeError(f"there is no register at {folder}: it needs scales.toml and a file for each claim")
     digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (path.name.encode(), text) for path, text in contents.items()))
     documents = {path.stem: _parse(path, text) for path, text in contents.items()}
-    general = documents.pop("scales")
-    if general.get("schema") != SCHEMA:
-        raise RecipeError(f"{folder} has schema {general.get('schema')!r}; this version reads schema = {SCHEMA}")
-    with reading(f"{folder}/scales.toml"):
-        if unknown := set(general) - {"schema", "paper", "pilot_seeds", "scales"}:
-            raise ValueError(f"unknown field {unknown.pop()!r}")
-        scales = {name: _scale(name, table) for name, table in general["scales"].items()}
+    content = documents.pop("scales")
+    if (schema := content.pop("schema", None)) != SCHEMA:
+        raise RecipeError(f"{folder} has schema {shown(schema)}; this version reads schema = {SCHEMA}")
+    general = build(_General, content, f"{folder}/scales.toml")
+    scales = {name: _scale(name, table) for name, table in general.scales.items()}
+    if twice := set(scales) & {subject for scale in scales.values() for subject in scale.recipes}:
+        raise RecipeError(f"scale {min(twice)!r} is called like a subject, and tables go by both; give it another name")
     entries = [_entry(name, table, scales) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
     for entry in entries:
         if entry.rival_of and (entry.rival_of not in ordered or ordered[entry.rival_of].rival_of):
             raise RecipeError(f"claim {entry.id!r} is a rival of {entry.rival_of!r}, which is no claim of the paper")
-    with reading(f"{folder}/scales.toml"):
-        register = Register(general["paper"], scales, ordered, tuple(general["pilot_seeds"]), digest.hexdigest())
-        check_fields(register)
+    register = Register(general.paper, scales, ordered, general.pilot_seeds, digest.hexdigest())
     for scale in scales.values():
         register.check_seeds(scale.seeds)
     return register
@@ -83,84 +92,130 @@ def _parse(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _scale(name: str, table: dict[str, Any]) -> Scale:
-    with reading(f"scale {name!r}"):
-        fields = dict(table)
-        scale = Scale(name, seeds=tuple(fields.pop("seeds")), **fields)
-        check_fields(scale)
-        if name not in SCALES or scale.tier not in TIERS:
-            raise ValueError(f"scales are {', '.join(SCALES)}, and tiers {', '.join(TIERS)}")
-        if min(scale.seeds, default=0) < 0 or scale.images < 1 or scale.looks < 1:
-            raise ValueError("seeds are integers from 0 on, images and looks from 1 on")
-        return scale
+    where = f"scale {name!r}"
+    scale = build(Scale, table, where, name=name)
+    if not re.fullmatch("[A-Za-z0-9_]+", name) or name == AUTO:
+        raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and not {AUTO}")
+    if scale.tier not in TIERS:
+        raise RecipeError(f"{where}: {unknown('tier', scale.tier, TIERS, 'the tiers are')}")
+    if min(scale.seeds, default=0) < 0 or scale.images < 1 or scale.looks < 1:
+        raise RecipeError(f"{where}: seeds are integers from 0 on, images and looks from 1 on")
+    return scale
 
 
 def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Entry:
-    with reading(f"claim {name!r}"):
-        fields = dict(table)
-        windows = {
-            place: {window: Window(*ends) for window, ends in named.items()}
-            for place, named in fields.pop("windows", {}).items()
-        }
-        criteria = {role: fields.pop(title, {}) for title, role in _ROLES.items()}
-        found = {place: Verdict(verdict) for place, verdict in fields.pop("found", {}).items()}
-        _check_kind(table)
-        if table.get("kind") == THEOREM:
-            fields |= {"subjects": [WORLDS], "arms": {}}
-        subjects = tuple(fields.pop("subjects"))
-        entry = Entry(name, windows=windows, criteria=criteria, found=found, subjects=subjects, **fields)
-        check_fields(entry)
-        _check_entry(entry, list(scales.values()))
+    where = f"claim {name!r}"
+    check_names(table, [*(field for field in fields(Entry) if field not in ("id", "criteria")), *_ROLES], where)
+    _check_kind(table, where)
+    own = {field: value for field, value in table.items() if field not in ("windows", *_ROLES)}
+    if table.get("kind") == THEOREM:
+        own |= {"subjects": [WORLDS], "arms": {}}
+    windows = _windows(table.get("windows", {}), f"{where}, windows")
+    criteria = {role: _asked(table.get(title, {}), f"{where}, {title}") for title, role in _ROLES.items()}
+    entry = build(Entry, own, where, id=name, windows=windows, criteria=criteria)
+    if fault := next(_faults(entry, list(scales.values())), ""):
+        raise RecipeError(fault)
     return entry
 
 
-def _check_kind(table: Mapping[str, Any]) -> None:
-    kind, idle = table.get("kind", EMPIRICAL), {"subjects", "arms", "records", "windows"} & set(table)
+def _windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
+    """Read windows, each a list of its first and last epoch, by scale or subject and name."""
+    found: dict[str, dict[str, Window]] = {}
+    for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
+        for name, epochs in named.items():
+            if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
+                raise RecipeError(f"{where}, {place}, {name}: {list(epochs)} is no span of epochs [first, last]")
+            found.setdefault(place, {})[name] = Window(*epochs)
+    return found
+
+
+def _asked(tables: Any, where: str) -> dict[str, Asked]:
+    """Read the criteria of one role."""
+    found: dict[str, Asked] = read(dict[str, Asked], tables, where)
+    for name, asked in found.items():
+        if len(asked.bounds) != 1:
+            raise RecipeError(f"{where}, {name}: it needs a bound, either above or below")
+        if asked.on and asked.on not in SPLITS:
+            raise RecipeError(f"{where}, {name}, on: {unknown('split', asked.on, SPLITS, 'the splits are')}")
+    return found
+
+
+def _check_kind(table: Mapping[str, Any], where: str) -> None:
+    kind, idle = table.get("kind", EMPIRICAL), sorted({"subjects", "arms", "records", "windows"} & set(table))
     if kind not in (EMPIRICAL, THEOREM):
-        raise ValueError(f"its kind is {kind!r}; a claim is {EMPIRICAL} or a {THEOREM}")
+        raise RecipeError(f"{where}: its kind is {shown(kind)}; a claim is {EMPIRICAL} or a {THEOREM}")
     if kind == THEOREM and idle:
-        raise ValueError(f"a theorem has no {idle.pop()}: no training is behind it")
+        raise RecipeError(f"{where}: a theorem has no {idle[0]}: no training is behind it")
     if kind == EMPIRICAL and not table.get("records"):
-        raise ValueError("it has no records")
+        raise RecipeError(f"{where}: it has no records")
 
 
-def _check_entry(entry: Entry, scales: Sequence[Scale]) -> None:
-    """Refuse a claim that names what is not there, or lacks what one of its scales needs.
+def _rows(entry: Entry, scales: Sequence[Scale]) -> list[tuple[str, str]]:
+    return [(scale.name, subject) for scale in scales for subject in entry.subjects_at(scale)]
+
+
+def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
+    """Yield what is wrong with a claim.
 
     Raises:
-        ValueError: what is wrong with it.
-        RecipeError: a criterion that is wrong, or a claim that nothing decides or controls.
+        RecipeError: it lacks a bound, or a criterion that decides or controls.
     """
-    cells = [(scale.name, subject) for scale in scales for subject in entry.subjects_at(scale)]
-    if unknown := set(entry.subjects) - {subject for _, subject in cells}:
-        raise ValueError(f"subject {unknown.pop()!r} is in no scale")
-    if not cells:
-        raise ValueError("it has no subject")
+    yield from _misnamed(entry, scales)
+    yield from _lacking(entry, scales)
+    where, rows = f"claim {entry.id!r}, found", ["/".join(row) for row in _rows(entry, scales)]
+    for row, verdict in entry.found.items():
+        if row not in rows:
+            yield f"{where}: {unknown('scale/subject', row, rows, 'it has')}"
+        if verdict is Verdict.SUPPORTED or not verdict.decided:
+            yield f"{where}: {verdict} is no finding against the claim"
+
+
+def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
+    """Yield the names in a claim of what is not there."""
+    subjects = list(dict.fromkeys(subject for scale in scales for subject in scale.recipes))
+    claim, names = f"claim {entry.id!r}", [scale.name for scale in scales]
+    if entry.kind == EMPIRICAL:
+        for subject in sorted(set(entry.subjects) - set(subjects)):
+            yield f"{claim}, subjects: {unknown('subject', subject, subjects, 'the scales have')}"
+    asked = {name: one for criteria in entry.criteria.values() for name, one in criteria.items()}
+    tables = {"windows": entry.windows} | {f"arms, {arm}": suffix for arm, suffix in entry.arms.items()}
+    tables |= {f"protocol, {name}": value for name, value in entry.protocol.items()}
+    tables |= {f"criterion {name!r}": bound for name, one in asked.items() for bound in one.bounds.values()}
+    for where, table in tables.items():
+        for place in table if isinstance(table, dict) else ():
+            if place not in (*names, *subjects):
+                yield f"{claim}, {where}: {unknown('scale or subject', place, [*names, *subjects], 'there are')}"
+    for name, one in asked.items():
+        for scale in sorted(set(one.reported) - set(names)):
+            yield f"{claim}, criterion {name!r}, reported: {unknown('scale', scale, names, 'there are')}"
+    windows = list(dict.fromkeys(name for named in entry.windows.values() for name in named))
+    for name, record in entry.records.items():
+        where = f"{claim}, record {name!r}"
+        if isinstance(window := record.get("window", ""), str) and window not in ("", *windows):
+            yield f"{where}: {unknown('window', window, windows, 'the claim has')}"
+        arms = record.get("arms", ())
+        for arm in arms if isinstance(arms, list) else ():
+            if isinstance(arm, str) and arm not in entry.arms:
+                yield f"{where}: {unknown('arm', arm, entry.arms, 'the claim has')}"
+
+
+def _lacking(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
+    """Yield what one of a claim's rows needs and the claim does not say; raises as ``_faults``."""
+    claim, rows = f"claim {entry.id!r}", _rows(entry, scales)
+    if not rows:
+        yield f"{claim}: it has no subject"
     names = {name for windows in entry.windows.values() for name in windows}
-    for scale, subject in cells:
+    for scale, subject in rows:
         entry.claim(scale, subject)
-        if lacking := names - set(entry.windows_of(scale, subject)):
-            raise ValueError(f"it has no window {lacking.pop()!r} for {scale}/{subject}")
-        if wrong := [arm for arm, suffix in entry.arms_of(scale, subject).items() if not isinstance(suffix, str)]:
-            raise ValueError(f"arms: {wrong[0]!r} has no suffix for {scale}/{subject}")
-        if None in entry.protocol_of(scale, subject).values():
-            raise ValueError(f"the protocol says nothing for {scale}/{subject}")
-    for window in (window for windows in entry.windows.values() for window in windows.values()):
-        if not 0 <= window.first < window.last:
-            raise ValueError(f"the window [{window.first}, {window.last}] is no span of epochs")
-    tables = [entry.windows, *entry.arms.values(), *entry.protocol.values()]
-    tables += [value for table in _tables(entry) for value in (table.get("above"), table.get("below"))]
-    used = {place for table in tables if isinstance(table, dict) for place in table}
-    used |= {scale for table in _tables(entry) for scale in table.get("reported", ())}
-    if unknown := used - {*SCALES, *(subject for scale in scales for subject in scale.recipes)}:
-        raise ValueError(f"{unknown.pop()!r} is neither a scale nor a subject")
-    if unknown := set(entry.found) - {"/".join(cell) for cell in cells}:
-        raise ValueError(f"found {unknown.pop()!r} is no scale/subject of this claim")
-    if idle := {verdict for verdict in entry.found.values() if verdict is Verdict.SUPPORTED or not verdict.decided}:
-        raise ValueError(f"found {idle.pop()}, which is no finding against the claim")
-
-
-def _tables(entry: Entry) -> list[dict[str, Any]]:
-    return [table for tables in entry.criteria.values() for table in tables.values()]
+        windows = entry.windows_of(scale, subject)
+        for name in sorted(names - set(windows)):
+            yield f"{claim}: it has no window {name!r} for {scale}/{subject}, which has {', '.join(windows) or 'none'}"
+        for arm, suffix in entry.arms_of(scale, subject).items():
+            if not isinstance(suffix, str):
+                yield f"{claim}, arms: {arm!r} has no suffix for {scale}/{subject}"
+        for name, value in entry.protocol_of(scale, subject).items():
+            if value is None:
+                yield f"{claim}: the protocol says nothing of {name!r} for {scale}/{subject}"
 
 
 def _section(entry: Entry) -> list[int]:

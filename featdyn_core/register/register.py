@@ -1,23 +1,24 @@
 """The register: what was fixed in advance, of each claim and of each scale.
 
-A value may be a table by scale or by subject; what stands under the subject goes first. A criterion is only reported at
-the scales that its ``reported`` lists, and asked of each item of the protocol's list that its ``each`` names.
+A value may be a table by scale or by subject; what stands under the subject goes first.
 """
 
-import dataclasses
-import math
-from collections.abc import Iterator, Mapping
+import sys
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
+from featdyn_core.tables import read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.fields import check_fields, reading
 from featdyn_core.verdicts.inference import confidence_at_look
 
-SCALES = ("small", "reduced", "paper")
-TIERS = ("fast", "full")
-SPLITS = ("held-out", "training")
+AUTO = "auto"
+"""In the place of a scale's name: that of the tier (see ``harness.tiers``)."""
+
+FAST, FULL = TIERS = ("fast", "full")
 
 WORLDS = "worlds"
 """Subject of every theorem: finite worlds, drawn anew for each seed."""
@@ -36,7 +37,7 @@ class Scale:
     """One scale of the harness.
 
     Attributes:
-        name: small, reduced or paper.
+        name: that of its table in ``scales.toml``.
         tier: fast or full.
         recipes: subject to the name of its plain recipe, in the order in which they are run.
         seeds: training seeds of the tests.
@@ -58,6 +59,37 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a claim's file says of a criterion, for all scales.
+
+    Attributes:
+        quantity: what the number is, in words.
+        above: the bound above which it holds, one number or a table; None if it holds below one.
+        below: the bound below which it holds; None if it holds above one.
+        on: the split that decides, where there is a number for each; the other split's is reported.
+        each: a list of the protocol, of each item of which it is asked; empty for one number.
+        reported: scales at which it is only reported.
+        pilot: what pilot seeds gave for it.
+        paper: whether it is the paper's own number or test.
+    """
+
+    quantity: str
+    above: Any = None
+    below: Any = None
+    on: str = ""
+    each: str = ""
+    reported: tuple[str, ...] = ()
+    pilot: str = ""
+    paper: bool = False
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """Direction to the bound; one, in a claim that was read."""
+        both = {"above": self.above, "below": self.below}
+        return {direction: bound for direction, bound in both.items() if bound is not None}
+
+
+@dataclass(frozen=True)
 class Entry:
     """One claim of the register, for all scales.
 
@@ -72,7 +104,7 @@ class Entry:
             table of suffixes.
         windows: scale or subject to window name to its epochs.
         protocol: every other number that the measurement uses.
-        criteria: raw tables of its criteria, by role.
+        criteria: name to what is asked, by role.
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
         kind: ``empirical``, or ``theorem``: that is to hold in every world, is read from no training, and has nothing
@@ -88,27 +120,61 @@ class Entry:
     arms: dict[str, Any] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    criteria: dict[Role, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
     kind: str = EMPIRICAL
 
     def claim(self, scale: str, subject: str) -> Claim:
-        """Return the claim with the criteria and bounds of one scale and subject."""
+        """Return the claim with the criteria and bounds of one scale and subject.
+
+        Raises:
+            RecipeError: a bound or a list that they need is not there, or nothing decides or controls.
+        """
         chosen = [
             criterion
-            for role, tables in self.criteria.items()
-            for name, table in _each(tables, self.protocol_of(scale, subject))
-            for criterion in _criteria(f"claim {self.id!r}, criterion {name!r}", name, table, role, scale, subject)
+            for role, criteria in self.criteria.items()
+            for name, asked in criteria.items()
+            for item in self._items(name, asked, scale, subject)
+            for criterion in self._criteria(name, asked, role, scale, subject, item)
         ]
-        if self.kind == THEOREM:
-            chosen = [dataclasses.replace(criterion, universal=True) for criterion in chosen]
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
+
+    def _items(self, name: str, asked: Asked, scale: str, subject: str) -> list[str]:
+        """Return the items that a criterion is asked of; an empty one if it is one number."""
+        if not asked.each:
+            return [""]
+        where, protocol = f"claim {self.id!r}, criterion {name!r}, each", self.protocol_of(scale, subject)
+        if asked.each not in protocol:
+            raise RecipeError(f"{where}: {unknown('list', asked.each, protocol, 'its protocol has')}")
+        return typing.cast(list[str], read(list[str], protocol[asked.each], f"{where} of {asked.each}"))
+
+    def _criteria(
+        self, name: str, asked: Asked, role: Role, scale: str, subject: str, item: str
+    ) -> Iterator[Criterion]:
+        """Yield what is asked at a scale: with ``on``, one criterion decides and the other split's is reported."""
+        ((direction, bounds),) = asked.bounds.items()
+        bound = _at(bounds, scale, subject)
+        if type(bound) not in (int, float) or not abs(bound) <= sys.float_info.max:
+            fault = f"its bound for {scale}/{subject} is {shown(bound)}, which is no finite number"
+            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: {fault}")
+        for split in SPLITS if asked.on else ("",):
+            decides = split == asked.on
+            yield Criterion(
+                name=", ".join(filter(None, [name, item, split])),
+                quantity=", ".join(filter(None, [asked.quantity, item, split and f"{split} images"])),
+                direction=direction,
+                bound=float(bound),
+                role=role if decides and scale not in asked.reported else Role.REPORTED,
+                pilot=asked.pilot,
+                paper=asked.paper and decides,
+                universal=self.kind == THEOREM,
+            )
 
     def subjects_at(self, scale: Scale) -> tuple[str, ...]:
         """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""
         if self.kind == THEOREM:
-            return (WORLDS,) if scale.tier == "fast" else ()
+            return (WORLDS,) if scale.tier == FAST else ()
         return tuple(subject for subject in scale.recipes if subject in self.subjects)
 
     def windows_of(self, scale: str, subject: str) -> dict[str, Window]:
@@ -130,7 +196,7 @@ class Register:
 
     Attributes:
         paper: title and arXiv id.
-        scales: by name.
+        scales: by name, from the smallest to the largest.
         entries: by the claims' ids, in the order of the paper's sections.
         pilot_seeds: those that bounds came from; no test uses them.
         digest: hex sha256 over all of its files.
@@ -149,8 +215,18 @@ class Register:
             RecipeError: unknown claim.
         """
         if claim not in self.entries:
-            raise RecipeError(f"unknown claim {claim!r}; the register has {', '.join(self.entries)}")
+            raise RecipeError(unknown("claim", claim, self.entries, "the register has"))
         return self.entries[claim]
+
+    def scale(self, name: str) -> Scale:
+        """Return one scale.
+
+        Raises:
+            RecipeError: unknown scale.
+        """
+        if name not in self.scales:
+            raise RecipeError(unknown("scale", name, self.scales, "the register has"))
+        return self.scales[name]
 
     def check_seeds(self, seeds: tuple[int, ...]) -> None:
         """Refuse training seeds on which no claim can be judged.
@@ -165,45 +241,6 @@ class Register:
             raise RecipeError(f"seeds {shown}: bounds came from {', '.join(map(str, pilots))}; take others")
         if len(seeds) < MINIMUM_SEEDS:
             raise RecipeError(f"seeds {shown}: a claim is judged on at least {MINIMUM_SEEDS}")
-
-
-def _each(tables: Mapping[str, dict[str, Any]], protocol: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the tables of criteria by name, and in the place of one with ``each`` one for each item of that list."""
-    for name, table in tables.items():
-        fields = dict(table)
-        each = fields.pop("each", None)
-        if each is None:
-            yield name, fields
-        else:
-            for item in protocol[each]:
-                yield f"{name}, {item}", fields | {"quantity": f"{table['quantity']}, {item}"}
-
-
-def _criteria(
-    where: str, name: str, table: dict[str, Any], role: Role, scale: str, subject: str
-) -> Iterator[Criterion]:
-    """Yield what one table asks at a scale: with ``on``, one criterion decides and the other split's is reported."""
-    with reading(where):
-        fields = dict(table)
-        directions = [direction for direction in ("above", "below") if direction in fields]
-        if len(directions) != 1:
-            raise ValueError("it needs a bound, either above or below")
-        bound, on = _at(fields.pop(directions[0]), scale, subject), fields.pop("on", "")
-        if type(bound) not in (int, float) or not math.isfinite(bound):
-            raise ValueError(f"its bound for {scale}/{subject} is {bound!r}, which is no finite number")
-        if scale in fields.pop("reported", ()):
-            role = Role.REPORTED
-        if on and on not in SPLITS:
-            raise ValueError(f"on = {on!r} is none of {', '.join(SPLITS)}")
-        quantity, paper = fields.pop("quantity"), fields.pop("paper", False)
-        for split in SPLITS if on else ("",):
-            title = f"{name}, {split}" if split else name
-            words = f"{quantity}, {split} images" if split else quantity
-            here = role if split == on else Role.REPORTED
-            own = paper and split in ("", on)
-            criterion = Criterion(title, words, directions[0], float(bound), here, paper=own, **fields)
-            check_fields(criterion)
-            yield criterion
 
 
 def _at(value: Any, scale: str, subject: str) -> Any:

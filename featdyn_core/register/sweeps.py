@@ -7,14 +7,15 @@ of the register: they are adjusted for each other, and for none of those.
 """
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.register.register import Register
+from featdyn_core.tables import build, read, unknown
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.fields import check_fields
 
 
 @dataclass(frozen=True)
@@ -76,51 +77,51 @@ def load_sweeps(folder: Path, register: Register) -> list[Sweep]:
 
 
 def _sweep(path: Path, register: Register) -> Sweep:
+    where = f"sweep {path}"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        variations = {name: _variation(name, fields) for name, fields in table.pop("variations").items()}
-        seeds = tuple(table.pop("seeds", ()))
-        sweep = Sweep(path.stem, variations=variations, seeds=seeds, **table)
-        check_fields(sweep)
-        _check(sweep, register)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise RecipeError(f"sweep {path}: a field is missing, unknown or of the wrong kind: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecipeError(f"{where}: cannot be read: {error}") from error
+    listed = read(dict[str, dict[str, Any]], table.pop("variations", {}), f"{where}, variations")
+    variations = {
+        name: build(Variation, fields, f"{where}, variation {name!r}", name=name) for name, fields in listed.items()
+    }
+    sweep = build(Sweep, table, where, name=path.stem, variations=variations)
+    try:
+        fault = next(_faults(sweep, register), "")
     except RecipeError as error:
-        raise RecipeError(f"sweep {path}: {error}") from error
+        fault = str(error)
+    if fault:
+        raise RecipeError(f"{where}: {fault}")
     return sweep
 
 
-def _variation(name: str, fields: dict[str, Any]) -> Variation:
-    found = {claim: Verdict(verdict) for claim, verdict in fields.get("found", {}).items()}
-    variation = Variation(name, **fields | {"claims": tuple(fields.get("claims", ())), "found": found})
-    check_fields(variation)
-    return variation
-
-
-def _check(sweep: Sweep, register: Register) -> None:
-    """Refuse a sweep that names what the register lacks, or a variation that says nothing.
+def _faults(sweep: Sweep, register: Register) -> Iterator[str]:
+    """Yield what is wrong with a sweep: that it names what the register lacks, or that a variation says nothing.
 
     Raises:
-        ValueError: what is wrong with it.
         RecipeError: an unknown claim, or seeds on which no claim can be judged.
     """
-    if sweep.scale not in register.scales or sweep.subject not in register.scales[sweep.scale].recipes:
-        raise ValueError(f"the register has no {sweep.scale}/{sweep.subject}")
+    rows = [f"{name}/{subject}" for name, scale in register.scales.items() for subject in scale.recipes]
+    if (row := f"{sweep.scale}/{sweep.subject}") not in rows:
+        yield unknown("scale/subject", row, rows, "the register has")
     if not sweep.effects or not sweep.variations:
-        raise ValueError("it needs effects, of at least one claim, and variations")
+        yield "it needs effects, of at least one claim, and variations"
     if sweep.seeds:
         register.check_seeds(sweep.seeds)
     for claim, effect in sweep.effects.items():
         entry = register.entry(claim)
         if sweep.subject not in entry.subjects:
-            raise ValueError(f"claim {claim!r} is not about {sweep.subject}")
+            yield f"claim {claim!r} is not about {sweep.subject}"
         criteria = [item.name for item in entry.claim(sweep.scale, sweep.subject).criteria]
         if effect not in criteria:
-            raise ValueError(f"claim {claim!r} has no criterion {effect!r}; it has {', '.join(criteria)}")
+            yield f"effects, claim {claim!r}: {unknown('criterion', effect, criteria, 'it has')}"
     for variation in sweep.variations.values():
+        where = f"variation {variation.name!r}"
         if not variation.overrides:
-            raise ValueError(f"variation {variation.name!r} overrides nothing; give it recipe or records")
-        if unknown := {*variation.claims, *variation.found} - set(sweep.effects):
-            raise ValueError(f"variation {variation.name!r}: {unknown.pop()!r} is no claim of the sweep's effects")
-        if idle := [word for word in variation.found.values() if word is Verdict.SUPPORTED or not word.decided]:
-            raise ValueError(f"variation {variation.name!r} found {idle[0]}, which is no finding against the claim")
+            yield f"{where} overrides nothing; give it recipe or records"
+        for claim in sorted({*variation.claims, *variation.found} - set(sweep.effects)):
+            yield f"{where}: {unknown('claim', claim, sweep.effects, 'the effects are of')}"
+        for verdict in variation.found.values():
+            if verdict is Verdict.SUPPORTED or not verdict.decided:
+                yield f"{where} found {verdict}, which is no finding against the claim"

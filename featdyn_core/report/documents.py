@@ -11,7 +11,7 @@ from pathlib import Path
 from featdyn_core.errors import EvidenceError
 from featdyn_core.project import REGISTER
 from featdyn_core.register.reading import load_register
-from featdyn_core.register.register import SCALES, Register
+from featdyn_core.register.register import Register
 from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines, sweep_tables
 from featdyn_core.verdicts.evidence import Evidence, read_evidence
@@ -107,7 +107,7 @@ def _place(register: Register, row: Evidence) -> tuple[int, int, int]:
     """Where the register has a row's claim, scale and subject; what it lacks comes last."""
     entries, scale = list(register.entries), register.scales.get(row.scale)
     subjects = list(scale.recipes) if scale else []
-    orders = ((entries, row.claim), (list(SCALES), row.scale), (subjects, row.subject))
+    orders = ((entries, row.claim), (list(register.scales), row.scale), (subjects, row.subject))
     claim, size, subject = (order.index(name) if name in order else len(order) for order, name in orders)
     return claim, size, subject
 

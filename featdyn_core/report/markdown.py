@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.register.register import SCALES, Entry, Register
+from featdyn_core.register.register import Entry, Register
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, lines
 from featdyn_core.verdicts.claim import Criterion, Role
@@ -23,15 +23,10 @@ def claims_table(register: Register) -> list[str]:
 def claim_row(entry: Entry, register: Register) -> str:
     """Return a claim's row, with the bounds of the first scale and subject that it has."""
     scale, subject = next(
-        (name, subject)
-        for name in SCALES
-        if name in register.scales
-        for subject in entry.subjects_at(register.scales[name])
+        (scale.name, subject) for scale in register.scales.values() for subject in entry.subjects_at(scale)
     )
     criteria = entry.claim(scale, subject).criteria
-    lists = {
-        name: table["each"] for tables in entry.criteria.values() for name, table in tables.items() if "each" in table
-    }
+    lists = {name: asked.each for criteria in entry.criteria.values() for name, asked in criteria.items() if asked.each}
 
     def name(criterion: Criterion) -> str:
         whole, _, _ = criterion.name.rpartition(", ")
@@ -67,7 +62,8 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
         rows: evidence.
         meanings: claim to a sentence for the reader.
     """
-    head = [f"| claim | the paper says | {' | '.join(SCALES)} | effect | meaning |", "|---" * (len(SCALES) + 4) + "|"]
+    titles = ("claim", "the paper says", *register.scales, "effect", "meaning")
+    head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     return head + [
         summary_row(
             entry,
@@ -81,15 +77,15 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
 
 def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:
     """Return a claim's row; its effect is the number that the verdict at the largest decided scale hangs on."""
-    verdicts = [_verdicts(entry, register, scale, rows) for scale in SCALES]
-    decided = sorted((row for row in rows if row.verdict.decided), key=lambda row: SCALES.index(row.scale))
+    verdicts = [_verdicts(entry, register, scale, rows) for scale in register.scales]
+    decided = [row for scale in register.scales for row in rows if row.scale == scale and row.verdict.decided]
     last = [row for row in decided if row.scale == decided[-1].scale]
     return f"| `{entry.id}` | {entry.sentence} | {' | '.join(verdicts)} | {'; '.join(map(_effect, last))} | {meaning} |"
 
 
 def _verdicts(entry: Entry, register: Register, scale: str, rows: Sequence[Evidence]) -> str:
     """Return the verdicts at a scale, each with the data it was decided on; a dash where the claim is not about it."""
-    known = register.scales[scale].recipes if scale in register.scales else {}
+    known = register.scales[scale].recipes
     found = {row.subject: str(row.verdict) for row in rows if row.scale == scale}
     subjects = [subject for subject in known if subject in entry.subjects]
     decided = [f"{found[subject]} ({subject})" for subject in subjects if found.get(subject, "NOT RUN") != "NOT RUN"]

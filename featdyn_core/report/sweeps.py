@@ -16,7 +16,7 @@ class SweepTable:
     """What was swept at one scale on one subject.
 
     Attributes:
-        scale: small, reduced or paper.
+        scale: of the register.
         subject: the data set.
         effects: claim to the criterion whose estimate is shown for it.
         lines: variation to claim to its row; a claim that a variation was not asked of is not there.

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest row first. Those of one row do not know each other.
 ROWS = (
     {"errors"},
-    {"files", "project", "seeds", "numerics"},
+    {"files", "project", "seeds", "numerics", "tables"},
     {"provenance"},
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},
@@ -38,6 +38,7 @@ TORCHLESS = (
     "harness",
     "files",
     "project",
+    "tables",
     "provenance",
     "errors",
 )

@@ -23,6 +23,17 @@ images = 20
 recipes = { digits = "toy-reduced", cifar100 = "toy-cifar100" }
 """
 
+MEDIUM = """
+[scales.medium]
+tier = "full"
+seeds = [7, 8, 9]
+images = 20
+recipes = { digits = "toy" }
+
+[scales.reduced]
+""".strip()
+"""In the place of the larger scale's head: another scale before it."""
+
 RECIPE = """
 schema = 1
 [data]

@@ -13,7 +13,6 @@ import json
 import math
 import os
 import re
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from typing import Any
 from featdyn_core.errors import RecipeError
 from featdyn_core.networks.names import NETWORKS, is_factory
 from featdyn_core.project import recipes_folder
-from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, find_document, inherit, shown
-from featdyn_core.trajectories.tables import build, explicit, fields
+from featdyn_core.tables import build, explicit, fields, shown
+from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, find_document, inherit
 
 SCHEMA = 1
 
@@ -231,7 +230,7 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
     if isinstance(training, dict) and "checkpoints" in training:
         checkpoints = expand_checkpoints(training["checkpoints"], f"{where}, training, checkpoints")
         tables["training"] = {**training, "checkpoints": checkpoints}
-    return typing.cast(Recipe, build(Recipe, {"name": name, **tables}, where))
+    return build(Recipe, tables, where, name=name)
 
 
 def _with_parent(tables: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
@@ -269,7 +268,7 @@ def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
         parent = dict(branch["parent"])
         content["branch"] = {**branch, "parent": restore_recipe(parent, parent.pop("name", ""))}
     called = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:LONGEST_NAME] if isinstance(name, str) else name
-    return typing.cast(Recipe, build(Recipe, {"name": called, **content}, where))
+    return build(Recipe, content, where, name=called)
 
 
 def _check_schema(schema: Any, name: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.tables import shortened, shown
 
 INTEGERS = range(-(2**63), 2**63)
 """What TOML promises of integers; a longer one could be neither printed nor computed with."""
@@ -15,9 +16,6 @@ MOST_LEVELS = 8
 
 MOST_CHECKPOINTS = 100_000
 """A hundred times those of the paper's training with one an epoch."""
-
-SHOWN = 200
-"""Most characters that an error repeats of a value."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -102,16 +100,6 @@ def expand_checkpoints(ranges: Any, where: str) -> tuple[int, ...]:
     if count > MOST_CHECKPOINTS:
         raise RecipeError(f"{where}: {count:,} checkpoints; keep at most {MOST_CHECKPOINTS:,}, by a larger step")
     return tuple(sorted({epoch for first, last, step in items for epoch in range(first, last + 1, step)}))
-
-
-def shown(value: Any) -> str:
-    """Return a value as an error repeats it: on one line, and not all of it if it is long."""
-    return shortened(repr(value))
-
-
-def shortened(text: str) -> str:
-    """Return the beginning of a text."""
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _is_range(item: Any) -> bool:

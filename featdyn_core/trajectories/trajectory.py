@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from featdyn_core.data.labels import permute_labels, randomize_labels
+from featdyn_core.data.names import SPLITS
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError, ModelError, TrainingError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
@@ -24,8 +25,6 @@ from featdyn_core.trajectories.checkpoints import read_state
 from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
 
 State = dict[str, Tensor]
-
-SPLITS = ("held-out", "training")
 
 
 def _no_optimizer() -> State:

@@ -4,6 +4,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from featdyn_core.tables import build, read
+
+_Line = list[float | None]
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -30,12 +34,20 @@ class Curve:
     log: bool = False
 
     @classmethod
-    def from_plain(cls, fields: dict[str, Any]) -> "Curve":
-        """Return the curve whose fields were read from a file, with null for what is no number."""
+    def from_plain(cls, table: dict[str, Any], where: str) -> "Curve":
+        """Return the curve whose fields were read from a file, with null for what is no number.
 
-        def gaps(line: list[float | None]) -> list[float]:
-            return [math.nan if number is None else number for number in line]
+        Raises:
+            RecipeError: it is none; says where.
+        """
+        lists: dict[str, Any] = {
+            name: _gaps(read(_Line, table[name], f"{where}, {name}")) for name in ("x", "steps") if name in table
+        }
+        if "series" in table:
+            lines = read(dict[str, list[_Line]], table["series"], f"{where}, series")
+            lists["series"] = {label: list(map(_gaps, seeds)) for label, seeds in lines.items()}
+        return build(cls, {**table, **lists}, where)
 
-        series = {label: [gaps(line) for line in seeds] for label, seeds in fields["series"].items()}
-        places = {name: gaps(fields[name]) for name in ("x", "steps")}
-        return cls(**fields | places | {"series": series})
+
+def _gaps(line: _Line) -> list[float]:
+    return [math.nan if number is None else number for number in line]

@@ -13,10 +13,10 @@ from typing import Any
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import write_atomically
-from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Outcome, Role, Verdict
+from featdyn_core.tables import build, read
+from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Role, Verdict
 from featdyn_core.verdicts.curve import Curve
-from featdyn_core.verdicts.fields import check_fields
-from featdyn_core.verdicts.inference import CONFIDENCE, Interval, holm
+from featdyn_core.verdicts.inference import CONFIDENCE, holm
 from featdyn_core.verdicts.plane import Plane
 
 SCHEMA = 2
@@ -43,7 +43,7 @@ class Evidence:
         counter_example: a world in which a theorem does not hold, where one was found; else empty.
         subject: what it was measured on, such as ``digits`` or ``cifar10``.
         tier: fast or full.
-        scale: small, reduced or paper.
+        scale: of the register.
         verdict: see ``Verdict``.
         findings: one a criterion; empty if nothing was judged.
         reason: why nothing was judged; empty otherwise.
@@ -168,20 +168,25 @@ def from_json(text: str) -> Evidence:
         EvidenceError: it is none.
     """
     try:
-        fields = json.loads(text)
+        return _row(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"not an evidence row of this version: {error}") from error
+
+
+def _row(table: Any) -> Evidence:
+    where = "the row"
+    try:
+        fields = read(dict[str, Any], table, where)
         fields.pop("holm_p_value", None)
-        fields["verdict"] = Verdict(fields["verdict"])
-        fields["findings"] = tuple(_finding(item) for item in fields["findings"])
-        fields["seeds"] = tuple(fields["seeds"])
-        fields["curves"] = {title: Curve.from_plain(curve) for title, curve in fields["curves"].items()}
-        fields["planes"] = {title: Plane.from_plain(plane) for title, plane in fields.get("planes", {}).items()}
-        row = Evidence(**fields)
-        check_fields(row)
+        for name, kind in (("curves", Curve), ("planes", Plane)):
+            drawn = read(dict[str, dict[str, Any]], fields.get(name, {}), f"{where}, {name}")
+            fields[name] = {title: kind.from_plain(one, f"{where}, {name}, {title}") for title, one in drawn.items()}
+        row = build(Evidence, fields, where)
         if row.known:
-            Verdict(row.known)
+            read(Verdict, row.known, f"{where}, known")
         if not math.isfinite(row.seconds):
-            raise ValueError(f"seconds = {row.seconds} is no duration")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RecipeError) as error:
+            raise RecipeError(f"{where}, seconds: {row.seconds} is no duration")
+    except RecipeError as error:
         raise EvidenceError(f"not an evidence row of this version: {error}") from error
     return row
 
@@ -245,7 +250,7 @@ def read_document(path: Path) -> Document:
             f"{path} has schema {schema!r}; this version reads {SCHEMA}: write it again, or read it with the "
             "version that wrote it"
         )
-    found = tuple(from_json(json.dumps(row)) for row in rows)
+    found = tuple(map(_row, rows))
     for row in found:
         if fault := _fault(row):
             raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
@@ -295,19 +300,6 @@ def _same(one: Finding, other: Finding) -> bool:
     ends = [(item.interval.estimate, item.interval.low, item.interval.high, item.p_value) for item in (one, other)]
     near = all(math.isclose(*pair, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) for pair in zip(*ends, strict=True))
     return near and one.outcome is other.outcome and one.interval.seeds == other.interval.seeds
-
-
-def _finding(fields: dict[str, Any]) -> Finding:
-    criterion = dict(fields["criterion"])
-    criterion["role"] = Role(criterion["role"])
-    return Finding(
-        criterion=Criterion(**criterion),
-        values=tuple(fields["values"]),
-        interval=Interval(**fields["interval"]),
-        outcome=Outcome(fields["outcome"]),
-        p_value=fields["p_value"],
-        draws=tuple(fields["draws"]),
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from featdyn_core.errors import RecipeError
+from featdyn_core.tables import build
+
 CLASSES = "0123456789abcdefghijklmnopqrstuvwxyz"
 """Letters of the classes, in their order."""
 
@@ -44,14 +47,14 @@ class Plane:
     paths: list[Path]
 
     @classmethod
-    def from_plain(cls, fields: dict[str, Any]) -> "Plane":
+    def from_plain(cls, table: dict[str, Any], where: str) -> "Plane":
         """Return the picture whose fields were read from a file.
 
         Raises:
-            ValueError: a coordinate is not finite.
+            RecipeError: it is none, or a coordinate is not finite; says where.
         """
-        plane = cls(**fields | {"paths": [Path(**path) for path in fields["paths"]]})
+        plane = build(cls, table, where)
         lists = [plane.x, plane.y, *(numbers for path in plane.paths for numbers in (path.x, path.y))]
-        if any(type(number) is float and not math.isfinite(number) for numbers in lists for number in numbers):
-            raise ValueError("a coordinate of a plane is not finite")
+        if not all(math.isfinite(number) for numbers in lists for number in numbers):
+            raise RecipeError(f"{where}: a coordinate is not finite")
         return plane

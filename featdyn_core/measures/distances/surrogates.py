@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.measures.distances.discrepancies import energy_distance, mmd, sliced_wasserstein
 from featdyn_core.measures.distances.features import classes_at, features_at
 from featdyn_core.measures.distances.total_variation import classifier_two_sample
@@ -39,7 +40,7 @@ def compared_at(
     Raises:
         MeasurementError: a class with too few images of a split to tell laws apart.
     """
-    (held_out, labels), (training, known) = map(trajectory.evaluation_set, ("held-out", "training"))
+    (held_out, labels), (training, known) = map(trajectory.evaluation_set, SPLITS)
     classes = trajectory.dataset.classes
     augmented, plain = (features_at(trajectory, training, epochs, cut) for epochs in (drawn, end))
     there = _by_class(features_at(trajectory, held_out, end, cut).flatten(1).numpy(), labels.numpy(), classes)

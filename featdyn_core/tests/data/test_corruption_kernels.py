@@ -13,7 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 from featdyn_core.data import corruption_kernels as kernels
-from featdyn_core.data.corruptions import SEVERITIES, corrupt
+from featdyn_core.data.corruptions import corrupt
+from featdyn_core.data.names import SEVERITIES
 
 RNG = np.random.default_rng(20)
 IMAGES = RNG.integers(256, size=(4, 32, 32, 3), dtype=np.uint8)

@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from featdyn_core.data import corruption_weather as weather
 from featdyn_core.data.corruption_kernels import smear
-from featdyn_core.data.corruptions import SEVERITIES, corrupt
+from featdyn_core.data.corruptions import corrupt
+from featdyn_core.data.names import SEVERITIES
 
 SEED = 11
 IMAGES = np.random.default_rng(20).integers(256, size=(5, 32, 32, 3), dtype=np.uint8)

@@ -14,11 +14,11 @@ from featdyn_core.data import official
 from featdyn_core.data.corruptions import (
     EXTRA_KINDS,
     KINDS,
-    SEVERITIES,
     STOCHASTIC,
     corrupt,
     corrupted_test_set,
 )
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import DataError
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from featdyn_core import planted
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import (
     AbsentDataError,
     DamagedRecordError,
@@ -26,7 +27,6 @@ from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
 from featdyn_core.register.reading import load_register
-from featdyn_core.register.register import SPLITS
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
@@ -392,6 +392,7 @@ from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import register_folder
 from featdyn_core.verdicts.evidence import to_json
+from featdyn_core.data.names import SPLITS
 from featdyn_core.register.reading import load_register
 
 spec = importlib.util.spec_from_file_location("claim", "claims/test_demo.py")

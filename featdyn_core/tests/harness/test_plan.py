@@ -100,7 +100,7 @@ def test_seeds_on_which_no_claim_can_be_judged_are_refused(register, seeds):
 
 
 def test_a_scale_that_the_register_lacks_is_named(register):
-    with pytest.raises(RecipeError, match="the register has no scale 'paper'; it has small, reduced"):
+    with pytest.raises(RecipeError, match="unknown scale 'paper'; the register has small, reduced"):
         cells(register(), "paper")
 
 
@@ -293,15 +293,15 @@ training = {{ checkpoints = [[1, 3, 1]] }}
 
 
 BAD = {
-    "no kind": ('kind = "column", ', "", "its kind is None; the kinds are column, stranger"),
-    "unknown kind": ('kind = "column"', 'kind = "guess"', "its kind is 'guess'"),
+    "no kind": ('kind = "column", ', "", "it says no kind; the kinds are column, stranger"),
+    "unknown kind": ('kind = "column"', 'kind = "guess"', "unknown kind 'guess'; the kinds are column"),
     "no window": ('"column", window = "late"', '"column"', "field .window. is missing"),
     "unknown window": ('"column", window = "late"', '"column", window = "early"', "'early'"),
     "unknown field": ('"column", window', '"column", colour = "red", window', "'colour'"),
     "unknown arm": (
         '"column", window',
         '"column", arms = ["noisy"], window',
-        "arms are .'noisy'.; .* list of clean",
+        "unknown arm 'noisy'; the claim has clean",
     ),
     "no arm": ('"column", window', '"column", arms = [], window', r"arms are \[\]"),
     "arms as text": ('"column", window', '"column", arms = "clean", window', "arms are 'clean'"),

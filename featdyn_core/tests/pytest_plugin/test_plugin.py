@@ -19,7 +19,7 @@ from featdyn_core.store.heartbeats import Beat, write_beat
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
-from featdyn_core.tests.toy import FAILS, HOLDS, edit, entry, write_claim, write_project, write_sweeps
+from featdyn_core.tests.toy import FAILS, HOLDS, MEDIUM, edit, entry, write_claim, write_project, write_sweeps
 from featdyn_core.verdicts.evidence import Evidence, read_evidence
 
 TEST = "*test_demo[[]demo-small-digits[]]"
@@ -271,7 +271,15 @@ def test_of_the_full_tier_one_scale_is_run(project):
         "demo-reduced-cifar100": "NOT RUN",
     }
     result = project.runpytest("-m", "full", "--scale", "paper")
-    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: unknown scale 'paper'; the register has small, reduced"])
+
+
+def test_a_scale_of_any_name_is_asked_for(project):
+    edit(project.path / "claims/register/scales.toml", "[scales.reduced]", MEDIUM)
+    edit(project.path / "claims/register/demo.toml", "[windows]", "[windows]\nmedium = { late = [2, 3] }")
+    result = project.runpytest("-m", "full", "--scale", "medium", "--collect-only", "-q")
+    assert [line for line in result.outlines if "[" in line] == ["claims/test_demo.py::test_demo[demo-medium-digits]"]
 
 
 def test_evidence_says_what_was_run(project):

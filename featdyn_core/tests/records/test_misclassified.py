@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from featdyn_core.data.corruptions import KINDS, SEVERITIES
+from featdyn_core.data.corruptions import KINDS
+from featdyn_core.data.names import SEVERITIES
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import predict
 from featdyn_core.measures.composites.unseen import unseen_images

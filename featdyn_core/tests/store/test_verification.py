@@ -13,7 +13,7 @@ import torch
 from featdyn_core.errors import AbsentDataError
 from featdyn_core.store import supply, verification
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify, verify_folder, verify_trainings, verify_store
+from featdyn_core.store.verification import verify, verify_folder, verify_store, verify_trainings
 from featdyn_core.tests.store.edits import edit_manifest, flip
 from featdyn_core.tests.store.watched import folder_of
 from featdyn_core.tests.tiny import tiny_recipe

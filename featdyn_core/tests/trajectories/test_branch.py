@@ -118,7 +118,7 @@ def test_a_branch_is_restored_from_what_a_manifest_holds(write):
         ("at_epoch = 2\n", "", "branch: field 'at_epoch' is missing"),
         ("at_epoch = 2", "at_epoch = 3", "branch, at_epoch: no checkpoint of parent; it has 0, 2, 4"),
         ('keep = "hidden1"', "keep = 1", "branch, keep: expected str, found 1"),
-        ("keep", "kept", "branch: unknown field 'kept'; its fields are parent, at_epoch, keep, freeze, opt"),
+        ("keep", "kept", "branch: unknown field 'kept'; did you mean 'keep'\\? its fields are parent"),
         ("[[2, 6, 1]]", "[[0, 6, 1]]", "training, checkpoints: those before epoch 2 are the parent's"),
         ("epochs = 6\ncheckpoints = [[2, 6, 1]]", "epochs = 2\ncheckpoints = [[2, 2, 1]]", "more than there were"),
         ("[optimizer]", "[labels]\npermuted = true\n[optimizer]", "data, labels, network: those of the parent"),

@@ -412,6 +412,15 @@ def test_a_row_with_a_strange_field_is_refused(tmp_path, edit):
         edited(tmp_path, judged(HIGH), edit)
 
 
+def test_what_is_strange_is_named_with_its_place(tmp_path):
+    place = "the row, findings, item 1, criterion, bound: expected float, found 'high'"
+    with pytest.raises(EvidenceError, match=f"not an evidence row of this version: {place}"):
+        edited(tmp_path, judged(HIGH), setting("findings", 0, "criterion", "bound", "high"))
+    curve = {"x": [0, None], "series": {"a": [[1, None, "b"]]}, "x_label": "", "y_label": ""}
+    with pytest.raises(EvidenceError, match="the row, curves, c, series, a, item 1, item 3: expected float, found 'b'"):
+        edited(tmp_path, judged(HIGH), setting("curves", {"c": curve}))
+
+
 def places(value, path=()):
     """Every path into nested lists and dictionaries."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
