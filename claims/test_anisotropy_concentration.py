@@ -73,8 +73,7 @@ def world(rng: np.random.Generator, strength: float, *, tail: float = 1e9, level
     """Plant changes of which three directions have a multiple of the others' standard deviation, and their tail."""
     sample = rng.standard_normal((48, 64)) * np.r_[[strength] * 3, np.ones(61)]
     gram = ChangeGram.of(sample / np.sqrt(rng.chisquare(tail, (48, 1)) / tail))
-    numbers = {"isotropic_draws": 1999, "planted_draws": 150, "planted_level": level, "planted_tail": 5}
-    return planted.run({"changes": Changes((0,), [[gram]], [[gram]])}, protocol=numbers)
+    return planted.run({"changes": Changes((0,), [[gram]], [[gram]])}, protocol={"planted_level": level})
 
 
 WORLDS = {

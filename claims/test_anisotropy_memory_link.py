@@ -34,7 +34,6 @@ from featdyn_core import (
 pytestmark = pytest.mark.claim("anisotropy-memory-link")
 
 ARMS = ("clean", "noisy")
-PROTOCOL = {"level": 0.8, "span": 6, "shuffles": 150, "shuffle_level": 0.05}
 
 
 def measure(run: Run) -> Measured:
@@ -70,7 +69,7 @@ def world(rng: np.random.Generator, link: float, *, level: float = 0.05) -> Run:
     strength, chance = rng.permutation(12).reshape(2, 6), rng.permutation(12).reshape(2, 6)
     windows = 4 + link * strength + (1 - abs(link)) * chance + 12 * (link < 0)
     records = planted_link(2 + strength, windows, rng)
-    return planted.run(records, protocol=PROTOCOL | {"shuffle_level": level})
+    return planted.run(records, protocol={"shuffle_level": level})
 
 
 WORLDS = {

@@ -29,7 +29,6 @@ from featdyn_core import (
 pytestmark = pytest.mark.claim("anisotropy-memory-link-at-one-noise-level")
 
 ARMS = ("clean", "noisy")
-PROTOCOL = {"level": 0.8, "span": 6, "shuffles": 75, "shuffle_level": 0.05}
 
 
 def measure(run: Run) -> Measured:
@@ -54,7 +53,7 @@ def world(rng: np.random.Generator, link: float, *, noise: float = 0.0, level: f
     windows = 10 + link * strength + (1 - abs(link)) * chance
     labels = noise * np.array([[0.0], [1.0]])
     records = planted_link(8 + strength - 6 * labels, windows - 7 * labels, rng)
-    return planted.run(records, protocol=PROTOCOL | {"shuffle_level": level})
+    return planted.run(records, protocol={"shuffle_level": level})
 
 
 WORLDS = {

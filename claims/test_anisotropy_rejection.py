@@ -94,8 +94,7 @@ def world(rng: np.random.Generator, strength: float, *, tail: float = math.inf, 
     if math.isfinite(tail):
         sample /= np.sqrt(rng.chisquare(tail, (48, 1)) / tail)
     gram = ChangeGram.of(sample)
-    numbers = {"planted_draws": 150, "planted_level": level, "planted_tail": 5, "bootstrap_draws": 9999}
-    return planted.run({"changes": Changes((0,), [[gram]], [[gram]])}, protocol=numbers)
+    return planted.run({"changes": Changes((0,), [[gram]], [[gram]])}, protocol={"planted_level": level})
 
 
 WORLDS = {

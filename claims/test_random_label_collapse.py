@@ -12,6 +12,7 @@ Controls: two clean trainings differ by their seed only and must not collapse ag
 whose classes are renamed consistently, where labels change but keep their meaning.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,7 @@ def measure(run: Run) -> Measured:
     neighbour = consistency(run.neighbour(), "clean")
     of_clean, of_noisy = (consistency(run, arm, "wider")["held-out"] for arm in ("clean", "noisy"))
     welch_p = [welch(*pair) for pair in zip(clean["held-out"], noisy["held-out"], strict=True)]
+    below = functools.partial(tail_mass, level=run.protocol["level"])
     return Measured(
         both_splits={
             split: {
@@ -64,7 +66,7 @@ def measure(run: Run) -> Measured:
         numbers={
             "share at 1 between seeds": max(map(abs, lost(clean["held-out"], neighbour["held-out"], share_at_one))),
             "share at 1 under renaming": max(map(abs, lost(clean["held-out"], renamed["held-out"], share_at_one))),
-            "tail mass gained": min(lost(noisy["held-out"], clean["held-out"], tail_mass)),
+            "tail mass gained": min(lost(noisy["held-out"], clean["held-out"], below)),
             "mass lost at 1, wider window": min(lost(of_clean, of_noisy, share_at_one)),
             "Welch p (log10)": max(math.log10(max(p, LEAST_P)) for p in welch_p),
             "Welch p below 0.001": float(max(welch_p) < 1e-3),

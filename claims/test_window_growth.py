@@ -49,7 +49,7 @@ def world(gained: float, *, steady: float = 0.0, noise: float | npt.NDArray[np.f
         "steady": np.linspace(4, 4 + steady, len(DEEP)),
     }
     records = {name: {"held-out": planted_growth(DEEP, found)} for name, found in windows.items()}
-    return planted.run(records, protocol={"level": 0.8})
+    return planted.run(records)
 
 
 WORLDS = {

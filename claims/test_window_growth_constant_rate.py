@@ -66,7 +66,7 @@ def world(gained: float, *, slowed: float = 0.0) -> Run:
     windows = {name: np.linspace(4, 4 + grown, len(DEEP)) for name, grown in more.items()}
     columns = {(name, ARM): {"held-out": planted_growth(DEEP, found)} for name, found in windows.items()}
     path = TrainingPath.planted(range(DEEP[-1] + 1), DEEP[-1], parts=[*planted.DEPTHS, WHOLE_NETWORK])
-    return planted.run({**columns, ("path", ARM): path, ("slowing path", ARM): path}, protocol={"level": 0.8})
+    return planted.run({**columns, ("path", ARM): path, ("slowing path", ARM): path})
 
 
 WORLDS = {

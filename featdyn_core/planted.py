@@ -47,11 +47,33 @@ Judge = Callable[[Measure, World], Verdict]
 """The fixture ``judge``: judges a claim in a planted world, and asserts the verdict that is due there."""
 
 
-def verdict_in(world: World, claim: Claim, measure: Measure, *, number: int = 0, seeds: int = SEEDS) -> Verdict:
-    """Judge a claim in a world; ``number`` tells apart several draws of the same world."""
+def verdict_in(
+    world: World,
+    claim: Claim,
+    measure: Measure,
+    *,
+    protocol: Mapping[str, Any] | None = None,
+    number: int = 0,
+    seeds: int = SEEDS,
+) -> Verdict:
+    """Judge a claim in a world.
+
+    Args:
+        world: where.
+        claim: with the bounds of a row.
+        measure: of the claim.
+        protocol: of the row: numbers that the world does not plant.
+        number: tells apart several draws of the same world.
+        seeds: of the world.
+    """
     draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
-    values, *_ = gather(claim, (measure(world.make(rng)) for rng in draws))
+    values, *_ = gather(claim, (measure(_with(protocol or {}, world.make(rng))) for rng in draws))
     return claim.judge(values, confidence=CONFIDENCE)[0]
+
+
+def _with(protocol: Mapping[str, Any], planted: Run) -> Run:
+    """Return a run that has numbers of the register where it has none of its own."""
+    return dataclasses.replace(planted, protocol={**protocol, **planted.protocol})
 
 
 def run(

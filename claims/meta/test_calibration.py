@@ -21,7 +21,9 @@ def test_false_positive_rate(claim, laboratory, request):
     module = MODULES[claim]
     row = next(row for row in laboratory.rows.values() if row.entry.id == claim)
     null = module.WORLDS["null"]
-    verdicts = [verdict_in(null, row.claim, module.measure, number=number) for number in range(WORLDS)]
+    verdicts = [
+        verdict_in(null, row.claim, module.measure, protocol=row.protocol, number=number) for number in range(WORLDS)
+    ]
     rate = verdicts.count(Verdict.SUPPORTED) / WORLDS
     counts = {str(verdict): verdicts.count(verdict) for verdict in Verdict if verdict in verdicts}
     request.node.user_properties.append(("false-positive rate", rate))

@@ -1,5 +1,6 @@
 """Register, claim files and documents say the same: what is claimed is tested, and nothing is tested in silence."""
 
+import dataclasses
 import statistics
 
 import pytest
@@ -53,11 +54,12 @@ def test_every_claim_has_worlds_of_every_verdict_of_its_kind(claim, register):
     assert {world.verdict for world in MODULES[claim].WORLDS.values()} == due[register.entries[claim].kind]
 
 
-def test_planted_draws_are_counted_where_they_are_drawn():
+def test_planted_draws_are_counted_where_they_are_drawn(register):
     module = MODULES["anisotropy-rejection"]
-    run = module.WORLDS["true"].make(numpy_generator(0, "measure", "world"))
+    protocol = register.entry("anisotropy-rejection").protocol_of("small", "digits")
+    run = dataclasses.replace(module.WORLDS["true"].make(numpy_generator(0, "measure", "world")), protocol=protocol)
     counted = [number for number in module.measure(run).numbers.values() if isinstance(number, Draws)]
-    assert {number.draws for number in counted} == {run.protocol["planted_draws"]}
+    assert {number.draws for number in counted} == {protocol["planted_draws"]}
     assert len(counted) == 2
 
 

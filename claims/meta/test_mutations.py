@@ -98,10 +98,12 @@ def test_a_claim_turns_red_where_trainings_are_broken(name, laboratory, tmp_path
 def test_a_claim_without_small_data_turns_red_in_its_true_world(name, laboratory, monkeypatch):
     broken, claim = IN_TRUE_WORLDS[name]
     module, row = MODULES[claim], next(row for row in laboratory.rows.values() if row.entry.id == claim)
-    before = {claim: verdict_in(module.WORLDS["true"], row.claim, module.measure)}
+    before = {claim: verdict_in(module.WORLDS["true"], row.claim, module.measure, protocol=row.protocol)}
     assert before == {claim: Verdict.SUPPORTED}
     broken(monkeypatch)
-    check_red(name, before, {claim: verdict_in(module.WORLDS["true"], row.claim, module.measure)})
+    check_red(
+        name, before, {claim: verdict_in(module.WORLDS["true"], row.claim, module.measure, protocol=row.protocol)}
+    )
 
 
 @pytest.mark.mutation

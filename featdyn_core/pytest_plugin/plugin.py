@@ -181,12 +181,12 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
 def judge(request: pytest.FixtureRequest) -> Judge:
     """Return a function that judges this test's claim in a planted world, and asserts the verdict that is due there.
 
-    Bounds are those of the first scale and subject that the register has for the claim.
+    Bounds and numbers are those of the first scale and subject that the register has for the claim.
     """
     row = _claim_of(request.node, request.config, "judge")[0]
 
     def run(measure: Measure, world: World) -> Verdict:
-        verdict = verdict_in(world, row.claim, measure)
+        verdict = verdict_in(world, row.claim, measure, protocol=row.protocol)
         assert world.verdict in (None, verdict), f"{row.entry.id}: {verdict} in a world where {world.verdict} is due"
         return verdict
 

@@ -4,11 +4,12 @@
 its sentence, the epochs and numbers that its measurement uses, the records it is measured from, and its criteria.
 """
 
+import dataclasses
 import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class _General:
     paper: dict[str, str]
     pilot_seeds: tuple[int, ...]
     scales: dict[str, dict[str, Any]]
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...]:
@@ -66,7 +68,7 @@ def load_register(folder: Path) -> Register:
     scales = {name: _scale(name, table) for name, table in general.scales.items()}
     if twice := set(scales) & {subject for scale in scales.values() for subject in scale.recipes}:
         raise RecipeError(f"scale {min(twice)!r} is called like a subject, and tables go by both; give it another name")
-    entries = [_entry(name, table, scales) for name, table in documents.items()]
+    entries = [_entry(name, table, scales, general.shared) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
     for entry in entries:
         if entry.rival_of and (entry.rival_of not in ordered or ordered[entry.rival_of].rival_of):
@@ -103,7 +105,7 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
     return scale
 
 
-def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Entry:
+def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared: Mapping[str, Any]) -> Entry:
     where = f"claim {name!r}"
     check_names(table, [*(field for field in fields(Entry) if field not in ("id", "criteria")), *_ROLES], where)
     _check_kind(table, where)
@@ -113,9 +115,20 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> Ent
     windows = _windows(table.get("windows", {}), f"{where}, windows")
     criteria = {role: _asked(table.get(title, {}), f"{where}, {title}") for title, role in _ROLES.items()}
     entry = build(Entry, own, where, id=name, windows=windows, criteria=criteria)
+    entry = dataclasses.replace(entry, protocol=_shared(entry, shared, where) | entry.protocol)
     if fault := next(_faults(entry, list(scales.values())), ""):
         raise RecipeError(fault)
     return entry
+
+
+def _shared(entry: Entry, shared: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the numbers that a claim takes from those of all claims."""
+    for name in entry.shared:
+        if name not in shared:
+            raise RecipeError(f"{where}, shared: {unknown('number', name, shared, 'scales.toml shares')}")
+        if name in entry.protocol:
+            raise RecipeError(f"{where}: {name!r} is a number of its protocol and a shared one; leave one out")
+    return {name: shared[name] for name in entry.shared}
 
 
 def _windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:

@@ -103,7 +103,8 @@ class Entry:
         arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
             table of suffixes.
         windows: scale or subject to window name to its epochs.
-        protocol: every other number that the measurement uses.
+        shared: names of the numbers of its protocol that it shares with other claims, which ``scales.toml`` holds.
+        protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
         criteria: name to what is asked, by role.
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
@@ -119,6 +120,7 @@ class Entry:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: dict[str, Any] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)

@@ -91,3 +91,15 @@ def test_planted_theorems_differ_by_seed():
     one, other = (planted.theorem(rng, worlds) for _ in range(2))
     assert one.seed != other.seed
     assert one.worlds is worlds
+
+
+def test_numbers_that_a_world_does_not_plant_are_the_rows():
+    seen = []
+
+    def note(found):
+        seen.append(found.protocol)
+        return measure(found)
+
+    planted_world = World(None, lambda _: planted.run({"effect": 1.0, "null": 0.0}, protocol={"level": 0.3}))
+    verdict_in(planted_world, CLAIM, note, protocol={"level": 0.8, "span": 6}, seeds=3)
+    assert seen == [{"level": 0.3, "span": 6}] * 3

@@ -46,7 +46,7 @@ def share_at_one(consistency: npt.ArrayLike) -> float:
     return float(np.mean(np.asarray(consistency) == 1.0))
 
 
-def tail_mass(consistency: npt.ArrayLike, level: float = 0.8) -> float:
+def tail_mass(consistency: npt.ArrayLike, level: float) -> float:
     """Share of samples whose consistency is below ``level``."""
     return float(np.mean(np.asarray(consistency) < level))
 

@@ -52,7 +52,7 @@ def test_a_recipe_that_no_claim_reads_is_named():
 @pytest.mark.parametrize(
     ("arguments", "scale"),
     [([], "small"), (["--tier", "full"], "reduced"), (["--tier", "sweep"], "small")]
-    + [(["--tier", tier, "--scale", "paper"], "paper") for tier in ("full", "sweep")],
+    + [(["--tier", tier, "--scale", "reduced"], "reduced") for tier in ("full", "sweep")],
 )
 def test_a_tier_is_of_a_scale(arguments, scale):
     assert scale_of(given(*arguments), load_register(register_folder())) == scale

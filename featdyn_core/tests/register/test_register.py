@@ -10,6 +10,7 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.project import recipes_folder
 from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import TIERS, Window
+from featdyn_core.tests import toy
 from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.verdicts.claim import THEOREM, Criterion, Role, Verdict
 from featdyn_core.verdicts.inference import confidence_at_look
@@ -667,3 +668,37 @@ def test_every_window_and_number_of_the_real_register_is_read_from_it(real):
         used = {table["window"] for table in entry.records.values() if "window" in table}
         assert used <= set(entry.windows_of(scale.name, subject)), entry.id
         assert entry.records or entry.kind == THEOREM, entry.id
+
+
+# Numbers that claims share
+
+
+SHARED = "[shared]\nlevel = 0.8\ndraws = { small = 2, reduced = 3 }\n\n[scales.small]"
+
+
+def sharing(names: str, protocol: str = "") -> str:
+    """Return a claim that shares numbers, and has some of its own."""
+    return toy.entry(more=f"shared = {names}").replace("[records]", f"[protocol]\nown = 1\n{protocol}\n[records]")
+
+
+def test_a_claim_has_the_shared_numbers_that_it_names(tmp_path):
+    folder = toy.write_project(tmp_path, demo=sharing('["level", "draws"]'), other=toy.entry()) / "claims/register"
+    toy.edit(folder / "scales.toml", "[scales.small]", SHARED)
+    found = load_register(folder)
+    assert found.entry("demo").protocol_of("reduced", "digits") == {"level": 0.8, "draws": 3, "own": 1}
+    assert found.entry("other").protocol == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "protocol", "message"),
+    [
+        ('["levle"]', "", "claim 'demo', shared: unknown number 'levle'; did you mean 'level'.*level, draws"),
+        ('["level"]', "level = 0.7", "claim 'demo': 'level' is a number of its protocol and a shared one"),
+        ('"level"', "", "claim 'demo', shared: expected"),
+    ],
+)
+def test_a_shared_number_that_cannot_be_had_is_named(tmp_path, names, protocol, message):
+    folder = toy.write_project(tmp_path, demo=sharing(names, protocol)) / "claims/register"
+    toy.edit(folder / "scales.toml", "[scales.small]", SHARED)
+    with pytest.raises(RecipeError, match=message):
+        load_register(folder)

@@ -96,7 +96,7 @@ def test_shapes_that_do_not_match_are_shown(function, predictions, reference):
 def test_summaries_count_samples_exactly_at_one_and_strictly_below_the_level():
     consistency = [1.0, 1.0 - 1e-9, 0.8, 0.5]
     assert share_at_one(consistency) == 0.25
-    assert tail_mass(consistency) == 0.25
+    assert tail_mass(consistency, level=0.8) == 0.25
     assert tail_mass(consistency, level=0.9) == 0.5
 
 
