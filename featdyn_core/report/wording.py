@@ -39,6 +39,8 @@ def verdict(row: Evidence) -> str:
     """Verdict of a row, and whether the register knows it or another."""
     if row.changed:
         return f"{row.verdict}{CHANGED}{row.known}"
+    if row.in_accord:
+        return f"{row.verdict}, known as {row.known}"
     return f"{row.verdict}, known" if row.known == row.verdict else str(row.verdict)
 
 

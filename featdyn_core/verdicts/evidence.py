@@ -106,8 +106,21 @@ class Evidence:
 
     @property
     def changed(self) -> bool:
-        """Whether the register knows a finding and this is another."""
-        return bool(self.known) and self.verdict.decided and self.verdict != self.known
+        """Whether this contradicts the finding that the register knows.
+
+        Published records give the same verdict everywhere. Trainings end in other bits on another machine, and an
+        interval that lies near its bound there is across it here; what contradicts are SUPPORTED against REFUTED, and
+        a control that failed on one side alone.
+        """
+        if not self.known or not self.verdict.decided or self.verdict == self.known:
+            return False
+        both = {self.verdict, Verdict(self.known)}
+        return self.replayed or Verdict.INVALID in both or both == {Verdict.SUPPORTED, Verdict.REFUTED}
+
+    @property
+    def in_accord(self) -> bool:
+        """Whether the register knows another verdict, which this one does not contradict."""
+        return bool(self.known) and self.verdict.decided and self.verdict != self.known and not self.changed
 
     @property
     def p_value(self) -> float | None:
@@ -132,7 +145,9 @@ class Evidence:
         """Return verdict and all findings, one a line."""
         head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
         if self.changed:
-            head += f" (the register knows it as {self.known}: a verdict that changes fails)"
+            head += f" (the register knows it as {self.known}, which this contradicts)"
+        if self.in_accord:
+            head += f" (in accord with {self.known}, which the register knows: these are trainings of another machine)"
         shown = [f"  counter-example: {self.counter_example}"] if self.counter_example else []
         lines = [head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)]
         return "\n".join(lines + shown)

@@ -205,7 +205,7 @@ def test_what_is_replayed_known_new_or_exploratory_can_be_seen(page):
     assert page.text.count("Replayed: published records were judged again; nothing was trained") == 1
     assert page.text.count("Exploratory: these seeds are not the register's") == 1
     assert page.text.count("INVALID was REFUTED") == 2
-    assert page.text.count("The register knows this as REFUTED; a verdict that changes fails.") == 1
+    assert page.text.count("The register knows this as REFUTED, which this contradicts.") == 1
     assert page.text.count("REFUTED known replayed") == 2
 
 

@@ -53,7 +53,13 @@ def test_a_scale_says_how_the_row_was_had(replayed, exploratory, words):
 
 
 @pytest.mark.parametrize(
-    ("known", "words"), [("", "SUPPORTED"), ("SUPPORTED", "SUPPORTED, known"), ("REFUTED", "SUPPORTED, was REFUTED")]
+    ("known", "words"),
+    [
+        ("", "SUPPORTED"),
+        ("SUPPORTED", "SUPPORTED, known"),
+        ("REFUTED", "SUPPORTED, was REFUTED"),
+        ("INCONCLUSIVE", "SUPPORTED, known as INCONCLUSIVE"),
+    ],
 )
 def test_a_verdict_says_what_the_register_knows(known, words):
     assert wording.verdict(evidence("m", curves=0, known=known)) == words

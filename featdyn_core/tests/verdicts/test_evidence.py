@@ -1,6 +1,7 @@
 """Evidence survives the way through JSON; what is none, or was written by hand, is refused."""
 
 import copy
+import dataclasses
 import json
 import math
 
@@ -104,10 +105,26 @@ def test_a_verdict_changed_if_the_register_knows_another(known, changed):
     assert not nothing(known=known).changed
 
 
+ALL = [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.INVALID]
+
+
+@pytest.mark.parametrize("known", ALL)
+@pytest.mark.parametrize("found", ALL)
+def test_what_contradicts_a_known_finding(known, found):
+    """Of trainings done here; published records must give the same verdict."""
+    here, published = (dataclasses.replace(judged(HIGH, known=known), verdict=found, replayed=r) for r in (False, True))
+    opposite = {Verdict.SUPPORTED, Verdict.REFUTED}
+    contradicts = found != known and ({found, known} == opposite or Verdict.INVALID in (found, known))
+    assert here.changed is contradicts
+    assert here.in_accord is (found != known and not contradicts)
+    assert published.changed is (found != known)
+    assert not published.in_accord
+
+
 def test_message_shows_quantity_value_interval_seeds_bound_and_control():
     lines = judged([0.1, 0.1, 0.1], known="SUPPORTED").message().splitlines()
     assert lines[:3] == [
-        "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED: a verdict that changes fails)",
+        "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED, which this contradicts)",
         "  gap (decides): 0.1 [0.1, 0.1] (95 %, 3 seeds), to lie above 0.5: fails",
         "  control (control): 0.11 [0.08516, 0.1348] (95 %, 3 seeds), to lie below 0.5: holds",
     ]
