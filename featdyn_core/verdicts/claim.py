@@ -8,17 +8,10 @@ beside it.
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.verdicts.inference import (
-    CONFIDENCE,
-    Interval,
-    bound_p_value,
-    least_favourable,
-    pooled_interval,
-    pooled_p_value,
-    seed_interval,
-)
+from featdyn_core.verdicts.inference import CONFIDENCE, Inferred, Interval, infer_draws, infer_mean, infer_worst
 
 MINIMUM_SEEDS = 3
 """Fewest seeds that a claim may be judged on."""
@@ -139,25 +132,15 @@ class Criterion:
             outcome = Outcome.UNDECIDED
         return Finding(self, tuple(map(float, values)), interval, outcome, p_value, draws)
 
-    def _infer(self, values: Sequence[Number], confidence: float) -> tuple[Interval, float]:
-        """Interval of the mean, and p-value of its being on the wrong side of the bound.
-
-        A p-value grows by the factor by which a stricter interval errs less, so that 0.025 is its limit always.
-        """
+    def _infer(self, values: Sequence[Number], confidence: float) -> Inferred:
+        """Infer by the rule that the numbers are of: worlds, planted draws, or seeds."""
         counted = [item for item in values if isinstance(item, Draws)]
-        if self.universal:  # no chance is in it: the p-value is one of its limits
-            interval = least_favourable([float(item) for item in values], above=self.above, confidence=confidence)
-            worst = interval.estimate
-            return interval, 0.0 if (worst > self.bound if self.above else worst < self.bound) else 1.0
-        if counted:
+        options: dict[str, Any] = {"above": self.above, "confidence": confidence}
+        if counted and not self.universal:
             successes, draws = [item.successes for item in counted], [item.draws for item in counted]
-            interval = pooled_interval(successes, draws, confidence=confidence)
-            p_value = pooled_p_value(successes, draws, self.bound, above=self.above)
-        else:
-            numbers = [float(item) for item in values]
-            interval = seed_interval(numbers, confidence=confidence)
-            p_value = bound_p_value(numbers, self.bound, above=self.above)
-        return interval, min(1.0, p_value * ((1 - CONFIDENCE) / (1 - confidence)))
+            return infer_draws(successes, draws, self.bound, **options)
+        infer = infer_worst if self.universal else infer_mean
+        return infer([float(item) for item in values], self.bound, **options)
 
 
 @dataclass(frozen=True)

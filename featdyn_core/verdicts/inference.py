@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,55 @@ def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> floa
     if error == 0:
         return 0.0 if distance > 0 else 1.0
     return float(scipy.stats.t.sf(distance / error, len(array) - 1))
+
+
+class Inferred(NamedTuple):
+    """What the numbers of one criterion say, by one rule.
+
+    Attributes:
+        interval: of what is judged.
+        p_value: one-sided, of its being on the wrong side of the bound; it grows by the factor by which a stricter
+            interval errs less, so that 0.025 is its limit always.
+    """
+
+    interval: Interval
+    p_value: float
+
+
+def infer_mean(values: Sequence[float], bound: float, *, above: bool, confidence: float = CONFIDENCE) -> Inferred:
+    """Judge the mean of one number per seed: the t-interval, and the t-test of the same law.
+
+    ``above``: the right side is above the bound. Arguments and errors are those of ``seed_interval`` and
+    ``bound_p_value``.
+    """
+    interval = seed_interval(values, confidence=confidence)
+    return Inferred(interval, _stricter(bound_p_value(values, bound, above=above), confidence))
+
+
+def infer_draws(
+    successes: Sequence[int], draws: Sequence[int], bound: float, *, above: bool, confidence: float = CONFIDENCE
+) -> Inferred:
+    """Judge a probability from planted draws: Clopper and Pearson's interval, and the binomial test.
+
+    ``above``: the right side is above the bound. Arguments and errors are those of ``pooled_interval`` and
+    ``pooled_p_value``.
+    """
+    interval = pooled_interval(successes, draws, confidence=confidence)
+    return Inferred(interval, _stricter(pooled_p_value(successes, draws, bound, above=above), confidence))
+
+
+def infer_worst(values: Sequence[float], bound: float, *, above: bool, confidence: float = CONFIDENCE) -> Inferred:
+    """Judge the least favourable of one number per seed, in which no chance is: its p-value is a limit, 0 or 1.
+
+    ``above``: the right side is above the bound. Errors are those of ``least_favourable``.
+    """
+    interval = least_favourable(values, above=above, confidence=confidence)
+    holds = interval.estimate > bound if above else interval.estimate < bound
+    return Inferred(interval, 0.0 if holds else 1.0)
+
+
+def _stricter(p_value: float, confidence: float) -> float:
+    return min(1.0, p_value * ((1 - CONFIDENCE) / (1 - confidence)))
 
 
 def least_favourable(values: Sequence[float], *, above: bool, confidence: float = CONFIDENCE) -> Interval:
