@@ -29,6 +29,7 @@ from featdyn_core.planted import verdict_in
 from featdyn_core.register.register import FAST
 from featdyn_core.store.supply import Store
 from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.evidence import Evidence
 
 MODULES = claim_modules()
 PARTS = (composites, one_step, linearized, distances, unseen, drift, regions, theorems, windows)
@@ -58,15 +59,21 @@ def row_of(laboratory: Laboratory, claim: str) -> Cell:
     return next(row for row in laboratory.rows.values() if (row.entry.id, row.scale.tier) == (claim, FAST))
 
 
+def decided(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Evidence]:
+    return {claim: laboratory.decide(row_of(laboratory, claim).id, MODULES[claim].measure) for claim in claims}
+
+
 def verdicts(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict]:
-    return {claim: laboratory.decide(row_of(laboratory, claim).id, MODULES[claim].measure).verdict for claim in claims}
+    return {claim: row.verdict for claim, row in decided(laboratory, claims).items()}
 
 
 def decided_as_known(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict]:
-    """Verdicts of the unbroken core, which must be those that are known."""
-    found = verdicts(laboratory, claims)
-    assert found == {claim: row_of(laboratory, claim).known or Verdict.SUPPORTED for claim in claims}
-    return found
+    """Verdicts of the unbroken core, which must be SUPPORTED, or in accord with what is known."""
+    found = decided(laboratory, claims)
+    for claim, row in found.items():
+        assert not row.changed, row.message()
+        assert row.known or row.verdict is Verdict.SUPPORTED, f"{claim}: {row.message()}"
+    return {claim: row.verdict for claim, row in found.items()}
 
 
 def check_red(name: str, before: dict[str, Verdict], after: dict[str, Verdict]) -> None:
