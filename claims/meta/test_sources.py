@@ -1,4 +1,4 @@
-"""Records are of source that somebody has compared: an edit of what a kind is measured by does not pass in silence."""
+"""Published records are of source that somebody has compared: an edit of what they were measured by is not silent."""
 
 import tomllib
 
@@ -22,7 +22,7 @@ def signed(kind: str) -> dict[str, str]:
     return SIGNED.get(kind, {}).get(str(KINDS[kind].version), {})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted({facts["kind"] for facts in FACTS}))
 def test_an_edit_raises_the_version_or_is_signed(kind: str) -> None:
     source = measuring_source(kind)
     assert source in signed(kind), (

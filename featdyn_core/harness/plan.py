@@ -164,13 +164,14 @@ def cells(
         replayed: rows that judge published records.
 
     Raises:
-        RecipeError: no such scale, seeds on which no claim can be judged, or a recipe that cannot be read.
+        RecipeError: no such scale, seeds on which no claim can be judged, a recipe that cannot be read, or a record
+            of the register that cannot be measured as it stands there.
     """
     chosen = register.scale(scale)
     if seeds:
         register.check_seeds(tuple(seeds))
     used = tuple(seeds) or chosen.seeds
-    return [
+    found = [
         Cell(
             entry=entry,
             scale=chosen,
@@ -186,6 +187,9 @@ def cells(
         for entry in register.entries.values()
         for subject in entry.subjects_at(chosen)
     ]
+    for row in found:
+        row.requests(used[0])  # what cannot be planned is told now, and not by the first test that measures
+    return found
 
 
 def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:

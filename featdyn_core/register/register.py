@@ -63,7 +63,7 @@ class Asked:
     """What a claim's file says of a criterion, for all scales.
 
     Attributes:
-        quantity: what the number is, in words.
+        quantity: what the number is, in words, with the names of the protocol's numbers in braces: ``W_{level}(t)``.
         above: the bound above which it holds, one number or a table; None if it holds below one.
         below: the bound below which it holds; None if it holds above one.
         on: the split that decides, where there is a number for each; the other split's is reported.
@@ -160,11 +160,12 @@ class Entry:
         if type(bound) not in (int, float) or not abs(bound) <= sys.float_info.max:
             fault = f"its bound for {scale}/{subject} is {shown(bound)}, which is no finite number"
             raise RecipeError(f"claim {self.id!r}, criterion {name!r}: {fault}")
+        quantity = self._said(name, asked.quantity, self.protocol_of(scale, subject))
         for split in SPLITS if asked.on else ("",):
             decides = split == asked.on
             yield Criterion(
                 name=", ".join(filter(None, [name, item, split])),
-                quantity=", ".join(filter(None, [asked.quantity, item, split and f"{split} images"])),
+                quantity=", ".join(filter(None, [quantity, item, split and f"{split} images"])),
                 direction=direction,
                 bound=float(bound),
                 role=role if decides and scale not in asked.reported else Role.REPORTED,
@@ -172,6 +173,14 @@ class Entry:
                 paper=asked.paper and decides,
                 universal=self.kind == THEOREM,
             )
+
+    def _said(self, name: str, quantity: str, protocol: dict[str, Any]) -> str:
+        """Return the words of a quantity with the protocol's numbers in them."""
+        try:
+            return quantity.format_map(protocol)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            fault = f"{quantity!r} has braces around what is no number of the protocol ({error})"
+            raise RecipeError(f"claim {self.id!r}, criterion {name!r}, quantity: {fault}") from error
 
     def subjects_at(self, scale: Scale) -> tuple[str, ...]:
         """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""

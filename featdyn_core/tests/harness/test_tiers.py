@@ -16,7 +16,7 @@ from featdyn_core.tests.toy import edit
 
 REGISTER = Path(__file__).parents[3] / "claims" / "register"
 MEDIUM = """
-[scales.medium]
+[scales.halfway]
 tier = "full"
 seeds = [0, 1, 2, 3]
 images = 700
@@ -33,7 +33,7 @@ def register(tmp_path):
     shutil.copytree(REGISTER, folder)
     edit(folder / "scales.toml", "[scales.paper]", MEDIUM.strip())
     edit(folder / "memory-window.toml", '"digits", ', '"digits", "letters", ')
-    edit(folder / "memory-window.toml", "[windows]\n", "[windows]\nmedium = { memory = [12, 28] }\n")
+    edit(folder / "memory-window.toml", "[windows]\n", "[windows]\nhalfway = { memory = [12, 28] }\n")
     return load_register(folder)
 
 
@@ -42,9 +42,9 @@ def on(monkeypatch, device):
 
 
 def test_a_new_scale_is_read_and_planned_by_the_register_alone(register):
-    assert list(register.scales) == ["small", "reduced", "medium", "paper"]
-    (row,) = cells(register, "medium")
-    assert (row.id, row.tier, row.seeds) == ("memory-window-medium-letters", "full", (0, 1, 2, 3))
+    assert list(register.scales) == ["small", "reduced", "halfway", "paper"]
+    (row,) = cells(register, "halfway")
+    assert (row.id, row.tier, row.seeds) == ("memory-window-halfway-letters", "full", (0, 1, 2, 3))
     assert (row.windows["memory"].first, row.recipes["clean"].name) == (12, "digits-small")
     assert {request.parameters["images"] for request in requests([row])} == {700}
     assert [seed for _, seed in trainings([row])] == [0, 1, 2, 3]
@@ -52,13 +52,13 @@ def test_a_new_scale_is_read_and_planned_by_the_register_alone(register):
 
 
 def test_a_new_scale_has_its_column_in_the_tables(register):
-    row = evidence("memory-window", "letters", scale="medium")
+    row = evidence("memory-window", "letters", scale="halfway")
     head, _, *lines = summary_table(register, [row], {})
-    assert head == "| claim | the paper says | small | reduced | medium | paper | effect | meaning |"
+    assert head == "| claim | the paper says | small | reduced | halfway | paper | effect | meaning |"
     (shown,) = [line.split(" | ") for line in lines if line.startswith("| `memory-window` ")]
     assert shown[2:6] == ["not run", "not run", "SUPPORTED (letters)", "not run"]
     assert "(letters)" in shown[6]
-    assert "| letters | medium | SUPPORTED |" in results_table([row])[2]
+    assert "| letters | halfway | SUPPORTED |" in results_table([row])[2]
     assert len(claims_table(register)) == 2 + len(register.entries)
 
 
@@ -77,7 +77,7 @@ def test_a_tier_has_its_first_scale_or_on_a_gpu_its_last(register, monkeypatch, 
 
 def test_a_chosen_scale_is_that_of_its_tier_and_of_sweeps(register, monkeypatch):
     on(monkeypatch, "cpu")
-    assert scales_run(register, TIERS, chosen="medium") == {"fast": "small", "full": "medium", "sweep": "medium"}
+    assert scales_run(register, TIERS, chosen="halfway") == {"fast": "small", "full": "halfway", "sweep": "halfway"}
     assert scales_run(register, ["full"], chosen="paper") == {"full": "paper"}
     assert scales_run(register, TIERS, chosen="small") == {"fast": "small", "full": "reduced", "sweep": "small"}
     assert scales_run(register, [SWEEP], chosen="small") == {"sweep": "small"}
@@ -86,9 +86,9 @@ def test_a_chosen_scale_is_that_of_its_tier_and_of_sweeps(register, monkeypatch)
 def test_a_scale_that_is_none_of_the_tier_is_refused(register):
     with pytest.raises(RecipeError, match="the scale small is of the tier fast, and not of full; choose another"):
         scales_run(register, ["full"], chosen="small")
-    message = r"unknown scale 'mediun'; did you mean 'medium'\? the register has small, reduced, medium, paper"
+    message = r"unknown scale 'halfwey'; did you mean 'halfway'\? the register has small, reduced, halfway, paper"
     with pytest.raises(RecipeError, match=message):
-        scales_run(register, ["full"], chosen="mediun")
+        scales_run(register, ["full"], chosen="halfwey")
 
 
 def test_a_tier_without_a_scale_is_told(tmp_path):
