@@ -121,7 +121,11 @@ class Cell:
         return found
 
     def _resolve(self, name: str, table: Mapping[str, Any], seed: int) -> dict[Needed, Request]:
-        """Return what one record of the register asks for, of each of its arms and splits."""
+        """Return what one record of the register asks for, of each of its arms and splits.
+
+        Raises:
+            RecipeError: an unknown kind, or arms that the claim does not have.
+        """
         spec = dict(table)
         kind, arms = spec.pop("kind", None), spec.pop("arms", list(self.recipes)[:1])
         if kind not in KINDS:
@@ -193,9 +197,8 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
 
     A row of which a part is published is one of them: what is lacking is told, and does not go in silence.
 
-    Raises:
-        RecipeError: as ``cells``.
-        DamagedRecordError: the manifest of published records cannot be read, or they are of other recipes.
+    What ``cells`` refuses is a ``RecipeError``. A manifest of published records that cannot be read is a
+    ``DamagedRecordError``, and so are records of other recipes.
     """
     found: list[Cell] = []
     for scale in register.scales:

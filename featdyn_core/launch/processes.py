@@ -67,12 +67,15 @@ def chosen_jobs(asked: int | None, usual: int, pieces: int) -> int:
 
 
 def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) -> Iterator[tuple[Piece, Outcome]]:
-    """Do each piece of work in one of ``jobs`` processes; yield it with what it gave, or what ended it.
+    """Do each piece of work in one of ``jobs`` processes.
 
     Args:
         work: a function of a module, with arguments that can be pickled.
         pieces: what it is called with.
         jobs: with 1 all is done in this process.
+
+    Yields:
+        A piece, with what it gave or the error that ended it, in the order in which they end.
     """
     if jobs == 1:
         for piece in pieces:

@@ -104,6 +104,9 @@ def grid_progress(title: str, console: Console | None = None) -> Iterator[Callab
     Args:
         title: stands before the bar.
         console: where to show it; the standard output if left out.
+
+    Yields:
+        What ``composite_grid`` reports to: it takes the composites done and their total.
     """
     with bars("composites", console) as shown:
         task = shown.add_task(title, total=None)

@@ -11,10 +11,12 @@ import filelock
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[bool]:
-    """Hold a lock, if it is free; yields whether it was.
+    """Hold a lock, if it is free.
 
-    Raises:
-        OSError: its file cannot be made.
+    Where its file cannot be made, that is an ``OSError``.
+
+    Yields:
+        Whether it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)

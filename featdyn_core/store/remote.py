@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 
-import fsspec
 import fsspec.core
 
 from featdyn_core.errors import DamagedTransferError, FeatdynError, StoreError
@@ -49,8 +48,7 @@ class Remote:
     def put_object(self, content: bytes) -> int:
         """Keep bytes under their digest; return how many went there, none if they are there already.
 
-        Raises:
-            StoreError: it cannot be written.
+        What cannot be written is a ``StoreError``.
         """
         digest = hashlib.sha256(content).hexdigest()
         if self._size(f"objects/{digest}") == len(content):  # what was cut off is shorter
@@ -61,9 +59,10 @@ class Remote:
     def get_object(self, digest: str) -> bytes:
         """Return the bytes with a hex sha256.
 
+        A remote store that cannot be reached is a ``StoreError``.
+
         Raises:
             DamagedTransferError: they are not there, too many, or others.
-            StoreError: the remote store cannot be reached.
         """
         content = self._get(f"objects/{digest}", LARGEST_OBJECT)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
@@ -74,26 +73,25 @@ class Remote:
     def put_document(self, name: str, content: bytes) -> None:
         """Keep a document, after the objects that it names.
 
-        Raises:
-            StoreError: it cannot be written.
+        What cannot be written is a ``StoreError``.
         """
         self._put(name, content)
 
     def get_document(self, name: str) -> bytes | None:
         """Return a document; None if there is none.
 
-        Raises:
-            DamagedTransferError: it is longer than any.
-            StoreError: the remote store cannot be reached.
+        One that is longer than any is a ``DamagedTransferError``; a remote store that cannot be reached, a
+        ``StoreError``.
         """
         return self._get(name, LARGEST_DOCUMENT)
 
     def documents(self, folder: str) -> list[str]:
         """Return the names of the documents in a folder, in order.
 
+        A remote store that cannot be reached is a ``StoreError``.
+
         Raises:
             DamagedTransferError: more than any store has.
-            StoreError: the remote store cannot be reached.
         """
         with self._reached():
             try:
@@ -120,7 +118,11 @@ class Remote:
             self._system.pipe_file(self._place(name), content)
 
     def _get(self, name: str, most: int) -> bytes | None:
-        """Return a file's bytes; None if there is none. One that is larger than it may be is not read."""
+        """Return a file's bytes; None if there is none. One that is larger than it may be is not read.
+
+        Raises:
+            DamagedTransferError: it is larger than it may be.
+        """
         size = self._size(name)
         if size is None:
             return None
@@ -134,7 +136,8 @@ class Remote:
         """Turn the errors of a file system, whichever it is, into one that names the address and the mend.
 
         Raises:
-            StoreError: of anything but this project's own errors.
+            StoreError: in place of any other.
+            FeatdynError: this project's own, as it came.
         """
         try:
             yield

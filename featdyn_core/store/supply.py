@@ -18,7 +18,13 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import AbsentDataError, DataError, FeatdynError, MissingTrajectoryError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedTrajectoryError,
+    DataError,
+    FeatdynError,
+    MissingTrajectoryError,
+)
 from featdyn_core.numerics import CPU_THREADS, resolve_device
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
@@ -27,7 +33,7 @@ from featdyn_core.store.documents import parse, read_inside
 from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
-from featdyn_core.store.manifest import damaged, read_manifest
+from featdyn_core.store.manifest import damage, read_manifest
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
@@ -93,10 +99,8 @@ class Store:
     def get(self, recipe: Recipe, seed: int, *, train: bool = True) -> Trajectory:
         """Return the trajectory, training it first if it is missing and ``train`` allows it; a branch after its parent.
 
-        Raises:
-            MissingTrajectoryError: it is not here and must not be trained.
-            DamagedTrajectoryError: it is here and its bytes are not what was written.
-            StoreError: the store cannot be written.
+        One that is not here and must not be trained is a ``MissingTrajectoryError``. One that is here and whose bytes
+        are not what was written is a ``DamagedTrajectoryError``; a store that cannot be written, a ``StoreError``.
         """
         return self.get_many([(recipe, seed)], train=train)[0]
 
@@ -105,6 +109,9 @@ class Store:
 
         Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
         waits only when nothing is left to take. What fails is told when the others are done.
+
+        Several failures are told in one error, of the kind of the first that is more than something absent (see
+        ``get``).
         """
         failures: Failures = {}
         while train and (pending := self._pending(requests, failures)):
@@ -118,11 +125,19 @@ class Store:
                 except FeatdynError as error:
                     failures[recipe.identity, seed] = error
         if failures:
-            raise _together(list(failures.values()))
+            failure = _together(list(failures.values()))
+            raise failure
         return found
 
     def open(self, recipe: Recipe, seed: int) -> Trajectory:
-        """Return a trajectory that is in the store (see ``get``)."""
+        """Return a trajectory that is in the store.
+
+        One that is not what was written is a ``DamagedTrajectoryError``, and so is another trajectory in its place;
+        images that cannot be had are a ``DataError``.
+
+        Raises:
+            MissingTrajectoryError: it is not there.
+        """
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
             raise MissingTrajectoryError(
@@ -136,21 +151,22 @@ class Store:
     def open_folder(self, folder: Path, request: Request | None = None) -> Trajectory:
         """Return the trajectory in a folder of the store.
 
+        Images that cannot be had are a ``DataError``.
+
         Args:
             folder: of a finished trajectory.
             request: what it must be; if left out, what its manifest says it is.
 
         Raises:
             DamagedTrajectoryError: what is there is not what was written, or another trajectory.
-            DataError: its images cannot be had.
         """
         manifest = read_manifest(folder)
         recipe, seed = request or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
-            raise damaged(folder, "the manifest belongs to another trajectory")
+            raise DamagedTrajectoryError(damage(folder, "the manifest belongs to another trajectory"))
         for name in manifest.files:
             if not (folder / name).is_file():
-                raise damaged(folder, f"{name} is missing")
+                raise DamagedTrajectoryError(damage(folder, f"{name} is missing"))
         return Trajectory(
             recipe=recipe,
             seed=seed,
@@ -185,7 +201,11 @@ class Store:
         return _resume_epoch(self.layout.partial(self.key(recipe, seed)))
 
     def finished(self) -> Iterator[tuple[str, Request | FeatdynError]]:
-        """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
+        """Name each folder of a finished trajectory.
+
+        Yields:
+            The folder's name, with what was trained there or what is wrong with it.
+        """
         for folder in self.layout.trajectories():
             try:
                 manifest = read_manifest(folder)
@@ -272,8 +292,8 @@ class Store:
     def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None) -> FolderSink:
         """Return where a training that is about to begin puts what it makes.
 
-        Raises:
-            StoreError: the store cannot be written, or the finished trajectory could not be put in its place.
+        A store that cannot be written is a ``StoreError``, and so is a finished trajectory that could not be put in its
+        place.
         """
         key = self.key(recipe, seed)
         with named_errors(self.root):
@@ -293,8 +313,7 @@ class Store:
     def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:
         """Put a finished trajectory in its place.
 
-        Raises:
-            FeatdynError: what ended its training, or keeps it from its place.
+        What ended its training, or keeps it from its place, is raised as the ``FeatdynError`` that it is.
         """
         if isinstance(outcome, FeatdynError):
             raise outcome

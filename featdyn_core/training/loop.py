@@ -62,6 +62,10 @@ def train(
 ) -> Log:
     """Train a trajectory into ``sink``, from its resume point if it has one.
 
+    Recipe and images that do not fit are a ``RecipeError`` or a ``ModelError`` (see ``fitting.check_fit``). A
+    ``TrainingError`` says that the loss is not finite, at which epoch and step; that the device is out of memory; or
+    that a branch lacks its parent.
+
     Args:
         recipe: what to train.
         seed: the training seed.
@@ -70,11 +74,6 @@ def train(
         parent: of a branch, the trajectory of its parent with the same seed.
         device: where to train.
         engine: how steps are run (see ``stepping.resolve_engine``).
-
-    Raises:
-        RecipeError, ModelError: recipe and images do not fit (see ``fitting.check_fit``).
-        TrainingError: a loss that is not finite (named by epoch and step), a device out of memory, or a branch without
-            its parent.
     """
     ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink, parent)], device=device, engine=engine)
     if isinstance(outcome, FeatdynError):
@@ -204,7 +203,11 @@ class _Training:
             self.job.sink.keep_optimizer(optimizer_tensors(self.optimizer))
 
     def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
-        """Return what is logged of an epoch."""
+        """Return what is logged of an epoch.
+
+        Raises:
+            TrainingError: a loss of it is not finite.
+        """
         series = tally.losses.cpu()
         rate = self.recipe.learning_rate(epoch)
         if not series.isfinite().all():

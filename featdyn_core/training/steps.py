@@ -225,7 +225,11 @@ class Stepper:
                 tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
 
     def _moving(self) -> Iterator[Tensor]:
-        """Tensors that a step changes, the tally apart."""
+        """Go through the tensors that a step changes, the tally apart.
+
+        Yields:
+            A parameter, a buffer, or a tensor of the optimiser.
+        """
         yield from self.network.parameters()
         yield from self.network.buffers()
         for state in self.optimizer.state.values():
