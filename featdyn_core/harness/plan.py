@@ -127,6 +127,7 @@ class Cell:
             RecipeError: an unknown kind, or arms that the claim does not have.
         """
         spec = dict(table)
+        # Without arms a record is of the first, the one that the others are compared with.
         kind, arms = spec.pop("kind", None), spec.pop("arms", list(self.recipes)[:1])
         if kind not in KINDS:
             raise RecipeError(f"its kind is {kind!r}; the kinds are {', '.join(KINDS)}")
@@ -204,6 +205,7 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
     for scale in register.scales:
         found += cells(register, scale, seeds=seeds, precision=precision)
         source = published(records_folder() / scale)
+        # Without `seeds` and `precision`: published records are of the register's.
         replayed = cells(register, scale, replayed=True) if source.facts else []
         found += [row for row in replayed if any(_published(row, source, seed) for seed in row.seeds)]
     order = list(register.entries)
@@ -218,6 +220,7 @@ def _recipe(name: str) -> Recipe:
     return _recipe_at(recipes_folder() / f"{name}.toml")
 
 
+# By its path: another project in the same process may have a recipe of the same name.
 _recipe_at = functools.cache(load_recipe)
 
 
@@ -255,4 +258,5 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
         for recipe in lineage(arm)
     }
     order = list(dict.fromkeys(seed for seed, _ in wanted))
+    # `sorted` is stable: within a seed a parent stays before its branches.
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))

@@ -44,6 +44,7 @@ def terminable() -> Iterator[None]:
 def end_all(workers: Iterable[BaseProcess]) -> None:
     """End processes that are at work; what they have finished is in the store, whose writers may end at any moment."""
     begun = [worker for worker in workers if worker.pid is not None]
+    # All are told before one is waited for, so that they end together.
     for worker in begun:
         worker.terminate()
     for worker in begun:
@@ -52,6 +53,7 @@ def end_all(workers: Iterable[BaseProcess]) -> None:
 
 def cores() -> int:
     """Number of cores that this process may use."""
+    # A cluster's job may have fewer cores than the machine.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -81,7 +83,9 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) 
         for piece in pieces:
             yield piece, outcome(work, piece)
         return
+    # Not ours to end, such as the workers of a caller that spreads work too.
     others = multiprocessing.active_children()
+    # Spawned: neither CUDA nor the threads of torch live on in a fork.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_keys_to_the_parent) as pool:
         try:
             futures = {pool.submit(outcome, work, piece): piece for piece in pieces}

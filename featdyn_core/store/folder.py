@@ -133,6 +133,7 @@ class FolderSink:
         """
         point = None
         try:
+            # Not `exists`: a link that leads nowhere is damage, and no training that has yet to begin.
             if os.path.lexists(self.folder / RESUME):
                 record = unseal(read_inside(self.folder, RESUME), _UNSEALED)
                 point = self._read_point(record)
@@ -141,6 +142,7 @@ class FolderSink:
             raise StoreError(refusal(self.folder, error)) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(f"{RESUME} is damaged ({type(error).__name__}: {error})") from error
+        # Before the first epoch there is no loss to tell: NaN reads as "begun".
         last = point.log[-1] if point else EpochRecord(self.recipe.first_epoch, math.nan, math.nan, math.nan, None, 0.0)
         heartbeats.write_beat(self.layout.root, self._beat(last))
         return point
@@ -161,6 +163,8 @@ class FolderSink:
         """
         tensors = {f"network:{name}": value for name, value in point.network.items()}
         tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
+        # The tensors, then the document that names them, then away with older ones: killed anywhere between, a training
+        # has one resume point that is whole.
         content = _tensor_bytes(tensors)
         name = resume_name(point.epoch)
         self._write(name, content)
@@ -206,6 +210,7 @@ class FolderSink:
             log: one record an epoch.
             facts: what else the manifest shall hold.
         """
+        # Those of the bytes when they were written: taken from the files now, they would certify any damage.
         digests = {epoch: self._digests[epoch] for epoch in self.recipe.training.checkpoints}
         facts = facts | {"conditions": self.conditions, "environments": self.environments}
         manifest = Manifest(self.key, self.recipe, self.seed, log, digests, facts, self._optimizer)
@@ -302,4 +307,5 @@ def _part(part: str, tensors: State) -> State:
 
 
 def _tensor_bytes(tensors: State) -> bytes:
+    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
     return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})

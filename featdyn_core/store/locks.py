@@ -19,6 +19,7 @@ def hold(path: Path) -> Iterator[bool]:
         Whether it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # It never waits: who finds a trajectory taken goes on to another one.
     lock = filelock.FileLock(path)
     with contextlib.suppress(filelock.Timeout):
         lock.acquire(blocking=False)
@@ -34,6 +35,7 @@ def is_held(path: Path) -> bool:
     A shared lock is refused where somebody has the exclusive one, and not where others look at the same time.
     """
     try:
+        # O_NONBLOCK: opening a pipe that lies in its place would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False  # nobody ever trained it, or nobody can in a store of which even that is hidden

@@ -18,6 +18,8 @@ import fsspec.core
 from featdyn_core.errors import DamagedTransferError, FeatdynError, StoreError
 from featdyn_core.store.documents import one_line
 
+# Limits far above what the store makes. They are there because others may write to the address, and what is larger
+# would fill the memory before its digest could be found wrong.
 LARGEST_OBJECT = 2**30
 """Bytes of a checkpoint or record, at most."""
 
@@ -75,6 +77,7 @@ class Remote:
 
         What cannot be written is a ``StoreError``.
         """
+        # Written even if it is there: unlike an object, a document may have changed under its name.
         self._put(name, content)
 
     def get_document(self, name: str) -> bytes | None:
@@ -100,6 +103,7 @@ class Remote:
                 return []
         if len(found) > MOST_DOCUMENTS:
             raise DamagedTransferError(f"{self.url}: {folder} holds {len(found)} files, and no store has as many")
+        # Only the last part of a path is used: each backend writes what stands before it in its own way.
         return sorted(f"{folder}/{path.rsplit('/', 1)[-1]}" for path in found if path.endswith(".json"))
 
     def _place(self, name: str) -> str:
@@ -129,6 +133,7 @@ class Remote:
         if size > most:
             raise DamagedTransferError(f"{self.url}: {name} has {size} bytes, and {most} are the most that it may have")
         with self._reached():
+            # Up to `size`: a file may have grown since it was asked for.
             return bytes(self._system.cat_file(self._place(name), end=size))
 
     @contextlib.contextmanager

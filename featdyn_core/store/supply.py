@@ -18,13 +18,7 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import (
-    AbsentDataError,
-    DamagedTrajectoryError,
-    DataError,
-    FeatdynError,
-    MissingTrajectoryError,
-)
+from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
 from featdyn_core.numerics import CPU_THREADS, resolve_device
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
@@ -89,6 +83,7 @@ class Store:
 
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
+        # Of a set that was read before the digest is known: naming a trajectory needs no images, and no download.
         digest = self.digests.find(recipe)
         return trajectory_key(recipe, seed, self._dataset(recipe).digest if digest is None else digest)
 
@@ -107,11 +102,8 @@ class Store:
     def get_many(self, requests: Sequence[Request], *, train: bool = True) -> list[Trajectory]:
         """Return several trajectories; those that another process trains meanwhile are left to it.
 
-        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
-        waits only when nothing is left to take. What fails is told when the others are done.
-
-        Several failures are told in one error, of the kind of the first that is more than something absent (see
-        ``get``).
+        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and waits only
+        when nothing is left to take. What fails is told when the others are done, in one error (see ``get``).
         """
         failures: Failures = {}
         while train and (pending := self._pending(requests, failures)):
@@ -125,7 +117,7 @@ class Store:
                 except FeatdynError as error:
                     failures[recipe.identity, seed] = error
         if failures:
-            failure = _together(list(failures.values()))
+            failure = together(list(failures.values()))
             raise failure
         return found
 
@@ -144,6 +136,7 @@ class Store:
                 f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
                 f"{advice('train', recipe, [seed], self.root)}"
             )
+        # Its trainer may have been killed after the renaming and before it did this.
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
         return self.open_folder(folder, (recipe, seed))
@@ -164,6 +157,7 @@ class Store:
         recipe, seed = request or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
             raise DamagedTrajectoryError(damage(folder, "the manifest belongs to another trajectory"))
+        # Only whether they are there: bytes are compared when an epoch is read, so that opening reads no checkpoint.
         for name in manifest.files:
             if not (folder / name).is_file():
                 raise DamagedTrajectoryError(damage(folder, f"{name} is missing"))
@@ -258,6 +252,7 @@ class Store:
         A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``,
         and the others go on.
         """
+        # Locks are kept to the end of all. Nobody waits for one: what ends earlier is complete and looked for first.
         with contextlib.ExitStack() as held:
             sinks: dict[Key, FolderSink] = {}
             jobs = []
@@ -272,7 +267,7 @@ class Store:
                 if len(sinks) == self.at_once:
                     break
             if sinks:
-                heartbeats.sweep_progress(self.root)
+                heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
             started = time.monotonic()
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
                 try:
@@ -287,6 +282,7 @@ class Store:
             return False
         with named_errors(self.root):
             free = held.enter_context(locks.hold(self.layout.lock(self.key(recipe, seed))))
+        # Looked at again: another process may have finished it between the first look and the lock.
         return free and not self._complete(recipe, seed)
 
     def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None) -> FolderSink:
@@ -299,6 +295,7 @@ class Store:
         with named_errors(self.root):
             self.layout.prepare(key, self.folder(recipe, seed))
         cuda = self.device.type == "cuda"
+        # What the bits depend on beside the key; a resumption under others is refused.
         conditions = {
             "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
             "engine": self.engine,
@@ -307,6 +304,7 @@ class Store:
         if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
             conditions["cpu"] = torch.backends.cpu.get_cpu_capability()
         if parent:
+            # Named by its bytes: a parent that was trained again on another machine is another beginning.
             conditions["parent"] = parent.digests[recipe.first_epoch]
         return FolderSink(self.layout, key, recipe, seed, conditions, environment(), self.watch)
 
@@ -342,13 +340,6 @@ def get_trajectory(
 ) -> Trajectory:
     """Return a trajectory from ``store``, by default ``Store(device=device)``; see ``Store.get``."""
     return (store or Store(device=device)).get(recipe, seed, train=train)
-
-
-def _together(errors: Sequence[FeatdynError]) -> FeatdynError:
-    """Return one error for all; of the kind of the first that is more than something absent."""
-    absent = (AbsentDataError, MissingTrajectoryError)
-    first = next((error for error in errors if not isinstance(error, absent)), errors[0])
-    return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first
 
 
 def _resume_epoch(partial: Path) -> int | None:
