@@ -1,5 +1,7 @@
 """The one family of errors: each message names the thing at fault and the mend."""
 
+from collections.abc import Sequence
+
 
 class FeatdynError(Exception):
     """Base of every error that featdyn raises on bad input."""
@@ -59,3 +61,10 @@ class DamagedTransferError(StoreError):
 
 class EvidenceError(FeatdynError):
     """An evidence file that cannot be read, or that was written by another schema version."""
+
+
+def together(errors: Sequence[FeatdynError]) -> FeatdynError:
+    """Return one error for all; of the kind of the first that is more than something absent."""
+    absent = (AbsentDataError, MissingTrajectoryError)
+    first = next((error for error in errors if not isinstance(error, absent)), errors[0])
+    return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first

@@ -24,8 +24,7 @@ def sha256_of(path: Path) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that ``path`` holds either all of ``content``, on the disk, or what it held before.
 
-    Raises:
-        OSError: a full or unwritable disk; what was written so far is removed.
+    A full or unwritable disk is an ``OSError``, and what was written so far is removed.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # tempfile's would be closed to other users
     try:

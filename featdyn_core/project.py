@@ -52,8 +52,7 @@ def records_folder() -> Path:
 def store_root() -> Path:
     """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project.
 
-    Raises:
-        StoreError: it starts at a home folder that nobody knows.
+    One that starts at a home folder that nobody knows is a ``StoreError``.
     """
     if configured := os.environ.get("FEATDYN_STORE"):
         return expanded(configured, "FEATDYN_STORE", StoreError)
@@ -66,8 +65,7 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     The user's cache is ``XDG_CACHE_HOME`` where that is an absolute path, as its specification asks, else
     ``~/.cache``.
 
-    Raises:
-        DataError: it starts at a home folder that nobody knows.
+    One that starts at a home folder that nobody knows is a ``DataError``.
     """
     if root is None:
         root = os.environ.get("FEATDYN_DATA")
@@ -80,13 +78,12 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 def expanded(path: str | os.PathLike[str], setting: str, kind: type[FeatdynError] = FeatdynError) -> Path:
     """Return a path with the home folder in place of ``~``.
 
+    Where there is no such home folder, the error is of the ``kind`` asked for, by default a ``FeatdynError``.
+
     Args:
         path: as a person wrote it.
         setting: what the person can set instead.
         kind: of the error.
-
-    Raises:
-        FeatdynError: there is no such home folder.
     """
     try:
         return Path(path).expanduser()

@@ -207,7 +207,11 @@ def _table(kind: type, value: Any) -> Any:
 
 
 def _fill(kind: Any, values: dict[str, Any]) -> Any:
-    """Return an instance from fields whose names are known to be its own."""
+    """Return an instance from fields whose names are known to be its own.
+
+    Raises:
+        _MisfitError: a field is missing, or a value is not what it should be.
+    """
     arguments = {}
     for name, (reader, required) in _fields(kind).items():
         if name in values:

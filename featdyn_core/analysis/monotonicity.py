@@ -25,11 +25,10 @@ COUNTER_EXAMPLE_TO_A: dict[str, Any] = {
 def largest_rise_in_deep_time(grid: ArrayLike) -> float:
     """Return ``max L(s, t') − L(s, t)`` over ``s ≤ t ≤ t'``: reading A of the claim says that this is 0.
 
+    What is no square grid of finite numbers is a ``MeasurementError``.
+
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
-
-    Raises:
-        MeasurementError: not a square grid of finite numbers.
     """
     return max(_largest_rise(row[step:]) for step, row in enumerate(_checked_grid(grid)))
 
@@ -37,11 +36,10 @@ def largest_rise_in_deep_time(grid: ArrayLike) -> float:
 def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
     """Return ``max L(s', T) − L(s, T)`` over ``s' ≤ s ≤ T``, T the last step: reading B says that this is 0.
 
+    What is no square grid of finite numbers is a ``MeasurementError``.
+
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
-
-    Raises:
-        MeasurementError: not a square grid of finite numbers.
     """
     return _largest_rise(_checked_grid(grid)[::-1, -1])
 

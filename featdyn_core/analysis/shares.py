@@ -65,8 +65,7 @@ class Concentration:
 def against_isotropy(changes: ChangeGram, draws: int) -> Concentration:
     """Compare changes with so many isotropic samples.
 
-    Raises:
-        MeasurementError: all changes are equal, or a change equals its partner.
+    Changes that are all equal, or one that equals its partner, are a ``MeasurementError``.
     """
     shares = variance_shares(changes)
     null = isotropic_shares(len(changes.products), changes.features, draws)
@@ -86,8 +85,7 @@ def isotropic_p_values(changes: ChangeGram, draws: int, of: Callable[[ChangeGram
 def variance_shares(changes: ChangeGram) -> Shares:
     """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
 
-    Raises:
-        MeasurementError: all changes are equal.
+    Changes that are all equal are a ``MeasurementError``.
     """
     eigenvalues = spectrum(changes)
     return Shares(eigenvalues / eigenvalues.sum())
@@ -96,8 +94,7 @@ def variance_shares(changes: ChangeGram) -> Shares:
 def direction_shares(changes: ChangeGram) -> Shares:
     """Return the shares of the ``K // 2`` directions in which changes differ from their partners.
 
-    Raises:
-        MeasurementError: a change equals its partner.
+    A change that equals its partner is a ``MeasurementError``.
     """
     cosines = cosines_of_differences(changes.products)
     eigenvalues = np.linalg.eigvalsh(cosines)[::-1]

@@ -26,7 +26,13 @@ def add_to(commands: Any) -> None:
 
 
 def docs(options: argparse.Namespace) -> int:
-    """Write the documents that are out of date, or name them."""
+    """Write the documents that are out of date, or name them.
+
+    A register that cannot be read is a ``RecipeError`` (see ``outdated``).
+
+    Raises:
+        EvidenceError: a document cannot be written.
+    """
     root = project_root()
     found = outdated(root)
     for path, text in found.items():

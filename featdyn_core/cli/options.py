@@ -11,7 +11,11 @@ from featdyn_core.register.register import AUTO, FAST
 
 
 def path(text: str) -> Path:
-    """Read a path on the command line."""
+    """Read a path on the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it starts at a home folder that nobody knows.
+    """
     try:
         return expanded(text, "it")
     except FeatdynError as error:

@@ -84,7 +84,11 @@ def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -
 
 
 def requests_of(options: argparse.Namespace) -> list[Request]:
-    """Return the records that the options ask for."""
+    """Return the records that the options ask for.
+
+    Raises:
+        RecipeError: a recipe that no claim reads a record of.
+    """
     wanted = requests(rows_of(options, parse_seeds(options.seeds)))
     if not options.only:
         return wanted

@@ -34,7 +34,11 @@ def add_to(commands: Any) -> None:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train what the options ask for, or say what there is to do."""
+    """Train what the options ask for, or say what there is to do.
+
+    Raises:
+        RecipeError: fewer than one training at once.
+    """
     wanted = trainings_of(options)
     if options.at_once is not None and options.at_once < 1:
         raise RecipeError(f"--at-once {options.at_once}: expected a number from 1 on")

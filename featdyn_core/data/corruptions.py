@@ -126,6 +126,9 @@ def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.ran
     become their luma. Lengths in pixels are meant for 32×32 images and do not grow with the image, except
     those of ``elastic_transform``. ``frost`` is synthesised (see the module's description).
 
+    An unknown kind or severity, images of another type or shape, ``saturate`` of grey images, and an ``rng`` that is no
+    numpy generator are each a ``DataError``.
+
     Args:
         images: (N, H, W, C), uint8, C = 3 (RGB) or 1 (grey); not changed.
         kind: one of ``KINDS`` or ``EXTRA_KINDS``.
@@ -134,10 +137,6 @@ def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.ran
 
     Returns:
         A new array of the same shape and type.
-
-    Raises:
-        DataError: unknown kind or severity, images of another type or shape, ``saturate`` of grey images, or
-            an ``rng`` that is no numpy generator.
     """
     _check(images, kind, severity, rng)
     corruption = _ALL[kind]
@@ -165,6 +164,9 @@ def corrupted_test_set(
     test set of n images gets the first n of CIFAR-10-C, and only if its labels are the first n labels there:
     one in another order, or of other images, is refused rather than given the wrong images.
 
+    What ``corrupt`` and ``load_official_corruption`` refuse is a ``DataError``, and so are labels of ``cifar10`` that
+    are not those of CIFAR-10-C.
+
     Args:
         dataset: its test images are corrupted; left as it is.
         kind: one of ``KINDS`` or ``EXTRA_KINDS``.
@@ -175,10 +177,6 @@ def corrupted_test_set(
     Returns:
         Images, ``(M, C, H, W)`` uint8; their labels, ``dataset.test_labels``; and their source,
         ``CIFAR-10-C`` or ``synthesised``.
-
-    Raises:
-        DataError: what ``corrupt`` and ``load_official_corruption`` refuse, or labels of ``cifar10`` that are
-            not those of CIFAR-10-C.
     """
     # In C order: the last bit of contrast's means depends on the order, and could tip a grey level.
     clean = dataset.test_images.permute(0, 2, 3, 1).contiguous().numpy()
@@ -194,7 +192,11 @@ def corrupted_test_set(
 def _first_official(
     images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], dataset: Dataset
 ) -> npt.NDArray[np.uint8]:
-    """Return the first images (N, H, W, C) of CIFAR-10-C, as many as the data set has and of the same labels."""
+    """Return the first images (N, H, W, C) of CIFAR-10-C, as many as the data set has and of the same labels.
+
+    Raises:
+        DataError: its labels are others.
+    """
     count = len(dataset.test_labels)
     if not np.array_equal(labels[:count], dataset.test_labels.numpy()):
         raise DataError(
@@ -206,7 +208,11 @@ def _first_official(
 
 
 def _check(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.random.Generator) -> None:
-    """Raise DataError on the first argument of ``corrupt`` that does not fit."""
+    """Refuse the first argument of ``corrupt`` that does not fit.
+
+    Raises:
+        DataError: names the argument.
+    """
     if kind not in _ALL:
         raise DataError(f"unknown corruption {kind!r}; the kinds are {', '.join(_ALL)}")
     if not isinstance(severity, int | np.integer) or severity not in SEVERITIES:

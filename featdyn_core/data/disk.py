@@ -8,10 +8,10 @@ from featdyn_core.errors import DataError
 from featdyn_core.files import FULL_DISK
 
 
-def disk_error(path: Path, error: OSError) -> DataError:
-    """Return the error that says why the disk refused to read or write ``path``, and the mend."""
+def disk_refusal(path: Path, error: OSError) -> str:
+    """Say why the disk refused to read or write ``path``, and the mend."""
     mend = "free some space" if error.errno in FULL_DISK else "make it readable and its folder writable"
-    return DataError(
+    return (
         f"cannot read or write {path}: {error.strerror or error}; {mend}, or set FEATDYN_DATA to another "
         "folder, and run again"
     )
@@ -19,8 +19,12 @@ def disk_error(path: Path, error: OSError) -> DataError:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors inside into ``disk_error``."""
+    """Turn the operating system's errors inside into one that names the mend.
+
+    Raises:
+        DataError: the disk refused to read or write ``path``.
+    """
     try:
         yield
     except OSError as error:
-        raise disk_error(path, error) from error
+        raise DataError(disk_refusal(path, error)) from error

@@ -93,7 +93,11 @@ def _all_among(images: np.ndarray, others: np.ndarray) -> bool:
 
 
 def _open_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return the four arrays of the file, images as ``(N, C, H, W)`` and labels as ``(N,)`` int64."""
+    """Return the four arrays of the file, images as ``(N, C, H, W)`` and labels as ``(N,)`` int64.
+
+    Raises:
+        DataError: there is no such file, it cannot be read, or it lacks one of the arrays.
+    """
     try:
         # Opened here, because numpy leaves a damaged file open. Pickles stay refused: data must not run code.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:

@@ -70,7 +70,11 @@ def permute_labels(labels: torch.Tensor, classes: int, rng: np.random.Generator)
 
 
 def _check(labels: torch.Tensor, classes: int) -> None:
-    """Raise unless ``labels`` is a non-empty int64 vector over ``0 … classes - 1``."""
+    """Refuse labels that are no non-empty int64 vector over ``0 … classes - 1``.
+
+    Raises:
+        DataError: says what they are instead.
+    """
     if labels.ndim != 1 or labels.dtype != torch.int64 or len(labels) == 0:
         raise DataError(
             f"labels of shape {tuple(labels.shape)} and type {labels.dtype}; "

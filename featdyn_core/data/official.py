@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from featdyn_core.data.disk import disk_error
+from featdyn_core.data.disk import disk_refusal
 from featdyn_core.data.names import SEVERITIES
 from featdyn_core.errors import DataError
 from featdyn_core.files import md5_of
@@ -67,7 +67,11 @@ def load_official_corruption(
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a memory-mapped uint8 array of the published shape."""
+    """Return a memory-mapped uint8 array of the published shape.
+
+    Raises:
+        DataError: there is none, or it cannot be read, or it is of another shape or type.
+    """
     mend = (
         f"delete the folder {path.parent}; with {FOLDER}.tar (Zenodo record 2535967) beside it, the next call "
         "unpacks it again"
@@ -84,7 +88,11 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _unpack(folder: Path) -> None:
-    """Unpack the tar file beside ``folder``; the folder appears only once it is whole."""
+    """Unpack the tar file beside ``folder``; the folder appears only once it is whole.
+
+    Raises:
+        DataError: it is not the published file, cannot be unpacked, or the disk refuses.
+    """
     tar = folder.with_suffix(".tar")
     try:
         with FileLock(folder.with_suffix(".lock")):
@@ -100,6 +108,6 @@ def _unpack(folder: Path) -> None:
                     archive.extractall(temporary, filter="data")
                 (Path(temporary) / FOLDER).replace(folder)
     except OSError as error:
-        raise disk_error(folder, error) from error
+        raise DataError(disk_refusal(folder, error)) from error
     except tarfile.TarError as error:
         raise DataError(f"{tar} cannot be unpacked: {error}; delete it, and get it again") from error

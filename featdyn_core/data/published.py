@@ -25,7 +25,7 @@ import safetensors.torch
 import torch
 from filelock import BaseFileLock, FileLock
 
-from featdyn_core.data.disk import disk_error, disk_errors
+from featdyn_core.data.disk import disk_errors, disk_refusal
 from featdyn_core.data.formats import Arrays
 from featdyn_core.errors import AbsentDataError, DataError
 from featdyn_core.files import FULL_DISK, md5_of, sha256_of, write_atomically
@@ -62,13 +62,14 @@ def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
     Any number of processes may call at once: one converts, the others wait for it. In a folder where nothing may be
     written each reads the published files as they are.
 
+    A set that is not here and cannot be fetched is an ``AbsentDataError``, which is a ``DataError``.
+
     Args:
         name: one of ``CLASSES``.
         root: folder in which torchvision finds or puts its files.
         download: whether it may put some there.
 
     Raises:
-        AbsentDataError: the set is not here and cannot be fetched.
         DataError: a file of it is not what was published, the disk is full, or the converted file is damaged.
     """
     tensors = root / "featdyn" / f"{name}.safetensors"
@@ -86,12 +87,16 @@ def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
 
 
 def _lock(tensors: Path) -> contextlib.AbstractContextManager[BaseFileLock]:
-    """Return the lock on a converted file, held; leaving its context releases it."""
+    """Return the lock on a converted file, held; leaving its context releases it.
+
+    Raises:
+        DataError: the disk refuses to make its file.
+    """
     try:
         tensors.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(tensors.with_suffix(".lock")).acquire()
     except OSError as error:
-        raise disk_error(tensors, error) from error
+        raise DataError(disk_refusal(tensors, error)) from error
 
 
 def _is_converted(tensors: Path, manifest: Path) -> bool:
@@ -118,7 +123,11 @@ def _convert(name: str, root: Path, tensors: Path, manifest: Path, download: boo
 
 
 def _as_published(name: str, root: Path) -> Arrays:
-    """Return a set from a folder in which nothing may be written, where its published files are there and unpacked."""
+    """Return a set from a folder in which nothing may be written, where its published files are there and unpacked.
+
+    Raises:
+        AbsentDataError: they are not there, or are still packed.
+    """
     datasets = _torchvision_datasets(name, root)
     try:
         return _read(datasets, name, root)
@@ -143,7 +152,11 @@ def _read_converted(tensors: Path, manifest: Path) -> Arrays:
 
 
 def _torchvision_datasets(name: str, root: Path) -> ModuleType:
-    """Import torchvision only here: beside a torch of another build its import fails, and little needs it."""
+    """Import torchvision only here: beside a torch of another build its import fails, and little needs it.
+
+    Raises:
+        DataError: torchvision cannot be imported.
+    """
     try:
         from torchvision import datasets
     except (ImportError, RuntimeError, OSError) as error:
@@ -155,18 +168,20 @@ def _torchvision_datasets(name: str, root: Path) -> ModuleType:
 
 
 def _obtain(datasets: ModuleType, name: str, root: Path, download: bool) -> Arrays:
-    """Read a set's published files, after a download where they are not there and ``download`` allows it."""
+    """Read a set's published files, after a download where they are not there and ``download`` allows it.
+
+    What cannot be had is a ``DataError`` or, where nothing damaged is in the way, an ``AbsentDataError``.
+    """
     try:
-        try:
-            return _read(datasets, name, root)
-        except RuntimeError:  # torchvision's word for files that are missing or not the published ones
-            if not download:
-                raise
+        if download:
+            with contextlib.suppress(RuntimeError):  # torchvision's word for files missing or not the published ones
+                return _read(datasets, name, root)
             with _no_endless_wait():
                 _construct(datasets, name, root, download=True)
         return _read(datasets, name, root)
     except FETCH_ERRORS as error:
-        raise _not_obtained(datasets, name, root, error) from error
+        failure = _not_obtained(datasets, name, root, error)
+        raise failure from error
 
 
 def _read(datasets: ModuleType, name: str, root: Path) -> Arrays:
@@ -199,7 +214,12 @@ def _construct(datasets: ModuleType, name: str, root: Path, *, download: bool) -
 
 
 def _read_mnist(datasets: ModuleType, folder: Path) -> Arrays:
-    """Return MNIST from its unpacked files, checked here because torchvision does not check them."""
+    """Return MNIST from its unpacked files, checked here because torchvision does not check them.
+
+    Raises:
+        RuntimeError: a file is missing, as torchvision says it of other sets.
+        DataError: a file is not the published one.
+    """
     paths = [folder / file for file in MNIST_RAW]
     if missing := [path.name for path in paths if not path.exists()]:
         raise RuntimeError(f"{folder} has no {', '.join(missing)}")
@@ -243,7 +263,7 @@ def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception)
     """Return the one error that says what failed, where, and what mends it."""
     # Only errors of the disk carry a number and a file; those of a connection lack one or the other.
     if isinstance(error, OSError) and (error.errno in FULL_DISK or (error.errno and error.filename)):
-        return disk_error(Path(error.filename or root), error)
+        return DataError(disk_refusal(Path(error.filename or root), error))
     archives = _archives(datasets, name, root)
     damaged = [a.path for a in archives if a.path.exists() and md5_of(a.path) != a.md5]
     wanted = [a for a in archives if a.path in damaged or not a.path.exists()] or archives

@@ -125,6 +125,8 @@ def load_dataset(
     Otherwise torchvision fetches it, see ``published.load_published``. The digits are scikit-learn's and need
     no file.
 
+    A set that is not here and cannot be fetched is an ``AbsentDataError``, which is a ``DataError``.
+
     Args:
         name: ``digits``, ``mnist``, ``cifar10``, ``cifar100``, ``svhn``, ``stl10`` or a path that ends in
             ``.npz``.
@@ -134,7 +136,6 @@ def load_dataset(
         download: whether a set that is not here may be fetched.
 
     Raises:
-        AbsentDataError: the set is not here and cannot be fetched.
         DataError: an unknown name, a set that is damaged or not of the right form, or too large a subset.
     """
     name = os.fspath(name)
@@ -148,7 +149,11 @@ def load_dataset(
 
 
 def _known(name: str, root: str | os.PathLike[str] | None, download: bool) -> Dataset:
-    """Return a set of ``KNOWN`` from the first of its sources that is there."""
+    """Return a set of ``KNOWN`` from the first of its sources that is there.
+
+    Raises:
+        DataError: its images are of another shape than the published ones.
+    """
     known = KNOWN[name]
     if name == "digits":  # which need no folder, where there may be none
         arrays, source = read_digits(), "scikit-learn"
@@ -167,7 +172,11 @@ def _known(name: str, root: str | os.PathLike[str] | None, download: bool) -> Da
 
 
 def _own(path: Path) -> Dataset:
-    """Return the set of a user's file, whose training labels say how many classes there are."""
+    """Return the set of a user's file, whose training labels say how many classes there are.
+
+    Raises:
+        DataError: the labels leave a class out, or there is only one.
+    """
     arrays = read_npz(path)
     present = arrays.train_labels.unique().tolist()  # ascending
     classes = present[-1] + 1
@@ -193,7 +202,11 @@ def _check_labels(arrays: Arrays, classes: int, where: str) -> None:
 
 
 def _scale(images: torch.Tensor, where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel in units of 255, from exact integer sums."""
+    """Return mean and standard deviation of each channel in units of 255, from exact integer sums.
+
+    Raises:
+        DataError: a channel is the same in all images.
+    """
     mean, std = [], []
     values = torch.arange(256)
     for channel in range(images.shape[1]):

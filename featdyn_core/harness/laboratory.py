@@ -87,6 +87,9 @@ class Laboratory:
 def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str = "") -> Evidence:
     """Measure a claim seed by seed and judge it.
 
+    Damage, a training that fails and a measurement that does not fit the register end it, each with its own
+    ``FeatdynError``.
+
     Args:
         cell: the row.
         measure: the claim's measurement of one seed.
@@ -95,9 +98,6 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 
     Returns:
         Evidence; NOT RUN where data, trajectory or record is not here and must not be made.
-
-    Raises:
-        FeatdynError: damage, a training that fails, a measurement that does not fit the register.
     """
     started = time.monotonic()
     claim, used = cell.claim, {}

@@ -121,8 +121,13 @@ class Cell:
         return found
 
     def _resolve(self, name: str, table: Mapping[str, Any], seed: int) -> dict[Needed, Request]:
-        """Return what one record of the register asks for, of each of its arms and splits."""
+        """Return what one record of the register asks for, of each of its arms and splits.
+
+        Raises:
+            RecipeError: an unknown kind, or arms that the claim does not have.
+        """
         spec = dict(table)
+        # Without arms a record is of the first, the one that the others are compared with.
         kind, arms = spec.pop("kind", None), spec.pop("arms", list(self.recipes)[:1])
         if not isinstance(kind, str):
             raise RecipeError(f"it says no kind; the kinds are {', '.join(KINDS)}")
@@ -156,16 +161,15 @@ def cells(
 ) -> list[Cell]:
     """Return the rows of a scale, in the order of the paper and of the scale's subjects.
 
+    Refused with a ``RecipeError`` are: no such scale, seeds on which no claim can be judged, a recipe that
+    cannot be read, or a record of the register that cannot be measured as it stands there.
+
     Args:
         register: what was fixed in advance.
         scale: of the register.
         seeds: in place of the register's.
         precision: of composite grids.
         replayed: rows that judge published records.
-
-    Raises:
-        RecipeError: no such scale, seeds on which no claim can be judged, a recipe that cannot be read, or a record
-            of the register that cannot be measured as it stands there.
     """
     chosen = register.scale(scale)
     if seeds:
@@ -197,14 +201,14 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
 
     A row of which a part is published is one of them: what is lacking is told, and does not go in silence.
 
-    Raises:
-        RecipeError: as ``cells``.
-        DamagedRecordError: the manifest of published records cannot be read, or they are of other recipes.
+    What ``cells`` refuses is a ``RecipeError``. A manifest of published records that cannot be read is a
+    ``DamagedRecordError``, and so are records of other recipes.
     """
     found: list[Cell] = []
     for scale in register.scales:
         found += cells(register, scale, seeds=seeds, precision=precision)
         source = published(records_folder() / scale)
+        # Without `seeds` and `precision`: published records are of the register's.
         replayed = cells(register, scale, replayed=True) if source.facts else []
         found += [row for row in replayed if any(_published(row, source, seed) for seed in row.seeds)]
     order = list(register.entries)
@@ -219,6 +223,7 @@ def _recipe(name: str) -> Recipe:
     return _recipe_at(recipes_folder() / f"{name}.toml")
 
 
+# By its path: another project in the same process may have a recipe of the same name.
 _recipe_at = functools.cache(load_recipe)
 
 
@@ -256,4 +261,5 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
         for recipe in lineage(arm)
     }
     order = list(dict.fromkeys(seed for seed, _ in wanted))
+    # `sorted` is stable: within a seed a parent stays before its branches.
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))

@@ -101,15 +101,15 @@ def gather(
 ) -> Gathered:
     """Stack one measurement a seed; names are checked after the first, before others are measured.
 
+    A ``MeasurementError`` says that there is no measurement; that names are not those of the claim's criteria; that one
+    of them has more or less than a number; or that lines differ in their abscissae, or name a bound or window that
+    there is not.
+
     Args:
         claim: whose criteria are measured.
         found: one measurement a seed.
         windows: names of the claim's windows; None where they are not known, as in a planted world.
         steps: epochs behind which the learning rate is another.
-
-    Raises:
-        MeasurementError: no measurement, names that are not those of the claim's criteria, more or less than a number
-            for one of them, or lines that differ in their abscissae, or name a bound or window that there is not.
     """
     values: dict[str, list[Number]] = {}
     curves: dict[str, Curve] = {}
@@ -151,7 +151,11 @@ def _check_lines(claim: Claim, title: str, lines: Lines, windows: Collection[str
 
 
 def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines, steps: Sequence[float]) -> None:
-    """Add one seed's lines to the figure called ``title``."""
+    """Add one seed's lines to the figure called ``title``.
+
+    Raises:
+        MeasurementError: its abscissae are not those of the seeds before.
+    """
     x = np.asarray(lines.x, float).tolist()
     shown = [step for step in steps if min(x) <= step <= max(x)] if lines.over_epochs else []
     empty = Curve(x, {}, lines.x_label, lines.y_label, lines.bound, lines.window, shown, lines.log)

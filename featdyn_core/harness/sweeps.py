@@ -20,9 +20,8 @@ def all_rows(
 
     A sweep's row has published records if all of one seed are there: a part of them is that of the row it varies.
 
-    Raises:
-        RecipeError: as ``swept``.
-        DamagedRecordError: as ``plan.all_cells``.
+    What ``swept`` refuses is a ``RecipeError``, damaged published records are a ``DamagedRecordError`` (see
+    ``plan.all_cells``).
     """
     found = all_cells(register, seeds=seeds, precision=precision)
     for sweep in sweeps:
@@ -38,15 +37,15 @@ def swept(
 ) -> list[Cell]:
     """Return a sweep's rows, variation by variation, claims in the order of its effects.
 
+    What ``plan.cells`` refuses is a ``RecipeError``, and so is a variation that a claim's recipes or records do not
+    notice.
+
     Args:
         register: what is varied.
         sweep: of it.
         seeds: in place of the sweep's.
         precision: of composite grids.
         replayed: rows that judge published records.
-
-    Raises:
-        RecipeError: as ``plan.cells``; or a variation that a claim's recipes or records do not notice.
     """
     rows = cells(register, sweep.scale, seeds=seeds or sweep.seeds, precision=precision, replayed=replayed)
     base = {row.entry.id: row for row in rows if row.subject == sweep.subject}
@@ -75,7 +74,11 @@ def _varied(row: Cell, variation: Variation) -> Cell:
 
 
 def _records(entry: Entry, variation: Variation) -> dict[str, dict[str, Any]]:
-    """Return the claim's records with the options of each kind overridden."""
+    """Return the claim's records with the options of each kind overridden.
+
+    Raises:
+        RecipeError: the variation is of kinds of which the claim has no record.
+    """
     kinds = {table.get("kind") for table in entry.records.values()}
     if variation.records and not kinds & set(variation.records):
         raise RecipeError(

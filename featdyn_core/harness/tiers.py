@@ -19,6 +19,8 @@ def scales_run(register: Register, tiers: Iterable[str], *, chosen: str = AUTO, 
     A scale that is chosen is that of its own tier and of sweeps. Left to itself, a tier is run at its first scale, and
     on a GPU at its last; sweeps at the first of all.
 
+    A device that is not here is a ``DeviceError``.
+
     Args:
         register: its scales stand from the smallest to the largest.
         tiers: of ``TIERS``.
@@ -27,7 +29,6 @@ def scales_run(register: Register, tiers: Iterable[str], *, chosen: str = AUTO, 
 
     Raises:
         RecipeError: the register has no such scale, or none of a tier; or the chosen one is of another tier.
-        DeviceError: a device that is not here.
     """
     tiers = list(tiers)
     if chosen == AUTO:

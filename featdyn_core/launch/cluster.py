@@ -39,15 +39,17 @@ class Cluster:
     kind: str = "slurm"
 
     def spread(self, work: Callable[[Piece], Any], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Outcome]]:
-        """Do each piece of work in a job of its own; yield it with what it gave, or what ended it.
+        """Do each piece of work in a job of its own.
+
+        Without submitit, or without such a cluster here, it ends in a ``RecipeError``; where the cluster does not take
+        the jobs, in a ``StoreError``.
 
         Args:
             work: can be pickled, as can the pieces.
             pieces: what it is called with.
 
-        Raises:
-            RecipeError: there is no such cluster here, or submitit is not installed.
-            StoreError: the cluster does not take the jobs.
+        Yields:
+            A piece, with what it gave or the error that ended it, in the order in which they end.
         """
         if not pieces:
             return

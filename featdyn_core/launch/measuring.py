@@ -79,9 +79,8 @@ def publish_records(
     What is not here and was published before stays, so that several machines can measure for one folder. Data that
     cannot be had, without which nothing is known of what was measured on them, are told of once.
 
-    Raises:
-        DamagedRecordError: a record, here or there, is not what was written.
-        StoreError: the folder cannot be written.
+    A record, here or there, that is not what was written is a ``DamagedRecordError``; a folder that cannot be written,
+    a ``StoreError``.
     """
     measurements, before = place.measurements(measure=False), PublishedRecords(folder)
     found: dict[str, Record] = {}

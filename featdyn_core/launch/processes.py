@@ -44,6 +44,7 @@ def terminable() -> Iterator[None]:
 def end_all(workers: Iterable[BaseProcess]) -> None:
     """End processes that are at work; what they have finished is in the store, whose writers may end at any moment."""
     begun = [worker for worker in workers if worker.pid is not None]
+    # All are told before one is waited for, so that they end together.
     for worker in begun:
         worker.terminate()
     for worker in begun:
@@ -52,6 +53,7 @@ def end_all(workers: Iterable[BaseProcess]) -> None:
 
 def cores() -> int:
     """Number of cores that this process may use."""
+    # A cluster's job may have fewer cores than the machine.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,18 +69,23 @@ def chosen_jobs(asked: int | None, usual: int, pieces: int) -> int:
 
 
 def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) -> Iterator[tuple[Piece, Outcome]]:
-    """Do each piece of work in one of ``jobs`` processes; yield it with what it gave, or what ended it.
+    """Do each piece of work in one of ``jobs`` processes.
 
     Args:
         work: a function of a module, with arguments that can be pickled.
         pieces: what it is called with.
         jobs: with 1 all is done in this process.
+
+    Yields:
+        A piece, with what it gave or the error that ended it, in the order in which they end.
     """
     if jobs == 1:
         for piece in pieces:
             yield piece, outcome(work, piece)
         return
+    # Not ours to end, such as the workers of a caller that spreads work too.
     others = multiprocessing.active_children()
+    # Spawned: neither CUDA nor the threads of torch live on in a fork.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_keys_to_the_parent) as pool:
         try:
             futures = {pool.submit(outcome, work, piece): piece for piece in pieces}

@@ -41,7 +41,7 @@ class Watcher(threading.Thread):
         skip: Collection[str] = (),
         beats: Callable[[Beat], None] | None = None,
     ) -> None:
-        super().__init__(name="featdyn-progress", daemon=True)
+        super().__init__(name="featdyn-progress", daemon=True)  # an error in the main thread must end the process
         self.root, self.write, self.interval, self.skip, self.beats = root, write, interval, skip, beats
         self.finished = threading.Event()
         self.shown: dict[str, object] = {}
@@ -53,6 +53,7 @@ class Watcher(threading.Thread):
                 if self.beats and not beat.silent:
                     self.beats(beat)
                 elif beat.key not in self.skip:
+                    # Shown is whatever has changed: by its age in such units a silent trainer has a line now and then.
                     age = int((time.time() - beat.time) / SILENCE_SECONDS) if beat.silent else None
                     self._show(beat.key, (beat.epoch, age), str(beat))
             for name, line in read_grid_beats(self.root).items():
@@ -85,6 +86,7 @@ class _Rate(ProgressColumn):
 
 def bars(unit: str, console: Console | None = None, *, disable: bool = False) -> Progress:
     """Return rich's progress bars with steps done, their rate in ``unit`` a second and the time left."""
+    # Without mark-up: brackets in a title are no colours.
     told = TextColumn("{task.description}", markup=False)
     columns = (told, BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
     # A step may take minutes, longer than rich remembers one unless told to.
@@ -104,7 +106,10 @@ def grid_progress(title: str, console: Console | None = None) -> Iterator[Callab
     Args:
         title: stands before the bar.
         console: where to show it; the standard output if left out.
+
+    Yields:
+        What ``composite_grid`` reports to: it takes the composites done and their total.
     """
     with bars("composites", console) as shown:
-        task = shown.add_task(title, total=None)
+        task = shown.add_task(title, total=None)  # the first report tells it
         yield lambda done, total: shown.update(task, completed=done, total=total)

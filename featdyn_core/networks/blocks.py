@@ -94,6 +94,10 @@ class BlockNetwork(nn.Module):
         a cut lies inside; all others are taken whole. ``translated`` gives state dicts of the module the names they
         have here.
 
+        A ``ModelError`` says that there is no such submodule; that ``torch.fx`` cannot follow; that the forward pass is
+        another in training; that a skip connection leads across a cut; or that a parameter or buffer is used on both
+        sides of one, or nowhere.
+
         Args:
             module: standardised images (N, C, H, W) to logits (N, classes).
             cuts: names of submodules, in any order, each called once in the forward pass.
@@ -101,10 +105,6 @@ class BlockNetwork(nn.Module):
             mean: channel means in [0, 1] that the module expects to be taken off, one for all or C.
             std: channel standard deviations that it expects to be divided by. By default images are only scaled to
                 [0, 1], as torchvision's ``ToTensor`` does.
-
-        Raises:
-            ModelError: no such submodule; ``torch.fx`` cannot follow; the forward pass is another in training; a skip
-                connection leads across a cut; a parameter or buffer is used on both sides of one, or nowhere.
         """
         parts, places = parts_of(module, cuts)
         network = cls(parts, tuple(parts)[:-1] if depths is None else depths, mean, std)
@@ -132,8 +132,7 @@ class BlockNetwork(nn.Module):
     def features(self, images: Tensor, cuts: Sequence[str]) -> dict[str, Tensor]:
         """Images to the features at several cuts, in one pass up to the deepest of them.
 
-        Raises:
-            ModelError: the network has no such cut.
+        A cut that the network does not have is a ``ModelError``.
         """
         wanted = {self.shallow_blocks(cut)[-1] for cut in cuts}
         found: dict[str, Tensor] = {}

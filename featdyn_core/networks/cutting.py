@@ -61,7 +61,11 @@ def parts_of(module: nn.Module, cuts: Sequence[str]) -> tuple[dict[str, nn.Modul
 
 
 def _trace(module: nn.Module, cuts: Sequence[str]) -> fx.Graph:
-    """Return the graph of the forward pass, which must be the same in training and in evaluation."""
+    """Return the graph of the forward pass, which must be the same in training and in evaluation.
+
+    Raises:
+        ModelError: there is no such submodule, ``torch.fx`` cannot follow, or the two passes differ.
+    """
     known = {name for name, _ in module.named_modules()} - {""}
     if unknown := [cut for cut in cuts if cut not in known]:
         children = ", ".join(name for name, _ in module.named_children())
@@ -88,7 +92,11 @@ def _trace(module: nn.Module, cuts: Sequence[str]) -> fx.Graph:
 
 
 def _end(graph: fx.Graph, module: nn.Module, cut: str) -> int:
-    """Place in the graph of the last thing that a submodule computes."""
+    """Place in the graph of the last thing that a submodule computes.
+
+    Raises:
+        ModelError: it is not called exactly once.
+    """
     places: list[int] = []
     calls = set()
     for place, node in enumerate(graph.nodes):
@@ -103,7 +111,11 @@ def _end(graph: fx.Graph, module: nn.Module, cut: str) -> int:
 
 
 def _check_chain(chain: fx.GraphModule, names: Sequence[str]) -> None:
-    """Refuse cuts across which more passes than what the part before computed last."""
+    """Refuse cuts across which more passes than what the part before computed last.
+
+    Raises:
+        ModelError: a skip connection leads across a cut, or more than the logits are returned.
+    """
     before, *calls, output = (node for node in chain.graph.nodes if node.op != "placeholder" or node.users)
     if output.args != (calls[-1],):
         raise ModelError("the module returns something else than the one tensor of logits; return that alone")

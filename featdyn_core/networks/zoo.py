@@ -29,6 +29,9 @@ def resnet(
     ``normalised`` biases stand in place of its batch normalisations. With ``zero_init_residual`` every block begins as
     its shortcut (Goyal et al. 2017, section 5.1; without normalisation, Zhang et al. 2019), without which a deep one
     that is not normalised explodes.
+
+    Raises:
+        ValueError: a width that is not even, or a switch that is neither true nor false.
     """
     _check_truth(normalised=normalised, zero_init_residual=zero_init_residual)
     if not _is_count(width) or width % 2:
@@ -61,6 +64,9 @@ def mlp(
     """Multilayer perceptron with ReLU.
 
     ``linear_last`` leaves the last hidden layer without activation (section 4.5).
+
+    Raises:
+        ValueError: widths that are none, a switch that is neither true nor false, or a dropout outside of its range.
     """
     if not isinstance(hidden, list | tuple) or not hidden or not all(map(_is_count, hidden)):
         raise ValueError(f"hidden = {hidden!r}; it must be a list of widths, at least one and each from 1 on")
@@ -92,6 +98,8 @@ def convnet(
     """Plain convolutional network.
 
     Each group of (width, padding) layers ends in 2×2 max pooling and is one block.
+
+    A dropout outside of its range is a ``ValueError``.
     """
     _check_dropout(dropout)
     blocks: dict[str, nn.Module] = {}
@@ -123,6 +131,9 @@ def vit(
     """Vision transformer (Dosovitskiy et al. 2021) that averages over its tokens, with torch's own encoder layers.
 
     Its normalisations are layer normalisations, which have no running statistics.
+
+    Raises:
+        ValueError: a number below 1, or a width that the heads do not divide.
     """
     if not all(map(_is_count, (patch, width, layers, heads))):
         raise ValueError("patch, width, layers and heads must be numbers from 1 on")

@@ -113,7 +113,11 @@ def _rows(config: pytest.Config) -> dict[str, Cell]:
 
 
 def _claim_of(node: Any, config: pytest.Config, fixture: str) -> list[Cell]:
-    """Return the rows of the claim that a test names, which are some."""
+    """Return the rows of the claim that a test names, which are some.
+
+    Raises:
+        pytest.UsageError: the test names no claim, or one that the register does not have.
+    """
     marker = node.get_closest_marker("claim")
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError(f"{node.nodeid} uses {fixture} without @pytest.mark.claim(<id>)")
@@ -213,6 +217,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run.
 
     Tests that may train go first, so that processes that share the work end together.
+
+    Raises:
+        pytest.UsageError: a test of a claim has no tier, or several.
     """
     for item in items:
         tiers = [name for name in TIERS if item.get_closest_marker(name)]

@@ -139,7 +139,11 @@ class Reporter:
             self.fault = self.fault or str(error)
 
     def _write_for_ci(self) -> None:
-        """Put verdicts and numbers where continuous integration looks for them."""
+        """Put verdicts and numbers where continuous integration looks for them.
+
+        Raises:
+            EvidenceError: the summary of the step cannot be written.
+        """
         rows, path = self.session.evidence, getattr(self.config.option, "xmlpath", None)
         if path:
             annotate(Path(os.path.expandvars(path)).expanduser(), rows, keep=self.config.option.junit_evidence)

@@ -108,8 +108,7 @@ class Session:
     def write(self) -> None:
         """Write the file.
 
-        Raises:
-            EvidenceError: it cannot be written.
+        A file that cannot be written is an ``EvidenceError``.
         """
         write_evidence(self.target, self.evidence, facts=self.facts)
 

@@ -106,7 +106,11 @@ class Column:
 
     @property
     def accuracy_kept(self) -> npt.NDArray[np.float64]:
-        """Accuracy of each composite over that of ``f_t``, (cuts, S)."""
+        """Accuracy of each composite over that of ``f_t``, (cuts, S).
+
+        Raises:
+            MeasurementError: ``f_t`` classifies no image as its label.
+        """
         if not self.reference_accuracy:
             raise MeasurementError(f"f_t at epoch {self.deep} classifies no image as its label: nothing can be kept")
         return self.accuracy / self.reference_accuracy

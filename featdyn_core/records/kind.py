@@ -192,7 +192,6 @@ def cuts_of(which: str) -> dict[str, str]:
 def turning_network(scope: Scope, pace: str, window: str) -> dict[str, Any]:
     """Return parameters of a turning network, whose time is over at the window's end; none without a pace.
 
-    Raises:
-        RecipeError: as ``Scope.window``.
+    An unknown window is a ``RecipeError`` (see ``Scope.window``).
     """
     return {"planted": {"pace": pace, "duration": scope.window(window).last}} if pace else {}

@@ -74,13 +74,12 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Compare training and held-out features of every class, at every depth.
 
+    A class with too few images of a split to tell laws apart is a ``MeasurementError``.
+
     Args:
         trajectory: where the checkpoints and both splits come from.
         parameters: ``epochs`` of the window, the last of them t; ``projections`` of the sliced Wasserstein distance;
             number of ``shuffles``.
-
-    Raises:
-        MeasurementError: a class with too few images of a split to tell laws apart.
     """
     from featdyn_core.measures.distances.surrogates import class_accuracy, compared_at
 

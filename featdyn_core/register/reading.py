@@ -122,7 +122,11 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared
 
 
 def _shared(entry: Entry, shared: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the numbers that a claim takes from those of all claims."""
+    """Return the numbers that a claim takes from those of all claims.
+
+    Raises:
+        RecipeError: a name that no claim shares, or that the protocol has too.
+    """
     for name in entry.shared:
         if name not in shared:
             raise RecipeError(f"{where}, shared: {unknown('number', name, shared, 'scales.toml shares')}")
@@ -132,7 +136,11 @@ def _shared(entry: Entry, shared: Mapping[str, Any], where: str) -> dict[str, An
 
 
 def _windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
-    """Read windows, each a list of its first and last epoch, by scale or subject and name."""
+    """Read windows, each a list of its first and last epoch, by scale or subject and name.
+
+    Raises:
+        RecipeError: a window that is no span of epochs.
+    """
     found: dict[str, dict[str, Window]] = {}
     for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
         for name, epochs in named.items():
@@ -143,7 +151,11 @@ def _windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
 
 
 def _asked(tables: Any, where: str) -> dict[str, Asked]:
-    """Read the criteria of one role."""
+    """Read the criteria of one role.
+
+    Raises:
+        RecipeError: no bound or two, or a split that there is not.
+    """
     found: dict[str, Asked] = read(dict[str, Asked], tables, where)
     for name, asked in found.items():
         if len(asked.bounds) != 1:
@@ -170,8 +182,7 @@ def _rows(entry: Entry, scales: Sequence[Scale]) -> list[tuple[str, str]]:
 def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     """Yield what is wrong with a claim.
 
-    Raises:
-        RecipeError: it lacks a bound, or a criterion that decides or controls.
+    A bound that is lacking is a ``RecipeError``, and so is a criterion that decides or controls.
     """
     yield from _misnamed(entry, scales)
     yield from _lacking(entry, scales)

@@ -130,8 +130,8 @@ class Entry:
     def claim(self, scale: str, subject: str) -> Claim:
         """Return the claim with the criteria and bounds of one scale and subject.
 
-        Raises:
-            RecipeError: a bound or a list that they need is not there, or nothing decides or controls.
+        Refused with a ``RecipeError`` are: a bound or a list that they need is not there, or nothing
+        decides or controls.
         """
         chosen = [
             criterion
@@ -143,7 +143,11 @@ class Entry:
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
 
     def _items(self, name: str, asked: Asked, scale: str, subject: str) -> list[str]:
-        """Return the items that a criterion is asked of; an empty one if it is one number."""
+        """Return the items that a criterion is asked of; an empty one if it is one number.
+
+        Raises:
+            RecipeError: the protocol has no such list.
+        """
         if not asked.each:
             return [""]
         where, protocol = f"claim {self.id!r}, criterion {name!r}, each", self.protocol_of(scale, subject)
@@ -154,7 +158,11 @@ class Entry:
     def _criteria(
         self, name: str, asked: Asked, role: Role, scale: str, subject: str, item: str
     ) -> Iterator[Criterion]:
-        """Yield what is asked at a scale: with ``on``, one criterion decides and the other split's is reported."""
+        """Yield what is asked at a scale: with ``on``, one criterion decides and the other split's is reported.
+
+        Raises:
+            RecipeError: the bound is no finite number.
+        """
         ((direction, bounds),) = asked.bounds.items()
         bound = _at(bounds, scale, subject)
         if type(bound) not in (int, float) or not abs(bound) <= sys.float_info.max:
@@ -175,7 +183,11 @@ class Entry:
             )
 
     def _said(self, name: str, quantity: str, protocol: dict[str, Any]) -> str:
-        """Return the words of a quantity with the protocol's numbers in them."""
+        """Return the words of a quantity with the protocol's numbers in them.
+
+        Raises:
+            RecipeError: braces around what is no number of the protocol.
+        """
         try:
             return quantity.format_map(protocol)
         except (KeyError, IndexError, ValueError, AttributeError) as error:

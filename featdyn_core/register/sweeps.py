@@ -69,9 +69,8 @@ class Sweep:
 def load_sweeps(folder: Path, register: Register) -> list[Sweep]:
     """Read all sweeps; there may be none.
 
-    Raises:
-        RecipeError: not TOML, a missing or unknown field or one of the wrong kind, a scale, subject, claim or criterion
-            that the register lacks, unusable seeds, or a variation that varies nothing.
+    Refused with a ``RecipeError`` are: not TOML, a missing or unknown field or one of the wrong kind, a scale,
+    subject, claim or criterion that the register lacks, unusable seeds, or a variation that varies nothing.
     """
     return [_sweep(path, register) for path in sorted(folder.glob("*.toml"))]
 
@@ -99,8 +98,7 @@ def _sweep(path: Path, register: Register) -> Sweep:
 def _faults(sweep: Sweep, register: Register) -> Iterator[str]:
     """Yield what is wrong with a sweep: that it names what the register lacks, or that a variation says nothing.
 
-    Raises:
-        RecipeError: an unknown claim, or seeds on which no claim can be judged.
+    Refused with a ``RecipeError`` are: an unknown claim, or seeds on which no claim can be judged.
     """
     rows = [f"{name}/{subject}" for name, scale in register.scales.items() for subject in scale.recipes]
     if (row := f"{sweep.scale}/{sweep.subject}") not in rows:

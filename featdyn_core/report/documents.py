@@ -28,6 +28,9 @@ _PLACE = re.compile(rf"{_BEGIN.pattern}(?s:.*?)^{_END}$", re.MULTILINE)
 def tables(root: Path) -> dict[str, list[str]]:
     """Return all tables of a project as lines of Markdown.
 
+    A register that cannot be read is a ``RecipeError``. Published evidence or meanings that cannot be read are an
+    ``EvidenceError``, and so is a claim that was decided and has no meaning.
+
     Args:
         root: the project's folder.
 
@@ -35,10 +38,6 @@ def tables(root: Path) -> dict[str, list[str]]:
         ``claims``, what each holds by; ``findings``, what was found of each; ``results``, every decided row; and one
         such as ``sweep digits, small`` for each subject and scale that was swept, in the order of its run. All others
         are in the register's order.
-
-    Raises:
-        RecipeError: the register cannot be read.
-        EvidenceError: published evidence or its meanings cannot be read, or a claim that was decided has no meaning.
     """
     register = load_register(root / REGISTER)
     rows = [row for path in sorted(root.glob(_EVIDENCE)) for row in read_evidence(path)]
@@ -55,8 +54,7 @@ def tables(root: Path) -> dict[str, list[str]]:
 def documents(root: Path) -> dict[Path, list[str]]:
     """Return the documents of a project that have places for tables, and the tables' names in each.
 
-    Raises:
-        EvidenceError: a place has no end, or a document cannot be read.
+    A place without an end and a document that cannot be read are an ``EvidenceError``.
     """
     found = {path: _places(path) for pattern in _DOCUMENTS for path in sorted(root.glob(pattern))}
     return {path: names for path, names in found.items() if names}
@@ -65,8 +63,9 @@ def documents(root: Path) -> dict[Path, list[str]]:
 def outdated(root: Path) -> dict[Path, str]:
     """Return the documents that do not say what they should, with the text that does.
 
+    A register that cannot be read is a ``RecipeError``.
+
     Raises:
-        RecipeError: the register cannot be read.
         EvidenceError: evidence cannot be read, no document has a place, or a place is for no table that there is.
     """
     made, places = tables(root), documents(root)
@@ -113,7 +112,11 @@ def _place(register: Register, row: Evidence) -> tuple[int, int, int]:
 
 
 def _meanings(root: Path, register: Register, rows: Sequence[Evidence]) -> dict[str, str]:
-    """Return what was found, in a sentence a claim that was decided; nothing in a project that says none."""
+    """Return what was found, in a sentence a claim that was decided; nothing in a project that says none.
+
+    Raises:
+        EvidenceError: a claim that was decided has none, or a line is of no claim.
+    """
     path = root / _MEANINGS
     if not path.exists():
         return {}

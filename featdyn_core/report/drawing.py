@@ -144,8 +144,7 @@ def _short(text: str, most: int) -> str:
 def draw(curve: Curve, name: str, marks: Marks, *, titled: bool = False) -> "Figure":
     """Return a figure: one thin line a seed and a thick one for the mean of each series, and the marks.
 
-    Raises:
-        EvidenceError: no series, or one without an ordinate for each seed and abscissa.
+    No series, and one without an ordinate for each seed and abscissa, are an ``EvidenceError``.
     """
     _check(curve, name)
     with style(name):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def curve_svg(curve: Curve, name: str, marks: Marks = UNMARKED) -> str:
     """Draw a curve as one ``<svg>`` element to stand inside an HTML page, in the page's text colour.
 
+    No series, and one without an ordinate for each seed and abscissa, are an ``EvidenceError``.
+
     Args:
         curve: what to draw; where a seed has no number the lines have a gap.
         name: in error messages, and what keeps the identifiers of several figures of one page apart.
@@ -24,9 +26,6 @@ def curve_svg(curve: Curve, name: str, marks: Marks = UNMARKED) -> str:
 
     Returns:
         Mark-up without date and without reference to anything outside it: the same for the same numbers.
-
-    Raises:
-        EvidenceError: no series, or one without an ordinate for each seed and abscissa.
     """
     return in_page(draw(curve, name, marks), name)
 
@@ -44,14 +43,13 @@ def in_page(figure: "Figure", name: str) -> str:
 def curve_file(curve: Curve, name: str, kind: str, marks: Marks = UNMARKED) -> bytes:
     """Draw a curve, its name above it, as a file on white ground.
 
+    What ``curve_svg`` refuses is an ``EvidenceError`` here too.
+
     Args:
         curve: what to draw.
         name: of the figure.
         kind: ``svg``, ``pdf``, or ``png`` with 150 dots an inch.
         marks: what else is drawn.
-
-    Raises:
-        EvidenceError: as ``curve_svg``.
     """
     return saved(draw(curve, name, marks, titled=True), name, kind, facecolor="white")
 

@@ -30,12 +30,11 @@ _LONGEST_SLUG = 150
 def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
     """Write one HTML file that needs no other file and no network; the same evidence gives the same bytes.
 
+    No rows, a curve that cannot be drawn and a file that cannot be written are an ``EvidenceError``.
+
     Args:
         path: of the file; missing folders are made.
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
-
-    Raises:
-        EvidenceError: there are no rows, a curve cannot be drawn, or the file cannot be written.
     """
     documents = _documents(runs)
     entries: list[outline.Entry] = []
@@ -49,12 +48,11 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
 def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
     """Write all rows with all columns that ``report.columns`` has for programs, decided or not.
 
+    No rows and a file that cannot be written are an ``EvidenceError``.
+
     Args:
         path: of the file, in UTF-8; missing folders are made.
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
-
-    Raises:
-        EvidenceError: there are no rows, or the file cannot be written.
     """
     found = [line for name, run in _documents(runs).items() for line in lines(run.rows, name)]
     _need(found)

@@ -24,8 +24,8 @@ _SIZE = 5.0, 4.4
 def plane_svg(plane: Plane, name: str) -> str:
     """Draw a picture to stand inside an HTML page (see ``figures.curve_svg``).
 
-    Raises:
-        EvidenceError: the regions are no grid of letters of classes, or a path has no point for each epoch.
+    Regions that are no grid of letters of classes are an ``EvidenceError``, and so is a path without a point for each
+    epoch.
     """
     return in_page(_draw(plane, name), name)
 
@@ -33,8 +33,7 @@ def plane_svg(plane: Plane, name: str) -> str:
 def plane_file(plane: Plane, name: str, kind: str) -> bytes:
     """Draw a picture, its name above it, as a file on white ground (see ``figures.curve_file``).
 
-    Raises:
-        EvidenceError: as ``plane_svg``.
+    What ``plane_svg`` refuses is an ``EvidenceError`` here too.
     """
     return saved(_draw(plane, name, titled=True), name, kind, facecolor="white")
 

@@ -46,8 +46,7 @@ def idle(store: Store) -> Iterator[Idle]:
 def free(store: Store, found: Idle) -> None:
     """Remove something that nobody needs.
 
-    Raises:
-        StoreError: it cannot be removed.
+    What cannot be removed is a ``StoreError``.
     """
     with named_errors(store.root):
         for path in found.paths:

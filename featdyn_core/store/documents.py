@@ -64,8 +64,9 @@ def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
 def read_inside(folder: Path, name: str) -> bytes:
     """Return the bytes of a file of a trajectory's folder.
 
+    One that is not there or cannot be read is an ``OSError``.
+
     Raises:
-        OSError: it is not there or cannot be read.
         ValueError: it is no file, or one that is not in the folder's store.
     """
     path = folder / name

@@ -34,11 +34,11 @@ from featdyn_core.store.layout import (
 )
 from featdyn_core.store.manifest import (
     Manifest,
-    damaged,
-    forbidden,
+    damage,
     log_tables,
     read_digest,
     read_log,
+    refusal,
     write_manifest,
 )
 from featdyn_core.trajectories.recipe import Recipe
@@ -61,16 +61,17 @@ def read_tensors(folder: Path, name: str, digest: str) -> State:
     try:
         return _read_tensors(folder, name, digest)
     except PermissionError as error:
-        raise forbidden(folder, error) from error
+        raise StoreError(refusal(folder, error)) from error
     except (OSError, ValueError) as error:
-        raise damaged(folder, f"{name}: {error}") from error
+        raise DamagedTrajectoryError(damage(folder, f"{name}: {error}")) from error
 
 
 def read_optimizer(folder: Path, manifest: Manifest) -> State:
     """Read what the optimiser of a finished training had gathered.
 
+    A file that is not what was written is a ``DamagedTrajectoryError``.
+
     Raises:
-        DamagedTrajectoryError: the file is not what was written.
         StoreError: there is none.
     """
     if not manifest.optimizer:
@@ -124,20 +125,24 @@ class FolderSink:
     def resume_point(self) -> ResumePoint | None:
         """Return the last saved resume point, if any, and tell those who wait that the training begins.
 
+        One that cannot be read, or a checkpoint of before it that is not what was written, is a
+        ``DamagedTrajectoryError``.
+
         Raises:
-            DamagedTrajectoryError: it cannot be read, or a checkpoint of before it is not what was written.
-            StoreError: it was made under other conditions, or must not be read.
+            StoreError: it must not be read, or it was made under other conditions.
         """
         point = None
         try:
+            # Not `exists`: a link that leads nowhere is damage, and no training that has yet to begin.
             if os.path.lexists(self.folder / RESUME):
                 record = unseal(read_inside(self.folder, RESUME), _UNSEALED)
                 point = self._read_point(record)
                 self._compare(record.get("conditions", {}))
         except PermissionError as error:
-            raise forbidden(self.folder, error) from error
+            raise StoreError(refusal(self.folder, error)) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(f"{RESUME} is damaged ({type(error).__name__}: {error})") from error
+        # Before the first epoch there is no loss to tell: NaN reads as "begun".
         last = point.log[-1] if point else EpochRecord(self.recipe.first_epoch, math.nan, math.nan, math.nan, None, 0.0)
         heartbeats.write_beat(self.layout.root, self._beat(last))
         return point
@@ -145,8 +150,7 @@ class FolderSink:
     def checkpoint(self, epoch: int, state: State) -> None:
         """Keep the checkpoint after ``epoch`` epochs.
 
-        Raises:
-            StoreError: it cannot be written.
+        What cannot be written is a ``StoreError``.
         """
         content = _tensor_bytes(state)
         self._digests[epoch] = hashlib.sha256(content).hexdigest()
@@ -155,11 +159,12 @@ class FolderSink:
     def save_resume_point(self, point: ResumePoint) -> None:
         """Keep the resume point; the one before goes when this one is complete.
 
-        Raises:
-            StoreError: it cannot be written.
+        What cannot be written is a ``StoreError``.
         """
         tensors = {f"network:{name}": value for name, value in point.network.items()}
         tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
+        # The tensors, then the document that names them, then away with older ones: killed anywhere between, a training
+        # has one resume point that is whole.
         content = _tensor_bytes(tensors)
         name = resume_name(point.epoch)
         self._write(name, content)
@@ -180,8 +185,7 @@ class FolderSink:
     def keep_optimizer(self, tensors: State) -> None:
         """Keep the optimiser's tensors after the last epoch.
 
-        Raises:
-            StoreError: they cannot be written.
+        What cannot be written is a ``StoreError``.
         """
         content = _tensor_bytes(tensors)
         self._optimizer = hashlib.sha256(content).hexdigest()
@@ -198,15 +202,15 @@ class FolderSink:
     def finish(self, target: Path, log: tuple[EpochRecord, ...], facts: dict[str, Any]) -> None:
         """Write the manifest and make the trajectory visible at ``target``.
 
+        A checkpoint or an optimiser that is no longer what was written is a ``DamagedTrajectoryError``; a store that
+        cannot be written, a ``StoreError``.
+
         Args:
             target: where the finished trajectory belongs; nothing is there yet.
             log: one record an epoch.
             facts: what else the manifest shall hold.
-
-        Raises:
-            DamagedTrajectoryError: a checkpoint or the optimiser is no longer what was written.
-            StoreError: the store cannot be written.
         """
+        # Those of the bytes when they were written: taken from the files now, they would certify any damage.
         digests = {epoch: self._digests[epoch] for epoch in self.recipe.training.checkpoints}
         facts = facts | {"conditions": self.conditions, "environments": self.environments}
         manifest = Manifest(self.key, self.recipe, self.seed, log, digests, facts, self._optimizer)
@@ -238,7 +242,13 @@ class FolderSink:
         return ResumePoint(epoch, _part("network", tensors), _part("optimizer", tensors), log)
 
     def _check(self, files: dict[str, str]) -> None:
-        """Raise ValueError or OSError where a file is not what was written."""
+        """Refuse a file that is not what was written.
+
+        One that cannot be read is an ``OSError``.
+
+        Raises:
+            ValueError: its bytes are others.
+        """
         for name, digest in files.items():
             if self._digest(name) != digest:
                 raise ValueError(f"{name}: its bytes do not match the recorded sha256")
@@ -248,7 +258,11 @@ class FolderSink:
         return hashlib.sha256(read_inside(self.folder, name)).hexdigest()
 
     def _compare(self, begun: dict[str, str]) -> None:
-        """Raise StoreError where a training was begun under conditions of which some are others now."""
+        """Refuse to go on with a training under conditions of which some are others now.
+
+        Raises:
+            StoreError: names both.
+        """
         if any(self.conditions.get(name) != value for name, value in begun.items()):
             raise StoreError(
                 f"{self.recipe.name} seed {self.seed} was begun with {_listed(begun)}, and this run has "
@@ -293,4 +307,5 @@ def _part(part: str, tensors: State) -> State:
 
 
 def _tensor_bytes(tensors: State) -> bytes:
+    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
     return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})

@@ -52,6 +52,7 @@ class Beat:
     epochs: int
     train_loss: float
     seconds_per_epoch: float
+    # The wall clock, though it may be set: a monotonic one says nothing to other machines, which read this too.
     time: float = field(default_factory=time.time)
     process: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
@@ -108,6 +109,7 @@ def read_beat(path: Path) -> Beat | None:
         if not path.is_file():
             return None
         content = parse(path.read_bytes())
+        # JSON has no NaN.
         if content["train_loss"] is None:
             content["train_loss"] = math.nan
         return Beat(key=path.stem, **{name: _of_kind(content[name], kinds) for name, kinds in _KINDS.items()})
@@ -116,6 +118,7 @@ def read_beat(path: Path) -> Beat | None:
 
 
 def _of_kind(value: Any, kinds: tuple[type, ...]) -> Any:
+    # Not `isinstance`, to which true and false are integers.
     if type(value) not in kinds:
         raise TypeError(f"{value!r} is not of type {kinds[0].__name__}")
     if kinds is not _TEXT:
@@ -135,6 +138,7 @@ def read_beats(root: Path) -> list[Beat]:
 
 def sweep_progress(root: Path) -> None:
     """Remove what processes that were killed left in the ``progress`` folder: half-written words, and on grids."""
+    # Heartbeats stay: each goes with its training, when that is resumed and finished.
     sweep(root / "progress")
     for path in _listed(root, "*.grid"):
         process = path.stem.rpartition("-")[2]
@@ -165,6 +169,7 @@ def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, f"{line}, {left}".encode())
             beaten = now
+        # A record may need several grids, and the rate of the next is its own.
         if done == total:
             started = now
 

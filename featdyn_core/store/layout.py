@@ -27,7 +27,7 @@ RESUME = "resume.json"
 OPTIMIZER = "optimizer.safetensors"
 
 _FINISHED = re.compile(r".+-[0-9]+-[0-9a-f]{12}", re.DOTALL)
-_HALF_WRITTEN = re.compile(r".+\.([0-9]{1,10})\.tmp", re.DOTALL)
+_HALF_WRITTEN = re.compile(r".+\.([0-9]{1,10})\.tmp", re.DOTALL)  # as `write_atomically` names them, by process
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -83,8 +83,10 @@ class Layout:
         partial.mkdir(parents=True, exist_ok=True)
         sweep(partial, every_writer=True)  # whoever asks holds the lock: nobody else writes here
         sweep(self.root, ".probe.*")
+        # All that follows would else be found out by the last renaming, after hours of training.
         if target.parent != self.root or not _can_be_made(target):
             raise StoreError(f"{target} cannot be made, where this trajectory belongs; give its recipe another name")
+        # Named as what is half written is: `sweep` removes it where this process is killed before it does.
         probe = f".probe.{os.getpid()}.tmp"
         (partial / probe).touch()
         try:
@@ -106,6 +108,7 @@ def _can_be_made(target: Path) -> bool:
     try:
         target.lstat()
     except (OSError, ValueError) as error:
+        # Any other answer, as to a name that is too long, will be the answer to the renaming too.
         return isinstance(error, FileNotFoundError)
     return False
 
@@ -129,6 +132,7 @@ def tidy(folder: Path) -> None:
     """Remove from a finished trajectory what only its training needed; its trainer may have been killed before."""
     with contextlib.suppress(OSError):
         for path in list(folder.iterdir()):
+            # Whoever wrote: nobody writes into a finished trajectory.
             if path.name == RESUME or path.name.startswith("resume-") or _HALF_WRITTEN.fullmatch(path.name):
                 remove(path)
 
@@ -143,7 +147,7 @@ def is_alive(process: int) -> bool:
     """Whether a process of this machine has this id."""
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
+    except (ProcessLookupError, OverflowError):  # overflow: a file name may hold a number that no process has
         return False
     except PermissionError:
         pass  # another user's

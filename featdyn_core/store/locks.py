@@ -11,12 +11,15 @@ import filelock
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[bool]:
-    """Hold a lock, if it is free; yields whether it was.
+    """Hold a lock, if it is free.
 
-    Raises:
-        OSError: its file cannot be made.
+    Where its file cannot be made, that is an ``OSError``.
+
+    Yields:
+        Whether it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # It never waits: who finds a trajectory taken goes on to another one.
     lock = filelock.FileLock(path)
     with contextlib.suppress(filelock.Timeout):
         lock.acquire(blocking=False)
@@ -32,6 +35,7 @@ def is_held(path: Path) -> bool:
     A shared lock is refused where somebody has the exclusive one, and not where others look at the same time.
     """
     try:
+        # O_NONBLOCK: opening a pipe that lies in its place would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False  # nobody ever trained it, or nobody can in a store of which even that is hidden

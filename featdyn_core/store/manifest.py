@@ -83,11 +83,13 @@ def read_manifest(folder: Path) -> Manifest:
         if schema == SCHEMA:
             return _parse(unseal(text, _UNSEALED))
     except PermissionError as error:
-        raise forbidden(folder, error) from error
+        raise StoreError(refusal(folder, error)) from error
     except RecipeError as error:
-        raise damaged(folder, f"{MANIFEST} tells of no recipe ({error})") from error
+        raise DamagedTrajectoryError(damage(folder, f"{MANIFEST} tells of no recipe ({error})")) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise damaged(folder, f"{MANIFEST} cannot be read ({type(error).__name__}: {error})") from error
+        raise DamagedTrajectoryError(
+            damage(folder, f"{MANIFEST} cannot be read ({type(error).__name__}: {error})")
+        ) from error
     raise DamagedTrajectoryError(
         f"{folder}: {MANIFEST} has schema {one_line(repr(schema))}, this version reads {SCHEMA}; "
         "move the folder away, or use the version of featdyn that wrote it"
@@ -102,9 +104,10 @@ def log_tables(log: tuple[EpochRecord, ...]) -> list[dict[str, Any]]:
 def read_log(tables: Any, first: int, last: int) -> tuple[EpochRecord, ...]:
     """Return the log that JSON holds, of the epochs from ``first`` to ``last``; a number that is null was not finite.
 
+    What is no log at all is a ``TypeError``.
+
     Raises:
         ValueError: it is not of those epochs.
-        TypeError: it is no log.
     """
     log = tuple(_record(**table) for table in tables)
     if len(log) != last - first + 1 or any(record.epoch != epoch for epoch, record in enumerate(log, first)):
@@ -112,15 +115,14 @@ def read_log(tables: Any, first: int, last: int) -> tuple[EpochRecord, ...]:
     return log
 
 
-def damaged(folder: Path, what: str) -> DamagedTrajectoryError:
-    """Return the error that says what is wrong with a finished trajectory and how to mend it."""
-    mend = "remove this folder, and the next run trains it again"
-    return DamagedTrajectoryError(f"{folder} is damaged: {one_line(what)}; {mend}")
+def damage(folder: Path, what: str) -> str:
+    """Say what is wrong with a finished trajectory and how to mend it."""
+    return f"{folder} is damaged: {one_line(what)}; remove this folder, and the next run trains it again"
 
 
-def forbidden(folder: Path, error: PermissionError) -> StoreError:
-    """Return the error that says which file must not be read."""
-    return StoreError(f"{error.filename or folder} must not be read ({error.strerror}); allow it, and run again")
+def refusal(folder: Path, error: PermissionError) -> str:
+    """Say which file must not be read."""
+    return f"{error.filename or folder} must not be read ({error.strerror}); allow it, and run again"
 
 
 def read_digest(digest: Any) -> str:
@@ -154,7 +156,11 @@ def _parse(content: dict[str, Any]) -> Manifest:
 
 
 def _entry(entry: dict[str, Any], name: str) -> str:
-    """Return the hex sha256 of a file that must have that name."""
+    """Return the hex sha256 of a file that must have that name.
+
+    Raises:
+        ValueError: it has another.
+    """
     if entry["file"] != name:
         raise ValueError(f"the file {name} is called {entry['file']!r}")
     return read_digest(entry["sha256"])

@@ -40,16 +40,16 @@ class Measurements:
     def get(self, request: Request, planned: Sequence[Request] = ()) -> Record:
         """Return a record that holds all that is asked for; train and measure first what is missing and may be.
 
+        A trajectory that is not here and must not be trained is a ``MissingTrajectoryError``. A record that is here and
+        is not what was written is a ``DamagedRecordError``; a store that cannot be written, a ``StoreError``.
+
         Args:
             request: what is asked for.
             planned: all that is going to be asked for. What is missing is measured together with what the same
                 record can hold, so that no composite is evaluated twice, and with other records that cost less so.
 
         Raises:
-            MissingTrajectoryError: the trajectory is not here and must not be trained.
             MissingRecordError: the record is not here and must not be measured.
-            DamagedRecordError: it is here, and it is not what was written.
-            StoreError: the store cannot be written.
         """
         keys = {seed: self.store.key(request.recipe, seed) for seed in request.seeds}
         if found := self.records.find(request, keys):

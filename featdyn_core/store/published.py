@@ -66,17 +66,17 @@ class PublishedRecords:
     def complete(self, requests: Iterable[Request]) -> bool:
         """Whether there is a record for each of the requests.
 
-        Raises:
-            DamagedRecordError: as ``describe``.
+        What ``describe`` finds damaged is a ``DamagedRecordError``.
         """
         return all(self.describe(request) is not None for request in requests)
 
     def get(self, request: Request) -> Record:
         """Return the record that holds all that is asked for.
 
+        One that is not what was published is a ``DamagedRecordError``.
+
         Raises:
             MissingRecordError: there is none.
-            DamagedRecordError: it is not what was published.
         """
         facts = self.describe(request)
         if facts is None:

@@ -205,12 +205,11 @@ class RecordFolder:
     def find(self, request: Request, keys: Mapping[int, str]) -> Record | None:
         """Return a record that holds all that is asked for, made by the present code of the present trajectories.
 
+        One that is there and is not what was written is a ``DamagedRecordError``.
+
         Args:
             request: what is asked for.
             keys: seed to the key of its trajectory, for each seed of the request.
-
-        Raises:
-            DamagedRecordError: there is one, and it is not what was written.
         """
         for facts in self._described(request):
             if fits(facts, request, keys):
@@ -226,8 +225,7 @@ class RecordFolder:
     def write(self, record: Record) -> None:
         """Keep a record; its description goes last, so that what is described is there.
 
-        Raises:
-            OSError: the disk is full, or the folder cannot be written.
+        A full disk and a folder that cannot be written are an ``OSError``.
         """
         path = self.root / record.facts["file"]
         path.parent.mkdir(parents=True, exist_ok=True)

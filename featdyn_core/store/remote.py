@@ -13,12 +13,13 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 
-import fsspec
 import fsspec.core
 
 from featdyn_core.errors import DamagedTransferError, FeatdynError, StoreError
 from featdyn_core.store.documents import one_line
 
+# Limits far above what the store makes. They are there because others may write to the address, and what is larger
+# would fill the memory before its digest could be found wrong.
 LARGEST_OBJECT = 2**30
 """Bytes of a checkpoint or record, at most."""
 
@@ -49,8 +50,7 @@ class Remote:
     def put_object(self, content: bytes) -> int:
         """Keep bytes under their digest; return how many went there, none if they are there already.
 
-        Raises:
-            StoreError: it cannot be written.
+        What cannot be written is a ``StoreError``.
         """
         digest = hashlib.sha256(content).hexdigest()
         if self._size(f"objects/{digest}") == len(content):  # what was cut off is shorter
@@ -61,9 +61,10 @@ class Remote:
     def get_object(self, digest: str) -> bytes:
         """Return the bytes with a hex sha256.
 
+        A remote store that cannot be reached is a ``StoreError``.
+
         Raises:
             DamagedTransferError: they are not there, too many, or others.
-            StoreError: the remote store cannot be reached.
         """
         content = self._get(f"objects/{digest}", LARGEST_OBJECT)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
@@ -74,26 +75,26 @@ class Remote:
     def put_document(self, name: str, content: bytes) -> None:
         """Keep a document, after the objects that it names.
 
-        Raises:
-            StoreError: it cannot be written.
+        What cannot be written is a ``StoreError``.
         """
+        # Written even if it is there: unlike an object, a document may have changed under its name.
         self._put(name, content)
 
     def get_document(self, name: str) -> bytes | None:
         """Return a document; None if there is none.
 
-        Raises:
-            DamagedTransferError: it is longer than any.
-            StoreError: the remote store cannot be reached.
+        One that is longer than any is a ``DamagedTransferError``; a remote store that cannot be reached, a
+        ``StoreError``.
         """
         return self._get(name, LARGEST_DOCUMENT)
 
     def documents(self, folder: str) -> list[str]:
         """Return the names of the documents in a folder, in order.
 
+        A remote store that cannot be reached is a ``StoreError``.
+
         Raises:
             DamagedTransferError: more than any store has.
-            StoreError: the remote store cannot be reached.
         """
         with self._reached():
             try:
@@ -102,6 +103,7 @@ class Remote:
                 return []
         if len(found) > MOST_DOCUMENTS:
             raise DamagedTransferError(f"{self.url}: {folder} holds {len(found)} files, and no store has as many")
+        # Only the last part of a path is used: each backend writes what stands before it in its own way.
         return sorted(f"{folder}/{path.rsplit('/', 1)[-1]}" for path in found if path.endswith(".json"))
 
     def _place(self, name: str) -> str:
@@ -120,13 +122,18 @@ class Remote:
             self._system.pipe_file(self._place(name), content)
 
     def _get(self, name: str, most: int) -> bytes | None:
-        """Return a file's bytes; None if there is none. One that is larger than it may be is not read."""
+        """Return a file's bytes; None if there is none. One that is larger than it may be is not read.
+
+        Raises:
+            DamagedTransferError: it is larger than it may be.
+        """
         size = self._size(name)
         if size is None:
             return None
         if size > most:
             raise DamagedTransferError(f"{self.url}: {name} has {size} bytes, and {most} are the most that it may have")
         with self._reached():
+            # Up to `size`: a file may have grown since it was asked for.
             return bytes(self._system.cat_file(self._place(name), end=size))
 
     @contextlib.contextmanager
@@ -134,7 +141,8 @@ class Remote:
         """Turn the errors of a file system, whichever it is, into one that names the address and the mend.
 
         Raises:
-            StoreError: of anything but this project's own errors.
+            StoreError: in place of any other.
+            FeatdynError: this project's own, as it came.
         """
         try:
             yield

@@ -45,7 +45,11 @@ def source_digest(module: str, function: str, root: Path = ROOT) -> str:
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the source of a function and of what it names in its file, by name, and the modules that these import."""
+    """Return the source of a function and of what it names in its file, by name, and the modules that these import.
+
+    Raises:
+        FileNotFoundError: the module is no file of the project.
+    """
     path = _file(module, root)
     if path is None:
         raise FileNotFoundError(f"{module} is no file in {root}")

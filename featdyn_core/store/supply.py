@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import AbsentDataError, DataError, FeatdynError, MissingTrajectoryError
+from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
 from featdyn_core.numerics import CPU_THREADS, resolve_device
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
@@ -27,7 +27,7 @@ from featdyn_core.store.documents import parse, read_inside
 from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
-from featdyn_core.store.manifest import damaged, read_manifest
+from featdyn_core.store.manifest import damage, read_manifest
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
@@ -82,6 +82,7 @@ class Store:
 
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
+        # Of a set that was read before the digest is known: naming a trajectory needs no images, and no download.
         digest = self.digests.find(recipe)
         return trajectory_key(recipe, seed, self._dataset(recipe).digest if digest is None else digest)
 
@@ -92,18 +93,16 @@ class Store:
     def get(self, recipe: Recipe, seed: int, *, train: bool = True) -> Trajectory:
         """Return the trajectory, training it first if it is missing and ``train`` allows it; a branch after its parent.
 
-        Raises:
-            MissingTrajectoryError: it is not here and must not be trained.
-            DamagedTrajectoryError: it is here and its bytes are not what was written.
-            StoreError: the store cannot be written.
+        One that is not here and must not be trained is a ``MissingTrajectoryError``. One that is here and whose bytes
+        are not what was written is a ``DamagedTrajectoryError``; a store that cannot be written, a ``StoreError``.
         """
         return self.get_many([Training(recipe, seed)], train=train)[0]
 
     def get_many(self, trainings: Sequence[Training], *, train: bool = True) -> list[Trajectory]:
         """Return several trajectories; those that another process trains meanwhile are left to it.
 
-        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and
-        waits only when nothing is left to take. What fails is told when the others are done.
+        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and waits only
+        when nothing is left to take. What fails is told when the others are done, in one error (see ``get``).
         """
         failures: Failures = {}
         while train and (pending := self._pending(trainings, failures)):
@@ -117,17 +116,26 @@ class Store:
                 except FeatdynError as error:
                     failures[recipe.identity, seed] = error
         if failures:
-            raise _together(list(failures.values()))
+            failure = together(list(failures.values()))
+            raise failure
         return found
 
     def open(self, recipe: Recipe, seed: int) -> Trajectory:
-        """Return a trajectory that is in the store (see ``get``)."""
+        """Return a trajectory that is in the store.
+
+        One that is not what was written is a ``DamagedTrajectoryError``, and so is another trajectory in its place;
+        images that cannot be had are a ``DataError``.
+
+        Raises:
+            MissingTrajectoryError: it is not there.
+        """
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
             raise MissingTrajectoryError(
                 f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
                 f"{advice('train', recipe, [seed], self.root)}"
             )
+        # Its trainer may have been killed after the renaming and before it did this.
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
         return self.open_folder(folder, Training(recipe, seed))
@@ -135,21 +143,23 @@ class Store:
     def open_folder(self, folder: Path, training: Training | None = None) -> Trajectory:
         """Return the trajectory in a folder of the store.
 
+        Images that cannot be had are a ``DataError``.
+
         Args:
             folder: of a finished trajectory.
             training: what it must be; if left out, what its manifest says it is.
 
         Raises:
             DamagedTrajectoryError: what is there is not what was written, or another trajectory.
-            DataError: its images cannot be had.
         """
         manifest = read_manifest(folder)
         recipe, seed = training or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
-            raise damaged(folder, "the manifest belongs to another trajectory")
+            raise DamagedTrajectoryError(damage(folder, "the manifest belongs to another trajectory"))
+        # Only whether they are there: bytes are compared when an epoch is read, so that opening reads no checkpoint.
         for name in manifest.files:
             if not (folder / name).is_file():
-                raise damaged(folder, f"{name} is missing")
+                raise DamagedTrajectoryError(damage(folder, f"{name} is missing"))
         return Trajectory(
             recipe=recipe,
             seed=seed,
@@ -184,7 +194,11 @@ class Store:
         return _resume_epoch(self.layout.partial(self.key(recipe, seed)))
 
     def finished(self) -> Iterator[tuple[str, Training | FeatdynError]]:
-        """Name each folder of a finished trajectory, with what was trained there or what is wrong with it."""
+        """Name each folder of a finished trajectory.
+
+        Yields:
+            The folder's name, with what was trained there or what is wrong with it.
+        """
         for folder in self.layout.trajectories():
             try:
                 manifest = read_manifest(folder)
@@ -237,6 +251,7 @@ class Store:
         A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``,
         and the others go on.
         """
+        # Locks are kept to the end of all. Nobody waits for one: what ends earlier is complete and looked for first.
         with contextlib.ExitStack() as held:
             sinks: dict[Key, FolderSink] = {}
             jobs = []
@@ -251,7 +266,7 @@ class Store:
                 if len(sinks) == self.at_once:
                     break
             if sinks:
-                heartbeats.sweep_progress(self.root)
+                heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
             started = time.monotonic()
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
                 try:
@@ -266,18 +281,20 @@ class Store:
             return False
         with named_errors(self.root):
             free = held.enter_context(locks.hold(self.layout.lock(self.key(recipe, seed))))
+        # Looked at again: another process may have finished it between the first look and the lock.
         return free and not self._complete(recipe, seed)
 
     def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None) -> FolderSink:
         """Return where a training that is about to begin puts what it makes.
 
-        Raises:
-            StoreError: the store cannot be written, or the finished trajectory could not be put in its place.
+        A store that cannot be written is a ``StoreError``, and so is a finished trajectory that could not be put in its
+        place.
         """
         key = self.key(recipe, seed)
         with named_errors(self.root):
             self.layout.prepare(key, self.folder(recipe, seed))
         cuda = self.device.type == "cuda"
+        # What the bits depend on beside the key; a resumption under others is refused.
         conditions = {
             "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
             "engine": self.engine,
@@ -286,14 +303,14 @@ class Store:
         if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
             conditions["cpu"] = torch.backends.cpu.get_cpu_capability()
         if parent:
+            # Named by its bytes: a parent that was trained again on another machine is another beginning.
             conditions["parent"] = parent.digests[recipe.first_epoch]
         return FolderSink(self.layout, key, recipe, seed, conditions, environment(), self.watch)
 
     def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:
         """Put a finished trajectory in its place.
 
-        Raises:
-            FeatdynError: what ended its training, or keeps it from its place.
+        What ended its training, or keeps it from its place, is raised as the ``FeatdynError`` that it is.
         """
         if isinstance(outcome, FeatdynError):
             raise outcome
@@ -322,13 +339,6 @@ def get_trajectory(
 ) -> Trajectory:
     """Return a trajectory from ``store``, by default ``Store(device=device)``; see ``Store.get``."""
     return (store or Store(device=device)).get(recipe, seed, train=train)
-
-
-def _together(errors: Sequence[FeatdynError]) -> FeatdynError:
-    """Return one error for all; of the kind of the first that is more than something absent."""
-    absent = (AbsentDataError, MissingTrajectoryError)
-    first = next((error for error in errors if not isinstance(error, absent)), errors[0])
-    return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first
 
 
 def _resume_epoch(partial: Path) -> int | None:

@@ -47,10 +47,8 @@ class Moved:
 def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> Moved:
     """Send a finished trajectory; its manifest goes last, so that what is listed there is there.
 
-    Raises:
-        MissingTrajectoryError: it is not in the store.
-        DamagedTrajectoryError: it is not what was written; nothing of it is listed there.
-        StoreError: the remote store cannot be written.
+    One that is not in the store is a ``MissingTrajectoryError``. Of one that is not what was written, a
+    ``DamagedTrajectoryError``, nothing is listed there. A remote store that cannot be written is a ``StoreError``.
     """
     store.open(recipe, seed)
     folder = store.folder(recipe, seed)
@@ -66,11 +64,12 @@ def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
 def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> Moved | None:
     """Fetch a trajectory that is not here; what was fetched before an interruption is not fetched again.
 
+    What is there and is not this trajectory, or not what its manifest says, is a ``DamagedTransferError``.
+
     Returns:
         What was fetched; None where the remote store does not have it.
 
     Raises:
-        DamagedTransferError: what is there is not this trajectory, or not what its manifest says.
         StoreError: it is being trained here, the store cannot be written, or the remote one cannot be reached.
     """
     target, key = store.folder(recipe, seed), store.key(recipe, seed)
@@ -96,8 +95,7 @@ def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
 def push_record(remote: Remote, record: Record) -> Moved:
     """Send a record, its description last.
 
-    Raises:
-        StoreError: the remote store cannot be written.
+    A remote store that cannot be written is a ``StoreError``.
     """
     moved = _sent(remote, record.content)
     name = Path(record.facts["file"]).with_suffix(".json").name
@@ -109,6 +107,9 @@ def push_record(remote: Remote, record: Record) -> Moved:
 def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: Mapping[int, str]) -> Moved | None:
     """Fetch a record that holds what is asked for, made by the present code of the present trajectories.
 
+    What is there and is no record, or not what its description says, is a ``DamagedTransferError``. A remote store
+    that cannot be reached is a ``StoreError``, and so is one here that cannot be written.
+
     Args:
         records: where it goes.
         remote: where it is looked for.
@@ -117,10 +118,6 @@ def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: M
 
     Returns:
         What was fetched; None where the remote store has none.
-
-    Raises:
-        DamagedTransferError: what is there is no record, or not what its description says.
-        StoreError: the remote store cannot be reached, or this one not be written.
     """
     if records.find(request, keys):
         return Moved()
@@ -153,20 +150,23 @@ def _received_manifest(remote: Remote, text: bytes, incoming: Path, recipe: Reci
     """Write a manifest that is that of the trajectory asked for.
 
     Its recipe is compared as it stands there, before anything is built from it.
+
+    Raises:
+        DamagedTransferError: it is no manifest, or another trajectory's.
     """
     try:
         content = parse(text)
         tables = {name: table for name, table in content["recipe"].items() if name != "name"}
         known = (content["key"], tables, content["seed"]) == (key, parse(json.dumps(recipe.to_dict()).encode()), seed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unusable(remote, _manifest_name(key), f"no manifest ({error})") from error
+        raise DamagedTransferError(_unusable(remote, _manifest_name(key), f"no manifest ({error})")) from error
     if not known:
-        raise _unusable(remote, _manifest_name(key), "the manifest of another trajectory")
+        raise DamagedTransferError(_unusable(remote, _manifest_name(key), "the manifest of another trajectory"))
     write_atomically(incoming / MANIFEST, text)
     try:
         return read_manifest(incoming)
     except StoreError as error:
-        raise _unusable(remote, _manifest_name(key), str(error)) from error
+        raise DamagedTransferError(_unusable(remote, _manifest_name(key), str(error))) from error
 
 
 def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) -> Moved:
@@ -179,7 +179,7 @@ def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) ->
         read_tensors(incoming, name, digest)
     except StoreError as error:
         (incoming / name).unlink()
-        raise _unusable(remote, f"objects/{digest}", f"no checkpoint ({error})") from error
+        raise DamagedTransferError(_unusable(remote, f"objects/{digest}", f"no checkpoint ({error})")) from error
     return Moved(1, len(content))
 
 
@@ -187,22 +187,29 @@ def _received_facts(remote: Remote, name: str) -> dict[str, Any]:
     try:
         facts = read_facts(remote.get_document(name) or b"", Path(name), "push it again")
     except DamagedRecordError as error:
-        raise _unusable(remote, name, str(error)) from error
+        raise DamagedTransferError(_unusable(remote, name, str(error))) from error
     if not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
-        raise _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
+        raise DamagedTransferError(
+            _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
+        )
     return facts
 
 
 def _check_arrays(remote: Remote, name: str, content: bytes) -> None:
-    """Refuse what would not be a record when it is unpacked, or would fill the memory."""
+    """Refuse what would not be a record when it is unpacked, or would fill the memory.
+
+    Raises:
+        DamagedTransferError: it is such.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise _unusable(remote, name, f"no record ({error})") from error
+        raise DamagedTransferError(_unusable(remote, name, f"no record ({error})")) from error
     if len(members) > MOST_ARRAYS or sum(member.file_size for member in members) > LARGEST_OBJECT:
-        raise _unusable(remote, name, "more than any record holds")
+        raise DamagedTransferError(_unusable(remote, name, "more than any record holds"))
 
 
-def _unusable(remote: Remote, name: str, what: str) -> DamagedTransferError:
-    return DamagedTransferError(f"{remote.url}: {name} is {one_line(what)}; nothing of it was taken")
+def _unusable(remote: Remote, name: str, what: str) -> str:
+    """Return what is said of something at a remote store that cannot be taken."""
+    return f"{remote.url}: {name} is {one_line(what)}; nothing of it was taken"

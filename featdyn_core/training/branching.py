@@ -22,15 +22,14 @@ def initial_state(recipe: Recipe, seed: int, dataset: Dataset, parent: Trajector
     A new network is drawn from the stream ``init``; what a branch initialises anew, from the stream ``reinit`` of its
     epoch, so that branches with different cuts begin alike where both are new.
 
+    A branch without its parent is a ``TrainingError``. A checkpoint of the parent that cannot be read is a
+    ``FeatdynError``, as ``Trajectory.state`` raises it.
+
     Args:
         recipe: of the training.
         seed: the training seed.
         dataset: the recipe's images.
         parent: of a branch, the trajectory of its parent with this seed.
-
-    Raises:
-        TrainingError: a branch without its parent.
-        FeatdynError: the parent's checkpoint cannot be read.
     """
     branch = recipe.branch
     if branch is None:
@@ -46,14 +45,13 @@ def initial_state(recipe: Recipe, seed: int, dataset: Dataset, parent: Trajector
 def initial_optimizer(recipe: Recipe, seed: int, parent: Trajectory | None) -> State:
     """Return the optimiser's tensors that a training begins with: its parent's if they are kept, else none.
 
+    A branch without its parent, or without the optimiser of that, is a ``TrainingError``. An optimiser of the parent
+    that cannot be read is a ``FeatdynError``, as its store raises it.
+
     Args:
         recipe: of the training.
         seed: the training seed.
         parent: of a branch, the trajectory of its parent with this seed.
-
-    Raises:
-        TrainingError: a branch without its parent, or without the optimiser of that.
-        FeatdynError: the parent's optimiser cannot be read.
     """
     branch = recipe.branch
     if branch is None or not branch.optimizer:
@@ -62,7 +60,11 @@ def initial_optimizer(recipe: Recipe, seed: int, parent: Trajectory | None) -> S
 
 
 def _checked(parent: Trajectory | None, branch: BranchSpec, recipe: Recipe, seed: int) -> Trajectory:
-    """Return the parent, if it is that of the branch."""
+    """Return the parent, if it is that of the branch.
+
+    Raises:
+        TrainingError: there is none, or it is another.
+    """
     if parent is None or (parent.recipe, parent.seed) != (branch.parent, seed):
         raise TrainingError(f"{recipe.name} seed {seed} is a branch of {branch.parent.name}; give its trajectory along")
     return parent

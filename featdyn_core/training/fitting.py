@@ -45,7 +45,11 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
 
 @torch.no_grad()
 def _try(network: BlockNetwork, dataset: Dataset, batch: int, where: str, device: str) -> None:
-    """Let the network see a batch; one without numbers, on the device ``meta``, costs no memory and no time."""
+    """Let the network see a batch; one without numbers, on the device ``meta``, costs no memory and no time.
+
+    Raises:
+        ModelError: it cannot take the images, or gives logits of another shape than (N, classes).
+    """
     shape = tuple(dataset.train_images.shape[1:])
     try:
         with torch.random.fork_rng(devices=[]):  # which dropout draws from

@@ -62,6 +62,10 @@ def train(
 ) -> Log:
     """Train a trajectory into ``sink``, from its resume point if it has one.
 
+    Recipe and images that do not fit are a ``RecipeError`` or a ``ModelError`` (see ``fitting.check_fit``). A
+    ``TrainingError`` says that the loss is not finite, at which epoch and step; that the device is out of memory; or
+    that a branch lacks its parent.
+
     Args:
         recipe: what to train.
         seed: the training seed.
@@ -70,11 +74,6 @@ def train(
         parent: of a branch, the trajectory of its parent with the same seed.
         device: where to train.
         engine: how steps are run (see ``stepping.resolve_engine``).
-
-    Raises:
-        RecipeError, ModelError: recipe and images do not fit (see ``fitting.check_fit``).
-        TrainingError: a loss that is not finite (named by epoch and step), a device out of memory, or a branch without
-            its parent.
     """
     ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink, parent)], device=device, engine=engine)
     if isinstance(outcome, FeatdynError):
@@ -101,6 +100,7 @@ def train_many(
             job, training = entry
             outcome: Log | FeatdynError
             try:
+                # Not in `_train`: what a generator has entered holds for the others too while it is suspended.
                 with one_thread(device), undisturbed():
                     next(training)
                 continue
@@ -158,6 +158,7 @@ class _Training:
         concurrent = device.type == "cuda" and not chosen.options.get("dropout") and not is_factory(chosen.name)
         self.stream = torch.cuda.Stream(device) if concurrent else None
         if self.stream:
+            # Network and images were sent to the device on its current stream.
             self.stream.wait_stream(torch.cuda.current_stream(device))
         self.log: list[EpochRecord] = []
         self.saved = time.monotonic()
@@ -171,6 +172,7 @@ class _Training:
                 load_state(self.network, initial_state(job.recipe, job.seed, job.dataset, job.parent))
                 load_optimizer(self.optimizer, initial_optimizer(job.recipe, job.seed, job.parent))
                 rate = self.recipe.learning_rate(first)
+                # No step has been taken, so there is no training loss, and the accuracy is that on the probe.
                 self.log = [EpochRecord(first, math.nan, self._accuracy(), rate, self._probe(first), 0.0)]
                 self._checkpoint(first)
             else:
@@ -191,6 +193,7 @@ class _Training:
         with self._on_stream():
             record = self._record(epoch, tally, started)
             self.log.append(record)
+            # Before the resume point, which names the digests of all checkpoints up to its epoch.
             self._checkpoint(record.epoch)
             if time.monotonic() - self.saved >= RESUME_SECONDS:
                 tensors = optimizer_tensors(self.optimizer)
@@ -204,7 +207,12 @@ class _Training:
             self.job.sink.keep_optimizer(optimizer_tensors(self.optimizer))
 
     def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
-        """Return what is logged of an epoch."""
+        """Return what is logged of an epoch.
+
+        Raises:
+            TrainingError: a loss of it is not finite.
+        """
+        # The first look at what the device has done: here the host waits for the epoch.
         series = tally.losses.cpu()
         rate = self.recipe.learning_rate(epoch)
         if not series.isfinite().all():
@@ -243,4 +251,5 @@ class _Training:
         return (predicted == self.probe_labels).double().mean().item()
 
     def _state(self) -> State:
+        # `clone`: on a CPU `cpu` returns the tensor itself, which the next step changes.
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}

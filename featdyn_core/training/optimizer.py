@@ -37,8 +37,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
     """Load what ``optimizer_tensors`` returned; nothing is done for no tensors, of an optimiser that begins.
 
-    Raises:
-        TrainingError: tensors of another optimiser, or of one of another network.
+    Tensors of another optimiser, or of one of another network, are a ``TrainingError``.
     """
     if not tensors:
         return
@@ -56,7 +55,11 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
 
 
 def _check(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: State) -> None:
-    """Refuse tensors by whose names or shapes a step would fail."""
+    """Refuse tensors by whose names or shapes a step would fail.
+
+    Raises:
+        TrainingError: their names or shapes are others.
+    """
     moved = {key.partition(".")[0] for key in tensors}
     expected = {
         f"{index}.{name}": () if name == "step" else tuple(parameter.shape)

@@ -68,6 +68,7 @@ class ResidentSet:
 
     def shuffle(self, epoch: int) -> None:
         """Draw order and augmentation of an epoch, from 0."""
+        # Drawn on the host, so that every device has the same order, and copied to where captured steps read it.
         self.order.copy_(torch.randperm(len(self), generator=torch_generator(self.seed, "order", epoch)))
         if isinstance(self.images, CropFlip):
             self.images.draw(torch_generator(self.seed, "augment", epoch))
@@ -145,6 +146,7 @@ class Stepper:
         for block in self.frozen:
             block.requires_grad_(False)
         self.optimizer.zero_grad()  # momentum and weight decay move a parameter only where there is a gradient
+        # A step that was captured before would go on moving what now stands still.
         self.replays.clear()
 
     def run_epoch(self, epoch: int, rate: float) -> Tally:
@@ -153,6 +155,7 @@ class Stepper:
         for block in self.frozen:
             block.eval()
         for group in self.optimizer.param_groups:
+            # In place: a captured step reads its rate from this tensor.
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
@@ -206,6 +209,7 @@ class Stepper:
         states = []
         for run in (step, replay):
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                # Step and replay drop out the same units; the training draws as if neither had been.
                 torch.manual_seed(0)
                 self.tally.clear()
                 run()
@@ -225,7 +229,11 @@ class Stepper:
                 tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
 
     def _moving(self) -> Iterator[Tensor]:
-        """Tensors that a step changes, the tally apart."""
+        """Go through the tensors that a step changes, the tally apart.
+
+        Yields:
+            A parameter, a buffer, or a tensor of the optimiser.
+        """
         yield from self.network.parameters()
         yield from self.network.buffers()
         for state in self.optimizer.state.values():

@@ -74,7 +74,11 @@ def _unwrapped(found: Any, known: set[str], path: str | os.PathLike[str]) -> dic
 
 
 def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Refuse a state dict that is not the network's, with the names at fault."""
+    """Refuse a state dict that is not the network's, with the names at fault.
+
+    Raises:
+        ModelError: what is lacking, too much, or of another shape.
+    """
     faults = {
         "it lacks": [name for name in expected if name not in state],
         "the network has no": [name for name in state if name not in expected],

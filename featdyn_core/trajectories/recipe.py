@@ -190,8 +190,8 @@ class Recipe:
 def load_recipe(source: str | os.PathLike[str]) -> Recipe:
     """Read a recipe by path (ending in .toml) or by name from the recipes folder.
 
-    Raises:
-        RecipeError: no such recipe, not TOML, a missing or unknown field, or a value out of range.
+    Refused with a ``RecipeError`` are: no such recipe, not TOML, a missing or unknown field, or a value out of
+    range.
     """
     path = Path(os.path.expanduser(source))
     named = path.suffix != ".toml"
@@ -209,6 +209,9 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
         name: of the recipe.
         folder: where the path of an ``.npz`` file starts and the parent of a branch is; the working directory if left
             out.
+
+    Raises:
+        RecipeError: the document is no recipe.
     """
     where = f"recipe {shown(name)}"
     check_plain(document, where)
@@ -256,8 +259,8 @@ def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
 
     What a name may not hold is replaced in it: earlier versions let a recipe be called anything.
 
-    Raises:
-        RecipeError: another schema version, a missing or unknown field, or a value out of range.
+    Refused with a ``RecipeError`` are: another schema version, a missing or unknown field, or a value out of
+    range.
     """
     where = f"recipe {shown(name)}"
     check_plain(tables, where)
@@ -289,7 +292,11 @@ def _ascending(epochs: tuple[int, ...]) -> bool:
 
 
 def _check(recipe: Recipe) -> None:
-    """Reject values out of range, naming the recipe and the field."""
+    """Reject values out of range, naming the recipe and the field.
+
+    Raises:
+        RecipeError: names the recipe and the field.
+    """
     where = f"recipe {shown(recipe.name)}"
     check_plain(recipe.network.options, f"{where}, network")
     last, epochs = recipe.training.epochs, recipe.training.checkpoints

@@ -107,6 +107,8 @@ class Trajectory:
         Every file is read once to see that it fits, and again when its epoch is asked for. The key is a digest over
         epochs, files, images and what else is given here, so that the same checkpoints have the same one everywhere.
 
+        No checkpoints, epochs that are none and a number out of range are a ``RecipeError``.
+
         Args:
             checkpoints: epoch to its file (see ``checkpoints.read_state``).
             network: such as ``BlockNetwork.from_module`` makes of any module.
@@ -120,7 +122,6 @@ class Trajectory:
 
         Raises:
             ModelError: a file cannot be read, or its names or shapes are not the network's.
-            RecipeError: no checkpoints, epochs that are none, or a number out of range.
         """
         if not isinstance(network, BlockNetwork):
             raise ModelError(

@@ -37,8 +37,7 @@ class Curve:
     def from_plain(cls, table: dict[str, Any], where: str) -> "Curve":
         """Return the curve whose fields were read from a file, with null for what is no number.
 
-        Raises:
-            RecipeError: it is none; says where.
+        What is none is a ``RecipeError`` that says where.
         """
         lists: dict[str, Any] = {
             name: _gaps(read(_Line, table[name], f"{where}, {name}")) for name in ("x", "steps") if name in table

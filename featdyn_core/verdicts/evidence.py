@@ -318,7 +318,11 @@ def _same(one: Finding, other: Finding) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return JSON's own types; what is no finite number becomes null."""
+    """Return JSON's own types; what is no finite number becomes null.
+
+    Raises:
+        TypeError: a value that has no place in an evidence file.
+    """
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

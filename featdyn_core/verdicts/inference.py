@@ -60,12 +60,12 @@ class Interval:
 def seed_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
     """Return the t-interval of the mean of one number per seed.
 
+    Refused with a ``MeasurementError`` are: fewer than two seeds, a value that is not finite, or a confidence
+    outside (0, 1).
+
     Args:
         values: one finite number for each of at least two seeds.
         confidence: coverage, in (0, 1).
-
-    Raises:
-        MeasurementError: fewer than two seeds, a value that is not finite, or a confidence outside (0, 1).
     """
     _check_confidence(confidence)
     array = _finite(values)
@@ -147,13 +147,12 @@ def least_favourable(values: Sequence[float], *, above: bool, confidence: float 
 
     For what is to hold in every world: no mean is taken, and there is no chance that an interval could cover.
 
+    Errors are those of ``seed_interval``.
+
     Args:
         values: one finite number for each of at least two seeds.
         above: whether a large number is favourable.
         confidence: what intervals of the same claim cover.
-
-    Raises:
-        MeasurementError: as ``seed_interval``.
     """
     _check_confidence(confidence)
     array = _finite(values)
@@ -164,14 +163,13 @@ def least_favourable(values: Sequence[float], *, above: bool, confidence: float 
 def pooled_interval(successes: Sequence[int], draws: Sequence[int], *, confidence: float = CONFIDENCE) -> Interval:
     """Return the Clopper–Pearson interval (1934) of a probability, from independent planted draws.
 
+    Refused with a ``MeasurementError`` are: fewer than two seeds, numbers that are no counts of so many draws,
+    or a confidence outside (0, 1).
+
     Args:
         successes: for each of at least two seeds, how many of its draws had the property.
         draws: how many draws each seed made, at least one.
         confidence: coverage, in (0, 1).
-
-    Raises:
-        MeasurementError: fewer than two seeds, numbers that are no counts of so many draws, or a confidence
-            outside (0, 1).
     """
     _check_confidence(confidence)
     hits, total = _pooled(successes, draws)
@@ -271,7 +269,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _pooled(successes: Sequence[int], draws: Sequence[int]) -> tuple[int, int]:
-    """Successes and draws of all seeds together."""
+    """Successes and draws of all seeds together.
+
+    Raises:
+        MeasurementError: fewer than two seeds, or numbers that are no counts of so many draws.
+    """
     if len(successes) != len(draws) or len(draws) < 2:
         raise MeasurementError(
             f"planted draws need a pair of counts for each of at least 2 seeds, found {len(successes)} of successes "

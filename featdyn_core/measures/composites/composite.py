@@ -45,16 +45,14 @@ def composite(
 ) -> BlockNetwork:
     """Return the composite ``(shallow_epoch, deep_epoch)`` at ``cut`` as a network in eval mode.
 
+    An epoch without checkpoint and an unknown policy are a ``MeasurementError``, an unknown cut is a ``ModelError``.
+
     Args:
         trajectory: where the two checkpoints come from.
         shallow_epoch: epoch of the part before the cut.
         deep_epoch: epoch of the part after it.
         cut: one of the network's cuts.
         batchnorm: ``carry`` or ``recalibrate`` (see the module's docstring).
-
-    Raises:
-        MeasurementError: an epoch without checkpoint, or an unknown policy.
-        ModelError: unknown cut.
     """
     return joined(trajectory, trajectory.state(shallow_epoch), deep_epoch, cut, batchnorm=batchnorm)
 
@@ -116,8 +114,7 @@ def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], ba
     Everything else stays in eval mode, dropout included. With batches of equal size the result is that of a pass
     in train mode with ``momentum=None``, which weighs batches equally.
 
-    Raises:
-        MeasurementError: there is normalisation in the blocks, and fewer than 2 images.
+    Where there is normalisation in the blocks, fewer than 2 images are a ``MeasurementError``.
     """
     names = list(blocks)
     norms = reset_statistics(network.blocks[name] for name in names)
@@ -165,6 +162,10 @@ def weigh_next_batch(norms: Iterable[_NormBase], share: float) -> None:
 
 
 def check_policy(batchnorm: str) -> None:
-    """Raise a ``MeasurementError`` that names the policies unless ``batchnorm`` is one."""
+    """Refuse a policy that is none.
+
+    Raises:
+        MeasurementError: names the policies.
+    """
     if batchnorm not in POLICIES:
         raise MeasurementError(f"unknown batchnorm policy {batchnorm!r}; it is one of {', '.join(POLICIES)}")

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Point-wise consistency ``C_d(x; s, t)`` (4.1): share of composites that classify x as ``f_t`` does.
 
+    Shapes that do not match and an empty window are a ``MeasurementError``.
+
     Args:
         predictions: classes (U, N) predicted by the composites (u, t), one row for each checkpoint u in the
             window.
@@ -24,15 +26,16 @@ def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) 
 
     Returns:
         (N,) in [0, 1].
-
-    Raises:
-        MeasurementError: shapes that do not match, or an empty window.
     """
     return _agreements(predictions, reference).mean(axis=0)
 
 
 def _agreements(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Which predictions (U, N) are those of the reference (N,), U and N at least 1."""
+    """Which predictions (U, N) are those of the reference (N,), U and N at least 1.
+
+    Raises:
+        MeasurementError: shapes that do not match, or one of them empty.
+    """
     cube, row = np.asarray(predictions), np.asarray(reference)
     if cube.ndim != 2 or cube.shape[1:] != row.shape or not cube.size:
         raise MeasurementError(
@@ -54,6 +57,8 @@ def tail_mass(consistency: npt.ArrayLike, level: float) -> float:
 def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
     """Memory window ``W_a(t)``: t minus the earliest s with ``C_d(u, t) ≥ a`` for all u in [s, t).
 
+    Lengths that differ, epochs that do not ascend and values outside [0, 1] are a ``MeasurementError``.
+
     Args:
         agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
         epochs: the ascending epochs u, the last being t.
@@ -61,9 +66,6 @@ def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float)
 
     Returns:
         The window in epochs; 0 if no earlier checkpoint qualifies.
-
-    Raises:
-        MeasurementError: lengths that differ, epochs that do not ascend, values outside [0, 1].
     """
     column, times = _column(agreement, epochs, level)
     return int(times[-1] - times[_run_start(column, level)])
@@ -84,6 +86,8 @@ def window_length(agreement: npt.ArrayLike, places: npt.ArrayLike, level: float)
     Steps of a path are of unequal length, and a window that ends at a checkpoint would be the shorter the longer they
     are. So it ends where agreement, linear between checkpoints, passes the level.
 
+    What ``memory_window`` refuses is a ``MeasurementError`` here too.
+
     Args:
         agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
         places: the ascending lengths of the path up to each u.
@@ -91,9 +95,6 @@ def window_length(agreement: npt.ArrayLike, places: npt.ArrayLike, level: float)
 
     Returns:
         The window in the units of the places; that to the first of them if all agreements reach the level.
-
-    Raises:
-        MeasurementError: as ``memory_window``.
     """
     column, along = _column(agreement, places, level)
     start = _run_start(column, level)
@@ -127,15 +128,14 @@ def window_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> 
     For the transfer windows of epochs u ≥ t, give the rows in reverse order, u descending to t: row i then
     belongs to the window from t up to the i-th epoch from the end.
 
+    Shapes that do not match and an empty window are a ``MeasurementError``.
+
     Args:
         predictions: classes (U, N) of the composites (u, t), u ascending up to t.
         reference: classes (N,) of ``f_t``.
 
     Returns:
         (U, N) in [0, 1]: row i is ``pointwise_consistency`` over the window of the epochs i and later.
-
-    Raises:
-        MeasurementError: shapes that do not match, or an empty window.
     """
     return _window_means(_agreements(predictions, reference))
 
@@ -145,15 +145,14 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
 
     Transfer windows are had by reversing the rows, as in ``window_consistency``.
 
+    Shapes that do not match and an empty window are a ``MeasurementError``.
+
     Args:
         predictions: classes (U, N) of the composites (u, t), u ascending up to t.
         reference: classes (N,) of ``f_t``.
 
     Returns:
         (U,): entry i is the mean over u ≥ epoch i and over samples of ``F_{u→t}(x) ≠ f_t(x)``.
-
-    Raises:
-        MeasurementError: shapes that do not match, or an empty window.
     """
     return _window_means((~_agreements(predictions, reference)).mean(axis=1))
 

@@ -36,9 +36,10 @@ def displaced(
     of the one at ``shallow_epoch`` and the same angle to the one at ``deep_epoch``: only the direction of
     turning is random.
 
+    An epoch without checkpoint is a ``MeasurementError``, an unknown cut a ``ModelError``.
+
     Raises:
-        MeasurementError: an epoch without checkpoint, or an unknown ``match``.
-        ModelError: unknown cut.
+        MeasurementError: an unknown ``match``.
     """
     if match not in MATCHES:
         raise MeasurementError(f"match {match!r} is none of {', '.join(MATCHES)}")

@@ -119,7 +119,11 @@ class GridEngine:
                     progress(done, total)
 
     def _run_rows(self) -> Iterator[int]:
-        """Evaluate row by row, a shallow epoch each, then the networks themselves; yield composites after each row."""
+        """Evaluate row by row, a shallow epoch each, then the networks themselves.
+
+        Yields:
+            Composites evaluated so far, after each row.
+        """
         done = 0
         for row in np.flatnonzero(self.evaluated.any(axis=1)).tolist():
             self._run_row(row)
@@ -181,6 +185,9 @@ def _computed(counts: Iterator[int], device: torch.device) -> Iterator[int]:
     """Pass on each count once the device has computed what was queued before it.
 
     A GPU's counts are passed on one late, so that it is at work on the next while the host waits for the last.
+
+    Yields:
+        The counts, in their order.
     """
     if device.type != "cuda":
         yield from counts
@@ -195,7 +202,11 @@ def _computed(counts: Iterator[int], device: torch.device) -> Iterator[int]:
 
 
 def _waited(queued: list[tuple[int, torch.cuda.Event]]) -> Iterator[int]:
-    """The counts, each after its event has come to pass."""
+    """Wait for each count until its event has come to pass.
+
+    Yields:
+        The count.
+    """
     for count, event in queued:
         event.synchronize()
         yield count

@@ -56,7 +56,11 @@ class CompositeGrid:
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
-        """Share of images classified as their label (*correctness*); (cuts, S, T)."""
+        """Share of images classified as their label (*correctness*); (cuts, S, T).
+
+        Raises:
+            MeasurementError: the grid was made without labels.
+        """
         if self.labels is None:
             raise MeasurementError("accuracy needs labels: pass labels= to composite_grid")
         return self._shares(self.labels)
@@ -74,8 +78,8 @@ class CompositeGrid:
         A window is a statement on every checkpoint in it (definition 2), so that one with epochs left out would
         pass for another that is denser. Where ``pairs`` left some out, ``column`` returns what is there.
 
-        Raises:
-            MeasurementError: a cut or epoch outside the grid, or a shallow epoch of the window not evaluated.
+        A cut or epoch outside the grid is a ``MeasurementError``, and so is a shallow epoch of the window that was not
+        evaluated.
         """
         return self._window(cut, deep_epoch, self.shallow_epochs <= deep_epoch)
 
@@ -90,7 +94,11 @@ class CompositeGrid:
         return self.shallow_epochs[rows], self.predictions[self.index(cut), rows, column]
 
     def index(self, cut: str) -> int:
-        """Position of ``cut`` on the first axis."""
+        """Position of ``cut`` on the first axis.
+
+        Raises:
+            MeasurementError: the grid has no such cut.
+        """
         if cut not in self.cuts:
             raise MeasurementError(f"cut {cut!r} is not in this grid; it has {', '.join(self.cuts)}")
         return self.cuts.index(cut)
@@ -156,6 +164,8 @@ def composite_grid(
     left out takes N bytes like any other. In less than fp32 the pairs evaluated again are a grid of their own, of
     at most 4 × 4 epochs, when the networks have been let go.
 
+    A device that is not here is a ``DeviceError``, an unknown cut a ``ModelError``.
+
     Args:
         trajectory: where the checkpoints come from.
         images: (N, C, H, W) in grey levels 0..255.
@@ -177,8 +187,6 @@ def composite_grid(
         MeasurementError: an epoch without checkpoint, no images, images that are no grey levels of the network's
             channels, labels or pairs of another shape, a label that is no class, no pair, an unknown policy, or a
             precision that is unknown or not to be had on the device.
-        DeviceError: no such device.
-        ModelError: unknown cut.
     """
     check_policy(batchnorm)
     device = resolve_device(trajectory.device if device is None else device)

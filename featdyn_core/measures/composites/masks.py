@@ -87,7 +87,11 @@ def spread(evaluated: Mask, shallow_epochs: npt.ArrayLike, deep_epochs: npt.Arra
 
 
 def _gaps(shallow_epochs: Sequence[int], deep_epochs: Sequence[int]) -> npt.NDArray[np.int64]:
-    """``|s - t|`` (S, T) in epochs, over the ascending epochs."""
+    """``|s - t|`` (S, T) in epochs, over the ascending epochs.
+
+    Raises:
+        MeasurementError: no shallow epoch, or no deep one.
+    """
     if not len(shallow_epochs) or not len(deep_epochs):
         raise MeasurementError("a mask of pairs needs at least one shallow and one deep epoch")
     return np.abs(np.subtract.outer(np.unique(shallow_epochs), np.unique(deep_epochs)))

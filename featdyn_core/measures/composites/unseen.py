@@ -25,6 +25,8 @@ def unseen_images(trajectory: "Trajectory", corruption: Mapping[str, Any]) -> "t
 
     They are the same for every training seed, as published files are.
 
+    What ``corrupted_test_set`` refuses is a ``DataError``.
+
     Args:
         trajectory: whose data set it is.
         corruption: ``kind`` of CIFAR-10-C and ``severity`` 1 to 5; or the kind ``RANDOM`` alone.
@@ -32,9 +34,6 @@ def unseen_images(trajectory: "Trajectory", corruption: Mapping[str, Any]) -> "t
     Returns:
         Images (N, C, H, W) uint8, labels (N,), which random images have in name only; ``CIFAR-10-C`` where the
         official files are at hand, else ``synthesised``.
-
-    Raises:
-        DataError: see ``corrupted_test_set``.
     """
     from featdyn_core.data.random_images import random_images  # it imports torch
 

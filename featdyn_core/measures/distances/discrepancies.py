@@ -97,12 +97,11 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
 
     A metric, in the square root of the features' unit; in one dimension ``scipy.stats.energy_distance``.
 
+    Samples that do not match, are not finite, or lie so far apart that it overflows are a ``MeasurementError``.
+
     Args:
         x: (n, p) features, ``n ≥ 2``.
         y: (m, p) features, ``m ≥ 2``.
-
-    Raises:
-        MeasurementError: samples that do not match or are not finite, or so far apart that it overflows.
 
     References:
         Székely and Rizzo (2013), J. Stat. Plan. Inference 143:1249.
@@ -200,7 +199,11 @@ def _norms(rows: FloatArray) -> FloatArray:
 
 
 def _bandwidths(distances: FloatArray, bandwidths: Sequence[float] | None) -> tuple[float, ...]:
-    """Return the checked bandwidths, or the default multiples of the median distance."""
+    """Return the checked bandwidths, or the default multiples of the median distance.
+
+    Raises:
+        MeasurementError: there is none, one that is not positive, or, by default, a median distance of 0.
+    """
     if bandwidths is None:
         median = float(np.median(distances[np.triu_indices_from(distances, k=1)]))
         if median == 0:
@@ -250,7 +253,11 @@ def group_index(groups: ArrayLike, rows: int) -> IntArray:
 
 
 def _by_group(kernel: FloatArray, side: FloatArray, index: IntArray) -> tuple[FloatArray, FloatArray, int]:
-    """Return the kernel summed over pairs of groups, the groups' sides, and their common size."""
+    """Return the kernel summed over pairs of groups, the groups' sides, and their common size.
+
+    Raises:
+        MeasurementError: groups of several sizes, in both samples, or fewer than 2 in one.
+    """
     sizes = np.bincount(index)
     if sizes.min() != sizes.max():
         raise MeasurementError(

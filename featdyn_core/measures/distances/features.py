@@ -16,15 +16,13 @@ BATCH = 256
 def features_at(trajectory: Trajectory, images: Tensor, epochs: npt.ArrayLike, cut: str) -> Tensor:
     """Features ``h_u(x)`` (N, ...) in eval mode, on the CPU.
 
+    An epoch without checkpoint is a ``MeasurementError``, an unknown cut a ``ModelError``.
+
     Args:
         trajectory: where the checkpoints come from.
         images: (N, C, H, W), at least one.
         epochs: (N,) the epoch u of each image, or one for all.
         cut: where they are read.
-
-    Raises:
-        MeasurementError: an epoch without checkpoint.
-        ModelError: unknown cut.
     """
     each = np.broadcast_to(np.asarray(epochs), len(images))
     indices, found = [], []

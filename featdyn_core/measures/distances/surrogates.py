@@ -29,6 +29,8 @@ def compared_at(
 ) -> Arrays:
     """Return what is compared at one cut, each with the classes last (see ``records.surrogates``).
 
+    A class with too few images of a split to tell laws apart is a ``MeasurementError``.
+
     Args:
         trajectory: where the checkpoints and both splits come from.
         cut: where features are taken.
@@ -36,9 +38,6 @@ def compared_at(
         end: the deep epoch t.
         projections: of the sliced Wasserstein distance.
         rng: draws the folds of the classifier.
-
-    Raises:
-        MeasurementError: a class with too few images of a split to tell laws apart.
     """
     (held_out, labels), (training, known) = map(trajectory.evaluation_set, SPLITS)
     classes = trajectory.dataset.classes

@@ -96,7 +96,11 @@ def classifier_two_sample(
 
 
 def _held_out_groups(index: IntArray, is_x: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return (G,) which groups are held out: half of those in x only, in y only, and in both."""
+    """Return (G,) which groups are held out: half of those in x only, in y only, and in both.
+
+    Raises:
+        MeasurementError: too few groups of one of them to learn from and to score.
+    """
     count = index.max() + 1
     in_x = np.bincount(index[is_x], minlength=count) > 0
     in_y = np.bincount(index[~is_x], minlength=count) > 0

@@ -82,11 +82,12 @@ class LinearizedTrajectory:
         records is a matrix product per sample. With each side's largest logit taken out, the sum is at least
         ``exp(−min(span(a), span(b)))``: it can only underflow where both sides span hundreds of nats.
 
+        Labels of the wrong shape or range are a ``DataError``.
+
         Args:
             labels: (N,) integers in 0..C-1.
 
         Raises:
-            DataError: labels of the wrong shape or range.
             MeasurementError: logits so far apart that the sum would underflow.
         """
         sides = [np.asarray(side, np.float64) for side in (self.initial + self.shallow, self.deep)]
@@ -195,6 +196,8 @@ class LinearizedNetwork:
             joint = linear.train(labels, steps=100)
             frozen = linear.train(labels, steps=50, freeze="shallow", start=joint.until(20))
 
+        Labels of the wrong shape or range are a ``DataError``.
+
         Args:
             labels: (N,) integers in 0..C-1.
             steps: number of gradient steps.
@@ -205,7 +208,6 @@ class LinearizedNetwork:
                 whose count of steps it continues. Without it training starts at initialisation.
 
         Raises:
-            DataError: labels of the wrong shape or range.
             TrainingError: unusable numbers, unknown half, a start of another network, a loss not finite.
         """
         rate = self.stable_learning_rate if learning_rate is None else learning_rate
@@ -237,7 +239,11 @@ class LinearizedNetwork:
         return LinearizedTrajectory(np.array(taken), initial, shallow, deep, np.array(losses), rate)
 
     def _point(self, start: LinearizedTrajectory | None) -> tuple[int, dict[Half, Tensor]]:
-        """Return the step at the end of ``start``, and each half's (N, C) part of the logits there."""
+        """Return the step at the end of ``start``, and each half's (N, C) part of the logits there.
+
+        Raises:
+            TrainingError: the start is of another network, or of other images.
+        """
         if start is None:
             return 0, {half: torch.zeros_like(self.initial) for half in HALVES}
         if not np.array_equal(start.initial, self.initial.cpu().numpy()):

@@ -57,9 +57,8 @@ class ChangeGram:
     def of(cls, changes: ArrayLike) -> "ChangeGram":
         """Return the Gram matrix of (K, p) changes; zero, and without statistics, where all are equal.
 
-        Raises:
-            MeasurementError: fewer than 3 rows, no features, not a matrix, not finite, or changes so small or
-                large that their squares leave the range of float64.
+        A ``MeasurementError`` says that there are fewer than 3 rows or no features; that it is not a matrix, or not
+        finite; or that changes are so small or large that their squares leave the range of float64.
         """
         rows = change_matrix(changes)
         return cls._about_mean(rows, rows.shape[1])
@@ -68,8 +67,7 @@ class ChangeGram:
     def gaussian(cls, rows: int, features: int, rng: np.random.Generator) -> "ChangeGram":
         """Draw the Gram matrix of ``rows`` independent standard normal changes in ``features`` features.
 
-        Raises:
-            MeasurementError: fewer than 3 rows, or no features.
+        Fewer than 3 rows and no features are a ``MeasurementError``.
         """
         return cls._about_mean(_gaussian_rows(rows, features, rng), features)
 
@@ -138,6 +136,9 @@ class Scatter(NamedTuple):
 def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray:
     """Return the eigenvalues of the sample covariance of (n, p) changes, largest first.
 
+    A ``MeasurementError`` says that there are fewer than 3 rows or no features; that it is not a matrix, or not finite;
+    that no row is off the centre; or that a Gram matrix has a centre.
+
     Args:
         changes: (n, p) feature changes, one repetition a row, or their Gram matrix.
         centre: (p,) known mean of the changes; without it the sample mean is taken off. A Gram matrix is
@@ -146,10 +147,6 @@ def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray
     Returns:
         (min(ν, p),) eigenvalues ≥ 0 in squared units of the changes, ``ν`` being ``n − 1``, or ``n`` with a
         known centre. The ``p − min(ν, p)`` others of the covariance are zero by rank and are left out.
-
-    Raises:
-        MeasurementError: fewer than 3 rows, no features, not a matrix, not finite, no row off the centre, or a
-            centre for a Gram matrix.
     """
     found = scatter(changes, centre)
     eigenvalues = np.linalg.eigvalsh(found.gram)[::-1][: min(found.dof, found.features)]
@@ -212,24 +209,28 @@ def scatter(changes: Changes, centre: ArrayLike | None) -> Scatter:
     """Return the deviations of the changes from the centre.
 
     Raises:
-        MeasurementError: as ``spectrum``.
+        MeasurementError: no row is off the centre, or what else ``spectrum`` refuses.
     """
     if isinstance(changes, ChangeGram):
         refuse_centre(centre)
         size = float(np.trace(changes.products))
         if not size:
-            raise _without_variance(len(changes.products), "equal")
+            raise MeasurementError(_without_variance(len(changes.products), "equal"))
         return Scatter(changes.products / size, size**0.5, len(changes.products) - 1, changes.features)
     rows = change_matrix(changes)
     about = _about_sample_mean(rows) if centre is None else rows - known_centre(centre, rows.shape[1])
     scale = float(np.abs(about).max())
     if not scale:
-        raise _without_variance(len(rows), "equal" if centre is None else "equal to the centre")
+        raise MeasurementError(_without_variance(len(rows), "equal" if centre is None else "equal to the centre"))
     return Scatter(smaller_gram(about / scale), scale, len(rows) - (centre is None), rows.shape[1])
 
 
 def refuse_centre(centre: ArrayLike | None) -> None:
-    """Raise a ``MeasurementError`` where a centre is given for a Gram matrix."""
+    """Refuse a centre for a Gram matrix.
+
+    Raises:
+        MeasurementError: there is one.
+    """
     if centre is not None:
         raise MeasurementError("a Gram matrix is about the sample mean; give the changes for a known centre")
 
@@ -245,8 +246,8 @@ def _about_sample_mean(rows: FloatArray) -> FloatArray:
     return rows - rows.mean(axis=0)
 
 
-def _without_variance(count: int, where: str) -> MeasurementError:
-    return MeasurementError(f"all {count} changes are {where}, without variance; is the layer frozen, or the rate 0?")
+def _without_variance(count: int, where: str) -> str:
+    return f"all {count} changes are {where}, without variance; is the layer frozen, or the rate 0?"
 
 
 def _gaussian_rows(rows: int, features: int, rng: np.random.Generator) -> FloatArray:
@@ -255,6 +256,9 @@ def _gaussian_rows(rows: int, features: int, rng: np.random.Generator) -> FloatA
     Where features are no fewer than rows that is Bartlett's factor of the Wishart matrix: lower triangular,
     ``χ_p, χ_{p−1}, …`` on the diagonal and standard normals below it, all independent (Bartlett 1933, Proc. R.
     Soc. Edinburgh 53:260).
+
+    Raises:
+        MeasurementError: fewer than 3 rows, or no features.
     """
     if rows < MIN_ROWS or features < 1:
         raise MeasurementError(f"no sample of {rows} changes in {features} features; take at least {MIN_ROWS} in 1")

@@ -181,14 +181,13 @@ def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResul
     same axes; this halves ``N``, and an odd last row is left out. Taking off the sample mean would make the
     directions dependent.
 
+    A ``MeasurementError`` says that there are fewer than 3 rows (4 without a centre) or fewer than 2 features; that it
+    is not a matrix, or not finite; that a direction is undefined because a row equals the centre or its partner; or
+    that a Gram matrix has a centre.
+
     Args:
         changes: (n, p) feature changes, one repetition a row, or their Gram matrix; independent rows.
         centre: (p,) known centre of the law; a Gram matrix has none.
-
-    Raises:
-        MeasurementError: fewer than 3 rows (4 without a centre), fewer than 2 features, not a matrix, not
-            finite, a direction that is undefined because a row equals the centre or its partner, or a centre
-            for a Gram matrix.
 
     References:
         Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
@@ -243,8 +242,7 @@ def cosines_of_differences(products: FloatArray) -> FloatArray:
 
     ``(x1 − x2)·(x3 − x4) = x1·x3 − x1·x4 − x2·x3 + x2·x4``, whatever the rows are centred about.
 
-    Raises:
-        MeasurementError: two rows of a pair are equal.
+    Two rows of a pair that are equal are a ``MeasurementError``.
     """
     even, odd = slice(0, len(products) // 2 * 2, 2), slice(1, None, 2)
     between = products[even, even] - products[even, odd] - products[odd, even] + products[odd, odd]

@@ -51,6 +51,9 @@ def one_step_changes(
 ) -> npt.NDArray[np.float64]:
     """Feature changes of fixed samples after each of several independent one-step updates.
 
+    Fewer than 2 updates, no samples, an epoch without checkpoint, unknown statistics and half precision are each a
+    ``MeasurementError``, an unknown cut is a ``ModelError``.
+
     Args:
         trajectory: supplies checkpoint, training set, batch size, learning rate and weight decay.
         epoch: the checkpoint.
@@ -64,11 +67,6 @@ def one_step_changes(
 
     Returns:
         (M, K, p): change of the p flattened features of each sample by each update.
-
-    Raises:
-        MeasurementError: fewer than 2 updates, no samples, an epoch without checkpoint, unknown statistics, or
-            half precision.
-        ModelError: unknown cut.
     """
     _require_repetitions(updates)
     checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
@@ -99,6 +97,9 @@ def full_batch_change(
     mean to first order in the learning rate only, except where they are linear. Handed to
     ``isotropy.isotropy_test`` as ``centre``, what is missing counts as variance along one direction.
 
+    No samples, an epoch without checkpoint, unknown statistics and half precision are each a ``MeasurementError``, an
+    unknown cut is a ``ModelError``.
+
     Args:
         trajectory: as in ``one_step_changes``, whose other arguments must be the same here.
         epoch: the checkpoint.
@@ -111,10 +112,6 @@ def full_batch_change(
 
     Returns:
         (M, p): change of the p flattened features of each sample.
-
-    Raises:
-        MeasurementError: no samples, an epoch without checkpoint, unknown statistics, or half precision.
-        ModelError: unknown cut.
     """
     checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
     return checkpoint.changes(samples, [checkpoint.mean_step(rng)], 1)[:, 0]
@@ -232,7 +229,11 @@ class _Checkpoint:
         self._restore()
 
     def changes(self, samples: Tensor, steps: Iterable[Step], count: int) -> npt.NDArray[np.float64]:
-        """Return the changes (M, count, p) of the samples' features by each of the steps."""
+        """Return the changes (M, count, p) of the samples' features by each of the steps.
+
+        Raises:
+            MeasurementError: no samples.
+        """
         if not len(samples):
             raise MeasurementError("the one-step protocol needs at least 1 sample, found none")
         samples = samples.to(self.labels.device)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.data.disk import disk_error, disk_errors
+from featdyn_core.data.disk import disk_errors, disk_refusal
 from featdyn_core.errors import DataError
 from featdyn_core.files import write_atomically
 
@@ -26,4 +26,4 @@ def test_missing_folder_is_an_error_of_the_disk(tmp_path):
 
 def test_refused_file_names_its_mend():
     error = OSError(errno.EACCES, "Permission denied")
-    assert "make it readable and its folder writable" in str(disk_error(Path("/data"), error))
+    assert "make it readable and its folder writable" in disk_refusal(Path("/data"), error)

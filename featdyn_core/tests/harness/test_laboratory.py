@@ -158,7 +158,9 @@ def test_a_claim_reads_what_it_asked_for_though_the_record_holds_more(cell):
         return record_of(dataclasses.replace(request, parameters=wider))
 
     def look(run):
-        assert {column.epochs.tolist() == [1, 2, 3] for column in run.columns("column").values()} == {True}
+        epochs = {split: column.epochs.tolist() for split, column in run.columns("column").items()}
+        assert epochs
+        assert all(found == [1, 2, 3] for found in epochs.values()), epochs
         return measure(run)
 
     assert decide(cell, look, source).verdict is Verdict.SUPPORTED
@@ -323,7 +325,7 @@ def test_each_composite_is_evaluated_once_however_many_claims_look_at_it(registe
     root = tmp_path / "store"
     laboratory = Laboratory(found, rows, root, lambda: Store(root, device="cpu"))
     for row in rows:
-        assert laboratory.decide(row, saying_of_records).verdict is Verdict.SUPPORTED
+        assert laboratory.decide(row, saying_of_records).verdict is Verdict.SUPPORTED, row.id
     assert set(evaluated.values()) == {1}
     assert len(evaluated) == 3 * 2 * 4  # seeds, splits, shallow epochs 0 to 3
 

@@ -248,7 +248,7 @@ def test_requests_of_several_claims_are_the_fewest_records(register):
     for row in rows:
         for seed in row.seeds:
             for request in row.requests(seed).values():
-                assert sum(other.covers(request) for other in wanted) == 1
+                assert sum(other.covers(request) for other in wanted) == 1, f"{row.id}: {request}"
 
 
 def test_every_composite_stands_in_one_request(register):

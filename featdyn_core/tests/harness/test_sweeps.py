@@ -40,11 +40,11 @@ def test_a_row_for_each_variation_and_claim_with_a_name_of_its_own(toy):
     assert {row.seeds for row in rows} == {(0, 1, 2)}
     (base,) = cells(toy, "small")
     for row in rows:
-        assert row.claim == base.claim
-        assert (row.windows, row.protocol) == (base.windows, base.protocol)
+        assert row.claim == base.claim, row.id
+        assert (row.windows, row.protocol) == (base.windows, base.protocol), row.id
         facts = described(row)
-        assert (facts["variation"], facts["effect"]) == (row.variation.name, "effect")
-        assert facts["protocol"] == described(base)["protocol"] | row.variation.overrides
+        assert (facts["variation"], facts["effect"]) == (row.variation.name, "effect"), row.id
+        assert facts["protocol"] == described(base)["protocol"] | row.variation.overrides, row.id
 
 
 def test_recipes_are_varied_in_what_the_variation_says(toy):
@@ -74,9 +74,9 @@ def test_records_are_varied_in_what_the_variation_says(toy):
     ):
         for needed, request in found.requests(0).items():
             before = base.requests(0)[needed]
-            assert request.recipe == before.recipe
+            assert request.recipe == before.recipe, needed
             expected = {**before.parameters, **(change if request.kind in kinds else {})}
-            assert request.parameters == expected
+            assert request.parameters == expected, needed
 
 
 def test_seeds_are_the_sweeps_the_scales_or_those_of_an_exploratory_run(toy):
@@ -202,8 +202,8 @@ def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
     for item in found:
         rows = swept(register, item)
         base = {row.entry.id: row for row in cells(register, item.scale) if row.subject == item.subject}
-        assert len({row.id for row in rows}) == len(rows)
+        assert len({row.id for row in rows}) == len(rows), item.name
         for row in rows:
             seed = row.seeds[0]
-            assert row.requests(seed) != base[row.entry.id].requests(seed)
+            assert row.requests(seed) != base[row.entry.id].requests(seed), row.id
         assert Path(sweeps_folder() / f"{item.name}.toml").is_file()

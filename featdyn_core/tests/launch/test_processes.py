@@ -50,9 +50,9 @@ def test_what_fails_is_told_and_the_others_go_on(jobs):
 def test_a_process_that_dies_is_an_error_of_its_pieces():
     found = dict(spread(die, [3, 4], jobs=2))
     assert set(found) == {3, 4}
-    for outcome in found.values():
-        assert isinstance(outcome, TrainingError)
-        assert "a process died at work" in str(outcome)
+    for piece, outcome in found.items():
+        assert isinstance(outcome, TrainingError), f"piece {piece}"
+        assert "a process died at work" in str(outcome), f"piece {piece}"
 
 
 PROGRAM = """

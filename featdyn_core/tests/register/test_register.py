@@ -629,7 +629,7 @@ def test_the_real_register_has_every_scale_and_claims_at_each(real):
     assert real.scales
     assert len(real.entries) >= 9
     for name in real.scales:
-        assert sum(scale.name == name for _, scale, _ in cells_of(real)) >= 8
+        assert sum(scale.name == name for _, scale, _ in cells_of(real)) >= 8, name
     assert {scale.tier for scale in real.scales.values()} == set(TIERS)
     assert len(real.scales["small"].seeds) == 5
 
@@ -659,7 +659,7 @@ def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
 
 def test_recipes_of_a_subject_are_of_that_data_set(real):
     for entry, scale, subject in cells_of(real):
-        assert entry.kind == THEOREM or load_recipe(scale.recipes[subject]).data.set == subject
+        assert entry.kind == THEOREM or load_recipe(scale.recipes[subject]).data.set == subject, entry.id
 
 
 def test_every_window_and_number_of_the_real_register_is_read_from_it(real):

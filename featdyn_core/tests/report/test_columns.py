@@ -93,5 +93,5 @@ def test_junit_has_what_csv_has_of_the_same_names(tmp_path):
     write_csv(tmp_path / "rows.csv", ROWS)
     for row, holm, line in zip(ROWS, adjusted_p_values(ROWS), sheet(tmp_path / "rows.csv"), strict=True):
         found = flat(row, holm)
-        assert {"claim", "subject", "scale", "verdict"} <= set(found)
-        assert found == {name: line[name] for name in found}
+        assert {"claim", "subject", "scale", "verdict"} <= set(found), row.id
+        assert found == {name: line[name] for name in found}, row.id

@@ -57,8 +57,8 @@ def test_a_row_of_one_file_only_is_a_difference():
     ):
         found = compare(one, two)
         assert found[-1].verdicts == verdicts
-        assert not same_verdicts(found)
-        assert to_lines(found)[-1] == "1 rows in both, 0 verdicts changed, 1 rows in one file only"
+        assert not same_verdicts(found), verdicts
+        assert to_lines(found)[-1] == "1 rows in both, 0 verdicts changed, 1 rows in one file only", verdicts
 
 
 def test_files_of_nothing_are_no_agreement():

@@ -62,8 +62,8 @@ def test_tables_follow_the_order_of_the_register(root):
 def test_a_place_is_filled_and_the_words_around_it_stay(root):
     (path, text), *others = outdated(root).items()
     assert (path, others) == (root / "README.md", [])
-    for table in tables(root).values():
-        assert "-->\n\n" + "\n".join(table) + "\n\n<!-- end -->\n" in text
+    for name, table in tables(root).items():
+        assert "-->\n\n" + "\n".join(table) + "\n\n<!-- end -->\n" in text, name
     assert text.startswith("# Head\n<!-- featdyn docs: claims -->\n")
     assert text.count("\nWords.\n") == 3
     path.write_text(text, encoding="utf-8")

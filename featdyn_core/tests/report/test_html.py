@@ -113,10 +113,10 @@ def test_every_decided_row_is_shown_with_its_numbers(page):
     for row in DECIDED:
         assert f"{row.subject}, {row.scale} {row.verdict}" in page.text
         for finding in row.findings:
-            assert finding.criterion.quantity in page.text
+            assert finding.criterion.quantity in page.text, row.id
             found = finding.interval
-            assert f"{found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}]" in page.text
-            assert ", ".join(f"{value:.4g}" for value in finding.values) in page.text
+            assert f"{found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}]" in page.text, row.id
+            assert ", ".join(f"{value:.4g}" for value in finding.values) in page.text, row.id
     assert "pilot seeds: 0.96 to 0.99" in page.text
     assert "; shares of 150 planted draws each" in page.text
 
@@ -253,7 +253,7 @@ def test_page_draws_every_finding_and_every_curve(page):
     classes = page.attributes("class")
     shown = [finding for row in DECIDED for finding in (*row.findings, hinge(row))]
     for outcome in Outcome:
-        assert classes.count(f"strip {outcome}") == sum(finding.outcome is outcome for finding in shown)
+        assert classes.count(f"strip {outcome}") == sum(finding.outcome is outcome for finding in shown), outcome
     assert page.count("figure") == sum(len(row.curves) for row in ROWS)
 
 

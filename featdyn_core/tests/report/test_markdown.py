@@ -37,7 +37,8 @@ def test_bounds_are_those_of_the_first_scale_and_subject_that_a_claim_has(regist
         shown = cells(claim_row(entry, register))
         for role, cell in ((Role.DECIDES, shown[2]), (Role.CONTROL, shown[3])):
             asked = [item for item in entry.claim(*place).criteria if item.role is role]
-            assert cell == "; ".join(f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in asked)
+            bounds = "; ".join(f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in asked)
+            assert cell == bounds, claim
 
 
 def test_a_criterion_of_each_item_of_a_list_is_named_once(register):

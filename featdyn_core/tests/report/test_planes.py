@@ -37,7 +37,7 @@ def test_the_first_line_of_regions_is_above():
 
 def test_pictures_are_the_same_twice_and_have_their_name_seed_and_epochs_on_them():
     for kind in ("png", "svg", "pdf"):
-        assert plane_file(plane(), "regions", kind) == plane_file(plane(), "regions", kind)
+        assert plane_file(plane(), "regions", kind) == plane_file(plane(), "regions", kind), kind
     words = " ".join(ElementTree.fromstring(plane_file(plane(), "regions", "svg")).itertext())
     assert "regions, seed 7, epochs 50 to 200" in words
 

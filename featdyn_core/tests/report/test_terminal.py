@@ -28,9 +28,11 @@ def test_table_tells_what_was_decided_and_by_what(width):
         assert re.search(
             rf"{row.subject} .*{row.verdict}\b.*  {'fails' if row.verdict == 'INVALID' else 'holds'}", head
         )
-        assert finding.criterion.name in detail
-        assert f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]" in detail
-        assert detail.endswith(f"{'>' if finding.criterion.above else '<'} {finding.criterion.bound:g}")
+        assert finding.criterion.name in detail, row.id
+        assert f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]" in detail, (
+            row.id
+        )
+        assert detail.endswith(f"{'>' if finding.criterion.above else '<'} {finding.criterion.bound:g}"), row.id
 
 
 def test_table_says_what_is_known_replayed_or_exploratory():

@@ -36,7 +36,7 @@ def test_the_verdict_hangs_on_the_worst_outcome(agreement, spread):
 
 def test_the_hinge_of_what_was_decided_has_the_rows_own_p_value():
     for row in ROWS[:3]:
-        assert wording.hinge(row).p_value == row.p_value
+        assert wording.hinge(row).p_value == row.p_value, row.id
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def test_what_came_to_nothing_changes_nothing_that_is_known():
 def test_the_worst_of_several_controls_is_shown():
     held, failed = ROWS[0].findings, ROWS[3].of(Role.CONTROL)
     for findings in ((*held, *failed), (*failed, *held)):
-        assert wording.control(dataclasses.replace(ROWS[0], findings=findings)) == "fails"
+        assert wording.control(dataclasses.replace(ROWS[0], findings=findings)) == "fails", [
+            finding.criterion.name for finding in findings
+        ]
     assert wording.control(ROWS[0]) == "holds"
     assert wording.control(ROWS[4]) == wording.NOTHING
 

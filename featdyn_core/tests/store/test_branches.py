@@ -31,11 +31,11 @@ def test_a_missing_parent_is_trained_first_and_once_for_all_its_branches(store):
     parent = store.get(tiny_recipe(), 0, train=False)
     assert len(store.trained) == len(trained)
     for branch in (frozen, renewed):
-        assert branch.epochs == (1, 2, 3)
+        assert branch.epochs == (1, 2, 3), branch.recipe.name
         folder = store.folder(branch.recipe, 0)
-        assert sorted(path.name for path in folder.iterdir()) == FILES_OF_A_BRANCH
+        assert sorted(path.name for path in folder.iterdir()) == FILES_OF_A_BRANCH, branch.recipe.name
         facts = read_manifest(folder).facts
-        assert facts["conditions"]["parent"] == parent.digests[1]
+        assert facts["conditions"]["parent"] == parent.digests[1], branch.recipe.name
     assert same_state(frozen.state(1), parent.state(1))
 
 
@@ -94,11 +94,11 @@ def test_a_damaged_parent_is_one_error_until_it_is_removed(store, name):
     store.get(tiny_recipe(), 0)
     folder, done = store.folder(tiny_recipe(), 0), len(store.trained)
     (folder / name).write_bytes(b"")
-    for _ in range(2):
+    for look in (1, 2):
         with pytest.raises(DamagedTrajectoryError, match=rf"^{folder} is damaged: .*{name}") as found:
             store.get_many([(FROZEN, 0), (RENEWED, 0)])
-        assert str(found.value).count("is damaged") == 1
-        assert len(store.trained) == done
+        assert str(found.value).count("is damaged") == 1, f"look {look}"
+        assert len(store.trained) == done, f"look {look}"
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
@@ -207,10 +207,10 @@ def test_a_parent_of_before_is_in_order_and_named_with_the_mend(store):
     assert verify_folder(store, folder) == []
     assert store.get(FROZEN, 0).epochs == (1, 2, 3)
     message = rf"^{folder} has no optimizer\.safetensors: .*; remove this folder, and the next run trains tiny seed 0"
-    for _ in range(2):
+    for look in (1, 2):
         with pytest.raises(StoreError, match=message) as found:
             store.get(tiny_continuation(), 0)
-        assert not isinstance(found.value, DamagedTrajectoryError)
+        assert not isinstance(found.value, DamagedTrajectoryError), f"look {look}"
     shutil.rmtree(folder)
     assert store.get(tiny_continuation(), 0).epochs == (3, 4, 5)
 

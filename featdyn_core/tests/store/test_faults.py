@@ -46,15 +46,15 @@ def _resuming(monkeypatch) -> None:
 def assert_finished(store: Store, reference: Trajectory) -> None:
     """The trajectory is the one of an uninterrupted training, and nothing else is left."""
     found = store.get(tiny_recipe(), 0)
-    assert found.digests == reference.digests
-    assert without_seconds(found.log) == without_seconds(reference.log)
+    assert found.digests == reference.digests, store.root
+    assert without_seconds(found.log) == without_seconds(reference.log), store.root
     folder = store.folder(tiny_recipe(), 0)
-    assert verify_folder(store, folder) == []
+    assert verify_folder(store, folder) == [], store.root
     beside = ("locks", "data-digests.json")  # which stay for the next to come
     assert {path for path in contents(store.root) if not path.startswith(beside)} == {
         f"{folder.name}/{name}" for name in FILES
-    }
-    assert not list((store.root / "partial").iterdir())
+    }, store.root
+    assert not list((store.root / "partial").iterdir()), store.root
 
 
 def test_killed_between_any_two_file_operations_it_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
@@ -131,8 +131,10 @@ def test_disk_that_is_full_from_any_write_on_is_named_and_gone_on_from(tmp_path,
             except StoreError as error:
                 message = str(error)
         failures += 1
-        assert message.startswith(f"no space left for the store {store.root}; free some")
-        assert not list(store.root.rglob("*.tmp"))
+        assert message.startswith(f"no space left for the store {store.root}; free some"), (
+            f"full after {allowed} writes"
+        )
+        assert not list(store.root.rglob("*.tmp")), f"full after {allowed} writes"
         assert_finished(store, reference)
     print(f"{failures} full disks")
     assert failures > 10

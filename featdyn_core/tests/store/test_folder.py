@@ -69,7 +69,7 @@ def test_finished_trajectory_gives_back_what_was_written(finished):
     assert without_seconds(manifest.log) == without_seconds(LOG)
     assert list(manifest.digests) == [0, 1, 2, 3]
     for epoch, digest in manifest.digests.items():
-        assert same_state(read_tensors(finished, checkpoint_name(epoch), digest), state(epoch))
+        assert same_state(read_tensors(finished, checkpoint_name(epoch), digest), state(epoch)), f"epoch {epoch}"
 
 
 def test_finished_trajectory_says_what_it_is(finished):
@@ -165,8 +165,8 @@ def test_resume_point_of_before_survives_a_failed_save(tmp_path, monkeypatch):
         monkeypatch.setattr(Path, "replace", replace)
         with pytest.raises(StoreError, match="made up"):
             sink.save_resume_point(point(2))
-        assert sink.resume_point().epoch == 1
-        assert not list(sink.folder.glob("*.tmp"))
+        assert sink.resume_point().epoch == 1, f"full after {allowed} writes"
+        assert not list(sink.folder.glob("*.tmp")), f"full after {allowed} writes"
 
 
 def fail_with(code: int):

@@ -40,7 +40,7 @@ def edit(folder: Path, number: int = 0, **changes) -> None:
 def test_what_was_published_is_read_back(folder):
     found = PublishedRecords(folder)
     for record, request in zip(RECORDS, (column(1, 2), column(1, 2, seed=1)), strict=True):
-        assert found.get(request) == Record(record.facts, record.content)
+        assert found.get(request) == Record(record.facts, record.content), str(request)
     assert found.get(column(2)).facts == RECORDS[0].facts
     assert found.describe(column(2, seed=1)) == RECORDS[1].facts
 

@@ -59,8 +59,8 @@ def test_what_is_read_back_equals_what_was_written(folder):
     assert found.facts == written.facts
     assert found.content == written.content
     for name, array in arrays_of(column(1, 2)).items():
-        assert np.array_equal(found.arrays[name], array)
-        assert found.arrays[name].dtype == array.dtype
+        assert np.array_equal(found.arrays[name], array), name
+        assert found.arrays[name].dtype == array.dtype, name
     assert found.view.agreement.tolist() == [[0.95, 0.9]]
     assert found.request(tiny_recipe()) == column(1, 2)
 

@@ -34,9 +34,12 @@ class Watched(Store):
 
 def assert_same(found: Trajectory, expected: Trajectory) -> None:
     """Checkpoint by checkpoint, byte for byte, and record by record."""
-    assert (found.key, found.epochs, found.digests) == (expected.key, expected.epochs, expected.digests)
-    assert all(same_state(found.state(epoch), expected.state(epoch)) for epoch in expected.epochs)
-    assert without_seconds(found.log) == without_seconds(expected.log)
+    assert (found.key, found.epochs, found.digests) == (expected.key, expected.epochs, expected.digests), (
+        expected.recipe.name
+    )
+    others = [epoch for epoch in expected.epochs if not same_state(found.state(epoch), expected.state(epoch))]
+    assert not others, expected.recipe.name
+    assert without_seconds(found.log) == without_seconds(expected.log), expected.recipe.name
 
 
 def folder_of(store: Store) -> Path:

@@ -242,4 +242,4 @@ def test_on_a_gpu_a_kept_optimizer_continues_the_parent(name, engine):
     )
     train(tiny_continuation(parent), 0, tiny_digits(), sinks["branch"], parent=whole, device="cuda", engine=engine)
     for epoch, state in sinks["branch"].states.items():
-        assert same_state(state, sinks["longer"].states[epoch])
+        assert same_state(state, sinks["longer"].states[epoch]), f"epoch {epoch}"

@@ -121,8 +121,8 @@ def test_training_is_that_of_a_plain_loop(tables):
     for epoch, loss, accuracy, network in plain_training(recipe, tiny_digits()):
         record = found.records[epoch]
         assert record.epoch == epoch
-        assert record.train_loss == pytest.approx(loss, abs=WEIGHT_TOLERANCE)
-        assert record.train_accuracy == pytest.approx(accuracy, abs=1e-12)
+        assert record.train_loss == pytest.approx(loss, abs=WEIGHT_TOLERANCE), f"epoch {epoch}"
+        assert record.train_accuracy == pytest.approx(accuracy, abs=1e-12), f"epoch {epoch}"
         for name, value in network.state_dict().items():
             torch.testing.assert_close(found.states[epoch][name], value, atol=WEIGHT_TOLERANCE, rtol=WEIGHT_TOLERANCE)
 
@@ -145,9 +145,9 @@ def test_trainings_with_dropout_in_two_threads_are_those_of_one_alone():
     alone = [run(recipe, seed) for seed in (0, 1)]
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(functools.partial(run, recipe), (0, 1)))
-    for one, other in zip(alone, together, strict=True):
-        assert without_seconds(tuple(one.records)) == without_seconds(tuple(other.records))
-        assert same_state(one.states[40], other.states[40])
+    for seed, (one, other) in enumerate(zip(alone, together, strict=True)):
+        assert without_seconds(tuple(one.records)) == without_seconds(tuple(other.records)), f"seed {seed}"
+        assert same_state(one.states[40], other.states[40]), f"seed {seed}"
 
 
 def test_log_begins_with_the_initial_network_and_has_every_epoch():
@@ -175,7 +175,7 @@ def test_probe_loss_is_that_of_the_checkpoint_on_the_noisy_training_labels():
         network = new_network(recipe, tiny_digits())
         load_state(network, state)
         again = evaluate_loss(network, images[:256], labels[:256])
-        assert found.records[epoch].probe_loss == pytest.approx(again, abs=1e-6)
+        assert found.records[epoch].probe_loss == pytest.approx(again, abs=1e-6), f"epoch {epoch}"
 
 
 def test_same_seed_same_bits_whatever_the_global_state():
@@ -214,7 +214,7 @@ def test_bf16_keeps_weights_in_fp32():
     full, half = (uninterrupted(name) for name in ("coloured convolutions", "coloured, bf16"))
     assert not same_state(full.states[3], half.states[3])
     for name, value in half.states[3].items():
-        assert value.dtype == full.states[3][name].dtype
+        assert value.dtype == full.states[3][name].dtype, name
         torch.testing.assert_close(value.double(), full.states[3][name].double(), rtol=0.3, atol=0.3)
 
 
@@ -281,8 +281,8 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
     logs = {job.recipe.digest: log for job, log in train_many(jobs)}
     assert next(iter(logs)) == short.digest  # handed over as soon as it ends
     for found, recipe, expected in zip(sinks, recipes, alone, strict=True):
-        assert all(same_state(found.states[epoch], expected.states[epoch]) for epoch in expected.states)
-        assert without_seconds(logs[recipe.digest]) == without_seconds(expected.records)
+        assert all(same_state(found.states[epoch], expected.states[epoch]) for epoch in expected.states), recipe.name
+        assert without_seconds(logs[recipe.digest]) == without_seconds(expected.records), recipe.name
     assert order == sorted(order)
 
 
@@ -310,5 +310,5 @@ def test_graphs_on_a_gpu_train_as_the_eager_engine_does(name):
     jobs = [Job(recipe, 0, dataset(), sink) for sink in sinks[1:]]
     assert [len(log) for _, log in train_many(jobs, device="cuda", engine="graphs")] == [4, 4]
     for epoch, state in sinks[0].states.items():
-        assert same_state(state, sinks[1].states[epoch])
-        assert same_state(state, sinks[2].states[epoch])
+        assert same_state(state, sinks[1].states[epoch]), f"epoch {epoch}"
+        assert same_state(state, sinks[2].states[epoch]), f"epoch {epoch}"

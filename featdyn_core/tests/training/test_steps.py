@@ -56,10 +56,10 @@ def test_batches_are_the_images_in_an_epochs_order_and_as_they_were_augmented():
         order = torch.randperm(SUBSET, generator=torch_generator(3, "order", epoch))
         crops.draw(torch_generator(3, "augment", epoch))
         batches = batches_of(resident, epoch)
-        assert [len(batch) for _, batch in batches] == [50] * 4
+        assert [len(batch) for _, batch in batches] == [50] * 4, f"epoch {epoch}"
         images, found = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        assert torch.equal(found, labels[order])
-        assert torch.equal(images, crops.take(order))
+        assert torch.equal(found, labels[order]), f"epoch {epoch}"
+        assert torch.equal(images, crops.take(order)), f"epoch {epoch}"
 
 
 @pytest.mark.parametrize("augment", [False, True])
@@ -126,8 +126,8 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
     captured.captures = True
     for epoch, rate in ((0, 0.1), (1, 0.01)):
         expected, found = plain.run_epoch(epoch, rate), captured.run_epoch(epoch, rate)
-        assert torch.equal(expected.losses, found.losses)
-        assert torch.equal(expected.correct, found.correct)
+        assert torch.equal(expected.losses, found.losses), f"epoch {epoch}"
+        assert torch.equal(expected.correct, found.correct), f"epoch {epoch}"
     assert same_state(plain.network.state_dict(), captured.network.state_dict())
     assert same_state(optimizer_tensors(plain.optimizer), optimizer_tensors(captured.optimizer))
     assert len(warmed) == 2  # one for whole batches, one for the last; none in the second epoch

@@ -70,8 +70,8 @@ def test_networks_are_those_that_were_saved(own, modules, form):
     images = trajectory.dataset.test_images
     for epoch in EPOCHS:
         network = trajectory.network(epoch)
-        assert not network.training
-        assert torch.equal(network(images), modules[epoch](network.standardize(images)))
+        assert not network.training, f"epoch {epoch}"
+        assert torch.equal(network(images), modules[epoch](network.standardize(images))), f"epoch {epoch}"
 
 
 @torch.no_grad()
@@ -100,8 +100,12 @@ def test_composites_are_spliced_modules(own, modules):
         early = modules[epoch][0](hidden)
         for place, (before, after) in enumerate([([], modules[4][1:]), ([modules[epoch][1]], modules[4][2:])]):
             logits = nn.Sequential(*before, *after)(early)
-            assert np.array_equal(grid.predictions[place, row, 0], logits.argmax(1))
-            assert np.array_equal(column.predictions[place, row], logits.argmax(1))
+            assert np.array_equal(grid.predictions[place, row, 0], logits.argmax(1)), (
+                f"cut {place}, shallow epoch {epoch}"
+            )
+            assert np.array_equal(column.predictions[place, row], logits.argmax(1)), (
+                f"cut {place}, shallow epoch {epoch}"
+            )
     assert 0 < grid.agreement.min() < 1
 
 

@@ -111,12 +111,12 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
     assert paths
     for path in paths:
         recipe = load_recipe(path)
-        assert recipe == load_recipe(path.stem)
+        assert recipe == load_recipe(path.stem), path.name
         assert recipe.name == path.stem
         known = KNOWN[recipe.data.set]
         network = build_model(recipe.network.name, image=known.shape, classes=known.classes, **recipe.network.options)
         if recipe.branch:
-            assert {recipe.branch.keep, recipe.branch.freeze} <= {"", *network.cuts}
+            assert {recipe.branch.keep, recipe.branch.freeze} <= {"", *network.cuts}, path.name
 
 
 SHIPPED = {
@@ -408,7 +408,7 @@ def test_images_are_where_the_file_that_names_them_says(tmp_path, monkeypatch):
         path = saved(here, text)
         for working in (tmp_path, here):
             monkeypatch.chdir(working)
-            assert load_recipe(path).data.set == place
+            assert load_recipe(path).data.set == place, f"{text!r}, read in {working}"
     assert load_recipe("mine.toml").data.set == place
     assert load_recipe(saved(here, "~/own.npz")).data.set == str(tmp_path / "home" / "own.npz")
     saved(tmp_path / "home")

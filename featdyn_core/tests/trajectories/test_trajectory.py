@@ -27,9 +27,9 @@ def test_network_is_in_the_state_of_its_epoch_and_evaluates():
     trajectory = in_memory(network=NetworkSpec("mlp", {"hidden": [12], "dropout": 0.5}))
     for epoch in trajectory.epochs:
         network = trajectory.network(epoch)
-        assert not network.training
+        assert not network.training, f"epoch {epoch}"
         for name, value in network.state_dict().items():
-            assert torch.equal(value, trajectory.state(epoch)[name])
+            assert torch.equal(value, trajectory.state(epoch)[name]), f"{name} at epoch {epoch}"
 
 
 def test_network_gives_what_its_state_gives_in_a_network_of_its_own(tiny_trajectory):
@@ -44,7 +44,7 @@ def test_network_gives_what_its_state_gives_in_a_network_of_its_own(tiny_traject
     ).eval()
     for epoch in tiny_trajectory.epochs:
         load_state(plain, tiny_trajectory.state(epoch))
-        assert torch.equal(tiny_trajectory.network(epoch)(data.test_images), plain(data.test_images))
+        assert torch.equal(tiny_trajectory.network(epoch)(data.test_images), plain(data.test_images)), f"epoch {epoch}"
 
 
 def test_network_may_be_changed_and_trained_without_changing_the_state():
@@ -56,7 +56,7 @@ def test_network_may_be_changed_and_trained_without_changing_the_state():
         for value in network.state_dict().values():
             value.add_(1)
     for name, value in trajectory.state(2).items():
-        assert torch.equal(value, before[name])
+        assert torch.equal(value, before[name]), name
 
 
 @pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(0)], ids=["default", "seeded"])
@@ -89,8 +89,8 @@ def test_evaluation_sets_are_the_first_images_with_their_true_labels():
         ("training", data.train_images, data.train_labels),
     ):
         found = trajectory.evaluation_set(split)
-        assert torch.equal(found[0], images[:100])
-        assert torch.equal(found[1], labels[:100])
+        assert torch.equal(found[0], images[:100]), split
+        assert torch.equal(found[1], labels[:100]), split
     with pytest.raises(MeasurementError, match="unknown split 'test'; the splits are held-out, training"):
         trajectory.evaluation_set("test")
 

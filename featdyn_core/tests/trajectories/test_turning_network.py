@@ -35,8 +35,8 @@ def test_a_turning_network_has_turned_by_its_pace(tiny_trajectory, pace, parts):
     assert turned.epochs == (0, 1, 2, 4)
     for epoch, part in zip(turned.epochs, parts, strict=True):
         cosine, minus_sine, sine, again = turned.state(epoch)[WEIGHT].flatten().tolist()
-        assert (cosine, -minus_sine) == pytest.approx((again, sine))
-        assert math.atan2(sine, cosine) == pytest.approx(TURN * SECTOR * part, abs=1e-6)
+        assert (cosine, -minus_sine) == pytest.approx((again, sine)), f"epoch {epoch}"
+        assert math.atan2(sine, cosine) == pytest.approx(TURN * SECTOR * part, abs=1e-6), f"epoch {epoch}"
 
 
 @pytest.mark.parametrize("pace", PACES)
@@ -45,7 +45,8 @@ def test_it_classifies_all_points_alike_at_every_epoch_and_rightly(tiny_trajecto
     images, labels = turned.evaluation_set("held-out")
     assert len(images) == POINTS
     for epoch in turned.epochs:
-        assert (predicted(turned.network(epoch), images) == labels).float().mean() > 0.95  # grey levels are whole
+        right = (predicted(turned.network(epoch), images) == labels).float().mean()
+        assert right > 0.95, f"epoch {epoch}"  # grey levels are whole
 
 
 @pytest.mark.parametrize(("shallow", "deep"), [(0, 1), (1, 2), (2, 1)])

@@ -31,7 +31,7 @@ def test_without_a_change_it_is_the_base_by_another_name():
 def test_only_what_is_overridden_changes(tables, changed):
     found = varied(BASE, tables, "other")
     for table in ("data", "labels", "network", "optimizer", "training", "schedule", "branch"):
-        assert (getattr(found, table) != getattr(BASE, table)) == (table in changed)
+        assert (getattr(found, table) != getattr(BASE, table)) == (table in changed), table
     for table, fields in tables.items():
         part = getattr(found, table)
         for name, value in fields.items():
@@ -39,7 +39,7 @@ def test_only_what_is_overridden_changes(tables, changed):
                 assert part.checkpoints == (0, 20, 40, 60)
             else:
                 there = part.options[name] if table == "network" else getattr(part, name)
-                assert there == (tuple(value) if name == "milestones" else value)
+                assert there == (tuple(value) if name == "milestones" else value), f"{table}, {name}"
     assert found.digest != BASE.digest
     assert varied(BASE, tables, "else").digest == found.digest
 

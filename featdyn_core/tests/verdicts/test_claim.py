@@ -184,7 +184,9 @@ def test_a_claim_judged_more_strictly_widens_every_interval():
     whole = claim(criterion(), control(), alarms(bound=0.5))
     judged = [whole.judge(measured, confidence=level)[1] for level in (0.95, 0.975)]
     for usual, strict in zip(*judged, strict=True):
-        assert strict.interval.low < usual.interval.low < usual.interval.high < strict.interval.high
+        assert strict.interval.low < usual.interval.low < usual.interval.high < strict.interval.high, (
+            usual.criterion.name
+        )
         assert "(97.5 %, " in str(strict)
 
 

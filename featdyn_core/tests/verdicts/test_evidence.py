@@ -469,6 +469,6 @@ def test_a_field_that_was_changed_or_removed_is_read_or_refused_and_nothing_else
             (found,) = read_evidence(file)
         except EvidenceError:
             continue
-        assert found.message()
-        assert adjusted_p_values([found])
-        assert from_json(to_json(found)).id == found.id
+        assert found.message(), repr(strange)
+        assert adjusted_p_values([found]), repr(strange)
+        assert from_json(to_json(found)).id == found.id, repr(strange)

@@ -282,7 +282,7 @@ def test_holm_is_the_least_level_at_which_the_step_down_procedure_rejects(p_valu
                 break
             rejected.add(index)
         if alpha < 1:  # at level 1 everything is rejected by convention
-            assert {index for index, value in enumerate(adjusted) if value <= alpha} == rejected
+            assert {index for index, value in enumerate(adjusted) if value <= alpha} == rejected, f"level {alpha}"
 
 
 @LAW
