@@ -14,9 +14,9 @@ import torch
 
 from featdyn_core.store import heartbeats, locks
 from featdyn_core.store import supply as store_module
-from featdyn_core.store.supply import Request
 from featdyn_core.tests.store.watched import LONGER, PATIENCE, Watched, assert_same, wait_until
 from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.trajectories.training import Training
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def workers() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def get_together(root: Path, requests: list[Request], threads: int):
+def get_together(root: Path, requests: list[Training], threads: int):
     """Begin with the other process; return what was trained here, and the digests of all that was got."""
     torch.set_num_threads(threads)
     store = Watched(root / "store")
