@@ -52,6 +52,7 @@ class Cell:
         exploratory: whether the seeds are not the register's.
         variation: what is varied in it; None in a row of the register.
         effect: the criterion that a sweep shows of it.
+        foreign: whether its plain recipe is another than the one that known findings are of.
     """
 
     entry: Entry
@@ -64,6 +65,7 @@ class Cell:
     exploratory: bool = False
     variation: Variation | None = None
     effect: str = ""
+    foreign: bool = False
 
     @property
     def id(self) -> str:
@@ -85,8 +87,11 @@ class Cell:
 
     @property
     def known(self) -> Verdict | None:
-        """The verdict that published evidence has shown, where it is not SUPPORTED; of other seeds nothing is known."""
-        if self.exploratory:
+        """The verdict that published evidence has shown, where it is not SUPPORTED.
+
+        Of other seeds nothing is known, nor of another network under the same name.
+        """
+        if self.exploratory or self.foreign:
             return None
         if self.variation:
             return self.variation.found.get(self.entry.id)
@@ -187,6 +192,7 @@ def cells(
             precision=precision,
             replayed=replayed,
             exploratory=used != chosen.seeds,
+            foreign=_is_foreign(chosen, subject),
         )
         for entry in register.entries.values()
         for subject in entry.subjects_at(chosen)
@@ -217,6 +223,12 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
 
 def _published(row: Cell, source: PublishedRecords, seed: int) -> bool:
     return any(source.describe(request) is not None for request in row.requests(seed).values())
+
+
+def _is_foreign(scale: Scale, subject: str) -> bool:
+    """Whether known findings of a subject are of another recipe than the present one."""
+    found_on = scale.found_on.get(subject)
+    return found_on is not None and not _recipe(scale.recipes[subject]).digest.startswith(found_on)
 
 
 def _recipe(name: str) -> Recipe:

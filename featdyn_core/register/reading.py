@@ -102,6 +102,10 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
         raise RecipeError(f"{where}: {unknown('tier', scale.tier, TIERS, 'the tiers are')}")
     if min(scale.seeds, default=0) < 0 or scale.images < 1 or scale.looks < 1:
         raise RecipeError(f"{where}: seeds are integers from 0 on, images and looks from 1 on")
+    check_names(scale.found_on, list(scale.recipes), f"{where}, found_on")
+    for subject, digits in scale.found_on.items():
+        if not re.fullmatch("[0-9a-f]{12,64}", digits):
+            raise RecipeError(f"{where}, found_on, {subject}: {shown(digits)} are no 12 first digits of a digest")
     return scale
 
 

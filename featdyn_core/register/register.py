@@ -43,6 +43,8 @@ class Scale:
         seeds: training seeds of the tests.
         images: largest number of images of each split that claims are measured on.
         looks: how many times claims have been judged at this scale, this time included, with seeds added each time.
+        found_on: subject to the first digits of the digest of the plain recipe that known findings are of; of another
+            recipe under the same name nothing is known.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Scale:
     seeds: tuple[int, ...]
     images: int
     looks: int = 1
+    found_on: dict[str, str] = field(default_factory=dict)
 
     @property
     def confidence(self) -> float:

@@ -400,3 +400,25 @@ def test_nothing_is_known_of_seeds_that_are_not_the_registers():
     usual = {row.id: row.known for row in cells(register, "small")}
     assert any(usual.values())
     assert not any(row.known for row in cells(register, "small", seeds=(1, 2, 3)))
+
+
+def test_another_network_under_the_same_name_inherits_no_finding(register, project):
+    text = entry(more='found = { "small/digits" = "REFUTED" }')
+    digest = load_recipe("toy").digest
+
+    def known(digits: str):
+        found = register(demo=text)
+        edit(project / "claims/register/scales.toml", '"toy" }', f'"toy" }}\nfound_on = {{ digits = "{digits}" }}')
+        return cells(load_register(register_folder()), "small")[0].known if found else None
+
+    assert known(digest[:12]) is Verdict.REFUTED
+    assert known("0" * 12) is None
+    with pytest.raises(RecipeError, match="scale 'small', found_on, digits: 'toy' are no 12 first digits of a digest"):
+        known("toy")
+
+
+def test_findings_of_the_register_are_of_its_recipes():
+    register = load_register(register_folder())
+    rows = [row for scale in register.scales for row in cells(register, scale)]
+    assert any(row.known for row in rows)
+    assert not [row.id for row in rows if row.foreign]
