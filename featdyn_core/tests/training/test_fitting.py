@@ -11,15 +11,8 @@ from featdyn_core.store.supply import Store
 from featdyn_core.tests.tiny import MemorySink, tiny_digits, tiny_recipe
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import train
-from featdyn_core.trajectories.recipe import (
-    BranchSpec,
-    DataSpec,
-    NetworkSpec,
-    Recipe,
-    TrainingSpec,
-    load_recipe,
-    recipes_folder,
-)
+from featdyn_core.trajectories.recipe import BranchSpec, Recipe, load_recipe, recipes_folder
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, TrainingSpec
 
 RESNET = NetworkSpec("resnet8", {"width": 2})
 
