@@ -83,7 +83,7 @@ def _read(path: Path, column: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the labels, and the true ones where the file has them."""
     if not os.path.exists(path):
         origin = f". {ORIGINS[path.name]}" if path.name in ORIGINS else ""
-        raise AbsentDataError(f"{path} is not there; put it there, or set FEATDYN_DATA to the folder it is in{origin}")
+        raise AbsentDataError(f"{path} is not there; set FEATDYN_DATA to the folder it is in{origin}")
     with open_npz(path) as npz:
         if column not in npz:
             raise DataError(f"{path} has no array {column!r}; name one that it has: {', '.join(npz) or 'none'}")
