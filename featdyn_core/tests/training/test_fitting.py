@@ -124,7 +124,7 @@ def test_every_shipped_recipe_fits_its_images(path):
 def test_labels_that_are_not_here_are_found_out_before_a_training(tmp_path, monkeypatch):
     monkeypatch.setenv("FEATDYN_DATA", str(tmp_path))
     recipe = load_recipe("cifar10-reduced-human")
-    with pytest.raises(AbsentDataError, match=r"^recipe 'cifar10-reduced-human': labels: .* is not there; .* CC BY-NC"):
+    with pytest.raises(AbsentDataError, match=r"^recipe 'cifar10-reduced-human': labels: .* is not there; .*CC BY-NC"):
         check_fit(recipe, image_set(recipe))
 
 
