@@ -28,7 +28,8 @@ from featdyn_core.measures.composites.grid import CompositeGrid, composite_grid
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import exact_arithmetic
-from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import State, Trajectory
 
 BATCH = 128

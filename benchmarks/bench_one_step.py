@@ -24,7 +24,8 @@ from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.measures.one_step.protocol import STATISTICS, one_step_changes
 from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.seeds import torch_generator
-from featdyn_core.trajectories.recipe import NetworkSpec, Recipe, load_recipe
+from featdyn_core.trajectories.recipe import Recipe, load_recipe
+from featdyn_core.trajectories.specs import NetworkSpec
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 TOLERANCE = 1e-8

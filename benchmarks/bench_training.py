@@ -40,7 +40,7 @@ from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.seeds import torch_generator
 from featdyn_core.training.optimizer import new_optimizer
 from featdyn_core.training.steps import ResidentSet, Stepper, resolve_engine
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 BATCH, RATE = 128, 0.1

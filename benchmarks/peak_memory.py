@@ -17,7 +17,8 @@ import numpy as np
 
 from featdyn_core.project import data_root
 from featdyn_core.store.supply import Store, get_trajectory
-from featdyn_core.trajectories.recipe import Recipe, TrainingSpec, load_recipe
+from featdyn_core.trajectories.recipe import Recipe, load_recipe
+from featdyn_core.trajectories.specs import TrainingSpec
 
 RECIPE = "cifar10-reduced"
 SOURCES = ("cifar10.npz", "cifar-10-batches-py")

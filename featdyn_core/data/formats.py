@@ -1,9 +1,11 @@
 """Image sets that need no download: scikit-learn's handwritten digits, and ``.npz`` files."""
 
+import contextlib
 import hashlib
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +65,7 @@ def read_npz(path: Path) -> Arrays:
         DataError: a file that is missing, unreadable, or not as above; a part that is empty; test images that are
             all among the training images.
     """
-    arrays = _open_npz(path)
+    arrays = _image_set(path)
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if len(images) != len(labels):
@@ -92,18 +94,29 @@ def _all_among(images: np.ndarray, others: np.ndarray) -> bool:
     return first <= second
 
 
-def _open_npz(path: Path) -> dict[str, np.ndarray]:
+def _image_set(path: Path) -> dict[str, np.ndarray]:
     """Return the four arrays of the file, images as ``(N, C, H, W)`` and labels as ``(N,)`` int64.
 
     Raises:
-        DataError: there is no such file, it cannot be read, or it lacks one of the arrays.
+        DataError: the file lacks one of the arrays.
+    """
+    with open_npz(path) as npz:
+        if missing := [key for key in NPZ_KEYS if key not in npz]:
+            raise DataError(f"{path} has no {', '.join(missing)}; its keys must be {', '.join(NPZ_KEYS)}")
+        return {key: (_images if key.startswith("x") else label_vector)(npz[key], key, path) for key in NPZ_KEYS}
+
+
+@contextlib.contextmanager
+def open_npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """Give the arrays of an ``.npz`` file by name; each is read when it is asked for.
+
+    Raises:
+        DataError: the file is missing or unreadable, also where that shows only as an array is read.
     """
     try:
         # Opened here, because numpy leaves a damaged file open. Pickles stay refused: data must not run code.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
-            if missing := [key for key in NPZ_KEYS if key not in npz]:
-                raise DataError(f"{path} has no {', '.join(missing)}; its keys must be {', '.join(NPZ_KEYS)}")
-            return {key: (_images if key.startswith("x") else _labels)(npz[key], key, path) for key in NPZ_KEYS}
+            yield npz
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; give the path of an .npz file") from error
     except UNREADABLE as error:
@@ -125,7 +138,17 @@ def _images(array: np.ndarray, key: str, path: os.PathLike[str]) -> np.ndarray:
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
 
 
-def _labels(array: np.ndarray, key: str, path: os.PathLike[str]) -> np.ndarray:
+def label_vector(array: np.ndarray, key: str, path: os.PathLike[str]) -> np.ndarray:
+    """Return labels as ``(N,)`` int64.
+
+    Args:
+        array: ``(N,)`` or ``(N, 1)`` of any integer type.
+        key: its name in the file.
+        path: of the file.
+
+    Raises:
+        DataError: another shape or type.
+    """
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(f"{path}: {key} has type {array.dtype}; labels must be integers")
     if array.ndim != 1 and array.shape[1:] != (1,):

@@ -55,6 +55,8 @@ class Dataset:
         std: C positive floats, by which the networks then divide.
         source: ``scikit-learn``, ``torchvision``, or ``npz:<file name>``.
         published_counts: images in the whole training and test part, as published or as in the file.
+        drawn: ``(images of the whole training part as it was read,)`` bool, the training images among them; None where
+            no subset was drawn.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Dataset:
     std: tuple[float, ...]
     source: str
     published_counts: tuple[int, int]
+    drawn: torch.Tensor | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -107,7 +110,12 @@ class Dataset:
             )
         drawn = numpy_generator(seed, "subset").choice(len(self.train_labels), size=size, replace=False)
         kept = torch.from_numpy(drawn).sort().values
-        return dataclasses.replace(self, train_images=self.train_images[kept], train_labels=self.train_labels[kept])
+        before = torch.ones(len(self.train_labels), dtype=torch.bool) if self.drawn is None else self.drawn
+        places = torch.zeros_like(before)
+        places[before.nonzero().flatten()[kept]] = True
+        return dataclasses.replace(
+            self, train_images=self.train_images[kept], train_labels=self.train_labels[kept], drawn=places
+        )
 
 
 def load_dataset(

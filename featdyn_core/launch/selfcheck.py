@@ -10,8 +10,9 @@ from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import FeatdynError
 from featdyn_core.training.loop import Job, train_many
 from featdyn_core.training.steps import ENGINES, resolve_engine
-from featdyn_core.trajectories.recipe import Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.sink import ResumePoint
+from featdyn_core.trajectories.specs import TrainingSpec
 from featdyn_core.trajectories.trajectory import EpochRecord, State
 
 EPOCHS = 3

@@ -7,14 +7,8 @@ import torch
 
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.measures.composites.composite import recalibrate
-from featdyn_core.trajectories.recipe import (
-    DataSpec,
-    NetworkSpec,
-    OptimizerSpec,
-    Recipe,
-    ScheduleSpec,
-    TrainingSpec,
-)
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 EPOCHS = (0, 1, 2, 4)

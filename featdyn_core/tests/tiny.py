@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.trajectories.recipe import BranchSpec, DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import BranchSpec, Recipe
 from featdyn_core.trajectories.sink import ResumePoint
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import EpochRecord, State
 
 SUBSET = 200

@@ -9,7 +9,7 @@ from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.recipe import Recipe
-from featdyn_core.trajectories.trajectory import new_network
+from featdyn_core.trajectories.trajectory import new_network, training_set
 
 
 @undisturbed()
@@ -19,6 +19,7 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
     Raises:
         RecipeError: batches that the number of images does not allow.
         ModelError: options that the network does not take, images that are not for it, or a cut that it lacks.
+        DataError: labels of a file that are not here, or not for these images (see ``training_set``).
     """
     where = f"recipe {recipe.name!r}"
     images, batch = len(dataset.train_labels), recipe.training.batch_size
@@ -27,6 +28,7 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
             f"{where}: training, batch_size: {batch:,}, but {dataset.name} has {images:,} training images here; "
             f"make it at most {images:,}"
         )
+    training_set(recipe, 0, dataset)
     try:
         network = new_network(recipe, dataset)
         for cut in filter(None, (recipe.branch.keep, recipe.branch.freeze) if recipe.branch else ()):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from featdyn_core.errors import TrainingError
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 from featdyn_core.trajectories.trajectory import State
 
 _GATHERED = {torch.optim.SGD: ("momentum_buffer",), torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq")}

@@ -2,7 +2,7 @@
 
 The digest covers every field that changes the training, and not the recipe's name, so that a renamed recipe
 finds its trajectories again and a changed one never finds the wrong ones. Nor does it cover where an ``.npz`` file of
-one's own lies: what is in the file is part of a trajectory's key.
+one's own lies: what is in the file is part of a trajectory's key. Of a file of labels it has the content alone.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from featdyn_core.networks.names import NETWORKS, is_factory
 from featdyn_core.project import recipes_folder
 from featdyn_core.tables import build, explicit, fields, shown
 from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, find_document, inherit
+from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
 
 SCHEMA = 1
 
@@ -33,63 +34,6 @@ LONGEST_NAME = 100
 
 PLAIN_NAME = rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}"
 """Pattern of a recipe's name."""
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Which images.
-
-    ``set``: a name, or the path of an ``.npz`` file, in a recipe's file relative to the folder of that. ``subset``:
-    number of training images drawn, or None for all. ``augmentation``: none or crop-flip.
-    """
-
-    set: str
-    subset: int | None = None
-    augmentation: str = "none"
-
-
-@dataclass(frozen=True)
-class LabelSpec:
-    """What is done to the training labels.
-
-    ``randomized``: fraction drawn anew (section 5). ``permuted``: whether classes are renamed consistently.
-    """
-
-    randomized: float = 0.0
-    permuted: bool = False
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """Name and options of the network (see ``zoo.build_model``).
-
-    ``name``: one of ``NETWORKS``, or ``package.module:function``, a function that makes one (see ``networks.factory``,
-    also for what the digest of such a recipe says).
-    """
-
-    name: str
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class OptimizerSpec:
-    """``name``: sgd or adam.
-
-    ``momentum`` is sgd's alone. ``weight_decay`` is added to the gradient of every parameter (L2).
-    """
-
-    name: str
-    learning_rate: float
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-
-
-@dataclass(frozen=True)
-class ScheduleSpec:
-    """The learning rate is multiplied by ``factor`` after each of the ``milestones`` (in epochs)."""
-
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -110,19 +54,6 @@ class BranchSpec:
 
 
 @dataclass(frozen=True)
-class TrainingSpec:
-    """``checkpoints``: epochs kept, 0 being the initial network; in TOML a list of [first, last, step].
-
-    ``precision``: fp32, or bf16 for autocast with fp32 weights, normalisation and loss.
-    """
-
-    epochs: int
-    batch_size: int
-    checkpoints: tuple[int, ...]
-    precision: str = "fp32"
-
-
-@dataclass(frozen=True)
 class Recipe:
     """Everything but the seed that determines a trajectory.
 
@@ -134,8 +65,8 @@ class Recipe:
     network: NetworkSpec
     optimizer: OptimizerSpec
     training: TrainingSpec
-    labels: LabelSpec = LabelSpec()
-    schedule: ScheduleSpec = ScheduleSpec()
+    labels: LabelSpec = dataclasses.field(default_factory=LabelSpec)
+    schedule: ScheduleSpec = dataclasses.field(default_factory=ScheduleSpec)
     branch: BranchSpec | None = None
     source: str = dataclasses.field(default="", compare=False, repr=False, kw_only=True)
 
@@ -158,13 +89,16 @@ class Recipe:
     def digest(self) -> str:
         """Hex sha256 of the canonical JSON of every field but the name.
 
-        Of an ``.npz`` file it has the name without folder, and of the parent of a branch the digest.
+        Of an ``.npz`` file it has the name without folder, of the parent of a branch the digest, and of labels in a
+        file their sha256.
         """
         tables = self.to_dict()
         if self.branch:
             tables["branch"]["parent"] = self.branch.parent.digest
         if self.data.set.endswith(OWN):
             tables["data"]["set"] = Path(self.data.set).name
+        if self.labels.file:
+            tables["labels"] = {"sha256": self.labels.sha256}
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -315,7 +249,7 @@ def _check(recipe: Recipe) -> None:
         (not given, f"network, {'/'.join(sorted(given))}: no option; it follows from data and seed"),
         (recipe.data.augmentation in ("none", "crop-flip"), "data, augmentation: none or crop-flip"),
         (recipe.data.subset is None or recipe.data.subset > 0, "data, subset: a positive number of images"),
-        (0 <= recipe.labels.randomized <= 1, "labels, randomized: a fraction from 0 to 1"),
+        *recipe.labels.rules(recipe.data.set),
         (optimizer.name in ("sgd", "adam"), "optimizer, name: sgd or adam"),
         (0 <= optimizer.learning_rate < math.inf, "optimizer, learning_rate: finite, not negative"),
         (0 <= optimizer.momentum < 1, "optimizer, momentum: from 0 to below 1"),

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from featdyn_core.data.label_files import load_labels
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.names import SPLITS
 from featdyn_core.data.sources import Dataset
-from featdyn_core.errors import MeasurementError, ModelError, TrainingError
+from featdyn_core.errors import DataError, MeasurementError, ModelError, TrainingError
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.factory import from_factory
 from featdyn_core.networks.names import is_factory
@@ -22,7 +23,8 @@ from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import undisturbed
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.trajectories.checkpoints import read_state
-from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 
 State = dict[str, Tensor]
 
@@ -216,11 +218,24 @@ def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | N
 
 
 def training_set(recipe: Recipe, seed: int, dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Training images and labels of (recipe, seed): labels randomised or permuted as the recipe says."""
-    labels = dataset.train_labels
+    """Training images and labels of (recipe, seed): labels of a file, randomised or permuted as the recipe says.
+
+    Raises:
+        AbsentDataError: the file of labels is not here.
+        DataError: it holds other labels than the recipe says, or they do not fit the images.
+    """
+    labels = _labels_of_file(recipe, dataset) if recipe.labels.file else dataset.train_labels
     if recipe.labels.permuted:
         labels = permute_labels(labels, dataset.classes, numpy_generator(seed, "labels", "permutation"))
     if recipe.labels.randomized:
         rng = numpy_generator(seed, "labels")
         labels = randomize_labels(labels, recipe.labels.randomized, dataset.classes, rng)
     return dataset.train_images, labels
+
+
+def _labels_of_file(recipe: Recipe, dataset: Dataset) -> Tensor:
+    named = recipe.labels
+    try:
+        return load_labels(named.file, named.column, named.sha256, dataset)
+    except DataError as error:
+        raise type(error)(f"recipe {recipe.name!r}: labels: {error}") from error

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError
-from featdyn_core.trajectories.recipe import DataSpec, NetworkSpec, OptimizerSpec, Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import State, Trajectory
 
 CLASSES = 8

@@ -118,6 +118,14 @@ def test_subset_keeps_distinct_training_images_in_their_order(digits, size, seed
     assert torch.equal(subset.test_images, digits.test_images)
     assert (subset.mean, subset.std, subset.published_counts) == (digits.mean, digits.std, (1200, 597))
     assert subset.complete == (size == 1200)
+    assert digits.drawn is None
+    assert torch.equal(subset.drawn.nonzero().flatten(), numbers)
+
+
+def test_subset_of_a_subset_still_knows_its_images(digits):
+    subset = digits.with_subset(300, 1).with_subset(100, 2)
+    assert subset.drawn.shape == (1200,)
+    assert torch.equal(digits.train_images[subset.drawn], subset.train_images)
 
 
 def test_subset_follows_the_seed_and_shows_in_the_description():

@@ -16,7 +16,7 @@ from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import column
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import TrainingSpec
+from featdyn_core.trajectories.specs import TrainingSpec
 
 KINDS = ["local", pytest.param("slurm", marks=pytest.mark.cluster)]
 

@@ -17,7 +17,7 @@ from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import contents, flip
 from featdyn_core.tests.store.made import column
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import DataSpec
+from featdyn_core.trajectories.specs import DataSpec
 
 HERE = functools.partial(spread, jobs=1)
 STRANGER = Request(tiny_recipe(), 0, "stranger", {"deep": 3, "images": 20, "split": "held-out", "partner": 1})

@@ -11,7 +11,7 @@ from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.store.heartbeats import Beat
 from featdyn_core.tests.tiny import StoppedError, tiny_recipe
 from featdyn_core.training import loop
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 BEAT = Beat("key", "tiny", 0, 2, 3, 0.5, 1.0)
 REQUESTS = [(tiny_recipe(), seed) for seed in (0, 1)]

@@ -19,7 +19,8 @@ from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import verify_folder
 from featdyn_core.tests.tiny import tiny_digits, tiny_recipe
 from featdyn_core.training.fitting import check_fit
-from featdyn_core.trajectories.recipe import NetworkSpec, parse_recipe, restore_recipe
+from featdyn_core.trajectories.recipe import parse_recipe, restore_recipe
+from featdyn_core.trajectories.specs import NetworkSpec
 from featdyn_core.trajectories.trajectory import new_network
 
 HERE = __name__

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from featdyn_core.measures.composites.composite import composite
 from featdyn_core.records.losses import measure, read
-from featdyn_core.trajectories.recipe import LabelSpec
+from featdyn_core.trajectories.specs import LabelSpec
 
 PARAMETERS = {"epochs": [0, 2, 4], "images": 40}
 LOSS_TOLERANCE = 1e-5  # of a mean cross-entropy in single precision, relative

@@ -7,7 +7,7 @@ import pytest
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, measure
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec
+from featdyn_core.trajectories.specs import DataSpec, OptimizerSpec
 
 COLUMN = {
     "shallow": [1, 2],

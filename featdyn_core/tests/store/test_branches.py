@@ -17,7 +17,8 @@ from featdyn_core.tests.store.edits import edit_manifest, flip
 from featdyn_core.tests.store.watched import FILES, StoppedError, Watched, assert_same
 from featdyn_core.tests.tiny import same_state, tiny_branch, tiny_continuation, tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
-from featdyn_core.trajectories.recipe import OptimizerSpec, Recipe
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 FROZEN = tiny_branch(name="frozen", freeze="hidden1")
 RENEWED = tiny_branch(name="renewed", keep="hidden1", freeze="hidden1")

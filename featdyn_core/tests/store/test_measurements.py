@@ -22,7 +22,7 @@ from featdyn_core.tests.store.made import column
 from featdyn_core.tests.store.operations import listening, refuse
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 STRANGER = {"deep": 3, "images": 20, "split": "held-out", "partner": 1}
 

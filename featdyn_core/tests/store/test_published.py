@@ -17,7 +17,7 @@ from featdyn_core.tests.store.edits import contents, flip
 from featdyn_core.tests.store.made import column, record_of
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 RECORDS = [record_of(column(1, 2, seed=seed)) for seed in (0, 1)]
 

@@ -22,7 +22,7 @@ from featdyn_core.tests.store.made import arrays_of, column, keys_of, record_of
 from featdyn_core.tests.store.operations import dead_process
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 PACKAGE = Path(featdyn_core.__file__).parent
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featdyn_core.data.label_files import labels_sha256
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import (
     AbsentDataError,
@@ -18,13 +19,16 @@ from featdyn_core.errors import (
 )
 from featdyn_core.store import supply as store_module
 from featdyn_core.store.supply import Store, get_trajectory
+from featdyn_core.store.verification import verify
 from featdyn_core.tests.store.edits import contents, edit_manifest
 from featdyn_core.tests.store.watched import (
     assert_same,
     folder_of,
 )
 from featdyn_core.tests.tiny import tiny_digits, tiny_recipe
-from featdyn_core.trajectories.recipe import DataSpec, OptimizerSpec, TrainingSpec
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, LabelSpec, OptimizerSpec, TrainingSpec
+from featdyn_core.trajectories.training import Training
 
 # Keys and folders
 
@@ -222,6 +226,55 @@ def test_what_lacks_its_data_is_asked_for_once_and_leaves_the_others_to_be_train
         store.get_many([(absent, 0), (absent, 1), (tiny_recipe(), 0)])
     assert store.status(tiny_recipe(), 0) == "complete"
     assert [name for name, _ in asked_for].count("svhn") == 1
+
+
+@pytest.fixture
+def labelled(tmp_path, monkeypatch) -> Recipe:
+    """A training of twelve steps on half of 80 images, whose labels are in a file that lies in the data folder."""
+    rng, folder = np.random.default_rng(0), tmp_path / "data"
+    folder.mkdir()
+    images, labels = rng.integers(0, 256, (90, 8, 8), dtype=np.uint8), np.arange(90) % 10
+    np.savez(tmp_path / "own.npz", x_train=images[:80], y_train=labels[:80], x_test=images[80:], y_test=labels[80:])
+    given = rng.permutation(labels[:80])
+    np.savez(folder / "labels.npz", given=given)
+    monkeypatch.setenv("FEATDYN_DATA", str(folder))
+    return tiny_recipe(
+        data=DataSpec(str(tmp_path / "own.npz"), subset=40),
+        labels=LabelSpec(file="labels.npz", column="given", sha256=labels_sha256(given)),
+        training=TrainingSpec(epochs=3, batch_size=10, checkpoints=(0, 3)),
+    )
+
+
+def test_labels_of_a_file_are_what_is_trained_on(store, labelled):
+    trajectory = store.get(labelled, 0)
+    true = store.get(labelled.replace(labels=LabelSpec()), 0)
+    assert trajectory.key != true.key
+    assert not torch.equal(trajectory.training_set()[1], true.training_set()[1])
+    assert torch.equal(trajectory.dataset.train_labels, true.dataset.train_labels)
+    assert trajectory.log[0].probe_loss != true.log[0].probe_loss  # of the same initial network
+    assert all(torch.equal(value, true.state(0)[name]) for name, value in trajectory.state(0).items())
+    assert not all(torch.equal(value, true.state(3)[name]) for name, value in trajectory.state(3).items())
+    assert verify(Store(store.root, device="cpu").open(labelled, 0)) == []
+
+
+def test_what_lacks_its_labels_is_not_begun(store, labelled, tmp_path):
+    (tmp_path / "data" / "labels.npz").unlink()
+    with pytest.raises(AbsentDataError, match=r"^recipe 'tiny': labels: .*labels\.npz is not there"):
+        store.get_many([Training(labelled, 0), Training(tiny_recipe(), 0)])
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert store.status(labelled, 0) == "missing"
+
+
+def test_place_and_name_of_labels_do_not_change_the_key(store, labelled, tmp_path, monkeypatch):
+    trained = store.get(labelled, 0).key
+    (tmp_path / "moved").mkdir()
+    monkeypatch.setenv("FEATDYN_DATA", str(tmp_path / "moved"))
+    with np.load(tmp_path / "data" / "labels.npz") as npz:
+        np.savez(tmp_path / "moved" / "other.npz", same=npz["given"].astype(np.uint8))
+    other = labelled.replace(labels=dataclasses.replace(labelled.labels, file="other.npz", column="same"))
+    found = Store(store.root, device="cpu").open(other, 0)
+    assert found.key == trained
+    assert found.training_set()[1].shape == (40,)
 
 
 def test_absent_data_is_not_what_ends_a_run_where_a_training_failed(store, asked_for):

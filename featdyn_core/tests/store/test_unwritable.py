@@ -18,7 +18,7 @@ from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.store.operations import listening, refuse
 from featdyn_core.tests.store.watched import assert_same, fail_with
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 # One trajectory's fault and the others
 

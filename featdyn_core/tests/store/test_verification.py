@@ -17,7 +17,7 @@ from featdyn_core.store.verification import verify, verify_folder, verify_store,
 from featdyn_core.tests.store.edits import edit_manifest, flip
 from featdyn_core.tests.store.watched import folder_of
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.recipe import NetworkSpec, OptimizerSpec
+from featdyn_core.trajectories.specs import NetworkSpec, OptimizerSpec
 
 
 def test_what_was_trained_is_in_order(store):

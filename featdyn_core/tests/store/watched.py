@@ -6,7 +6,8 @@ from pathlib import Path
 
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.tiny import same_state, tiny_recipe, without_seconds
-from featdyn_core.trajectories.recipe import Recipe, TrainingSpec
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import TrainingSpec
 from featdyn_core.trajectories.trajectory import EpochRecord, Trajectory
 
 LONGER = tiny_recipe(name="longer", training=TrainingSpec(epochs=30, batch_size=25, checkpoints=(0, 10, 20, 30)))

@@ -24,14 +24,8 @@ from featdyn_core.tests.tiny import (
 from featdyn_core.training import loop as training
 from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.loop import train
-from featdyn_core.trajectories.recipe import (
-    DataSpec,
-    NetworkSpec,
-    OptimizerSpec,
-    Recipe,
-    ScheduleSpec,
-    TrainingSpec,
-)
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 CUT = "stage1_block1"

@@ -6,20 +6,13 @@ import pytest
 import torch
 
 from featdyn_core.data.sources import KNOWN, Dataset, load_dataset
-from featdyn_core.errors import FeatdynError, ModelError, RecipeError
+from featdyn_core.errors import AbsentDataError, FeatdynError, ModelError, RecipeError
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.tiny import MemorySink, tiny_digits, tiny_recipe
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import train
-from featdyn_core.trajectories.recipe import (
-    BranchSpec,
-    DataSpec,
-    NetworkSpec,
-    Recipe,
-    TrainingSpec,
-    load_recipe,
-    recipes_folder,
-)
+from featdyn_core.trajectories.recipe import BranchSpec, Recipe, load_recipe, recipes_folder
+from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, TrainingSpec
 
 RESNET = NetworkSpec("resnet8", {"width": 2})
 
@@ -123,7 +116,16 @@ def image_set(recipe: Recipe) -> Dataset:
 @pytest.mark.parametrize("path", sorted(recipes_folder().glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_recipe_fits_its_images(path):
     recipe = load_recipe(path)
+    if recipe.labels.file:  # which may not be here, and fits the real images alone
+        recipe = recipe.replace(labels=LabelSpec())
     check_fit(recipe, image_set(recipe))
+
+
+def test_labels_that_are_not_here_are_found_out_before_a_training(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATDYN_DATA", str(tmp_path))
+    recipe = load_recipe("cifar10-reduced-human")
+    with pytest.raises(AbsentDataError, match=r"^recipe 'cifar10-reduced-human': labels: .* is not there; .*CC BY-NC"):
+        check_fit(recipe, image_set(recipe))
 
 
 def test_what_cannot_be_read_and_what_does_not_fit_are_told_together(tmp_path):

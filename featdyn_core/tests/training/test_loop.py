@@ -30,15 +30,8 @@ from featdyn_core.tests.tiny import (
 from featdyn_core.training import loop as training
 from featdyn_core.training.loop import Job, train, train_many
 from featdyn_core.trajectories.probe import evaluate_loss
-from featdyn_core.trajectories.recipe import (
-    DataSpec,
-    LabelSpec,
-    NetworkSpec,
-    OptimizerSpec,
-    Recipe,
-    ScheduleSpec,
-    TrainingSpec,
-)
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import new_network, training_set
 
 WEIGHT_TOLERANCE = 1e-5

@@ -6,7 +6,7 @@ import torch
 from featdyn_core.errors import TrainingError
 from featdyn_core.tests.tiny import same_state
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer, optimizer_tensors
-from featdyn_core.trajectories.recipe import OptimizerSpec
+from featdyn_core.trajectories.specs import OptimizerSpec
 
 SPECS = {
     "sgd": OptimizerSpec("sgd", 0.1, momentum=0.9, weight_decay=1e-3),

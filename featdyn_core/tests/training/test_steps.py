@@ -14,7 +14,7 @@ from featdyn_core.tests.tiny import SUBSET, coloured_digits, same_state, tiny_di
 from featdyn_core.training import steps as stepping
 from featdyn_core.training.optimizer import new_optimizer, optimizer_tensors
 from featdyn_core.training.steps import ResidentSet, Stepper, resolve_engine
-from featdyn_core.trajectories.recipe import NetworkSpec, OptimizerSpec
+from featdyn_core.trajectories.specs import NetworkSpec, OptimizerSpec
 from featdyn_core.trajectories.trajectory import new_network
 
 CPU = torch.device("cpu")

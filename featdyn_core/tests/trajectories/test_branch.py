@@ -6,7 +6,8 @@ import pytest
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.tests.tiny import tiny_branch, tiny_continuation, tiny_recipe
-from featdyn_core.trajectories.recipe import BranchSpec, OptimizerSpec, ScheduleSpec, load_recipe, restore_recipe
+from featdyn_core.trajectories.recipe import BranchSpec, load_recipe, restore_recipe
+from featdyn_core.trajectories.specs import OptimizerSpec, ScheduleSpec
 
 PARENT = """
 schema = 1

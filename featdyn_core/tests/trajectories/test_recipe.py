@@ -16,19 +16,8 @@ from featdyn_core.data.sources import KNOWN
 from featdyn_core.errors import RecipeError
 from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.zoo import build_model
-from featdyn_core.trajectories.recipe import (
-    DataSpec,
-    LabelSpec,
-    NetworkSpec,
-    OptimizerSpec,
-    Recipe,
-    ScheduleSpec,
-    TrainingSpec,
-    load_recipe,
-    parse_recipe,
-    recipes_folder,
-    restore_recipe,
-)
+from featdyn_core.trajectories.recipe import Recipe, load_recipe, parse_recipe, recipes_folder, restore_recipe
+from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
 
 MINIMAL: dict[str, Any] = {
     "schema": 1,
@@ -39,7 +28,7 @@ MINIMAL: dict[str, Any] = {
 }
 DEFAULTS: dict[str, Any] = {
     "data": {"augmentation": "none"},
-    "labels": {"randomized": 0.0, "permuted": False},
+    "labels": {"randomized": 0.0, "permuted": False, "file": "", "column": "", "sha256": ""},
     "optimizer": {"momentum": 0.0, "weight_decay": 0.0},
     "schedule": {"milestones": [], "factor": 0.1},
     "training": {"precision": "fp32"},
@@ -77,7 +66,15 @@ VALUES = {
         "precision": st.sampled_from(["fp32", "bf16"]),
     },
 }
-FIELDS = [(kind, field.name) for kind in VALUES for field in dataclasses.fields(kind)]
+HUMAN = LabelSpec(
+    file="cifar10n_labels.npz",
+    column="worse_label",
+    sha256="a64d887522cf6d8f4966912a1536ea2d890600929a8465a7f307cdca2501847b",
+)
+OF_A_FILE = {"file", "column", "sha256"}
+"""Of these the content alone is in the digest, which has a test of its own."""
+
+FIELDS = [(kind, field.name) for kind in VALUES for field in dataclasses.fields(kind) if field.name not in OF_A_FILE]
 
 
 def table_of(kind: type) -> str:
@@ -169,6 +166,9 @@ SHIPPED = {
     "cifar10-reduced-last-frozen1": "6c8e42b55fcacae3ed01e6e9a745e20ea8c5e589e1af79a6f98a6a03ca61f372",
     "cifar10-reduced-last-frozen2": "b1dda75ae1ec9caaca5e7e9d89e063b9bd9bb40e8e3bce457828c27ad6e3d5c7",
     "cifar10-reduced-last-frozen3": "9031c1ec26910600e8d5229dba831fa42d830685eb0f31cc4daa6de6d2f864c3",
+    "cifar10-reduced-human": "86fcf4953a7ecb6129065256e6fd701c76344c5769184667c007dc3a8a39a4ea",
+    "cifar10-reduced-as-many": "39efa1d59b9bb6757d65263ebb818ad35fbf5da551a3ffe4dfe36b6a1eb96517",
+    "cifar10-reduced-matched": "3fe16f7325ab3d4d49d25b62812d198ae1f4b75366574d275f1a096bcf95a80f",
 }
 """Name to digest: another value means that every trajectory and record of that recipe is lost."""
 
@@ -385,6 +385,23 @@ def test_a_name_of_earlier_versions_is_restored_as_a_file_name():
     assert restore_recipe(tables, "../" + "ü" * 200).name == ".._" + "_" * 97
 
 
+# Labels of a file
+
+
+def test_digest_has_of_labels_in_a_file_their_content_alone():
+    def of(**changes):
+        return load_recipe("cifar10-reduced").replace(labels=dataclasses.replace(HUMAN, **changes))
+
+    assert of().identity == of(file="elsewhere.npz", column="worse").identity
+    assert of().digest != of(sha256="0" * 64).digest
+    assert of().digest != load_recipe("cifar10-reduced").digest
+
+
+def test_labels_of_a_file_are_in_the_dictionary_with_their_place():
+    tables = load_recipe("cifar10-reduced-human").to_dict()
+    assert tables["labels"] == {"file": HUMAN.file, "column": HUMAN.column, "sha256": HUMAN.sha256}
+
+
 # Images of one's own
 
 
@@ -564,10 +581,30 @@ def test_checkpoints_are_dense_early_and_around_the_steps_of_the_rate(name):
         ("cifar10-paper-permuted", {"labels": LabelSpec(permuted=True)}),
         ("cifar10-reduced-noisy", {"labels": LabelSpec(randomized=0.4)}),
         ("cifar10-reduced-permuted", {"labels": LabelSpec(permuted=True)}),
+        ("cifar10-reduced-human", {"labels": HUMAN}),
+        ("cifar10-reduced-as-many", {"labels": LabelSpec(randomized=0.447)}),
     ],
 )
 def test_variants_differ_from_the_plain_recipe_in_what_they_are_named_after(name, changed):
-    plain, variant = load_recipe(name.rpartition("-")[0]), load_recipe(name)
+    plain, variant = load_recipe("-".join(name.split("-")[:2])), load_recipe(name)
     same = plain.replace(name=name, training=variant.training, **changed)
     assert variant == same
     assert set(variant.training.checkpoints) <= set(plain.training.checkpoints)
+
+
+def test_matched_recipe_is_the_plain_one_at_the_same_counts_of_images():
+    plain, matched = load_recipe("cifar10-reduced"), load_recipe("cifar10-reduced-matched")
+    images = plain.training.epochs * plain.data.subset
+    assert matched.training.epochs == round(images / matched.data.subset)
+
+    def scaled(epochs):  # a half goes up
+        return tuple(int(epoch * matched.training.epochs / plain.training.epochs + 0.5) for epoch in epochs)
+
+    assert matched == plain.replace(
+        name=matched.name,
+        data=dataclasses.replace(plain.data, subset=matched.data.subset),
+        schedule=dataclasses.replace(plain.schedule, milestones=scaled(plain.schedule.milestones)),
+        training=dataclasses.replace(
+            plain.training, epochs=matched.training.epochs, checkpoints=scaled(plain.training.checkpoints)
+        ),
+    )

@@ -2,14 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
-from featdyn_core.errors import MeasurementError, ModelError
+from featdyn_core.data.label_files import labels_sha256
+from featdyn_core.errors import AbsentDataError, DataError, MeasurementError, ModelError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.tests.tiny import coloured_digits, tiny_digits, tiny_recipe
-from featdyn_core.trajectories.recipe import LabelSpec, NetworkSpec
+from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec
 from featdyn_core.trajectories.trajectory import Trajectory, new_network, training_set
 
 
@@ -127,6 +129,23 @@ def test_labels_are_renamed_consistently():
     assert len(pairs) == 10
     assert not [pair for pair in pairs if pair[0] == pair[1]]
     assert not torch.equal(renamed, training_set(tiny_recipe(labels=LabelSpec(permuted=True)), 1, tiny_digits())[1])
+
+
+def test_labels_of_a_file_are_trained_on_and_true_ones_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATDYN_DATA", str(tmp_path))
+    given = tiny_digits().train_labels.flip(0)
+    np.savez(tmp_path / "labels.npz", given=given.numpy())
+    labels = LabelSpec(file="labels.npz", column="given", sha256=labels_sha256(given.numpy()))
+    recipe = tiny_recipe(data=DataSpec("own.npz"), labels=labels)
+    trajectory = dataclasses.replace(in_memory(), recipe=recipe, dataset=dataclasses.replace(tiny_digits(), drawn=None))
+    assert torch.equal(trajectory.training_set()[1], given)
+    assert torch.equal(trajectory.evaluation_set("training")[1], tiny_digits().train_labels)
+    (tmp_path / "labels.npz").unlink()
+    with pytest.raises(AbsentDataError, match=r"^recipe 'tiny': labels: .*labels\.npz is not there"):
+        trajectory.training_set()
+    np.savez(tmp_path / "labels.npz", given=given.numpy()[1:])
+    with pytest.raises(DataError, match=r"^recipe 'tiny': labels: .*labels\.npz: given has the sha256"):
+        trajectory.training_set()
 
 
 def test_noise_is_drawn_over_the_renamed_labels():

@@ -1,0 +1,91 @@
+"""Labels from a file of their own, such as people gave, in place of the true ones of the training images.
+
+The file is an ``.npz`` in the folder of image sets. Each of its arrays has a label for every image of the whole
+training part, in the order in which the images are published.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from featdyn_core.data.formats import label_vector, open_npz
+from featdyn_core.data.sources import Dataset
+from featdyn_core.errors import AbsentDataError, DataError
+from featdyn_core.project import data_root
+
+TRUE = "clean_label"
+"""Name that CIFAR-10N gives the true labels: where a file has them, they tell whether the images are in its order."""
+
+ORIGINS = {
+    "cifar10n_labels.npz": "CIFAR-10N, labels that people gave, comes from github.com/UCSC-REAL/cifar-10-100n "
+    "(CC BY-NC 4.0); docs/running.md says how it becomes this file"
+}
+"""Where known files come from, by name."""
+
+
+def load_labels(
+    file: str, column: str, sha256: str, dataset: Dataset, *, root: str | os.PathLike[str] | None = None
+) -> torch.Tensor:
+    """Return the labels that a file gives the training images, of which a subset may have been drawn.
+
+    Args:
+        file: name of an ``.npz`` file.
+        column: name of an array in it, ``(N,)`` or ``(N, 1)`` of any integer type, N images in the whole training part.
+        sha256: what ``labels_sha256`` says of that array.
+        dataset: the images.
+        root: folder of the file, see ``project.data_root``.
+
+    Returns:
+        ``(len(dataset.train_labels),)`` int64, on the CPU.
+
+    Raises:
+        AbsentDataError: there is no such file.
+        DataError: it has no such array, or one of other content than ``sha256`` says; there are more or fewer images
+            than labels, or they are in another order; a label is no class.
+    """
+    path = data_root(root) / file
+    labels, true = _read(path, column)
+    if (found := labels_sha256(labels)) != sha256:
+        raise DataError(
+            f"{path}: {column} has the sha256 {found}, not {sha256}; get the file again that the recipe means, or "
+            "write the sha256 of this one into the recipe, which makes it another training"
+        )
+    drawn = torch.ones(len(dataset.train_labels), dtype=torch.bool) if dataset.drawn is None else dataset.drawn
+    kept, images = drawn.numpy(), f"{dataset.name} ({dataset.source})"
+    if len(labels) != len(kept):
+        raise DataError(
+            f"{path}: {column} has {len(labels):,} labels, and the whole training part of {images} {len(kept):,} "
+            "images; choose the images that the labels were given to"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= dataset.classes:
+        raise DataError(
+            f"{path}: the labels of {column} run from {low} to {high}, and the {dataset.classes} classes of {images} "
+            f"are numbered 0 to {dataset.classes - 1}; choose labels of these classes"
+        )
+    if true is not None and not (len(true) == len(kept) and np.array_equal(true[kept], dataset.train_labels.numpy())):
+        raise DataError(
+            f"{path}: {TRUE} is not what the training images of {images} show, so they are other images or in another "
+            "order than the labels; get them as they were published"
+        )
+    return torch.from_numpy(labels[kept])
+
+
+def labels_sha256(labels: np.ndarray) -> str:
+    """Hex sha256 of the labels ``(N,)`` as little-endian int64, whatever integers a file keeps them as."""
+    return hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
+
+
+def _read(path: Path, column: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the labels, and the true ones where the file has them."""
+    if not os.path.exists(path):
+        origin = f". {ORIGINS[path.name]}" if path.name in ORIGINS else ""
+        raise AbsentDataError(f"{path} is not there; set FEATDYN_DATA to the folder it is in{origin}")
+    with open_npz(path) as npz:
+        if column not in npz:
+            raise DataError(f"{path} has no array {column!r}; name one that it has: {', '.join(npz) or 'none'}")
+        true = label_vector(npz[TRUE], TRUE, path) if TRUE in npz else None
+        return label_vector(npz[column], column, path), true

@@ -1,0 +1,117 @@
+"""The tables of a recipe, as frozen dataclasses, and what must hold of labels that people gave."""
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from featdyn_core.data.names import REORDERED
+from featdyn_core.tables import shown
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which images.
+
+    ``set``: a name, or the path of an ``.npz`` file, in a recipe's file relative to the folder of that. ``subset``:
+    number of training images drawn, or None for all. ``augmentation``: none or crop-flip.
+    """
+
+    set: str
+    subset: int | None = None
+    augmentation: str = "none"
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What is done to the training labels.
+
+    ``randomized``: fraction drawn anew (section 5). ``permuted``: whether classes are renamed consistently.
+
+    ``file``, ``column``, ``sha256``: other labels in their place, such as people gave (see ``data.label_files``). The
+    content alone, ``sha256``, determines the training; where it lies, ``file`` and ``column``, does not.
+    """
+
+    randomized: float = 0.0
+    permuted: bool = False
+    file: str = ""
+    column: str = ""
+    sha256: str = ""
+
+    def rules(self, images: str) -> list[tuple[bool, str]]:
+        """Return what must hold of the labels of an image set, each with what to say if it does not."""
+        drawn = (0 <= self.randomized <= 1, "labels, randomized: a fraction from 0 to 1")
+        if not (self.file or self.column or self.sha256):
+            return [drawn]
+        return [
+            drawn,
+            (
+                bool(self.file and self.column and self.sha256),
+                "labels: file, column and sha256 name the labels of a file together; give all three",
+            ),
+            (
+                re.fullmatch(r"[^/\\]+\.npz", self.file) is not None,
+                f"labels, file: {shown(self.file)} is not the name of an .npz file; write it without its folder, "
+                "which FEATDYN_DATA says",
+            ),
+            (
+                re.fullmatch("[0-9a-f]{64}", self.sha256) is not None,
+                f"labels, sha256: {shown(self.sha256)} is not 64 digits from 0 to f; write that of the labels in "
+                f"{shown(self.file)}",
+            ),
+            (
+                not (self.randomized or self.permuted),
+                f"labels: those of {shown(self.file)} are neither randomized nor permuted; leave one or the other out",
+            ),
+            (
+                images not in REORDERED,
+                f"labels, file: {shown(self.file)} cannot follow the images of {images}, whose order here is not the "
+                "published one; choose another image set, or an .npz file of one's own",
+            ),
+        ]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Name and options of the network (see ``zoo.build_model``).
+
+    ``name``: one of ``NETWORKS``, or ``package.module:function``, a function that makes one (see ``networks.factory``,
+    also for what the digest of such a recipe says).
+    """
+
+    name: str
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """``name``: sgd or adam.
+
+    ``momentum`` is sgd's alone. ``weight_decay`` is added to the gradient of every parameter (L2).
+    """
+
+    name: str
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """The learning rate is multiplied by ``factor`` after each of the ``milestones`` (in epochs)."""
+
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """``checkpoints``: epochs kept, 0 being the initial network; in TOML a list of [first, last, step].
+
+    ``precision``: fp32, or bf16 for autocast with fp32 weights, normalisation and loss.
+    """
+
+    epochs: int
+    batch_size: int
+    checkpoints: tuple[int, ...]
+    precision: str = "fp32"
