@@ -19,7 +19,7 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import AbsentDataError, DataError, FeatdynError, MissingTrajectoryError
-from featdyn_core.numerics import CPU_THREADS, resolve_device
+from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
@@ -278,6 +278,7 @@ class Store:
         with named_errors(self.root):
             self.layout.prepare(key, self.folder(recipe, seed))
         cuda = self.device.type == "cuda"
+        wake(self.device)
         conditions = {
             "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
             "engine": self.engine,

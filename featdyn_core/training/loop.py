@@ -17,7 +17,7 @@ from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
-from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
+from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed, wake
 from featdyn_core.seeds import stream_seed
 from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.fitting import check_fit
@@ -93,7 +93,7 @@ def train_many(
     Yields:
         Each job when it ends, with its log, or with the error that ended it; the others go on.
     """
-    device = torch.device(device)
+    wake(device := torch.device(device))
     engine = resolve_engine(engine, device)
     under_way = [(job, _train(job, device, engine)) for job in jobs]
     while under_way:
