@@ -30,6 +30,14 @@ _TURN = threading.RLock()
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device that have an autocast of their own."""
 
+NO_MEMORY = (
+    ("out of memory",),
+    ("can't allocate memory",),
+    ("STATUS_ALLOC_FAILED",),
+    ("STATUS_NOT_SUPPORTED", "workspace"),
+)
+"""What torch, CUDA, cuBLAS and cuDNN say in a RuntimeError where memory is short: all the words of one of these."""
+
 
 def tell(line: str) -> None:
     """Say something of this machine in a warning that is never an error, whatever the caller makes of warnings.
@@ -89,6 +97,21 @@ def resolve_device(name: str | torch.device) -> torch.device:
         found = ", and torch warns: ".join(filter(None, map(str, cuda_devices())))
         raise DeviceError(f"there is no device {str(name)!r} (CUDA devices found: {found}); use --device cpu")
     return device
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether a device's memory, or the host's, was too small: by class or words of the error, or of one it hides.
+
+    A failed allocation inside a capture or a compiled function is the context of another error.
+    """
+    while error is not None:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        said = str(error)
+        if isinstance(error, RuntimeError) and any(all(word in said for word in words) for words in NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Devices by name, arithmetic settings, the caller's modes of torch, and the dropout seed."""
 
+import contextlib
 import itertools
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from featdyn_core.errors import DeviceError
 from featdyn_core.numerics import (
     exact_arithmetic,
     exactly,
+    is_out_of_memory,
     one_thread,
     resolve_device,
     seeded_dropout,
@@ -119,6 +121,52 @@ def test_what_is_told_is_one_line_of_the_standard_error():
     code = "from featdyn_core.numerics import tell; tell('the fan is loud')"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == ["featdyn:0: UserWarning: the fan is loud"]
+
+
+# Memory
+
+OUT_OF_MEMORY = {
+    "torch": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    "CUDA": torch.AcceleratorError("CUDA error: out of memory"),
+    "CUDA, older torch": RuntimeError("CUDA error: out of memory"),
+    "cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    "cuDNN": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    "cuDNN, of its workspace": RuntimeError("CUDNN_STATUS_NOT_SUPPORTED: cannot get the workspace of 2 GiB"),
+    "torch's CPU": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    "Python": MemoryError(),
+}
+
+
+def fail_with(error):
+    raise error
+
+
+@pytest.mark.parametrize("name", OUT_OF_MEMORY)
+def test_every_name_of_too_little_memory_is_known(name):
+    assert is_out_of_memory(OUT_OF_MEMORY[name])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
+        ValueError("out of memory"),
+        None,
+    ],
+)
+def test_other_faults_are_not_of_memory(error):
+    assert not is_out_of_memory(error)
+
+
+def test_an_error_that_hides_too_little_memory_is_known():
+    """As the end of a capture that failed for want of memory raises one of its own."""
+    hidden, shown = torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("the capture was invalidated")
+    with pytest.raises(RuntimeError, match="invalidated") as raised, contextlib.ExitStack() as capture:
+        capture.callback(fail_with, shown)
+        raise hidden
+    assert raised.value.__context__ is hidden
+    assert is_out_of_memory(raised.value)
 
 
 # Arithmetic

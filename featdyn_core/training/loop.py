@@ -17,7 +17,7 @@ from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
-from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed, wake
+from featdyn_core.numerics import exact_arithmetic, is_out_of_memory, one_thread, seeded_dropout, undisturbed, wake
 from featdyn_core.seeds import stream_seed
 from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.fitting import check_fit
@@ -108,15 +108,22 @@ def train_many(
                 outcome = finished.value
             except FeatdynError as error:
                 outcome = error
-            except torch.cuda.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)  # before others are given the memory that it still works in
-                outcome = TrainingError(
-                    f"{job}: {device} is out of memory; free it or train fewer trajectories at once (--at-once). "
-                    "The next run goes on from the last resume point."
-                )
+                outcome = _out_of_memory(job, device, error)
             under_way.remove(entry)
             yield job, outcome
+
+
+def _out_of_memory(job: Job, device: torch.device, error: Exception) -> TrainingError:
+    said = str(error).strip().partition("\n")[0]
+    return TrainingError(
+        f"{job}: {device} is out of memory{said and f' ({said})'}; free it or train fewer trajectories at once "
+        "(--at-once). The next run goes on from the last resume point."
+    )
 
 
 def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
