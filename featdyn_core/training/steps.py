@@ -5,6 +5,7 @@ host. That makes it a function without arguments, which is run as it is, compile
 as a CUDA graph and replayed: a small network's step is mostly the launching of its many kernels.
 """
 
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from featdyn_core.data.augmentation import CropFlip
-from featdyn_core.errors import DeviceError
+from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import capture, seeded_dropout, tell
 from featdyn_core.seeds import torch_generator
+
+Evaluate = Callable[[BlockNetwork, Tensor, Tensor, str], tuple[Tensor, Tensor]]
+"""What ``evaluate`` is, compiled or not."""
 
 ENGINES = ("eager", "graphs", "compiled")
 
@@ -132,7 +136,7 @@ class Stepper:
         self.sizes = [batch_size] * whole + [rest] * (rest > 0)
         self.tally = Tally.zeros(len(self.sizes), self.device)
         self.captures = self.device.type == "cuda" and engine != "eager"
-        self.evaluate = torch.compile(evaluate, dynamic=False) if engine == "compiled" else evaluate
+        self.evaluate: Evaluate = _compiled() if engine == "compiled" else evaluate
         self.replays: dict[int, Callable[[], object]] = {}
         self.frozen: list[nn.Module] = []
 
@@ -241,6 +245,34 @@ def _distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     """Euclidean distance between two lists of tensors."""
     pairs = zip(one, other, strict=True)
     return sum(float((a.detach().double() - b.detach().double()).square().sum()) for a, b in pairs) ** 0.5
+
+
+def _compiled() -> Evaluate:
+    """Compile ``evaluate``, for one training.
+
+    torch counts how often a code object is compiled, and from a limit on runs it uncompiled, in silence. So each
+    training has a copy of the code, whose batch sizes and frozen parts stay within the limit; beyond it is an error.
+
+    Raises:
+        TrainingError: when called, where the limit is reached.
+    """
+    from torch import _dynamo as dynamo  # of which only this engine is in need
+
+    own = types.FunctionType(evaluate.__code__.replace(), evaluate.__globals__, evaluate.__name__)
+    compiled = torch.compile(own, dynamic=False)
+
+    def call(network: BlockNetwork, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+        with dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            try:
+                found: tuple[Tensor, Tensor] = compiled(network, images, labels, precision)
+            except dynamo.exc.FailOnRecompileLimitHit as error:
+                raise TrainingError(
+                    f"torch would run steps uncompiled from now on ({str(error).splitlines()[0]}); "
+                    "train with --engine eager, or fewer trainings in a process"
+                ) from error
+        return found
+
+    return call
 
 
 def evaluate(network: BlockNetwork, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:

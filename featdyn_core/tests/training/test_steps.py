@@ -1,5 +1,6 @@
 """The resident training set against a slow one, and prepared steps against plain ones."""
 
+import functools
 import gc
 import weakref
 
@@ -8,7 +9,7 @@ import torch
 
 from featdyn_core import numerics as devices
 from featdyn_core.data.augmentation import CropFlip
-from featdyn_core.errors import DeviceError
+from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.seeds import torch_generator
 from featdyn_core.tests.tiny import SUBSET, coloured_digits, same_state, tiny_digits, tiny_recipe
 from featdyn_core.training import steps as stepping
@@ -247,6 +248,34 @@ def test_compiled_engine_compiles_what_it_evaluates(monkeypatch):
     plain, found = stepper(OPTIMIZERS["sgd"]), stepper(OPTIMIZERS["sgd"], "compiled")
     assert compiled == [{"dynamic": False}]
     assert torch.equal(plain.run_epoch(0, 0.1).losses, found.run_epoch(0, 0.1).losses)
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Return a list of what is compiled from now on; it is run as it is, for compiling takes a minute."""
+    made = []
+
+    def backend(graph, _):
+        made.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    torch._dynamo.reset()
+    yield made
+    torch._dynamo.reset()
+
+
+def test_the_fifth_compiled_training_is_still_compiled(graphs):
+    for number in range(5):
+        stepper(OPTIMIZERS["sgd"], "compiled").run_epoch(0, 0.1)
+        assert len(graphs) == 2 * (number + 1)  # one for whole batches, one for the last
+
+
+def test_steps_that_cannot_stay_compiled_are_an_error(graphs, monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+    with pytest.raises(TrainingError, match=r"uncompiled from now on .*; train with --engine eager"):
+        stepper(OPTIMIZERS["sgd"], "compiled").run_epoch(0, 0.1)
+    assert len(graphs) == 1
 
 
 # Engines
