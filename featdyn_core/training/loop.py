@@ -139,27 +139,37 @@ def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None,
     return tuple(training.log)
 
 
+def new_stepper(recipe: Recipe, seed: int, dataset: Dataset, device: torch.device, engine: str) -> Stepper:
+    """Return the steps of a training on a device, with network, optimiser and images; its parameters are yet to be set.
+
+    Raises:
+        RecipeError, ModelError: recipe and images do not fit (see ``fitting.check_fit``).
+    """
+    check_fit(recipe, dataset)
+    images, labels = training_set(recipe, seed, dataset)
+    network = new_network(recipe, dataset).to(device)
+    if images.shape[1] > 1:
+        network = network.to(memory_format=torch.channels_last)
+    augment = recipe.data.augmentation == "crop-flip"
+    return Stepper(
+        network,
+        new_optimizer(recipe.optimizer, network, device),
+        ResidentSet(images, labels, augment=augment, seed=seed, device=device),
+        batch_size=recipe.training.batch_size,
+        precision=recipe.training.precision,
+        engine=engine,
+    )
+
+
 class _Training:
     """One training: network, optimiser and data on the device."""
 
     def __init__(self, job: Job, device: torch.device, engine: str) -> None:
         self.job, self.recipe, self.seed, self.device = job, job.recipe, job.seed, device
-        check_fit(job.recipe, job.dataset)
+        self.stepper = new_stepper(job.recipe, job.seed, job.dataset, device, engine)
+        self.network, self.optimizer = self.stepper.network, self.stepper.optimizer
         images, labels = training_set(job.recipe, job.seed, job.dataset)
         self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
-        self.network = new_network(job.recipe, job.dataset).to(device)
-        if images.shape[1] > 1:
-            self.network = self.network.to(memory_format=torch.channels_last)
-        self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
-        augment = job.recipe.data.augmentation == "crop-flip"
-        self.stepper = Stepper(
-            self.network,
-            self.optimizer,
-            ResidentSet(images, labels, augment=augment, seed=job.seed, device=device),
-            batch_size=job.recipe.training.batch_size,
-            precision=job.recipe.training.precision,
-            engine=engine,
-        )
         # Dropout draws from the device's one generator, so trainings with dropout, or what may have it, do not overlap.
         chosen = job.recipe.network
         concurrent = device.type == "cuda" and not chosen.options.get("dropout") and not is_factory(chosen.name)
