@@ -5,6 +5,7 @@ torch's settings, the number of its threads and the generator that dropout draws
 """
 
 import contextlib
+import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,6 +30,56 @@ _TURN = threading.RLock()
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device that have an autocast of their own."""
 
+NO_MEMORY = (
+    ("out of memory",),
+    ("can't allocate memory",),
+    ("STATUS_ALLOC_FAILED",),
+    ("STATUS_NOT_SUPPORTED", "workspace"),
+)
+"""What torch, CUDA, cuBLAS and cuDNN say in a RuntimeError where memory is short: all the words of one of these."""
+
+
+def tell(line: str) -> None:
+    """Say something of this machine in a warning that is never an error, whatever the caller makes of warnings.
+
+    pytest lists it, from its workers too; elsewhere it is one line of the standard error.
+    """
+    with _TURN, warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn_explicit(line, UserWarning, "featdyn", 0)  # no file, so that no line of source is printed
+
+
+def _heard(function: Callable[[], R]) -> tuple[R, str]:
+    """Return what a function returns, and the first line of each warning that it gives meanwhile."""
+    with _TURN, warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        found = function()
+    return found, "; ".join(dict.fromkeys(str(one.message).strip().partition("\n")[0] for one in given))
+
+
+@functools.cache
+def cuda_devices() -> tuple[int, str]:
+    """How many CUDA devices torch can use, and what it warns of as it looks, such as too old a driver; asked once."""
+    return _heard(lambda: torch.cuda.device_count() if torch.cuda.is_available() else 0)
+
+
+@functools.cache
+def _automatic() -> torch.device:
+    """CUDA where there is one, else the CPU; where torch warned, a line says which and why."""
+    count, told = cuda_devices()
+    device = torch.device("cuda" if count else "cpu")
+    if told:
+        tell(f"the device is {device}, and torch warns: {told}; choose with --device")
+    return device
+
+
+def wake(device: torch.device) -> None:
+    """Start torch's work on a device, before it is used; what torch warns of then, such as an old GPU, is one line."""
+    if device.type == "cuda" and not torch.cuda.is_initialized():
+        _, told = _heard(torch.cuda.init)
+        if told:
+            tell(f"the device is {device}, and torch warns: {told}")
+
 
 def resolve_device(name: str | torch.device) -> torch.device:
     """``auto`` (CUDA where there is one, else the CPU) or a torch device name.
@@ -37,15 +88,30 @@ def resolve_device(name: str | torch.device) -> torch.device:
         DeviceError: unknown name, or a CUDA device that this machine does not have.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _automatic()
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise DeviceError(f"unknown device {name!r}; use auto, cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= cuda_devices()[0]:
+        found = ", and torch warns: ".join(filter(None, map(str, cuda_devices())))
         raise DeviceError(f"there is no device {str(name)!r} (CUDA devices found: {found}); use --device cpu")
     return device
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether a device's memory, or the host's, was too small: by class or words of the error, or of one it hides.
+
+    A failed allocation inside a capture or a compiled function is the context of another error.
+    """
+    while error is not None:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        said = str(error)
+        if isinstance(error, RuntimeError) and any(all(word in said for word in words) for words in NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextlib.contextmanager

@@ -44,7 +44,8 @@ def train(options: argparse.Namespace) -> int:
         raise RecipeError(f"--at-once {options.at_once}: expected a number from 1 on")
     jobs = chosen_jobs(options.jobs, usual_jobs(options), len(wanted))
     if options.dry_run:
-        print("\n".join(dry_run(Store(options.store, device=options.device, download=False), wanted, jobs)))
+        store = Store(options.store, device=options.device, engine=options.engine, download=False)
+        print("\n".join(dry_run(store, wanted, jobs)))
         return 0
     trainer = Trainer(options.store, options.device, options.engine, options.at_once)
     return train_missing(trainer, wanted, jobs, None if options.launcher == "local" else cluster_of(options).spread)

@@ -110,6 +110,9 @@ def _image_set(path: Path) -> dict[str, np.ndarray]:
 def open_npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     """Give the arrays of an ``.npz`` file by name; each is read when it is asked for.
 
+    Yields:
+        The arrays.
+
     Raises:
         DataError: the file is missing or unreadable, also where that shows only as an array is read.
     """

@@ -31,6 +31,8 @@ def load_labels(
 ) -> torch.Tensor:
     """Return the labels that a file gives the training images, of which a subset may have been drawn.
 
+    A file that is not there is an ``AbsentDataError``.
+
     Args:
         file: name of an ``.npz`` file.
         column: name of an array in it, ``(N,)`` or ``(N, 1)`` of any integer type, N images in the whole training part.
@@ -42,7 +44,6 @@ def load_labels(
         ``(len(dataset.train_labels),)`` int64, on the CPU.
 
     Raises:
-        AbsentDataError: there is no such file.
         DataError: it has no such array, or one of other content than ``sha256`` says; there are more or fewer images
             than labels, or they are in another order; a label is no class.
     """
@@ -80,7 +81,12 @@ def labels_sha256(labels: np.ndarray) -> str:
 
 
 def _read(path: Path, column: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the labels, and the true ones where the file has them."""
+    """Return the labels, and the true ones where the file has them.
+
+    Raises:
+        AbsentDataError: there is no such file.
+        DataError: it cannot be read, or has no such array.
+    """
     if not os.path.exists(path):
         origin = f". {ORIGINS[path.name]}" if path.name in ORIGINS else ""
         raise AbsentDataError(f"{path} is not there; set FEATDYN_DATA to the folder it is in{origin}")

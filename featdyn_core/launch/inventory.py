@@ -1,19 +1,25 @@
-"""What of a plan is in a store, and what the rest will cost, told from what was trained there before."""
+"""What of a plan is in a store, and what the rest will cost on this machine."""
 
 import contextlib
 import itertools
 import os
+import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError
+from featdyn_core.provenance import environment
 from featdyn_core.store.heartbeats import read_beats
 from featdyn_core.store.locks import is_held
 from featdyn_core.store.manifest import read_manifest
 from featdyn_core.store.supply import Store
+from featdyn_core.training.optimizer import optimizer_bytes
+from featdyn_core.training.timing import epoch_seconds
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.training import Training
+from featdyn_core.trajectories.trajectory import new_network
 
 COMPLETE = "complete"
 UNKNOWN = "not known"
@@ -98,54 +104,95 @@ class Queue:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one trajectory: seconds of one process, and bytes on the disk."""
+    """Of one trajectory: seconds of an epoch in one process, and bytes on the disk."""
 
-    seconds: float
-    size: float
+    epoch: float
+    size: int
 
 
-def estimate(store: Store, recipe: Recipe) -> Cost | None:
-    """Return what a training costs, from one like it that is in the store: same network, data, batch and precision.
+def estimate(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost:
+    """Return what a training costs on this machine.
 
-    Returns:
-        Its seconds an epoch and its bytes a checkpoint, times those of the recipe; None where there is none like it.
+    Its time is that of trainings like it that were done here, or else told from a few of its steps (see
+    ``training.timing``). Its bytes are those of the network's parameters and buffers, of each checkpoint, and of what
+    the optimiser keeps. Data that are not here, or do not fit, are a ``FeatdynError``.
+
+    Args:
+        store: where it would be trained.
+        recipe: what would be trained.
+        known: what ``epochs_here`` returns; what is timed is added.
     """
-    for name, request in store.finished():
-        # part of a branch may be frozen, and its epochs are shorter
-        if not isinstance(request, FeatdynError) and not request[0].branch and _size(request[0]) == _size(recipe):
-            folder = store.root / name
-            manifest = read_manifest(folder)
-            seconds = sum(record.seconds for record in manifest.log) / manifest.log[-1].epoch
-            per_checkpoint = folder_size(folder) / len(manifest.digests)
-            epochs = recipe.training.epochs - recipe.first_epoch
-            return Cost(epochs * seconds, per_checkpoint * len(recipe.training.checkpoints))
-    return None
+    dataset, kind = store.dataset(recipe), _likeness(recipe)
+    network = new_network(recipe, dataset)
+    if kind not in known:
+        known[kind] = epoch_seconds(recipe, dataset, device=store.device, engine=store.engine)
+    checkpoints = len(recipe.training.checkpoints) * sum(tensor.nbytes for tensor in network.state_dict().values())
+    return Cost(known[kind], checkpoints + optimizer_bytes(recipe.optimizer, network))
 
 
-def _size(recipe: Recipe) -> tuple[object, ...]:
-    """What makes an epoch as long and a checkpoint as large as another."""
-    return recipe.network, recipe.data, recipe.training.batch_size, recipe.training.precision
+def epochs_here(store: Store) -> dict[str, float]:
+    """Return the median seconds of an epoch of each kind of training that this machine did with the store's engine."""
+    here, found = environment(), defaultdict[str, list[float]](list)
+    for name, trained in store.finished():
+        if isinstance(trained, FeatdynError):
+            continue
+        manifest = read_manifest(store.root / name)
+        way = manifest.facts.get("device"), manifest.facts.get("engine")
+        places = {(one.get("host"), one.get("machine")) for one in manifest.facts.get("environments", [])}
+        if way == (str(store.device), store.engine) and places == {(here["host"], here["machine"])}:
+            found[_likeness(manifest.recipe)] += [record.seconds for record in manifest.log[1:]]
+    return {kind: statistics.median(seconds) for kind, seconds in found.items() if seconds}
+
+
+def _likeness(recipe: Recipe) -> str:
+    """What makes an epoch as long as another; part of a branch may be frozen, and its epochs are shorter."""
+    frozen, training = recipe.branch.freeze if recipe.branch else "", recipe.training
+    return repr((recipe.network, recipe.data, recipe.optimizer.name, training.batch_size, training.precision, frozen))
+
+
+def _estimated(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost | str:
+    """Return what a training costs, or why it cannot be done."""
+    try:
+        return estimate(store, recipe, known)
+    except FeatdynError as error:
+        return str(error)
 
 
 def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]:
-    """Say what a training would do, in lines: recipe by recipe, and all together."""
-    recipes = {recipe.name: recipe for recipe, _ in trainings}
+    """Say what a training would do, in lines: recipe by recipe, and all together.
+
+    A branch costs its own epochs; those before it are its parent's. What was interrupted costs what is left of it.
+    """
+    recipes, known = {recipe.name: recipe for recipe, _ in trainings}, epochs_here(store)
     found = grouped(holdings(store, trainings))
-    reasons = list(dict.fromkeys(reason for _, _, reason in found if reason))
-    lines, seconds, size, unknown = [], 0.0, 0.0, 0
+    lines, reasons, seconds, size = [], dict[str, int](), 0.0, 0
     for (name, state, reason), seeds in found.items():
-        label = f"{name}, seeds {seed_ranges(seeds)}"
-        if reason:
-            lines.append(f"{label}: not to be trained ({reasons.index(reason) + 1})")
-        elif state == COMPLETE:
+        label, recipe = f"{name}, seeds {seed_ranges(seeds)}", recipes[name]
+        if state == COMPLETE:
             lines.append(f"{label}: already complete")
-        elif (cost := estimate(store, recipes[name])) is None:
-            unknown += len(seeds)
-            lines.append(f"{label}: {len(seeds)} to train; none like it is here that tells what it costs")
-        else:
-            seconds, size = seconds + len(seeds) * cost.seconds, size + len(seeds) * cost.size
-            each = f"about {cost.seconds / 60:.1f} minutes of a process and {cost.size / 1e6:.1f} MB each"
-            lines.append(f"{label}: {len(seeds)} to train, {each}")
-    rest = f", and {unknown} of which nothing is known" if unknown else ""
-    together = f"together: about {seconds / 60 / jobs:.0f} minutes in {jobs} processes, {size / 1e6:.0f} MB{rest}"
-    return [*lines, *(f"({number}) {reason}" for number, reason in enumerate(reasons, start=1)), together]
+            continue
+        cost = reason or _estimated(store, recipe, known)
+        if isinstance(cost, str):
+            number = reasons.setdefault(cost, len(reasons) + 1)
+            lines.append(f"{label}: not to be trained ({number})")
+            continue
+        done = store.resume_epoch(recipe, seeds[0]) or recipe.first_epoch  # seeds of one state are as far
+        each = cost.epoch * (recipe.training.epochs - done)
+        seconds, size = seconds + len(seeds) * each, size + len(seeds) * cost.size
+        costs = f"about {_time(each)} of a process and {_bytes(cost.size)} each"
+        lines.append(f"{label}: {len(seeds)} to train, {costs}")
+    at_work = f"{jobs} process{'es' * (jobs > 1)}"
+    together = f"about {_time(seconds / jobs)} in {at_work}, {_bytes(size)}" if size else "nothing to train"
+    return [*lines, *(f"({number}) {reason}" for reason, number in reasons.items()), f"together: {together}"]
+
+
+def _time(seconds: float) -> str:
+    """Write a duration, however short, as more than nothing."""
+    if seconds >= 60:
+        return f"{seconds / 60:.1f} minutes"
+    whole = max(1, round(seconds))
+    return f"{whole} second{'s' * (whole > 1)}"
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

@@ -8,6 +8,7 @@ import torch
 
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import FeatdynError
+from featdyn_core.numerics import cuda_devices
 from featdyn_core.training.loop import Job, train_many
 from featdyn_core.training.steps import ENGINES, resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
@@ -84,7 +85,7 @@ class _Kept:
 
 def devices() -> list[torch.device]:
     """The devices of this machine, the CPU first."""
-    return [torch.device("cpu"), *(torch.device("cuda", index) for index in range(torch.cuda.device_count()))]
+    return [torch.device("cpu"), *(torch.device("cuda", index) for index in range(cuda_devices()[0]))]
 
 
 def try_all(recipe: Recipe) -> Iterator[Way]:

@@ -152,11 +152,11 @@ def _device(config: pytest.Config) -> str:
     """Give each xdist worker its own GPU, where there are several."""
     import torch
 
-    from featdyn_core.numerics import resolve_device
+    from featdyn_core.numerics import cuda_devices, resolve_device
 
     name, worker = config.getoption("--device"), os.environ.get("PYTEST_XDIST_WORKER", "")
     if resolve_device(name) == torch.device("cuda") and worker.startswith("gw"):
-        return f"cuda:{int(worker[2:]) % torch.cuda.device_count()}"
+        return f"cuda:{int(worker[2:]) % cuda_devices()[0]}"
     return str(name)
 
 

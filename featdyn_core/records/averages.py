@@ -110,4 +110,6 @@ def averaged(trajectory: "Trajectory", states: Sequence["State"]) -> "BlockNetwo
     return network
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(
+    version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="averages and their statistics"
+)

@@ -108,4 +108,4 @@ def _square(triangle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return square + np.triu(square, 1).T
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="Gram matrices")

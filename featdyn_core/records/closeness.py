@@ -146,4 +146,11 @@ def _compared(
     }
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    on_cpu="composites, displacements and their statistics",
+)

@@ -82,4 +82,4 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Trai
     return read_path(arrays, parameters)
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="distances")

@@ -116,6 +116,10 @@ def _no_remarks(_: Any, __: Parameters) -> dict[str, float | str]:
     return {}
 
 
+ALL = "all"
+"""Of a kind's computing: every part of it."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of record.
@@ -128,6 +132,7 @@ class Kind:
             which several are measured ``together`` takes a list of parameters, and returns a list. It imports what it
             computes with, torch above all, when it is called.
         read: arrays and parameters to the view that claims look at.
+        on_cpu: what of it is computed on the CPU wherever it is measured: ``ALL``, or a part in words.
         grid: whether it evaluates a grid of composites, and so can say how far it is.
         covers: whether what is present holds all that is wanted.
         joined: parameters that cover both, if one measurement can.
@@ -142,12 +147,19 @@ class Kind:
     resolve: Callable[[Any, Scope], Resolved]
     measure: Callable[..., Any]
     read: Callable[[Arrays, Parameters], Any]
+    on_cpu: str = ""
     grid: bool = False
     covers: Callable[[Parameters, Parameters], bool] = _equal
     joined: Callable[[Parameters, Parameters], Parameters | None] = _joined_if_equal
     together: Callable[[Parameters, Parameters], bool] | None = None
     part: Callable[[Any, Parameters], Any] = _whole
     remarks: Callable[[Any, Parameters], Mapping[str, float | str]] = _no_remarks
+
+    def computed_on(self, device: str) -> str:
+        """Say where a record is computed, of a trajectory that is measured on a device."""
+        if self.on_cpu == ALL:
+            return "cpu"
+        return f"{device}; on the cpu: {self.on_cpu}" if self.on_cpu and device != "cpu" else device
 
 
 def thinned(epochs: Sequence[int], every: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
+from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
@@ -93,4 +93,4 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Linearised:
     )
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu=ALL)

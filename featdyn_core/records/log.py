@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope
+from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
@@ -75,4 +75,4 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> TrainingLog:
     return TrainingLog(**{name: arrays[name] for name in ("epochs", "loss", "accuracy", "learning_rate")})
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu=ALL)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # its parts are imported when first used: reading needs none of them
 
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, turning_network
+from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope, turning_network
 from featdyn_core.records.planting import DEPTHS
 
 if TYPE_CHECKING:
@@ -125,4 +125,4 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> TrainingPath:
     return TrainingPath(tuple(arrays["parts"].tolist()), epochs, distances, arrays["norms"])
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu=ALL)

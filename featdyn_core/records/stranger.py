@@ -100,4 +100,4 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Stranger:
     return Stranger(cuts, arrays["predictions"], arrays["reference"], arrays["labels"])
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="statistics")

@@ -112,4 +112,4 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Surrogates:
     )
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="distances")

@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 import filelock
+import torch
 
 from featdyn_core.errors import MissingRecordError
-from featdyn_core.numerics import one_thread, undisturbed
+from featdyn_core.numerics import one_thread, undisturbed, wake
 from featdyn_core.provenance import environment
+from featdyn_core.records.kind import ALL
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, measure
 from featdyn_core.store.heartbeats import grid_beats
 from featdyn_core.store.layout import named_errors
@@ -94,12 +97,15 @@ class Measurements:
     def _measure(self, requests: Sequence[Request]) -> list[Record]:
         """Measure one record, or several together, each of which is then said to have taken its part of the time."""
         first = requests[0]
+        kind = KINDS[first.kind]
         size = {"evaluation_images": first.parameters["images"]} if "images" in first.parameters else {}
         trajectory, *others = (dataclasses.replace(found, **size) for found in self._trajectories(first))
         partner = others[0] if others else None
         started = time.monotonic()
         beats = grid_beats(self.store.root, str(first))
-        with one_thread(trajectory.device), undisturbed(), beats as progress:
+        on = torch.device("cpu" if kind.on_cpu == ALL else trajectory.device)
+        wake(on)
+        with one_thread(on), undisturbed(), beats as progress:
             measured = measure(requests, trajectory, partner, progress)
         facts = {
             "key": trajectory.key,
@@ -107,7 +113,7 @@ class Measurements:
             "checkpoints": _checkpoints(trajectory),
             "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
             "source": measuring_source(first.kind),
-            "measured": environment() | {"device": trajectory.device},
+            "measured": environment() | {"device": kind.computed_on(trajectory.device)},
             "seconds": round((time.monotonic() - started) / len(requests), 3),
         }
         return [pack(request, arrays, facts) for request, arrays in zip(requests, measured, strict=True)]

@@ -19,7 +19,7 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
-from featdyn_core.numerics import CPU_THREADS, resolve_device
+from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
@@ -84,7 +84,7 @@ class Store:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
         # Of a set that was read before the digest is known: naming a trajectory needs no images, and no download.
         digest = self.digests.find(recipe)
-        return trajectory_key(recipe, seed, self._dataset(recipe).digest if digest is None else digest)
+        return trajectory_key(recipe, seed, self.dataset(recipe).digest if digest is None else digest)
 
     def folder(self, recipe: Recipe, seed: int) -> Path:
         """Where the finished trajectory is or will be."""
@@ -165,7 +165,7 @@ class Store:
             seed=seed,
             key=manifest.key,
             epochs=tuple(manifest.digests),
-            dataset=self._dataset(recipe),
+            dataset=self.dataset(recipe),
             load=lambda epoch: read_tensors(folder, checkpoint_name(epoch), manifest.digests[epoch]),
             log=manifest.log,
             digests=manifest.digests,
@@ -220,7 +220,7 @@ class Store:
                 if (recipe.identity, seed) in failures or self._complete(recipe, seed):
                     continue
                 if recipe.identity not in self._fitting:
-                    check_fit(recipe, self._dataset(recipe))
+                    check_fit(recipe, self.dataset(recipe))
                     self._fitting.add(recipe.identity)
                 if recipe.branch:
                     pending += self._pending([Training(recipe.branch.parent, seed)], failures)
@@ -231,7 +231,8 @@ class Store:
                 failures[recipe.identity, seed] = error
         return pending
 
-    def _dataset(self, recipe: Recipe) -> Dataset:
+    def dataset(self, recipe: Recipe) -> Dataset:
+        """Return a recipe's image set; one that cannot be had, a ``DataError``, is asked for once."""
         wanted = (recipe.data.set, recipe.data.subset)
         if wanted not in self._datasets:
             try:
@@ -239,7 +240,7 @@ class Store:
                 self.digests.learn(recipe, loaded.digest)
                 self._datasets[wanted] = loaded
             except DataError as error:
-                self._datasets[wanted] = error  # a host that does not answer is asked once
+                self._datasets[wanted] = error
         found = self._datasets[wanted]
         if isinstance(found, DataError):
             raise found
@@ -260,7 +261,7 @@ class Store:
                     if self._take(recipe, seed, held):
                         parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
                         sink = sinks[recipe.identity, seed] = self._sink(recipe, seed, parent)
-                        jobs.append(Job(recipe, seed, self._dataset(recipe), sink, parent))
+                        jobs.append(Job(recipe, seed, self.dataset(recipe), sink, parent))
                 except FeatdynError as error:
                     failures[recipe.identity, seed] = error
                 if len(sinks) == self.at_once:
@@ -294,6 +295,7 @@ class Store:
         with named_errors(self.root):
             self.layout.prepare(key, self.folder(recipe, seed))
         cuda = self.device.type == "cuda"
+        wake(self.device)
         # What the bits depend on beside the key; a resumption under others is refused.
         conditions = {
             "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
@@ -314,7 +316,7 @@ class Store:
         """
         if isinstance(outcome, FeatdynError):
             raise outcome
-        dataset = self._dataset(sink.recipe)
+        dataset = self.dataset(sink.recipe)
         facts: dict[str, Any] = {
             "data": {"digest": dataset.digest, "description": dataset.describe()},
             "device": str(self.device),

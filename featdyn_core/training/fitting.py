@@ -16,10 +16,11 @@ from featdyn_core.trajectories.trajectory import new_network, training_set
 def check_fit(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse a training that would fail at its first epoch, or normalise by a single image.
 
+    Labels of a file that are not here, or not for these images, are a ``DataError`` (see ``training_set``).
+
     Raises:
         RecipeError: batches that the number of images does not allow.
         ModelError: options that the network does not take, images that are not for it, or a cut that it lacks.
-        DataError: labels of a file that are not here, or not for these images (see ``training_set``).
     """
     where = f"recipe {recipe.name!r}"
     images, batch = len(dataset.train_labels), recipe.training.batch_size

@@ -17,7 +17,7 @@ from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
-from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
+from featdyn_core.numerics import exact_arithmetic, is_out_of_memory, one_thread, seeded_dropout, undisturbed, wake
 from featdyn_core.seeds import stream_seed
 from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.fitting import check_fit
@@ -91,8 +91,12 @@ def train_many(
 
     Yields:
         Each job when it ends, with its log, or with the error that ended it; the others go on.
+
+    Raises:
+        RuntimeError: torch fails for another reason than too little memory.
+        MemoryError: as ``RuntimeError``.
     """
-    device = torch.device(device)
+    wake(device := torch.device(device))
     engine = resolve_engine(engine, device)
     under_way = [(job, _train(job, device, engine)) for job in jobs]
     while under_way:
@@ -108,15 +112,22 @@ def train_many(
                 outcome = finished.value
             except FeatdynError as error:
                 outcome = error
-            except torch.cuda.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)  # before others are given the memory that it still works in
-                outcome = TrainingError(
-                    f"{job}: {device} is out of memory; free it or train fewer trajectories at once (--at-once). "
-                    "The next run goes on from the last resume point."
-                )
+                outcome = _out_of_memory(job, device, error)
             under_way.remove(entry)
             yield job, outcome
+
+
+def _out_of_memory(job: Job, device: torch.device, error: Exception) -> TrainingError:
+    said = str(error).strip().partition("\n")[0]
+    return TrainingError(
+        f"{job}: {device} is out of memory{said and f' ({said})'}; free it or train fewer trajectories at once "
+        "(--at-once). The next run goes on from the last resume point."
+    )
 
 
 def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
@@ -132,27 +143,36 @@ def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None,
     return tuple(training.log)
 
 
+def new_stepper(recipe: Recipe, seed: int, dataset: Dataset, device: torch.device, engine: str) -> Stepper:
+    """Return the steps of a training on a device, with network, optimiser and images; its parameters are yet to be set.
+
+    Where recipe and images do not fit, the error is that of ``fitting.check_fit``.
+    """
+    check_fit(recipe, dataset)
+    images, labels = training_set(recipe, seed, dataset)
+    network = new_network(recipe, dataset).to(device)
+    if images.shape[1] > 1:
+        network = network.to(memory_format=torch.channels_last)
+    augment = recipe.data.augmentation == "crop-flip"
+    return Stepper(
+        network,
+        new_optimizer(recipe.optimizer, network, device),
+        ResidentSet(images, labels, augment=augment, seed=seed, device=device),
+        batch_size=recipe.training.batch_size,
+        precision=recipe.training.precision,
+        engine=engine,
+    )
+
+
 class _Training:
     """One training: network, optimiser and data on the device."""
 
     def __init__(self, job: Job, device: torch.device, engine: str) -> None:
         self.job, self.recipe, self.seed, self.device = job, job.recipe, job.seed, device
-        check_fit(job.recipe, job.dataset)
+        self.stepper = new_stepper(job.recipe, job.seed, job.dataset, device, engine)
+        self.network, self.optimizer = self.stepper.network, self.stepper.optimizer
         images, labels = training_set(job.recipe, job.seed, job.dataset)
         self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
-        self.network = new_network(job.recipe, job.dataset).to(device)
-        if images.shape[1] > 1:
-            self.network = self.network.to(memory_format=torch.channels_last)
-        self.optimizer = new_optimizer(job.recipe.optimizer, self.network, device)
-        augment = job.recipe.data.augmentation == "crop-flip"
-        self.stepper = Stepper(
-            self.network,
-            self.optimizer,
-            ResidentSet(images, labels, augment=augment, seed=job.seed, device=device),
-            batch_size=job.recipe.training.batch_size,
-            precision=job.recipe.training.precision,
-            engine=engine,
-        )
         # Dropout draws from the device's one generator, so trainings with dropout, or what may have it, do not overlap.
         chosen = job.recipe.network
         concurrent = device.type == "cuda" and not chosen.options.get("dropout") and not is_factory(chosen.name)

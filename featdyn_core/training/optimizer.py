@@ -34,6 +34,12 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
     }
 
 
+def optimizer_bytes(spec: OptimizerSpec, network: nn.Module) -> int:
+    """Bytes of what ``optimizer_tensors`` returns after a step: the momentum of every parameter, or Adam's moments."""
+    tensors = 2 if spec.name == "adam" else int(spec.momentum > 0)
+    return tensors * sum(parameter.nbytes for parameter in network.parameters())
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
     """Load what ``optimizer_tensors`` returned; nothing is done for no tensors, of an optimiser that begins.
 

@@ -5,8 +5,8 @@ host. That makes it a function without arguments, which is run as it is, compile
 as a CUDA graph and replayed: a small network's step is mostly the launching of its many kernels.
 """
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,18 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from featdyn_core.data.augmentation import CropFlip
-from featdyn_core.errors import DeviceError
+from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.networks.blocks import BlockNetwork
-from featdyn_core.numerics import capture
+from featdyn_core.numerics import capture, seeded_dropout, tell
 from featdyn_core.seeds import torch_generator
+
+Evaluate = Callable[[BlockNetwork, Tensor, Tensor, str], tuple[Tensor, Tensor]]
+"""What ``evaluate`` is, compiled or not."""
 
 ENGINES = ("eager", "graphs", "compiled")
 
 REPLAY_TOLERANCE = 1e-3
-"""Largest distance between what a replayed step and the same step run plainly make of the state, over what it moves."""
-
-_replays_truly: dict[torch.device, bool] = {}
-"""Devices that have replayed a step in this process, and whether it was the step that had been captured."""
+"""Largest distance between what a replayed step and the same step run plainly make of a kind of state, over how far
+the step moves this kind; at a low rate, parameters move much less than statistics and counters do."""
 
 
 def resolve_engine(name: str, device: torch.device) -> str:
@@ -135,8 +136,8 @@ class Stepper:
         whole, rest = divmod(len(data), batch_size)
         self.sizes = [batch_size] * whole + [rest] * (rest > 0)
         self.tally = Tally.zeros(len(self.sizes), self.device)
-        self.captures = self.device.type == "cuda" and engine != "eager" and _replays_truly.get(self.device, True)
-        self.evaluate = torch.compile(evaluate, dynamic=False) if engine == "compiled" else evaluate
+        self.captures = self.device.type == "cuda" and engine != "eager"
+        self.evaluate: Evaluate = _compiled() if engine == "compiled" else evaluate
         self.replays: dict[int, Callable[[], object]] = {}
         self.frozen: list[nn.Module] = []
 
@@ -185,42 +186,38 @@ class Stepper:
     def _captured(self, size: int) -> Callable[[], object]:
         """Return what replays the step for batches of one size; capturing it leaves no trace in the training.
 
-        The first replay on a device is compared with the step itself; where they differ, this device's steps are run
-        plainly from then on.
+        The replay is compared with the step itself; where they differ, this training's steps are run plainly from then
+        on.
         """
+        self.tally.clear()
         before = {id(tensor): tensor.detach().clone() for tensor in self._moving()}
         replay = capture(lambda: self._step(size), self.device, self.tally.clear)
         self._put_back(before)
-        if self.device not in _replays_truly:
-            moved, distance = self._compared(lambda: self._step(size), replay, before)
-            _replays_truly[self.device] = self.captures = distance <= REPLAY_TOLERANCE * moved
-            if not self.captures:
-                warnings.warn(
-                    f"on {self.device} a replayed step differs from the same step run plainly, by {distance:.2g} where "
-                    f"it moves {moved:.2g}: training goes on with plain steps; say --engine eager to choose them",
-                    stacklevel=2,
-                )
+        if told := self._difference(lambda: self._step(size), replay, before):
+            self.captures = False
+            tell(
+                f"on {self.device} a replayed step {told}: this training goes on with plain steps; "
+                "say --engine eager to choose them"
+            )
         return replay
 
-    def _compared(
+    def _difference(
         self, step: Callable[[], object], replay: Callable[[], object], before: Mapping[int, Tensor]
-    ) -> tuple[float, float]:
-        """How far a step moves the state, and how far from there its replay ends; neither leaves a trace."""
-        states = []
+    ) -> str:
+        """Say which kind of state a replay leaves elsewhere than its step, if one; neither leaves a trace."""
+        ends = []
         for run in (step, replay):
-            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-                # Step and replay drop out the same units; the training draws as if neither had been.
-                torch.manual_seed(0)
-                self.tally.clear()
+            # Step and replay drop out the same units; the training draws as if neither had been.
+            with seeded_dropout(0, self.device):
                 run()
-            states.append([tensor.detach().double().clone() for tensor in self._moving()])
-            begin = [before.get(id(tensor), torch.zeros_like(tensor)).double() for tensor in self._moving()]
+            ends.append({kind: [tensor.detach().clone() for tensor in some] for kind, some in self._kinds().items()})
             self._put_back(before)
-
-        def distance(one: list[Tensor], other: list[Tensor]) -> float:
-            return sum(float((a - b).square().sum()) for a, b in zip(one, other, strict=True)) ** 0.5
-
-        return distance(states[0], begin), distance(*states)
+        for kind, begin in self._kinds().items():  # which has been put back
+            plain, replayed = (end[kind] for end in ends)
+            moved, distance = _distance(plain, begin), _distance(plain, replayed)
+            if not distance <= REPLAY_TOLERANCE * moved:
+                return f"differs in {kind} from the same step run plainly, by {distance:.2g} where it moves {moved:.2g}"
+        return ""
 
     def _put_back(self, before: Mapping[int, Tensor]) -> None:
         """Restore what a step has moved; what the optimiser made on the way starts from zero."""
@@ -229,15 +226,59 @@ class Stepper:
                 tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
 
     def _moving(self) -> Iterator[Tensor]:
-        """Go through the tensors that a step changes, the tally apart.
+        """Go through the tensors that a step changes.
 
         Yields:
-            A parameter, a buffer, or a tensor of the optimiser.
+            A tensor of the network, of the optimiser or of the tally.
         """
-        yield from self.network.parameters()
-        yield from self.network.buffers()
+        for tensors in self._kinds().values():
+            yield from tensors
+
+    def _kinds(self) -> dict[str, list[Tensor]]:
+        """Tensors that a step changes, by kind: parameters, and by name statistics, optimiser state and counters.
+
+        Not whether an image is classified as its label: rounding decides that where two classes are as likely.
+        """
+        kinds: dict[str, list[Tensor]] = {"parameters": list(self.network.parameters())}
+        named = [(name.rpartition(".")[2], tensor) for name, tensor in self.network.named_buffers()]
         for state in self.optimizer.state.values():
-            yield from (value for value in state.values() if isinstance(value, Tensor))
+            named += [(f"the optimiser's {name}", value) for name, value in state.items() if isinstance(value, Tensor)]
+        named += [("losses", self.tally.losses), ("place", self.tally.start), ("place", self.tally.step)]
+        for kind, tensor in named:
+            kinds.setdefault(kind, []).append(tensor)
+        return kinds
+
+
+def _distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    """Euclidean distance between two lists of tensors."""
+    pairs = zip(one, other, strict=True)
+    return sum(float((a.detach().double() - b.detach().double()).square().sum()) for a, b in pairs) ** 0.5
+
+
+def _compiled() -> Evaluate:
+    """Compile ``evaluate``, for one training.
+
+    torch counts how often a code object is compiled, and from a limit on runs it uncompiled, in silence. So each
+    training has a copy of the code, whose batch sizes and frozen parts stay within the limit; a call beyond it is
+    a ``TrainingError``.
+    """
+    from torch import _dynamo as dynamo  # of which only this engine is in need
+
+    own = types.FunctionType(evaluate.__code__.replace(), evaluate.__globals__, evaluate.__name__)
+    compiled = torch.compile(own, dynamic=False)
+
+    def call(network: BlockNetwork, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+        with dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            try:
+                found: tuple[Tensor, Tensor] = compiled(network, images, labels, precision)
+            except dynamo.exc.FailOnRecompileLimitHit as error:
+                raise TrainingError(
+                    f"torch would run steps uncompiled from now on ({str(error).splitlines()[0]}); "
+                    "train with --engine eager, or fewer trainings in a process"
+                ) from error
+        return found
+
+    return call
 
 
 def evaluate(network: BlockNetwork, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:

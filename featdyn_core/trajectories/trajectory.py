@@ -220,9 +220,8 @@ def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | N
 def training_set(recipe: Recipe, seed: int, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Training images and labels of (recipe, seed): labels of a file, randomised or permuted as the recipe says.
 
-    Raises:
-        AbsentDataError: the file of labels is not here.
-        DataError: it holds other labels than the recipe says, or they do not fit the images.
+    A file of labels that is not here is an ``AbsentDataError``; one that holds other labels than the recipe says, or
+    labels that do not fit the images, a ``DataError``.
     """
     labels = _labels_of_file(recipe, dataset) if recipe.labels.file else dataset.train_labels
     if recipe.labels.permuted:

@@ -589,6 +589,22 @@ def test_cuda_without_a_device(project):
     result.stdout.fnmatch_lines(["*no device 'cuda'*use --device cpu*"])
 
 
+def test_a_drivers_warning_ends_no_run(project):
+    """In a process of its own, where nobody has asked for the devices yet."""
+    project.makeconftest("""
+        import warnings
+        import torch
+        def is_available():
+            warnings.warn("the driver is too old")
+            return False
+        torch.cuda.is_available = is_available
+        pytest_plugins = ["featdyn_core.pytest_plugin.plugin"]
+    """)
+    result = project.runpytest_subprocess("-m", "fast", "-W", "error", "--store", "new")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*the device is cpu, and torch warns: the driver is too old*"])
+
+
 def test_grids_in_half_precision_say_how_many_predictions_flipped(project):
     project.runpytest("-m", "fast", "--precision", "fp16").assert_outcomes(passed=1)
     (row,) = evidence_of(project).values()

@@ -1,5 +1,6 @@
 """Records that are measured when they are missing: once, of what is now, and where that is allowed."""
 
+import dataclasses
 import errno
 import os
 import time
@@ -8,13 +9,16 @@ from pathlib import Path
 
 import filelock
 import pytest
+import torch
 
+from featdyn_core import numerics
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, MissingTrajectoryError, StoreError
 from featdyn_core.provenance import environment
 from featdyn_core.records import column as columns
 from featdyn_core.records.request import Request
 from featdyn_core.store import measurements as module
 from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.source import measuring_source
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import contents, flip
@@ -23,6 +27,7 @@ from featdyn_core.tests.store.operations import listening, refuse
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import OptimizerSpec
+from featdyn_core.trajectories.training import Training
 
 STRANGER = {"deep": 3, "images": 20, "split": "held-out", "partner": 1}
 
@@ -110,6 +115,46 @@ def test_what_costs_less_together_is_measured_together_and_is_then_there(measure
     assert at_once == [planned[:1], [planned[1], planned[2]]]
     alone = Measurements(measurements.store, measurements.records.__class__(measurements.store.root / "alone"))
     assert alone.get(planned[2]).content == measurements.get(planned[2]).content
+
+
+@pytest.fixture
+def on_a_gpu(measurements, monkeypatch) -> Measurements:
+    """Return records of trained trajectories, of a store that measures on a GPU, which nobody may use here."""
+    measurements.store.get_many([Training(tiny_recipe(), seed) for seed in (0, 1)])
+    monkeypatch.setattr(numerics, "cuda_devices", lambda: (2, ""))
+    return Measurements(Store(measurements.store.root, device="cuda:1"), train=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("log", {}),
+        ("path", {"frozen": False}),
+        ("linearised", {"images": 10, "steps": 4, "every": 2, "frozen_from": 2}),
+    ],
+)
+def test_what_the_cpu_computes_is_said_to_be_of_the_cpu(measurements, on_a_gpu, kind, parameters):
+    request = Request(tiny_recipe(), 0, kind, parameters)
+    found = on_a_gpu.get(request)
+    assert found.facts["measured"]["device"] == "cpu"
+    alone = Measurements(measurements.store, RecordFolder(measurements.store.root / "alone"))
+    assert found.content == alone.get(request).content
+
+
+def test_a_part_that_the_cpu_computes_is_told(on_a_gpu, monkeypatch):
+    original = module.measure
+
+    def measure(requests, *trajectories):
+        *both, progress = trajectories
+        assert [one.device for one in both] == ["cuda:1"] * 2
+        return original(requests, *(dataclasses.replace(one, device="cpu") for one in both), progress)
+
+    monkeypatch.setattr(module, "measure", measure)
+    woken = []
+    monkeypatch.setattr(module, "wake", woken.append)
+    found = on_a_gpu.get(Request(tiny_recipe(), 0, "stranger", STRANGER))
+    assert found.facts["measured"]["device"] == "cuda:1; on the cpu: statistics"
+    assert woken == [torch.device("cuda:1")]
 
 
 def test_a_renamed_recipe_finds_its_records(measurements, measured):

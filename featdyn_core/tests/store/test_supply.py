@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featdyn_core import numerics
 from featdyn_core.data.label_files import labels_sha256
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import (
@@ -108,14 +109,14 @@ def test_failed_training_leaves_those_beside_it_complete(store):
 
 @pytest.mark.parametrize(("device", "at_once"), [("cpu", 1), ("cuda", 4)])
 def test_a_gpu_trains_several_at_once(tmp_path, monkeypatch, device, at_once):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(numerics, "cuda_devices", lambda: (1, ""))
     assert Store(tmp_path, device=device).at_once == at_once
     assert Store(tmp_path, device=device, at_once=2).at_once == 2
 
 
 def test_trajectory_is_measured_on_the_stores_device(store, monkeypatch):
     assert store.get(tiny_recipe(), 0).device == "cpu"
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(numerics, "cuda_devices", lambda: (2, ""))
     assert Store(store.root, device="cuda:1").get(tiny_recipe(), 0, train=False).device == "cuda:1"
 
 

@@ -17,6 +17,7 @@ from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import ModelError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.seeds import torch_generator
+from featdyn_core.tests.test_numerics import OUT_OF_MEMORY
 from featdyn_core.tests.tiny import (
     SUBSET,
     MemorySink,
@@ -254,10 +255,22 @@ def test_loss_that_is_not_finite_is_named_by_epoch_and_step():
     assert list(sink.states) == [0, 1]
 
 
-def test_device_out_of_memory_is_named():
+@pytest.mark.parametrize("name", ["cuBLAS", "CUDA"])
+def test_device_out_of_memory_ends_its_training_alone(name):
+    error = OUT_OF_MEMORY[name]
+    sinks = [MemorySink(), MemorySink()]
+    sinks[0].progress = Mock(side_effect=error)
+    jobs = [Job(tiny_recipe(), seed, tiny_digits(), sink) for seed, sink in enumerate(sinks)]
+    (failed, outcome), (other, log) = train_many(jobs)
+    assert (failed.seed, other.seed, len(log)) == (0, 1, 4)
+    assert isinstance(outcome, TrainingError)
+    assert f"tiny seed 0: cpu is out of memory ({error}); free it or train fewer" in str(outcome)
+
+
+def test_another_fault_of_a_device_is_raised_as_it_is():
     sink = MemorySink()
-    sink.progress = Mock(side_effect=torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    with pytest.raises(TrainingError, match="tiny seed 0: cpu is out of memory; free it or train fewer"):
+    sink.progress = Mock(side_effect=RuntimeError("CUDA error: an illegal memory access was encountered"))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
         train(tiny_recipe(), 0, tiny_digits(), sink)
 
 

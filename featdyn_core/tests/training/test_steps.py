@@ -1,5 +1,6 @@
 """The resident training set against a slow one, and prepared steps against plain ones."""
 
+import functools
 import gc
 import weakref
 
@@ -8,7 +9,7 @@ import torch
 
 from featdyn_core import numerics as devices
 from featdyn_core.data.augmentation import CropFlip
-from featdyn_core.errors import DeviceError
+from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.seeds import torch_generator
 from featdyn_core.tests.tiny import SUBSET, coloured_digits, same_state, tiny_digits, tiny_recipe
 from featdyn_core.training import steps as stepping
@@ -121,7 +122,6 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
         return step
 
     monkeypatch.setattr(stepping, "capture", capture)
-    monkeypatch.setattr(stepping, "_replays_truly", {})
     plain, captured = stepper(OPTIMIZERS[name], size=size), stepper(OPTIMIZERS[name], size=size)
     captured.captures = True
     for epoch, rate in ((0, 0.1), (1, 0.01)):
@@ -131,34 +131,97 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
     assert same_state(plain.network.state_dict(), captured.network.state_dict())
     assert same_state(optimizer_tensors(plain.optimizer), optimizer_tensors(captured.optimizer))
     assert len(warmed) == 2  # one for whole batches, one for the last; none in the second epoch
-    assert stepping._replays_truly == {CPU: True}
+    assert captured.captures
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_replay_that_is_not_the_step_is_told_and_not_used(monkeypatch, name):
-    """As a driver's fault would have it: what is replayed moves the weights a little further than the step."""
+@torch.no_grad()
+def _weights_a_little_further(steps, _):
+    next(steps.network.parameters()).mul_(1.01)
 
-    def capture(step, device, reset):
-        assert device == CPU
-        reset()
-        step()
 
-        def replay():
+@torch.no_grad()
+def _no_weights(steps, before):
+    for parameter, value in zip(steps.network.parameters(), before, strict=True):
+        parameter.copy_(value)
+
+
+@torch.no_grad()
+def _statistics_of_another(steps, _):
+    next(buffer for name, buffer in steps.network.named_buffers() if "running_mean" in name).add_(1e-2)
+
+
+def _a_place_beyond(steps, _):
+    steps.tally.start += 1
+
+
+FAULTS = {
+    "further": (_weights_a_little_further, "parameters"),
+    "nothing": (_no_weights, "parameters"),
+    "statistics": (_statistics_of_another, "running_mean"),
+    "place": (_a_place_beyond, "place"),
+}
+
+
+@pytest.fixture
+def faulty(monkeypatch):
+    """Return a function: a driver's fault from now on, in the replays of some steps, for batches of some sizes."""
+
+    def break_replays(steps, fault, sizes):
+        def capture(step, device, reset):
+            assert device == CPU
+            reset()
             step()
-            with torch.no_grad():
-                next(captured.network.parameters()).mul_(1.01)
+            size = int(steps.tally.start)
 
-        return replay
+            def replay():
+                before = [parameter.detach().clone() for parameter in steps.network.parameters()]
+                step()
+                if size in sizes:
+                    fault(steps, before)
 
-    monkeypatch.setattr(stepping, "capture", capture)
-    monkeypatch.setattr(stepping, "_replays_truly", {})
+            return replay
+
+        monkeypatch.setattr(stepping, "capture", capture)
+        steps.captures = True
+
+    return break_replays
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("rate", [0.1, 1e-5])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_replay_that_is_not_the_step_is_told_and_not_used(faulty, name, rate, fault):
+    """As a driver's fault would have it, at low rates too, where weights move less than statistics."""
     plain, captured = stepper(OPTIMIZERS[name]), stepper(OPTIMIZERS[name])
-    captured.captures = True
-    with pytest.warns(UserWarning, match=r"on cpu a replayed step differs .* training goes on with plain steps"):
-        captured.run_epoch(0, 0.1)
-    plain.run_epoch(0, 0.1)
+    broken, kind = FAULTS[fault]
+    faulty(captured, broken, {SIZE, 8})
+    with pytest.warns(UserWarning, match=rf"on cpu a replayed step differs in {kind} .* with plain steps"):
+        captured.run_epoch(0, rate)
+    plain.run_epoch(0, rate)
     assert same_state(plain.network.state_dict(), captured.network.state_dict())
-    assert stepping._replays_truly == {CPU: False}
+    assert not captured.captures
+
+
+def test_every_network_and_batch_size_is_checked(faulty):
+    faulty(true := stepper(OPTIMIZERS["sgd"]), _no_weights, set())
+    true.run_epoch(0, 0.1)
+    assert true.captures
+    for size in (SIZE, 8):
+        faulty(steps := stepper(OPTIMIZERS["sgd"]), _no_weights, {size})
+        with pytest.warns(UserWarning, match="differs in parameters"):
+            steps.run_epoch(0, 0.1)
+        assert not steps.captures
+
+
+def test_a_check_draws_from_no_other_devices_generator(faulty, monkeypatch):
+    """``torch.manual_seed`` would seed those of every GPU, which nobody puts back."""
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    before = torch.random.get_rng_state()
+    faulty(steps := stepper(OPTIMIZERS["sgd"]), _no_weights, set())
+    steps.run_epoch(0, 0.1)
+    assert not seeded
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_finished_steps_leave_the_memory_at_once():
@@ -185,6 +248,34 @@ def test_compiled_engine_compiles_what_it_evaluates(monkeypatch):
     plain, found = stepper(OPTIMIZERS["sgd"]), stepper(OPTIMIZERS["sgd"], "compiled")
     assert compiled == [{"dynamic": False}]
     assert torch.equal(plain.run_epoch(0, 0.1).losses, found.run_epoch(0, 0.1).losses)
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Return a list of what is compiled from now on; it is run as it is, for compiling takes a minute."""
+    made = []
+
+    def backend(graph, _):
+        made.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    torch._dynamo.reset()
+    yield made
+    torch._dynamo.reset()
+
+
+def test_the_fifth_compiled_training_is_still_compiled(graphs):
+    for number in range(5):
+        stepper(OPTIMIZERS["sgd"], "compiled").run_epoch(0, 0.1)
+        assert len(graphs) == 2 * (number + 1)  # one for whole batches, one for the last
+
+
+def test_steps_that_cannot_stay_compiled_are_an_error(graphs, monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+    with pytest.raises(TrainingError, match=r"uncompiled from now on .*; train with --engine eager"):
+        stepper(OPTIMIZERS["sgd"], "compiled").run_epoch(0, 0.1)
+    assert len(graphs) == 1
 
 
 # Engines
