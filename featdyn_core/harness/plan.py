@@ -138,9 +138,9 @@ class Cell:
             raise RecipeError(f"it says no kind; the kinds are {', '.join(KINDS)}")
         if kind not in KINDS:
             raise RecipeError(unknown("kind", kind, KINDS, "the kinds are"))
-        if not isinstance(arms, list) or not arms or set(arms) - set(self.recipes):
+        if not isinstance(arms, list) or not arms or [arm for arm in arms if arm not in list(self.recipes)]:
             raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.recipes)}")
-        options: Any = build(KINDS[kind].options, spec, f"options of a {kind}")
+        options: Any = build(KINDS[kind].options, spec, f"options of {kind!r}")
         found = {}
         for arm in arms:
             for part, parameters in KINDS[kind].resolve(options, self.scope(arm, seed)).items():

@@ -59,7 +59,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of its one part."""
     check_splits(options.split)
     epochs = scope.evenly(options.window, options.points)
-    found = {**scope.numbers("updates", "samples"), "epochs": epochs, "split": options.split, "images": scope.images}
+    found = {**scope.counts("updates", "samples"), "epochs": epochs, "split": options.split, "images": scope.images}
     return {"": found if options.noise else {**found, "noise": False}}
 
 

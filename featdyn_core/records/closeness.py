@@ -92,7 +92,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
     check_splits(options.split)
     epochs, late = scope.epochs(options.window), scope.end(options.window, options.deep)
     early = epochs[0] if late == epochs[-1] else epochs[-1]
-    common = {"images": scope.images, "split": options.split, **scope.numbers("draws"), **cuts_of(options.cuts)}
+    common = {"images": scope.images, "split": options.split, **scope.counts("draws"), **cuts_of(options.cuts)}
     return {"": {**common, "shallow": early, "deep": late}}
 
 

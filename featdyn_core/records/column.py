@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.data.names import SPLITS
-from featdyn_core.errors import MeasurementError
+from featdyn_core.data.names import SEVERITIES, SPLITS
+from featdyn_core.errors import MeasurementError, RecipeError
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.unseen import RANDOM
 from featdyn_core.records.kind import (
@@ -21,6 +21,7 @@ from featdyn_core.records.kind import (
     Parameters,
     Resolved,
     Scope,
+    check_choice,
     check_splits,
     cuts_of,
     evenly,
@@ -28,10 +29,16 @@ from featdyn_core.records.kind import (
     turning_network,
 )
 from featdyn_core.records.planting import CLASSES, DEPTHS, IMAGES, LABELS, Shares
+from featdyn_core.tables import read as read_value
+from featdyn_core.tables import shown
 
 if TYPE_CHECKING:
     from featdyn_core.measures.composites.engine import Progress
     from featdyn_core.trajectories.trajectory import Trajectory
+
+
+POLICIES = ("carry", "recalibrate")
+"""Of batch normalisation; here as well, so that what plans can do without torch."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,7 @@ class Column:
 
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of each split or corruption, and of several deep epochs of each."""
+    check_choice("policy", options.policy, POLICIES)
     common = {"images": scope.images, "policy": options.policy, "frozen": options.frozen, "precision": scope.precision}
     common |= cuts_of(options.cuts) | turning_network(scope, options.planted, options.window)
     parts = _images(options, scope)
@@ -185,7 +193,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
         return {name: common | {"shallow": shallow, "deep": deep} | images for name, images in parts.items()}
     before = {
         late: thinned([epoch for epoch in scope.checkpoints if epoch <= late], options.every)
-        for late in evenly(scope.epochs(options.window), scope.number("deep_epochs"))
+        for late in evenly(scope.epochs(options.window), scope.count("deep_epochs"))
     }
     return {
         (name, late): common | images | {"shallow": epochs, "deep": late}
@@ -195,13 +203,22 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 
 
 def _images(options: Options, scope: Scope) -> Mapping[str, dict[str, Any]]:
-    """What a column looks at: splits, or corruptions of held-out images in their place."""
+    """Return what a column looks at: splits, or corruptions of held-out images in their place.
+
+    Raises:
+        RecipeError: an unknown split or severity, or no list of corruptions.
+    """
     check_splits(*options.splits)
     if not options.corruption:
         return {split: {"split": split} for split in options.splits}
     if options.corruption == RANDOM:
         return {"": {"split": "held-out", "corruption": {"kind": RANDOM}}}
-    kinds, severity = scope.number(options.corruption), scope.number("severity")
+    kinds = read_value(tuple[str, ...], scope.number(options.corruption), f"{options.corruption} of the protocol")
+    severity = scope.number("severity")
+    if not kinds:
+        raise RecipeError(f"{options.corruption} of the protocol lists no corruption")
+    if type(severity) is not int or severity not in SEVERITIES:
+        raise RecipeError(f"severity = {shown(severity)} of the protocol is none of {', '.join(map(str, SEVERITIES))}")
     return {kind: {"split": "held-out", "corruption": {"kind": kind, "severity": severity}} for kind in kinds}
 
 
@@ -215,8 +232,8 @@ def measure(
         several: of each column the parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``,
             ``precision``, whether the network is ``frozen``: every shallow part is then that of the deep epoch; the
             ``corruption`` of its held-out images, if there is one (see ``unseen``); ``cuts``, where they are ``all``;
-            and ``planted``, the ``pace`` and ``duration`` of a turning network (see ``trajectories.planted``) in place
-            of the trained one.
+            and ``planted``, the ``pace`` and ``duration`` of a turning network (see ``turning_network``) in place of
+            the trained one.
         progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid

@@ -76,7 +76,7 @@ class Flatness:
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of each split."""
     *before, deep = scope.epochs(options.window)
-    common = {**scope.numbers("images", "directions"), "shallow": evenly(before, options.points), "deep": deep}
+    common = {**scope.counts("images", "directions"), "shallow": evenly(before, options.points), "deep": deep}
     return {split: {**common, "split": split} for split in SPLITS}
 
 

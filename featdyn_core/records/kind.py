@@ -10,10 +10,14 @@ import numpy.typing as npt
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
 from featdyn_core.register.register import Window
+from featdyn_core.tables import shown
 from featdyn_core.trajectories.recipe import Recipe
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Parameters = Mapping[str, Any]
+
+PACES = ("steady", "slowing")
+"""Of turning networks; here as well, so that what plans can do without torch."""
 
 Part = str | tuple[str, int]
 """What one request of a record is of: a split or a corruption ("" for neither), and of several deep epochs which."""
@@ -64,9 +68,22 @@ class Scope:
             raise RecipeError(f"the claim's protocol lacks {name!r}; it has {', '.join(self.protocol) or 'nothing'}")
         return self.protocol[name]
 
-    def numbers(self, *names: str) -> dict[str, Any]:
-        """Return several numbers of the protocol by name; raises as ``number``."""
-        return {name: self.number(name) for name in names}
+    def count(self, name: str) -> int:
+        """Return a number of the protocol that says how many, such as ``images``; raises as ``number`` too.
+
+        Raises:
+            RecipeError: it is no whole number from 1 on.
+        """
+        found = self.number(name)
+        if type(found) is not int or found < 1:
+            raise RecipeError(
+                f"{name} = {shown(found)} of the protocol says not how many; it is a whole number from 1 on"
+            )
+        return found
+
+    def counts(self, *names: str) -> dict[str, int]:
+        """Return several such numbers of the protocol by name; raises as ``count``."""
+        return {name: self.count(name) for name in names}
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
@@ -88,11 +105,9 @@ class Scope:
     def end(self, window: str, which: str) -> int:
         """Return the ``first`` or ``last`` epoch of a window.
 
-        Raises:
-            RecipeError: another end than these, or as ``window``.
+        Another end than these, or an unknown window, is a ``RecipeError`` (see ``check_choice`` and ``window``).
         """
-        if which not in ("first", "last"):
-            raise RecipeError(f"deep = {which!r} is neither first nor last")
+        check_choice("deep", which, ("first", "last"))
         return int(getattr(self.window(window), which))
 
     def evenly(self, window: str, points: int) -> list[int]:
@@ -174,36 +189,55 @@ def thinned(epochs: Sequence[int], every: int) -> list[int]:
 
 
 def evenly(epochs: Sequence[int], points: int) -> list[int]:
-    """Return those nearest to so many evenly spaced epochs, from the first to the last, each once."""
+    """Return those nearest to so many evenly spaced epochs, from the first to the last, each once.
+
+    Raises:
+        RecipeError: ``points`` is below 1.
+    """
+    if points < 1:
+        raise RecipeError(f"points = {points} is no number of epochs; it is 1 or more")
     wanted = np.linspace(epochs[0], epochs[-1], points)
     return sorted({min(epochs, key=lambda epoch: abs(epoch - point)) for point in wanted})
 
 
 def check_splits(*splits: str) -> None:
-    """Refuse a split that data sets do not have.
+    """Refuse a split that data sets do not have, and a list of none.
 
     Raises:
         RecipeError: names it, and those that there are.
     """
+    if not splits:
+        raise RecipeError(f"its splits are none; the splits are {', '.join(SPLITS)}")
     for split in splits:
         if split not in SPLITS:
             raise RecipeError(f"its split is {split!r}; the splits are {', '.join(SPLITS)}")
 
 
+def check_choice(option: str, chosen: str, choices: Sequence[str]) -> None:
+    """Refuse a value that an option does not have.
+
+    Raises:
+        RecipeError: names the option, the value, and those that there are.
+    """
+    if chosen not in choices:
+        raise RecipeError(f"{option} = {chosen!r} is neither {' nor '.join(choices)}")
+
+
 def cuts_of(which: str) -> dict[str, str]:
     """Return parameters that say at which cuts: the paper's depths, which need not be said, or all.
 
-    Raises:
-        RecipeError: neither.
+    Anything else is a ``RecipeError`` (see ``check_choice``).
     """
-    if which not in ("depths", "all"):
-        raise RecipeError(f"cuts = {which!r} is neither depths nor all")
+    check_choice("cuts", which, ("depths", "all"))
     return {} if which == "depths" else {"cuts": which}
 
 
 def turning_network(scope: Scope, pace: str, window: str) -> dict[str, Any]:
     """Return parameters of a turning network, whose time is over at the window's end; none without a pace.
 
-    An unknown window is a ``RecipeError`` (see ``Scope.window``).
+    An unknown pace or window is a ``RecipeError`` (see ``check_choice`` and ``Scope.window``).
     """
-    return {"planted": {"pace": pace, "duration": scope.window(window).last}} if pace else {}
+    if not pace:
+        return {}
+    check_choice("planted", pace, PACES)
+    return {"planted": {"pace": pace, "duration": scope.window(window).last}}

@@ -89,7 +89,7 @@ class LastLayer:
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of each split."""
     check_splits(*options.splits)
-    common = {"epochs": scope.evenly(options.window, scope.number("points")), **scope.numbers("images")}
+    common = {"epochs": scope.evenly(options.window, scope.count("points")), **scope.counts("images")}
     return {split: {**common, "split": split} for split in options.splits}
 
 

@@ -49,7 +49,7 @@ class Linearised:
 
 def resolve(_: Options, scope: Scope) -> Resolved:
     """Return the parameters of its one part."""
-    return {"": scope.numbers("images", "steps", "every", "frozen_from")}
+    return {"": scope.counts("images", "steps", "every", "frozen_from")}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:

@@ -42,8 +42,8 @@ class LossGrid:
 
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of its one part."""
-    epochs = scope.evenly(options.window, scope.number("grid_points"))
-    return {"": {"epochs": epochs, "images": scope.number("grid_images")}}
+    epochs = scope.evenly(options.window, scope.count("grid_points"))
+    return {"": {"epochs": epochs, "images": scope.count("grid_images")}}
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""Misclassified of the networks of a training on held-out images, clean and corrupted (App. F).
+"""Which held-out images the networks of a training misclassify, clean and corrupted (App. F).
 
 A network is the composite of its own halves, ``f_t = F_{t→t}``: this is the diagonal of the composites, followed over
 epochs t, and under the fifteen corruptions of CIFAR-10-C at five severities (see ``unseen``).

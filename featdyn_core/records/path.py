@@ -91,7 +91,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     Args:
         trajectory: where they come from.
         parameters: whether the network is ``frozen``: every checkpoint is then the last one. With ``planted``, its
-            ``pace`` and ``duration``, it is a turning network (see ``trajectories.planted``), not the trained one.
+            ``pace`` and ``duration``, it is a turning network (see ``turning_network``), not the trained one.
     """
     from featdyn_core.trajectories.turning_network import turning
 

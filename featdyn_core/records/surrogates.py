@@ -68,7 +68,7 @@ class Surrogates:
 
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of its one part."""
-    return {"": {**scope.numbers("images", "projections", "shuffles"), "epochs": scope.epochs(options.window)}}
+    return {"": {**scope.counts("images", "projections", "shuffles"), "epochs": scope.epochs(options.window)}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:

@@ -193,7 +193,7 @@ class Entry:
         """
         try:
             return quantity.format_map(protocol)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
             fault = f"{quantity!r} has braces around what is no number of the protocol ({error})"
             raise RecipeError(f"claim {self.id!r}, criterion {name!r}, quantity: {fault}") from error
 

@@ -55,7 +55,10 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
         raise FileNotFoundError(f"{module} is no file in {root}")
     text = _read(path)
     body = ast.parse(text).body
-    defined = {name: node for node in body for name in _defines(node)}
+    defined: dict[str, list[ast.stmt]] = {}
+    for node in body:
+        for name in _defines(node):
+            defined.setdefault(name, []).append(node)
     imports = {
         alias.asname or alias.name: node
         for node in body
@@ -70,9 +73,10 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
         if f"{module}:{name}" in parts:
             continue
         if name in defined:
-            parts[f"{module}:{name}"] = ast.get_source_segment(text, defined[name]) or ""
-            pending += _names(defined[name])
-            modules += _imported(defined[name])
+            parts[f"{module}:{name}"] = "\n".join(_segment(text, node) for node in defined[name])
+            for node in defined[name]:
+                pending += _names(node)
+                modules += _imported(node)
         elif name in imports:
             modules += _imported(imports[name])
     return parts, modules
@@ -82,8 +86,14 @@ def _defines(node: ast.stmt) -> list[str]:
     """Names that a statement of a module defines."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+    inner = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+    return list(dict.fromkeys(name.id for name in inner if isinstance(name.ctx, ast.Store)))
+
+
+def _segment(text: str, node: ast.stmt) -> str:
+    """Return the source of a statement, with that of its decorators, which ``ast`` counts to none."""
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+    return "\n".join(ast.get_source_segment(text, part) or "" for part in (*decorators, node))
 
 
 def _names(node: ast.AST) -> list[str]:

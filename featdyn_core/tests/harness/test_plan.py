@@ -302,6 +302,7 @@ BAD = {
         "unknown arm 'noisy'; the claim has clean",
     ),
     "no arm": ('"column", window', '"column", arms = [], window', r"arms are \[\]"),
+    "arms of arms": ('"column", window', '"column", arms = [["clean"]], window', r"arms are \[\['clean'\]\]"),
     "arms as text": ('"column", window', '"column", arms = "clean", window', "arms are 'clean'"),
     "unknown split": ('"column", window', '"column", splits = ["test"], window', "its split is 'test'"),
     "no list of corruptions": ('"column", window', '"column", corruption = "kinds", window', "'kinds'"),

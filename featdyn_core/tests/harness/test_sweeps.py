@@ -179,7 +179,7 @@ def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
     ("records", "message"),
     [
         ({"changes": {"split": "training"}}, "is of records of the kinds changes, and claim 'demo' has none of them"),
-        ({"column": {"policies": "recalibrate"}}, "record 'column': options of a column: unknown field 'policies'"),
+        ({"column": {"policies": "recalibrate"}}, "record 'column': options of 'column': unknown field 'policies'"),
         ({"column": {"cuts": "some"}}, "cuts = 'some' is neither depths nor all"),
         ({"column": {"policy": "carry"}}, "changes nothing of what claim 'demo' is measured by"),
     ],

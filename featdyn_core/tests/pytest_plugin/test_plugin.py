@@ -550,7 +550,7 @@ def test_worlds(judge, verdict):
 def test_a_register_that_cannot_be_used_is_one_line(project):
     edit(project.path / "claims/register/demo.toml", '"column", window = "late", deep', '"column", deep')
     project.runpytest("-m", "fast").stdout.fnmatch_lines(
-        ["*claim 'demo', record 'column': options of a column: field 'window' is missing*"]
+        ["*claim 'demo', record 'column': options of 'column': field 'window' is missing*"]
     )
     edit(project.path / "claims/register/demo.toml", "above = 0.5", "")
     result = project.runpytest("-m", "fast")

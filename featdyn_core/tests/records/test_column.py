@@ -7,19 +7,27 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from featdyn_core.errors import MeasurementError
+from featdyn_core.errors import MeasurementError, RecipeError
+from featdyn_core.measures.composites import composite as composites
 from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.records.column import (
+    KIND,
+    POLICIES,
     Column,
+    Options,
     covers,
     joined,
     measure,
     read,
+    resolve,
     together,
 )
+from featdyn_core.records.kind import Scope
 from featdyn_core.records.planting import DEPTHS, IMAGES
+from featdyn_core.register.register import Window
+from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.turning_network import TURN
 
 GRAIN = 0.5 / IMAGES
@@ -33,6 +41,7 @@ PARAMETERS = {
     "precision": "fp32",
     "frozen": False,
 }
+PROTOCOL = {"severity": 5, "deep_epochs": 2, "kinds": ["fog", "snow"]}
 LOSS_TOLERANCE = 1e-5  # of a mean cross-entropy in single precision, relative
 
 
@@ -242,3 +251,57 @@ def test_what_one_composite_misses_one_that_misses_more_misses_too():
     """So the share of images at consistency 1 is what the worst composite leaves."""
     found = Column.planted([1, 2, 3], [0.3, 0.1, 0])
     assert (found.consistency == 1).mean() == pytest.approx(0.7, abs=GRAIN)
+
+
+def resolved(changes=None, **options):
+    """Parameters of a column over epochs 1 to 3, under a protocol with some numbers changed."""
+    protocol = PROTOCOL | (changes or {})
+    scope = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3)}, protocol, images=20)
+    return resolve(Options(**{"window": "late", "deep": "last"} | options), scope)
+
+
+def test_the_deep_epoch_is_the_end_that_is_asked_for():
+    assert {part["deep"] for part in resolved(deep="first").values()} == {1}
+    assert {part["deep"] for part in resolved(deep="last").values()} == {3}
+
+
+def test_under_each_deep_epoch_lie_those_before_it_thinned():
+    found = resolved(deep="each", splits=("training",), every=2)
+    assert {part: parameters["shallow"] for part, parameters in found.items()} == {
+        ("training", 1): [1],
+        ("training", 3): [1, 3],
+    }
+
+
+def test_the_policies_are_those_of_composites():
+    assert POLICIES == composites.POLICIES
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({}, {"policy": "keep"}, "policy = 'keep' is neither carry nor recalibrate"),
+        ({}, {"splits": ()}, "its splits are none"),
+        ({"deep_epochs": 0}, {"deep": "each"}, "deep_epochs = 0 of the protocol"),
+        ({"kinds": 5}, {"corruption": "kinds"}, "kinds of the protocol: expected a list of str, found 5"),
+        ({"kinds": "fog"}, {"corruption": "kinds"}, "kinds of the protocol: expected a list of str, found 'fog'"),
+        ({"kinds": ["fog", 2]}, {"corruption": "kinds"}, "kinds of the protocol, item 2: expected str, found 2"),
+        ({"kinds": []}, {"corruption": "kinds"}, "kinds of the protocol lists no corruption"),
+        ({"severity": 6}, {"corruption": "kinds"}, "severity = 6 of the protocol is none of 1, 2, 3, 4, 5"),
+        ({"severity": True}, {"corruption": "kinds"}, "severity = True of the protocol is none of 1"),
+    ],
+)
+def test_a_column_that_cannot_be_measured_is_refused(changes, options, message):
+    with pytest.raises(RecipeError, match=message):
+        resolved(changes, **options)
+
+
+def test_evidence_says_where_corrupted_images_come_from(small):
+    found = dataclasses.replace(small, flip_rate=0.25, source="synthesised")
+    plain = {"precision of grids": "fp32", "flip rate": 0.25}
+    assert KIND.remarks(found, PARAMETERS) == plain
+    assert KIND.remarks(found, PARAMETERS | {"corruption": {}}) == plain | {"corrupted images": "synthesised"}
+
+
+def test_of_a_record_that_holds_more_a_claim_sees_its_epochs(small):
+    assert KIND.part(small, {"shallow": [5]}).epochs.tolist() == [5]

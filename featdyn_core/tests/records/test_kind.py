@@ -9,15 +9,17 @@ import pytest
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Needed, cells
-from featdyn_core.records.kind import Kind, Scope, check_splits, cuts_of, evenly, thinned, turning_network
+from featdyn_core.records.kind import PACES, Kind, Scope, check_splits, cuts_of, evenly, thinned, turning_network
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, measure
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Window
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.tests.toy import edit, write_project
+from featdyn_core.trajectories import turning_network as turning
 
-SCOPE = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3), "odd": Window(1, 9)}, {"draws": 2}, images=20)
+PROTOCOL = {"draws": 2, "none": 0, "half": 0.5, "truth": True}
+SCOPE = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3), "odd": Window(1, 9)}, PROTOCOL, images=20)
 
 
 def test_epochs_are_the_checkpoints_inside_a_window():
@@ -25,7 +27,7 @@ def test_epochs_are_the_checkpoints_inside_a_window():
     assert SCOPE.epochs("late", every=2) == [1, 3]
     assert [SCOPE.end("late", which) for which in ("first", "last")] == [1, 3]
     assert SCOPE.evenly("late", 2) == [1, 3]
-    assert (SCOPE.number("draws"), SCOPE.numbers("draws")) == (2, {"draws": 2})
+    assert (SCOPE.number("draws"), SCOPE.counts("draws")) == (2, {"draws": 2})
 
 
 @pytest.mark.parametrize(
@@ -35,15 +37,26 @@ def test_epochs_are_the_checkpoints_inside_a_window():
         (lambda: SCOPE.epochs("odd"), "window 'odd' ends at epoch 9, where tiny has no checkpoint"),
         (lambda: SCOPE.epochs("late", every=0), "every = 0 is no step; it is 1 or more"),
         (lambda: SCOPE.end("late", "middle"), "deep = 'middle' is neither first nor last"),
-        (lambda: SCOPE.number("shuffles"), "the claim's protocol lacks 'shuffles'; it has draws"),
+        (lambda: SCOPE.number("shuffles"), "the claim's protocol lacks 'shuffles'; it has draws, none"),
+        (lambda: SCOPE.count("none"), "none = 0 of the protocol says not how many; it is a whole number from 1 on"),
+        (lambda: SCOPE.counts("draws", "half"), "half = 0.5 of the protocol"),
+        (lambda: SCOPE.count("truth"), "truth = True of the protocol"),
+        (lambda: SCOPE.evenly("late", 0), "points = 0 is no number of epochs; it is 1 or more"),
+        (lambda: SCOPE.evenly("late", -1), "points = -1 is no number of epochs"),
+        (lambda: check_splits(), "its splits are none; the splits are held-out, training"),
         (lambda: check_splits("training", "test"), "its split is 'test'; the splits are held-out, training"),
         (lambda: cuts_of("some"), "cuts = 'some' is neither depths nor all"),
         (lambda: turning_network(SCOPE, "steady", ""), "no window ''"),
+        (lambda: turning_network(SCOPE, "hasty", "late"), "planted = 'hasty' is neither steady nor slowing"),
     ],
 )
 def test_what_cannot_be_resolved_is_named(asked, message):
     with pytest.raises(RecipeError, match=message):
         asked()
+
+
+def test_the_paces_are_those_of_turning_networks():
+    assert list(PACES) == list(turning.PACES)
 
 
 def test_points_are_spread_evenly_and_the_last_is_kept():
@@ -107,5 +120,5 @@ def test_a_new_kind_is_planned_measured_and_read(counted):
     ],
 )
 def test_a_misspelt_option_is_answered_with_those_there_are(counted, table, message):
-    with pytest.raises(RecipeError, match=f"claim 'demo', record 'count': options of a count.*{message}"):
+    with pytest.raises(RecipeError, match=f"claim 'demo', record 'count': options of 'count'.*{message}"):
         counted(table)

@@ -709,6 +709,8 @@ def test_a_quantity_says_the_numbers_of_the_protocol(tmp_path):
     folder = toy.write_project(tmp_path, demo=text) / "claims/register"
     toy.edit(folder / "scales.toml", "[scales.small]", SHARED)
     assert load_register(folder).entry("demo").claim("small", "digits").criteria[0].quantity == "the window W_0.8(t)"
-    toy.edit(folder / "demo.toml", "{level}", "{levle}")
-    with pytest.raises(RecipeError, match=r"claim 'demo', criterion 'effect', quantity: .* no number of the protocol"):
-        load_register(folder)
+    for no_number in ("{levle}", "{level[0]}"):
+        toy.edit(folder / "demo.toml", "{level}", no_number)
+        with pytest.raises(RecipeError, match=r"claim 'demo', criterion 'effect', quantity: .* no number of the pro"):
+            load_register(folder)
+        toy.edit(folder / "demo.toml", no_number, "{level}")

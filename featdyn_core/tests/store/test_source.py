@@ -71,3 +71,32 @@ def test_what_is_imported_inside_functions_and_whole_modules_counts(tmp_path):
     (package / "third.py").write_text("from package.first import f as g\n")
     assert source_digest("package.first", "f", tmp_path) != before
     source_digest.cache_clear()
+
+
+SOURCE = """
+SIZE: int = 1
+FIRST, SECOND = 2, 3
+LATER = 1
+LATER += 1
+
+@scaled(4)
+def helper():
+    return SIZE + FIRST + LATER
+
+def other():
+    return 0
+
+def f():
+    return helper()
+"""
+
+
+@pytest.mark.parametrize("edit", ["int = 1", "FIRST, SECOND = 2", "LATER += 1", "scaled(4", "return SIZE"])
+def test_all_that_a_function_names_in_its_file_counts(tmp_path, edit):
+    def digest(text):
+        source_digest.cache_clear()
+        (tmp_path / "module.py").write_text(text)
+        return source_digest("module", "f", tmp_path)
+
+    assert digest(SOURCE.replace(edit, f"{edit}0")) != digest(SOURCE)
+    assert digest(SOURCE.replace("return 0", "return 1")) == digest(SOURCE)
