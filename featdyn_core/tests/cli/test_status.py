@@ -63,7 +63,9 @@ def test_status_fetches_no_data(run, fetched):
     [
         pytest.param(["--device", "gpu"], "unknown device 'gpu'", id="device"),
         pytest.param(["--register", "nowhere"], "there is no register at nowhere", id="register"),
-        pytest.param(["--tier", "full", "--scale", "paper"], "the register has no scale 'paper'", id="scale"),
+        pytest.param(
+            ["--tier", "full", "--scale", "paper"], "unknown scale 'paper'; the register has small, reduced", id="scale"
+        ),
         pytest.param(["--tier", "ful"], "did you mean full?", id="tier"),
     ],
 )
