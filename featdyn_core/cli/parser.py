@@ -18,6 +18,14 @@ class Parser(argparse.ArgumentParser):
         for name in (None, "store"):  # argparse's own keeps the last value, and the others are lost in silence
             self.register("action", name, _Once)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse the arguments, all of which are known: a command, not the parser of all, answers for its own."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = list(self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{_nearest(unknown[0].partition('=')[0], options)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """End the process with one line; the usage, which is longer than a screen, is a command away."""
         self.exit(USAGE_ERROR, f"featdyn: {message}{_meant(message)} (see {self.prog} --help)\n")
@@ -47,5 +55,10 @@ def _meant(message: str) -> str:
     argparse asks it from Python 3.14 on. Its message is all that ``error`` is given.
     """
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
-    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1) if found else []
+    return _nearest(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    """Return a question after the known word that one resembles; empty if there is none."""
+    near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

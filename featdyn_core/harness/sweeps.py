@@ -1,4 +1,4 @@
-"""The rows of a sweep: those of the plan, with other recipes or other records (see ``verdicts.sweep``)."""
+"""The rows of a sweep: those of the plan, with other recipes or other records (see ``register.sweeps``)."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,25 +51,41 @@ def swept(
     base = {row.entry.id: row for row in rows if row.subject == sweep.subject}
     chosen = tuple(seeds) not in ((), sweep.seeds or register.scales[sweep.scale].seeds)
     return [
-        dataclasses.replace(_varied(base[claim], variation), effect=effect, exploratory=chosen)
+        dataclasses.replace(_named(sweep, base[claim], variation), effect=effect, exploratory=chosen)
         for variation in sweep.variations.values()
         for claim, effect in sweep.effects.items()
         if claim in (variation.claims or sweep.effects)
     ]
 
 
+def _named(sweep: Sweep, row: Cell, variation: Variation) -> Cell:
+    """Return a row varied; an error names the sweep, which has what is wrong, and no file of a recipe.
+
+    Raises:
+        RecipeError: as ``_varied``.
+    """
+    try:
+        return _varied(row, variation)
+    except RecipeError as error:
+        raise RecipeError(f"sweep {sweep.name!r}, variation {variation.name!r}: {error}") from error
+
+
 def _varied(row: Cell, variation: Variation) -> Cell:
+    """Return a row with other recipes or other records.
+
+    Raises:
+        RecipeError: an override that does not fit, or one that nothing notices.
+    """
     recipes = row.recipes
     if variation.recipe:
         recipes = {arm: varied(recipe, variation.recipe, variation.name) for arm, recipe in recipes.items()}
     entry = dataclasses.replace(row.entry, records=_records(row.entry, variation))
     remeasured, seed = dataclasses.replace(row, entry=entry), row.seeds[0]
-    nothing = f"variation {variation.name!r} changes nothing of"
     unnoticed = [base.name for arm, base in row.recipes.items() if recipes[arm].digest == base.digest]
     if variation.recipe and unnoticed:
-        raise RecipeError(f"{nothing} the recipe {', '.join(unnoticed)}")
+        raise RecipeError(f"it changes nothing of the recipe {', '.join(unnoticed)}")
     if variation.records and remeasured.requests(seed) == row.requests(seed):
-        raise RecipeError(f"{nothing} what claim {row.entry.id!r} is measured by")
+        raise RecipeError(f"it changes nothing of what claim {row.entry.id!r} is measured by")
     return dataclasses.replace(remeasured, recipes=recipes, variation=variation)
 
 
@@ -82,7 +98,7 @@ def _records(entry: Entry, variation: Variation) -> dict[str, dict[str, Any]]:
     kinds = {table.get("kind") for table in entry.records.values()}
     if variation.records and not kinds & set(variation.records):
         raise RecipeError(
-            f"variation {variation.name!r} is of records of the kinds {', '.join(variation.records)}, and claim "
+            f"it is of records of the kinds {', '.join(variation.records)}, and claim "
             f"{entry.id!r} has none of them; leave the claim out of it"
         )
     overrides: Mapping[Any, Mapping[str, Any]] = variation.records

@@ -32,7 +32,7 @@ def load_published_resnet(network: BlockNetwork, state: Mapping[str, object]) ->
     ends = {"conv1": "stem.0.conv", "bn1": "stem.0.norm", "linear": "head.linear"}
     renamed = {}
     for key, value in tensors.items():
-        match key.removeprefix("module.").split("."):
+        match str(key).removeprefix("module.").split("."):
             case [stage, block, layer, tensor] if stage in stages and block.isdecimal() and layer in layers:
                 renamed[f"blocks.{stages[stage]}_block{int(block) + 1}.{layers[layer]}.{tensor}"] = value
             case [end, tensor] if end in ends:

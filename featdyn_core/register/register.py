@@ -258,9 +258,11 @@ class Register:
         """Refuse training seeds on which no claim can be judged.
 
         Raises:
-            RecipeError: seeds repeated, seeds that bounds came from, or too few.
+            RecipeError: seeds below 0 or repeated, seeds that bounds came from, or too few.
         """
         shown = ",".join(map(str, seeds))
+        if min(seeds, default=0) < 0:
+            raise RecipeError(f"seeds {shown}: seeds are integers from 0 on")
         if len(set(seeds)) < len(seeds):
             raise RecipeError(f"seeds {shown}: a seed stands there twice, and one training is no two observations")
         if pilots := sorted(set(seeds) & set(self.pilot_seeds)):

@@ -78,7 +78,7 @@ def load_sweeps(folder: Path, register: Register) -> list[Sweep]:
 def _sweep(path: Path, register: Register) -> Sweep:
     where = f"sweep {path}"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"{where}: cannot be read: {error}") from error
     listed = read(dict[str, dict[str, Any]], table.pop("variations", {}), f"{where}, variations")

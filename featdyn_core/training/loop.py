@@ -73,7 +73,7 @@ def train(
         sink: takes checkpoints, resume points and progress.
         parent: of a branch, the trajectory of its parent with the same seed.
         device: where to train.
-        engine: how steps are run (see ``stepping.resolve_engine``).
+        engine: how steps are run (see ``steps.resolve_engine``).
     """
     ((_, outcome),) = train_many([Job(recipe, seed, dataset, sink, parent)], device=device, engine=engine)
     if isinstance(outcome, FeatdynError):

@@ -281,7 +281,7 @@ def _branch_rules(recipe: Recipe) -> list[tuple[bool, str]]:
         (parent.branch is None, f"branch, parent: {parent.name} is a branch itself; name a training that is none"),
         (at in kept, f"branch, at_epoch: no checkpoint of {parent.name}; it has {', '.join(map(str, kept))}"),
         (at < recipe.training.epochs, "training, epochs: more than there were at the branch; they are counted on"),
-        (recipe.training.checkpoints[0] >= at, f"training, checkpoints: those before epoch {at} are the parent's"),
+        (recipe.training.checkpoints[:1] >= (at,), f"training, checkpoints: those before epoch {at} are the parent's"),
         (shared, "data, labels, network: those of the parent; leave them out"),
         (branch.optimizer in ("", "kept"), "branch, optimizer: kept, or left out to begin anew"),
         (anew or at == kept[-1], f"branch, optimizer: it is kept only at the last epoch of {parent.name}, {kept[-1]}"),

@@ -37,6 +37,12 @@ def test_an_error_is_one_line_that_names_the_commands_help(error):
     assert error("status", "--way") == "featdyn: argument --way: expected one argument (see program status --help)\n"
 
 
+def test_an_unknown_option_is_answered_by_its_command(error):
+    said = "featdyn: unrecognized arguments: --wya x; did you mean --way? (see program status --help)\n"
+    assert error("status", "--wya", "x") == said
+    assert error("--mnay") == "featdyn: unrecognized arguments: --mnay; did you mean --many? (see program --help)\n"
+
+
 @pytest.mark.parametrize("first", ["here", "there"])
 def test_one_value_is_given_once_be_it_the_default(error, first):
     assert error("--way", first, "--way", "there").startswith("featdyn: --way is given twice; it takes one value")

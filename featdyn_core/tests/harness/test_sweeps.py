@@ -154,13 +154,13 @@ def test_all_rows_are_the_registers_and_the_sweeps(toy):
 
 def test_an_override_that_leaves_the_recipe_as_it_is_is_told(toy):
     idle = dataclasses.replace(SLOW, recipe={"optimizer": {"learning_rate": 0.1}})
-    with pytest.raises(RecipeError, match="variation 'slow' changes nothing of the recipe toy"):
+    with pytest.raises(RecipeError, match="sweep 'some', variation 'slow': it changes nothing of the recipe toy"):
         swept(toy, sweep(idle))
 
 
 def test_overrides_of_recipes_that_are_ignored_are_told(toy, monkeypatch):
     monkeypatch.setattr(sweeps, "varied", lambda recipe, _, name: recipe.replace(name=f"{recipe.name}-{name}"))
-    with pytest.raises(RecipeError, match="variation 'slow' changes nothing of the recipe toy"):
+    with pytest.raises(RecipeError, match="sweep 'some', variation 'slow': it changes nothing of the recipe toy"):
         swept(toy, sweep(SLOW))
 
 
@@ -171,7 +171,7 @@ def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
         return kind.resolve(dataclasses.replace(options, policy="carry"), scope)
 
     monkeypatch.setitem(KINDS, "column", dataclasses.replace(kind, resolve=ignoring))
-    with pytest.raises(RecipeError, match="variation 'again' changes nothing of what claim 'demo' is measured by"):
+    with pytest.raises(RecipeError, match="variation 'again': it changes nothing of what claim 'demo' is measured by"):
         swept(toy, sweep(RECALIBRATED))
 
 

@@ -161,3 +161,8 @@ def test_published_state_of_another_network_is_refused(published):
 def test_what_is_no_published_state_is_refused(state):
     with pytest.raises(ModelError, match=r"a state dict is needed, not (list|NoneType); give what torch\.load"):
         load_published_resnet(build_model("resnet20"), state)
+
+
+def test_a_key_that_is_no_text_is_no_tensor_of_a_published_state():
+    with pytest.raises(ModelError, match="7 is no tensor of the published ResNet"):
+        load_published_resnet(build_model("resnet20"), {"state_dict": {7: torch.zeros(1)}})

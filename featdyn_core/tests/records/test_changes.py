@@ -8,8 +8,11 @@ import pytest
 
 from featdyn_core.measures.one_step.concentration import ChangeGram
 from featdyn_core.measures.one_step.protocol import one_step_changes, parameter_noise_changes
-from featdyn_core.records.changes import _square, _triangles, measure, read
+from featdyn_core.records.changes import Options, _square, _triangles, measure, read, resolve
+from featdyn_core.records.kind import Scope
+from featdyn_core.register.register import Window
 from featdyn_core.seeds import numpy_generator
+from featdyn_core.tests.tiny import tiny_recipe
 
 PARAMETERS = {"epochs": [1, 4], "samples": 2, "updates": 5, "split": "held-out"}
 
@@ -63,3 +66,10 @@ def test_a_triangle_holds_all_of_a_symmetric_matrix(rows):
     (triangles,) = _triangles([sample])
     assert triangles.shape == (1, rows * (rows + 1) // 2)
     assert np.array_equal(_square(triangles[0]), ChangeGram.of(sample[0]).products)
+
+
+def test_parameter_noise_is_measured_unless_it_is_not_asked_for():
+    scope = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3)}, {"updates": 4, "samples": 1}, images=20)
+    with_noise, without = (resolve(Options("late", noise=noise), scope)[""] for noise in (True, False))
+    assert with_noise.get("noise", True) is True
+    assert without == with_noise | {"noise": False}

@@ -5,9 +5,12 @@ import pytest
 
 from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.displacement import MATCHES, displaced, moved
-from featdyn_core.records.closeness import Closeness, measure, read
+from featdyn_core.records.closeness import Closeness, Options, measure, read, resolve
+from featdyn_core.records.kind import Scope
 from featdyn_core.records.planting import IMAGES
+from featdyn_core.register.register import Window
 from featdyn_core.seeds import numpy_generator
+from featdyn_core.tests.tiny import tiny_recipe
 
 GRAIN = 0.5 / IMAGES
 """Of a share of planted images."""
@@ -63,3 +66,10 @@ def test_the_real_direction_adds_what_it_is_told(gained):
         assert found.gained(match) == pytest.approx(np.full(3, gained), abs=2 * GRAIN)
         assert found.planted.gained(match) == pytest.approx(np.full(3, 0.4), abs=2 * GRAIN)
     assert found.planted.planted is None
+
+
+@pytest.mark.parametrize(("deep", "ends"), [("last", (1, 3)), ("first", (3, 1))])
+def test_the_two_ends_of_a_window_are_compared(deep, ends):
+    scope = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3)}, {"draws": 2}, images=20)
+    found = resolve(Options("late", deep=deep), scope)[""]
+    assert (found["shallow"], found["deep"]) == ends

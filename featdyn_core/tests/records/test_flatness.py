@@ -8,7 +8,10 @@ import torch
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.drift.directional import _shuffled, changes_along
-from featdyn_core.records.flatness import Flatness, measure, read
+from featdyn_core.records.flatness import Flatness, Options, measure, read, resolve
+from featdyn_core.records.kind import Scope
+from featdyn_core.register.register import Window
+from featdyn_core.tests.tiny import tiny_recipe
 
 ROUNDING = 1e-4  # relative; single precision, by two ways of differentiating
 EPOCHS = {"shallow": (0, 2), "deep": 4}
@@ -105,3 +108,9 @@ def test_where_nothing_moves_there_is_nothing_to_compare(tiny_perceptron):
     still = measure(tiny_perceptron.frozen_at(4), PARAMETERS)
     with pytest.raises(MeasurementError, match="features stand still"):
         read(still, PARAMETERS).ratio("drift")
+
+
+def test_epochs_are_spread_over_the_window_before_its_end():
+    scope = Scope(tiny_recipe(), 0, 1, {"late": Window(0, 3)}, {"images": 5, "directions": 2}, images=20)
+    for part in resolve(Options("late", points=2), scope).values():
+        assert (part["shallow"], part["deep"]) == ([0, 2], 3)

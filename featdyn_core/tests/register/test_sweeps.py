@@ -75,6 +75,7 @@ FAULTS = {
     "nothing varied": ('recipe.optimizer = { name = "adam" }', "", "variation 'adam' overrides nothing"),
     "nothing found": ('"REFUTED"', '"SUPPORTED"', "variation 'again' found SUPPORTED, which is no finding"),
     "too few seeds": ("[7, 8, 9]", "[7, 8]", "a claim is judged on at least 3"),
+    "seeds below 0": ("[7, 8, 9]", "[7, 8, -1]", "seeds are integers from 0 on"),
     "pilot seeds": ("[7, 8, 9]", "[7, 8, 100]", "bounds came from 100"),
 }
 
@@ -85,3 +86,7 @@ def test_what_is_no_sweep_is_told(tmp_path, case):
     assert old in TEXT
     with pytest.raises(RecipeError, match=f"(?s)sweep .*some.toml[:,] .*{message}"):
         read(tmp_path, TEXT.replace(old, new, 1))
+
+
+def test_a_mark_of_the_byte_order_is_no_fault(tmp_path):
+    assert read(tmp_path, "\ufeff" + TEXT) == read(tmp_path)

@@ -121,6 +121,7 @@ def test_a_branch_is_restored_from_what_a_manifest_holds(write):
         ('keep = "hidden1"', "keep = 1", "branch, keep: expected str, found 1"),
         ("keep", "kept", "branch: unknown field 'kept'; did you mean 'keep'\\? its fields are parent"),
         ("[[2, 6, 1]]", "[[0, 6, 1]]", "training, checkpoints: those before epoch 2 are the parent's"),
+        ("[[2, 6, 1]]", "[]", "training, checkpoints: the last must be the last epoch, 6"),
         ("epochs = 6\ncheckpoints = [[2, 6, 1]]", "epochs = 2\ncheckpoints = [[2, 2, 1]]", "more than there were"),
         ("[optimizer]", "[labels]\npermuted = true\n[optimizer]", "data, labels, network: those of the parent"),
         ("[optimizer]", "[network]\nhidden = [3]\n[optimizer]", "data, labels, network: those of the parent"),
