@@ -24,7 +24,6 @@ SCHEMA = 2
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
 
-
 _NUMBERS = re.compile(r'\[\n([^][{}"]+)\]')
 """A list of numbers as ``json`` indents it: inside a text there is no line break."""
 
