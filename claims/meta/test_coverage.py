@@ -1,6 +1,7 @@
 """Register, claim files and documents say the same: what is claimed is tested, and nothing is tested in silence."""
 
 import dataclasses
+import re
 import statistics
 
 import pytest
@@ -61,6 +62,14 @@ def test_planted_draws_are_counted_where_they_are_drawn(register):
     counted = [number for number in module.measure(run).numbers.values() if isinstance(number, Draws)]
     assert {number.draws for number in counted} == {protocol["planted_draws"]}
     assert len(counted) == 2
+
+
+def test_claims_take_what_they_use_from_the_public_names():
+    for path in HERE.glob("test_*.py"):
+        imported = re.findall(
+            r"^\s*(?:from|import) (featdyn_core[\w.]*)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert set(imported) == {"featdyn_core"}, path.name
 
 
 def test_adding_a_claim_stays_small():
