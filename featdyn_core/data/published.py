@@ -180,7 +180,7 @@ def _obtain(datasets: ModuleType, name: str, root: Path, download: bool) -> Arra
                 _construct(datasets, name, root, download=True)
         return _read(datasets, name, root)
     except FETCH_ERRORS as error:
-        failure = _not_obtained(datasets, name, root, error)
+        failure = _not_obtained(datasets, name, root, error, asked=download)
         raise failure from error
 
 
@@ -259,8 +259,8 @@ def _archives(datasets: ModuleType, name: str, root: Path) -> list[_Archive]:
     return [_Archive(root / kind.filename, kind.tgz_md5, kind.url)]
 
 
-def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception) -> DataError:
-    """Return the one error that says what failed, where, and what mends it."""
+def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception, *, asked: bool) -> DataError:
+    """Return the one error that says what failed, where, and what mends it; ``asked``: whether the host was."""
     # Only errors of the disk carry a number and a file; those of a connection lack one or the other.
     if isinstance(error, OSError) and (error.errno in FULL_DISK or (error.errno and error.filename)):
         return DataError(disk_refusal(Path(error.filename or root), error))
@@ -270,6 +270,11 @@ def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception)
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     damage = f"Delete {', '.join(map(str, damaged))}: not as published, perhaps cut off. " if damaged else ""
     files = ", ".join(f"{a.path.name} (MD5 {a.md5})" for a in wanted)
+    if not asked and not damaged:
+        return AbsentDataError(
+            f"{name} is not in {root}, and nothing is fetched here. Let featdyn train download it, or put the published "
+            f"{files} into {archives[0].path.parent}, or {name}.npz into {root}"
+        )
     kind = DataError if damaged else AbsentDataError
     return kind(
         f"{name} could not be had from {urlsplit(archives[0].url).hostname}: {reason}. {damage}"

@@ -174,7 +174,7 @@ def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]
         cost = reason or _estimated(store, recipe, known)
         if isinstance(cost, str):
             number = reasons.setdefault(cost, len(reasons) + 1)
-            lines.append(f"{label}: not to be trained ({number})")
+            lines.append(f"{label}: cannot be trained now ({number})")
             continue
         done = store.resume_epoch(recipe, seeds[0]) or recipe.first_epoch  # seeds of one state are as far
         each = cost.epoch * (recipe.training.epochs - done)
@@ -182,7 +182,8 @@ def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]
         costs = f"about {_time(each)} of a process and {_bytes(cost.size)} each"
         lines.append(f"{label}: {len(seeds)} to train, {costs}")
     at_work = f"{jobs} process{'es' * (jobs > 1)}"
-    together = f"about {_time(seconds / jobs)} in {at_work}, {_bytes(size)}" if size else "nothing to train"
+    nothing = "nothing that can be trained now" if reasons else "nothing to train"
+    together = f"about {_time(seconds / jobs)} in {at_work}, {_bytes(size)}" if size else nothing
     return [*lines, *(f"({number}) {reason}" for reason, number in reasons.items()), f"together: {together}"]
 
 

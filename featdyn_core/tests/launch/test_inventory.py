@@ -135,9 +135,9 @@ def test_what_is_complete_or_does_not_fit_costs_nothing(store):
     store.get(tiny_recipe(), 0)
     unfit = tiny_recipe(name="unfit", network=NetworkSpec("mlp", {"hidden": []}))
     lines = dry_run(store, [(tiny_recipe(), 0), (unfit, 0)], 1)
-    assert lines[:2] == ["tiny, seeds 0: already complete", "unfit, seeds 0: not to be trained (1)"]
+    assert lines[:2] == ["tiny, seeds 0: already complete", "unfit, seeds 0: cannot be trained now (1)"]
     assert lines[2].startswith("(1) ")
-    assert lines[3:] == ["together: nothing to train"]
+    assert lines[3:] == ["together: nothing that can be trained now"]
 
 
 # Queues
