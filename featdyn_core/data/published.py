@@ -272,8 +272,8 @@ def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception,
     files = ", ".join(f"{a.path.name} (MD5 {a.md5})" for a in wanted)
     if not asked and not damaged:
         return AbsentDataError(
-            f"{name} is not in {root}, and nothing is fetched here. Let featdyn train download it, or put the published "
-            f"{files} into {archives[0].path.parent}, or {name}.npz into {root}"
+            f"{name} is not in {root}, and nothing is fetched here. Let featdyn train download it, or put the "
+            f"published {files} into {archives[0].path.parent}, or {name}.npz into {root}"
         )
     kind = DataError if damaged else AbsentDataError
     return kind(
