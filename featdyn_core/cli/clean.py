@@ -1,6 +1,6 @@
 """Say what the store can do without, or remove it.
 
-The command prints a line for each interrupted training or transfer and each record of other code, with its size, and
+The command prints a line for each interrupted training or pull and each record of other code, with its size, and
 removes them with ``--yes`` only. Nothing finished is among them.
 """
 

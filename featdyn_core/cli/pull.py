@@ -7,8 +7,8 @@ already, are missing there or failed. Its status is 1 where one failed, such as 
 import argparse
 from typing import Any
 
-from featdyn_core.cli.sync import add_transfer, transfer
-from featdyn_core.launch import syncing as transfers
+from featdyn_core.cli.sync import add_sync, sync
+from featdyn_core.launch import syncing
 
 
 def add_to(commands: Any) -> None:
@@ -20,9 +20,9 @@ def add_to(commands: Any) -> None:
         epilog="Example: featdyn pull s3://bucket/featdyn --tier full --seeds 0",
     )
     command.set_defaults(run=pull)
-    add_transfer(command)
+    add_sync(command)
 
 
 def pull(options: argparse.Namespace) -> int:
     """Fetch what the options ask for."""
-    return transfer(transfers.pull, options)
+    return sync(syncing.pull, options)

@@ -7,8 +7,8 @@ failed. Its status is 1 where one failed.
 import argparse
 from typing import Any
 
-from featdyn_core.cli.sync import add_transfer, transfer
-from featdyn_core.launch import syncing as transfers
+from featdyn_core.cli.sync import add_sync, sync
+from featdyn_core.launch import syncing
 
 
 def add_to(commands: Any) -> None:
@@ -20,9 +20,9 @@ def add_to(commands: Any) -> None:
         epilog="Example: featdyn push s3://bucket/featdyn --tier full",
     )
     command.set_defaults(run=push)
-    add_transfer(command)
+    add_sync(command)
 
 
 def push(options: argparse.Namespace) -> int:
     """Send what the options ask for."""
-    return transfer(transfers.push, options)
+    return sync(syncing.push, options)

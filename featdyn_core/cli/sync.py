@@ -9,14 +9,14 @@ from featdyn_core.harness.plan import requests
 from featdyn_core.store.remote import Remote
 
 
-def add_transfer(command: argparse.ArgumentParser) -> None:
+def add_sync(command: argparse.ArgumentParser) -> None:
     """Add the address, and what is sent or fetched."""
     command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (featdyn[s3])")
     add_scale(command)
     add_choice(command)
 
 
-def transfer(way: Callable[..., int], options: argparse.Namespace) -> int:
+def sync(way: Callable[..., int], options: argparse.Namespace) -> int:
     """Send or fetch the trajectories that the options ask for, and the register's records of them."""
     wanted = trainings_of(options)
     chosen = {(recipe.identity, seed) for recipe, seed in wanted}

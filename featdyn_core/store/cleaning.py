@@ -34,7 +34,7 @@ def idle(store: Store) -> Iterator[Idle]:
 
     An interrupted training would go on from where it stopped, if it were kept.
     """
-    for place, what in (("partial", "an interrupted training"), ("incoming", "an interrupted transfer")):
+    for place, what in (("partial", "an interrupted training"), ("incoming", "an interrupted pull")):
         for path in sorted((store.root / place).glob("*")):
             if not is_held(store.layout.lock(path.name)):
                 yield _idle(f"{what}, {path.name[:12]}", path)
