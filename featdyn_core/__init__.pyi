@@ -30,6 +30,7 @@ from .analysis.regions.turning import (
 )
 from .analysis.shares import against_isotropy, direction_shares, isotropic_p_values, isotropic_shares, variance_shares
 from .analysis.softmax import curvature, logit_cross_entropy, softmax_hessian
+from .analysis.statistics import kendall, welch
 from .analysis.theorems import examined
 from .analysis.windows import inside_window
 from .data.corruptions import corrupt, corrupted_test_set
@@ -81,11 +82,12 @@ from .seeds import numpy_generator
 from .store.supply import Store, get_trajectory
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
-from .verdicts.claim import Claim, Criterion, Draws, Finding, Number, Verdict
+from .verdicts.claim import Claim, Criterion, Finding, Verdict
 from .verdicts.curve import Curve
 from .verdicts.evidence import Evidence
-from .verdicts.inference import Interval, holm, kendall, seed_interval, welch
+from .verdicts.inference import Interval, holm, seed_interval
 from .verdicts.measured import Lines, Measured
+from .verdicts.units import Counted, Number, Unit, mean_correlation, share_of
 
 __all__ = [
     "CORRUPTION_KINDS",
@@ -103,11 +105,11 @@ __all__ = [
     "Closeness",
     "Column",
     "CompositeGrid",
+    "Counted",
     "Criterion",
     "Curve",
     "Dataset",
     "Decide",
-    "Draws",
     "Evidence",
     "FeatdynError",
     "Finding",
@@ -133,6 +135,7 @@ __all__ = [
     "TrainingLog",
     "TrainingPath",
     "Trajectory",
+    "Unit",
     "Verdict",
     "Window",
     "World",
@@ -176,6 +179,7 @@ __all__ = [
     "load_published_resnet",
     "load_recipe",
     "logit_cross_entropy",
+    "mean_correlation",
     "memory_window",
     "mmd",
     "numpy_generator",
@@ -195,6 +199,7 @@ __all__ = [
     "randomize_labels",
     "seed_interval",
     "share_at_one",
+    "share_of",
     "share_within",
     "shares_by_epoch",
     "sign_test",

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.analysis.growth import windows_in_epochs
+from featdyn_core.analysis.statistics import kendall, kendall_p_values
 from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio
 from featdyn_core.records.changes import Changes
 from featdyn_core.records.column import Column
-from featdyn_core.verdicts.claim import Draws
-from featdyn_core.verdicts.inference import kendall, kendall_p_values
+from featdyn_core.verdicts.units import Counted, share_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Association:
         """
         return Association(self.one.T, self.other.T).within_arms
 
-    def shuffled(self, draws: int, level: float, rng: np.random.Generator, *, within_arms: bool = False) -> Draws:
+    def shuffled(self, draws: int, level: float, rng: np.random.Generator, *, within_arms: bool = False) -> Counted:
         """Count the shuffles of the checkpoints, of all or within each arm, after which the two still correlate.
 
         Args:
@@ -59,7 +59,7 @@ class Association:
         pairs = [*zip(self.one, self.other, strict=True)] if within_arms else [(self.one.ravel(), self.other.ravel())]
         shuffles = [(np.array([rng.permutation(one) for _ in range(draws)]), other) for one, other in pairs]
         found = np.concatenate([kendall_p_values(ones, other) <= level for ones, other in shuffles])
-        return Draws(int(found.sum()), len(found))
+        return share_of(int(found.sum()), len(found))
 
 
 def anisotropy_and_memory(

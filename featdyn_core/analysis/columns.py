@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.analysis.statistics import kendall
 from featdyn_core.records.column import Column
-from featdyn_core.verdicts.inference import kendall
 from featdyn_core.verdicts.measured import Lines
 
 ROUNDING = 1e-9

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.analysis.statistics import kendall
 from featdyn_core.measures.composites.consistency import memory_window, window_length
 from featdyn_core.records.column import Column
 from featdyn_core.records.path import TrainingPath
-from featdyn_core.verdicts.inference import kendall
 from featdyn_core.verdicts.measured import Lines
 
 Floats = npt.NDArray[np.float64]

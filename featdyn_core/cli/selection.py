@@ -78,9 +78,10 @@ def trainings_of(options: argparse.Namespace) -> list[Training]:
 def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -> Sequence[int]:
     """Seeds of the first scale that uses the recipe; of the tier's scale if none does."""
     for scale in register.scales.values():
-        if any(recipe in row.recipes.values() for row in cells(register, scale.name)):
-            return scale.seeds
-    return register.scales[scale_of(options, register)].seeds
+        found = [row.seeds for row in cells(register, scale.name) if recipe in row.recipes.values()]
+        if found:
+            return sorted({seed for seeds in found for seed in seeds})
+    return next(iter(register.scales[scale_of(options, register)].seeds.values()))
 
 
 def requests_of(options: argparse.Namespace) -> list[Request]:

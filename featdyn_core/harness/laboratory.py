@@ -129,6 +129,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     return Evidence(
         **facts,
         **_provenance(used),
+        bits=_bits(cell, used) if cell.here else "",
         verdict=verdict,
         findings=findings,
         counter_example=counter_example,
@@ -151,7 +152,10 @@ def described(cell: Cell) -> dict[str, Any]:
         "tier": cell.tier,
         "scale": cell.scale.name,
         "known": str(cell.known or ""),
+        "extension": cell.entry.extension,
         "replayed": cell.replayed,
+        "here": cell.here,
+        "seen": cell.seen,
         "exploratory": cell.exploratory,
         "variation": cell.variation.name if cell.variation else "",
         "effect": cell.effect,
@@ -164,7 +168,7 @@ def described(cell: Cell) -> dict[str, Any]:
 
 def _images(cell: Cell) -> dict[str, Any]:
     """The number of images of a claim that looks at some and names no other."""
-    return {"images": cell.scale.images} if cell.recipes else {}
+    return {"images": cell.scale.images[cell.subject]} if cell.recipes else {}
 
 
 def _overrides(cell: Cell) -> dict[str, Any]:
@@ -199,6 +203,16 @@ def _remarks(used: Iterable[Record]) -> dict[str, Any]:
         name: ", ".join(sorted(remarks)) if all(isinstance(item, str) for item in remarks) else max(remarks)
         for name, remarks in found.items()
     }
+
+
+def _bits(cell: Cell, used: Mapping[tuple[Needed, int], Record]) -> str:
+    """Whether what was trained here ended in the bits of the published trainings; empty where none are published."""
+    source, found = published(records_folder() / cell.scale.name), set()
+    for (needed, seed), record in used.items():
+        facts = source.describe(cell.requests(seed)[needed])
+        if facts is not None:
+            found.add(facts["checkpoints"]["sha256"] == record.facts["checkpoints"]["sha256"])
+    return "" if not found else "equal" if all(found) else "other"
 
 
 def _provenance(used: dict[tuple[Needed, int], Record]) -> dict[str, Any]:

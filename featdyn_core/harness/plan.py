@@ -20,7 +20,7 @@ from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.tables import build, unknown
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
 from featdyn_core.trajectories.training import Training
-from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
 
 
@@ -53,6 +53,7 @@ class Cell:
         variation: what is varied in it; None in a row of the register.
         effect: the criterion that a sweep shows of it.
         foreign: whether its plain recipe is another than the one that known findings are of.
+        here: whether it is trained on the spot beside published records of more seeds: it is to be in accord with them.
     """
 
     entry: Entry
@@ -66,6 +67,7 @@ class Cell:
     variation: Variation | None = None
     effect: str = ""
     foreign: bool = False
+    here: bool = False
 
     @property
     def id(self) -> str:
@@ -87,7 +89,7 @@ class Cell:
 
     @property
     def known(self) -> Verdict | None:
-        """The verdict that published evidence has shown, where it is not SUPPORTED.
+        """The verdict that published evidence has shown, where it is not SUPPORTED; ``here`` also where it is.
 
         Of other seeds nothing is known, nor of another network under the same name.
         """
@@ -95,7 +97,13 @@ class Cell:
             return None
         if self.variation:
             return self.variation.found.get(self.entry.id)
-        return self.entry.found.get(f"{self.scale.name}/{self.subject}")
+        usual = Verdict.SUPPORTED if self.here else None
+        return self.entry.found.get(f"{self.scale.name}/{self.subject}", usual)
+
+    @property
+    def seen(self) -> bool:
+        """Whether numbers of one of its seeds were known before the criteria."""
+        return bool(set(self.seeds) & set(self.scale.seen.get(self.subject, ())))
 
     @property
     def windows(self) -> dict[str, Window]:
@@ -156,7 +164,7 @@ class Cell:
             neighbour=self.neighbour(seed),
             windows=self.windows,
             protocol=self.protocol,
-            images=self.scale.images,
+            images=self.scale.images[self.subject],
             precision=self.precision,
         )
 
@@ -179,26 +187,27 @@ def cells(
     chosen = register.scale(scale)
     if seeds:
         register.check_seeds(tuple(seeds))
-    used = tuple(seeds) or chosen.seeds
+    here = bool(chosen.here) and not seeds and not replayed
     found = [
         Cell(
             entry=entry,
             scale=chosen,
             subject=subject,
-            seeds=used,
+            seeds=tuple(seeds) or (chosen.here if here else entry.seeds_at(chosen, subject)),
             recipes={
                 arm: _recipe(chosen.recipes[subject] + suffix) for arm, suffix in entry.arms_of(scale, subject).items()
             },
             precision=precision,
             replayed=replayed,
-            exploratory=used != chosen.seeds,
+            exploratory=tuple(seeds) not in ((), chosen.here, entry.seeds_at(chosen, subject)),
             foreign=_is_foreign(chosen, subject),
+            here=here and entry.kind == EMPIRICAL,
         )
         for entry in register.entries.values()
         for subject in entry.subjects_at(chosen)
     ]
     for row in found:
-        row.requests(used[0])  # what cannot be planned is told now, and not by the first test that measures
+        row.requests(row.seeds[0])  # what cannot be planned is told now, and not by the first test that measures
     return found
 
 

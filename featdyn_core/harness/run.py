@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 from featdyn_core.errors import MeasurementError
 from featdyn_core.records.column import Column
 from featdyn_core.register.register import Window
-from featdyn_core.verdicts.claim import Claim, Draws, Number
+from featdyn_core.verdicts.claim import Claim
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.measured import Lines, Measured
 from featdyn_core.verdicts.plane import Plane
+from featdyn_core.verdicts.units import Counted, Number
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _check_measured(claim: Claim, measured: Any) -> None:
         raise MeasurementError(f"claim {claim.id!r}: measure returned a {type(measured).__name__}, and no Measured")
     claim.check_names(list(measured.values))
     for name, value in measured.values.items():
-        if not isinstance(value, Real | Draws):
+        if not isinstance(value, Real | Counted):
             raise MeasurementError(
                 f"claim {claim.id!r}: {name!r} of one seed is a {type(value).__name__}, and not one number"
             )

@@ -49,9 +49,10 @@ def swept(
     """
     rows = cells(register, sweep.scale, seeds=seeds or sweep.seeds, precision=precision, replayed=replayed)
     base = {row.entry.id: row for row in rows if row.subject == sweep.subject}
-    chosen = tuple(seeds) not in ((), sweep.seeds or register.scales[sweep.scale].seeds)
+    usual = sweep.seeds or register.scales[sweep.scale].seeds[sweep.subject]
+    chosen = tuple(seeds) not in ((), usual)
     return [
-        dataclasses.replace(_named(sweep, base[claim], variation), effect=effect, exploratory=chosen)
+        dataclasses.replace(_named(sweep, base[claim], variation), effect=effect, exploratory=chosen, here=False)
         for variation in sweep.variations.values()
         for claim, effect in sweep.effects.items()
         if claim in (variation.claims or sweep.effects)

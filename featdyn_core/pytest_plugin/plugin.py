@@ -174,6 +174,8 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
             pytest.skip(row.message())
         if known and row.changed:
             pytest.fail(row.message(), pytrace=False)
+        if row.here and known:
+            return row
         if row.verdict is not Verdict.SUPPORTED:
             (pytest.xfail if known else functools.partial(pytest.fail, pytrace=False))(row.message())
         return row

@@ -27,6 +27,7 @@ from featdyn_core.verdicts.claim import Verdict
 
 _WORDS = {
     Verdict.SUPPORTED: ("passed", "S", {"green": True}),
+    Verdict.EQUIVALENT: ("failed", "=", {"yellow": True}),
     Verdict.REFUTED: ("failed", "R", {"red": True}),
     Verdict.INCONCLUSIVE: ("failed", "?", {"yellow": True}),
     Verdict.INVALID: ("error", "I", {"red": True}),

@@ -18,8 +18,11 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.register.register import AUTO, TIERS, WORLDS, Asked, Entry, Register, Scale, Window
 from featdyn_core.tables import build, check_names, fields, read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
+from featdyn_core.verdicts.units import Unit
 
-SCHEMA = 2
+SCHEMA = 3
+
+_UNITS = [str(unit) for unit in Unit if unit is not Unit.EXCESS]
 
 _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
 
@@ -75,8 +78,24 @@ def load_register(folder: Path) -> Register:
             raise RecipeError(f"claim {entry.id!r} is a rival of {entry.rival_of!r}, which is no claim of the paper")
     register = Register(general.paper, scales, ordered, general.pilot_seeds, digest.hexdigest())
     for scale in scales.values():
-        register.check_seeds(scale.seeds)
+        for seeds in filter(None, (*scale.seeds.values(), scale.here)):
+            register.check_seeds(seeds)
+        for entry in entries:
+            _check_seeds(register, entry, scale)
     return register
+
+
+def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
+    """Refuse a row whose seeds are too few for one of its numbers.
+
+    Raises:
+        RecipeError: they are.
+    """
+    for subject in entry.subjects_at(scale):
+        try:
+            register.check_seeds(entry.seeds_at(scale, subject), least=entry.claim(scale.name, subject).least_seeds)
+        except RecipeError as error:
+            raise RecipeError(f"claim {entry.id!r} on {scale.name}/{subject}: {error}") from error
 
 
 def _read(path: Path) -> bytes:
@@ -95,18 +114,33 @@ def _parse(path: Path, content: bytes) -> dict[str, Any]:
 
 def _scale(name: str, table: dict[str, Any]) -> Scale:
     where = f"scale {name!r}"
-    scale = build(Scale, table, where, name=name)
+    by_subject = {field: _by_subject(table, field) for field in ("seeds", "images")}
+    scale = build(Scale, table | by_subject, where, name=name)
     if not re.fullmatch("[A-Za-z0-9_]+", name) or name == AUTO:
         raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and not {AUTO}")
     if scale.tier not in TIERS:
         raise RecipeError(f"{where}: {unknown('tier', scale.tier, TIERS, 'the tiers are')}")
-    if min(scale.seeds, default=0) < 0 or scale.images < 1 or scale.looks < 1:
+    subjects = list(scale.recipes)
+    for field_name in ("seeds", "images", "seen", "found_on"):
+        found: dict[str, Any] = getattr(scale, field_name)
+        check_names(found, subjects, f"{where}, {field_name}")
+        if field_name in ("seeds", "images") and (without := [subject for subject in subjects if subject not in found]):
+            raise RecipeError(f"{where}, {field_name}: it says nothing of {without[0]!r}")
+    every = [seed for seeds in (*scale.seeds.values(), *scale.seen.values(), scale.here) for seed in seeds]
+    if min(every, default=0) < 0 or min(scale.images.values(), default=1) < 1 or scale.looks < 1:
         raise RecipeError(f"{where}: seeds are integers from 0 on, images and looks from 1 on")
-    check_names(scale.found_on, list(scale.recipes), f"{where}, found_on")
     for subject, digits in scale.found_on.items():
         if not re.fullmatch("[0-9a-f]{12,64}", digits):
             raise RecipeError(f"{where}, found_on, {subject}: {shown(digits)} are no 12 first digits of a digest")
     return scale
+
+
+def _by_subject(table: Mapping[str, Any], name: str) -> Any:
+    """Return a field of a scale as a table by subject, if it is there; one value is that of all subjects."""
+    value, recipes = table.get(name), table.get("recipes")
+    if isinstance(value, dict) or not isinstance(recipes, dict):
+        return value
+    return dict.fromkeys(recipes, value)
 
 
 def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared: Mapping[str, Any]) -> Entry:
@@ -118,6 +152,11 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared
         own |= {"subjects": [WORLDS], "arms": {}}
     windows = _windows(table.get("windows", {}), f"{where}, windows")
     criteria = {role: _asked(table.get(title, {}), f"{where}, {title}") for title, role in _ROLES.items()}
+    for title, role in _ROLES.items():
+        for criterion, asked in criteria[role].items():
+            if (asked.unit is None) is not (table.get("kind") == THEOREM):
+                fault = "a theorem's number has none" if asked.unit else f"it needs one of {', '.join(_UNITS)}"
+                raise RecipeError(f"{where}, {title}, {criterion}, unit: {fault}")
     entry = build(Entry, own, where, id=name, windows=windows, criteria=criteria)
     entry = dataclasses.replace(entry, protocol=_shared(entry, shared, where) | entry.protocol)
     if fault := next(_faults(entry, list(scales.values())), ""):
@@ -163,7 +202,7 @@ def _asked(tables: Any, where: str) -> dict[str, Asked]:
     found: dict[str, Asked] = read(dict[str, Asked], tables, where)
     for name, asked in found.items():
         if len(asked.bounds) != 1:
-            raise RecipeError(f"{where}, {name}: it needs a bound, either above or below")
+            raise RecipeError(f"{where}, {name}: it needs one bound: above, below or within")
         if asked.on and asked.on not in SPLITS:
             raise RecipeError(f"{where}, {name}, on: {unknown('split', asked.on, SPLITS, 'the splits are')}")
     return found
@@ -196,6 +235,9 @@ def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
             yield f"{where}: {unknown('scale/subject', row, rows, 'it has')}"
         if verdict is Verdict.SUPPORTED or not verdict.decided:
             yield f"{where}: {verdict} is no finding against the claim"
+    for row in entry.seeds:
+        if row not in rows:
+            yield f"claim {entry.id!r}, seeds: {unknown('scale/subject', row, rows, 'it has')}"
 
 
 def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
@@ -209,6 +251,7 @@ def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     tables = {"windows": entry.windows} | {f"arms, {arm}": suffix for arm, suffix in entry.arms.items()}
     tables |= {f"protocol, {name}": value for name, value in entry.protocol.items()}
     tables |= {f"criterion {name!r}": bound for name, one in asked.items() for bound in one.bounds.values()}
+    tables |= {f"criterion {name!r}, margin": one.margin for name, one in asked.items()}
     for where, table in tables.items():
         for place in table if isinstance(table, dict) else ():
             if place not in (*names, *subjects):

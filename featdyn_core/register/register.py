@@ -14,6 +14,7 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.tables import read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Criterion, Role, Verdict
 from featdyn_core.verdicts.inference import confidence_at_look
+from featdyn_core.verdicts.units import Unit
 
 AUTO = "auto"
 """In the place of a scale's name: that of the tier (see ``harness.tiers``)."""
@@ -40,8 +41,11 @@ class Scale:
         name: that of its table in ``scales.toml``.
         tier: fast or full.
         recipes: subject to the name of its plain recipe, in the order in which they are run.
-        seeds: training seeds of the tests.
-        images: largest number of images of each split that claims are measured on.
+        seeds: subject to the training seeds of the tests.
+        images: subject to the largest number of images of each split that claims are measured on.
+        here: training seeds of what is trained on the spot, where published records are judged on all ``seeds``;
+            empty where nothing is: all seeds are trained.
+        seen: subject to the seeds whose numbers were known before the criteria by which they are judged.
         looks: how many times claims have been judged at this scale, this time included, with seeds added each time.
         found_on: subject to the first digits of the digest of the plain recipe that known findings are of; of another
             recipe under the same name nothing is known.
@@ -50,8 +54,10 @@ class Scale:
     name: str
     tier: str
     recipes: dict[str, str]
-    seeds: tuple[int, ...]
-    images: int
+    seeds: dict[str, tuple[int, ...]]
+    images: dict[str, int]
+    here: tuple[int, ...] = ()
+    seen: dict[str, tuple[int, ...]] = field(default_factory=dict)
     looks: int = 1
     found_on: dict[str, str] = field(default_factory=dict)
 
@@ -67,8 +73,13 @@ class Asked:
 
     Attributes:
         quantity: what the number is, in words, with the names of the protocol's numbers in braces: ``W_{level}(t)``.
-        above: the bound above which it holds, one number or a table; None if it holds below one.
-        below: the bound below which it holds; None if it holds above one.
+        unit: of the number; needed of all but theorems.
+        above: the bound above which it holds, one number or a table; None if it holds elsewhere.
+        below: the bound below which it holds.
+        within: the bound within which of ``around`` it holds, on both sides.
+        around: the middle of what is ``within``.
+        margin: the smallest difference from the bound that matters.
+        discrete: whether the number takes few values, so that seeds are counted.
         on: the split that decides, where there is a number for each; the other split's is reported.
         each: a list of the protocol, of each item of which it is asked; empty for one number.
         reported: scales at which it is only reported.
@@ -77,8 +88,13 @@ class Asked:
     """
 
     quantity: str
+    unit: Unit | None = None
     above: Any = None
     below: Any = None
+    within: Any = None
+    around: float = 0.0
+    margin: Any = None
+    discrete: bool = False
     on: str = ""
     each: str = ""
     reported: tuple[str, ...] = ()
@@ -88,8 +104,8 @@ class Asked:
     @property
     def bounds(self) -> dict[str, Any]:
         """Direction to the bound; one, in a claim that was read."""
-        both = {"above": self.above, "below": self.below}
-        return {direction: bound for direction, bound in both.items() if bound is not None}
+        asked = {"above": self.above, "below": self.below, "within": self.within}
+        return {direction: bound for direction, bound in asked.items() if bound is not None}
 
 
 @dataclass(frozen=True)
@@ -109,8 +125,10 @@ class Entry:
         shared: names of the numbers of its protocol that it shares with other claims, which ``scales.toml`` holds.
         protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
         criteria: name to what is asked, by role.
+        seeds: "scale/subject" to training seeds in place of the scale's.
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
+        extension: whether it goes beyond the paper and is no statement of it: then it counts in no number of verdicts.
         kind: ``empirical``, or ``theorem``: that is to hold in every world, is read from no training, and has nothing
             but a protocol and criteria, all of which are universal.
     """
@@ -126,8 +144,10 @@ class Entry:
     shared: tuple[str, ...] = ()
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
+    seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
+    extension: bool = False
     kind: str = EMPIRICAL
 
     def claim(self, scale: str, subject: str) -> Claim:
@@ -164,26 +184,53 @@ class Entry:
         """Yield what is asked at a scale: with ``on``, one criterion decides and the other split's is reported.
 
         Raises:
-            RecipeError: the bound is no finite number.
+            RecipeError: there is no bound.
         """
         ((direction, bounds),) = asked.bounds.items()
-        bound = _at(bounds, scale, subject)
-        if type(bound) not in (int, float) or not abs(bound) <= sys.float_info.max:
-            fault = f"its bound for {scale}/{subject} is {shown(bound)}, which is no finite number"
-            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: {fault}")
+        bound, margin = (self._number(name, value, scale, subject) for value in (bounds, asked.margin))
+        if bound is None:
+            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: it says no bound for {scale}/{subject}")
         quantity = self._said(name, asked.quantity, self.protocol_of(scale, subject))
         for split in SPLITS if asked.on else ("",):
             decides = split == asked.on
-            yield Criterion(
+            now = role if decides and scale not in asked.reported else Role.REPORTED
+            yield self._criterion(
                 name=", ".join(filter(None, [name, item, split])),
                 quantity=", ".join(filter(None, [quantity, item, split and f"{split} images"])),
                 direction=direction,
-                bound=float(bound),
-                role=role if decides and scale not in asked.reported else Role.REPORTED,
+                bound=bound,
+                role=now,
+                unit=asked.unit or Unit.EXCESS,
+                around=asked.around,
+                margin=margin if now is Role.DECIDES else None,
+                discrete=asked.discrete,
                 pilot=asked.pilot,
                 paper=asked.paper and decides,
                 universal=self.kind == THEOREM,
             )
+
+    def _criterion(self, **fields: Any) -> Criterion:
+        """Return a criterion of this claim.
+
+        Raises:
+            RecipeError: its fields do not fit together.
+        """
+        try:
+            return Criterion(**fields)
+        except RecipeError as error:
+            raise RecipeError(f"claim {self.id!r}, {error}") from error
+
+    def _number(self, name: str, value: Any, scale: str, subject: str) -> float | None:
+        """Return a bound or a margin at a scale; None where it has none.
+
+        Raises:
+            RecipeError: it is no finite number.
+        """
+        number = _at(value, scale, subject)
+        if number is not None and (type(number) not in (int, float) or not abs(number) <= sys.float_info.max):
+            fault = f"{shown(number)} for {scale}/{subject} is no finite number"
+            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: {fault}")
+        return None if number is None else float(number)
 
     def _said(self, name: str, quantity: str, protocol: dict[str, Any]) -> str:
         """Return the words of a quantity with the protocol's numbers in them.
@@ -202,6 +249,12 @@ class Entry:
         if self.kind == THEOREM:
             return (WORLDS,) if scale.tier == FAST else ()
         return tuple(subject for subject in scale.recipes if subject in self.subjects)
+
+    def seeds_at(self, scale: Scale, subject: str) -> tuple[int, ...]:
+        """Return the training seeds of its row on a subject."""
+        if self.kind == THEOREM:
+            return scale.here or next(iter(scale.seeds.values()))
+        return self.seeds.get(f"{scale.name}/{subject}") or scale.seeds[subject]
 
     def windows_of(self, scale: str, subject: str) -> dict[str, Window]:
         """Return the windows for a subject at a scale."""
@@ -254,8 +307,8 @@ class Register:
             raise RecipeError(unknown("scale", name, self.scales, "the register has"))
         return self.scales[name]
 
-    def check_seeds(self, seeds: tuple[int, ...]) -> None:
-        """Refuse training seeds on which no claim can be judged.
+    def check_seeds(self, seeds: tuple[int, ...], *, least: int = MINIMUM_SEEDS) -> None:
+        """Refuse training seeds on which a claim cannot be judged, ``least`` being the fewest that it can.
 
         Raises:
             RecipeError: seeds below 0 or repeated, seeds that bounds came from, or too few.
@@ -267,8 +320,9 @@ class Register:
             raise RecipeError(f"seeds {shown}: a seed stands there twice, and one training is no two observations")
         if pilots := sorted(set(seeds) & set(self.pilot_seeds)):
             raise RecipeError(f"seeds {shown}: bounds came from {', '.join(map(str, pilots))}; take others")
-        if len(seeds) < MINIMUM_SEEDS:
-            raise RecipeError(f"seeds {shown}: a claim is judged on at least {MINIMUM_SEEDS}")
+        if len(seeds) < least:
+            why = "" if least == MINIMUM_SEEDS else ", since one of its numbers is discrete"
+            raise RecipeError(f"seeds {shown}: a claim is judged on at least {least}{why}")
 
 
 def _at(value: Any, scale: str, subject: str) -> Any:

@@ -8,8 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from featdyn_core.report import wording
-from featdyn_core.verdicts.claim import Finding
-from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values
+from featdyn_core.verdicts.claim import Finding, Verdict
+from featdyn_core.verdicts.evidence import Adjusted, Evidence, adjusted_p_values
+from featdyn_core.verdicts.inference import LEVEL
+
+SURVIVES = " *"
+"""Behind a verdict that survives Holm's adjustment over the registered rows of its scale."""
 
 
 class Table(enum.Flag):
@@ -35,18 +39,29 @@ class Line:
 
     Attributes:
         row: the row.
-        holm: its p-value, adjusted within its run; None if it has none.
+        holm: its p-values, adjusted within its family.
         run: name of the run's evidence file, empty if there is only one.
     """
 
     row: Evidence
-    holm: float | None
+    holm: Adjusted
     run: str
 
     @property
     def hinge(self) -> Finding | None:
         """The finding that the verdict hangs on (see ``wording.hinge``)."""
         return wording.hinge(self.row)
+
+    @property
+    def holm_p(self) -> float | None:
+        """The adjusted p-value of what the row came to."""
+        return self.holm.p_against if self.row.verdict is Verdict.REFUTED else self.holm.p_value
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, with a mark where it survives beside all others of its family."""
+        survives = self.row.verdict in (Verdict.SUPPORTED, Verdict.REFUTED) and (self.holm_p or 1) <= LEVEL
+        return wording.verdict(self.row) + (SURVIVES if survives else "")
 
 
 @dataclass(frozen=True)
@@ -106,9 +121,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("scale", lambda line: line.row.scale, _READERS | Table.UNDECIDED | _PROGRAMS, keep=6),
     Column("variation", lambda line: line.row.variation, _READERS | Table.UNDECIDED | _PROGRAMS, keep=5),
     Column("verdict", lambda line: line.row.verdict, Table.MARKDOWN | _PROGRAMS),
-    Column(
-        "verdict", lambda line: wording.verdict(line.row), Table.TERMINAL | Table.HTML | Table.UNDECIDED, look="verdict"
-    ),
+    Column("verdict", lambda line: line.verdict, Table.TERMINAL | Table.HTML | Table.UNDECIDED, look="verdict"),
     Column("known", lambda line: line.row.known, Table.CSV),
     Column("note", lambda line: wording.note(line.row), Table.TERMINAL | Table.CSV, keep=4),
     Column("decided by", _of_hinge(lambda found: found.criterion.name), _NUMBERS, look="words"),
@@ -120,6 +133,10 @@ COLUMNS: tuple[Column, ...] = (
         title=lambda rows: f"estimate [{wording.coverage(rows)}]",
     ),
     Column("bound", _of_hinge(wording.bound), _NUMBERS),
+    Column("worst seed", _of_hinge(lambda found: wording.number(found.worst)), Table.HTML),
+    Column("hold", _of_hinge(wording.seeds_that_hold), _NUMBERS),
+    Column("worst", _of_hinge(lambda found: float(found.worst)), _PROGRAMS),
+    Column("holds_on", _of_hinge(lambda found: found.on_right_side), _PROGRAMS),
     Column("criterion", _of_hinge(lambda found: found.criterion.name), _PROGRAMS),
     Column("holds", _of_hinge(lambda found: found.criterion.direction), _PROGRAMS),
     Column("estimate", _of_hinge(lambda found: float(found.interval.estimate)), _PROGRAMS),
@@ -130,11 +147,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("control", lambda line: wording.control(line.row), Table.TERMINAL | Table.HTML | Table.CSV, keep=3),
     Column("seeds", _number_of_seeds, Table.TERMINAL | Table.HTML, keep=2, right=True),
     Column("seeds", lambda line: " ".join(map(str, line.row.seeds)), Table.CSV),
-    Column("Holm p", lambda line: wording.p_value(line.holm), Table.TERMINAL | Table.HTML, keep=1, right=True),
-    Column("holm_p", lambda line: line.holm, _PROGRAMS),
-    Column(
-        "reason", lambda line: line.row.reason or line.row.counter_example, Table.UNDECIDED | Table.CSV, look="words"
-    ),
+    Column("Holm p", lambda line: wording.p_value(line.holm_p), Table.TERMINAL | Table.HTML, keep=1, right=True),
+    Column("holm_p", lambda line: line.holm.p_value, _PROGRAMS),
+    Column("holm_p_against", lambda line: line.holm.p_against, _PROGRAMS),
+    Column("reason", lambda line: wording.remarks(line.row), Table.UNDECIDED | Table.HTML | Table.CSV, look="words"),
 )
 
 

@@ -224,7 +224,7 @@ def _draw_window(axes: "Axes", curve: Curve, window: tuple[str, float, float] | 
 
 def _draw_bound(axes: "Axes", criterion: Criterion | None) -> None:
     """Draw a bound with arrows to the side on which its criterion holds; far from the data an arrow at the edge."""
-    if not criterion:
+    if not criterion or criterion.direction not in _FROM:
         return
     scale, bound = axes.yaxis.get_transform(), criterion.bound
     words = f"holds {criterion.direction} {bound:g}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report.columns import Line, Table, columns
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values, from_json
+from featdyn_core.verdicts.evidence import Adjusted, Evidence, adjusted_p_values, from_json
 
 EVIDENCE, FAULT = "featdyn-evidence", "featdyn-fault"
 """Names of the properties by which a test hands over its row as JSON, and says what kept it from having one."""
@@ -41,7 +41,7 @@ def annotate(path: Path, rows: Sequence[Evidence], *, keep: bool = False) -> Non
 
 
 def _annotate_case(
-    suite: ElementTree.Element, case: ElementTree.Element, adjusted: dict[str, float | None], keep: bool
+    suite: ElementTree.Element, case: ElementTree.Element, adjusted: dict[str, Adjusted], keep: bool
 ) -> None:
     found = {item.get("name"): item for item in case.iter("property")}
     broken = FAULT in found
@@ -49,7 +49,7 @@ def _annotate_case(
     if properties is not None and EVIDENCE in found:
         row = from_json(found[EVIDENCE].get("value", ""))
         broken = row.verdict is Verdict.INVALID
-        for name, value in flat(row, adjusted.get(row.id)).items():
+        for name, value in flat(row, adjusted.get(row.id, Adjusted())).items():
             ElementTree.SubElement(properties, "property", name=name, value=value)
         if not keep:
             properties.remove(found[EVIDENCE])
@@ -60,7 +60,7 @@ def _annotate_case(
             suite.set(count, str(int(suite.get(count, "0")) + change))
 
 
-def flat(row: Evidence, holm: float | None) -> dict[str, str]:
+def flat(row: Evidence, holm: Adjusted) -> dict[str, str]:
     """Return a row as names and texts: of its numbers, the one that the verdict hangs on (see ``wording.hinge``)."""
     line = Line(row, holm, "")
     return {column.name: text for column in columns(Table.JUNIT) if (text := column.text(line))}

@@ -33,7 +33,7 @@ def claim_row(entry: Entry, register: Register) -> str:
         return f"{whole}, each of the {lists[whole]}" if whole in lists else criterion.name
 
     def bounds(role: Role) -> str:
-        asked = [f"{name(item)} {'>' if item.above else '<'} {item.bound:g}" for item in criteria if item.role is role]
+        asked = [f"{name(item)} {wording.asked(item)}" for item in criteria if item.role is role]
         return "; ".join(dict.fromkeys(asked))
 
     return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"

@@ -1,5 +1,6 @@
 """Intervals against their bounds, as positions on a horizontal line."""
 
+import math
 from dataclasses import dataclass
 
 from featdyn_core.verdicts.claim import Finding
@@ -13,7 +14,7 @@ class Strip:
     """Where a finding's numbers lie on a horizontal line, in per cent of its width, each in [0, 100].
 
     Attributes:
-        bound: the criterion's bound.
+        bounds: the criterion's bound; two of one that holds within them.
         low: lower end of the interval.
         estimate: mean over seeds.
         high: upper end of the interval.
@@ -21,7 +22,7 @@ class Strip:
         holds: (start, width) of the part of the line in which the criterion holds.
     """
 
-    bound: float
+    bounds: tuple[float, ...]
     low: float
     estimate: float
     high: float
@@ -31,13 +32,18 @@ class Strip:
 
 def interval_strip(finding: Finding) -> Strip:
     """Lay a finding out on a line that just holds its values, its interval and its bound."""
-    numbers = finding.criterion.bound, finding.interval.low, finding.interval.estimate, finding.interval.high
-    least, most = min(*numbers, *finding.values), max(*numbers, *finding.values)
+    ends = [end for end in finding.criterion.asked.ends if math.isfinite(end)]
+    numbers = finding.interval.low, finding.interval.estimate, finding.interval.high
+    least, most = min(*numbers, *ends, *finding.values), max(*numbers, *ends, *finding.values)
 
     def place(number: float) -> float:
         share = (number - least) / (most - least) if most > least else 0.5
         return round(_MARGIN + share * (100 - 2 * _MARGIN), 2)
 
-    bound, low, estimate, high = map(place, numbers)
-    holds = (bound, round(100 - bound, 2)) if finding.criterion.above else (0.0, bound)
-    return Strip(bound, low, estimate, high, tuple(map(place, finding.values)), holds)
+    low, estimate, high = map(place, numbers)
+    start, stop = (
+        place(end) if math.isfinite(end) else edge
+        for end, edge in zip(finding.criterion.asked.ends, (0.0, 100.0), strict=True)
+    )
+    bounds = tuple(map(place, ends))
+    return Strip(bounds, low, estimate, high, tuple(map(place, finding.values)), (start, round(stop - start, 2)))

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.report import wording
 from featdyn_core.report.columns import Line, Table, filled, lines
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -31,7 +32,7 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     shown = lines(rows)
     heads = _aligned(Table.TERMINAL, shown, width)
     details = _aligned(Table.DETAIL, shown, width - len(_INDENT)) or [""] * len(heads)
-    reasons = ["", *(row.reason or row.counter_example for row in rows)]
+    reasons = ["", *map(wording.remarks, rows)]
     found = []
     for head, detail, reason in zip(heads, details, reasons, strict=True):
         found += [head, _INDENT + detail] if detail else [head]

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from featdyn_core.verdicts.claim import Finding, Outcome, Role, Verdict
-from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.claim import Criterion, Finding, Outcome, Role, Verdict
+from featdyn_core.verdicts.evidence import RULE, Evidence
 from featdyn_core.verdicts.inference import CONFIDENCE
 
 NOTHING = "–"
@@ -18,9 +18,11 @@ P_LIMIT = (1 - CONFIDENCE) / 2
 def hinge(row: Evidence) -> Finding | None:
     """Return the finding that the verdict hangs on; None if nothing was measured.
 
-    It is the one nearest to failing, or furthest in it, that is with the largest p-value: of the controls if
-    the verdict is INVALID, else of the deciding criteria, whose p-value is then the row's own.
+    It is the one nearest to failing, or furthest in it: of the controls if the verdict is INVALID, else of the items
+    that decide. Of a REFUTED row it is the item that most surely fails.
     """
+    if row.verdict is Verdict.REFUTED and row.rule == RULE:
+        return min(row.deciding, key=lambda finding: finding.p_against, default=None)
     role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
     return max(row.of(role), key=lambda finding: finding.p_value, default=None)
 
@@ -31,12 +33,27 @@ def scale(row: Evidence) -> str:
 
 
 def note(row: Evidence) -> str:
-    """Whether published records were judged or other seeds were taken; else empty."""
-    return ", ".join(word for word, holds in (("replayed", row.replayed), ("exploratory", row.exploratory)) if holds)
+    """What tells the row from one of the register that was measured here: empty of such a one."""
+    words = {"replayed": row.replayed, "here": row.here, "exploratory": row.exploratory, "seen": row.seen}
+    return ", ".join(word for word, holds in words.items() if holds)
+
+
+def remarks(row: Evidence) -> str:
+    """What a reader must know beside a verdict: why it is not SUPPORTED, and what weakens it."""
+    bits = {"equal": "bit for bit as published", "other": "other bits than the published trainings", "": ""}
+    found = [
+        row.reason or row.counter_example or row.why,
+        "on seeds seen before" if row.seen and row.verdict.decided else "",
+        bits[row.bits],
+        "an extension, and no statement of the paper" if row.extension and row.verdict.decided else "",
+    ]
+    return "; ".join(filter(None, found))
 
 
 def verdict(row: Evidence) -> str:
     """Verdict of a row, and whether the register knows it or another."""
+    if row.rule != RULE:
+        return f"{row.verdict} (second protocol)"
     if row.changed:
         return f"{row.verdict}{CHANGED}{row.known}"
     if row.in_accord:
@@ -77,7 +94,19 @@ def interval(finding: Finding) -> str:
 
 def bound(finding: Finding) -> str:
     """Side and bound."""
-    return f"{'>' if finding.criterion.above else '<'} {finding.criterion.bound:g}"
+    return asked(finding.criterion)
+
+
+def asked(criterion: Criterion) -> str:
+    """Where the number of a criterion is to lie."""
+    if criterion.direction == "within":
+        return f"{criterion.around:g} ± {criterion.bound:g}"
+    return f"{'>' if criterion.direction == 'above' else '<'} {criterion.bound:g}"
+
+
+def seeds_that_hold(finding: Finding) -> str:
+    """On how many seeds it holds, such as "4 of 5"."""
+    return f"{finding.on_right_side} of {len(finding.values)}"
 
 
 def p_value(value: float | None) -> str:

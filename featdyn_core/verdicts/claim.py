@@ -1,20 +1,37 @@
 """What a claim is and how it is decided: criteria fixed in advance, numbers per seed, a verdict.
 
-A criterion compares the unfavourable end of the interval over seeds with its bound, so that noise never
-helps. Criteria *decide* the claim, are *controls* that show that the measurement can fail, or are *reported*
-beside it.
+What a claim says of several depths, epochs or corruptions is asked of each: every one is an item, judged alone. A
+criterion compares the unfavourable end of the interval over seeds with its bound, so that noise never helps. Criteria
+*decide* the claim, are *controls* that show that the measurement can fail, or are *reported* beside it.
 """
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.verdicts.inference import CONFIDENCE, Inferred, Interval, infer_draws, infer_mean, infer_worst
+from featdyn_core.verdicts.inference import (
+    CONFIDENCE,
+    LEVEL,
+    Bound,
+    Inferred,
+    Interval,
+    infer_count,
+    infer_draws,
+    infer_mean,
+    infer_p_values,
+    infer_worst,
+    seeds_to_count,
+    seeds_to_decide,
+)
+from featdyn_core.verdicts.units import Counted, Number, Unit
 
 MINIMUM_SEEDS = 3
 """Fewest seeds that a claim may be judged on."""
+
+LEAST_DISCRETE = 6
+"""Fewest seeds on which a discrete number can decide: six of six by chance are rarer than 2.5 %."""
 
 EMPIRICAL, THEOREM = "empirical", "theorem"
 """Kinds of claim: measured on trainings, or to hold in every world."""
@@ -24,6 +41,7 @@ class Verdict(enum.StrEnum):
     """What is said of a claim; only SUPPORTED passes. The last three say that nothing was decided."""
 
     SUPPORTED = "SUPPORTED"
+    EQUIVALENT = "EQUIVALENT"
     REFUTED = "REFUTED"
     INCONCLUSIVE = "INCONCLUSIVE"
     INVALID = "INVALID"
@@ -54,39 +72,19 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Draws:
-    """One seed's number where the draw is the unit of replication: how many of its planted samples had a property.
-
-    Attributes:
-        successes: samples that had it.
-        draws: samples that were drawn.
-    """
-
-    successes: int
-    draws: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.successes <= self.draws or self.draws < 1:
-            raise MeasurementError(f"{self.successes} of {self.draws} draws is no share")
-
-    def __float__(self) -> float:
-        return self.successes / self.draws
-
-
-Number = float | Draws
-"""What a claim measures for one seed and criterion."""
-
-
-@dataclass(frozen=True)
 class Criterion:
     """One quantity and its bound, fixed before the run.
 
     Attributes:
         name: key under which a measurement supplies one number per seed.
         quantity: what the number is, in words.
-        direction: ``above`` or ``below``: the side of the bound on which the criterion holds.
-        bound: in the units of the quantity.
+        direction: ``above`` or ``below`` the bound, or ``within`` it of ``around``.
+        bound: in the unit of the quantity.
         role: whether it decides, controls or is reported.
+        unit: of the numbers, and so the scale on which their mean is taken.
+        around: the middle of what is ``within``.
+        margin: the smallest difference from the bound that matters; None where none is registered.
+        discrete: whether the number takes few values, so that seeds are counted and no mean is taken.
         pilot: what pilot seeds, which no test uses, gave for it.
         paper: whether it is the paper's own number or test.
         universal: whether it is to hold in every world, as in a theorem: each seed's number is then the least
@@ -98,49 +96,106 @@ class Criterion:
     direction: str
     bound: float
     role: Role = Role.DECIDES
+    unit: Unit = Unit.DIFFERENCE
+    around: float = 0.0
+    margin: float | None = None
+    discrete: bool = False
     pilot: str = ""
     paper: bool = False
     universal: bool = False
 
     def __post_init__(self) -> None:
-        if self.direction not in ("above", "below"):
-            raise RecipeError(f"criterion {self.name!r}: direction {self.direction!r} is neither above nor below")
+        if fault := self._fault():
+            raise RecipeError(f"criterion {self.name!r}: {fault}")
+
+    def _fault(self) -> str:
+        """What does not fit together; else empty."""
+        low, high = self.unit.range
+        if self.direction not in ("above", "below", "within"):
+            return f"direction {self.direction!r} is neither above, below nor within"
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            return f"margin {self.margin:g} is no smallest difference that matters; give one above 0, or leave it out"
+        if self.margin is not None and (not self.unit.may_have_margin or self.direction == "within"):
+            return f"it has a margin, and its unit is {self.unit}; only a difference above or below a bound has one"
+        if outside := [end for end in self.asked.ends if math.isfinite(end) and not low < end < high]:
+            return f"its bound {outside[0]:g} is no {self.unit}: it is to lie between {low:g} and {high:g}"
+        if self.unit is Unit.LOG_P and (self.direction != "below" or self.bound > math.log10(LEVEL)):
+            return f"{self.direction} {self.bound:g}: a log10 p is to lie below at most {math.log10(LEVEL):.2f}"
+        if self.unit is Unit.DRAWS and self.role is not Role.CONTROL:
+            return "it counts planted draws, which only a control may: they are no seeds"
+        return ""
 
     @property
-    def above(self) -> bool:
-        """Whether it holds above its bound."""
-        return self.direction == "above"
+    def asked(self) -> Bound:
+        """Where its number is to lie."""
+        return Bound(self.direction, self.bound, self.around, self.margin)
 
-    def judge(self, values: Sequence[Number], *, confidence: float = CONFIDENCE) -> "Finding":
-        """Compare one number per seed with the bound, by an interval of this coverage.
+    @property
+    def counts_seeds(self) -> bool:
+        """Whether seeds are counted, and no mean over them is taken."""
+        return self.universal or self.discrete or self.unit is Unit.LOG_P
 
-        Where the numbers are ``Draws``, which only a control may give, the interval is over all draws together.
+    @property
+    def averages_differences(self) -> bool:
+        """Whether the mean of plain differences is taken, whose spread no scale makes even."""
+        return self.unit.may_have_margin and not self.counts_seeds
+
+    def right(self, value: float) -> bool:
+        """Whether a single number lies on the right side."""
+        low, high = self.asked.ends
+        return low < value < high
+
+    def judge(self, values: Sequence[Number], *, confidence: float = CONFIDENCE, items: int = 1) -> "Finding":
+        """Compare one number per seed with the bound.
+
+        Args:
+            values: one number per seed.
+            confidence: of the interval. Limits of p-values follow from it.
+            items: of how many this is one; it fails only at a level that so many tests share.
+
+        Numbers that cannot be judged are a ``MeasurementError``.
+        """
+        self._check(values)
+        interval, *p_values = self._infer(values, confidence)
+        p_value, p_against, p_margin = (
+            None if one is None else min(1.0, one * ((1 - CONFIDENCE) / (1 - confidence))) for one in p_values
+        )
+        assert p_value is not None, "every rule tests the bound"
+        assert p_against is not None, "every rule tests both sides of the bound"
+        outcome = Outcome.UNDECIDED
+        if p_value <= LEVEL:
+            outcome = Outcome.HOLDS
+        elif p_against <= LEVEL / items or self.universal:
+            outcome = Outcome.FAILS
+        counts = tuple(value.of for value in values if isinstance(value, Counted))
+        negligible = p_margin is not None and p_margin <= LEVEL
+        return Finding(
+            self, tuple(map(float, values)), interval, outcome, p_value, p_against, negligible, counts, items
+        )
+
+    def _check(self, values: Sequence[Number]) -> None:
+        """Refuse numbers that do not say what they were counted from.
 
         Raises:
-            MeasurementError: numbers that cannot be judged, or draws where seeds must be counted.
+            MeasurementError: their unit needs it, or some say so and others do not.
         """
-        draws = tuple(item.draws for item in values if isinstance(item, Draws))
-        if draws and (len(draws) != len(values) or self.role is not Role.CONTROL or self.universal):
-            raise MeasurementError(f"{self.name!r} counts draws: only a control may, and then for every seed")
-        interval, p_value = self._infer(values, confidence)
-        right, wrong = (interval.low, interval.high) if self.above else (interval.high, interval.low)
-        if right > self.bound if self.above else right < self.bound:
-            outcome = Outcome.HOLDS
-        elif self.universal or (wrong <= self.bound if self.above else wrong >= self.bound):
-            outcome = Outcome.FAILS
-        else:
-            outcome = Outcome.UNDECIDED
-        return Finding(self, tuple(map(float, values)), interval, outcome, p_value, draws)
+        counted = [isinstance(value, Counted) for value in values]
+        if any(counted) is not all(counted) or (self.unit.counted and not all(counted)):
+            raise MeasurementError(
+                f"{self.name!r}: a {self.unit} says for every seed what it was counted from; give Counted(value, of)"
+            )
 
     def _infer(self, values: Sequence[Number], confidence: float) -> Inferred:
-        """Infer by the rule that the numbers are of: worlds, planted draws, or seeds."""
-        counted = [item for item in values if isinstance(item, Draws)]
-        options: dict[str, Any] = {"above": self.above, "confidence": confidence}
-        if counted and not self.universal:
-            successes, draws = [item.successes for item in counted], [item.draws for item in counted]
-            return infer_draws(successes, draws, self.bound, **options)
-        infer = infer_worst if self.universal else infer_mean
-        return infer([float(item) for item in values], self.bound, **options)
+        """Infer by the rule of the numbers: worlds, planted draws, counted seeds, or their mean."""
+        if self.universal:
+            return infer_worst(values, self.asked, confidence=confidence)
+        if self.unit is Unit.DRAWS:
+            return infer_draws(values, self.asked, confidence=confidence)
+        if self.unit is Unit.LOG_P:
+            return infer_p_values(values, self.asked, confidence=confidence)
+        if self.discrete:
+            return infer_count(values, self.asked, confidence=confidence)
+        return infer_mean(values, self.asked, unit=self.unit, confidence=confidence)
 
 
 @dataclass(frozen=True)
@@ -150,11 +205,14 @@ class Finding:
     Attributes:
         criterion: the criterion.
         values: one number per seed.
-        interval: their mean and its interval, 95 % where they are judged for the first time; of a universal criterion
-            the least favourable of them, from the smallest to the largest.
+        interval: their mean, *the typical seed*, and its interval, 95 % where they are judged for the first time; where
+            seeds are counted, from the smallest to the largest of them.
         outcome: holds, fails or undecided.
-        p_value: one-sided, of the mean being on the wrong side.
-        draws: how many draws each seed's number is a share of; empty where the seed is the unit of replication.
+        p_value: one-sided, of what is judged lying on the wrong side. Its limit is 0.025.
+        p_against: one-sided, of its lying on the right side. Its limit is 0.025 over the number of items.
+        negligible: whether the interval lies inside bound ± margin.
+        counts: what each seed's number was counted from; empty where nothing was.
+        items: of how many deciding items this is one.
     """
 
     criterion: Criterion
@@ -162,22 +220,54 @@ class Finding:
     interval: Interval
     outcome: Outcome
     p_value: float
-    draws: tuple[int, ...] = ()
+    p_against: float = 1.0
+    negligible: bool = False
+    counts: tuple[int, ...] = ()
+    items: int = 1
 
     @property
     def numbers(self) -> list[Number]:
         """What was judged, one a seed."""
-        if not self.draws:
-            return list(self.values)
-        return [Draws(round(value * count), count) for value, count in zip(self.values, self.draws, strict=True)]
+        return list(map(Counted, self.values, self.counts)) if self.counts else list(self.values)
+
+    @property
+    def on_right_side(self) -> int:
+        """On how many seeds the number lies on the right side: k of n, which needs no law."""
+        return sum(map(self.criterion.right, self.values))
+
+    @property
+    def worst(self) -> float:
+        """The least favourable seed's number."""
+        low, high = self.criterion.asked.ends
+        return min(self.values, key=lambda value: min(value - low, high - value))
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """How many seeds would decide it, by the spread that was seen; None if no number that anybody trains would."""
+        criterion, level = self.criterion, LEVEL
+        if self.on_right_side <= len(self.values) / 2:
+            level /= self.items
+        if criterion.discrete:
+            return seeds_to_count(self.numbers, criterion.asked, level=level)
+        if criterion.counts_seeds or criterion.unit is Unit.DRAWS:
+            return None
+        return seeds_to_decide(self.numbers, criterion.asked, unit=criterion.unit, level=level)
 
     def __str__(self) -> str:
-        item, found = self.criterion, self.interval
-        units = f"{sum(self.draws)} planted draws" if self.draws else f"{found.seeds} seeds"
-        covers = "least favourable" if item.universal else f"{100 * found.confidence:g} %"
+        item, found, seeds = self.criterion, self.interval, len(self.values)
+        covers = f"{100 * found.confidence:g} %, {seeds} seeds"
+        if item.counts_seeds:
+            covers = f"smallest to largest of {seeds} seeds"
+        if item.unit is Unit.DRAWS:
+            covers = f"{100 * found.confidence:g} %, {sum(self.counts)} planted draws"
+        where = (
+            f"within {item.bound:g} of {item.around:g}"
+            if item.direction == "within"
+            else f"{item.direction} {item.bound:g}"
+        )
         return (
-            f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] "
-            f"({covers}, {units}), to lie {item.direction} {item.bound:g}: {self.outcome}"
+            f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] ({covers}; "
+            f"worst {self.worst:.4g}, {self.on_right_side} of {seeds} hold), to lie {where}: {self.outcome}"
         )
 
 
@@ -204,6 +294,23 @@ class Claim:
         names = [item.name for item in self.criteria]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise RecipeError(f"claim {self.id!r} has more than one criterion called {', '.join(map(repr, twice))}")
+        without = [item.name for item in self.deciding if item.margin is None]
+        if 0 < len(without) < len(self.deciding):
+            raise RecipeError(
+                f"claim {self.id!r}: {without[0]!r} decides and has no margin, and others that decide have one; "
+                "give each a margin, or none"
+            )
+
+    @property
+    def deciding(self) -> tuple[Criterion, ...]:
+        """The criteria that decide: its items."""
+        return tuple(item for item in self.criteria if item.role is Role.DECIDES)
+
+    @property
+    def least_seeds(self) -> int:
+        """Fewest seeds on which every criterion that decides or controls can hold."""
+        discrete = any(item.discrete and item.role is not Role.REPORTED for item in self.criteria)
+        return LEAST_DISCRETE if discrete else MINIMUM_SEEDS
 
     def check_names(self, names: Sequence[str]) -> None:
         """Refuse a measurement whose names are not those of the criteria.
@@ -220,8 +327,9 @@ class Claim:
     ) -> tuple[Verdict, tuple[Finding, ...]]:
         """Decide the claim from one number per seed for each criterion.
 
-        INVALID if a control does not hold; else REFUTED if a deciding criterion fails, INCONCLUSIVE if one is
-        undecided, and SUPPORTED if all hold. ``confidence`` is the coverage of the intervals.
+        INVALID if a control does not hold; else SUPPORTED if every item that decides holds, EQUIVALENT if every one
+        lies inside its margin, REFUTED if one fails at a level that all share, and else INCONCLUSIVE. ``confidence``
+        is the coverage of the intervals.
 
         Raises:
             MeasurementError: names that are not those of the criteria, numbers of seeds that differ, or too few
@@ -236,16 +344,23 @@ class Claim:
             raise MeasurementError(
                 f"claim {self.id!r} needs at least {MINIMUM_SEEDS} seeds, found {min(counts.values())}"
             )
-        findings = tuple(item.judge(measurements[item.name], confidence=confidence) for item in self.criteria)
+        items = {Role.DECIDES: len(self.deciding)}
+        findings = tuple(
+            item.judge(measurements[item.name], confidence=confidence, items=items.get(item.role, 1))
+            for item in self.criteria
+        )
         return _verdict(findings), findings
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:
-    outcomes = {role: {finding.outcome for finding in findings if finding.criterion.role is role} for role in Role}
-    if outcomes[Role.CONTROL] != {Outcome.HOLDS}:
+    controls, deciding = (
+        [item for item in findings if item.criterion.role is role] for role in (Role.CONTROL, Role.DECIDES)
+    )
+    outcomes = {item.outcome for item in deciding}
+    if {item.outcome for item in controls} != {Outcome.HOLDS}:
         return Verdict.INVALID
-    if Outcome.FAILS in outcomes[Role.DECIDES]:
-        return Verdict.REFUTED
-    if Outcome.UNDECIDED in outcomes[Role.DECIDES]:
-        return Verdict.INCONCLUSIVE
-    return Verdict.SUPPORTED
+    if outcomes == {Outcome.HOLDS}:
+        return Verdict.SUPPORTED
+    if all(item.negligible for item in deciding):
+        return Verdict.EQUIVALENT
+    return Verdict.REFUTED if Outcome.FAILS in outcomes else Verdict.INCONCLUSIVE

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,19 @@ from typing import Any
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import write_atomically
 from featdyn_core.tables import build, read
-from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Role, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.curve import Curve
-from featdyn_core.verdicts.inference import CONFIDENCE, holm
+from featdyn_core.verdicts.inference import CONFIDENCE, LEVEL, MOST_SEEDS, holm
 from featdyn_core.verdicts.plane import Plane
+from featdyn_core.verdicts.units import Unit
 
-SCHEMA = 2
+SCHEMA = 3
+
+RULE = 3
+"""The protocol by which verdicts are reached: items are judged one by one (see ``claim``)."""
+
+SECOND = 2
+"""The schema, and the protocol, before it: files of it are read, and their verdicts are shown as they stand there."""
 
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
@@ -46,8 +53,13 @@ class Evidence:
         verdict: see ``Verdict``.
         findings: one a criterion; empty if nothing was judged.
         reason: why nothing was judged; empty otherwise.
+        extension: whether it goes beyond the paper, so that it counts in no number of verdicts.
         known: the verdict that the register expects, where published evidence has shown one; else empty.
         replayed: whether published records were judged, and nothing was measured.
+        here: whether it was trained on the spot beside published records of more seeds.
+        bits: of what was trained here: ``equal`` to the published trainings, or ``other``; empty where none are.
+        seen: whether numbers of its seeds were known before the criteria were written.
+        rule: number of the protocol that gave the verdict.
         exploratory: whether the seeds are not the register's.
         variation: of a sweep, what is varied in it; empty in a row of the register.
         effect: the criterion that a sweep shows of it.
@@ -79,8 +91,13 @@ class Evidence:
     counter_example: str = ""
     findings: tuple[Finding, ...] = ()
     reason: str = ""
+    extension: bool = False
     known: str = ""
     replayed: bool = False
+    here: bool = False
+    bits: str = ""
+    seen: bool = False
+    rule: int = RULE
     exploratory: bool = False
     variation: str = ""
     effect: str = ""
@@ -122,15 +139,55 @@ class Evidence:
         return bool(self.known) and self.verdict.decided and self.verdict != self.known and not self.changed
 
     @property
-    def p_value(self) -> float | None:
-        """Largest p-value of the deciding criteria (all must hold: intersection-union); None if none is valid.
+    def deciding(self) -> tuple[Finding, ...]:
+        """Findings of the criteria that decide: its items."""
+        return self.of(Role.DECIDES)
 
-        A theorem has none: no chance is in it.
-        """
-        if self.verdict is Verdict.INVALID or self.kind == THEOREM:
+    @property
+    def has_p_value(self) -> bool:
+        """Whether chance is in its verdict, and its controls held."""
+        return bool(self.deciding) and self.verdict is not Verdict.INVALID and self.kind != THEOREM
+
+    @property
+    def p_value(self) -> float | None:
+        """Largest p-value of the items: all must hold (intersection-union). None if none is valid."""
+        return max(item.p_value for item in self.deciding) if self.has_p_value else None
+
+    @property
+    def p_against(self) -> float | None:
+        """Smallest p-value against an item, times their number: one that fails is enough. None if none is valid."""
+        if not self.has_p_value:
             return None
-        deciding = [item.p_value for item in self.findings if item.criterion.role is Role.DECIDES]
-        return max(deciding, default=None)
+        return min(1.0, len(self.deciding) * min(item.p_against for item in self.deciding))
+
+    @property
+    def smaller_than_matters(self) -> bool:
+        """Whether it is SUPPORTED, by differences that all lie inside their margins."""
+        return self.verdict is Verdict.SUPPORTED and all(item.negligible for item in self.deciding)
+
+    @property
+    def on_differences(self) -> bool:
+        """Whether a mean of plain differences decides, for which no rule keeps its error where they are skewed."""
+        return any(item.criterion.averages_differences for item in self.deciding)
+
+    @property
+    def why(self) -> str:
+        """What the verdict hangs on, in words; empty of what was not judged, and where all holds."""
+        if self.rule != RULE:
+            return ""
+        if self.verdict is Verdict.INVALID:
+            faults = [item for item in self.of(Role.CONTROL) if item.outcome is not Outcome.HOLDS]
+            return "; ".join(f"control {item.criterion.name!r} {item.outcome}" for item in faults)
+        if self.verdict is Verdict.REFUTED:
+            fails = [repr(item.criterion.name) for item in self.deciding if item.outcome is Outcome.FAILS]
+            return f"{', '.join(fails)} on the wrong side" + ("" if self.kind == THEOREM else self._shared_level())
+        if self.verdict is Verdict.INCONCLUSIVE:
+            items = [item for item in self.deciding if item.outcome is not Outcome.HOLDS]
+            return "; ".join(f"open: {item.criterion.name!r}{_needs(item)}" for item in items)
+        return "smaller than matters" if self.smaller_than_matters else ""
+
+    def _shared_level(self) -> str:
+        return f" (at 1 - {1 - CONFIDENCE:.2g}/{len(self.deciding)})" if len(self.deciding) > 1 else ""
 
     def of(self, role: Role) -> tuple[Finding, ...]:
         """Return the findings of one role."""
@@ -146,10 +203,22 @@ class Evidence:
         if self.changed:
             head += f" (the register knows it as {self.known}, which this contradicts)"
         if self.in_accord:
-            head += f" (in accord with {self.known}, which the register knows: these are trainings of another machine)"
+            others = "fewer seeds" if self.here else "trainings of another machine"
+            head += f" (in accord with {self.known}, which the register knows: these are {others})"
         shown = [f"  counter-example: {self.counter_example}"] if self.counter_example else []
-        lines = [head + (f": {self.reason}" if self.reason else ""), *(f"  {item}" for item in self.findings)]
+        said = self.reason or self.why
+        lines = [head + (f": {said}" if said else ""), *(f"  {item}" for item in self.findings)]
         return "\n".join(lines + shown)
+
+
+def _needs(item: Finding) -> str:
+    """How many seeds would decide an open item."""
+    if item.criterion.unit is Unit.LOG_P:
+        return f" ({item.on_right_side} of {len(item.values)} seeds hold, and all must)"
+    needed = item.seeds_needed
+    return (
+        f" (about {needed} seeds would decide it)" if needed else f" (more than {MOST_SEEDS:,} seeds would be needed)"
+    )
 
 
 @dataclass(frozen=True)
@@ -191,7 +260,8 @@ def _row(table: Any) -> Evidence:
     where = "the row"
     try:
         fields = read(dict[str, Any], table, where)
-        fields.pop("holm_p_value", None)
+        for name in ("holm_p_value", "holm_p_against"):
+            fields.pop(name, None)
         for name, kind in (("curves", Curve), ("planes", Plane)):
             drawn = read(dict[str, dict[str, Any]], fields.get(name, {}), f"{where}, {name}")
             fields[name] = {title: kind.from_plain(one, f"{where}, {name}, {title}") for title, one in drawn.items()}
@@ -206,7 +276,7 @@ def _row(table: Any) -> Evidence:
 
 
 def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any] | None = None) -> None:
-    """Write rows, in the order given, with Holm-adjusted p-values of all registered claims together.
+    """Write rows, in the order given, with Holm-adjusted p-values of all registered rows of a scale together.
 
     Args:
         path: the file; it holds either all of it afterwards, or what it held before.
@@ -227,7 +297,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
         "rows": [json.loads(to_json(row)) for row in rows],
     }
     for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
-        row["holm_p_value"] = adjusted
+        row["holm_p_value"], row["holm_p_against"] = adjusted
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, _text(document).encode())
@@ -259,37 +329,85 @@ def read_document(path: Path) -> Document:
         schema, rows = document.pop("schema"), list(document.pop("rows"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
-    if schema != SCHEMA:
+    if schema not in (SECOND, SCHEMA):
         raise EvidenceError(
-            f"{path} has schema {schema!r}; this version reads {SCHEMA}: write it again, or read it with the "
-            "version that wrote it"
+            f"{path} has schema {schema!r}; this version reads {SECOND} and {SCHEMA}: write it again, or read it with "
+            "the version that wrote it"
         )
-    found = tuple(map(_row, rows))
+    found = tuple(map(_row, map(_translated, rows) if schema == SECOND else rows))
     for row in found:
         if fault := _fault(row):
             raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
     return Document(found, document)
 
 
-def adjusted_p_values(rows: Sequence[Evidence]) -> list[float | None]:
-    """Holm-adjusted p-value of each row; None where none was decided.
+def _translated(row: Any) -> Any:
+    """Return a row of the second schema as one of this one, by the protocol that it was judged by."""
+    if not isinstance(row, dict) or not isinstance(row.get("findings"), list):
+        return row
+    findings = [
+        {"counts" if name == "draws" else name: value for name, value in finding.items()}
+        for finding in row["findings"]
+        if isinstance(finding, dict)
+    ]
+    return {**row, "findings": findings, "rule": SECOND}
 
-    The family is all rows of the register in a run, those that came to nothing included: what was registered together
-    is tested together, and leaving a claim out makes no other look better. Rows of sweeps are a family of their own,
-    and theorems, in which there is no chance, belong to none.
+
+@dataclass(frozen=True)
+class Adjusted:
+    """Holm-adjusted p-values of a row; None where it has none, or where its run is not the registered family.
+
+    Attributes:
+        p_value: of the claim's being false.
+        p_against: of its being true.
     """
-    found: list[float | None] = [None] * len(rows)
-    for is_swept in (False, True):
-        family = [place for place, row in enumerate(rows) if bool(row.variation) is is_swept and row.kind != THEOREM]
-        raw = [rows[place].p_value for place in family]
-        adjusted = holm([1.0 if value is None else value for value in raw]) if family else []
-        for place, value, one in zip(family, raw, adjusted, strict=True):
-            found[place] = None if value is None else one
+
+    p_value: float | None = None
+    p_against: float | None = None
+
+    def __iter__(self) -> Iterator[float | None]:
+        return iter((self.p_value, self.p_against))
+
+    @property
+    def survives(self) -> bool:
+        """Whether the verdict, SUPPORTED or REFUTED, survives beside all others of the family."""
+        return any(value is not None and value <= LEVEL for value in self)
+
+
+def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
+    """Holm-adjusted p-values of each row, for SUPPORTED and for REFUTED apart.
+
+    A family is all rows of the register at one scale, published or trained here, those that came to nothing included:
+    what was registered together is tested together, and leaving a claim out makes no other look better. Where a part
+    of a family was not run there is no family: no row of it has an adjusted p-value. Rows of sweeps, extensions of
+    the paper and theorems, in which there is no chance, belong to none.
+    """
+    families: dict[tuple[str, bool], list[int]] = {}
+    for place, row in enumerate(rows):
+        if not row.variation and not row.extension and row.kind != THEOREM:
+            families.setdefault((row.scale, row.replayed), []).append(place)
+    found = [Adjusted()] * len(rows)
+    for family in families.values():
+        members = [rows[place] for place in family]
+        if any(row.exploratory or row.verdict in (Verdict.DESELECTED, Verdict.ERROR) for row in members):
+            continue
+        one = _holm([row.p_value for row in members])
+        other = _holm([row.p_against for row in members])
+        for place, row, p_value, p_against in zip(family, members, one, other, strict=True):
+            if row.has_p_value:
+                found[place] = Adjusted(p_value, p_against)
     return found
+
+
+def _holm(p_values: Sequence[float | None]) -> list[float]:
+    """Adjusted p-values; what has none counts as 1."""
+    return holm([1.0 if value is None else value for value in p_values])
 
 
 def _fault(row: Evidence) -> str:
     """What in a row does not follow from its own numbers and bounds, because somebody wrote it by hand; else empty."""
+    if row.rule != RULE:
+        return ""
     if not row.verdict.decided:
         return f"says {row.verdict}, and has numbers" if row.findings else ""
     if any(len(item.values) != len(row.seeds) for item in row.findings):
@@ -311,9 +429,13 @@ def _fault(row: Evidence) -> str:
 
 def _same(one: Finding, other: Finding) -> bool:
     """Whether two findings of the same numbers are the same but for rounding."""
-    ends = [(item.interval.estimate, item.interval.low, item.interval.high, item.p_value) for item in (one, other)]
-    near = all(math.isclose(*pair, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) for pair in zip(*ends, strict=True))
-    return near and one.outcome is other.outcome and one.interval.seeds == other.interval.seeds
+    numbers = [
+        (found.interval.estimate, found.interval.low, found.interval.high, found.p_value, found.p_against)
+        for found in (one, other)
+    ]
+    near = all(math.isclose(*pair, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) for pair in zip(*numbers, strict=True))
+    facts = [(found.outcome, found.negligible, found.items, found.interval.seeds) for found in (one, other)]
+    return near and facts[0] == facts[1]
 
 
 def _plain(value: Any) -> Any:

@@ -1,13 +1,15 @@
 """Inference at the level of training seeds.
 
-The unit of replication is the seed: thousands of test images of one network are one observation. Intervals
-are t-intervals over seeds, which keep their coverage at five seeds where the bootstrap does not. The one
-exception are controls on planted samples, which no training has touched: there each draw is a replicate.
+The unit of replication is the seed: thousands of test images of one network are one observation. Intervals are
+t-intervals over seeds on the scale of their unit, which keep their coverage at five seeds where the bootstrap does not.
+p-values and discrete numbers need no law over seeds: there seeds are counted. The one exception are controls on
+planted samples, which no training has touched: there each draw is a replicate.
 """
 
+import bisect
+import functools
 import math
-import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,8 +18,18 @@ import numpy.typing as npt
 import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
+from featdyn_core.verdicts.units import Counted, Number, Unit
 
 CONFIDENCE = 0.95
+
+LEVEL = (1 - CONFIDENCE) / 2
+"""Of a one-sided test: what the interval leaves out on one side."""
+
+POWER = 0.8
+"""Of the numbers of seeds that are said to decide an open item."""
+
+MOST_SEEDS = 10_000
+"""Beyond so many nobody trains; no number of seeds is told."""
 
 
 def confidence_at_look(look: int) -> float:
@@ -57,199 +69,190 @@ class Interval:
     confidence: float = CONFIDENCE
 
 
-def seed_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the t-interval of the mean of one number per seed.
-
-    Refused with a ``MeasurementError`` are: fewer than two seeds, a value that is not finite, or a confidence
-    outside (0, 1).
-
-    Args:
-        values: one finite number for each of at least two seeds.
-        confidence: coverage, in (0, 1).
-    """
-    _check_confidence(confidence)
-    array = _finite(values)
-    mean, error = _mean_and_error(array)
-    half = float(scipy.stats.t.ppf((1 + confidence) / 2, len(array) - 1)) * error
-    return Interval(mean, mean - half, mean + half, len(array), confidence)
-
-
-def bound_p_value(values: Sequence[float], bound: float, *, above: bool) -> float:
-    """One-sided p-value of the t-test of "the mean over seeds is on the wrong side of the bound".
-
-    ``above``: the right side is above the bound. Values without any variation give the limits 0 or 1, and 1 at the
-    bound itself.
-
-    Raises:
-        MeasurementError: fewer than two seeds, or a value or bound that is not finite.
-    """
-    if not math.isfinite(bound):
-        raise MeasurementError(f"a mean cannot be tested against the bound {bound}")
-    array = _finite(values)
-    mean, error = _mean_and_error(array)
-    distance = (mean - bound) * (1 if above else -1)
-    if error == 0:
-        return 0.0 if distance > 0 else 1.0
-    return float(scipy.stats.t.sf(distance / error, len(array) - 1))
-
-
 class Inferred(NamedTuple):
     """What the numbers of one criterion say, by one rule.
 
     Attributes:
         interval: of what is judged.
-        p_value: one-sided, of its being on the wrong side of the bound; it grows by the factor by which a stricter
-            interval errs less, so that 0.025 is its limit always.
+        p_value: one-sided, of its lying on the wrong side of the bound, or on it.
+        p_against: one-sided, of its lying on the right side of the bound, or on it.
+        p_margin: of its lying outside bound ± margin; None without margin.
     """
 
     interval: Interval
     p_value: float
+    p_against: float
+    p_margin: float | None = None
 
 
-def infer_mean(values: Sequence[float], bound: float, *, above: bool, confidence: float = CONFIDENCE) -> Inferred:
-    """Judge the mean of one number per seed: the t-interval, and the t-test of the same law.
+@dataclass(frozen=True)
+class Bound:
+    """Where a number is to lie.
 
-    ``above``: the right side is above the bound. Arguments and errors are those of ``seed_interval`` and
-    ``bound_p_value``.
+    Attributes:
+        direction: ``above`` or ``below`` the bound, or ``within`` it of ``around``.
+        value: in the unit of the number.
+        around: the middle of what is ``within``.
+        margin: the smallest difference from the bound that matters; None where none is registered.
     """
-    interval = seed_interval(values, confidence=confidence)
-    return Inferred(interval, _stricter(bound_p_value(values, bound, above=above), confidence))
+
+    direction: str
+    value: float
+    around: float = 0.0
+    margin: float | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Between which numbers it holds."""
+        if self.direction == "within":
+            return self.around - self.value, self.around + self.value
+        return (self.value, math.inf) if self.direction == "above" else (-math.inf, self.value)
 
 
-def infer_draws(
-    successes: Sequence[int], draws: Sequence[int], bound: float, *, above: bool, confidence: float = CONFIDENCE
-) -> Inferred:
-    """Judge a probability from planted draws: Clopper and Pearson's interval, and the binomial test.
+def seed_interval(
+    values: Sequence[Number], *, unit: Unit = Unit.DIFFERENCE, confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the t-interval of the mean of one number per seed, taken on the scale of their unit and brought back.
 
-    ``above``: the right side is above the bound. Arguments and errors are those of ``pooled_interval`` and
-    ``pooled_p_value``.
-    """
-    interval = pooled_interval(successes, draws, confidence=confidence)
-    return Inferred(interval, _stricter(pooled_p_value(successes, draws, bound, above=above), confidence))
-
-
-def infer_worst(values: Sequence[float], bound: float, *, above: bool, confidence: float = CONFIDENCE) -> Inferred:
-    """Judge the least favourable of one number per seed, in which no chance is: its p-value is a limit, 0 or 1.
-
-    ``above``: the right side is above the bound. Errors are those of ``least_favourable``.
-    """
-    interval = least_favourable(values, above=above, confidence=confidence)
-    holds = interval.estimate > bound if above else interval.estimate < bound
-    return Inferred(interval, 0.0 if holds else 1.0)
-
-
-def _stricter(p_value: float, confidence: float) -> float:
-    return min(1.0, p_value * ((1 - CONFIDENCE) / (1 - confidence)))
-
-
-def least_favourable(values: Sequence[float], *, above: bool, confidence: float = CONFIDENCE) -> Interval:
-    """Return the least favourable of one number per seed, from the smallest to the largest of them.
-
-    For what is to hold in every world: no mean is taken, and there is no chance that an interval could cover.
-
-    Errors are those of ``seed_interval``.
+    Refused with a ``MeasurementError`` are: fewer than two seeds, a value that is not finite or outside the range of
+    its unit, or a confidence outside (0, 1).
 
     Args:
-        values: one finite number for each of at least two seeds.
-        above: whether a large number is favourable.
-        confidence: what intervals of the same claim cover.
-    """
-    _check_confidence(confidence)
-    array = _finite(values)
-    low, high = float(array.min()), float(array.max())
-    return Interval(low if above else high, low, high, len(array), confidence)
-
-
-def pooled_interval(successes: Sequence[int], draws: Sequence[int], *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the Clopper–Pearson interval (1934) of a probability, from independent planted draws.
-
-    Refused with a ``MeasurementError`` are: fewer than two seeds, numbers that are no counts of so many draws,
-    or a confidence outside (0, 1).
-
-    Args:
-        successes: for each of at least two seeds, how many of its draws had the property.
-        draws: how many draws each seed made, at least one.
+        values: one number for each of at least two seeds.
+        unit: of the numbers.
         confidence: coverage, in (0, 1).
     """
-    _check_confidence(confidence)
-    hits, total = _pooled(successes, draws)
-    proportion = scipy.stats.binomtest(hits, total).proportion_ci(confidence)
-    return Interval(hits / total, float(proportion.low), float(proportion.high), len(draws), confidence)
+    mean, error = _mean_and_error(values, unit)
+    return _interval(values, unit, mean, error, confidence)
 
 
-def pooled_p_value(successes: Sequence[int], draws: Sequence[int], bound: float, *, above: bool) -> float:
-    """One-sided p-value of the binomial test of "the probability is on the wrong side of the bound".
+def infer_mean(
+    values: Sequence[Number], bound: Bound, *, unit: Unit = Unit.DIFFERENCE, confidence: float = CONFIDENCE
+) -> Inferred:
+    """Judge the mean of one number per seed on the scale of their unit: the t-interval, and t-tests of the same law.
 
-    ``successes`` and ``draws`` are those of ``pooled_interval``; ``above``: the right side is above the bound.
+    A number within two ends is tested against both. Errors are those of ``seed_interval``, and a bound outside the
+    range of the unit.
+    """
+    mean, error = _mean_and_error(values, unit)
+    interval = _interval(values, unit, mean, error, confidence)
+    above, below = (_sides(mean, error, len(values), unit, end) for end in bound.ends)
+    p_value, p_against = max(above[0], below[1]), min(above[1], below[0])
+    p_margin = None
+    if bound.margin is not None:
+        ends = (bound.value - bound.margin, bound.value + bound.margin)
+        low, high = (_sides(mean, error, len(values), unit, end) for end in ends)
+        p_margin = max(low[0], high[1])
+    return Inferred(interval, p_value, p_against, p_margin)
+
+
+def infer_count(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
+    """Judge how many seeds lie on the right side: the exact binomial test that more than half of all seeds do.
+
+    It needs no law over seeds. A seed on the bound itself counts for neither side. The interval is from the smallest
+    to the largest number. Errors are those of ``seed_interval``.
+    """
+    interval, (right, wrong) = _seen(values, confidence), _numbers_of_seeds(values, bound)
+    return Inferred(interval, _more_than_half(right, len(values)), _more_than_half(wrong, len(values)))
+
+
+def infer_p_values(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
+    """Judge log10 p-values, one a seed, each of a test at the level ten to the power of the bound.
+
+    All seeds are to lie below the bound.
+
+    Were the null hypothesis true, not one seed would lie there with more than that probability, whatever the law over
+    seeds. Against it speaks that more than half of all seeds lie above (see ``infer_count``). Errors are those of
+    ``seed_interval``.
+    """
+    interval, (right, wrong) = _seen(values, confidence), _numbers_of_seeds(values, bound)
+    p_value = 10.0**interval.high if right == len(values) else 1.0
+    return Inferred(interval, min(1.0, p_value), _more_than_half(wrong, len(values)))
+
+
+def infer_draws(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
+    """Judge a probability from planted draws, all seeds' together.
+
+    The interval is Clopper and Pearson's (1934), and the tests are binomial.
 
     Raises:
-        MeasurementError: as ``pooled_interval``, or a bound outside [0, 1].
+        MeasurementError: fewer than two seeds, or numbers that are no counts of planted draws.
     """
-    if not 0 <= bound <= 1:
-        raise MeasurementError(f"a probability cannot be tested against the bound {bound}")
-    hits, total = _pooled(successes, draws)
-    return float(scipy.stats.binomtest(hits, total, bound, "greater" if above else "less").pvalue)
+    counted = [value for value in values if isinstance(value, Counted)]
+    if len(counted) < max(2, len(values)):
+        raise MeasurementError(f"planted draws are counts for each of at least 2 seeds, found {list(values)}")
+    _check_confidence(confidence)
+    hits, total = sum(value.hits for value in counted), sum(value.of for value in counted)
+    proportion = scipy.stats.binomtest(hits, total).proportion_ci(confidence)
+    interval = Interval(hits / total, float(proportion.low), float(proportion.high), len(counted), confidence)
+    (low, high), above, below = bound.ends, (0.0, 1.0), (1.0, 0.0)
+    if math.isfinite(low):
+        above = _binomial(hits, total, low)
+    if math.isfinite(high):
+        below = _binomial(hits, total, high)
+    return Inferred(interval, max(above[0], below[1]), min(above[1], below[0]))
 
 
-def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Kendall's rank correlation tau-b in [-1, 1]; 0 where one of the two is constant (no trend).
+def infer_worst(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
+    """Judge the least favourable of one number per seed, in which no chance is: p-values are limits, 0 or 1.
+
+    The interval is from the smallest to the largest number. Errors are those of ``seed_interval``.
+    """
+    seen = _seen(values, confidence)
+    worst = seen.low if bound.direction == "above" else seen.high
+    holds = bound.ends[0] < worst < bound.ends[1]
+    interval = Interval(worst, seen.low, seen.high, seen.seeds, confidence)
+    return Inferred(interval, float(not holds), float(holds))
+
+
+def seeds_to_decide(values: Sequence[Number], bound: Bound, *, unit: Unit, level: float) -> int | None:
+    """Return how many seeds would decide a mean, on the side where it lies now, with a power of 80 %.
+
+    By the noncentral t law, with the distance from the nearest end and the spread that these seeds have.
 
     Args:
-        first: (n,) numbers.
-        second: (n,) numbers.
-    """
-    one, two = np.asarray(first, float), np.asarray(second, float)
-    if np.ptp(one) == 0 or np.ptp(two) == 0:
-        return 0.0
-    return float(scipy.stats.kendalltau(one, two).statistic)
-
-
-def kendall_p_value(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Two-sided p-value of ``kendall``, exact where no two values are equal; 1 where one of the two is constant."""
-    one, two = np.asarray(first, float), np.asarray(second, float)
-    if np.ptp(one) == 0 or np.ptp(two) == 0:
-        return 1.0
-    return float(scipy.stats.kendalltau(one, two).pvalue)
-
-
-def kendall_p_values(shuffles: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Two-sided p-value of ``kendall`` for each of several orders of the same numbers.
-
-    Ties are the same in all orders, so that a p-value follows from the number of concordant pairs minus that of
-    discordant ones alone, and is computed once for each that occurs.
-
-    Args:
-        shuffles: (draws, n), rows with the same numbers in different orders.
-        second: (n,) numbers.
+        values: one number a seed.
+        bound: where the mean is to lie.
+        unit: of the numbers.
+        level: of the one-sided test.
 
     Returns:
-        (draws,) p-values.
+        The number; None where more than ``MOST_SEEDS`` would be needed. Errors are those of ``infer_mean``.
     """
-    ones, two = np.asarray(shuffles, float), np.asarray(second, float)
-    pairs = np.triu_indices(len(two), 1)
-    signs = np.sign(ones[:, pairs[0]] - ones[:, pairs[1]]) * np.sign(two[pairs[0]] - two[pairs[1]])
-    _, first_of, which = np.unique(np.abs(signs.sum(axis=1)), return_index=True, return_inverse=True)
-    return np.array([kendall_p_value(one, two) for one in ones[first_of]])[which]
+    mean, error = _mean_and_error(values, unit)
+    spread = error * math.sqrt(len(values))
+    distance = min(abs(mean - unit.at(end)) for end in bound.ends if math.isfinite(end))
+
+    def decides(seeds: int) -> bool:
+        limit = scipy.stats.t.ppf(1 - level, seeds - 1)
+        return bool(scipy.stats.nct.sf(limit, seeds - 1, distance / spread * math.sqrt(seeds)) >= POWER)
+
+    return smallest(decides, len(values))
 
 
-def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Two-sided p-value of Welch's t-test (App. E); 1 where neither sample varies and their means agree.
+def seeds_to_count(values: Sequence[Number], bound: Bound, *, level: float) -> int | None:
+    """Return how many seeds would decide a discrete number with a power of 80 %, had as large a share the right side.
 
-    The paper applies it to images of one network per arm, where it answers another question than whether
-    trainings differ: images share their network.
-
-    Raises:
-        MeasurementError: a sample that is not at least two finite numbers.
+    ``level``: of the one-sided binomial test; what is returned, and errors, are as of ``seeds_to_decide``.
     """
-    one, two = np.asarray(first, float), np.asarray(second, float)
-    for sample in (one, two):
-        if sample.ndim != 1 or len(sample) < 2 or not np.isfinite(sample).all():
-            raise MeasurementError(f"Welch's test needs at least 2 finite numbers in each sample, found {sample}")
-    if np.ptp(one) == 0 and np.ptp(two) == 0:
-        return 1.0 if one[0] == two[0] else 0.0
-    # from moments: given the samples, scipy warns of a loss of precision where one of them is constant
-    moments = [moment for sample in (one, two) for moment in (sample.mean(), sample.std(ddof=1), len(sample))]
-    return float(scipy.stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
+    share = (max(_numbers_of_seeds(values, bound)) + 0.5) / (len(values) + 1)
+
+    def decides(seeds: int) -> bool:
+        needed = scipy.stats.binom.isf(level, seeds, 0.5) + 1
+        return bool(scipy.stats.binom.sf(needed - 1, seeds, share) >= POWER)
+
+    return smallest(decides, len(values)) if share > 0.5 else None
+
+
+def smallest(decides: Callable[[int], bool], above: int) -> int | None:
+    """Return the smallest number of seeds above one that is enough; None if it is beyond ``MOST_SEEDS``."""
+    enough = above + 1
+    while enough < MOST_SEEDS and not decides(enough):
+        enough *= 2
+    if enough >= MOST_SEEDS:
+        return None
+    found = range(above + 1, enough + 1)
+    return found[bisect.bisect_left(found, True, key=decides)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -268,31 +271,67 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _pooled(successes: Sequence[int], draws: Sequence[int]) -> tuple[int, int]:
-    """Successes and draws of all seeds together.
+def _mean_and_error(values: Sequence[Number], unit: Unit) -> tuple[float, float]:
+    """Mean over seeds and its standard error, on the scale of the unit.
 
-    Raises:
-        MeasurementError: fewer than two seeds, or numbers that are no counts of so many draws.
+    The spread is at least the resolution of the numbers: what does not vary is known no better than that.
     """
-    if len(successes) != len(draws) or len(draws) < 2:
-        raise MeasurementError(
-            f"planted draws need a pair of counts for each of at least 2 seeds, found {len(successes)} of successes "
-            f"and {len(draws)} of draws"
-        )
-    try:
-        pairs = [(operator.index(hits), operator.index(total)) for hits, total in zip(successes, draws, strict=True)]
-    except TypeError:
-        pairs = []
-    if not pairs or not all(0 <= hits <= total and total > 0 for hits, total in pairs):
-        raise MeasurementError(f"not counts of planted draws: {list(successes)} of {list(draws)}")
-    return sum(hits for hits, _ in pairs), sum(total for _, total in pairs)
+    array, counts = _finite(values), [value.of for value in values if isinstance(value, Counted)]
+    of = sum(counts) / len(counts) if counts else None
+    places = np.array([unit.at(float(value), number_of(value)) for value in values])
+    mean = float(places[0]) if np.ptp(places) == 0 else float(places.mean())
+    spread = max(float(places.std(ddof=1)) if np.ptp(places) else 0.0, unit.step(mean, of))
+    return mean, spread / math.sqrt(len(array))
 
 
-def _mean_and_error(array: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and its standard error; of equal values exactly their value and 0, which rounding would miss."""
-    if np.ptp(array) == 0:
-        return float(array[0]), 0.0
-    return float(array.mean()), float(scipy.stats.sem(array))
+def number_of(value: Number) -> float:
+    """What a number was counted from; infinity if nothing was."""
+    return value.of if isinstance(value, Counted) else math.inf
+
+
+def _interval(values: Sequence[Number], unit: Unit, mean: float, error: float, confidence: float) -> Interval:
+    _check_confidence(confidence)
+    half = _quantile((1 + confidence) / 2, len(values) - 1) * error
+    return Interval(unit.back(mean), unit.back(mean - half), unit.back(mean + half), len(values), confidence)
+
+
+@functools.cache
+def _quantile(probability: float, freedom: int) -> float:
+    return float(scipy.stats.t.ppf(probability, freedom))
+
+
+def _sides(mean: float, error: float, seeds: int, unit: Unit, end: float) -> tuple[float, float]:
+    """One-sided p-values of a mean's lying below an end, and above it."""
+    if math.isinf(end):
+        return (0.0, 1.0) if end < 0 else (1.0, 0.0)
+    distance = (mean - unit.at(end)) / error
+    return tuple(map(float, scipy.special.stdtr(seeds - 1, [-distance, distance])))  # type: ignore[return-value]
+
+
+def _binomial(hits: int, total: int, end: float) -> tuple[float, float]:
+    """One-sided p-values of a probability's lying below an end, and above it."""
+    greater, less = (float(scipy.stats.binomtest(hits, total, end, side).pvalue) for side in ("greater", "less"))
+    return greater, less
+
+
+def _seen(values: Sequence[Number], confidence: float) -> Interval:
+    """From the smallest to the largest number, round their mean."""
+    _check_confidence(confidence)
+    array = _finite(values)
+    return Interval(float(array.mean()), float(array.min()), float(array.max()), len(array), confidence)
+
+
+def _numbers_of_seeds(values: Sequence[Number], bound: Bound) -> tuple[int, int]:
+    """How many seeds lie on the right side, and how many on the wrong one."""
+    low, high = bound.ends
+    array = _finite(values)
+    return int(((low < array) & (array < high)).sum()), int(((array < low) | (array > high)).sum())
+
+
+@functools.cache
+def _more_than_half(count: int, seeds: int) -> float:
+    """One-sided p-value of at most half of all seeds lying where so many of these do."""
+    return float(scipy.stats.binomtest(count, seeds, 0.5, "greater").pvalue)
 
 
 def _check_confidence(confidence: float) -> None:
@@ -300,9 +339,9 @@ def _check_confidence(confidence: float) -> None:
         raise MeasurementError(f"confidence {confidence} is outside (0, 1); 0.95 is usual")
 
 
-def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:
-    array = np.asarray(values, dtype=float)
-    if array.ndim != 1 or len(array) < 2:
+def _finite(values: Sequence[Number]) -> npt.NDArray[np.float64]:
+    array = np.asarray([float(value) for value in values])
+    if len(array) < 2:
         raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
     if not all(map(math.isfinite, array)):
         raise MeasurementError(f"a value that is not finite cannot be judged: {array.tolist()}")

@@ -1,12 +1,12 @@
 """What a claim measures of one seed: numbers, and its part of each figure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy.typing as npt
 
-from featdyn_core.verdicts.claim import Number
 from featdyn_core.verdicts.plane import Plane
+from featdyn_core.verdicts.units import Number
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,37 @@ class Lines:
     log: bool = False
 
 
+Items = Mapping[str, "Number | Items"]
+"""Names to numbers, or to items of their own: ``{"agreement": {"depth 1": {"held-out": ..., "training": ...}}}``."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One seed's numbers.
 
     Attributes:
-        numbers: name of a criterion to its number.
-        both_splits: split to name to number, for criteria that decide ``on`` one split and are reported on the other;
-            or item of a list to name to number, for those that are asked of ``each``.
+        numbers: name of a criterion to its number; to numbers by item where it is asked of ``each`` of a list, and by
+            split where it decides ``on`` one.
         curves: title of a figure to this seed's lines.
         planes: title of a picture to this seed's; that of the first seed is kept.
         counter_example: a world in which a theorem does not hold; empty where none was found.
     """
 
-    numbers: Mapping[str, Number] = field(default_factory=dict)
-    both_splits: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
+    numbers: Items = field(default_factory=dict)
     curves: Mapping[str, Lines] = field(default_factory=dict)
     planes: Mapping[str, Plane] = field(default_factory=dict)
     counter_example: str = ""
 
     @property
     def values(self) -> dict[str, Number]:
-        """Name of a criterion, with its split where it has one, to its number."""
-        split = {
-            f"{name}, {split}": value for split, found in self.both_splits.items() for name, value in found.items()
-        }
-        return {**self.numbers, **split}
+        """Name of a criterion, with its item and its split where it has them, to its number."""
+        return dict(_named(self.numbers))
+
+
+def _named(items: Items, *above: str) -> Iterator[tuple[str, Number]]:
+    """Yield names, those of the levels joined, and numbers."""
+    for name, value in items.items():
+        if isinstance(value, Mapping):
+            yield from _named(value, *above, name)
+        else:
+            yield ", ".join([*above, name]), value

@@ -1,0 +1,41 @@
+"""Items: what a claim says of several depths, as one number for each of them."""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
+from featdyn_core.verdicts.units import Counted, Number
+
+Value = TypeVar("Value")
+
+
+def by_depth(values: npt.ArrayLike, *, of: int | None = None) -> dict[str, Number]:
+    """Return numbers (depths,) by the name of their depth, "depth 1" and so on.
+
+    ``of``: how many images or pairs each was counted from; left out where nothing was counted.
+    """
+    numbers = np.asarray(values, float).tolist()
+    return {
+        f"depth {depth}": value if of is None else Counted(value, of) for depth, value in enumerate(numbers, start=1)
+    }
+
+
+def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]:
+    """Return the items of a list of the protocol.
+
+    Raises:
+        MeasurementError: the measurement has no item of such a name.
+    """
+    names = list(names)
+    if absent := [name for name in names if name not in items]:
+        raise MeasurementError(f"the measurement has no item {absent[0]!r}; it has {', '.join(items)}")
+    return {name: items[name] for name in names}
+
+
+def per_item(numbers: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
+    """Turn splits of items into items of splits: ``{"held-out": {"depth 1": ...}}`` to the other way round."""
+    names = next(iter(numbers.values()), {})
+    return {name: {split: items[name] for split, items in numbers.items()} for name in names}

@@ -1,0 +1,68 @@
+"""Rank correlations, and the paper's own test between images."""
+
+import numpy as np
+import numpy.typing as npt
+import scipy  # its parts are imported when first used: what judges nothing need not wait for them
+
+from featdyn_core.errors import MeasurementError
+
+
+def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Kendall's rank correlation tau-b in [-1, 1]; 0 where one of the two is constant (no trend).
+
+    Args:
+        first: (n,) numbers.
+        second: (n,) numbers.
+    """
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
+        return 0.0
+    return float(scipy.stats.kendalltau(one, two).statistic)
+
+
+def kendall_p_value(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Two-sided p-value of ``kendall``, exact where no two values are equal; 1 where one of the two is constant."""
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
+        return 1.0
+    return float(scipy.stats.kendalltau(one, two).pvalue)
+
+
+def kendall_p_values(shuffles: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Two-sided p-value of ``kendall`` for each of several orders of the same numbers.
+
+    Ties are the same in all orders, so that a p-value follows from the number of concordant pairs minus that of
+    discordant ones alone, and is computed once for each that occurs.
+
+    Args:
+        shuffles: (draws, n), rows with the same numbers in different orders.
+        second: (n,) numbers.
+
+    Returns:
+        (draws,) p-values.
+    """
+    ones, two = np.asarray(shuffles, float), np.asarray(second, float)
+    pairs = np.triu_indices(len(two), 1)
+    signs = np.sign(ones[:, pairs[0]] - ones[:, pairs[1]]) * np.sign(two[pairs[0]] - two[pairs[1]])
+    _, first_of, which = np.unique(np.abs(signs.sum(axis=1)), return_index=True, return_inverse=True)
+    return np.array([kendall_p_value(one, two) for one in ones[first_of]])[which]
+
+
+def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Two-sided p-value of Welch's t-test (App. E); 1 where neither sample varies and their means agree.
+
+    The paper applies it to images of one network per arm, where it answers another question than whether
+    trainings differ: images share their network.
+
+    Raises:
+        MeasurementError: a sample that is not at least two finite numbers.
+    """
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    for sample in (one, two):
+        if sample.ndim != 1 or len(sample) < 2 or not np.isfinite(sample).all():
+            raise MeasurementError(f"Welch's test needs at least 2 finite numbers in each sample, found {sample}")
+    if np.ptp(one) == 0 and np.ptp(two) == 0:
+        return 1.0 if one[0] == two[0] else 0.0
+    # from moments: given the samples, scipy warns of a loss of precision where one of them is constant
+    moments = [moment for sample in (one, two) for moment in (sample.mean(), sample.std(ddof=1), len(sample))]
+    return float(scipy.stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)

@@ -1,0 +1,181 @@
+"""Units of numbers, and the scale on which the numbers of several seeds are averaged.
+
+An interval is taken on the scale of its unit and brought back, so that none leaves the range of its numbers. No number
+is finer than what it was counted from: one image, one pair. A spread over seeds below that resolution is set to it.
+"""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from featdyn_core.errors import MeasurementError
+
+ROUNDING = 1e-9
+"""Resolution of a number that nothing was counted for: that of arithmetic."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One seed's number and how many things it was counted from.
+
+    Attributes:
+        value: the number.
+        of: so many images, pairs or planted draws; ``1 / of`` is the smallest step that the number can make.
+    """
+
+    value: float
+    of: int
+
+    def __post_init__(self) -> None:
+        if self.of < 1 or not math.isfinite(self.value):
+            raise MeasurementError(f"{self.value} counted from {self.of} is no number of at least one thing")
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    @property
+    def hits(self) -> int:
+        """How many of them had the property, where the number is a share.
+
+        Raises:
+            MeasurementError: the number is no share of so many.
+        """
+        hits = round(self.value * self.of)
+        if not 0 <= hits <= self.of or not math.isclose(hits, self.value * self.of, abs_tol=1e-6 * self.of):
+            raise MeasurementError(f"{self.value} is no share of {self.of}")
+        return hits
+
+
+Number = float | Counted
+"""What a claim measures for one seed and criterion."""
+
+
+class Unit(enum.StrEnum):
+    """What a number is, and so the scale that its seeds are averaged on.
+
+    Shares are averaged as logits, rank correlations as Fisher's z, ratios as logarithms, all others as they are.
+    """
+
+    SHARE = "share"  # of so many images
+    MEAN_SHARE = "mean share"  # of several shares of so many images, such as a mean consistency
+    CORRELATION = "rank correlation"  # of so many pairs
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
+    NATS = "nats"
+    EPOCHS = "epochs"
+    LOG_P = "log10 p"  # of a test of each seed: judged seed by seed
+    DRAWS = "draws"  # a share of planted draws, which no training has touched: all seeds' draws together
+    EXCESS = "excess"  # of a theorem, in which there is no chance
+
+    @property
+    def counted(self) -> bool:
+        """Whether a number of it must say what it was counted from."""
+        return self in (Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION, Unit.DRAWS)
+
+    @property
+    def may_have_margin(self) -> bool:
+        """Whether a smallest difference that matters can be registered for it."""
+        return self in (Unit.DIFFERENCE, Unit.NATS, Unit.EPOCHS)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Ends between which its bounds lie, neither included."""
+        return _RANGES.get(self, (-math.inf, math.inf))
+
+    def at(self, value: float, of: float = math.inf) -> float:
+        """Return a number on its scale.
+
+        A share k of N things stands for ``(k + ½) / (N + 1)``; a mean share, a correlation or a ratio is kept half a
+        step away from the ends of its range. A bound has no ``of`` and stays what it is.
+
+        Raises:
+            MeasurementError: a number outside the range of its unit.
+        """
+        low, high = self.range
+        if not low <= value <= high:
+            raise MeasurementError(f"{value} is no {self}: it lies outside {low:g} to {high:g}")
+        if math.isfinite(of):
+            value = self._inside(value, of)
+        if self is Unit.RATIO and value == 0:
+            raise MeasurementError("a ratio of 0 has no logarithm; give what it was counted from, or a ratio above 0")
+        return _SCALES[self][0](value) if self in _SCALES else value
+
+    def back(self, place: float) -> float:
+        """Return the number at a place on its scale."""
+        return _SCALES[self][1](place) if self in _SCALES else place
+
+    def step(self, place: float, of: float | None) -> float:
+        """Return the resolution of a number, as a length on its scale.
+
+        Args:
+            place: of the number, on the scale.
+            of: what it was counted from; None if nothing was.
+        """
+        step = ROUNDING if of is None else 1 / of
+        if self not in _SCALES:
+            return step
+        if self is Unit.RATIO:
+            return step if of is None else math.log1p(step)
+        value = self.back(place)
+        inwards = value - math.copysign(step, value - sum(self.range) / 2)
+        return abs(place - _SCALES[self][0](inwards))
+
+    def _inside(self, value: float, of: float) -> float:
+        if self is Unit.SHARE:
+            return (value * of + 0.5) / (of + 1)
+        if self in (Unit.MEAN_SHARE, Unit.CORRELATION):
+            low, high = self.range
+            return min(max(value, low + 0.5 / of), high - 0.5 / of)
+        return max(value, 0.5 / of) if self is Unit.RATIO else value
+
+
+def share_of(hits: float, of: int) -> Counted:
+    """Return so many of so many things as a number."""
+    return Counted(float(hits) / of, of)
+
+
+def mean_correlation(numbers: "list[Counted]") -> Counted:
+    """Return the mean of several rank correlations, taken on Fisher's z.
+
+    Raises:
+        MeasurementError: there is none, or one is no correlation.
+    """
+    if not numbers:
+        raise MeasurementError("a mean of no correlations does not exist; give at least one")
+    places = [Unit.CORRELATION.at(number.value, number.of) for number in numbers]
+    return dataclasses.replace(
+        numbers[0],
+        value=Unit.CORRELATION.back(math.fsum(places) / len(places)),
+        of=sum(number.of for number in numbers),
+    )
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(math.inf, share - 0.5)
+
+
+def _expit(place: float) -> float:
+    return 1 / (1 + math.exp(-place)) if place >= 0 else 1 - 1 / (1 + math.exp(place))
+
+
+def _atanh(value: float) -> float:
+    return math.atanh(value) if abs(value) < 1 else math.copysign(math.inf, value)
+
+
+_SCALES: dict[Unit, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    Unit.SHARE: (_logit, _expit),
+    Unit.MEAN_SHARE: (_logit, _expit),
+    Unit.CORRELATION: (_atanh, math.tanh),
+    Unit.RATIO: (math.log, math.exp),
+}
+"""Unit to its scale and back; a unit without an entry is averaged as it is."""
+
+_RANGES = {
+    Unit.SHARE: (0.0, 1.0),
+    Unit.MEAN_SHARE: (0.0, 1.0),
+    Unit.DRAWS: (0.0, 1.0),
+    Unit.CORRELATION: (-1.0, 1.0),
+    Unit.RATIO: (0.0, math.inf),
+}
