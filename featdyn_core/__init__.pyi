@@ -5,7 +5,7 @@ The names below are public; scripts may rely on them. What stands where: see the
 
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import cumulative, over_shallow_epochs, trends
+from .analysis.columns import at_end, by_depth, cumulative, gained_over_churn, inner, over_shallow_epochs, trends
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
 from .analysis.levels import empirical_level, particle_levels, share_within
@@ -139,8 +139,10 @@ __all__ = [
     "against_isotropy",
     "all_round",
     "anisotropy_and_memory",
+    "at_end",
     "band",
     "build_model",
+    "by_depth",
     "classifier_two_sample",
     "composite",
     "composite_grid",
@@ -160,10 +162,12 @@ __all__ = [
     "full_batch_change",
     "gained_at_random",
     "gained_over",
+    "gained_over_churn",
     "geometric",
     "get_trajectory",
     "grid_progress",
     "holm",
+    "inner",
     "inside_window",
     "isotropic_p_values",
     "isotropic_shares",

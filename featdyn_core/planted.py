@@ -26,6 +26,8 @@ SEEDS = 5
 IMAGES, CLASSES, DEPTHS = planting.IMAGES, planting.CLASSES, planting.DEPTHS
 """Of planted records."""
 
+fading = planting.fading
+
 View = TypeVar("View")
 
 
