@@ -5,9 +5,10 @@ The names below are public; scripts may rely on them. What stands where: see the
 
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import cumulative, over_shallow_epochs, trends
+from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
+from .analysis.items import by_depth, chosen, with_splits
 from .analysis.levels import empirical_level, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
@@ -139,11 +140,14 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "across",
     "against_isotropy",
     "all_round",
     "anisotropy_and_memory",
     "band",
     "build_model",
+    "by_depth",
+    "chosen",
     "classifier_two_sample",
     "composite",
     "composite_grid",
@@ -163,6 +167,7 @@ __all__ = [
     "full_batch_change",
     "gained_at_random",
     "gained_over",
+    "gained_over_churn",
     "geometric",
     "get_trajectory",
     "grid_progress",
@@ -218,4 +223,5 @@ __all__ = [
     "window_misses",
     "windows_along_path",
     "windows_in_epochs",
+    "with_splits",
 ]

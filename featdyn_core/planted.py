@@ -6,7 +6,7 @@ ones of its own (``Column.planted`` and the like).
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ import numpy as np
 from featdyn_core.data.names import SPLITS
 from featdyn_core.harness.run import Measure, Run, gather
 from featdyn_core.records import planting
+from featdyn_core.records.column import Column
+from featdyn_core.records.path import WHOLE_NETWORK
 from featdyn_core.register.register import Window
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import Claim, Verdict
@@ -25,6 +27,9 @@ SEEDS = 5
 
 IMAGES, CLASSES, DEPTHS = planting.IMAGES, planting.CLASSES, planting.DEPTHS
 """Of planted records."""
+
+Shares = planting.Shares
+fading = planting.fading
 
 View = TypeVar("View")
 
@@ -112,6 +117,15 @@ def theorem(rng: np.random.Generator, worlds: Any, count: int = 20) -> Run:
     """
     planted = run({}, protocol={"worlds": count})
     return dataclasses.replace(planted, seed=int(rng.integers(2**31)), worlds=worlds)
+
+
+def churn(epochs: Sequence[int], missed: float, *, deep: int | None = None) -> Column:
+    """Return whole networks that miss a share of the images far from t, and fewer and fewer towards it.
+
+    ``deep`` is t: the first of the epochs, or the last, which it is if left out.
+    """
+    shares = fading(missed, epochs)[:1]
+    return Column.planted(epochs, shares if deep is None else shares[:, ::-1], deep=deep, cuts=(WHOLE_NETWORK,))
 
 
 def on_both_splits(view: View) -> dict[str, View]:

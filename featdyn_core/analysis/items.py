@@ -35,7 +35,10 @@ def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]
     return {name: items[name] for name in names}
 
 
-def per_item(numbers: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
-    """Turn splits of items into items of splits: ``{"held-out": {"depth 1": ...}}`` to the other way round."""
-    names = next(iter(numbers.values()), {})
-    return {name: {split: items[name] for split, items in numbers.items()} for name in names}
+def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dict[str, dict[str, dict[str, Value]]]:
+    """Turn split, criterion, item to a number into criterion, item, split, which is the order of a criterion's name."""
+    some = next(iter(numbers.values()))
+    return {
+        name: {item: {split: found[name][item] for split, found in numbers.items()} for item in items}
+        for name, items in some.items()
+    }

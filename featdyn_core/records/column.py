@@ -16,6 +16,7 @@ from featdyn_core.data.names import SEVERITIES, SPLITS
 from featdyn_core.errors import MeasurementError, RecipeError
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.unseen import RANDOM
+from featdyn_core.records.grids import looked_at, stored
 from featdyn_core.records.kind import (
     Kind,
     Parameters,
@@ -28,7 +29,7 @@ from featdyn_core.records.kind import (
     thinned,
     turning_network,
 )
-from featdyn_core.records.planting import CLASSES, DEPTHS, IMAGES, LABELS, Shares
+from featdyn_core.records.planting import DEPTHS, LABELS, Shares, composed
 from featdyn_core.tables import read as read_value
 from featdyn_core.tables import shown
 
@@ -97,6 +98,16 @@ class Column:
     source: str = ""
 
     @property
+    def images(self) -> int:
+        """Number N of images, which every share of them has as its count."""
+        return len(self.labels)
+
+    @property
+    def far_end(self) -> int:
+        """The shallow epoch that is furthest from t: of a window, its other end."""
+        return int(max(self.epochs, key=lambda epoch: abs(epoch - self.deep)))
+
+    @property
     def agreement(self) -> npt.NDArray[np.float64]:
         """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S): share of images classified as by ``f_t``."""
         return (self.predictions == self.reference).mean(axis=-1)
@@ -127,17 +138,6 @@ class Column:
         """Point-wise consistency (4.1) over all shallow epochs of the column, (cuts, N)."""
         return np.array([pointwise_consistency(rows, self.reference) for rows in self.predictions])
 
-    @property
-    def worst(self) -> dict[str, float]:
-        """The least favourable over depths and shallow epochs, by name of the quantity."""
-        return {
-            "agreement": float(self.agreement.min()),
-            "accuracy": float(self.accuracy.min()),
-            "accuracy kept": float(self.accuracy_kept.min()),
-            "median consistency": float(np.median(self.consistency, axis=1).min()),
-            "cross-entropy": float(self.cross_entropy.max()),
-        }
-
     def at(self, epochs: Sequence[int]) -> "Column":
         """Return the part with these shallow epochs.
 
@@ -159,27 +159,36 @@ class Column:
         return self.at([epoch for epoch in self.epochs.tolist() if first <= epoch <= last])
 
     @classmethod
-    def planted(cls, epochs: Sequence[int], missed: Shares, *, deep: int | None = None) -> "Column":
-        """Return a column whose composites miss given shares of the images; ``f_t`` is right on all of them.
+    def planted(
+        cls,
+        epochs: Sequence[int],
+        missed: Shares,
+        *,
+        deep: int | None = None,
+        cuts: tuple[str, ...] = DEPTHS,
+        wrong: float = 0,
+        astray: Shares = 0,
+    ) -> "Column":
+        """Return a column whose composites miss given shares of the images (see ``planting.composed``).
 
-        What one composite misses, one that misses more misses as well.
+        Shares are (S,), one for each shallow epoch, or (cuts, S); (cuts, 1) differ in the cut only. Those that fade
+        towards ``f_t``, at each cut from another one on, are ``planting.fading``.
 
         Args:
             epochs: S ascending shallow epochs.
-            missed: share in [0, 1] for each (S,), or for each depth as well (depths, S).
+            missed: shares of the images that ``f_t`` gets right and a composite wrong.
             deep: the deep epoch, the last of the epochs if left out.
+            cuts: the paper's depths, or ``(WHOLE_NETWORK,)`` for what records of churn hold.
+            wrong: share of the images that ``f_t`` gets wrong.
+            astray: shares, up to ``wrong``, that both get wrong in different ways: agreement is lost, accuracy is not.
         """
-        shares = np.broadcast_to(np.clip(np.asarray(missed, float), 0, 1), (len(DEPTHS), len(epochs)))
-        missing = np.round(shares * IMAGES)[..., None]
-        return cls(
-            cuts=DEPTHS,
-            epochs=np.asarray(epochs, np.int64),
-            deep=epochs[-1] if deep is None else deep,
-            predictions=np.where(np.arange(IMAGES) < missing, (LABELS + 1) % CLASSES, LABELS),
-            reference=LABELS,
-            labels=LABELS,
-            cross_entropy=5 * shares,
+        missed, astray = (
+            np.broadcast_to(np.asarray(each, float), (len(cuts), len(epochs))) for each in (missed, astray)
         )
+        predictions, reference = composed(missed, astray, wrong)
+        last = epochs[-1] if deep is None else deep
+        ascending, losses = np.asarray(epochs, np.int64), 5 * np.clip(missed, 0, 1)
+        return cls(cuts, ascending, last, predictions, reference, LABELS, losses)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
@@ -237,24 +246,16 @@ def measure(
         progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid
-    from featdyn_core.measures.composites.unseen import unseen_images
-    from featdyn_core.trajectories.turning_network import turning
 
     common = several[0]
-    if "planted" in common:
-        trajectory = turning(trajectory, **common["planted"])
+    trajectory, images, labels, source = looked_at(trajectory, common)
     shallow = sorted({epoch for parameters in several for epoch in parameters["shallow"]})
     deep = sorted({int(parameters["deep"]) for parameters in several})
     pairs = np.zeros((len(shallow), len(deep)), bool)
     for parameters in several:
         pairs[np.isin(shallow, parameters["shallow"]), deep.index(parameters["deep"])] = True
-    corruption, source = common.get("corruption"), ""
-    if corruption is None:
-        images, labels = trajectory.evaluation_set(common["split"])
-    else:
-        images, labels, source = unseen_images(trajectory, corruption)
     grid = composite_grid(
-        trajectory.frozen_at(deep[-1]) if common["frozen"] else trajectory,
+        trajectory,
         images,
         labels=labels,
         cuts=trajectory.network(deep[-1]).places(common.get("cuts", "depths")),
@@ -267,17 +268,8 @@ def measure(
     )
 
     def column(parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-        rows, number = np.isin(grid.shallow_epochs, parameters["shallow"]), deep.index(parameters["deep"])
-        reference = grid.reference_at(deep[number])
-        return {
-            "cuts": np.array(grid.cuts),
-            "epochs": np.array(grid.shallow_epochs[rows], np.int64),
-            "changed": grid.predictions[:, rows, number] ^ reference,  # 0 where it agrees, so that a record is small
-            "reference": reference,
-            "labels": labels.cpu().numpy(),
-            "cross_entropy": grid.cross_entropy[:, rows, number],
-            "flip_rate": np.array(grid.flip_rate),
-        } | ({"source": np.array(source)} if source else {})
+        rows = np.isin(grid.shallow_epochs, parameters["shallow"])
+        return stored(grid, rows, deep.index(parameters["deep"]), parameters["deep"], source)
 
     return [column(parameters) for parameters in several]
 
@@ -322,6 +314,11 @@ def _without(parameters: Parameters, *names: str) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name not in names}
 
 
+def part(view: Column, wanted: Parameters) -> Column:
+    """Return the part of a column that has the shallow epochs of the wanted one."""
+    return view.at(wanted["shallow"])
+
+
 def remarks(view: Column, parameters: Parameters) -> dict[str, float | str]:
     """Return the precision of the grid, how many predictions it changed, and where corrupted images come from."""
     found: dict[str, float | str] = {"precision of grids": parameters["precision"], "flip rate": view.flip_rate}
@@ -338,6 +335,6 @@ KIND = Kind(
     covers=covers,
     joined=joined,
     together=together,
-    part=lambda view, wanted: view.at(wanted["shallow"]),
+    part=part,
     remarks=remarks,
 )

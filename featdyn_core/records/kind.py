@@ -16,7 +16,7 @@ from featdyn_core.trajectories.recipe import Recipe
 Arrays = Mapping[str, npt.NDArray[Any]]
 Parameters = Mapping[str, Any]
 
-PACES = ("steady", "slowing")
+PACES = ("steady", "slowing", "standing")
 """Of turning networks; here as well, so that what plans can do without torch."""
 
 Part = str | tuple[str, int]

@@ -8,6 +8,7 @@ A new kind is a module of this package and a line here.
 from featdyn_core.records import (
     averages,
     changes,
+    churn,
     closeness,
     column,
     features,
@@ -25,6 +26,7 @@ from featdyn_core.records.kind import Kind
 
 KINDS: dict[str, Kind] = {
     "column": column.KIND,
+    "churn": churn.KIND,
     "stranger": stranger.KIND,
     "errors": misclassified.KIND,
     "averages": averages.KIND,

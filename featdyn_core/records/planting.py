@@ -1,5 +1,7 @@
 """What planted records have in common: their size, their depths, and shares of images that come out exactly."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,3 +20,35 @@ def classified(agreement: Shares) -> npt.NDArray[np.int64]:
     """Return predictions (..., N) that are the label on given shares (...) of the images, the first ones."""
     right = np.arange(IMAGES) < np.round(np.asarray(agreement, float) * IMAGES)[..., None]
     return np.where(right, LABELS, (LABELS + 1) % CLASSES)
+
+
+def composed(
+    missed: Shares, astray: Shares = 0, wrong: float = 0
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return predictions (..., N) of composites, and those (N,) of ``f_t``; shares are clipped to what there is.
+
+    What one composite misses, one that misses more misses as well.
+
+    Args:
+        missed: shares (...) of the images that ``f_t`` gets right and a composite wrong.
+        astray: shares (...), up to ``wrong``, that both get wrong in different ways.
+        wrong: share of the images that ``f_t`` gets wrong.
+    """
+    reference, place = classified(1 - wrong), np.arange(IMAGES)
+    lost, other = (
+        np.round(np.clip(np.asarray(share, float), 0, most) * IMAGES)[..., None]
+        for share, most in ((missed, 1), (astray, wrong))
+    )
+    kept = np.where(place >= IMAGES - other, (LABELS + 2) % CLASSES, reference)
+    return np.where(place < lost, (LABELS + 1) % CLASSES, kept), reference
+
+
+def fading(missed: Shares, epochs: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return shares (depths, S) missed that fall evenly over ascending epochs, from those given to none at the last.
+
+    Args:
+        missed: shares at the first epoch, one for all depths or (depths,), such as are drawn apart.
+        epochs: S of them.
+    """
+    left = (epochs[-1] - np.asarray(epochs, float)) / (epochs[-1] - epochs[0])
+    return np.broadcast_to(missed, len(DEPTHS))[:, None] * left

@@ -27,7 +27,14 @@ SHARPNESS = 20.0
 TURN = 1.25
 """Sectors by which a turning network turns in its time at its first pace."""
 
-PACES = {"steady": lambda part: part, "slowing": lambda part: min(part, (part + 0.5) / 2)}
+STANDING = "standing"
+"""The pace of a network whose hidden layer stands still while its classifier turns steadily."""
+
+PACES = {
+    "steady": lambda part: part,
+    "slowing": lambda part: min(part, (part + 0.5) / 2),
+    STANDING: lambda part: part,
+}
 """Part of its time that is over to the part of ``TURN`` that is done; ``slowing`` halves its pace half-way."""
 
 
@@ -86,6 +93,9 @@ def turning(trajectory: Trajectory, pace: str, duration: int) -> Trajectory:
     every epoch that is late enough. As a path of parameters that is the same length; in epochs it is the same where
     the pace is ``steady``, and grows where it is ``slowing``.
 
+    A ``standing`` one is the other way round: the shallow parts of all epochs are the same, so that a composite is
+    ``f_t`` itself, while ``f_s`` misses the share of a sector that the classifier has turned since.
+
     Args:
         trajectory: the one in whose place it stands: it has the same epochs.
         pace: one of ``PACES``.
@@ -102,7 +112,8 @@ def turning(trajectory: Trajectory, pace: str, duration: int) -> Trajectory:
         angle = torch.tensor(TURN * SECTOR * PACES[pace](epoch / duration))
         rows = torch.stack([torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle)])
         rotation = rows.view(2, 2)
-        return circle_state(rotation, sector_centres() @ rotation.T)
+        hidden = torch.eye(2) if pace == STANDING else rotation
+        return circle_state(hidden, sector_centres() @ rotation.T)
 
     return dataclasses.replace(
         trajectory,

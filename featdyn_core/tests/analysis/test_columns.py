@@ -1,9 +1,34 @@
 """Quantities of a column over the shallow epoch, their trends, and distributions."""
 
-import numpy as np
+import dataclasses
 
-from featdyn_core.analysis.columns import cumulative, over_shallow_epochs, trends
+import numpy as np
+import pytest
+
+from featdyn_core.analysis.columns import (
+    WHOLE,
+    at_end,
+    by_depth,
+    cumulative,
+    gained_over_churn,
+    inner,
+    over_shallow_epochs,
+    trends,
+)
+from featdyn_core.errors import MeasurementError
 from featdyn_core.records.column import Column
+from featdyn_core.records.path import WHOLE_NETWORK
+from featdyn_core.records.planting import IMAGES, fading
+
+GRAIN = 1 / IMAGES
+"""Of a difference of two shares of planted images."""
+
+EPOCHS = [2, 3, 4]
+
+
+def whole(missed, deep=4):
+    """Churn whose networks miss shares of the images."""
+    return Column.planted(EPOCHS, missed, deep=deep, cuts=(WHOLE_NETWORK,))
 
 
 def test_a_column_is_drawn_over_its_shallow_epochs_one_line_a_depth():
@@ -25,3 +50,48 @@ def test_a_trend_leaves_out_the_network_itself():
     falling = Column.planted([1, 2, 3], [[0.1, 0.2, 0], [0.2, 0.1, 0], [0.1, 0.1, 0]])
     assert trends(falling, "accuracy") == [-1, 1, 0]
     assert trends(falling, "cross_entropy") == [1, -1, 0]
+
+
+def test_depths_are_told_apart_at_the_end_that_is_named():
+    column = Column.planted(EPOCHS, fading([0.1, 0.2, 0.4], EPOCHS), wrong=0.2, astray=fading(0.05, EPOCHS))
+    found = at_end(column, 2)
+    assert list(found) == ["depth 1", "depth 2", "depth 3"]
+    for label, missed in zip(found, (0.1, 0.2, 0.4), strict=True):
+        assert found[label] == pytest.approx(
+            {
+                "agreement": 1 - missed - 0.05,
+                "accuracy": 0.8 - missed,
+                "accuracy kept": (0.8 - missed) / 0.8,
+                "mean consistency": 1 - (missed + 0.05) / 2,
+            },
+            abs=GRAIN,
+        )
+    assert found["depth 3"] == at_end(column.within(2, 4), 2)["depth 3"]
+    assert at_end(column, 4)["depth 3"]["agreement"] == 1
+
+
+def test_the_deepest_cut_is_no_inner_one():
+    assert inner(by_depth([0.5, 0.25, 1.0])) == {"depth 1": 0.5, "depth 2": 0.25}
+
+
+def test_churn_is_taken_off_at_each_depth():
+    found = gained_over_churn(Column.planted(EPOCHS, [[0.1], [0.3], [0.2]]), whole([0.3, 0.2, 0]), 2)
+    assert found == pytest.approx({"depth 1": 0.2, "depth 2": 0, "depth 3": 0.1}, abs=GRAIN)
+
+
+def test_churn_is_a_line_of_its_own():
+    column = Column.planted(EPOCHS, [0.2, 0.1, 0])
+    found = over_shallow_epochs(column, "agreement", "agreement with f_t", churn=whole([0.3, 0.2, 0]))
+    assert list(found.series)[-1] == WHOLE
+    assert list(found.series[WHOLE]) == [0.7, 0.8, 1]
+
+
+def test_churn_of_something_else_is_refused():
+    column = Column.planted(EPOCHS, 0)
+    with pytest.raises(MeasurementError, match="f_t at epoch 4 have no churn at epoch 3"):
+        gained_over_churn(column, whole(0, deep=3), 2)
+    other = dataclasses.replace(whole(0), labels=column.labels[::-1])
+    with pytest.raises(MeasurementError, match="other images than the composites"):
+        over_shallow_epochs(column, "agreement", "", churn=other)
+    with pytest.raises(MeasurementError, match="shallow epoch 9 is not in the column"):
+        gained_over_churn(column, whole(0), 9)

@@ -247,6 +247,23 @@ def test_depths_may_differ_and_shares_are_clipped():
     assert found.agreement == pytest.approx(np.array([[0.9, 1], [0.8, 1], [0, 1]]), abs=GRAIN)
 
 
+def test_shares_may_differ_in_the_depth_alone():
+    found = Column.planted([1, 2], [[0.1], [0.2], [0.3]])
+    assert found.agreement == pytest.approx(np.array([[0.9] * 2, [0.8] * 2, [0.7] * 2]), abs=GRAIN)
+
+
+def test_agreement_is_lost_without_accuracy_where_both_are_wrong():
+    found = Column.planted([1, 2], [[0.1], [0], [0]], wrong=0.2, astray=[[0.05], [0.2], [0.3]])
+    assert found.reference_accuracy == pytest.approx(0.8, abs=GRAIN)
+    assert found.agreement[:, 0] == pytest.approx([0.85, 0.8, 0.8], abs=GRAIN)  # no more than f_t is wrong on
+    assert found.accuracy[:, 0] == pytest.approx([0.7, 0.8, 0.8], abs=GRAIN)
+
+
+def test_a_share_has_all_images_as_its_count(small):
+    assert small.images == 4
+    assert Column.planted([1], 0, cuts=("whole",)).predictions.shape == (1, 1, IMAGES)
+
+
 def test_what_one_composite_misses_one_that_misses_more_misses_too():
     """So the share of images at consistency 1 is what the worst composite leaves."""
     found = Column.planted([1, 2, 3], [0.3, 0.1, 0])

@@ -47,7 +47,10 @@ def test_epochs_are_the_checkpoints_inside_a_window():
         (lambda: check_splits("training", "test"), "its split is 'test'; the splits are held-out, training"),
         (lambda: cuts_of("some"), "cuts = 'some' is neither depths nor all"),
         (lambda: turning_network(SCOPE, "steady", ""), "no window ''"),
-        (lambda: turning_network(SCOPE, "hasty", "late"), "planted = 'hasty' is neither steady nor slowing"),
+        (
+            lambda: turning_network(SCOPE, "hasty", "late"),
+            "planted = 'hasty' is neither steady nor slowing nor standing",
+        ),
     ],
 )
 def test_what_cannot_be_resolved_is_named(asked, message):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.trajectories.turning_network import CLASSES, PACES, SECTOR, TURN, circle, turning
+from featdyn_core.trajectories.turning_network import CLASSES, PACES, SECTOR, STANDING, TURN, circle, turning
 
 POINTS = 400
 TURNED = [0, 0.25, 0.5, 1]  # parts of the training at the epochs 0, 1, 2 and 4
@@ -39,7 +39,7 @@ def test_a_turning_network_has_turned_by_its_pace(tiny_trajectory, pace, parts):
         assert math.atan2(sine, cosine) == pytest.approx(TURN * SECTOR * part, abs=1e-6), f"epoch {epoch}"
 
 
-@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("pace", [pace for pace in PACES if pace != STANDING])
 def test_it_classifies_all_points_alike_at_every_epoch_and_rightly(tiny_trajectory, pace):
     turned = turning(tiny_trajectory, pace, 4)
     images, labels = turned.evaluation_set("held-out")
@@ -60,6 +60,15 @@ def test_its_composite_misses_the_share_of_a_sector_that_lies_between_the_epochs
     assert missed == pytest.approx(TURN * 0.25, abs=1 / 50)  # a sector has 50 points
 
 
+def test_what_stands_still_is_churn_alone(tiny_trajectory):
+    standing = turning(tiny_trajectory, STANDING, 4)
+    images, _ = standing.evaluation_set("held-out")
+    early, late = standing.network(1), standing.network(2)
+    missed = float((predicted(early, images) != predicted(late, images)).float().mean())
+    assert missed == pytest.approx(TURN * 0.25, abs=1 / 50)
+    assert torch.equal(standing.state(1)[WEIGHT], standing.state(2)[WEIGHT])
+
+
 def test_it_keeps_what_says_where_it_stands(tiny_trajectory):
     turned = turning(tiny_trajectory, "steady", 4)
     assert (turned.seed, turned.device) == (tiny_trajectory.seed, tiny_trajectory.device)
@@ -69,5 +78,5 @@ def test_it_keeps_what_says_where_it_stands(tiny_trajectory):
 
 
 def test_another_pace_is_refused(tiny_trajectory):
-    with pytest.raises(MeasurementError, match="at a pace of steady, slowing, and not 'fast'"):
+    with pytest.raises(MeasurementError, match="at a pace of steady, slowing, standing, and not 'fast'"):
         turning(tiny_trajectory, "fast", 4)

@@ -1,0 +1,78 @@
+"""Beyond churn, sections 1 and 4.2: the first rival of memory.
+
+    "later classifiers remain predictive on earlier features within a temporal window"
+
+That a composite agrees with ``f_t`` may only say that predictions change little: the whole past network ``f_s`` agrees
+with ``f_t`` as well. Measured at each inner cut: agreement of the composite across the window, minus that of ``f_s``.
+Behind the last stage only pooling and a linear layer follow, so that nothing can be gained there; that is reported. The
+gain says less than beyond-closeness does: a composite shares its deep half with ``f_t``, and is nearer to it than
+``f_s`` is.
+
+Controls: where both halves are those of t nothing can be gained; a planted pair gains by construction.
+"""
+
+import pytest
+
+from featdyn_core import (
+    Column,
+    Counted,
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    chosen,
+    gained_over_churn,
+    over_shallow_epochs,
+    planted,
+)
+
+pytestmark = pytest.mark.claim("beyond-churn")
+
+EPOCHS = range(14, 29, 7)
+
+
+def measure(run: Run) -> Measured:
+    """One seed: what the composite across the window gains over the whole network, at each inner cut."""
+    column, churn = run.columns("column")["held-out"], run.columns("churn")["held-out"]
+    inner = run.protocol["inner_cuts"]
+    gained = gained_over_churn(column, churn)
+    end, whole = column.at([column.deep]), churn.at([column.deep])
+    known = gained_over_churn(Column.planted(EPOCHS, planted.fading(0.2, EPOCHS)), planted.churn(EPOCHS, 0.4))
+    return Measured(
+        numbers={
+            "gained over churn": chosen(gained, inner),
+            "gained by identical halves": chosen(gained_over_churn(end, whole), inner),
+            "gained by a planted pair": chosen(known, inner),
+            "gained behind the last stage": list(gained.values())[-1],
+            "churn": Counted(churn.at([column.far_end]).agreement[0, 0], column.images),
+        },
+        curves={
+            "composites and whole networks": over_shallow_epochs(column, "agreement", "agreement with f_t", churn=churn)
+        },
+    )
+
+
+def world(composite: planted.Shares, whole: float) -> Run:
+    """Plant what composites miss across the window at each depth, and what the whole network misses."""
+    columns = planted.on_both_splits(Column.planted(EPOCHS, planted.fading(composite, EPOCHS)))
+    return planted.run({"column": columns, "churn": planted.on_both_splits(planted.churn(EPOCHS, whole))})
+
+
+WORLDS = {
+    "true": World(Verdict.SUPPORTED, lambda rng: world(rng.normal(0.02, 0.004, 3), 0.06)),
+    "nothing-changes": World(Verdict.EQUIVALENT, lambda _: world(0, 0)),
+    "false": World(Verdict.REFUTED, lambda rng: world(rng.normal(0.08, 0.004, 3), 0.04)),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.04, 0.02, 3), 0.04)),
+    "null": World(None, lambda rng: world([0.01, *rng.normal(0.04, 0.01, 2)], 0.04)),
+}
+
+
+def test_beyond_churn(decide: Decide) -> None:
+    decide(measure)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_beyond_churn_in_planted_worlds(judge: Judge, name: str) -> None:
+    judge(measure, WORLDS[name])

@@ -1,0 +1,59 @@
+"""What the kinds that evaluate a grid of composites have in common: what they look at, and how they store it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.records.kind import Parameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featdyn_core.measures.composites.grid import CompositeGrid
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+Places = int | npt.NDArray[np.bool_] | npt.NDArray[np.integer]
+"""Along an axis of a grid: one, a mask, or indices."""
+
+
+def looked_at(trajectory: "Trajectory", parameters: Parameters) -> "tuple[Trajectory, Tensor, Tensor, str]":
+    """Return the networks and the images that a column's parameters name (see ``column.measure``).
+
+    Returns:
+        The trajectory, or a turning network in its place, frozen where that is asked for; images (N, C, H, W) and
+        labels (N,); and the source of the images, empty where they are not corrupted.
+    """
+    from featdyn_core.measures.composites.unseen import unseen_images
+    from featdyn_core.trajectories.turning_network import turning
+
+    if "planted" in parameters:
+        trajectory = turning(trajectory, **parameters["planted"])
+    if parameters["frozen"]:
+        trajectory = trajectory.frozen_at(int(parameters["deep"]))
+    if "corruption" in parameters:
+        return trajectory, *unseen_images(trajectory, parameters["corruption"])
+    return trajectory, *trajectory.evaluation_set(parameters["split"]), ""
+
+
+def stored(grid: "CompositeGrid", rows: Places, columns: Places, deep: int, source: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a column (see ``Column``), which is a part of a grid with labels.
+
+    Args:
+        grid: that was evaluated.
+        rows: of its shallow epochs, S of them.
+        columns: of its deep epochs, that of each row.
+        deep: the column's deep epoch.
+        source: of the images, where they are corrupted.
+    """
+    reference = grid.reference_at(deep)
+    arrays = {
+        "cuts": np.array(grid.cuts),
+        "epochs": np.array(grid.shallow_epochs[rows], np.int64),
+        "changed": grid.predictions[:, rows, columns] ^ reference,  # 0 where it agrees, so that a record is small
+        "reference": reference,
+        "labels": np.asarray(grid.labels),
+        "cross_entropy": grid.cross_entropy[:, rows, columns],
+        "flip_rate": np.array(grid.flip_rate),
+    }
+    return arrays | ({"source": np.array(source)} if source else {})
