@@ -5,10 +5,20 @@ The names below are public; scripts may rely on them. What stands where: see the
 
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
+from .analysis.columns import (
+    across,
+    between_halves,
+    cumulative,
+    distributions,
+    gained_over_churn,
+    mean_consistency,
+    over_depths,
+    over_shallow_epochs,
+    trends,
+)
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
-from .analysis.items import by_depth, chosen, with_splits
+from .analysis.items import by_depth, chosen, difference, minus, with_splits
 from .analysis.levels import empirical_level, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
@@ -145,6 +155,7 @@ __all__ = [
     "all_round",
     "anisotropy_and_memory",
     "band",
+    "between_halves",
     "build_model",
     "by_depth",
     "chosen",
@@ -156,8 +167,10 @@ __all__ = [
     "coverage",
     "cumulative",
     "curvature",
+    "difference",
     "direction_shares",
     "displaced",
+    "distributions",
     "empirical_level",
     "energy_distance",
     "epsilon_window",
@@ -184,11 +197,14 @@ __all__ = [
     "load_published_resnet",
     "load_recipe",
     "logit_cross_entropy",
+    "mean_consistency",
     "mean_correlation",
     "memory_window",
+    "minus",
     "mmd",
     "numpy_generator",
     "one_step_changes",
+    "over_depths",
     "over_shallow_epochs",
     "parameter_noise_changes",
     "participation_ratio",
