@@ -65,10 +65,12 @@ from .networks.blocks import BlockNetwork
 from .networks.pretrained import load_published_resnet
 from .networks.zoo import build_model
 from .planted import Judge, World
+from .records.averaged_halves import AveragedHalves
 from .records.averages import Averages
 from .records.changes import Changes
 from .records.closeness import Closeness
 from .records.column import Column
+from .records.directions import Directions
 from .records.flatness import Flatness
 from .records.last_layer import LastLayer
 from .records.linearised import Linearised
@@ -98,6 +100,7 @@ __all__ = [
     "NOISE_AXES",
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
+    "AveragedHalves",
     "Averages",
     "BlockNetwork",
     "ChangeGram",
@@ -111,6 +114,7 @@ __all__ = [
     "Curve",
     "Dataset",
     "Decide",
+    "Directions",
     "Evidence",
     "FeatdynError",
     "Finding",

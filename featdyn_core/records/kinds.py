@@ -6,11 +6,13 @@ A new kind is a module of this package and a line here.
 """
 
 from featdyn_core.records import (
+    averaged_halves,
     averages,
     changes,
     churn,
     closeness,
     column,
+    directions,
     features,
     flatness,
     last_layer,
@@ -30,7 +32,9 @@ KINDS: dict[str, Kind] = {
     "stranger": stranger.KIND,
     "errors": misclassified.KIND,
     "averages": averages.KIND,
+    "averaged_halves": averaged_halves.KIND,
     "closeness": closeness.KIND,
+    "directions": directions.KIND,
     "changes": changes.KIND,
     "losses": losses.KIND,
     "linearised": linearised.KIND,
