@@ -5,7 +5,7 @@ Gram matrices are kept of one or two samples; of more there are spectra, which a
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
 
 Floats = npt.NDArray[np.float64]
+Grams = list[list[ChangeGram]]
 
 GRAMS = 2
 """Most samples whose Gram matrices a record keeps."""
@@ -126,11 +127,15 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     rng = numpy_generator(trajectory.seed, "measure", "anisotropy")
     options: dict[str, Any] = {"updates": parameters["updates"], "cut": cut, "rng": rng}
     keep = _triangles if parameters["samples"] <= GRAMS else _spectra
-    sgd = [one_step_changes(trajectory, epoch, samples, **options) for epoch in epochs]
-    arrays = {"features": np.array(sgd[0].shape[-1]), **keep("sgd", sgd)}
+
+    def grams(protocol: Callable[..., Floats]) -> Grams:
+        changes = (protocol(trajectory, epoch, samples, **options) for epoch in epochs)  # of one epoch at a time
+        return [[ChangeGram.of(sample) for sample in epoch] for epoch in changes]
+
+    sgd = grams(one_step_changes)
+    arrays = {"features": np.array(sgd[0][0].features), **keep("sgd", sgd)}
     if parameters.get("noise", True):
-        noise = [parameter_noise_changes(trajectory, epoch, samples, **options) for epoch in epochs]
-        arrays |= keep("noise", noise)
+        arrays |= keep("noise", grams(parameter_noise_changes))
     return arrays
 
 
@@ -146,22 +151,22 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Chan
     return Changes(tuple(parameters["epochs"]), sgd, noise)
 
 
-def _triangles(name: str, changes: list[Floats]) -> dict[str, npt.NDArray[Any]]:
-    """Upper triangles (E, M, K (K + 1) / 2) of the Gram matrices of E arrays (M, K, p): half of a symmetric matrix."""
-    upper = np.triu_indices(changes[0].shape[1])
-    return {name: np.array([[ChangeGram.of(sample).products[upper] for sample in epoch] for epoch in changes])}
+def _triangles(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
+    """Upper triangles (E, M, K (K + 1) / 2) of Gram matrices: half of a symmetric matrix."""
+    upper = np.triu_indices(grams[0][0].updates)
+    return {name: np.array([[gram.products[upper] for gram in epoch] for epoch in grams])}
 
 
-def _spectra(name: str, changes: list[Floats]) -> dict[str, npt.NDArray[Any]]:
-    """Spectra of E arrays (M, K, p), in single precision; halves of the noise's alone, which one compares.
+def _spectra(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
+    """Spectra of Gram matrices, in single precision; halves of the noise's alone, which one compares.
 
     Those of the variance are kept as shares of its ``total``, since the squares of small changes are beyond single
     precision.
     """
-    found = [[ChangeSpectra.of(ChangeGram.of(sample)) for sample in epoch] for epoch in changes]
+    found = [[ChangeSpectra.of(gram) for gram in epoch] for epoch in grams]
     total = np.array([[one.variance.sum() for one in epoch] for epoch in found])
     unit = np.where(total, total, 1)[..., None]
-    undefined = np.full(changes[0].shape[1] // 2, np.nan)
+    undefined = np.full(grams[0][0].updates // 2, np.nan)
     arrays = {
         "total": total,
         "variance": np.array([[one.variance for one in epoch] for epoch in found]) / unit,
@@ -198,6 +203,4 @@ def _square(triangle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return square + np.triu(square, 1).T
 
 
-KIND = Kind(
-    version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="Gram matrices and their spectra"
-)
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="Gram matrices")

@@ -69,7 +69,7 @@ def test_another_seed_draws_other_mini_batches(tiny_trajectory):
 @pytest.mark.parametrize("rows", [3, 4, 48])
 def test_a_triangle_holds_all_of_a_symmetric_matrix(rows):
     sample = np.random.default_rng(rows).standard_normal((1, rows, 3))
-    (triangles,) = _triangles("sgd", [sample])["sgd"]
+    (triangles,) = _triangles("sgd", [[ChangeGram.of(sample[0])]])["sgd"]
     assert triangles.shape == (1, rows * (rows + 1) // 2)
     assert np.array_equal(_square(triangles[0]), ChangeGram.of(sample[0]).products)
 
@@ -118,7 +118,7 @@ def test_without_parameter_noise_its_spectra_are_none(tiny_trajectory):
 def test_single_precision_keeps_the_p_values(features, strength):
     scale = 1e-9 * np.r_[strength, np.ones(features - 1)]
     changes = [np.random.default_rng(6).standard_normal((5, 48, features)) * scale]
-    arrays = {"features": np.array(features)} | _spectra("sgd", changes)
+    arrays = {"features": np.array(features)} | _spectra("sgd", [[ChangeGram.of(sample) for sample in changes[0]]])
     assert {array.dtype for array in arrays.values()} == {np.dtype(int), np.dtype("f8"), np.dtype("f4")}
     found = read(arrays, {"epochs": [0], "updates": 48}).sgd[0]
     for sample, kept in zip(changes[0], found, strict=True):
@@ -129,7 +129,7 @@ def test_single_precision_keeps_the_p_values(features, strength):
 def test_an_image_that_stands_still_does_not_spoil_the_others():
     changes = np.random.default_rng(7).standard_normal((2, 8, 20))
     changes[0] = 0
-    arrays = {"features": np.array(20)} | _spectra("noise", [changes])
+    arrays = {"features": np.array(20)} | _spectra("noise", [[ChangeGram.of(sample) for sample in changes]])
     still, moved = read(arrays, {"epochs": [0], "updates": 8}).noise[0]
     assert sign_test(moved).directions == 4
     for statistic in (sign_test, participation_ratio):
