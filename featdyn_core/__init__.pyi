@@ -58,13 +58,16 @@ from .measures.composites.masks import band, geometric
 from .measures.distances.discrepancies import energy_distance, mmd, sliced_wasserstein
 from .measures.distances.total_variation import classifier_two_sample
 from .measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
-from .measures.one_step.concentration import ChangeGram, participation_ratio, spectrum, top_share
+from .measures.one_step.concentration import participation_ratio, spectrum, top_share
+from .measures.one_step.gram import ChangeGram
 from .measures.one_step.isotropy import isotropy_test, sign_test
 from .measures.one_step.protocol import full_batch_change, one_step_changes, parameter_noise_changes
+from .measures.one_step.spectra import ChangeSpectra
 from .networks.blocks import BlockNetwork
 from .networks.pretrained import load_published_resnet
 from .networks.zoo import build_model
 from .planted import Judge, World
+from .records.alignment import Alignment
 from .records.averaged_halves import AveragedHalves
 from .records.averages import Averages
 from .records.changes import Changes
@@ -100,10 +103,12 @@ __all__ = [
     "NOISE_AXES",
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
+    "Alignment",
     "AveragedHalves",
     "Averages",
     "BlockNetwork",
     "ChangeGram",
+    "ChangeSpectra",
     "Changes",
     "Claim",
     "Closeness",

@@ -6,6 +6,7 @@ A new kind is a module of this package and a line here.
 """
 
 from featdyn_core.records import (
+    alignment,
     averaged_halves,
     averages,
     changes,
@@ -44,4 +45,5 @@ KINDS: dict[str, Kind] = {
     "log": log.KIND,
     "surrogates": surrogates.KIND,
     "last_layer": last_layer.KIND,
+    "alignment": alignment.KIND,
 }
