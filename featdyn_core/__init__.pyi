@@ -13,6 +13,7 @@ from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
+    largest_rise_over_end,
     quadratic_loss_grid,
 )
 from .analysis.regions.axes import NOISE_AXES, Noise, unread_axes
@@ -67,7 +68,9 @@ from .records.averages import Averages
 from .records.changes import Changes
 from .records.closeness import Closeness
 from .records.column import Column
+from .records.descent import Descent
 from .records.flatness import Flatness
+from .records.labels import Labels
 from .records.last_layer import LastLayer
 from .records.linearised import Linearised
 from .records.log import TrainingLog
@@ -107,6 +110,7 @@ __all__ = [
     "Curve",
     "Dataset",
     "Decide",
+    "Descent",
     "Draws",
     "Evidence",
     "FeatdynError",
@@ -115,6 +119,7 @@ __all__ = [
     "Flatness",
     "Interval",
     "Judge",
+    "Labels",
     "LastLayer",
     "Linearised",
     "LinearizedNetwork",
@@ -171,6 +176,7 @@ __all__ = [
     "kendall",
     "largest_rise_as_shallow_recedes",
     "largest_rise_in_deep_time",
+    "largest_rise_over_end",
     "linearized_trajectory",
     "load_dataset",
     "load_published_resnet",
