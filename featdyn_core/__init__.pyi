@@ -14,6 +14,7 @@ from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
+    largest_rise_over_end,
     quadratic_loss_grid,
 )
 from .analysis.regions.axes import NOISE_AXES, Noise, unread_axes
@@ -73,8 +74,10 @@ from .records.averages import Averages
 from .records.changes import Changes
 from .records.closeness import Closeness
 from .records.column import Column
+from .records.descent import Descent
 from .records.directions import Directions
 from .records.flatness import Flatness
+from .records.labels import Labels
 from .records.last_layer import LastLayer
 from .records.linearised import Linearised
 from .records.log import TrainingLog
@@ -119,6 +122,7 @@ __all__ = [
     "Curve",
     "Dataset",
     "Decide",
+    "Descent",
     "Directions",
     "Evidence",
     "FeatdynError",
@@ -127,6 +131,7 @@ __all__ = [
     "Flatness",
     "Interval",
     "Judge",
+    "Labels",
     "LastLayer",
     "Linearised",
     "LinearizedNetwork",
@@ -188,6 +193,7 @@ __all__ = [
     "kendall",
     "largest_rise_as_shallow_recedes",
     "largest_rise_in_deep_time",
+    "largest_rise_over_end",
     "linearized_trajectory",
     "load_dataset",
     "load_published_resnet",

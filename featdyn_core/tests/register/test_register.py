@@ -324,7 +324,8 @@ def test_a_number_may_lie_within_two_ends(written):
 
 
 def test_a_margin_is_of_what_decides(written):
-    text = MEMORY.replace('on = "held-out"', 'on = "held-out"\nmargin = 0.01').replace('["small"]', '["small", "paper"]')
+    text = MEMORY.replace('on = "held-out"', 'on = "held-out"\nmargin = 0.01')
+    text = text.replace('["small"]', '["small", "paper"]')
     found = written(text).entry("memory").claim("small", "digits").criteria
     assert [item.margin for item in found] == [0.01, None, None, None, None]
 
