@@ -7,15 +7,13 @@ from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
 from .analysis.columns import (
     across,
-    between_halves,
     cumulative,
-    distributions,
     gained_over_churn,
     mean_consistency,
-    over_depths,
     over_shallow_epochs,
     trends,
 )
+from .analysis.consistency import between_halves, distributions, over_depths
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
 from .analysis.items import by_depth, chosen, difference, minus, with_splits

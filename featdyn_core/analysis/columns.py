@@ -11,7 +11,7 @@ from featdyn_core.analysis.statistics import kendall
 from featdyn_core.errors import MeasurementError
 from featdyn_core.records.column import Column
 from featdyn_core.verdicts.measured import Lines
-from featdyn_core.verdicts.units import Counted, Number
+from featdyn_core.verdicts.units import Number
 
 ROUNDING = 1e-9
 """Of a point-wise consistency, a share of checkpoints."""
@@ -43,17 +43,6 @@ def across(column: Column) -> dict[str, dict[str, Number]]:
 def mean_consistency(column: Column) -> dict[str, Number]:
     """Return the mean over images of point-wise consistency over all shallow epochs of a column, at each depth."""
     return by_depth(column.consistency.mean(axis=1), of=column.images)
-
-
-def over_depths(column: Column) -> Counted:
-    """Return the mean over images and depths of point-wise consistency over all shallow epochs of a column."""
-    return Counted(float(column.consistency.mean()), column.images)
-
-
-def between_halves(column: Column) -> Counted:
-    """Return the mean consistency, over images and depths, of every other image minus that of the rest of them."""
-    consistency = column.consistency
-    return Counted(float(consistency[:, ::2].mean() - consistency[:, 1::2].mean()), column.images // 2)
 
 
 def gained_over_churn(column: Column, churn: Column) -> dict[str, Number]:
@@ -126,19 +115,3 @@ def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:
         label: (np.asarray(values)[:, None] <= x + ROUNDING).mean(axis=0) for label, values in consistency.items()
     }
     return Lines(x, series, "point-wise consistency", "share of held-out images up to it")
-
-
-def distributions(columns: Mapping[str, Column], churn: Mapping[str, Column] | None = None) -> dict[str, Lines]:
-    """Return a figure a depth: the distributions of point-wise consistency of several columns, by label.
-
-    Args:
-        columns: of which the first says how many depths there are.
-        churn: label to the whole networks of a column of that label, lines of their own in every figure.
-    """
-    whole = {f"{label}, {WHOLE}": column.consistency[0] for label, column in (churn or {}).items()}
-    return {
-        f"consistency at {depth}": cumulative(
-            {label: column.consistency[place] for label, column in columns.items()} | whole
-        )
-        for place, depth in enumerate(mean_consistency(next(iter(columns.values()))))
-    }
