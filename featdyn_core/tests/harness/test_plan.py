@@ -291,7 +291,7 @@ training = {{ checkpoints = [[1, 3, 1]] }}
 
 
 BAD = {
-    "no kind": ('kind = "column", ', "", "it says no kind; the kinds are column, stranger"),
+    "no kind": ('kind = "column", ', "", "it says no kind; the kinds are column, churn"),
     "unknown kind": ('kind = "column"', 'kind = "guess"', "unknown kind 'guess'; the kinds are column"),
     "no window": ('"column", window = "late"', '"column"', "field .window. is missing"),
     "unknown window": ('"column", window = "late"', '"column", window = "early"', "'early'"),
