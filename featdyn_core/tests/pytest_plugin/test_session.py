@@ -15,9 +15,9 @@ from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
 from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values, read_document, read_evidence
 
-SMALL = Scale("small", "fast", {"digits": "digits-small"}, (0, 1, 2), 500)
-REDUCED = Scale("reduced", "full", {"mnist": "mnist-paper"}, (5, 6, 7), 1000)
-PAPER = Scale("paper", "full", {"mnist": "mnist-paper"}, (0, 1, 2), 1000)
+SMALL = Scale("small", "fast", {"digits": "digits-small"}, {"digits": (0, 1, 2)}, {"digits": 500})
+REDUCED = Scale("reduced", "full", {"mnist": "mnist-paper"}, {"mnist": (5, 6, 7)}, {"mnist": 1000})
+PAPER = Scale("paper", "full", {"mnist": "mnist-paper"}, {"mnist": (0, 1, 2)}, {"mnist": 1000})
 
 
 def entry(name):
