@@ -389,7 +389,7 @@ def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
     found = [Adjusted()] * len(rows)
     for family in families.values():
         members = [rows[place] for place in family]
-        if any(row.exploratory or row.verdict in (Verdict.DESELECTED, Verdict.ERROR) for row in members):
+        if any(row.exploratory or row.verdict is Verdict.DESELECTED for row in members):
             continue
         one = _holm([row.p_value for row in members])
         other = _holm([row.p_against for row in members])
