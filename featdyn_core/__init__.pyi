@@ -9,7 +9,7 @@ from .analysis.columns import across, cumulative, gained_over_churn, over_shallo
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
 from .analysis.items import by_depth, chosen, with_splits
-from .analysis.levels import empirical_level, particle_levels, share_within
+from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
@@ -186,6 +186,7 @@ __all__ = [
     "logit_cross_entropy",
     "mean_correlation",
     "memory_window",
+    "miss_rates",
     "mmd",
     "numpy_generator",
     "one_step_changes",
