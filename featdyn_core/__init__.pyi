@@ -5,7 +5,7 @@ The names below are public; scripts may rely on them. What stands where: see the
 
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
+from .analysis.columns import accuracy_lost, across, cumulative, gained_over_churn, over_shallow_epochs, trends
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
 from .analysis.items import by_depth, chosen, with_splits
@@ -140,6 +140,7 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "accuracy_lost",
     "across",
     "against_isotropy",
     "all_round",
