@@ -21,6 +21,7 @@ import pytest
 from featdyn_core import (
     WHOLE_NETWORK,
     Column,
+    Counted,
     Decide,
     Judge,
     Lines,
@@ -41,6 +42,8 @@ pytestmark = pytest.mark.claim("not-convergence")
 
 EPOCHS, PARTS = range(8, 29, 4), [*planted.DEPTHS, WHOLE_NETWORK]
 Y_LABEL = "relative distance to epoch t"
+GRAIN = 10**6
+"""What a relative distance in single precision is a multiple of, one over it."""
 
 
 def measure(run: Run) -> Measured:
@@ -56,11 +59,11 @@ def measure(run: Run) -> Measured:
             }
         )
         | {
-            "parameter drift": float(parameters[-1, 0]),
-            "feature drift": by_depth(features[:, 0]),
+            "parameter drift": Counted(parameters[-1, 0], GRAIN),
+            "feature drift": by_depth(features[:, 0], of=GRAIN),
             "loss still moving": run.record("log").fall(late.first, late.last),
-            "parameter drift, frozen": float(drift(run.record("still_path"), late)[-1, 0]),
-            "feature drift, frozen": by_depth(drift(run.record("still_features"), late)[:, 0]),
+            "parameter drift, frozen": Counted(drift(run.record("still_path"), late)[-1, 0], GRAIN),
+            "feature drift, frozen": by_depth(drift(run.record("still_features"), late)[:, 0], of=GRAIN),
             "trend of agreement, frozen": trends(still, "agreement"),
             "consistency, frozen": by_depth(still.consistency.mean(axis=1), of=still.images),
         },
