@@ -30,6 +30,7 @@ from featdyn_core import (
     TrainingPath,
     Verdict,
     World,
+    chosen,
     planted,
 )
 
@@ -41,25 +42,23 @@ EPOCHS = range(14, 29)
 
 def measure(run: Run) -> Measured:
     """One seed: accuracy lost and instability gained at each frozen depth, and those of the controls."""
-    late, whole = run.window("late"), run.record("whole")
-    errors = {name: run.record("frozen", arm) for name, arm in {"none": "continued", **FROZEN}.items()}
-    free, *frozen = (found.within(late.first, late.last) for found in errors.values())
-    found = dict(zip(FROZEN, (differences(free, one) for one in frozen), strict=True))
+    late, whole, decides = run.window("late"), run.record("whole"), run.protocol["frozen"]
+    errors = {"none": run.record("frozen", "continued")} | {name: run.record("frozen", FROZEN[name]) for name in FROZEN}
+    inside = {name: found.within(late.first, late.last) for name, found in errors.items()}
+    found = {name: differences(inside["none"], inside[name]) for name in FROZEN}
+    found["end"] = differences(whole, frozen_at_end(whole, run.record("end", "late")))
+    lost, gained = ({name: both[which] for name, both in found.items()} for which in (0, 1))
+    moved = {name: run.record("path", FROZEN[name]).length[depth, -1] for depth, name in enumerate(decides)}
     drawn = {f"{name} frozen": one.accuracy for name, one in errors.items()}
-    decides, (lost, gained) = list(found)[:-1], found["all stages"]
-    lost_at_end, gained_at_end = differences(whole, frozen_at_end(whole, run.record("end", "late")))
     return Measured(
         numbers={
-            "accuracy lost": {stages: found[stages][0] for stages in decides},
-            "instability gained": {stages: found[stages][1] for stages in decides},
-            "accuracy lost at the end": lost_at_end,
-            "instability gained at the end": gained_at_end,
-            "movement of the frozen part": {
-                stages: float(run.record("path", FROZEN[stages]).length[depth, -1])
-                for depth, stages in enumerate(decides)
-            },
-            "accuracy lost, all stages frozen": lost,
-            "instability gained, all stages frozen": gained,
+            "accuracy lost": chosen(lost, decides),
+            "instability gained": chosen(gained, decides),
+            "accuracy lost at the end": lost["end"],
+            "instability gained at the end": gained["end"],
+            "movement of the frozen part": moved,
+            "accuracy lost, all stages frozen": lost["all stages"],
+            "instability gained, all stages frozen": gained["all stages"],
         },
         curves={
             "held-out accuracy with shallow stages frozen": Lines(
