@@ -5,11 +5,11 @@ The names below are public; scripts may rely on them. What stands where: see the
 
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
+from .analysis.columns import accuracy_lost, across, cumulative, gained_over_churn, over_shallow_epochs, trends
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
 from .analysis.items import by_depth, chosen, with_splits
-from .analysis.levels import empirical_level, particle_levels, share_within
+from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
@@ -154,6 +154,7 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "accuracy_lost",
     "across",
     "against_isotropy",
     "all_round",
@@ -201,6 +202,7 @@ __all__ = [
     "logit_cross_entropy",
     "mean_correlation",
     "memory_window",
+    "miss_rates",
     "mmd",
     "numpy_generator",
     "one_step_changes",
