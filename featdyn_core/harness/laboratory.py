@@ -165,9 +165,7 @@ def measured(cell: Cell, measure: Measure, source: Source, used: Used) -> Gather
                 if (needed, seed) not in used:
                     used[needed, seed] = source(request)
             if not chosen:
-                raise MeasurementError(
-                    f"claim {cell.entry.id!r} has no record {name!r} of arm {arm!r} in the register"
-                )
+                raise MeasurementError(f"claim {cell.entry.id!r} has no record {name!r} of arm {arm!r} in the register")
             return _by_split({needed: used[needed, seed].view_of(request) for needed, request in chosen.items()})
 
         return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))

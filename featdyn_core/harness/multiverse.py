@@ -46,16 +46,13 @@ def with_multiverse(row: Evidence, laboratory: Laboratory, measure: Measure) -> 
 def multiverse(cell: Cell, measure: Measure, source: Source) -> Multiverse:
     """Judge a row by every specification of its claim.
 
-    An alternative that does not fit the claim is a ``RecipeError``.
+    An alternative that does not fit the claim is a ``RecipeError``, and so is one whose records are not there. Records
+    of the registered specification that are not there are a ``MissingRecordError``.
 
     Args:
         cell: a row whose claim has a multiverse.
         measure: the claim's measurement of one seed.
         source: of records that are there; it makes none.
-
-    Raises:
-        MissingRecordError: records of the registered specification are not there.
-        RecipeError: records of another one are not there.
     """
     dimensions = choices(cell.entry, cell.scale.name, cell.subject)
     specifications = [

@@ -21,7 +21,7 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.register.parts import read_criteria, read_windows
 from featdyn_core.register.register import Asked, Entry
 from featdyn_core.tables import build, explicit, unknown
-from featdyn_core.verdicts.claim import Criterion, Role
+from featdyn_core.verdicts.claim import Claim, Criterion, Role
 from featdyn_core.verdicts.multiverse import REGISTERED
 
 LEAST_DIMENSIONS, LEAST_SPECIFICATIONS = 3, 24
@@ -81,31 +81,39 @@ def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
 def choices(entry: Entry, scale: str, subject: str) -> dict[str, dict[str, Alternative]]:
     """Return the choices at a scale and subject, by dimension and name, the registered one first.
 
-    An alternative that changes nothing there is left out, and so is a dimension of none; errors are those of
-    ``alternatives`` and ``altered``.
+    An alternative that changes nothing there is left out, and so is a dimension of none.
+
+    Raises:
+        RecipeError: an alternative does not fit the claim, or there are too few.
     """
-    usual, found = _judged(entry, scale, subject), {}
+    usual, found = entry.claim(scale, subject), {}
     for dimension, named in alternatives(entry).items():
-        other = {}
+        chosen = {REGISTERED: AS_REGISTERED}
         for name, alternative in named.items():
-            changed = altered(entry, {dimension: (name, alternative)})
+            other = altered(entry, {dimension: (name, alternative)})
             with _inside(entry, dimension, name):
-                if _judged(changed, scale, subject) != usual:
-                    other[name] = alternative
-        if other:
-            found[dimension] = {REGISTERED: AS_REGISTERED, **other}
+                judged = _judged(other.claim(scale, subject))
+            if judged != _judged(usual) or _measured(other, scale, subject) != _measured(entry, scale, subject):
+                chosen[name] = alternative
+        if len(chosen) > 1:
+            found[dimension] = chosen
+    count = math.prod(map(len, found.values()))
+    if len(found) < LEAST_DIMENSIONS or count < LEAST_SPECIFICATIONS:
+        raise RecipeError(
+            f"claim {entry.id!r}, multiverse: at {scale}/{subject} it has {len(found)} dimensions and {count} "
+            f"specifications; it needs {LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS} at least, so give it alternatives"
+        )
     return found
 
 
 def altered(entry: Entry, chosen: Mapping[str, tuple[str, Alternative]]) -> Entry:
     """Return a claim by other choices.
 
+    One that overrides what the claim does not have, or by what does not fit, is a ``RecipeError``.
+
     Args:
         entry: the claim.
         chosen: dimension to the name of a choice and what it overrides.
-
-    Raises:
-        RecipeError: one overrides what the claim does not have, or has something that does not fit.
     """
     for dimension, (name, alternative) in chosen.items():
         with _inside(entry, dimension, name):
@@ -113,30 +121,22 @@ def altered(entry: Entry, chosen: Mapping[str, tuple[str, Alternative]]) -> Entr
     return entry
 
 
-def faults(entry: Entry, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Yield what is wrong with a claim's multiverse; it may have none at all.
+def faults(entry: Entry) -> Iterator[str]:
+    """Yield what is wrong with a claim's multiverse, whatever the scale; it may have none at all.
 
-    An alternative that does not fit the claim is a ``RecipeError``.
-
-    Args:
-        entry: the claim.
-        rows: its scales and subjects.
+    An alternative that does not fit the claim is a ``RecipeError``. How many there are at a scale and subject is seen
+    when they are asked for (see ``choices``).
     """
-    if not entry.multiverse:
-        return
-    claim, spoken = f"claim {entry.id!r}, multiverse", dict[tuple[str, ...], str]()
+    spoken: dict[tuple[str, ...], str] = {}
     for dimension, named in alternatives(entry).items():
-        for place in sorted(set().union(*(alternative.places for alternative in named.values()))):
-            if (other := spoken.setdefault(place, dimension)) != dimension:
-                yield f"{claim}: {other!r} and {dimension!r} both override {', '.join(place)}; make them one dimension"
-    for scale, subject in rows:
-        found = choices(entry, scale, subject)
-        count = math.prod(map(len, found.values()))
-        if len(found) < LEAST_DIMENSIONS or count < LEAST_SPECIFICATIONS:
-            yield (
-                f"{claim}: at {scale}/{subject} it has {len(found)} dimensions and {count} specifications; it needs "
-                f"{LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS} at least, so give it more alternatives"
-            )
+        for name, alternative in named.items():
+            altered(entry, {dimension: (name, alternative)})
+            for place in sorted(alternative.places):
+                if (other := spoken.setdefault(place, dimension)) != dimension:
+                    yield (
+                        f"claim {entry.id!r}, multiverse: {other!r} and {dimension!r} both override "
+                        f"{', '.join(place)}; make them one dimension"
+                    )
 
 
 def _where(entry: Entry, dimension: str, name: str) -> str:
@@ -156,23 +156,18 @@ def _inside(entry: Entry, dimension: str, name: str) -> Iterator[None]:
         raise RecipeError(f"{_where(entry, dimension, name)}: {error}") from error
 
 
-def _judged(entry: Entry, scale: str, subject: str) -> tuple[object, ...]:
-    """Return what the verdict at a scale and subject hangs on."""
-    criteria = tuple(item for item in entry.claim(scale, subject).criteria if item.role is not Role.REPORTED)
-    return _said(criteria), entry.windows_of(scale, subject), entry.protocol_of(scale, subject), entry.records
+def _measured(entry: Entry, scale: str, subject: str) -> tuple[object, ...]:
+    """Return what is measured at a scale and subject."""
+    return entry.windows_of(scale, subject), entry.protocol_of(scale, subject), entry.records
 
 
-def _said(criteria: Iterable[Criterion]) -> list[Criterion]:
-    """Criteria without the words of their quantities, which another number of the protocol changes as well."""
-    return [dataclasses.replace(item, quantity="") for item in criteria]
+def _judged(claim: Claim) -> list[Criterion]:
+    """Return what a verdict hangs on."""
+    return [item for item in claim.criteria if item.role is not Role.REPORTED]
 
 
 def _altered(entry: Entry, other: Alternative) -> Entry:
-    """Return a claim by one other choice.
-
-    Raises:
-        RecipeError: it overrides what the claim does not have.
-    """
+    """Return a claim by one other choice; errors as ``altered``."""
     asked = {name: one for criteria in entry.criteria.values() for name, one in criteria.items()}
     known = {"windows": entry.windows, "protocol": entry.protocol, "records": entry.records, "criteria": asked}
     for part, present in known.items():

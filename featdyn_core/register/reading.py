@@ -17,7 +17,7 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.register import multiverse
 from featdyn_core.register.parts import read_criteria, read_windows
 from featdyn_core.register.register import AUTO, TIERS, WORLDS, Entry, Register, Scale
-from featdyn_core.tables import build, check_names, fields, read, shown, unknown
+from featdyn_core.tables import build, check_names, fields, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
 from featdyn_core.verdicts.units import Unit
 
@@ -180,7 +180,10 @@ def _shared(entry: Entry, shared: Mapping[str, Any], where: str) -> dict[str, An
 
 
 def _check_kind(table: Mapping[str, Any], where: str) -> None:
-    kind, idle = table.get("kind", EMPIRICAL), sorted({"subjects", "arms", "records", "windows", "multiverse"} & set(table))
+    kind, idle = (
+        table.get("kind", EMPIRICAL),
+        sorted({"subjects", "arms", "records", "windows", "multiverse"} & set(table)),
+    )
     if kind not in (EMPIRICAL, THEOREM):
         raise RecipeError(f"{where}: its kind is {shown(kind)}; a claim is {EMPIRICAL} or a {THEOREM}")
     if kind == THEOREM and idle:
@@ -200,7 +203,7 @@ def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     """
     yield from _misnamed(entry, scales)
     yield from _lacking(entry, scales)
-    yield from multiverse.faults(entry, _rows(entry, scales))
+    yield from multiverse.faults(entry)
     where, rows = f"claim {entry.id!r}, found", ["/".join(row) for row in _rows(entry, scales)]
     for row, verdict in entry.found.items():
         if row not in rows:

@@ -8,6 +8,7 @@ from featdyn_core.verdicts.claim import Finding
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.multiverse import REGISTERED
 
+
 @dataclass(frozen=True)
 class SweepTable:
     """What was swept at one scale on one subject.
