@@ -14,6 +14,7 @@ from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
+    largest_rise_over_end,
     quadratic_loss_grid,
 )
 from .analysis.regions.axes import NOISE_AXES, Noise, unread_axes
@@ -58,18 +59,25 @@ from .measures.composites.masks import band, geometric
 from .measures.distances.discrepancies import energy_distance, mmd, sliced_wasserstein
 from .measures.distances.total_variation import classifier_two_sample
 from .measures.linearized.descent import LinearizedNetwork, LinearizedTrajectory, linearized_trajectory
-from .measures.one_step.concentration import ChangeGram, participation_ratio, spectrum, top_share
+from .measures.one_step.concentration import participation_ratio, spectrum, top_share
+from .measures.one_step.gram import ChangeGram
 from .measures.one_step.isotropy import isotropy_test, sign_test
 from .measures.one_step.protocol import full_batch_change, one_step_changes, parameter_noise_changes
+from .measures.one_step.spectra import ChangeSpectra
 from .networks.blocks import BlockNetwork
 from .networks.pretrained import load_published_resnet
 from .networks.zoo import build_model
 from .planted import Judge, World
+from .records.alignment import Alignment
+from .records.averaged_halves import AveragedHalves
 from .records.averages import Averages
 from .records.changes import Changes
 from .records.closeness import Closeness
 from .records.column import Column
+from .records.descent import Descent
+from .records.directions import Directions
 from .records.flatness import Flatness
+from .records.labels import Labels
 from .records.last_layer import LastLayer
 from .records.linearised import Linearised
 from .records.log import TrainingLog
@@ -98,9 +106,12 @@ __all__ = [
     "NOISE_AXES",
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
+    "Alignment",
+    "AveragedHalves",
     "Averages",
     "BlockNetwork",
     "ChangeGram",
+    "ChangeSpectra",
     "Changes",
     "Claim",
     "Closeness",
@@ -111,6 +122,8 @@ __all__ = [
     "Curve",
     "Dataset",
     "Decide",
+    "Descent",
+    "Directions",
     "Evidence",
     "FeatdynError",
     "Finding",
@@ -118,6 +131,7 @@ __all__ = [
     "Flatness",
     "Interval",
     "Judge",
+    "Labels",
     "LastLayer",
     "Linearised",
     "LinearizedNetwork",
@@ -179,6 +193,7 @@ __all__ = [
     "kendall",
     "largest_rise_as_shallow_recedes",
     "largest_rise_in_deep_time",
+    "largest_rise_over_end",
     "linearized_trajectory",
     "load_dataset",
     "load_published_resnet",

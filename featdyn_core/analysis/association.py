@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from featdyn_core.analysis.growth import windows_in_epochs
 from featdyn_core.analysis.statistics import kendall, kendall_p_values
-from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio
+from featdyn_core.measures.one_step.concentration import participation_ratio
+from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.records.changes import Changes
 from featdyn_core.records.column import Column
 from featdyn_core.verdicts.units import Counted, share_of

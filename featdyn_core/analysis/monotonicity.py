@@ -44,6 +44,18 @@ def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
     return _largest_rise(_checked_grid(grid)[::-1, -1])
 
 
+def largest_rise_over_end(grid: ArrayLike) -> float:
+    """Return ``max L(s, T) − L(T, T)`` over s, T the last step: what older shallow halves cost under the last deep one.
+
+    It is at least 0. What is no square grid of finite numbers is a ``MeasurementError``.
+
+    Args:
+        grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
+    """
+    last = _checked_grid(grid)[:, -1]
+    return float((last - last[-1]).max())
+
+
 def quadratic_loss_grid(
     hessian: ArrayLike, start: ArrayLike, *, learning_rate: float, steps: int
 ) -> NDArray[np.float64]:

@@ -14,8 +14,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from featdyn_core.measures.one_step.concentration import ChangeGram, FloatArray, spectrum
-from featdyn_core.measures.one_step.isotropy import cosines_of_differences
+from featdyn_core.measures.one_step.concentration import Kept, spectrum
+from featdyn_core.measures.one_step.gram import ChangeGram, FloatArray
+from featdyn_core.measures.one_step.isotropy import directions_kept
 
 LEADING = (1, 5, 10)
 """How many leading directions are looked at."""
@@ -62,13 +63,13 @@ class Concentration:
     of_directions: dict[str, float]
 
 
-def against_isotropy(changes: ChangeGram, draws: int) -> Concentration:
+def against_isotropy(changes: Kept, draws: int) -> Concentration:
     """Compare changes with so many isotropic samples.
 
     Changes that are all equal, or one that equals its partner, are a ``MeasurementError``.
     """
     shares = variance_shares(changes)
-    null = isotropic_shares(len(changes.products), changes.features, draws)
+    null = isotropic_shares(changes.updates, changes.features, draws)
     return Concentration(
         shares,
         float(shares.participation / null.participation.mean()),
@@ -77,12 +78,12 @@ def against_isotropy(changes: ChangeGram, draws: int) -> Concentration:
     )
 
 
-def isotropic_p_values(changes: ChangeGram, draws: int, of: Callable[[ChangeGram], Shares]) -> dict[str, float]:
+def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) -> dict[str, float]:
     """Return the ``p_values`` of changes among so many isotropic samples, of their variance or of their directions."""
-    return p_values(of(changes), isotropic_shares(len(changes.products), changes.features, draws, of))
+    return p_values(of(changes), isotropic_shares(changes.updates, changes.features, draws, of))
 
 
-def variance_shares(changes: ChangeGram) -> Shares:
+def variance_shares(changes: Kept) -> Shares:
     """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
 
     Changes that are all equal are a ``MeasurementError``.
@@ -91,19 +92,17 @@ def variance_shares(changes: ChangeGram) -> Shares:
     return Shares(eigenvalues / eigenvalues.sum())
 
 
-def direction_shares(changes: ChangeGram) -> Shares:
+def direction_shares(changes: Kept) -> Shares:
     """Return the shares of the ``K // 2`` directions in which changes differ from their partners.
 
-    A change that equals its partner is a ``MeasurementError``.
+    A change that equals its partner, and spectra without directions, are a ``MeasurementError``.
     """
-    cosines = cosines_of_differences(changes.products)
-    eigenvalues = np.linalg.eigvalsh(cosines)[::-1]
-    return Shares(np.maximum(eigenvalues, 0) / len(cosines))
+    found = directions_kept(changes)
+    eigenvalues = found if found.ndim == 1 else np.linalg.eigvalsh(found)[::-1]
+    return Shares(np.maximum(eigenvalues, 0) / len(found))
 
 
-def isotropic_shares(
-    rows: int, features: int, draws: int, of: Callable[[ChangeGram], Shares] = variance_shares
-) -> Shares:
+def isotropic_shares(rows: int, features: int, draws: int, of: Callable[[Kept], Shares] = variance_shares) -> Shares:
     """Draw the shares of isotropic Gaussian changes.
 
     Args:
@@ -119,7 +118,7 @@ def isotropic_shares(
 
 
 @lru_cache(maxsize=64)
-def _isotropic_laws(rows: int, features: int, draws: int) -> dict[Callable[[ChangeGram], Shares], Shares]:
+def _isotropic_laws(rows: int, features: int, draws: int) -> dict[Callable[[Kept], Shares], Shares]:
     """Return both laws, of the same samples: most of the time goes into drawing them."""
     rng = np.random.default_rng((rows, features, draws))
     samples = (ChangeGram.gaussian(rows, features, rng) for _ in range(draws))

@@ -1,21 +1,34 @@
-"""Feature changes of fixed samples by single updates, as Gram matrices: what the tests of isotropy need (section 6).
+"""Feature changes of fixed samples by single updates, as far as the tests of isotropy need them (section 6).
 
 Beside the changes by SGD stand those by isotropic parameter noise of equal norm, which the network's Jacobian shapes.
+Gram matrices are kept of one or two samples; of more there are spectra, which are a tenth as large and serve all tests.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.measures.one_step.concentration import ChangeGram
+from featdyn_core.measures.one_step.concentration import Kept
+from featdyn_core.measures.one_step.gram import ChangeGram
+from featdyn_core.measures.one_step.spectra import ChangeSpectra
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits
 from featdyn_core.seeds import numpy_generator
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
+
+Floats = npt.NDArray[np.float64]
+Grams = list[list[ChangeGram]]
+
+GRAMS = 2
+"""Most samples whose Gram matrices a record keeps."""
+
+PLANTED_UPDATES, PLANTED_FEATURES = 48, 64
+"""Of planted changes."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +54,55 @@ class Changes:
 
     Attributes:
         epochs: E epochs of the checkpoint that every update starts from.
-        sgd: E lists of one Gram matrix a sample, of changes by SGD updates.
+        sgd: E lists of what is kept of the changes of each sample by SGD updates, Gram matrices or spectra.
         noise: the same of isotropic parameter noise; empty where that was not asked for.
     """
 
     epochs: tuple[int, ...]
-    sgd: list[list[ChangeGram]]
-    noise: list[list[ChangeGram]]
+    sgd: Sequence[Sequence[Kept]]
+    noise: Sequence[Sequence[Kept]]
 
     @property
-    def pairs(self) -> list[tuple[ChangeGram, ChangeGram]]:
-        """Gram matrices by SGD and by noise of every epoch and sample."""
+    def pairs(self) -> list[tuple[Kept, Kept]]:
+        """What is kept of the changes by SGD and by noise of every epoch and sample."""
         return [pair for sgd, noise in zip(self.sgd, self.noise, strict=True) for pair in zip(sgd, noise, strict=True)]
+
+    @classmethod
+    def planted(
+        cls,
+        epochs: Sequence[int],
+        strength: npt.ArrayLike,
+        rng: np.random.Generator,
+        *,
+        noise: npt.ArrayLike = 1.0,
+        leading: int = 1,
+        tail: float = math.inf,
+    ) -> "Changes":
+        """Return spectra of changes that some directions lead.
+
+        Args:
+            epochs: E of them.
+            strength: standard deviation along the ``leading`` directions of changes by SGD, in that of the others, of
+                each epoch and sample, (E, M).
+            rng: draws the changes.
+            noise: the same of changes by parameter noise, of a shape that broadcasts to (E, M).
+            leading: number of directions.
+            tail: degrees of freedom of the multivariate t law of each change by SGD; infinite for the normal law.
+        """
+        strengths = np.asarray(strength, float)
+
+        def drawn(strength: float, tail: float) -> ChangeSpectra:
+            sample = rng.standard_normal((PLANTED_UPDATES, PLANTED_FEATURES))
+            sample[:, :leading] *= strength
+            if math.isfinite(tail):
+                sample /= np.sqrt(rng.chisquare(tail, (PLANTED_UPDATES, 1)) / tail)
+            return ChangeSpectra.of(ChangeGram.of(sample))
+
+        sgd, by_noise = (
+            [[drawn(float(one), tail) for one in samples] for samples in values]
+            for values, tail in ((strengths, tail), (np.broadcast_to(noise, strengths.shape), math.inf))
+        )
+        return cls(tuple(epochs), sgd, by_noise)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
@@ -76,11 +126,16 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     samples = trajectory.evaluation_set(parameters["split"])[0][: parameters["samples"]]
     rng = numpy_generator(trajectory.seed, "measure", "anisotropy")
     options: dict[str, Any] = {"updates": parameters["updates"], "cut": cut, "rng": rng}
-    sgd = [one_step_changes(trajectory, epoch, samples, **options) for epoch in epochs]
-    arrays = {"features": np.array(sgd[0].shape[-1]), "sgd": _triangles(sgd)}
+    keep = _triangles if parameters["samples"] <= GRAMS else _spectra
+
+    def grams(protocol: Callable[..., Floats]) -> Grams:
+        changes = (protocol(trajectory, epoch, samples, **options) for epoch in epochs)  # of one epoch at a time
+        return [[ChangeGram.of(sample) for sample in epoch] for epoch in changes]
+
+    sgd = grams(one_step_changes)
+    arrays = {"features": np.array(sgd[0][0].features), **keep("sgd", sgd)}
     if parameters.get("noise", True):
-        noise = [parameter_noise_changes(trajectory, epoch, samples, **options) for epoch in epochs]
-        arrays["noise"] = _triangles(noise)
+        arrays |= keep("noise", grams(parameter_noise_changes))
     return arrays
 
 
@@ -88,16 +143,56 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Chan
     """Return what a record holds."""
     features = int(arrays["features"])
     sgd, noise = (
-        [[ChangeGram(_square(triangle), features) for triangle in epoch] for epoch in arrays.get(name, [])]
+        [[ChangeGram(_square(triangle), features) for triangle in epoch] for epoch in arrays[name]]
+        if name in arrays
+        else _spectra_of(name, arrays, parameters["updates"])
         for name in ("sgd", "noise")
     )
     return Changes(tuple(parameters["epochs"]), sgd, noise)
 
 
-def _triangles(changes: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """Upper triangles (E, M, K (K + 1) / 2) of the Gram matrices of E arrays (M, K, p): half of a symmetric matrix."""
-    upper = np.triu_indices(changes[0].shape[1])
-    return np.array([[ChangeGram.of(sample).products[upper] for sample in epoch] for epoch in changes])
+def _triangles(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
+    """Upper triangles (E, M, K (K + 1) / 2) of Gram matrices: half of a symmetric matrix."""
+    upper = np.triu_indices(grams[0][0].updates)
+    return {name: np.array([[gram.products[upper] for gram in epoch] for epoch in grams])}
+
+
+def _spectra(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
+    """Spectra of Gram matrices, in single precision; halves of the noise's alone, which one compares.
+
+    Those of the variance are kept as shares of its ``total``, since the squares of small changes are beyond single
+    precision.
+    """
+    found = [[ChangeSpectra.of(gram) for gram in epoch] for epoch in grams]
+    total = np.array([[one.variance.sum() for one in epoch] for epoch in found])
+    unit = np.where(total, total, 1)[..., None]
+    undefined = np.full(grams[0][0].updates // 2, np.nan)
+    arrays = {
+        "total": total,
+        "variance": np.array([[one.variance for one in epoch] for epoch in found]) / unit,
+        "directions": np.array([[one.directions if len(one.directions) else undefined for one in e] for e in found]),
+    }
+    if name == "noise" and found[0][0].halves:
+        halves = np.array([[[half.variance for half in one.halves] for one in epoch] for epoch in found])
+        arrays["halves"] = halves / unit[..., None]
+    return {f"{name} {of}": array.astype(np.float64 if of == "total" else np.float32) for of, array in arrays.items()}
+
+
+def _spectra_of(name: str, arrays: Mapping[str, npt.NDArray[Any]], updates: int) -> list[list[ChangeSpectra]]:
+    """Spectra of each epoch and sample, none if none were kept."""
+    if f"{name} total" not in arrays:
+        return []
+    features, half, none = int(arrays["features"]), updates // 2, np.empty(0)
+    total, variance, directions = (arrays[f"{name} {of}"].astype(float) for of in ("total", "variance", "directions"))
+    halves = arrays.get(f"{name} halves", np.empty((*total.shape, 0, 0))).astype(float) * total[..., None, None]
+
+    def one(place: tuple[int, int]) -> ChangeSpectra:
+        parts = tuple(ChangeSpectra(half, features, values, none) for values in halves[place])
+        known = none if np.isnan(directions[place]).any() else directions[place]
+        return ChangeSpectra(updates, features, variance[place] * total[place], known, parts)
+
+    epochs, samples = total.shape
+    return [[one((epoch, sample)) for sample in range(samples)] for epoch in range(epochs)]
 
 
 def _square(triangle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

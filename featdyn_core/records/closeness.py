@@ -73,14 +73,17 @@ class Closeness:
         return self.agreement("recalibrated") - self.agreement(match)
 
     @classmethod
-    def planted_gain(cls, gained: float, *, known: float = 0.5) -> "Closeness":
+    def planted_gain(cls, gained: npt.ArrayLike, *, known: npt.ArrayLike = 0.5) -> "Closeness":
         """Return a comparison in which the real direction adds ``gained`` to an agreement of 0.5.
 
-        ``known`` is what it adds in the network of which it is known.
+        Args:
+            gained: one for all depths, or (depths,).
+            known: what it adds in the network of which it is known, likewise.
         """
 
-        def compared(difference: float, inner: "Closeness | None" = None) -> "Closeness":
-            here, other = (np.tile(classified(share), (len(DEPTHS), 1)) for share in (0.5 + difference, 0.5))
+        def compared(difference: npt.ArrayLike, inner: "Closeness | None" = None) -> "Closeness":
+            shares = 0.5 + np.broadcast_to(difference, len(DEPTHS)), np.full(len(DEPTHS), 0.5)
+            here, other = map(classified, shares)
             moved = np.tile([0.5, 0.5], (len(DEPTHS), 1))
             return cls(DEPTHS, LABELS, here, other[:, None], other[:, None], moved, inner)
 

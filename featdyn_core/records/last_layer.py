@@ -3,6 +3,7 @@
 At the deepest cut the deep half is a linear map, so that a point's class, whatever moved it there, needs no network.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +62,11 @@ class LastLayer:
     def last(self) -> Points:
         """Features (N, p) at t."""
         return self.points[-1]
+
+    @property
+    def still(self) -> "LastLayer":
+        """The same of the network frozen at t: its features are those of t at every epoch."""
+        return dataclasses.replace(self, points=np.broadcast_to(self.last, self.points.shape))
 
     def logits(self, points: Points) -> Points:
         """Logits (..., classes) of points (..., p)."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.records.descent import STEPS, Descent, planted_grids
 from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope
+from featdyn_core.records.planting import DEPTHS
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
@@ -19,32 +21,37 @@ class Options:
 
 
 @dataclass(frozen=True, eq=False)
-class Linearised:
-    """Full-batch gradient descent in the linearised regime, in float64; one row for each of the paper's depths.
+class Linearised(Descent):
+    """Descent in the linearised regime, and training on from it with a half frozen.
 
     Attributes:
-        cuts: the paper's depths.
-        steps: (R,) gradient steps at each record.
-        grids: (cuts, R, R) loss of the composites, shallow record × deep record, in nats.
-        losses: (cuts, R) training loss of the joint training.
         frozen: (cuts, 2, F) losses of training on from a record with the shallow, then the deep half frozen.
     """
 
-    cuts: tuple[str, ...]
-    steps: npt.NDArray[np.int64]
-    grids: npt.NDArray[np.float64]
-    losses: npt.NDArray[np.float64]
     frozen: npt.NDArray[np.float64]
-
-    @property
-    def additivity_gap(self) -> float:
-        """Largest difference between the losses of the composites (t, t), an outer sum, and the training loss."""
-        return float(np.abs(np.diagonal(self.grids, axis1=1, axis2=2) - self.losses).max())
 
     @property
     def frozen_rise(self) -> float:
         """Largest rise of the loss from a step to the next while a half is frozen; at least 0."""
-        return float(max(np.diff(self.frozen, axis=2).max(), 0.0))
+        return float(self.frozen_rises.max())
+
+    @property
+    def frozen_rises(self) -> npt.NDArray[np.float64]:
+        """The same at each cut, (cuts,)."""
+        return np.maximum(np.diff(self.frozen, axis=2).max(axis=(1, 2)), 0.0)
+
+    @classmethod
+    def planted(
+        cls, rise: npt.ArrayLike = 0.0, forgotten: npt.ArrayLike = 0.0, *, gap: float = 0.0, frozen: npt.ArrayLike = 0.0
+    ) -> "Linearised":
+        """Return losses as of ``Descent.planted``, with a gap between them and the training loss.
+
+        ``frozen`` is by how many nats the loss rises while a half is frozen, for all depths or for each (depths,).
+        """
+        grids = planted_grids(rise, forgotten)
+        alone = np.tile([2.0, 1.0, 1.0], (len(DEPTHS), 2, 1))
+        alone[:, :, -1] += np.broadcast_to(frozen, len(DEPTHS))[:, None]
+        return cls(DEPTHS, STEPS, grids, np.diagonal(grids, axis1=1, axis2=2) + gap, alone)
 
 
 def resolve(_: Options, scope: Scope) -> Resolved:

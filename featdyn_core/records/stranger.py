@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of
-from featdyn_core.records.planting import DEPTHS, LABELS, classified
+from featdyn_core.records.planting import DEPTHS, LABELS, Shares, classified
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
@@ -57,9 +57,9 @@ class Stranger:
         return (self.predictions == self.reference).mean(axis=-1)
 
     @classmethod
-    def planted(cls, agreement: float) -> "Stranger":
-        """Return a stranger that agrees on a given share of the images, at every depth."""
-        return cls(DEPTHS, np.tile(classified(agreement), (len(DEPTHS), 1)), LABELS, LABELS)
+    def planted(cls, agreement: Shares) -> "Stranger":
+        """Return a stranger that agrees on given shares of the images, one for all depths or (depths,)."""
+        return cls(DEPTHS, classified(np.broadcast_to(agreement, len(DEPTHS))), LABELS, LABELS)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:

@@ -115,7 +115,7 @@ def _parse(path: Path, content: bytes) -> dict[str, Any]:
 
 def _scale(name: str, table: dict[str, Any]) -> Scale:
     where = f"scale {name!r}"
-    by_subject = {field: _by_subject(table, field) for field in ("seeds", "images")}
+    by_subject = {field: _by_subject(table, field) for field in ("seeds", "images") if field in table}
     scale = build(Scale, table | by_subject, where, name=name)
     if not re.fullmatch("[A-Za-z0-9_]+", name) or name == AUTO:
         raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and not {AUTO}")
@@ -137,8 +137,8 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
 
 
 def _by_subject(table: Mapping[str, Any], name: str) -> Any:
-    """Return a field of a scale as a table by subject, if it is there; one value is that of all subjects."""
-    value, recipes = table.get(name), table.get("recipes")
+    """Return a field of a scale as a table by subject; one value is that of all subjects."""
+    value, recipes = table[name], table.get("recipes")
     if isinstance(value, dict) or not isinstance(recipes, dict):
         return value
     return dict.fromkeys(recipes, value)

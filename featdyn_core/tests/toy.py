@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SCALES = """
-schema = 2
+schema = 3
 pilot_seeds = [100]
 
 [paper]
@@ -73,10 +73,12 @@ stranger = {{ kind = "stranger", window = "late", deep = "last" }}
 
 [decides."effect"]
 quantity = "what the test says"
+unit = "difference"
 above = 0.5
 
 [controls."null"]
 quantity = "the control"
+unit = "difference"
 below = 0.1
 """
 

@@ -47,6 +47,55 @@ def changes_along(
     return {name: torch.stack(parts).double().cpu().numpy() for name, parts in found.items()}
 
 
+@exactly
+def changes_among_features(
+    trajectory: Trajectory, *, deep: int, split: str, directions: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Mean norms of the derivatives at ``h_t(x)`` along unit directions drawn from the covariance of the features.
+
+    With H the centred features ``h_t`` of all N images and z standard normal, ``Hᵀz / √N`` has exactly their
+    covariance, which need not be formed. Every image has draws of its own.
+
+    Args:
+        trajectory: of the checkpoints.
+        deep: the epoch t.
+        split: of the images, N.
+        directions: number of directions of each of two independent sets.
+
+    Returns:
+        ``drawn`` and ``redrawn``, the mean over either set, (cuts, N), at the paper's depths.
+    """
+    network = trajectory.network(deep).to(trajectory.device)
+    images, _ = trajectory.evaluation_set(split)
+    found: list[Tensor] = []
+    for cut in network.depths:
+        generator = torch_generator(trajectory.seed, "measure", "flatness", deep, split, cut, "covariance")
+        with torch.no_grad():
+            batches = [
+                network.shallow(batch.to(trajectory.device), cut)
+                for batch in images.split(trajectory.recipe.training.batch_size)
+            ]
+        centred = torch.cat(batches).flatten(1)
+        centred = centred - centred.mean(dim=0)
+        parts = [_among(network, features, centred, cut, 2 * directions, generator) for features in batches]
+        found.append(torch.cat(parts, dim=-1).unflatten(0, (2, directions)).mean(dim=1))
+    drawn, redrawn = torch.stack(found, dim=1).double().cpu().numpy()
+    return {"drawn": drawn, "redrawn": redrawn}
+
+
+def _among(
+    network: BlockNetwork, features: Tensor, centred: Tensor, cut: str, count: int, generator: torch.Generator
+) -> Tensor:
+    """Return ``‖J·u‖``, (count, n), of n images, along unit directions drawn from centred features (N, p)."""
+    change = _norm_of_derivative(network, features, cut)
+
+    def drawn() -> Tensor:
+        weights = torch.randn((len(features), len(centred)), generator=generator).to(centred)
+        return _unit((weights @ centred).view_as(features))
+
+    return torch.stack([change(drawn()) for _ in range(count)])
+
+
 def _along(
     network: BlockNetwork,
     earlier: Sequence[BlockNetwork],

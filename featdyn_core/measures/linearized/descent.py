@@ -92,7 +92,7 @@ class LinearizedTrajectory:
         """
         sides = [np.asarray(side, np.float64) for side in (self.initial + self.shallow, self.deep)]
         records, samples, classes = self.deep.shape
-        target = _checked_labels(labels, samples, classes).numpy()
+        target = checked_labels(labels, samples, classes).numpy()
         span = min(np.ptp(side, axis=-1).max() for side in sides)
         if not span <= LARGEST_SPAN:
             raise MeasurementError(
@@ -211,8 +211,8 @@ class LinearizedNetwork:
             TrainingError: unusable numbers, unknown half, a start of another network, a loss not finite.
         """
         rate = self.stable_learning_rate if learning_rate is None else learning_rate
-        _check_schedule(rate, steps, every, freeze)
-        target = _checked_labels(labels, *self.initial.shape).to(self.initial.device)
+        check_schedule(rate, steps, every, freeze)
+        target = checked_labels(labels, *self.initial.shape).to(self.initial.device)
         first, offsets = self._point(start)
         moving = [half for half in HALVES if half != freeze]
         kernel = self._tangents.kernel(moving)
@@ -280,7 +280,12 @@ def linearized_trajectory(
     return linear.train(labels, steps=steps, every=every, learning_rate=learning_rate, freeze=freeze)
 
 
-def _checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:
+def checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:
+    """Return labels (N,) as int64 on the CPU.
+
+    Raises:
+        DataError: they are of another number, no integers, or outside 0..C-1.
+    """
     target = torch.as_tensor(labels).cpu()
     if target.is_floating_point() or target.shape != (samples,):
         raise DataError(f"labels must be {samples} integers; got {target.dtype} of shape {tuple(target.shape)}")
@@ -290,7 +295,12 @@ def _checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:
     return target.long()
 
 
-def _check_schedule(learning_rate: float, steps: int, every: int, freeze: str | None) -> None:
+def check_schedule(learning_rate: float, steps: int, every: int, freeze: str | None) -> None:
+    """Refuse what no descent can be made of.
+
+    Raises:
+        TrainingError: a rate, a number of steps or a half that is none.
+    """
     if not learning_rate > 0:
         raise TrainingError(f"learning rate {learning_rate} is not positive; leave it out for a stable one")
     if steps < 0 or every < 1:

@@ -6,32 +6,34 @@ features. John's statistic is ``U = p / PR − 1`` and the paper's (App. E) is `
 
 ``isotropy_test`` compares ``T`` with Gaussian samples, so it also rejects changes that are isotropic but
 heavy-tailed. ``sign_test`` sees directions alone and keeps its size for every elliptical law: read the two
-together. Both take the changes or their ``ChangeGram``, with the same result.
+together. Both take the changes or what is kept of them, with the same result.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import (
-    ChangeGram,
     Changes,
-    FloatArray,
+    Kept,
     Scatter,
-    change_matrix,
     known_centre,
     refuse_centre,
     scatter,
     smaller_gram,
 )
+from featdyn_core.measures.one_step.gram import (
+    ChangeGram,
+    FloatArray,
+    change_matrix,
+    cosines_of_differences,
+    require_directions,
+)
 from featdyn_core.measures.one_step.sign_law import sign_tail
-
-SAME = 1e-12
-"""Squared length of a difference, in those of its two rows, below which a Gram matrix does not tell it from 0."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def isotropy_test(
     """Test by parametric bootstrap that Gaussian changes have a covariance proportional to the identity.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row, or their Gram matrix; independent rows.
+        changes: (n, p) feature changes, one repetition a row, or what is kept of them; independent rows.
         draws: number of bootstrap draws, at least 1.
         rng: draws a null of this call's own. Without it the test uses the one null of its ``(ν, p, draws)``,
             drawn once a process from a generator that those three numbers seed: a deterministic result, and
@@ -96,7 +98,7 @@ def isotropy_test(
 
     Raises:
         MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, all rows equal, or
-            a centre for a Gram matrix.
+            a centre for what is kept of changes.
 
     References:
         App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
@@ -183,11 +185,11 @@ def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResul
 
     A ``MeasurementError`` says that there are fewer than 3 rows (4 without a centre) or fewer than 2 features; that it
     is not a matrix, or not finite; that a direction is undefined because a row equals the centre or its partner; or
-    that a Gram matrix has a centre.
+    that what is kept of changes has a centre.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row, or their Gram matrix; independent rows.
-        centre: (p,) known centre of the law; a Gram matrix has none.
+        changes: (n, p) feature changes, one repetition a row, or what is kept of them; independent rows.
+        centre: (p,) known centre of the law; what is kept of changes has none.
 
     References:
         Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
@@ -215,10 +217,10 @@ def _john_u(found: Scatter) -> float:
 
 def _cosine_squares(changes: Changes, centre: ArrayLike | None) -> tuple[float, int, int]:
     """Return the sum of squared cosines over all N² pairs of directions, N, and the number of features."""
-    if isinstance(changes, ChangeGram):
+    if isinstance(changes, Kept):
         refuse_centre(centre)
-        _require_pairs(len(changes.products), changes.features)
-        cosines = cosines_of_differences(changes.products)
+        _require_pairs(changes.updates, changes.features)
+        cosines = directions_kept(changes)
         return float(np.vdot(cosines, cosines)), len(cosines), changes.features
     rows = change_matrix(changes)
     _require_pairs(len(rows) if centre is None else 4, rows.shape[1])
@@ -230,6 +232,21 @@ def _cosine_squares(changes: Changes, centre: ArrayLike | None) -> tuple[float, 
     return float(np.vdot(cosines, cosines)), *units.shape
 
 
+def directions_kept(changes: Kept) -> FloatArray:
+    """Return the cosines between the directions of changes, or the eigenvalues of these where that is what is kept.
+
+    The squares of either have the same sum.
+
+    Raises:
+        MeasurementError: a direction is undefined, or directions are not kept.
+    """
+    if isinstance(changes, ChangeGram):
+        return cosines_of_differences(changes.products)
+    if not len(changes.directions):
+        raise MeasurementError("no directions are kept of these changes; does one equal its partner in a pair?")
+    return changes.directions
+
+
 def _require_pairs(count: int, features: int) -> None:
     if count < 4:
         raise MeasurementError(f"{count} changes make one pair; give at least 4 rows, or a known centre")
@@ -237,33 +254,9 @@ def _require_pairs(count: int, features: int) -> None:
         raise MeasurementError("one feature alone has no directions; give changes of at least 2 features")
 
 
-def cosines_of_differences(products: FloatArray) -> FloatArray:
-    """Return the cosines (K // 2, K // 2) between the differences of disjoint pairs of rows, from the rows' products.
-
-    ``(x1 − x2)·(x3 − x4) = x1·x3 − x1·x4 − x2·x3 + x2·x4``, whatever the rows are centred about.
-
-    Two rows of a pair that are equal are a ``MeasurementError``.
-    """
-    even, odd = slice(0, len(products) // 2 * 2, 2), slice(1, None, 2)
-    between = products[even, even] - products[even, odd] - products[odd, even] + products[odd, odd]
-    lengths = np.diagonal(products)
-    squared = np.diagonal(between)
-    _require_directions(squared <= SAME * (lengths[even] + lengths[odd]), "their partner in a pair")
-    norms = np.sqrt(squared)
-    return between / norms / norms[:, np.newaxis]
-
-
 def _unit_rows(rows: FloatArray, partner: str) -> FloatArray:
     """Return the rows at length 1; a row of zeros has no direction."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    _require_directions(largest == 0, partner)
+    require_directions(largest == 0, partner)
     rows = rows / largest  # before squaring, so that tiny rows do not underflow
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _require_directions(undefined: NDArray[np.bool_], partner: str) -> None:
-    if undefined.any():
-        raise MeasurementError(
-            f"{undefined.sum()} of {len(undefined)} directions are undefined, their rows equal {partner};"
-            " leave out updates that changed nothing"
-        )

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from featdyn_core.measures.one_step.concentration import FloatArray
+from featdyn_core.measures.one_step.gram import FloatArray
 
 
 def sign_tail(z: ArrayLike, directions: int, p: int) -> FloatArray:

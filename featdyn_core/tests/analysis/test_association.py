@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from featdyn_core.analysis.association import Association, anisotropy_and_memory, consistencies, planted_link, strengths
-from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio
+from featdyn_core.measures.one_step.concentration import participation_ratio
+from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.records.changes import Changes
 from featdyn_core.records.column import Column
 

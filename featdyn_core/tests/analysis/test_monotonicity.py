@@ -11,6 +11,7 @@ from featdyn_core.analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
+    largest_rise_over_end,
     quadratic_loss_grid,
 )
 from featdyn_core.errors import MeasurementError
@@ -28,6 +29,15 @@ def test_reading_b_finds_the_largest_rise_on_the_way_back():
     assert largest_rise_as_shallow_recedes(grid) == 3.5
     grid[:, -1] = [0.0, 1.0, 2.0, 3.0]
     assert largest_rise_as_shallow_recedes(grid) == 0.0
+
+
+def test_the_rise_over_the_end_is_that_of_the_last_column():
+    grid = np.zeros((4, 4))
+    grid[:, -1] = [2.5, 4.0, 0.5, 2.0]
+    grid[:, 0] = 9.0
+    assert largest_rise_over_end(grid) == 2.0
+    grid[:, -1] = [0.0, 1.0, 2.0, 3.0]
+    assert largest_rise_over_end(grid) == 0.0
 
 
 def test_counter_example_to_reading_b():
@@ -48,7 +58,7 @@ def test_counter_example_to_reading_a():
     assert largest_rise_in_deep_time(grid) == pytest.approx(grid[0, -1] - grid[0].min())
 
 
-@pytest.mark.parametrize("reading", [largest_rise_in_deep_time, largest_rise_as_shallow_recedes])
+@pytest.mark.parametrize("reading", [largest_rise_in_deep_time, largest_rise_as_shallow_recedes, largest_rise_over_end])
 def test_readings_refuse_other_grids(reading):
     with pytest.raises(MeasurementError, match=r"shape \(T, T\).*\(2, 3\)"):
         reading(np.zeros((2, 3)))

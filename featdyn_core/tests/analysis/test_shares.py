@@ -13,7 +13,9 @@ from featdyn_core.analysis.shares import (
     variance_shares,
 )
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.one_step.concentration import ChangeGram, participation_ratio, top_share
+from featdyn_core.measures.one_step.concentration import participation_ratio, top_share
+from featdyn_core.measures.one_step.gram import ChangeGram
+from featdyn_core.measures.one_step.spectra import ChangeSpectra
 
 ROUNDING = 1e-9  # relative; two ways to the eigenvalues of one matrix
 KS_LEVEL = 1e-3  # chance that a correct distribution fails its Kolmogorov-Smirnov test
@@ -48,6 +50,16 @@ def test_shares_of_directions_are_those_of_unit_differences_of_pairs(changes):
     longer[:2] *= 1e3  # the difference of the first pair keeps its direction
     assert direction_shares(ChangeGram.of(longer)).values == pytest.approx(found.values, rel=1e-6)
     assert variance_shares(ChangeGram.of(longer)).top(2) > 0.99 > variance_shares(ChangeGram.of(changes)).top(2)
+
+
+def test_shares_from_spectra_are_those_from_gram_matrices(changes):
+    gram = ChangeGram.of(changes)
+    spectra = ChangeSpectra.of(gram)
+    for shares in (variance_shares, direction_shares):
+        assert shares(spectra).values == pytest.approx(shares(gram).values, rel=ROUNDING), shares.__name__
+    one, other = (against_isotropy(kept, DRAWS) for kept in (gram, spectra))
+    assert (one.p_values, one.of_directions) == (other.p_values, other.of_directions)
+    assert one.participation == pytest.approx(other.participation, rel=ROUNDING)
 
 
 def test_a_change_that_equals_its_partner_has_no_direction(changes):

@@ -8,8 +8,9 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.harness.run import Run, gather
 from featdyn_core.records.column import Column
 from featdyn_core.register.register import Window
-from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Role
+from featdyn_core.verdicts.claim import Claim, Criterion, Role
 from featdyn_core.verdicts.measured import Lines, Measured
+from featdyn_core.verdicts.units import Counted
 
 CLAIM = Claim(
     "demo",
@@ -49,18 +50,23 @@ def test_a_neighbour_is_the_next_seeds_run():
         run_of({}).neighbour()
 
 
-def test_numbers_of_both_splits_are_called_after_them():
-    found = Measured({"n": 1.0}, {"held-out": {"a": 2.0}, "training": {"a": 3.0}})
-    assert found.values == {"n": 1.0, "a, held-out": 2.0, "a, training": 3.0}
+def test_numbers_of_items_and_splits_are_called_after_them():
+    found = Measured({"n": 1.0, "a": {"depth 1": {"held-out": 2.0, "training": 3.0}, "depth 2": {"held-out": 4.0}}})
+    assert found.values == {
+        "n": 1.0,
+        "a, depth 1, held-out": 2.0,
+        "a, depth 1, training": 3.0,
+        "a, depth 2, held-out": 4.0,
+    }
 
 
 # Stacking
 
 
 def test_numbers_and_lines_are_stacked_seed_by_seed():
-    seeds = [measured(0.9, Draws(1, 9), curves={"f": line([1, 2], [seed, 0.5])}) for seed in (7, 8, 9)]
+    seeds = [measured(0.9, Counted(1 / 9, 9), curves={"f": line([1, 2], [seed, 0.5])}) for seed in (7, 8, 9)]
     values, curves, *_ = gather(CLAIM, seeds)
-    assert values == {"effect": [0.9] * 3, "null": [Draws(1, 9)] * 3}
+    assert values == {"effect": [0.9] * 3, "null": [Counted(1 / 9, 9)] * 3}
     curve = curves["f"]
     assert (curve.x, curve.x_label, curve.y_label) == ([1.0, 2.0], "x axis", "y axis")
     assert curve.series == {"a": [[7.0, 0.5], [8.0, 0.5], [9.0, 0.5]]}

@@ -68,6 +68,12 @@ def test_the_real_direction_adds_what_it_is_told(gained):
     assert found.planted.planted is None
 
 
+def test_what_the_real_direction_adds_may_differ_by_depth():
+    found = Closeness.planted_gain([0.1, -0.2, 0.3], known=[0.4, 0.3, 0.2])
+    assert found.gained("angle") == pytest.approx(np.array([0.1, -0.2, 0.3]), abs=2 * GRAIN)
+    assert found.planted.gained("angle") == pytest.approx(np.array([0.4, 0.3, 0.2]), abs=2 * GRAIN)
+
+
 @pytest.mark.parametrize(("deep", "ends"), [("last", (1, 3)), ("first", (3, 1))])
 def test_the_two_ends_of_a_window_are_compared(deep, ends):
     scope = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3)}, {"draws": 2}, images=20)

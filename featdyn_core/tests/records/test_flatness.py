@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.drift.directional import _shuffled, changes_along
+from featdyn_core.measures.drift.directional import _shuffled, changes_along, changes_among_features
 from featdyn_core.records.flatness import Flatness, Options, measure, read, resolve
 from featdyn_core.records.kind import Scope
 from featdyn_core.register.register import Window
@@ -104,6 +104,78 @@ def test_the_ratio_is_that_of_the_means_over_images():
     assert flatness.ratio("other") == flatness.ratio("shuffled") == pytest.approx(np.array([[6 / 10]]))
 
 
+def test_drawn_directions_have_the_covariance_of_the_features(trajectory):
+    options = {"deep": 4, "split": "training"}
+    found = changes_among_features(trajectory, **options, directions=150)
+    images, _ = trajectory.evaluation_set("training")
+    network = trajectory.network(4)
+    some = [0, 3, IMAGES - 1]
+    for number, cut in enumerate(network.depths):
+        with torch.no_grad():
+            hidden = network.shallow(images, cut)
+        whole = jacobians(network, hidden[some], cut)
+        law = torch.distributions.MultivariateNormal
+        covariance = torch.cov(hidden.flatten(1).double().T)
+        covariance += 1e-9 * covariance.trace() * torch.eye(len(covariance))  # which makes it regular
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            units = law(torch.zeros(len(covariance)).double(), covariance).sample((4000,)).float()
+        units /= torch.linalg.vector_norm(units, dim=1, keepdim=True)
+        expected = torch.linalg.vector_norm(torch.einsum("ncp,kp->nkc", whole, units), dim=2).mean(dim=1)
+        for name in ("drawn", "redrawn"):
+            assert found[name][number, some] == pytest.approx(expected.numpy(), rel=0.15), f"{name}, {cut}"
+
+
+def test_features_in_one_direction_are_drawn_from_it(tiny_perceptron):
+    cut = tiny_perceptron.network(4).depths[-1]
+    state = {key: value.clone() for key, value in tiny_perceptron.state(4).items()}
+    (name,) = (key for key in state if key.startswith(f"blocks.{cut}.") and key.endswith("weight"))
+    state[name][1:] = 0
+    state["blocks.head.linear.weight"][:, 0] = 0
+    flat = dataclasses.replace(tiny_perceptron, load=lambda _: state)
+    options = {"deep": 4, "split": "training", "directions": 3}
+    found = changes_among_features(flat, **options)
+    assert found["drawn"][-1].max() < 1e-3  # rounding of the mean, in directions that are read
+    assert changes_along(flat, shallow=(0,), **options)["random"][-1].min() > 1e-3
+
+
+def test_old_numbers_stay_where_directions_are_drawn_too(trajectory):
+    asked = PARAMETERS | {"drawn": True}
+    before, after = measure(trajectory, PARAMETERS), measure(trajectory, asked)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert set(after) - set(before) == {"drawn", "redrawn"}
+    found = read(after, asked)
+    assert found.drawn.shape == found.redrawn.shape == (len(found.cuts), IMAGES)
+    assert not np.array_equal(found.drawn, found.redrawn)
+    assert (measure(trajectory, asked)["drawn"] == after["drawn"]).all()
+    other = measure(dataclasses.replace(trajectory, seed=1), asked)
+    assert not np.array_equal(other["drawn"], after["drawn"])
+    with pytest.raises(MeasurementError, match="ask for flatness with drawn = true"):
+        read(before, PARAMETERS).ratio("drift", "drawn")
+
+
+def test_halves_are_every_other_image(trajectory):
+    asked = PARAMETERS | {"drawn": True}
+    found = read(measure(trajectory, asked), asked)
+    first, second = found.halves
+    assert np.array_equal(first.drift, found.drift[..., ::2])
+    assert np.array_equal(second.drawn, found.drawn[:, 1::2])
+    old_first, _ = read(measure(trajectory, PARAMETERS), PARAMETERS).halves
+    assert old_first.drawn is None
+    assert np.array_equal(old_first.random, found.random[:, ::2])
+
+
+def test_planted_changes_have_the_ratios_that_they_are_told():
+    drift, again = np.array([0.5, 1.0, 2.0]), np.array([1.0, 1.1, 0.9])
+    found = Flatness.planted((14, 20), drift, isotropic=0.25, redrawn=again)
+    assert found.ratio("drift", "drawn") == pytest.approx(np.tile(drift[:, None], 2))
+    assert found.ratio("redrawn", "drawn") == pytest.approx(np.tile(again[:, None], 2))
+    assert found.ratio("drift") == pytest.approx(4 * np.tile(drift[:, None], 2))
+    assert found.ratio("shuffled") == pytest.approx(np.ones((3, 2)))
+    first, second = Flatness.planted((14, 20), 0.5, apart=1.5).halves
+    assert second.ratio("drift", "drawn") / first.ratio("drift", "drawn") == pytest.approx(np.full((3, 2), 1.5))
+
+
 def test_where_nothing_moves_there_is_nothing_to_compare(tiny_perceptron):
     still = measure(tiny_perceptron.frozen_at(4), PARAMETERS)
     with pytest.raises(MeasurementError, match="features stand still"):
@@ -114,3 +186,5 @@ def test_epochs_are_spread_over_the_window_before_its_end():
     scope = Scope(tiny_recipe(), 0, 1, {"late": Window(0, 3)}, {"images": 5, "directions": 2}, images=20)
     for part in resolve(Options("late", points=2), scope).values():
         assert (part["shallow"], part["deep"]) == ([0, 2], 3)
+        assert "drawn" not in part
+    assert all(part["drawn"] for part in resolve(Options("late", points=2, drawn=True), scope).values())

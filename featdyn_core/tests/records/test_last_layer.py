@@ -75,3 +75,12 @@ def test_features_that_half_precision_cannot_hold_are_refused(tiny_perceptron, v
 
     with pytest.raises(MeasurementError, match="not finite, or beyond half precision"):
         measured(dataclasses.replace(tiny_perceptron, load=broken))
+
+
+def test_a_frozen_network_has_the_features_of_its_last_epoch(trajectory):
+    found = measured(trajectory)
+    frozen = measured(trajectory.frozen_at(4))
+    assert not np.array_equal(found.points, found.still.points)
+    assert np.array_equal(found.still.points, frozen.points)
+    assert (found.still.reference == found.reference).all()
+    assert found.still.share_inside(found.still.past) == 1

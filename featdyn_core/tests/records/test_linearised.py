@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from featdyn_core.analysis.monotonicity import largest_rise_in_deep_time
 from featdyn_core.measures.linearized.descent import LinearizedNetwork
 from featdyn_core.records.linearised import Linearised, measure, read
 
@@ -47,3 +48,12 @@ def test_a_fall_is_no_rise():
     grids = np.zeros((1, 2, 2))
     record = Linearised(("a",), np.array([0, 1]), grids, np.zeros((1, 2)), np.array([[[2, 1.5], [1, 0.5]]]))
     assert record.frozen_rise == 0.0
+
+
+def test_planted_rises_are_those_that_are_told():
+    per_depth = np.array([0.0, 0.1, 0.2])
+    record = Linearised.planted(per_depth, gap=0.5, frozen=per_depth)
+    assert [largest_rise_in_deep_time(grid) for grid in record.grids] == pytest.approx(per_depth)
+    assert record.frozen_rises == pytest.approx(per_depth)
+    assert record.additivity_gap == pytest.approx(0.5)
+    assert Linearised.planted().additivity_gap == Linearised.planted().frozen_rise == 0

@@ -69,3 +69,7 @@ def test_all_cuts_are_taken_where_that_is_asked_for(tiny_trajectory, partner):
 @pytest.mark.parametrize("agreement", [0.0, 0.1, 1.0])
 def test_a_stranger_agrees_as_often_as_it_is_told(agreement):
     assert Stranger.planted(agreement).agreement == pytest.approx(np.full(3, agreement), abs=GRAIN)
+
+
+def test_a_stranger_may_agree_otherwise_at_each_depth():
+    assert Stranger.planted([0.1, 0.2, 0.4]).agreement == pytest.approx([0.1, 0.2, 0.4], abs=GRAIN)

@@ -131,6 +131,8 @@ def on_a_gpu(measurements, monkeypatch) -> Measurements:
         ("log", {}),
         ("path", {"frozen": False}),
         ("linearised", {"images": 10, "steps": 4, "every": 2, "frozen_from": 2}),
+        ("descent", {"images": 10, "steps": 4, "every": 2, "regime": "real", "frozen": False}),
+        ("labels", {"images": 10}),
     ],
 )
 def test_what_the_cpu_computes_is_said_to_be_of_the_cpu(measurements, on_a_gpu, kind, parameters):

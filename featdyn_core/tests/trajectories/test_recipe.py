@@ -169,6 +169,9 @@ SHIPPED = {
     "cifar10-reduced-human": "86fcf4953a7ecb6129065256e6fd701c76344c5769184667c007dc3a8a39a4ea",
     "cifar10-reduced-as-many": "39efa1d59b9bb6757d65263ebb818ad35fbf5da551a3ffe4dfe36b6a1eb96517",
     "cifar10-reduced-matched": "3fe16f7325ab3d4d49d25b62812d198ae1f4b75366574d275f1a096bcf95a80f",
+    "digits-small-noise20": "d21ca4957c8787616b3dd7d4a438839580aeecb5c22bd6577805efa2b7e020db",
+    "digits-small-noise60": "f175efbde042a6675a0c750a21b98f20de8784d840a3799af268af6d1dcbed06",
+    "digits-small-noise80": "edc7e6667896a22962ef6e410f7df905b434c242c6af60a3106a4a3d8ab31585",
 }
 """Name to digest: another value means that every trajectory and record of that recipe is lost."""
 

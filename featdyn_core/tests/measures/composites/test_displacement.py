@@ -6,7 +6,15 @@ import torch
 
 from featdyn_core.errors import MeasurementError, ModelError
 from featdyn_core.measures.composites.composite import calibration_images, recalibrate
-from featdyn_core.measures.composites.displacement import MATCHES, displaced, moved
+from featdyn_core.measures.composites.displacement import (
+    MATCHES,
+    displaced,
+    mirrored,
+    moved,
+    moved_as_between,
+    reestimated,
+    shallow_vector,
+)
 
 CUT = "stage2_block1"
 LENGTH = 1e-5  # relative; norms of float32 tensors
@@ -147,3 +155,65 @@ def test_how_far_the_shallow_half_moved_is_of_all_its_parameters_together(tiny_t
 
 def test_what_does_not_move_is_at_no_distance(tiny_trajectory):
     assert moved(tiny_trajectory, 2, 2, CUT) == pytest.approx((0, 0), abs=1e-6)
+
+
+def test_the_mirrored_half_is_on_the_other_side(tiny_trajectory):
+    before, earlier = shallow_parameters(tiny_trajectory.network(4)), tiny_trajectory.state(1)
+    for name, parameter in shallow_parameters(mirrored(tiny_trajectory, 1, 4, CUT)).items():
+        assert torch.allclose(parameter, 2 * before[name] - earlier[name], atol=1e-6), name
+
+
+def test_a_mirrored_turn_keeps_norm_and_angle(tiny_trajectory):
+    before, earlier = shallow_parameters(tiny_trajectory.network(4)), tiny_trajectory.state(1)
+    for name, parameter in shallow_parameters(mirrored(tiny_trajectory, 1, 4, CUT, match="angle")).items():
+        assert float(parameter.norm()) == pytest.approx(float(earlier[name].norm()), rel=LENGTH), name
+        assert cosine(parameter, before[name]) == pytest.approx(cosine(earlier[name], before[name]), abs=LENGTH), name
+        across = [
+            part - before[name] * (cosine(part, before[name]) * part.norm() / before[name].norm())
+            for part in (parameter, earlier[name])
+        ]
+        assert cosine(*across) == pytest.approx(-1, abs=1e-3), name
+
+
+def test_another_periods_drift_is_as_long_as_the_real_one(tiny_trajectory):
+    before, earlier = shallow_parameters(tiny_trajectory.network(4)), tiny_trajectory.state(2)
+    ahead, behind = tiny_trajectory.state(0), tiny_trajectory.state(1)
+    network = moved_as_between(tiny_trajectory, 2, 4, CUT, (0, 1))
+    for name, parameter in shallow_parameters(network).items():
+        change = parameter - before[name]
+        assert float(change.norm()) == pytest.approx(float((earlier[name] - before[name]).norm()), rel=LENGTH), name
+        assert cosine(change, ahead[name] - behind[name]) == pytest.approx(1, abs=1e-4), name
+
+
+@pytest.mark.parametrize("match", MATCHES)
+def test_the_drift_of_the_window_itself_is_the_past(tiny_trajectory, match):
+    earlier = tiny_trajectory.state(1)
+    network = moved_as_between(tiny_trajectory, 1, 4, CUT, (1, 4), match=match)
+    for name, parameter in shallow_parameters(network).items():
+        assert torch.allclose(parameter, earlier[name], atol=1e-5), name
+
+
+def test_what_is_only_reestimated_keeps_its_parameters(tiny_trajectory):
+    network, start = reestimated(tiny_trajectory, 4, CUT), tiny_trajectory.network(4)
+    assert all(torch.equal(value, start.get_parameter(name)) for name, value in network.named_parameters())
+    changed = [name for name, value in network.named_buffers() if not torch.equal(value, start.get_buffer(name))]
+    assert changed
+    assert all(network.in_shallow_part(name, CUT) for name in changed)
+
+
+@pytest.mark.parametrize("make", [mirrored, lambda *of, **how: moved_as_between(*of, (0, 1), **how)])
+def test_other_directions_leave_the_deep_half_alone(tiny_trajectory, make):
+    start = tiny_trajectory.network(4)
+    network = make(tiny_trajectory, 1, 4, CUT)
+    for name, value in network.state_dict().items():
+        assert network.in_shallow_part(name, CUT) or torch.equal(value, start.state_dict()[name]), name
+    with pytest.raises(MeasurementError, match="match 'size' is none of distance, angle"):
+        make(tiny_trajectory, 1, 4, CUT, match="size")
+
+
+def test_a_shallow_vector_has_the_parameters_before_the_cut(tiny_trajectory):
+    network = tiny_trajectory.network(4)
+    vector = shallow_vector(network, tiny_trajectory.state(4), CUT)
+    parts = shallow_parameters(network).values()
+    assert vector.dtype == torch.float64
+    assert torch.equal(vector, torch.cat([part.double().flatten() for part in parts]))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step import isotropy
-from featdyn_core.measures.one_step.concentration import ChangeGram
+from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.measures.one_step.isotropy import isotropy_test, null_statistics, sign_test, sphericity
 from featdyn_core.tests.measures.one_step.test_concentration import BAD_CENTRES, BAD_CHANGES, shapes, with_spectrum
 
@@ -269,7 +269,7 @@ def test_gram_is_refused_as_its_changes_are():
     changes = np.random.default_rng(0).standard_normal((6, 3))
     gram = ChangeGram.of(changes)
     for test in (isotropy_test, sign_test, sphericity):
-        with pytest.raises(MeasurementError, match="a Gram matrix is about the sample mean"):
+        with pytest.raises(MeasurementError, match="what is kept of changes is about the sample mean"):
             test(gram, centre=np.zeros(3))
     for test in (isotropy_test, sign_test):
         with pytest.raises(MeasurementError, match="at least 2 features"):
