@@ -17,6 +17,7 @@ from featdyn_core.tables import build, read
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.inference import CONFIDENCE, LEVEL, MOST_SEEDS, holm
+from featdyn_core.verdicts.multiverse import Multiverse
 from featdyn_core.verdicts.plane import Plane
 from featdyn_core.verdicts.units import Unit
 
@@ -72,6 +73,7 @@ class Evidence:
         records: number of records by kind.
         curves: figure title to its numbers.
         planes: title to a picture of one seed's decision regions.
+        multiverse: the verdict by every specification, where it was computed; it decides nothing.
         environment: commit, versions and machine that judged.
         measured: the same of whoever made the records, each once.
         register: digest of the register.
@@ -110,6 +112,7 @@ class Evidence:
     records: dict[str, int] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
     planes: dict[str, Plane] = field(default_factory=dict)
+    multiverse: Multiverse | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     measured: list[dict[str, Any]] = field(default_factory=list)
     register: str = ""
@@ -440,6 +443,8 @@ def _fault(row: Evidence, rule: int) -> str:
         return f"cannot be judged: {error}"
     if verdict is not row.verdict:
         return f"says {row.verdict}, and its numbers and bounds say {verdict}"
+    if row.multiverse and row.multiverse.verdicts[0] is not verdict:
+        return f"says {verdict}, and its multiverse has {row.multiverse.verdicts[0]} as registered"
     differing = [old.criterion.name for old, new in zip(row.findings, findings, strict=True) if not _same(old, new)]
     return f"says what its numbers do not of {', '.join(differing)}" if differing else ""
 
