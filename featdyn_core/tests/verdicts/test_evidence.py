@@ -16,7 +16,6 @@ from featdyn_core.tests.report.sample import plane
 from featdyn_core.verdicts.claim import Claim, Criterion, Outcome, Role, Verdict
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import (
-    RULE,
     SCHEMA,
     SECOND,
     Adjusted,
