@@ -6,6 +6,7 @@ The names below are public; scripts may rely on them. What stands where: see the
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
 from .analysis.columns import (
+    accuracy_lost,
     across,
     cumulative,
     gained_over_churn,
@@ -17,7 +18,7 @@ from .analysis.consistency import between_halves, distributions, over_depths
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
 from .analysis.items import by_depth, chosen, difference, minus, with_splits
-from .analysis.levels import empirical_level, particle_levels, share_within
+from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
@@ -162,6 +163,7 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "accuracy_lost",
     "across",
     "against_isotropy",
     "all_round",
@@ -214,6 +216,7 @@ __all__ = [
     "mean_correlation",
     "memory_window",
     "minus",
+    "miss_rates",
     "mmd",
     "numpy_generator",
     "one_step_changes",

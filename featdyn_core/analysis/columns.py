@@ -105,6 +105,12 @@ def trends(column: Column, quantity: str) -> dict[str, Number]:
     return by_depth([kendall(epochs, row[:-1]) for row in getattr(column, quantity)], of=math.comb(len(epochs), 2))
 
 
+def accuracy_lost(column: Column) -> dict[str, Number]:
+    """Return, at each depth, the accuracy of ``f_t`` minus that of the composite furthest from t."""
+    end = column.at([column.far_end])
+    return by_depth(end.reference_accuracy - end.accuracy[:, 0], of=end.images)
+
+
 def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:
     """Return the distributions of point-wise consistency (N,), by label, as the share of images with up to x.
 

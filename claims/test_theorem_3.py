@@ -1,14 +1,15 @@
 """Theorem 3, App. G: a class's generalisation gap is bounded by a total variation and its miss rate.
 
-    "If empirical-level memory holds at [ε, Δ] and epoch [t], then the generalization gap of class [c] is bounded by the
-    difference between the induced measure [...] and the empirical level distribution [...]."
+    "If empirical-level memory holds at [...] and epoch [...], then the generalization gap of class [...] is bounded by
+    the difference between the induced measure [...] and the empirical level distribution [...]."
 
-A theorem, tested as one: Hypothesis looks for a world in which ``|μ_c(f_t = c) − μ̂_c(f_t = c)|`` exceeds
+A theorem, searched: Hypothesis looks for a world in which ``|μ_c(f_t = c) − μ̂_c(f_t = c)|`` exceeds
 ``TV(h_t # μ_c, ν_c) + ε_c``, with ν_c the mixture over the window of the empirical features. Inputs and features are
 finite, so that total variation is exact. **Reading:** ε_c is the class's own miss rate.
 
-It holds, and says little of networks: between a finite set of features and a continuous law total variation is exactly
-1, so for empirical measures the bound says nothing. What can be computed in its place is asked by the claim bridge.
+SUPPORTED says that there is no counter-example in as many worlds as the register tells. The bound says little of
+networks: between a finite set of features and a continuous law total variation is exactly 1, so for empirical measures
+it says nothing. What can be computed in its place is asked by the claim bridge.
 
 Controls: the twins, the bound without either of its terms, must be broken by some world.
 """

@@ -1,13 +1,14 @@
 """Theorem 2, App. G: memory at the level of particles and of the empirical distribution.
 
-    "(1) [...] if particle-level memory holds at [ε, Δ] and epoch [t] for every [x] in the data set, then
-    empirical-level memory at [ε, Δ] will occur. (2) If empirical-level memory holds [...], then more than [1 − ε/a] of
-    the data in the empirical distribution exhibit a particle-level memory property at [a, Δ] [...], for any [a]."
+    "(1) Given a family of networks [...], if particle-level memory holds at [...] and epoch [...] for every [...] in
+    the data set, then empirical-level memory at [...] will occur. (2) If empirical-level memory holds at [...] and
+    epoch [...], then more than [...] of the data in the empirical distribution exhibit a particle-level memory property
+    at [...] and epoch [...], for any [...]."
 
-A theorem, tested as one: Hypothesis looks for predictions of composites in which it fails; all is exact in fractions.
-(2) is Markov's inequality, with ε the least level at which empirical-level memory holds and a in (0, 1].
-**Reading:** "more than" is meant for ε > 0. Where nothing is missed, all samples are within a, and not more than all;
-that is reported.
+A theorem, searched: Hypothesis looks for predictions of composites in which it fails, and SUPPORTED says that there is
+no counter-example in as many worlds as the register tells; all is exact in fractions. (2), "more than 1 − ε/a", is
+Markov's inequality, with ε the least level at which empirical-level memory holds and a in (0, 1]. **Reading:** "more
+than" is meant for ε > 0. Where nothing is missed, all samples are within a, and not more than all; that is reported.
 
 Controls: the twins, each statement turned round, must be broken by some world.
 """

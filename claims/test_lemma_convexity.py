@@ -1,9 +1,10 @@
 """Lemma 1, App. D: cross-entropy is convex in the logits.
 
-    "The [−log softmax] is convex [...]. Hessian of [it] is diagonally dominant [...]. As a result, the
-    [−log softmax] is a convex function and the gradient flow can converge to the global minima."
+    "The [...] is convex [...] Hessian of [...] is diagonally dominant: As a result, the [...] is a convex function and
+    the gradient flow can converge to the global minima." (of −log softmax)
 
-A theorem, tested as one: Hypothesis looks for logits in which it fails. Logits are logarithms of whole numbers, so that
+A theorem, searched: Hypothesis looks for logits in which it fails, and SUPPORTED says that there is no counter-example
+in as many worlds as the register tells. Logits are logarithms of whole numbers, so that
 the softmax q is a fraction, and ``vᵀ(diag(q) − qqᵀ)v``, the variance of v under q, is exact. That this is the Hessian
 of the loss, and that the loss is convex along segments, is seen in floats. **Reading:** convex in the logits. What the
 paper goes on to say of parameters holds where logits are linear in them, as in the claim ntk-monotonicity. The
