@@ -36,8 +36,13 @@ def across(column: Column) -> dict[str, dict[str, Number]]:
         "accuracy": by_depth(end.accuracy[:, 0], of=end.images),
         "accuracy kept": by_depth(end.accuracy_kept[:, 0], of=end.images),
         "cross-entropy": by_depth(end.cross_entropy[:, 0]),
-        "mean consistency": by_depth(column.consistency.mean(axis=1), of=column.images),
+        "mean consistency": mean_consistency(column),
     }
+
+
+def mean_consistency(column: Column) -> dict[str, Number]:
+    """Return the mean over images of point-wise consistency over all shallow epochs of a column, at each depth."""
+    return by_depth(column.consistency.mean(axis=1), of=column.images)
 
 
 def gained_over_churn(column: Column, churn: Column) -> dict[str, Number]:

@@ -118,6 +118,7 @@ class Entry:
         section: where the paper makes it.
         sentence: the paper's words.
         subjects: the data sets it is about.
+        scales: those at which it is asked; empty for all.
         records: name to what is to be measured (see ``harness.plan``).
         arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
             table of suffixes.
@@ -126,6 +127,7 @@ class Entry:
         protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
         criteria: name to what is asked, by role.
         seeds: "scale/subject" to training seeds in place of the scale's.
+        multiverse: dimension to the other reasonable choices, by name (see ``register.multiverse``).
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
         extension: whether it goes beyond the paper and is no statement of it: then it counts in no number of verdicts.
@@ -138,6 +140,7 @@ class Entry:
     section: str
     sentence: str
     subjects: tuple[str, ...] = ()
+    scales: tuple[str, ...] = ()
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: dict[str, Any] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
@@ -145,6 +148,7 @@ class Entry:
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
     seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    multiverse: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
     extension: bool = False
@@ -248,6 +252,8 @@ class Entry:
         """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""
         if self.kind == THEOREM:
             return (WORLDS,) if scale.tier == FAST else ()
+        if self.scales and scale.name not in self.scales:
+            return ()
         return tuple(subject for subject in scale.recipes if subject in self.subjects)
 
     def seeds_at(self, scale: Scale, subject: str) -> tuple[int, ...]:
