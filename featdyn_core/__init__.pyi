@@ -5,11 +5,20 @@ The names below are public; scripts may rely on them. What stands where: see the
 
 from . import planted
 from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
+from .analysis.columns import (
+    accuracy_lost,
+    across,
+    cumulative,
+    gained_over_churn,
+    mean_consistency,
+    over_shallow_epochs,
+    trends,
+)
+from .analysis.consistency import between_halves, distributions, over_depths
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
-from .analysis.items import by_depth, chosen, with_splits
-from .analysis.levels import empirical_level, particle_levels, share_within
+from .analysis.items import by_depth, chosen, difference, minus, with_splits
+from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     largest_rise_as_shallow_recedes,
@@ -154,11 +163,13 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "accuracy_lost",
     "across",
     "against_isotropy",
     "all_round",
     "anisotropy_and_memory",
     "band",
+    "between_halves",
     "build_model",
     "by_depth",
     "chosen",
@@ -170,8 +181,10 @@ __all__ = [
     "coverage",
     "cumulative",
     "curvature",
+    "difference",
     "direction_shares",
     "displaced",
+    "distributions",
     "empirical_level",
     "energy_distance",
     "epsilon_window",
@@ -199,11 +212,15 @@ __all__ = [
     "load_published_resnet",
     "load_recipe",
     "logit_cross_entropy",
+    "mean_consistency",
     "mean_correlation",
     "memory_window",
+    "minus",
+    "miss_rates",
     "mmd",
     "numpy_generator",
     "one_step_changes",
+    "over_depths",
     "over_shallow_epochs",
     "parameter_noise_changes",
     "participation_ratio",

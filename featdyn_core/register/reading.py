@@ -231,9 +231,11 @@ def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
         for place in table if isinstance(table, dict) else ():
             if place not in (*names, *subjects):
                 yield f"{claim}, {where}: {unknown('scale or subject', place, [*names, *subjects], 'there are')}"
-    for name, one in asked.items():
-        for scale in sorted(set(one.reported) - set(names)):
-            yield f"{claim}, criterion {name!r}, reported: {unknown('scale', scale, names, 'there are')}"
+    of_scales = {"scales": entry.scales}
+    of_scales |= {f"criterion {name!r}, reported": one.reported for name, one in asked.items()}
+    for where, listed in of_scales.items():
+        for scale in sorted(set(listed) - set(names)):
+            yield f"{claim}, {where}: {unknown('scale', scale, names, 'there are')}"
     windows = list(dict.fromkeys(name for named in entry.windows.values() for name in named))
     for name, record in entry.records.items():
         where = f"{claim}, record {name!r}"

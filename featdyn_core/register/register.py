@@ -118,6 +118,7 @@ class Entry:
         section: where the paper makes it.
         sentence: the paper's words.
         subjects: the data sets it is about.
+        scales: those at which it is asked; empty for all.
         records: name to what is to be measured (see ``harness.plan``).
         arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
             table of suffixes.
@@ -139,6 +140,7 @@ class Entry:
     section: str
     sentence: str
     subjects: tuple[str, ...] = ()
+    scales: tuple[str, ...] = ()
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: dict[str, Any] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
@@ -250,6 +252,8 @@ class Entry:
         """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""
         if self.kind == THEOREM:
             return (WORLDS,) if scale.tier == FAST else ()
+        if self.scales and scale.name not in self.scales:
+            return ()
         return tuple(subject for subject in scale.recipes if subject in self.subjects)
 
     def seeds_at(self, scale: Scale, subject: str) -> tuple[int, ...]:
