@@ -7,17 +7,21 @@ import pytest
 from claims.meta.modules import HERE, empirical_claims
 from featdyn_core.register.multiverse import altered, choices
 from featdyn_core.register.reading import load_register
+from featdyn_core.verdicts.claim import Role
 
 REGISTER = load_register(HERE / "register")
 
 
 @pytest.mark.parametrize("claim", empirical_claims())
-def test_every_specification_is_a_claim_at_every_row(claim):
+def test_every_specification_judges_what_is_measured(claim):
     entry = REGISTER.entry(claim)
     assert entry.multiverse, "it has no [multiverse] in its file of the register"
     for scale in REGISTER.scales.values():
         for subject in entry.subjects_at(scale):
             named = choices(entry, scale.name, subject)
             for chosen in itertools.product(*(alternatives.items() for alternatives in named.values())):
-                other = altered(entry, dict(zip(named, chosen, strict=True)))
-                assert other.claim(scale.name, subject).deciding
+                specification = dict(zip(named, chosen, strict=True))
+                measuring = {name: choice for name, choice in specification.items() if choice[1].measures}
+                measured = {item.name for item in altered(entry, measuring).claim(scale.name, subject).criteria}
+                judged = altered(entry, specification).claim(scale.name, subject).criteria
+                assert {item.name for item in judged if item.role is not Role.REPORTED} <= measured
