@@ -4,8 +4,8 @@ import copy
 import dataclasses
 import datetime
 import itertools
-import math
 import json
+import math
 import tomllib
 from typing import Any
 
