@@ -63,7 +63,8 @@ def judged(gap, *, name="memory", confidence=0.95, **changes):
 
 
 def nothing(verdict=Verdict.NOT_RUN, **changes):
-    return Evidence("memory", "4.2", "svhn", "full", "paper", verdict, reason="no such recipe", **changes)
+    fields = {"tier": "full", "scale": "paper", "reason": "no such recipe"} | changes
+    return Evidence("memory", "4.2", "svhn", verdict=verdict, **fields)
 
 
 def full_row(**changes):
@@ -420,6 +421,11 @@ def test_what_is_no_finding_is_refused_in_either_schema(tmp_path):
         path.write_text(json.dumps({"schema": schema, "rows": [row]}), encoding="utf-8")
         with pytest.raises(EvidenceError, match="findings, item 5"):
             read_evidence(path)
+
+
+def test_a_theorem_says_in_how_many_worlds_it_was_searched():
+    theorem = judged(HIGH, kind="theorem", seeds=(0, 1, 2), protocol={"worlds": 40})
+    assert theorem.why == "no counter-example in 120 worlds"
 
 
 def test_no_chance_is_in_a_theorem_so_that_it_has_no_p_value_and_no_place_in_the_family():
