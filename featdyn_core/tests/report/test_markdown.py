@@ -92,7 +92,9 @@ def test_the_summary_has_a_row_for_every_claim(register):
 
 def test_a_page_of_continuous_integration_has_counts_changes_results_and_what_was_not_judged():
     lines = step_summary(ROWS)
-    assert lines[0].startswith("## Claims: 1 SUPPORTED, 1 EQUIVALENT, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR")
+    assert lines[0].startswith(
+        "## Claims: 1 SUPPORTED, 1 EQUIVALENT, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR"
+    )
     assert "- **random-label-collapse-small-digits**: INVALID, was REFUTED" in lines
     start = lines.index(results_table(ROWS)[0])
     assert lines[start : start + len(results_table(ROWS))] == results_table(ROWS)
