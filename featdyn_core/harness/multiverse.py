@@ -62,9 +62,7 @@ def multiverse(cell: Cell, measure: Measure, source: Source) -> Multiverse:
     # Specifications that differ in their judgement alone have the same key.
     rows = {key: _altered(cell, dimensions, key) for key in dict.fromkeys(map(_measured_by, specifications))}
     kept = _keeping(source)
-    for key, row in rows.items():
-        _check_records(row, dict(zip(dimensions, key, strict=True)), kept)
-    values = {key: measured(row, measure, kept, Used()).values for key, row in rows.items()}
+    values = {key: _measured(row, dict(zip(dimensions, key, strict=True)), measure, kept) for key, row in rows.items()}
     found = [_judged(cell, chosen, values[_measured_by(chosen)]) for chosen in specifications]
     verdicts, distances, hinges = zip(*found, strict=True)
     return Multiverse({name: tuple(named) for name, named in dimensions.items()}, verdicts, distances, hinges)
@@ -80,22 +78,19 @@ def _altered(cell: Cell, dimensions: Mapping[str, Mapping[str, Alternative]], ke
     return dataclasses.replace(cell, entry=altered(cell.entry, chosen))
 
 
-def _check_records(row: Cell, names: Mapping[str, str], source: Source) -> None:
-    """Read all records of a specification, before others are measured.
+def _measured(row: Cell, names: Mapping[str, str], measure: Measure, source: Source) -> Values:
+    """Measure a row by the choices of these names, dimension to name.
 
     Raises:
-        MissingRecordError: one that the registered specification needs is not there.
-        RecipeError: one that another specification needs is not there.
+        MissingRecordError: a record that the registered specification reads is not there.
+        RecipeError: one that another specification reads is not there.
     """
     with _named(row, names):
-        wanted = [request for seed in row.seeds for request in row.requests(seed).values()]
-    try:
-        for request in wanted:
-            source(request)
-    except MissingRecordError as error:
-        if set(names.values()) == {REGISTERED}:
-            raise
-        with _named(row, names):
+        try:
+            return measured(row, measure, source, Used()).values
+        except MissingRecordError as error:
+            if set(names.values()) == {REGISTERED}:
+                raise
             raise RecipeError(f"{error}; measure it and publish it, or amend the register") from error
 
 
