@@ -1,9 +1,7 @@
-"""A bridge to generalisation by computable surrogates, sections 7 and 8.
+"""A bridge to generalisation by computable surrogates, sections 7 and 8: an extension, left by the paper to others.
 
     "this framing opens avenues for future research toward tractable surrogates and profound insights, potentially
     connecting with divergences such as MMD or Wasserstein distances."
-
-An extension: the paper leaves it to future work, and states nothing that could be refuted.
 
 Measured: for each class the distance between its augmented training features (at epochs u of the window) and its
 held-out features at t, and its generalisation gap; do the distances put the classes in the order of the gaps? Pilots

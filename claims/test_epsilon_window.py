@@ -7,9 +7,8 @@
 Measured at the end of training and at each depth: the longest ``Δ`` at which ``(ε, Δ)`` holds, that is at which
 composites of the last Δ epochs miss the last network's prediction at a mean rate of at most ε = 0.05, as a share of
 training (empirical level); and the share of images whose own such window is at least half of training (particle
-level). Every epoch counts once, so that it makes no difference where checkpoints lie closest. **Reading:** a large
-window is more than half of training, and most samples are more than half of them. ``Δ(ε)`` does not fall as ε grows, by
-definition, so that this decides nothing; the curve is drawn.
+level). Every epoch counts once, wherever checkpoints lie. **Reading:** a large window is more than half of training,
+and most samples are more than half of them. That ``Δ(ε)`` does not fall as ε grows, by definition, decides nothing.
 
 Control: a planted network that turns its features at a steady pace forgets all the time, and has a short window.
 """

@@ -8,9 +8,8 @@ Measured at each depth: mean point-wise consistency over a late window, t its en
 is reported. So are the shares of images at exactly 1 and below 0.8, and the paper's own Welch test between the images
 of two networks, which are no replicates of a training.
 
-Controls: two clean trainings differ by their seed only; labels of held-out images are the true ones in both arms.
-Whether it is renamed labels, accuracy or wrong labels of any kind that take consistency away, and whether composites
-lose more than the whole networks do, is asked by its rivals.
+Controls: two clean trainings, which differ by their seed only; labels of held-out images are the true ones in both
+arms. Renamed labels and accuracy are among its rivals.
 """
 
 import math
@@ -40,7 +39,7 @@ from featdyn_core import (
 
 pytestmark = pytest.mark.claim("random-label-collapse")
 
-LEAST_P = 1e-300  # stands in for p-values that underflow, so that their logarithm is finite
+LEAST_P = 1e-300  # stands in for p-values that underflow
 ARMS = ("clean", "noisy")
 EPOCHS = range(20, 41, 4)
 
@@ -52,8 +51,7 @@ def measure(run: Run) -> Measured:
     whole = {arm: run.columns("churn", arm)["held-out"] for arm in ARMS}
     wider = (mean_consistency(run.columns("wider", arm)["held-out"]) for arm in ARMS)
     lost = {split: minus(mean_consistency(clean[split]), mean_consistency(noisy[split])) for split in clean}
-    next_clean = mean_consistency(run.neighbour().columns("column")["held-out"])
-    between = minus(mean_consistency(held_out["clean"]), next_clean)
+    between = minus(*(mean_consistency(each.columns("column")["held-out"]) for each in (run, run.neighbour())))
     (one, tail), (left, longer) = (shares(column, run.protocol["level"]) for column in held_out.values())
     labels = {arm: run.record("labels", arm) for arm in ARMS}
     p_values = map(welch, *(column.consistency for column in held_out.values()))
@@ -78,7 +76,7 @@ def measure(run: Run) -> Measured:
 def shares(column: Column, level: float) -> list[dict[str, Number]]:
     """Shares of images with consistency exactly 1 and below a level, at each depth."""
     rows = column.consistency
-    found = [share_at_one(row) for row in rows], [tail_mass(row, level) for row in rows]
+    found = ([share_at_one(row) for row in rows], [tail_mass(row, level) for row in rows])
     return [by_depth(values, of=column.images) for values in found]
 
 

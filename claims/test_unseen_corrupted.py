@@ -7,11 +7,9 @@
 
 Measured: mean point-wise consistency over a late window, t its end, and over the depths, on test images as they are and
 under each corruption of CIFAR-10-C at severity 5; evidence says whether those are the official images or synthesised
-ones. **Reading:** "concentrated near 1" is a mean of at least 0.95. The paper's figures differ in the corruption, which
-is what is asked of each; each depth is reported, over all corruptions.
+ones. **Reading:** "concentrated near 1" is a mean of at least 0.95, of each corruption; each depth is reported.
 
-Control: images without meaning, random ones of the same mean and covariance, are classified less consistently; and
-blurred images are not classified as if they were sharp.
+Controls: random images of the same mean and covariance are classified less consistently; blurred ones not as sharp ones.
 """
 
 import dataclasses
@@ -65,14 +63,11 @@ def measure(run: Run) -> Measured:
 
 
 def world(missed: float, *, fog: float = 0.02, random: float = 0.5, blurred: float = 0.5) -> Run:
-    """Plant what a window's first composite misses of corrupted images, of those in fog, and of random ones.
-
-    ``blurred`` is the share of images that ``f_t`` classifies otherwise under any corruption.
-    """
+    """Plant what composites miss of corrupted, foggy and random images, and the share that changes under corruption."""
 
     def column(share: float, moved: float = 0) -> Column:
         found = Column.planted(EPOCHS, planted.fading(share, EPOCHS))
-        step = np.arange(planted.IMAGES) < round(moved * planted.IMAGES)
+        step = np.arange(planted.IMAGES) < moved * planted.IMAGES
         changed = {name: (getattr(found, name) + step) % planted.CLASSES for name in ("predictions", "reference")}
         return dataclasses.replace(found, **changed)
 

@@ -170,7 +170,13 @@ class Cell:
 
 
 def cells(
-    register: Register, scale: str, *, seeds: Sequence[int] = (), precision: str = "fp32", replayed: bool = False
+    register: Register,
+    scale: str,
+    *,
+    seeds: Sequence[int] = (),
+    precision: str = "fp32",
+    replayed: bool = False,
+    here: bool = False,
 ) -> list[Cell]:
     """Return the rows of a scale, in the order of the paper and of the scale's subjects.
 
@@ -183,11 +189,12 @@ def cells(
         seeds: in place of the register's.
         precision: of composite grids.
         replayed: rows that judge published records.
+        here: rows of the seeds that a scale trains on the spot, where it names some; of all its seeds if left out.
     """
     chosen = register.scale(scale)
     if seeds:
         register.check_seeds(tuple(seeds))
-    here = bool(chosen.here) and not seeds and not replayed
+    here = here and bool(chosen.here) and not seeds
     found = [
         Cell(
             entry=entry,
@@ -221,7 +228,7 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
     """
     found: list[Cell] = []
     for scale in register.scales:
-        found += cells(register, scale, seeds=seeds, precision=precision)
+        found += cells(register, scale, seeds=seeds, precision=precision, here=True)
         source = published(records_folder() / scale)
         # Without `seeds` and `precision`: published records are of the register's.
         replayed = cells(register, scale, replayed=True) if source.facts else []

@@ -1,7 +1,7 @@
 """Feature changes of fixed samples by single updates, as far as the tests of isotropy need them (section 6).
 
 Beside the changes by SGD stand those by isotropic parameter noise of equal norm, which the network's Jacobian shapes.
-Gram matrices are kept of one or two samples; of more there are spectra, which are a tenth as large and serve all tests.
+Gram matrices are kept of one or two samples; of more there are spectra, a twentieth of the size, for all tests.
 """
 
 import math

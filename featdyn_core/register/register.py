@@ -127,6 +127,7 @@ class Entry:
         protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
         criteria: name to what is asked, by role.
         seeds: "scale/subject" to training seeds in place of the scale's.
+        multiverse: dimension to the other reasonable choices, by name (see ``register.multiverse``).
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
         extension: whether it goes beyond the paper and is no statement of it: then it counts in no number of verdicts.
@@ -147,6 +148,7 @@ class Entry:
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
     seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    multiverse: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
     extension: bool = False

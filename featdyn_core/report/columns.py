@@ -75,7 +75,7 @@ class Column:
         keep: in a terminal that is too narrow, columns with the smallest number go first; None is never left out.
         right: whether it is aligned to the right.
         look: how it is drawn: ``text``; ``words``, which may wrap; ``claim``, a link on a page and code in Markdown;
-            ``verdict``, a badge on a page; ``numbers``, with a strip on a page.
+            ``verdict``, a badge on a page; ``numbers``, with a strip on a page; ``shares``, a bar on a page.
         title: the rows to a title that says more than the name.
     """
 
@@ -122,6 +122,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("variation", lambda line: line.row.variation, _READERS | Table.UNDECIDED | _PROGRAMS, keep=5),
     Column("verdict", lambda line: line.row.verdict, Table.MARKDOWN | _PROGRAMS),
     Column("verdict", lambda line: line.verdict, Table.TERMINAL | Table.HTML | Table.UNDECIDED, look="verdict"),
+    Column("multiverse", lambda line: wording.multiverse(line.row), _READERS | Table.CSV, keep=0, look="shares"),
     Column("known", lambda line: line.row.known, Table.CSV),
     Column("note", lambda line: wording.note(line.row), Table.TERMINAL | Table.CSV, keep=4),
     Column("decided by", _of_hinge(lambda found: found.criterion.name), _NUMBERS, look="words"),

@@ -12,6 +12,7 @@ from featdyn_core.report import outline, wording
 from featdyn_core.report.columns import Table, columns, filled, lines
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
+from featdyn_core.report.multiverse import CURVE, specification_csv, specification_file, specification_svg
 from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.report.strips import interval_strip
 from featdyn_core.report.sweeps import sweep_tables
@@ -104,6 +105,9 @@ def _contents(row: Evidence) -> Iterator[tuple[str, dict[str, bytes]]]:
     for title, curve in row.curves.items():
         drawn = {kind: curve_file(curve, _titled(row, title), kind, marks(row, curve)) for kind in _KINDS}
         yield title, drawn | {"csv": curve_csv(curve, row.seeds).encode()}
+    if row.multiverse:
+        drawn = {kind: specification_file(row.multiverse, _titled(row, CURVE), kind) for kind in _KINDS}
+        yield CURVE, drawn | {"csv": specification_csv(row.multiverse).encode()}
 
 
 def _drawn(run: str, row: Evidence) -> dict[str, str]:
@@ -113,7 +117,9 @@ def _drawn(run: str, row: Evidence) -> dict[str, str]:
         return f"{run} {row.id}: {title}".strip()
 
     planes = {title: plane_svg(plane, name(title)) for title, plane in row.planes.items()}
-    return planes | {title: curve_svg(curve, name(title), marks(row, curve)) for title, curve in row.curves.items()}
+    curves = {title: curve_svg(curve, name(title), marks(row, curve)) for title, curve in row.curves.items()}
+    last = {CURVE: specification_svg(row.multiverse, name(CURVE))} if row.multiverse else {}
+    return planes | curves | last
 
 
 def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> str:

@@ -61,6 +61,20 @@ def verdict(row: Evidence) -> str:
     return f"{row.verdict}, known" if row.known == row.verdict else str(row.verdict)
 
 
+def multiverse(row: Evidence) -> str:
+    """Shares of the verdicts over all specifications, such as "S 83 %, I 17 % of 108"; empty where none was computed.
+
+    Each verdict is said by its first letter, INVALID in full.
+    """
+    if row.multiverse is None:
+        return ""
+    shares = {verdict: share for verdict, share in row.multiverse.shares.items() if share}
+    said = [
+        f"{verdict if verdict is Verdict.INVALID else verdict[0]} {share:.0f} %" for verdict, share in shares.items()
+    ]
+    return f"{', '.join(said)} of {len(row.multiverse.verdicts)}"
+
+
 def control(row: Evidence) -> str:
     """Worst outcome of the controls."""
     found = {finding.outcome for finding in row.of(Role.CONTROL)}

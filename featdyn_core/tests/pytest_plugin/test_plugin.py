@@ -127,7 +127,7 @@ def test_a_summary_that_cannot_be_written_is_told_and_the_run_is_no_success(proj
 
 def test_a_failure_says_quantity_value_interval_seeds_bound_and_control(project):
     write_claim(project.path, effect=FAILS)
-    found = "*effect (decides): 0.11 [[]*, *[]] (95 %, 3 seeds), to lie above 0.5: fails*"
+    found = "*effect (decides): 0.11 [[]*, *[]] (95 %, 3 seeds; worst 0.1, 0 of 3 hold), to lie above 0.5: fails*"
     project.runpytest("-m", "fast").stdout.fnmatch_lines([found, "*null (control)*"])
 
 
@@ -555,7 +555,7 @@ def test_a_register_that_cannot_be_used_is_one_line(project):
     edit(project.path / "claims/register/demo.toml", "above = 0.5", "")
     result = project.runpytest("-m", "fast")
     assert result.ret != 0
-    result.stdout.fnmatch_lines(["*demo*effect*it needs a bound*"])
+    result.stdout.fnmatch_lines(["*demo*effect*it needs one bound*"])
 
 
 def test_other_tests_need_no_register(project):

@@ -1,0 +1,78 @@
+"""Rank correlations and the paper's own test, against scipy and exact enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featdyn_core.analysis.statistics import kendall, kendall_p_value, kendall_p_values, welch
+from featdyn_core.errors import MeasurementError
+
+LAW = settings(max_examples=50, deadline=None)
+ROUNDING = 1e-10
+
+numbers = st.integers(-20, 20).map(float)
+spread_samples = st.lists(numbers, min_size=2, max_size=6).filter(lambda values: np.ptp(values) > 0)
+
+
+@LAW
+@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=8))
+def test_kendall_counts_concordant_pairs(pairs):
+    """Tau-b: concordant minus discordant pairs over the geometric mean of the pairs not tied in either."""
+    first, second = map(np.array, zip(*pairs, strict=True))
+    one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))
+    untied = np.sqrt(np.abs(one).sum() * np.abs(two).sum())
+    expected = (one * two).sum() / untied if untied else 0.0
+    assert kendall(first, second) == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_kendalls_p_value_counts_the_orders_as_far_from_chance():
+    values = [1.0, 2, 3, 4]
+    taus = [kendall(values, order) for order in itertools.permutations(values)]
+    for order in ([1.0, 2, 4, 3], [4.0, 3, 2, 1], [2.0, 1, 4, 3]):
+        expected = np.mean([abs(tau) >= abs(kendall(values, order)) - ROUNDING for tau in taus])
+        assert kendall_p_value(values, order) == pytest.approx(expected)
+    assert kendall_p_value([5, 5, 5], [1, 2, 3]) == 1
+
+
+@pytest.mark.parametrize("levels", [3, 10**6])
+def test_kendalls_p_values_of_shuffles_are_those_of_each(levels):
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(levels, size=(2, 9))
+    shuffles = np.array([rng.permutation(first) for _ in range(60)])
+    assert kendall_p_values(shuffles, second).tolist() == [kendall_p_value(one, second) for one in shuffles]
+
+
+def test_kendall_of_a_constant_is_no_trend():
+    assert kendall([1, 2, 3], [5, 5, 5]) == kendall([5, 5, 5], [1, 2, 3]) == 0.0
+    assert kendall([1, 2, 3], [2, 4, 9]) == 1.0
+    assert kendall([1, 2, 3], [9, 4, 2]) == -1.0
+
+
+@LAW
+@given(spread_samples, spread_samples)
+def test_welch_is_scipys(first, second):
+    expected = scipy.stats.ttest_ind(first, second, equal_var=False).pvalue
+    assert welch(first, second) == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_welch_of_samples_without_variation():
+    assert welch([1.0, 1.0], [1.0, 1.0, 1.0]) == 1.0
+    assert welch([1.0, 1.0], [0.5, 0.5, 0.5]) == 0.0
+
+
+def test_welch_of_one_sample_without_variation_is_the_one_sample_test():
+    varying = [0.5, 0.75, 1.0, 0.75]
+    expected = scipy.stats.ttest_1samp(varying, 1.0).pvalue
+    assert welch([1.0] * 5, varying) == pytest.approx(expected, rel=1e-9)
+    assert welch(varying, [1.0] * 5) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("sample", [[2.0], [], [1.0, float("nan")], [[1.0, 2.0]], [1.0, float("inf")]])
+def test_welch_needs_two_numbers_of_each_sample(sample):
+    for pair in ((sample, [1.0, 2.0]), ([1.0, 2.0], sample)):
+        with pytest.raises(MeasurementError, match="Welch's test needs at least 2 finite numbers in each sample"):
+            welch(*pair)
