@@ -64,7 +64,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world([0.4, 0.4, rng.normal(0.02, 0.01)])),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world([0.4, 0.4, rng.normal(0.06, 0.06)])),
     "less-accurate": World(Verdict.INVALID, lambda rng: world(rng.normal(0.4, 0.02, 3), wrong=0.5)),
-    "null": World(None, lambda rng: world([0.4, *rng.normal(0.05, 0.02, 2)])),
+    "null": World(None, lambda rng: world([*rng.normal(0.4, 0.02, 2), rng.normal(0.05, 0.02)])),
 }
 
 

@@ -69,7 +69,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world([0.3, 0.3, rng.normal(0.02, 0.005)])),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world([0.3, 0.3, rng.normal(0.06, 0.04)])),
     "seeds-differ": World(Verdict.INVALID, lambda rng: world(rng.normal(0.3, 0.02, 3), other=0.2)),
-    "null": World(None, lambda rng: world([0.3, *rng.normal(0.05, 0.02, 2)])),
+    "null": World(None, lambda rng: world([*rng.normal(0.3, 0.02, 2), rng.normal(0.05, 0.02)])),
 }
 
 

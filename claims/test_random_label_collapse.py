@@ -99,7 +99,7 @@ WORLDS = {
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world([0.4, 0.4, rng.normal(0.06, 0.06)])),
     "seeds-differ": World(Verdict.INVALID, lambda rng: world(rng.normal(0.4, 0.02, 3), other=0.4)),
     "noise-on-held-out": World(Verdict.INVALID, lambda rng: world(rng.normal(0.4, 0.02, 3), wrong=360)),
-    "null": World(None, lambda rng: world([0.4, *rng.normal(0.05, 0.02, 2)])),
+    "null": World(None, lambda rng: world([*rng.normal(0.4, 0.02, 2), rng.normal(0.05, 0.02)])),
 }
 
 

@@ -9,7 +9,7 @@ Measured: mean point-wise consistency over a late window, t its end, and over th
 under each corruption of CIFAR-10-C at severity 5; evidence says whether those are the official images or synthesised
 ones. **Reading:** "concentrated near 1" is a mean of at least 0.95, of each corruption; each depth is reported.
 
-Controls: random images of the same mean and covariance are classified less consistently; blurred ones not as sharp ones.
+Controls: random images of the same mean and covariance are less consistent; blurred ones are not classified as sharp.
 """
 
 import dataclasses

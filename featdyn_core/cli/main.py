@@ -30,20 +30,8 @@ from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
 
 COMMANDS = (
-    init,
-    status,
-    train,
-    measure,
-    publish,
-    push,
-    pull,
-    verify,
-    report,
-    multiverse,
-    compare,
-    docs,
-    selfcheck,
-    clean,
+    *(init, status, train, measure, publish, push, pull, verify),
+    *(multiverse, report, compare, docs, selfcheck, clean),
 )
 """Modules of commands, in the order in which the help lists them: that of the work."""
 

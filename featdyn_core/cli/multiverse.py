@@ -77,8 +77,8 @@ def _rows(register: Register, options: argparse.Namespace) -> list[Evidence]:
     found = [row for scale in scales for row in _planned(register, scale, seeds)]
     chosen = [row for claim in claims for row in found if row.entry.id == claim and has_multiverse(row)]
     if not chosen:
-        named = ", ".join(claim for claim in options.claims) or "no claim"
-        raise RecipeError(f"{named}: there is no [multiverse] in the register; write one into the claim's file")
+        which = f"{', '.join(options.claims)}: there is no" if options.claims else "no claim has a"
+        raise RecipeError(f"{which} [multiverse] in the register; write one into the claim's file")
     measure = measures(project_root() / "claims", list(dict.fromkeys(row.entry.id for row in chosen)))
     laboratory = Laboratory(register, {row.id: row for row in chosen}, options.store or store_root(), _no_store)
     return [

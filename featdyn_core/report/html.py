@@ -9,14 +9,14 @@ from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import outline, wording
-from featdyn_core.report.columns import Table, columns, filled, lines
+from featdyn_core.report.columns import Table, columns, filled, legend, lines
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
 from featdyn_core.report.multiverse import CURVE, specification_csv, specification_file, specification_svg
 from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.report.strips import interval_strip
 from featdyn_core.report.sweeps import sweep_tables
-from featdyn_core.verdicts.evidence import Document, Evidence
+from featdyn_core.verdicts.evidence import RULE, Document, Evidence
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
@@ -135,6 +135,9 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         "interval": wording.interval,
         "coverage": wording.coverage,
         "bound": wording.bound,
+        "hold": wording.seeds_that_hold,
+        "remarks": wording.remarks,
+        "legend": legend,
         "p": wording.p_value,
         "duration": _duration,
         "slug": _slug,
@@ -142,6 +145,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         "hinge": wording.hinge,
         "makers": _makers,
     }
+    environment.globals["rule"] = RULE
     registered = [entry for entry in entries if not entry.row.variation]
     chapters = outline.chapters(registered)
     return environment.get_template("page.html.jinja").render(
@@ -156,6 +160,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         several=len(heads) > 1,
         filled=lambda table, shown: filled(Table[table], shown),
         limit=f"{wording.P_LIMIT:g}",
+        marks=wording.MARKS,
     )
 
 

@@ -69,7 +69,8 @@ def evidence(
     values["false alarms"] = [Counted(hits / 150, 150) for hits in (7, 9, 8, 6, 10)]
     values |= {item.name: rng.normal(gain or 0, spread / 2, len(SEEDS)).tolist() for item in DIFFERENCES[:2]}
     criteria = CRITERIA if gain is None else DIFFERENCES
-    verdict, findings = Claim(claim, "4.2", SENTENCE, criteria).judge({item.name: values[item.name] for item in criteria})
+    asked = {item.name: values[item.name] for item in criteria}
+    verdict, findings = Claim(claim, "4.2", SENTENCE, criteria).judge(asked)
     fields: dict[str, Any] = {
         "sentence": SENTENCE,
         "findings": findings,
