@@ -92,6 +92,7 @@ from .records.linearised import Linearised
 from .records.log import TrainingLog
 from .records.losses import LossGrid
 from .records.misclassified import Misclassified
+from .records.origin import Origin
 from .records.path import WHOLE_NETWORK, TrainingPath
 from .records.stranger import Stranger
 from .records.surrogates import DISTANCE_NAMES, Surrogates
@@ -151,6 +152,7 @@ __all__ = [
     "Misclassified",
     "Noise",
     "Number",
+    "Origin",
     "Recipe",
     "Run",
     "Store",

@@ -37,6 +37,13 @@ def test_a_stranger_is_counted_at_each_depth(found):
     assert {(float(value), value.of) for value in strangers.values()} == {(0.25, IMAGES)}
 
 
+def test_splits_differ_by_the_accuracy_of_the_network():
+    columns = {"held-out": Column.planted([1, 2], 0, wrong=0.1), "training": Column.planted([1, 2], 0)}
+    values = inside_window(columns, {}, Stranger.planted(0.25), "memory").values
+    difference = values["accuracy on training over held-out images"]
+    assert (difference.value, difference.of) == (pytest.approx(0.1), IMAGES)
+
+
 def test_every_figure_is_over_epochs_and_has_churn_where_there_is_one(found):
     drawn = {
         f"memory on {split} images: {name}": (name == "cross-entropy", split == "held-out")
