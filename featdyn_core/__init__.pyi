@@ -4,11 +4,11 @@ The names below are public; scripts may rely on them. What stands where: see the
 """
 
 from . import planted
-from .analysis.association import anisotropy_and_memory, planted_link
+from .analysis.association import Association, anisotropy_and_memory, planted_link
 from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
-from .analysis.items import by_depth, chosen, with_splits
+from .analysis.items import by_criterion, by_depth, chosen, with_splits
 from .analysis.levels import empirical_level, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
@@ -30,9 +30,17 @@ from .analysis.regions.turning import (
     shares_by_epoch,
     turned,
 )
-from .analysis.shares import against_isotropy, direction_shares, isotropic_p_values, isotropic_shares, variance_shares
+from .analysis.shares import (
+    against_isotropy,
+    concentrated,
+    direction_shares,
+    isotropic_p_values,
+    isotropic_shares,
+    spectrum_lines,
+    variance_shares,
+)
 from .analysis.softmax import curvature, logit_cross_entropy, softmax_hessian
-from .analysis.statistics import kendall, welch
+from .analysis.statistics import geometric_mean, kendall, welch
 from .analysis.theorems import examined
 from .analysis.windows import inside_window
 from .data.corruptions import corrupt, corrupted_test_set
@@ -107,6 +115,7 @@ __all__ = [
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
     "Alignment",
+    "Association",
     "AveragedHalves",
     "Averages",
     "BlockNetwork",
@@ -160,11 +169,13 @@ __all__ = [
     "anisotropy_and_memory",
     "band",
     "build_model",
+    "by_criterion",
     "by_depth",
     "chosen",
     "classifier_two_sample",
     "composite",
     "composite_grid",
+    "concentrated",
     "corrupt",
     "corrupted_test_set",
     "coverage",
@@ -183,6 +194,7 @@ __all__ = [
     "gained_over",
     "gained_over_churn",
     "geometric",
+    "geometric_mean",
     "get_trajectory",
     "grid_progress",
     "holm",
@@ -226,6 +238,7 @@ __all__ = [
     "sliced_wasserstein",
     "softmax_hessian",
     "spectrum",
+    "spectrum_lines",
     "tail_mass",
     "top_share",
     "transfer_window",
