@@ -65,7 +65,8 @@ FAULTS = {
     "no effect": (
         '"accuracy lost, depth 1, held-out"',
         '"accuracy lost, depth 1, held-ou"',
-        "claim 'forgetting-flat': unknown criterion 'accuracy lost, depth 1, held-ou'; did you mean 'accuracy lost, depth 1, held-out'\\?",
+        "claim 'forgetting-flat': unknown criterion 'accuracy lost, depth 1, held-ou'; "
+        "did you mean 'accuracy lost, depth 1, held-out'\\?",
     ),
     "claim that is not swept": (
         'claims = ["memory',
