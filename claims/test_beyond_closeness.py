@@ -13,6 +13,8 @@ Controls: a planted network whose real direction is better than a random one by 
 find a difference; ``f_t`` with its own statistics re-estimated, which must leave it its predictions.
 """
 
+from typing import Any
+
 import pytest
 
 from featdyn_core import (
@@ -42,7 +44,7 @@ def measure(run: Run) -> Measured:
     """One seed: what the real direction adds to agreement, at each depth."""
     found, known = run.record("closeness"), run.record("closeness").planted
     images, (distance, angle) = len(found.reference), found.moved.T
-    numbers = {
+    numbers: dict[str, Any] = {
         "gained by the direction": by_depth(found.gained("angle"), of=images),
         "gained by the direction, planted": Counted(float(known.gained("angle").mean()), len(known.reference)),
         "gained, equal distance only": by_depth(found.gained("distance"), of=images),

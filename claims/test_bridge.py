@@ -14,7 +14,8 @@ What is *certified* is another thing: a held-out classifier bounds total variati
 Wasserstein distances bound it from below only as well, up to a constant, so that none of them can stand in for it in
 theorem 3, which needs it from above. They are surrogates to be correlated with the gap, no more.
 
-Control: shuffled classes, where the distance of one class stands beside the gap of another.
+Controls: shuffled classes, where the distance of one class stands beside the gap of another; and augmentation over the
+window moves the distances from what they are at t alone.
 """
 
 import math
@@ -57,6 +58,7 @@ def measure(run: Run) -> Measured:
     return Measured(
         numbers={
             "sliced Wasserstein orders the classes": order[SLICED][-1],
+            "moved by augmentation": moved_by_augmentation(found),
             "shuffled classes": mean_correlation([Counted(tau, pairs) for tau in shuffled]),
             "MMD² orders the classes": order["MMD²"][-1],
             "energy distance orders the classes": order["energy distance"][-1],
@@ -73,13 +75,20 @@ def measure(run: Run) -> Measured:
     )
 
 
-def world(rng: np.random.Generator, strength: float, *, shuffled: bool = True) -> Run:
-    """Plant distances that are so many times the gaps, plus noise as large as these."""
+def moved_by_augmentation(found: Surrogates) -> float:
+    """How far sliced Wasserstein distances with and without augmentation lie apart, over those without it."""
+    augmented, plain = found.augmented[SLICED][-1], found.plain[SLICED][-1]
+    return float(np.abs(augmented - plain).mean() / plain.mean())
+
+
+def world(rng: np.random.Generator, strength: float, *, shuffled: bool = True, augmented: float = 1.1) -> Run:
+    """Plant distances that are so many times the gaps, plus noise as large as these, and what augmentation makes."""
     gap, noise = rng.uniform(0, 0.1, (2, CLASSES))
-    distances = dict.fromkeys(DISTANCE_NAMES, (strength * gap + noise)[None])
+    plain = (1 + strength * gap + noise)[None]
+    drawn, at_end = (dict.fromkeys(DISTANCE_NAMES, distances) for distances in (augmented * plain, plain))
     none, order = np.zeros((1, CLASSES)), np.tile(np.arange(CLASSES), (SHUFFLES, 1))
     shuffles: npt.NDArray[np.integer] = rng.permuted(order, axis=1) if shuffled else order
-    return planted.run({"surrogates": Surrogates(("depth1",), gap, distances, distances, none, none, none, shuffles)})
+    return planted.run({"surrogates": Surrogates(("depth1",), gap, drawn, at_end, none, none, none, shuffles)})
 
 
 WORLDS = {
@@ -87,6 +96,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world(rng, -3.0)),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng, rng.choice([-0.5, 1.0]))),
     "classes-not-shuffled": World(Verdict.INVALID, lambda rng: world(rng, 3.0, shuffled=False)),
+    "not-augmented": World(Verdict.INVALID, lambda rng: world(rng, 3.0, augmented=1.0)),
     "null": World(None, lambda rng: world(rng, 0.0)),
 }
 

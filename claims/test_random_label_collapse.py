@@ -8,7 +8,8 @@ Measured at each depth: mean point-wise consistency over a late window, t its en
 is reported. So are the shares of images at exactly 1 and below 0.8, and the paper's own Welch test between the images
 of two networks, which are no replicates of a training.
 
-Control: two clean trainings, which differ by their seed only. Renamed labels and accuracy are among its rivals.
+Controls: two clean trainings, which differ by their seed only; labels of held-out images are the true ones in both
+arms. Renamed labels and accuracy are among its rivals.
 """
 
 import math
@@ -19,6 +20,7 @@ from featdyn_core import (
     Column,
     Decide,
     Judge,
+    Labels,
     Measured,
     Number,
     Run,
@@ -30,6 +32,7 @@ from featdyn_core import (
     minus,
     planted,
     share_at_one,
+    share_of,
     tail_mass,
     welch,
 )
@@ -50,11 +53,15 @@ def measure(run: Run) -> Measured:
     lost = {split: minus(mean_consistency(clean[split]), mean_consistency(noisy[split])) for split in clean}
     between = minus(*(mean_consistency(each.columns("column")["held-out"]) for each in (run, run.neighbour())))
     (one, tail), (left, longer) = (shares(column, run.protocol["level"]) for column in held_out.values())
+    labels = {arm: run.record("labels", arm) for arm in ARMS}
     p_values = map(welch, *(column.consistency for column in held_out.values()))
     return Measured(
         numbers={
             "mean consistency lost": {depth: {split: lost[split][depth] for split in lost} for depth in between},
             "between clean seeds": {depth: abs(float(difference)) for depth, difference in between.items()},
+            "wrong labels of held-out images": {
+                arm: share_of(found.wrong_held_out, found.held_out.sum()) for arm, found in labels.items()
+            },
             "share at 1 lost": minus(one, left),
             "share at 1 left": left,
             "tail gained": minus(longer, tail),
@@ -73,13 +80,17 @@ def shares(column: Column, level: float) -> list[dict[str, Number]]:
     return [by_depth(values, of=column.images) for values in found]
 
 
-def world(noisy: planted.Shares, *, clean: float = 0.05, other: float = 0.05) -> Run:
-    """Plant what a window's first composite misses: under random labels, clean ones, and of the next seed."""
+def world(noisy: planted.Shares, *, clean: float = 0.05, other: float = 0.05, wrong: int = 0) -> Run:
+    """Plant what a window's first composite misses: under random labels, clean ones, and of the next seed.
+
+    ``wrong`` held-out images of the noisy arm have a wrong label.
+    """
     missed = {"clean": clean, "noisy": noisy}
     records = planted.by_arm("column", EPOCHS, missed) | planted.by_arm("wider", EPOCHS, missed)
     whole = {("churn", arm): planted.on_both_splits(planted.churn(EPOCHS, 0.2)) for arm in ARMS}
+    labels = {("labels", "clean"): Labels.planted(0.0), ("labels", "noisy"): Labels.planted(0.36, wrong_held_out=wrong)}
     next_clean = planted.run(planted.by_arm("column", EPOCHS, {"clean": other}))
-    return planted.run(records | whole, neighbour=next_clean)
+    return planted.run(records | whole | labels, neighbour=next_clean)
 
 
 WORLDS = {
@@ -87,6 +98,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world([0.4, 0.4, rng.normal(0.02, 0.01)])),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world([0.4, 0.4, rng.normal(0.06, 0.06)])),
     "seeds-differ": World(Verdict.INVALID, lambda rng: world(rng.normal(0.4, 0.02, 3), other=0.4)),
+    "noise-on-held-out": World(Verdict.INVALID, lambda rng: world(rng.normal(0.4, 0.02, 3), wrong=360)),
     "null": World(None, lambda rng: world([*rng.normal(0.4, 0.02, 2), rng.normal(0.05, 0.02)])),
 }
 

@@ -9,11 +9,13 @@ minus that of the composite **at equal distance** from ``θ_t``, which a mere pl
 normalisation is re-estimated in both. **Reading:** SUPPORTED says that this rival explains more than memory does,
 EQUIVALENT as much.
 
-Controls: ``f_t`` with its own statistics re-estimated, which must leave it its predictions, or nothing is known of
-averages; and the average with a stranger's weights, another seed's network, which lies in another basin.
+Controls: ``f_t`` with its own statistics re-estimated, which must leave it its predictions, and the average with the
+weights of a stranger, another seed's network, which lies in another basin. Statistics come from training images, and
+every checkpoint from the training of its own seed: both are measured.
 """
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from featdyn_core import (
@@ -24,6 +26,7 @@ from featdyn_core import (
     Judge,
     Lines,
     Measured,
+    Origin,
     Run,
     Verdict,
     World,
@@ -39,14 +42,16 @@ def measure(run: Run) -> Measured:
     halves, averages = run.record("halves"), run.record("averages")
     images, series = halves.images, {name: halves.agreement(name) for name in ("average", "composite")}
 
-    def share(found: np.ndarray) -> Counted:
-        return Counted(float(found), images)
+    def share(found: npt.ArrayLike) -> Counted:
+        return Counted(float(np.asarray(found)), images)
 
     return Measured(
         numbers={
             "average against composite": by_depth(halves.difference, of=images),
             "agreement of f_t re-estimated": share(halves.agreement("again")),
             "agreement of a stranger's average": share(averages.agreement("stranger")),
+            "calibration images from training": share(halves.calibrated),
+            "distance from the drawn network": run.record("origin").distance,
             "agreement of the averaged half": by_depth(series["average"], of=images),
             "agreement of the average": share(averages.agreement("window")),
             "accuracy gained by averaging": Counted(averages.accuracy_gained, images),
@@ -60,14 +65,14 @@ def measure(run: Run) -> Measured:
     )
 
 
-def world(difference: planted.Shares, *, again: float = 0.99, stranger: float = 0.3) -> Run:
-    """Plant what averages have over composites at each depth, and the agreement of f_t again and of a stranger."""
-    return planted.run(
-        {
-            "halves": AveragedHalves.planted(difference, again=again),
-            "averages": Averages.planted(window=0.98, stranger=stranger),
-        }
-    )
+def world(difference: planted.Shares, *, stranger: float = 0.3, origin: float = 0.0, **halves: float) -> Run:
+    """Plant what averages have over composites at each depth, a stranger's agreement, and what else halves have."""
+    records = {
+        "halves": AveragedHalves.planted(difference, **halves),
+        "averages": Averages.planted(window=0.98, stranger=stranger),
+        "origin": Origin(origin),
+    }
+    return planted.run(records)
 
 
 WORLDS = {
@@ -77,6 +82,8 @@ WORLDS = {
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.005, 0.02, 3))),
     "stranger-agrees": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), stranger=0.99)),
     "statistics-off": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), again=0.88)),
+    "held-out-calibration": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), calibrated=0.1)),
+    "another-seed": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), origin=1.4)),
     "null": World(None, lambda rng: world([0.03, *rng.normal(0, 0.01, 2)])),
 }
 

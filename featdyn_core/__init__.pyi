@@ -4,7 +4,7 @@ The names below are public; scripts may rely on them. What stands where: see the
 """
 
 from . import planted
-from .analysis.association import anisotropy_and_memory, planted_link
+from .analysis.association import Association, anisotropy_and_memory, planted_link
 from .analysis.columns import (
     accuracy_lost,
     across,
@@ -17,7 +17,7 @@ from .analysis.columns import (
 from .analysis.consistency import between_halves, distributions, over_depths
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
-from .analysis.items import by_depth, chosen, difference, minus, with_splits
+from .analysis.items import by_criterion, by_depth, chosen, difference, minus, with_splits
 from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
@@ -39,9 +39,17 @@ from .analysis.regions.turning import (
     shares_by_epoch,
     turned,
 )
-from .analysis.shares import against_isotropy, direction_shares, isotropic_p_values, isotropic_shares, variance_shares
+from .analysis.shares import (
+    against_isotropy,
+    concentrated,
+    direction_shares,
+    isotropic_p_values,
+    isotropic_shares,
+    spectrum_lines,
+    variance_shares,
+)
 from .analysis.softmax import curvature, logit_cross_entropy, softmax_hessian
-from .analysis.statistics import kendall, welch
+from .analysis.statistics import geometric_mean, kendall, welch
 from .analysis.theorems import examined
 from .analysis.windows import inside_window
 from .data.corruptions import corrupt, corrupted_test_set
@@ -92,6 +100,7 @@ from .records.linearised import Linearised
 from .records.log import TrainingLog
 from .records.losses import LossGrid
 from .records.misclassified import Misclassified
+from .records.origin import Origin
 from .records.path import WHOLE_NETWORK, TrainingPath
 from .records.stranger import Stranger
 from .records.surrogates import DISTANCE_NAMES, Surrogates
@@ -116,6 +125,7 @@ __all__ = [
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
     "Alignment",
+    "Association",
     "AveragedHalves",
     "Averages",
     "BlockNetwork",
@@ -151,6 +161,7 @@ __all__ = [
     "Misclassified",
     "Noise",
     "Number",
+    "Origin",
     "Recipe",
     "Run",
     "Store",
@@ -171,11 +182,13 @@ __all__ = [
     "band",
     "between_halves",
     "build_model",
+    "by_criterion",
     "by_depth",
     "chosen",
     "classifier_two_sample",
     "composite",
     "composite_grid",
+    "concentrated",
     "corrupt",
     "corrupted_test_set",
     "coverage",
@@ -196,6 +209,7 @@ __all__ = [
     "gained_over",
     "gained_over_churn",
     "geometric",
+    "geometric_mean",
     "get_trajectory",
     "grid_progress",
     "holm",
@@ -243,6 +257,7 @@ __all__ = [
     "sliced_wasserstein",
     "softmax_hessian",
     "spectrum",
+    "spectrum_lines",
     "tail_mass",
     "top_share",
     "transfer_window",

@@ -34,7 +34,7 @@ from featdyn_core.verdicts.evidence import Evidence
 MODULES = claim_modules()
 PARTS = (composites, one_step, linearized, distances, unseen, drift, regions, theorems, windows)
 MUTATIONS = {name: mutation for part in PARTS for name, mutation in part.MUTATIONS.items()}
-IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
+IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | one_step.IN_TRUE_WORLDS | unseen.IN_TRUE_WORLDS
 
 
 @pytest.fixture

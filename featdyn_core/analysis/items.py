@@ -60,3 +60,9 @@ def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dic
         name: {item: {split: found[name][item] for split, found in numbers.items()} for item in items}
         for name, items in some.items()
     }
+
+
+def by_criterion(numbers: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
+    """Turn item, criterion to a number into criterion, item, which is the order of a criterion's name."""
+    some = next(iter(numbers.values()))
+    return {name: {item: found[name] for item, found in numbers.items()} for name in some}

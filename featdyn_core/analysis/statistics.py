@@ -1,10 +1,22 @@
-"""Rank correlations, and the paper's own test between images."""
+"""Means of ratios, rank correlations, and the paper's own test between images."""
 
 import numpy as np
 import numpy.typing as npt
 import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
+
+
+def geometric_mean(values: npt.ArrayLike) -> float:
+    """Geometric mean of (n,) numbers above 0: the mean on the scale of ratios.
+
+    Raises:
+        MeasurementError: there is none, or one of them is not above 0.
+    """
+    array = np.asarray(values, float)
+    if not array.size or not (array > 0).all():
+        raise MeasurementError(f"a geometric mean needs numbers above 0, found {array.tolist()}")
+    return float(np.exp(np.log(array).mean()))
 
 
 def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:

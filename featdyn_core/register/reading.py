@@ -213,6 +213,10 @@ def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     for row in entry.seeds:
         if row not in rows:
             yield f"claim {entry.id!r}, seeds: {unknown('scale/subject', row, rows, 'it has')}"
+    on_the_spot = [scale.name for scale in scales if scale.here]
+    for name in entry.published:
+        if name not in on_the_spot:
+            yield f"claim {entry.id!r}, published: {unknown('scale', name, on_the_spot, 'trained on the spot is')}"
 
 
 def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:

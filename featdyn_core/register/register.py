@@ -121,12 +121,13 @@ class Entry:
         scales: those at which it is asked; empty for all.
         records: name to what is to be measured (see ``harness.plan``).
         arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
-            table of suffixes.
+            table of suffixes, in which false says that a row has no such arm.
         windows: scale or subject to window name to its epochs.
         shared: names of the numbers of its protocol that it shares with other claims, which ``scales.toml`` holds.
         protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
         criteria: name to what is asked, by role.
         seeds: "scale/subject" to training seeds in place of the scale's.
+        published: scales at which published records alone decide it, where other claims are also trained on the spot.
         multiverse: dimension to the other reasonable choices, by name (see ``register.multiverse``).
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
@@ -148,6 +149,7 @@ class Entry:
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
     seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    published: tuple[str, ...] = ()
     multiverse: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
@@ -267,8 +269,9 @@ class Entry:
         return self.windows.get(subject) or self.windows.get(scale, {})
 
     def arms_of(self, scale: str, subject: str) -> dict[str, str]:
-        """Return the arms for a subject at a scale."""
-        return {name: _at(value, scale, subject) for name, value in self.arms.items()}
+        """Return the arms for a subject at a scale: those that a row has."""
+        arms = {name: _at(value, scale, subject) for name, value in self.arms.items()}
+        return {name: suffix for name, suffix in arms.items() if suffix is not False}
 
     def protocol_of(self, scale: str, subject: str) -> dict[str, Any]:
         """Return the numbers of the measurement for a subject at a scale."""

@@ -178,7 +178,10 @@ class Evidence:
 
     @property
     def why(self) -> str:
-        """What the verdict hangs on, in words; empty of what was not judged, and where all holds."""
+        """What the verdict hangs on, in words; empty of what was not judged, and where all holds.
+
+        A theorem was searched, and not proved: it says in how many worlds there is no counter-example.
+        """
         if self.rule != RULE:
             return ""
         if self.verdict is Verdict.INVALID:
@@ -192,6 +195,8 @@ class Evidence:
         if self.verdict is Verdict.INCONCLUSIVE:
             items = [item for item in self.deciding if item.outcome is not Outcome.HOLDS]
             return "; ".join(f"open: {item.criterion.name!r}{_needs(item)}" for item in items)
+        if self.kind == THEOREM and self.verdict is Verdict.SUPPORTED and "worlds" in self.protocol:
+            return f"no counter-example in {len(self.seeds) * self.protocol['worlds']} worlds"
         return "smaller than matters" if self.smaller_than_matters else ""
 
     def _shared_level(self) -> str:

@@ -44,7 +44,7 @@ def test_shuffles_correlate_as_often_as_the_level_says(rng):
     found = Association(table, table)
     for within_arms, draws in ((False, 800), (True, 1600)):
         count = found.shuffled(800, 0.1, rng, within_arms=within_arms)
-        assert count.draws == draws
+        assert count.of == draws
         assert 0.02 < float(count) < 0.14  # of six or twelve checkpoints few p-values are possible
     assert float(Association(table, np.ones((2, 6))).shuffled(10, 0.1, rng)) == 0
 

@@ -423,6 +423,11 @@ def test_what_is_no_finding_is_refused_in_either_schema(tmp_path):
             read_evidence(path)
 
 
+def test_a_theorem_says_in_how_many_worlds_it_was_searched():
+    theorem = judged(HIGH, kind="theorem", seeds=(0, 1, 2), protocol={"worlds": 40})
+    assert theorem.why == "no counter-example in 120 worlds"
+
+
 def test_no_chance_is_in_a_theorem_so_that_it_has_no_p_value_and_no_place_in_the_family():
     others = [judged(HIGH), nothing(scale="small"), judged(SPREAD)]
     theorem = judged(HIGH, name="lemma", kind="theorem", counter_example="z = 0")
