@@ -12,13 +12,15 @@ from .analysis.items import by_depth, chosen, with_splits
 from .analysis.levels import empirical_level, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
+    COUNTER_EXAMPLE_TO_B,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
     largest_rise_over_end,
     quadratic_loss_grid,
 )
-from .analysis.regions.axes import NOISE_AXES, Noise, unread_axes
+from .analysis.regions.axes import NOISE_AXES, Noise, controls_of_noise, planted_sectors, unread_axes
 from .analysis.regions.coverage import coverage
+from .analysis.regions.inside import counted_inside
 from .analysis.regions.planes import plane
 from .analysis.regions.turning import (
     MIRRORED,
@@ -101,6 +103,7 @@ from .verdicts.units import Counted, Number, Unit, mean_correlation, share_of
 __all__ = [
     "CORRUPTION_KINDS",
     "COUNTER_EXAMPLE_TO_A",
+    "COUNTER_EXAMPLE_TO_B",
     "DISTANCE_NAMES",
     "MIRRORED",
     "NOISE_AXES",
@@ -165,8 +168,10 @@ __all__ = [
     "classifier_two_sample",
     "composite",
     "composite_grid",
+    "controls_of_noise",
     "corrupt",
     "corrupted_test_set",
+    "counted_inside",
     "coverage",
     "cumulative",
     "curvature",
@@ -214,6 +219,7 @@ __all__ = [
     "planted_growth",
     "planted_link",
     "planted_paths",
+    "planted_sectors",
     "pointwise_consistency",
     "quadratic_loss_grid",
     "randomize_labels",

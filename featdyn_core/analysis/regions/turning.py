@@ -40,7 +40,7 @@ def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> f
 
 
 def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, rng: np.random.Generator) -> float:
-    """What ``gained_over`` comes to, in absolute value, of paths that are turned at random, so that there is nothing.
+    """What ``gained_over`` comes to of paths that are turned at random, so that there is nothing to gain.
 
     Args:
         features: with the past that is turned, path by path, before it is compared.
@@ -50,7 +50,7 @@ def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, r
     """
     directions = rng.uniform(0, 2 * np.pi, (draws, len(features.last)))
     pasts = [turned(features.past, features.last, angle) for angle in directions]
-    return abs(float(np.mean([gained_over(features, past, angles) for past in pasts])))
+    return float(np.mean([gained_over(features, past, angles) for past in pasts]))
 
 
 def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
