@@ -23,7 +23,6 @@ from featdyn_core import (
     Decide,
     Judge,
     LastLayer,
-    Lines,
     Measured,
     Run,
     Verdict,
@@ -33,11 +32,11 @@ from featdyn_core import (
     coverage,
     gained_at_random,
     gained_over,
+    inside_by_epoch,
     numpy_generator,
     plane,
     planted,
     planted_paths,
-    shares_by_epoch,
 )
 
 pytestmark = pytest.mark.claim("induction")
@@ -48,9 +47,7 @@ def measure(run: Run) -> Measured:
     found: dict[str, LastLayer] = dict(run.read("last_layer", "clean"))
     held_out, stranger = found["held-out"], run.neighbour().read("last_layer", "clean")["held-out"]
     turns, draws = all_round(run.protocol["turns"]), run.protocol["draws"]
-    rng = numpy_generator(run.seed, "measure", "turned")
-    at_random = gained_at_random(held_out, turns, draws, rng)
-    axes = "epoch u", "share inside the region of argmax f_t"
+    at_random = gained_at_random(held_out, turns, draws, numpy_generator(run.seed, "measure", "turned"))
     return Measured(
         numbers={
             "share inside": counted_inside(found, lambda one: one.share_inside(one.past)),
@@ -65,9 +62,7 @@ def measure(run: Run) -> Measured:
             },
         },
         curves={
-            f"past features inside, {split} images": Lines(
-                one.epochs[:-1], shares_by_epoch(one), *axes, bound=f"share inside, {split}", over_epochs=True
-            )
+            f"past features inside, {split} images": inside_by_epoch(one, bound=f"share inside, {split}")
             for split, one in found.items()
         },
         planes={"regions and paths of two features, training images": plane(found["training"], run.seed)},

@@ -22,21 +22,19 @@ from featdyn_core import (
     Decide,
     Judge,
     LastLayer,
-    Lines,
     Measured,
     Noise,
     Run,
     Verdict,
     World,
     controls_of_noise,
+    inside_by_size,
     numpy_generator,
     planted,
     planted_sectors,
 )
 
 pytestmark = pytest.mark.claim("induction-axes")
-
-SIZES = np.linspace(0, 4, 17)
 
 
 def measure(run: Run) -> Measured:
@@ -52,56 +50,39 @@ def measure(run: Run) -> Measured:
                 split: noise.inside("principal", 1) for split, noise in noises.items()
             },
         },
-        curves={f"late features inside under noise, {split} images": by_size(noises[split], split) for split in noises},
+        curves={
+            f"late features inside under noise, {split} images": inside_by_size(
+                noise, bound=f"share inside under noise, {split}"
+            )
+            for split, noise in noises.items()
+        },
     )
 
 
-def by_size(noise: Noise, split: str) -> Lines:
-    """Share inside over the size of the noise, along each pair of axes."""
-    series = {
-        name: [noise.share_inside(pair, size * noise.unit) for size in SIZES] for name, pair in noise.pairs.items()
-    }
-    axes = "size of the noise, in standard deviations along the principal axes", "share inside the region of argmax f_t"
-    return Lines(SIZES, series, *axes, bound=f"share inside under noise, {split}")
+def world(own: LastLayer, *, stranger: int = -1) -> Run:
+    """Plant features of a seed, and a stranger's: a multiple of them."""
+    other = planted.run({"last_layer": planted.on_both_splits(dataclasses.replace(own, points=stranger * own.points))})
+    return planted.run({"last_layer": planted.on_both_splits(own)}, protocol={"draws": 2}, neighbour=other)
 
 
-def world(own: LastLayer, stranger: LastLayer) -> Run:
-    """Plant features of a seed and of a stranger."""
-    one, other = (planted.on_both_splits(features) for features in (own, stranger))
-    return planted.run({"last_layer": one}, protocol={"draws": 2}, neighbour=planted.run({"last_layer": other}))
-
-
-def sectors(rng: np.random.Generator, radius: float, spread: float, missed: float) -> Run:
-    """Plant sectors, of which a stranger's features lie in the opposite one."""
-    own = planted_sectors(rng, radius, spread, missed=missed)
-    return world(own, dataclasses.replace(own, points=-own.points))
-
-
-def own_among_strangers(rng: np.random.Generator) -> Run:
-    """Plant a stranger whose features are one's own."""
-    own = planted_sectors(rng, 5, 10)
-    return world(own, own)
+def fringed(rng: np.random.Generator, missed: float, **options: int) -> Run:
+    """Plant sectors that their principal axes do not leave, and a share of the past that lies outside."""
+    return world(planted_sectors(rng, 5, 10, missed=missed), **options)
 
 
 def harmless(rng: np.random.Generator) -> Run:
     """Plant two half-spaces of so many features that no noise along random axes leaves them."""
     weight, sides = np.eye(100)[:1], rng.choice([-10, 10], (planted.IMAGES, 1))
-    own = LastLayer.planted(np.array([sides * weight] * 2), np.concatenate([weight, -weight]))
-    return world(own, dataclasses.replace(own, points=-own.points))
-
-
-def about(rng: np.random.Generator, share: float, spread: float) -> float:
-    """Draw a share about a typical one, evenly on the logit scale."""
-    return float(1 / (1 + np.exp(-rng.normal(np.log(share / (1 - share)), spread))))
+    return world(LastLayer.planted(np.array([sides * weight] * 2), np.concatenate([weight, -weight])))
 
 
 WORLDS = {
-    "true": World(Verdict.SUPPORTED, lambda rng: sectors(rng, 5, 10, rng.uniform(0, 0.02))),
-    "false": World(Verdict.REFUTED, lambda rng: sectors(rng, 10, 1, 0.0)),
-    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: sectors(rng, 5, 10, about(rng, 0.05, 0.5))),
-    "stranger-inside": World(Verdict.INVALID, own_among_strangers),
+    "true": World(Verdict.SUPPORTED, lambda rng: fringed(rng, rng.uniform(0, 0.02))),
+    "false": World(Verdict.REFUTED, lambda rng: world(planted_sectors(rng, 10, 1))),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: fringed(rng, rng.lognormal(np.log(0.05), 0.5))),
+    "stranger-inside": World(Verdict.INVALID, lambda rng: fringed(rng, 0.01, stranger=1)),
     "noise-harms-nothing": World(Verdict.INVALID, harmless),
-    "null": World(None, lambda rng: sectors(rng, 5, 10, about(rng, 0.05, 0.3))),
+    "null": World(None, lambda rng: fringed(rng, rng.lognormal(np.log(0.05), 0.3))),
 }
 
 

@@ -46,9 +46,12 @@ def measure(run: Run) -> Measured:
     """One seed: what noise along principal axes leaves inside more than along random ones."""
     found, draws = run.read("last_layer", "clean"), run.protocol["draws"]
     noises = {split: Noise(one, draws, numpy_generator(run.seed, "measure", "axes")) for split, one in found.items()}
+    stranger = run.neighbour().read("last_layer", "clean")["held-out"]
     return Measured(
-        numbers={name: {split: noise.gained(pair) for split, noise in noises.items()} for name, pair in GAINED.items()}
-        | controls_of_noise(noises["held-out"], run.neighbour().read("last_layer", "clean")["held-out"])
+        numbers={
+            **{name: {split: noise.gained(pair) for split, noise in noises.items()} for name, pair in GAINED.items()},
+            **controls_of_noise(noises["held-out"], stranger),
+        }
     )
 
 

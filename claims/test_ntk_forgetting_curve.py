@@ -48,16 +48,18 @@ def measure(run: Run) -> Measured:
     def rises(grids: npt.NDArray[np.float64]) -> dict[str, Number]:
         return chosen(by_depth([largest_rise_over_end(grid) for grid in grids]), run.protocol["cuts"])
 
-    numbers = {
-        "rise over the end, linearised": rises(linear.trained),
-        "rise over the end, shallow half frozen": rises(frozen.trained),
-        "rise over the end, counter-example": largest_rise_over_end(quadratic_loss_grid(**COUNTER_EXAMPLE_TO_B)),
-        "rise over the end, untrained half too": rises(linear.grids),
-        "rise over the end, real": rises(real.trained),
-    }
     series = {"linearised": linear.trained[0, :, -1], "real": real.trained[0, :, -1]}
     axes = "gradient steps of the shallow half", "training loss (nats)"
-    return Measured(numbers, {"loss under the last deep half": Lines(linear.steps[1:], series, *axes, log=True)})
+    return Measured(
+        numbers={
+            "rise over the end, linearised": rises(linear.trained),
+            "rise over the end, shallow half frozen": rises(frozen.trained),
+            "rise over the end, counter-example": largest_rise_over_end(quadratic_loss_grid(**COUNTER_EXAMPLE_TO_B)),
+            "rise over the end, untrained half too": rises(linear.grids),
+            "rise over the end, real": rises(real.trained),
+        },
+        curves={"loss under the last deep half": Lines(linear.steps[1:], series, *axes, log=True)},
+    )
 
 
 def world(forgotten: planted.Shares, *, frozen: float = 0.0) -> Run:

@@ -18,7 +18,7 @@ from .analysis.monotonicity import (
     largest_rise_over_end,
     quadratic_loss_grid,
 )
-from .analysis.regions.axes import NOISE_AXES, Noise, controls_of_noise, planted_sectors, unread_axes
+from .analysis.regions.axes import NOISE_AXES, Noise, controls_of_noise, inside_by_size, planted_sectors, unread_axes
 from .analysis.regions.coverage import coverage
 from .analysis.regions.inside import counted_inside
 from .analysis.regions.planes import plane
@@ -28,6 +28,7 @@ from .analysis.regions.turning import (
     all_round,
     gained_at_random,
     gained_over,
+    inside_by_epoch,
     planted_paths,
     shares_by_epoch,
     turned,
@@ -191,6 +192,8 @@ __all__ = [
     "get_trajectory",
     "grid_progress",
     "holm",
+    "inside_by_epoch",
+    "inside_by_size",
     "inside_window",
     "isotropic_p_values",
     "isotropic_shares",

@@ -29,7 +29,7 @@ def not_frozen(patch: pytest.MonkeyPatch) -> None:
 
 def halves_by_drift(patch: pytest.MonkeyPatch) -> None:
     """Put the images with the least change along the drift into one half, and the others into the other."""
-    original = Flatness.halves.fget
+    original = Flatness.__dict__["halves"].fget
 
     def halves(self):
         order = np.argsort(self.drift[0, 0])

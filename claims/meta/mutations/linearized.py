@@ -53,7 +53,7 @@ def no_half_frozen(patch: pytest.MonkeyPatch) -> None:
     """Train both halves, whichever is to stand still."""
     original = LinearizedNetwork.train
     patch.setattr(
-        LinearizedNetwork, "train", lambda self, labels, *, freeze=None, **options: original(self, labels, **options)
+        LinearizedNetwork, "train", lambda self, labels, **options: original(self, labels, **options | {"freeze": None})
     )
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from featdyn_core.records.last_layer import LastLayer, Points
 from featdyn_core.records.planting import CLASSES, IMAGES
+from featdyn_core.verdicts.measured import Lines
 from featdyn_core.verdicts.units import Counted
 
 NOISE_AXES = 2
@@ -108,6 +109,19 @@ class Noise:
     @cached_property
     def _logits(self) -> Points:
         return self.features.logits(self.features.past)
+
+
+def inside_by_size(noise: Noise, *, bound: str) -> Lines:
+    """Return the figure of the share inside over the size of the noise, one line a pair of axes.
+
+    ``bound`` is the name of the criterion whose bound is drawn.
+    """
+    sizes = np.linspace(0, STRONG, 17)
+    series = {
+        name: [noise.share_inside(axes, size * noise.unit) for size in sizes] for name, axes in noise.pairs.items()
+    }
+    axes = "size of the noise, in standard deviations along the principal axes", "share inside the region of argmax f_t"
+    return Lines(sizes, series, *axes, bound=bound)
 
 
 def controls_of_noise(noise: Noise, stranger: LastLayer) -> dict[str, Counted]:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from featdyn_core.records.last_layer import LastLayer, Points
 from featdyn_core.records.planting import CLASSES
+from featdyn_core.verdicts.measured import Lines
 
 MIRRORED = (np.pi,)
 RIGHT_ANGLES = (np.pi / 2, -np.pi / 2)
@@ -63,6 +64,12 @@ def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
         ]
         for name, angles in ways.items()
     }
+
+
+def inside_by_epoch(features: LastLayer, *, bound: str) -> Lines:
+    """Return the figure of ``shares_by_epoch``; ``bound`` is the name of the criterion whose bound is drawn."""
+    axes = "epoch u", "share inside the region of argmax f_t"
+    return Lines(features.epochs[:-1], shares_by_epoch(features), *axes, bound=bound, over_epochs=True)
 
 
 def planted_paths(directions: npt.NDArray[np.float64], *, length: float = 4.0, others: int = 0) -> LastLayer:

@@ -8,6 +8,7 @@ import pytest
 from featdyn_core.analysis.regions.axes import (
     Noise,
     controls_of_noise,
+    inside_by_size,
     planted_sectors,
     principal_axes,
     unread_axes,
@@ -129,3 +130,11 @@ def test_planted_sectors_are_read_in_their_plane_alone():
     assert np.hypot(*features.last[:, :2].T) == pytest.approx(np.full(1000, 5.0))
     assert unread_axes(features.weight).shape == (3, 5)
     assert features.share_inside(features.past) == pytest.approx(0.75, abs=0.05)
+
+
+def test_the_figure_over_the_size_has_each_pair_at_each_size(features):
+    noise = Noise(features, 3, np.random.default_rng(0))
+    lines = inside_by_size(noise, bound="share")
+    assert list(lines.series) == list(noise.pairs)
+    assert lines.series["principal"][4] == noise.share_inside(noise.pairs["principal"], lines.x[4] * noise.unit)
+    assert (lines.x[4], lines.x[-1], lines.bound) == (1, 4, "share")

@@ -9,6 +9,7 @@ from featdyn_core.analysis.regions.turning import (
     all_round,
     gained_at_random,
     gained_over,
+    inside_by_epoch,
     planted_paths,
     shares_by_epoch,
     turned,
@@ -101,3 +102,11 @@ def test_paths_end_inside_their_sectors_and_come_from_where_they_are_told():
 def test_paths_among_other_sectors_are_a_strangers():
     one, other = (planted_paths(np.zeros(20), others=number) for number in (0, 1))
     assert one.share_inside(other.past) == 0
+
+
+def test_the_figure_over_epochs_leaves_out_the_last():
+    features = planted_paths(np.zeros(20))
+    lines = inside_by_epoch(features, bound="share")
+    assert lines.x.tolist() == [0, 1]
+    assert lines.series == shares_by_epoch(features)
+    assert (lines.over_epochs, lines.bound) == (True, "share")
