@@ -21,13 +21,15 @@ from .analysis.items import by_criterion, by_depth, chosen, difference, minus, w
 from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
+    COUNTER_EXAMPLE_TO_B,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
     largest_rise_over_end,
     quadratic_loss_grid,
 )
-from .analysis.regions.axes import NOISE_AXES, Noise, unread_axes
+from .analysis.regions.axes import NOISE_AXES, Noise, controls_of_noise, inside_by_size, planted_sectors, unread_axes
 from .analysis.regions.coverage import coverage
+from .analysis.regions.inside import counted_inside
 from .analysis.regions.planes import plane
 from .analysis.regions.turning import (
     MIRRORED,
@@ -35,6 +37,7 @@ from .analysis.regions.turning import (
     all_round,
     gained_at_random,
     gained_over,
+    inside_by_epoch,
     planted_paths,
     shares_by_epoch,
     turned,
@@ -119,6 +122,7 @@ from .verdicts.units import Counted, Number, Unit, mean_correlation, share_of
 __all__ = [
     "CORRUPTION_KINDS",
     "COUNTER_EXAMPLE_TO_A",
+    "COUNTER_EXAMPLE_TO_B",
     "DISTANCE_NAMES",
     "MIRRORED",
     "NOISE_AXES",
@@ -189,8 +193,10 @@ __all__ = [
     "composite",
     "composite_grid",
     "concentrated",
+    "controls_of_noise",
     "corrupt",
     "corrupted_test_set",
+    "counted_inside",
     "coverage",
     "cumulative",
     "curvature",
@@ -213,6 +219,8 @@ __all__ = [
     "get_trajectory",
     "grid_progress",
     "holm",
+    "inside_by_epoch",
+    "inside_by_size",
     "inside_window",
     "isotropic_p_values",
     "isotropic_shares",
@@ -245,6 +253,7 @@ __all__ = [
     "planted_growth",
     "planted_link",
     "planted_paths",
+    "planted_sectors",
     "pointwise_consistency",
     "quadratic_loss_grid",
     "randomize_labels",

@@ -21,6 +21,14 @@ COUNTER_EXAMPLE_TO_A: dict[str, Any] = {
 }
 """Two correlated parameters and an ill-conditioned Hessian, for ``quadratic_loss_grid``: reading A fails there."""
 
+COUNTER_EXAMPLE_TO_B: dict[str, Any] = {
+    "hessian": [[2, 2], [2, 2]],
+    "start": [-0.5, -0.5],
+    "learning_rate": 0.01,
+    "steps": 500,
+}
+"""``L = (a + b − 1)²`` from 0: descent ends at a = b = ½, and reading B fails there, by ¼."""
+
 
 def largest_rise_in_deep_time(grid: ArrayLike) -> float:
     """Return ``max L(s, t') − L(s, t)`` over ``s ≤ t ≤ t'``: reading A of the claim says that this is 0.

@@ -64,6 +64,11 @@ class LastLayer:
         return self.points[-1]
 
     @property
+    def count(self) -> int:
+        """How many past features there are, (U - 1) · N, of all images and epochs together."""
+        return self.past.shape[0] * self.past.shape[1]
+
+    @property
     def still(self) -> "LastLayer":
         """The same of the network frozen at t: its features are those of t at every epoch."""
         return dataclasses.replace(self, points=np.broadcast_to(self.last, self.points.shape))

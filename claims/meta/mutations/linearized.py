@@ -49,6 +49,15 @@ def non_linear_training(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LinearizedNetwork, "train", train)
 
 
+def no_half_frozen(patch: pytest.MonkeyPatch) -> None:
+    """Train both halves, whichever is to stand still."""
+    original = LinearizedNetwork.train
+    patch.setattr(
+        LinearizedNetwork, "train", lambda self, labels, **options: original(self, labels, **options | {"freeze": None})
+    )
+
+
 MUTATIONS: Mutations = {
+    "frozen half trained on": (no_half_frozen, ("ntk-forgetting-curve",)),
     "linearised network trained non-linearly": (non_linear_training, ("ntk-monotonicity",)),
 }

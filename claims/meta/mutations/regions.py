@@ -29,5 +29,5 @@ def no_noise(patch: pytest.MonkeyPatch) -> None:
 MUTATIONS: Mutations = {
     "features of images in another order at every epoch": (images_in_another_order, ("induction",)),
     "turned paths longer than real ones": (longer_when_turned, ("induction", "induction-imprint")),
-    "noise not added to features": (no_noise, ("induction-axes",)),
+    "noise not added to features": (no_noise, ("induction-axes", "induction-axes-against-random")),
 }

@@ -7,9 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.records.last_layer import LastLayer, Points
+from featdyn_core.records.planting import CLASSES, IMAGES
+from featdyn_core.verdicts.measured import Lines
+from featdyn_core.verdicts.units import Counted
 
 NOISE_AXES = 2
 """Axes that noise is added along: the paper's two principal directions."""
+
+STRONG = 4
+"""Size of the noise that random axes cannot stand, in ``Noise.unit``."""
 
 _ZERO = 1e-6
 """Below this, relative to the largest, a singular value of float32 weights is rounding."""
@@ -91,6 +97,64 @@ class Noise:
         moved = self._logits + size * self.coordinates @ (axes @ self.features.weight.T)  # far fewer than features
         return float((moved.argmax(axis=-1) == self.features.reference).mean())
 
+    def inside(self, pair: str, size: float | None = None) -> Counted:
+        """Return the share inside under noise along a pair of axes by name; of one unit if no size is given."""
+        share = self.share_inside(self.pairs[pair], self.unit if size is None else size)
+        return Counted(share, self.features.count)
+
+    def gained(self, pair: str) -> Counted:
+        """Return the share inside under noise of one unit along a pair of axes by name, less that along random ones."""
+        return Counted(float(self.inside(pair)) - float(self.inside("random")), self.features.count)
+
     @cached_property
     def _logits(self) -> Points:
         return self.features.logits(self.features.past)
+
+
+def inside_by_size(noise: Noise, *, bound: str) -> Lines:
+    """Return the figure of the share inside over the size of the noise, one line a pair of axes.
+
+    ``bound`` is the name of the criterion whose bound is drawn.
+    """
+    sizes = np.linspace(0, STRONG, 17)
+    series = {
+        name: [noise.share_inside(axes, size * noise.unit) for size in sizes] for name, axes in noise.pairs.items()
+    }
+    axes = "size of the noise, in standard deviations along the principal axes", "share inside the region of argmax f_t"
+    return Lines(sizes, series, *axes, bound=bound)
+
+
+def controls_of_noise(noise: Noise, stranger: LastLayer) -> dict[str, Counted]:
+    """Return what shows that features can lie outside, and that noise along some axes does less harm than along others.
+
+    Args:
+        noise: on the features of one seed.
+        stranger: features of another seed, of the same images and epochs.
+    """
+    features, random = noise.features, noise.pairs["random"]
+    unread = unread_axes(features.weight)[:NOISE_AXES]
+    kept, lost = (noise.share_inside(axes, STRONG * noise.unit) for axes in (unread, random))
+    return {
+        "share inside of a stranger's features": Counted(features.share_inside(stranger.past), features.count),
+        "gained along unread axes, strong noise": Counted(kept - lost, features.count),
+    }
+
+
+def planted_sectors(
+    rng: np.random.Generator, radius: float, spread: float, *, unread: int = 2, missed: float = 0.0
+) -> LastLayer:
+    """Return features at two epochs among ten equal sectors of a plane, in the middle of which each stands.
+
+    Args:
+        rng: of what lies off the plane, and of what is missed.
+        radius: distance of the features from where the sectors meet.
+        spread: standard deviation along the axes that are not read.
+        unread: how many axes are not read.
+        missed: share of the past, in [0, 1], that lies in the opposite sector.
+    """
+    angles = 2 * np.pi * np.arange(CLASSES) / CLASSES
+    middles = np.pad(np.stack([np.cos(angles), np.sin(angles)], axis=-1), ((0, 0), (0, unread)))
+    last = radius * middles[np.arange(IMAGES) % CLASSES]
+    last[:, 2:] = spread * rng.standard_normal((IMAGES, unread))
+    past = np.where(rng.random((IMAGES, 1)) < missed, -last, last)
+    return LastLayer.planted(np.array([past, last]), middles)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from featdyn_core.records.last_layer import LastLayer, Points
 from featdyn_core.records.planting import CLASSES
+from featdyn_core.verdicts.measured import Lines
 
 MIRRORED = (np.pi,)
 RIGHT_ANGLES = (np.pi / 2, -np.pi / 2)
@@ -40,7 +41,7 @@ def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> f
 
 
 def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, rng: np.random.Generator) -> float:
-    """What ``gained_over`` comes to, in absolute value, of paths that are turned at random, so that there is nothing.
+    """What ``gained_over`` comes to of paths that are turned at random, so that there is nothing to gain.
 
     Args:
         features: with the past that is turned, path by path, before it is compared.
@@ -50,7 +51,7 @@ def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, r
     """
     directions = rng.uniform(0, 2 * np.pi, (draws, len(features.last)))
     pasts = [turned(features.past, features.last, angle) for angle in directions]
-    return abs(float(np.mean([gained_over(features, past, angles) for past in pasts])))
+    return float(np.mean([gained_over(features, past, angles) for past in pasts]))
 
 
 def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
@@ -63,6 +64,12 @@ def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
         ]
         for name, angles in ways.items()
     }
+
+
+def inside_by_epoch(features: LastLayer, *, bound: str) -> Lines:
+    """Return the figure of ``shares_by_epoch``; ``bound`` is the name of the criterion whose bound is drawn."""
+    axes = "epoch u", "share inside the region of argmax f_t"
+    return Lines(features.epochs[:-1], shares_by_epoch(features), *axes, bound=bound, over_epochs=True)
 
 
 def planted_paths(directions: npt.NDArray[np.float64], *, length: float = 4.0, others: int = 0) -> LastLayer:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from featdyn_core.analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
+    COUNTER_EXAMPLE_TO_B,
     largest_rise_as_shallow_recedes,
     largest_rise_in_deep_time,
     largest_rise_over_end,
@@ -42,10 +43,11 @@ def test_the_rise_over_the_end_is_that_of_the_last_column():
 
 def test_counter_example_to_reading_b():
     """L = (a + b − 1)² from a = b = 0: descent ends at a = b = ½, and taking a back to 0 costs ¼."""
-    grid = quadratic_loss_grid([[2, 2], [2, 2]], [-0.5, -0.5], learning_rate=0.01, steps=500)
+    grid = quadratic_loss_grid(**COUNTER_EXAMPLE_TO_B)
     assert grid[0, 0] == 1.0
     assert (np.diff(np.diagonal(grid)) <= 0).all()
     assert largest_rise_as_shallow_recedes(grid) == pytest.approx(0.25, abs=1e-6)
+    assert largest_rise_over_end(grid) == pytest.approx(0.25, abs=1e-6)
     assert largest_rise_in_deep_time(grid) == 0.0
 
 

@@ -56,6 +56,7 @@ def test_the_last_features_are_inside_and_those_of_other_images_are_not():
     found = LastLayer(np.array([1, 2]), points, np.eye(2), np.zeros(2), np.array([0, 1]))
     assert found.classes(found.last).tolist() == [0, 1]
     assert found.share_inside(found.last) == found.share_inside(found.past) == 1
+    assert found.count == 2
     assert found.share_inside(found.past[:, ::-1]) == 0
     assert found.share_inside(np.stack([found.last, found.last[::-1]])) == 0.5
 

@@ -1,10 +1,20 @@
 """Axes with known answers, and noise that is the same along all of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from featdyn_core.analysis.regions.axes import Noise, principal_axes, unread_axes
+from featdyn_core.analysis.regions.axes import (
+    Noise,
+    controls_of_noise,
+    inside_by_size,
+    planted_sectors,
+    principal_axes,
+    unread_axes,
+)
 from featdyn_core.records.last_layer import LastLayer
+from featdyn_core.verdicts.units import Counted
 
 SPREAD = np.array([5.0, 3.0, 1.0, 0.1])
 
@@ -85,3 +95,46 @@ def test_pairs_are_of_all_features_of_their_drift_and_of_least_variance():
     assert planes["least variance"][2, 2] == pytest.approx(1)
     assert noise.pairs["random"] is noise.random_axes
     assert noise.unit == pytest.approx(np.sqrt((25 + 16) / 2), rel=0.05)
+
+
+def test_a_pair_is_under_noise_of_one_unit_unless_a_size_is_given(features):
+    noise = Noise(features, 6, np.random.default_rng(0))
+    axes = noise.pairs["principal"]
+    assert noise.inside("principal") == Counted(noise.share_inside(axes, noise.unit), 400)
+    assert noise.inside("principal", 0) == Counted(features.share_inside(features.past), 400)
+    assert noise.inside("principal", 0.3) == Counted(noise.share_inside(axes, 0.3), 400)
+    assert noise.inside("principal", 0) != noise.inside("principal", 0.3)
+
+
+def test_a_pair_gains_what_it_keeps_more_than_random_axes(features):
+    noise = Noise(features, 6, np.random.default_rng(0))
+    kept = {pair: float(noise.inside(pair)) for pair in noise.pairs}
+    assert noise.gained("least variance") == Counted(kept["least variance"] - kept["random"], 400)
+    assert float(noise.gained("random")) == 0
+
+
+def test_controls_of_noise_tell_strangers_and_unread_axes():
+    features = planted_sectors(np.random.default_rng(0), 5, 10)
+    noise = Noise(features, 4, np.random.default_rng(0))
+    opposite = dataclasses.replace(features, points=-features.points)
+    own, other = (controls_of_noise(noise, stranger) for stranger in (features, opposite))
+    assert [float(found["share inside of a stranger's features"]) for found in (own, other)] == [1, 0]
+    lost = float(own["gained along unread axes, strong noise"])
+    assert lost == 1 - noise.share_inside(noise.random_axes, 4 * noise.unit) > 0.3
+
+
+def test_planted_sectors_are_read_in_their_plane_alone():
+    features = planted_sectors(np.random.default_rng(0), 5, 10, unread=3, missed=0.25)
+    assert features.points.shape == (2, 1000, 5)
+    assert features.last[:, 2:].std() == pytest.approx(10, rel=0.05)
+    assert np.hypot(*features.last[:, :2].T) == pytest.approx(np.full(1000, 5.0))
+    assert unread_axes(features.weight).shape == (3, 5)
+    assert features.share_inside(features.past) == pytest.approx(0.75, abs=0.05)
+
+
+def test_the_figure_over_the_size_has_each_pair_at_each_size(features):
+    noise = Noise(features, 3, np.random.default_rng(0))
+    lines = inside_by_size(noise, bound="share")
+    assert list(lines.series) == list(noise.pairs)
+    assert lines.series["principal"][4] == noise.share_inside(noise.pairs["principal"], lines.x[4] * noise.unit)
+    assert (lines.x[4], lines.x[-1], lines.bound) == (1, 4, "share")

@@ -1,8 +1,8 @@
 """Induction, section 4.5, Fig. 6.
 
-    "Features at epoch 200 form well-separated clusters, while earlier features (epochs 50–200) trace intermediate paths
+    "features at epoch 200 form well-separated clusters, while earlier features (epochs 50–200) trace intermediate paths
     that fill the gaps between classes. Visualizing the classification regions at epoch 200 demonstrated distinct
-    alignment with these historical trajectories."
+    alignment with these historical trajectories"
 
 Measured in networks with two units before the last layer, so that its regions lie in a plane: the share of past
 features in the region of their image's last class. Being inside may come of being near; so the same paths are turned
@@ -19,22 +19,24 @@ import pytest
 
 from featdyn_core import (
     RIGHT_ANGLES,
+    Counted,
     Decide,
     Judge,
-    Lines,
+    LastLayer,
     Measured,
     Run,
     Verdict,
     World,
     all_round,
+    counted_inside,
     coverage,
     gained_at_random,
     gained_over,
+    inside_by_epoch,
     numpy_generator,
     plane,
     planted,
     planted_paths,
-    shares_by_epoch,
 )
 
 pytestmark = pytest.mark.claim("induction")
@@ -42,33 +44,26 @@ pytestmark = pytest.mark.claim("induction")
 
 def measure(run: Run) -> Measured:
     """One seed: how much of the past lies inside, of real and of turned paths."""
-    found, stranger = (one.read("last_layer", "clean") for one in (run, run.neighbour()))
-    held_out, turns = found["held-out"], all_round(run.protocol["turns"])
-    rng = numpy_generator(run.seed, "measure", "turned")
+    found: dict[str, LastLayer] = dict(run.read("last_layer", "clean"))
+    held_out, stranger = found["held-out"], run.neighbour().read("last_layer", "clean")["held-out"]
+    turns, draws = all_round(run.protocol["turns"]), run.protocol["draws"]
+    at_random = gained_at_random(held_out, turns, draws, numpy_generator(run.seed, "measure", "turned"))
     return Measured(
-        both_splits={
-            split: {
-                "share inside": features.share_inside(features.past),
-                "gained over turned paths": gained_over(features, features.past, turns),
-                "gained over paths at right angles": gained_over(features, features.past, RIGHT_ANGLES),
-                "coverage gained": coverage(features.past, features.points) - coverage(features.last, features.points),
-            }
-            for split, features in found.items()
-        },
         numbers={
-            "share inside of a stranger's paths": held_out.share_inside(stranger["held-out"].past),
-            "gained by paths turned at random": gained_at_random(held_out, turns, run.protocol["draws"], rng),
+            "share inside": counted_inside(found, lambda one: one.share_inside(one.past)),
+            "gained over turned paths": counted_inside(found, lambda one: gained_over(one, one.past, turns)),
+            "share inside of a stranger's paths": Counted(held_out.share_inside(stranger.past), held_out.count),
+            "gained by paths turned at random": Counted(at_random, draws * held_out.count),
+            "gained over paths at right angles": counted_inside(
+                found, lambda one: gained_over(one, one.past, RIGHT_ANGLES)
+            ),
+            "coverage gained": {
+                split: coverage(one.past, one.points) - coverage(one.last, one.points) for split, one in found.items()
+            },
         },
         curves={
-            f"past features inside, {split} images": Lines(
-                features.epochs[:-1],
-                shares_by_epoch(features),
-                "epoch u",
-                "share inside the region of argmax f_t",
-                bound=f"share inside, {split}",
-                over_epochs=True,
-            )
-            for split, features in found.items()
+            f"past features inside, {split} images": inside_by_epoch(one, bound=f"share inside, {split}")
+            for split, one in found.items()
         },
         planes={"regions and paths of two features, training images": plane(found["training"], run.seed)},
     )
@@ -89,8 +84,8 @@ def mixed(rng: np.random.Generator, across: float) -> npt.NDArray[np.float64]:
 
 WORLDS = {
     "true": World(Verdict.SUPPORTED, lambda rng: world(mixed(rng, 0.05))),
-    "false": World(Verdict.REFUTED, lambda rng: world(mixed(rng, 0.9))),
-    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(mixed(rng, rng.uniform(0, 0.4)))),
+    "false": World(Verdict.REFUTED, lambda rng: world(mixed(rng, 0.3))),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(mixed(rng, rng.uniform(0.1, 0.25)))),
     "stranger-inside": World(Verdict.INVALID, lambda rng: world(mixed(rng, 0.05), stranger=0)),
     "null": World(None, lambda rng: world(rng.uniform(0, 2 * np.pi, planted.IMAGES), length=3.2)),
 }

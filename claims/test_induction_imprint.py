@@ -1,21 +1,24 @@
 """Induction, section 4.5: whether the past has left its imprint on the regions, the rival of the claim induction.
 
-    "Earlier feature paths leave a lasting imprint on the decision regions", whose boundaries "adapt to the regions
-    explored by feature dynamics".
+    "earlier feature paths leave a lasting imprint on the decision regions, reinforcing the view that feature dynamics
+    guide the shaping of classification boundaries."
 
 Among the regions of a linear layer lies that of each class about the ray along which its features grow: that alone
 keeps paths inside which run along the ray, either way. Had the past formed the regions, these would reach further where
 features came from than where they never were. Measured: the share of past features inside, less that of the same paths
 mirrored at their ends.
 
-Control: paths that are turned at random first. Which way these came from is nothing to the regions.
+Controls: paths that are turned at random first, since which way these came from is nothing to the regions; and a frozen
+network, which has no past.
 """
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from featdyn_core import (
     MIRRORED,
+    Counted,
     Decide,
     Judge,
     LastLayer,
@@ -25,6 +28,7 @@ from featdyn_core import (
     Verdict,
     World,
     all_round,
+    counted_inside,
     gained_at_random,
     gained_over,
     numpy_generator,
@@ -41,13 +45,15 @@ DIRECTIONS = 24
 def measure(run: Run) -> Measured:
     """One seed: what lies inside of the past, and not of its mirror image."""
     found: dict[str, LastLayer] = dict(run.read("last_layer", "clean"))
-    rng, draws = numpy_generator(run.seed, "measure", "imprint"), run.protocol["draws"]
+    held_out, draws = found["held-out"], run.protocol["draws"]
+    at_random = gained_at_random(held_out, MIRRORED, draws, numpy_generator(run.seed, "measure", "imprint"))
+    still = held_out.still
     return Measured(
-        both_splits={
-            split: {"gained over mirrored paths": gained_over(features, features.past, MIRRORED)}
-            for split, features in found.items()
+        numbers={
+            "gained over mirrored paths": counted_inside(found, lambda one: gained_over(one, one.past, MIRRORED)),
+            "gained by paths turned at random": Counted(at_random, draws * held_out.count),
+            "gained by a frozen network": Counted(gained_over(still, still.past, MIRRORED), still.count),
         },
-        numbers={"gained by paths turned at random": gained_at_random(found["held-out"], MIRRORED, draws, rng)},
         curves={"inside, by the angle that paths are turned by": by_angle(found)},
     )
 
@@ -62,18 +68,24 @@ def by_angle(found: dict[str, LastLayer]) -> Lines:
     return Lines(np.degrees(angles), series, "turned by, in degrees", "share inside the region of argmax f_t")
 
 
-def world(rng: np.random.Generator, outwards: float, *, images: int = planted.IMAGES, draws: int = 32) -> Run:
-    """Plant the share of paths that come from outside, not from inside: their mirror image is inside less often."""
-    features = planted_paths(np.radians(np.where(rng.random(images) < outwards, 120, 60)))
+def world(outwards: npt.NDArray[np.bool_], *, draws: int = 32) -> Run:
+    """Plant which paths come from outside, not from inside: their mirror image is inside less often."""
+    features = planted_paths(np.radians(np.where(outwards, 120, 60)))
     return planted.run({"last_layer": planted.on_both_splits(features)}, protocol={"draws": draws})
 
 
+def some(rng: np.random.Generator, share: float, *, images: int = planted.IMAGES) -> npt.NDArray[np.bool_]:
+    """Draw which paths come from outside, each with the probability of the share."""
+    return rng.random(images) < share
+
+
 WORLDS = {
-    "true": World(Verdict.SUPPORTED, lambda rng: world(rng, 0.9)),
-    "false": World(Verdict.REFUTED, lambda rng: world(rng, 0.1)),
-    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng, rng.uniform(0.1, 0.9))),
-    "too-few-to-tell": World(Verdict.INVALID, lambda rng: world(rng, 0.9, images=50, draws=1)),
-    "null": World(None, lambda rng: world(rng, 0.5)),
+    "true": World(Verdict.SUPPORTED, lambda rng: world(some(rng, 0.9))),
+    "as-many-either-way": World(Verdict.EQUIVALENT, lambda _: world(np.arange(planted.IMAGES) % 2 == 0)),
+    "false": World(Verdict.REFUTED, lambda rng: world(some(rng, 0.1))),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(some(rng, rng.uniform(0.1, 0.9)))),
+    "too-few-to-tell": World(Verdict.INVALID, lambda rng: world(some(rng, 0.9, images=50), draws=1)),
+    "null": World(None, lambda rng: world(some(rng, 0.5))),
 }
 
 

@@ -1,0 +1,16 @@
+"""Shares of past features as numbers of a claim: of each split, with what they were counted from."""
+
+from collections.abc import Callable, Mapping
+
+from featdyn_core.records.last_layer import LastLayer
+from featdyn_core.verdicts.units import Counted
+
+
+def counted_inside(found: Mapping[str, LastLayer], share: Callable[[LastLayer], float]) -> dict[str, Counted]:
+    """Return a share of past features, or a difference of such, by split.
+
+    Args:
+        found: split to its features.
+        share: features to the number.
+    """
+    return {split: Counted(share(features), features.count) for split, features in found.items()}
