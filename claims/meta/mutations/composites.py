@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from claims.meta.mutations import Break, Mutations
+from claims.meta.mutations.handed_out import RECALIBRATING
 from featdyn_core.measures.composites import composite as composites
 from featdyn_core.measures.composites import displacement, grid
 from featdyn_core.measures.composites.consistency import pointwise_consistency
@@ -16,14 +17,15 @@ from featdyn_core.records import averages
 from featdyn_core.records.column import Column
 
 
-def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, **_):
+def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, batchnorm="carry", **_):
     """Evaluate the composite grid by its definition."""
     shallow_epochs, deep_epochs = sorted(shallow_epochs), sorted(deep_epochs)
     shape = (len(cuts), len(shallow_epochs), len(deep_epochs))
     predictions = np.zeros((*shape, len(images)), np.uint8)
     losses = np.zeros(shape)
     for index in np.ndindex(shape):
-        network = composites.composite(item, shallow_epochs[index[1]], deep_epochs[index[2]], cuts[index[0]])
+        epochs = shallow_epochs[index[1]], deep_epochs[index[2]]
+        network = composites.composite(item, *epochs, cuts[index[0]], batchnorm=batchnorm)
         with torch.no_grad():
             logits = network(images)
         predictions[index] = logits.argmax(1)
@@ -80,7 +82,8 @@ def statistics_of_noise(patch: pytest.MonkeyPatch) -> None:
         images = item.training_set()[0][: composites.CALIBRATION_IMAGES]
         return torch.randint(256, images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
 
-    patch.setattr(composites, "calibration_images", noise)
+    for module in RECALIBRATING:
+        patch.setattr(module, "calibration_images", noise)
 
 
 def not_displaced(patch: pytest.MonkeyPatch) -> None:

@@ -33,5 +33,6 @@ IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {
     "consistency of the last epoch alone": (last_epoch_alone, "beyond-random-images"),
     "consistency of the last epoch alone, labels of people": (last_epoch_alone, "semantic-structure"),
     "no epoch but the deep one": (only_the_deep_epoch, "gain-needs-semantics"),
+    "no epoch but the deep one, clean labels": (only_the_deep_epoch, "beyond-churn"),
 }
 """Their claims are not SUPPORTED on small data, or have none: what they must notice is planted."""
