@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featdyn_core.analysis.statistics import kendall, kendall_p_value, kendall_p_values, welch
+from featdyn_core.analysis.statistics import geometric_mean, kendall, kendall_p_value, kendall_p_values, welch
 from featdyn_core.errors import MeasurementError
 
 LAW = settings(max_examples=50, deadline=None)
@@ -76,3 +76,14 @@ def test_welch_needs_two_numbers_of_each_sample(sample):
     for pair in ((sample, [1.0, 2.0]), ([1.0, 2.0], sample)):
         with pytest.raises(MeasurementError, match="Welch's test needs at least 2 finite numbers in each sample"):
             welch(*pair)
+
+
+def test_a_ratio_and_its_inverse_cancel():
+    assert geometric_mean([4.0, 0.25, 1.0]) == pytest.approx(1)
+    assert geometric_mean([3.0]) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("values", [[], [0.0, 1.0], [-1.0]])
+def test_only_ratios_above_zero_have_one(values):
+    with pytest.raises(MeasurementError, match="numbers above 0"):
+        geometric_mean(values)
