@@ -32,34 +32,6 @@ def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     return float(scipy.stats.kendalltau(one, two).statistic)
 
 
-def kendall_p_value(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Two-sided p-value of ``kendall``, exact where no two values are equal; 1 where one of the two is constant."""
-    one, two = np.asarray(first, float), np.asarray(second, float)
-    if np.ptp(one) == 0 or np.ptp(two) == 0:
-        return 1.0
-    return float(scipy.stats.kendalltau(one, two).pvalue)
-
-
-def kendall_p_values(shuffles: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Two-sided p-value of ``kendall`` for each of several orders of the same numbers.
-
-    Ties are the same in all orders, so that a p-value follows from the number of concordant pairs minus that of
-    discordant ones alone, and is computed once for each that occurs.
-
-    Args:
-        shuffles: (draws, n), rows with the same numbers in different orders.
-        second: (n,) numbers.
-
-    Returns:
-        (draws,) p-values.
-    """
-    ones, two = np.asarray(shuffles, float), np.asarray(second, float)
-    pairs = np.triu_indices(len(two), 1)
-    signs = np.sign(ones[:, pairs[0]] - ones[:, pairs[1]]) * np.sign(two[pairs[0]] - two[pairs[1]])
-    _, first_of, which = np.unique(np.abs(signs.sum(axis=1)), return_index=True, return_inverse=True)
-    return np.array([kendall_p_value(one, two) for one in ones[first_of]])[which]
-
-
 def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Two-sided p-value of Welch's t-test (App. E); 1 where neither sample varies and their means agree.
 

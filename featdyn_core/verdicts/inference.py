@@ -126,8 +126,7 @@ def seed_interval(
         unit: of the numbers.
         confidence: coverage, in (0, 1).
     """
-    mean, error = _mean_and_error(values, unit)
-    return _interval(values, unit, mean, error, confidence)
+    return _mean(values, unit).interval(confidence)
 
 
 def infer_mean(
@@ -138,16 +137,15 @@ def infer_mean(
     A number within two ends is tested against both. Errors are those of ``seed_interval``, and a bound outside the
     range of the unit.
     """
-    mean, error = _mean_and_error(values, unit)
-    interval = _interval(values, unit, mean, error, confidence)
-    above, below = (_sides(mean, error, len(values), unit, end) for end in bound.ends)
+    mean = _mean(values, unit)
+    above, below = map(mean.sides, bound.ends)
     p_value, p_against = max(above[0], below[1]), min(above[1], below[0])
     p_margin = None
     if bound.margin is not None:
         ends = (bound.value - bound.margin, bound.value + bound.margin)
-        low, high = (_sides(mean, error, len(values), unit, end) for end in ends)
+        low, high = map(mean.sides, ends)
         p_margin = max(low[0], high[1])
-    return Inferred(interval, p_value, p_against, p_margin)
+    return Inferred(mean.interval(confidence), p_value, p_against, p_margin)
 
 
 def infer_count(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
@@ -223,10 +221,10 @@ def seeds_to_decide(values: Sequence[Number], bound: Bound, *, unit: Unit, level
     Returns:
         The number; None where more than ``MOST_SEEDS`` would be needed. Errors are those of ``infer_mean``.
     """
-    mean, error = _mean_and_error(values, unit)
-    spread = error * math.sqrt(len(values))
-    distances = sorted(abs(mean - unit.at(end)) / spread for end in bound.ends if math.isfinite(end))
-    if bound.room(unit.back(mean)) <= 0:
+    mean = _mean(values, unit)
+    spread = mean.error * math.sqrt(len(values))
+    distances = sorted(abs(mean.beyond(end)) / spread for end in bound.ends if math.isfinite(end))
+    if bound.room(mean.value) <= 0:
         del distances[1:]  # outside it is enough to be beyond one end; inside both must be ruled out
 
     def decides(seeds: int) -> bool:
@@ -287,8 +285,54 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _mean_and_error(values: Sequence[Number], unit: Unit) -> tuple[float, float]:
-    """Mean over seeds and its standard error, on the scale of the unit.
+@dataclass(frozen=True)
+class _Mean:
+    """Mean over seeds on the scale of its unit.
+
+    Attributes:
+        place: of the mean.
+        error: its standard error.
+        seeds: their number.
+        unit: of the numbers.
+        of: what each was counted from, on average; infinity if nothing was.
+    """
+
+    place: float
+    error: float
+    seeds: int
+    unit: Unit
+    of: float
+
+    @property
+    def value(self) -> float:
+        """The mean, brought back."""
+        return self.unit.back(self.place, self.of)
+
+    def interval(self, confidence: float) -> Interval:
+        """Return the t-interval, brought back.
+
+        A confidence outside (0, 1) is a ``MeasurementError``.
+        """
+        _check_confidence(confidence)
+        half = _quantile((1 + confidence) / 2, self.seeds - 1) * self.error
+        low, high = (self.unit.back(self.place + end, self.of) for end in (-half, half))
+        return Interval(self.value, low, high, self.seeds, confidence)
+
+    def beyond(self, end: float) -> float:
+        """How far it lies above an end, on the scale."""
+        return self.place - self.unit.at(end, self.of)
+
+    def sides(self, end: float) -> tuple[float, float]:
+        """One-sided p-values of its lying below an end, and above it."""
+        if math.isinf(end):
+            return (0.0, 1.0) if end < 0 else (1.0, 0.0)
+        distance = self.beyond(end) / self.error
+        below, above = scipy.special.stdtr(self.seeds - 1, [-distance, distance])
+        return float(below), float(above)
+
+
+def _mean(values: Sequence[Number], unit: Unit) -> _Mean:
+    """Return the mean over seeds, on the scale of the unit.
 
     The spread is at least the resolution of the numbers: what does not vary is known no better than that.
 
@@ -296,7 +340,7 @@ def _mean_and_error(values: Sequence[Number], unit: Unit) -> tuple[float, float]
         MeasurementError: numbers so large that they have no spread, beside the errors of ``seed_interval``.
     """
     numbers, counts = _finite(values), [value.of for value in values if isinstance(value, Counted)]
-    of = sum(counts) / len(counts) if counts else None
+    of = sum(counts) / len(counts) if counts else math.inf
     places = [unit.at(number, number_of(value)) for number, value in zip(numbers, values, strict=True)]
     try:
         mean = places[0] if min(places) == max(places) else math.fsum(places) / len(places)
@@ -305,7 +349,8 @@ def _mean_and_error(values: Sequence[Number], unit: Unit) -> tuple[float, float]
         spread = math.inf
     if math.isinf(spread):
         raise MeasurementError(f"numbers as large as {max(map(abs, numbers)):g} have no mean and spread")
-    return mean, max(spread, unit.step(mean, of)) / math.sqrt(len(places))
+    error = max(spread, unit.step(mean, of if counts else None)) / math.sqrt(len(places))
+    return _Mean(mean, error, len(places), unit, of)
 
 
 def number_of(value: Number) -> float:
@@ -313,23 +358,9 @@ def number_of(value: Number) -> float:
     return value.of if isinstance(value, Counted) else math.inf
 
 
-def _interval(values: Sequence[Number], unit: Unit, mean: float, error: float, confidence: float) -> Interval:
-    _check_confidence(confidence)
-    half = _quantile((1 + confidence) / 2, len(values) - 1) * error
-    return Interval(unit.back(mean), unit.back(mean - half), unit.back(mean + half), len(values), confidence)
-
-
 @functools.cache
 def _quantile(probability: float, freedom: int) -> float:
     return float(scipy.stats.t.ppf(probability, freedom))
-
-
-def _sides(mean: float, error: float, seeds: int, unit: Unit, end: float) -> tuple[float, float]:
-    """One-sided p-values of a mean's lying below an end, and above it."""
-    if math.isinf(end):
-        return (0.0, 1.0) if end < 0 else (1.0, 0.0)
-    distance = (mean - unit.at(end)) / error
-    return float(scipy.special.stdtr(seeds - 1, -distance)), float(scipy.special.stdtr(seeds - 1, distance))
 
 
 def _binomial(hits: int, total: int, end: float) -> tuple[float, float]:

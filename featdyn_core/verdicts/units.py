@@ -98,8 +98,9 @@ class Unit(enum.StrEnum):
     def at(self, value: float, of: float = math.inf) -> float:
         """Return a number on its scale.
 
-        A share k of N things stands for ``(k + ½) / (N + 1)``; a mean share, a correlation or a ratio is kept half a
-        step away from the ends of its range. A bound has no ``of`` and stays what it is.
+        A share k of N things stands for ``(k + ½) / (N + 1)``, and a bound b for ``(b·N + ½) / (N + 1)``: what lies on
+        it lies on it here as well. A mean share, a correlation or a ratio is kept half a step away from the ends of
+        its range.
 
         Raises:
             MeasurementError: a number outside the range of its unit, or at an end of it that its scale has no place
@@ -113,9 +114,12 @@ class Unit(enum.StrEnum):
             raise MeasurementError(f"{value:g} has no place on the scale of a {self}; give what it was counted from")
         return place
 
-    def back(self, place: float) -> float:
-        """Return the number at a place on its scale."""
-        return _SCALES[self][1](place) if self in _SCALES else place
+    def back(self, place: float, of: float = math.inf) -> float:
+        """Return the number at a place on its scale, of a share counted from so many."""
+        value = _SCALES[self][1](place) if self in _SCALES else place
+        if self is Unit.SHARE and math.isfinite(of):
+            return min(max((value * (of + 1) - 0.5) / of, 0.0), 1.0)
+        return value
 
     def step(self, place: float, of: float | None) -> float:
         """Return the resolution of a number, as a length on its scale.
@@ -127,11 +131,12 @@ class Unit(enum.StrEnum):
         step = self._finest if of is None else 1 / of
         if self not in _SCALES:
             return step
-        value = self.back(place)
+        many = of or math.inf
+        value = self.back(place, many)
         if self is Unit.RATIO:
             return step if of is None else math.log1p(step / value)
         inwards = value - math.copysign(step, value - sum(self.range) / 2)
-        return abs(place - _SCALES[self][0](inwards))
+        return abs(place - self.at(inwards, many))
 
     @property
     def _finest(self) -> float:

@@ -69,7 +69,7 @@ def test_interval_covers_the_mean_as_often_as_it_says():
             Unit.SHARE,
             [share_of(95, 100), share_of(98, 100), share_of(100, 100)],
             [math.log(95.5 / 5.5), math.log(98.5 / 2.5), math.log(100.5 / 0.5)],
-            lambda place: 1 / (1 + math.exp(-place)),
+            lambda place: min(1, (101 / (1 + math.exp(-place)) - 0.5) / 100),
         ),
         (
             Unit.MEAN_SHARE,
@@ -119,11 +119,18 @@ def test_numbers_that_do_not_vary_are_known_to_one_image(seeds):
     half = scipy.stats.t.ppf(0.975, seeds - 1) / math.sqrt(seeds)
     found = seed_interval([Counted(0.02, 500)] * seeds)
     assert (found.low, found.high) == pytest.approx((0.02 - half / 500, 0.02 + half / 500))
-    place, step = math.log(500.5 / 0.5), 0.002
-    inwards = 500.5 / 501 - step
-    spread = place - math.log(inwards / (1 - inwards))
+    place = math.log(500.5 / 0.5)
+    spread = place - math.log(499.5 / 1.5)
     found = seed_interval([share_of(500, 500)] * seeds, unit=Unit.SHARE)
-    assert math.log(found.low / (1 - found.low)) == pytest.approx(place - half * spread)
+    assert found.high == 1
+    assert math.log((500 * found.low + 0.5) / (500.5 - 500 * found.low)) == pytest.approx(place - half * spread)
+
+
+def test_a_share_on_its_bound_lies_on_it_on_the_scale_too():
+    """Near 1 the half image that is added would move every share below a bound that stayed what it is."""
+    found = infer_mean([share_of(95, 100)] * 5, Bound("above", 0.95), unit=Unit.SHARE)
+    assert (found.p_value, found.p_against) == pytest.approx((0.5, 0.5))
+    assert found.interval.estimate == pytest.approx(0.95)
 
 
 def test_a_spread_above_the_resolution_is_left_alone():
@@ -340,7 +347,7 @@ def test_seeds_are_those_of_the_scale_that_is_judged():
     values = [share_of(hits, 100) for hits in (95, 97, 99, 96)]
     places = [Unit.SHARE.at(value.value, 100) for value in values]
     found = seeds_to_decide(values, Bound("above", 0.95), unit=Unit.SHARE, level=LEVEL)
-    on_scale = seeds_to_decide(places, Bound("above", Unit.SHARE.at(0.95)), unit=Unit.DIFFERENCE, level=LEVEL)
+    on_scale = seeds_to_decide(places, Bound("above", Unit.SHARE.at(0.95, 100)), unit=Unit.DIFFERENCE, level=LEVEL)
     assert found == on_scale
 
 
