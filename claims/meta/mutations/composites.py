@@ -17,13 +17,17 @@ from featdyn_core.records import averages
 from featdyn_core.records.column import Column
 
 
-def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, batchnorm="carry", **_):
+def literal_grid(
+    item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, batchnorm="carry", pairs=None, **_
+) -> CompositeGrid:
     """Evaluate the composite grid by its definition."""
     shallow_epochs, deep_epochs = sorted(shallow_epochs), sorted(deep_epochs)
+    cuts = [cuts] if isinstance(cuts, str) else cuts
     shape = (len(cuts), len(shallow_epochs), len(deep_epochs))
+    evaluated = np.ones(shape[1:], bool) if pairs is None else pairs
     predictions = np.zeros((*shape, len(images)), np.uint8)
     losses = np.zeros(shape)
-    for index in np.ndindex(shape):
+    for index in zip(*np.nonzero(np.broadcast_to(evaluated, shape)), strict=True):
         epochs = shallow_epochs[index[1]], deep_epochs[index[2]]
         network = composites.composite(item, *epochs, cuts[index[0]], batchnorm=batchnorm)
         with torch.no_grad():
@@ -36,7 +40,7 @@ def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None
         deep_epochs=np.array(deep_epochs),
         predictions=predictions,
         reference=np.stack([composites.predict(item.network(epoch), images) for epoch in deep_epochs]).astype(np.uint8),
-        evaluated=np.ones(shape[1:], bool),
+        evaluated=evaluated,
         cross_entropy=losses,
         labels=labels.numpy(),
     )
