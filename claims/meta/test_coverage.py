@@ -78,4 +78,4 @@ def test_adding_a_claim_stays_small():
     files = [len(path.read_text(encoding="utf-8").splitlines()) for path in HERE.glob("test_*.py")]
     entries = [path for path in (HERE / "register").glob("*.toml") if path.stem != "scales"]
     assert statistics.median(files) <= 100
-    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in entries) <= 40
+    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in entries) <= 60
