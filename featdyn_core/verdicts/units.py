@@ -136,7 +136,9 @@ class Unit(enum.StrEnum):
         if self is Unit.RATIO:
             return step if of is None else math.log1p(step / value)
         inwards = value - math.copysign(step, value - sum(self.range) / 2)
-        return abs(place - self.at(inwards, many))
+        if self is Unit.SHARE and of is not None:
+            inwards = self._inside(inwards, of)
+        return abs(place - _SCALES[self][0](inwards))
 
     @property
     def _finest(self) -> float:

@@ -29,6 +29,7 @@ from featdyn_core.verdicts.evidence import (
     write_evidence,
 )
 from featdyn_core.verdicts.inference import Bound, holm, infer_mean
+from featdyn_core.verdicts.multiverse import REGISTERED, Multiverse
 from featdyn_core.verdicts.units import Unit, share_of
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
