@@ -11,8 +11,7 @@ every elliptical law: the paper's statistic also rejects isotropic samples with 
 makes of isotropic noise is asked by the claim anisotropy-beyond-jacobian.
 
 Controls: planted isotropic Gaussian features and planted isotropic heavy tails of the same size, which the two tests
-must not reject more often than their level allows. No training has touched these samples, so the draw is their unit of
-replication, and all seeds' draws are judged together.
+must not reject more often than their level allows. All seeds' draws are judged together.
 """
 
 import dataclasses
@@ -53,6 +52,7 @@ def measure(run: Run) -> Measured:
     paper = [[isotropy_test(image, **bootstrap).p_value for image in epoch] for epoch in changes.sgd]
     signs = [[sign_test(image).p_value for image in epoch] for epoch in changes.sgd]
     tests = {"both tests": np.maximum(paper, signs), "the paper's test": paper, "the sign test": signs}
+    found = {test: [rejected(epoch, least) for epoch in p_values] for test, p_values in tests.items()}
     size, draws = (changes.sgd[0][0].updates, changes.sgd[0][0].features), range(protocol["planted_draws"])
     rng = numpy_generator(run.seed, "measure", "planted isotropy")
     gaussian = [ChangeGram.gaussian(*size, rng) for _ in draws]
@@ -61,10 +61,7 @@ def measure(run: Run) -> Measured:
     found_gaussian = [isotropy_test(sample, **bootstrap).p_value for sample in gaussian]
     return Measured(
         numbers={
-            **{
-                f"rejected by {test}": dict(zip(ends, [rejected(found, least) for found in p_values], strict=True))
-                for test, p_values in tests.items()
-            },
+            **{f"rejected by {test}": dict(zip(ends, counts, strict=True)) for test, counts in found.items()},
             "rejections of isotropic Gaussian features": rejected(found_gaussian, level),
             "rejections of isotropic heavy tails": rejected([sign_test(sample).p_value for sample in heavy], level),
         },
