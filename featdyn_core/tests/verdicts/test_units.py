@@ -112,8 +112,8 @@ def test_an_end_without_a_count_has_no_place(unit, value):
 @pytest.mark.parametrize(
     ("unit", "value", "of", "step"),
     [
-        (Unit.SHARE, 0.5, 100, math.log(0.51 / 0.49)),
-        (Unit.SHARE, 0.95, 100, math.log(0.95 / 0.05) - math.log(0.94 / 0.06)),
+        (Unit.SHARE, 0.5, 100, math.log(51.5 / 49.5)),
+        (Unit.SHARE, 0.95, 100, math.log(95.5 / 5.5) - math.log(94.5 / 6.5)),
         (Unit.MEAN_SHARE, 0.05, 100, math.log(0.06 / 0.94) - math.log(0.05 / 0.95)),
         (Unit.CORRELATION, 0.5, 10, math.atanh(0.5) - math.atanh(0.4)),
         (Unit.RATIO, 1.0, 100, math.log(1.01)),
@@ -123,7 +123,7 @@ def test_an_end_without_a_count_has_no_place(unit, value):
     ],
 )
 def test_a_step_is_one_image_or_pair(unit, value, of, step):
-    assert unit.step(unit.at(value), of) == pytest.approx(step)
+    assert unit.step(unit.at(value, of), of) == pytest.approx(step)
 
 
 def test_what_nothing_was_counted_for_is_as_fine_as_arithmetic_but_epochs_are_whole():
