@@ -114,7 +114,7 @@ def test_a_claim_without_small_data_turns_red_in_its_true_world(name, laboratory
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("claim", ["memory-window", "forgetting", "transferability", "ntk-monotonicity"])
+@pytest.mark.parametrize("claim", ["memory-window", "forgetting", "transferability"])
 def test_the_literal_grid_alone_changes_no_verdict(claim, apart, monkeypatch):
     composites.use_literal_grid(monkeypatch)
     assert verdicts(apart, [claim]) == {claim: Verdict.SUPPORTED}
