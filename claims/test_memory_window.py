@@ -10,7 +10,8 @@ in the paper. **Reading:** the window lies where the paper's does, behind the la
 paper's scale networks do not fit their training set, so that what decides is the accuracy *kept*, composite over
 ``f_t``. The whole network ``f_s`` is drawn beside the composites.
 
-Control: the shallow half of a stranger, another seed's network at the same epoch. Whether memory is more than that
+Controls: the shallow half of a stranger, another seed's network at the same epoch; and ``f_t`` is more accurate on the
+images that it was trained on, or splits are not what they are called. Whether memory is more than that
 predictions change little, or more than closeness, is asked by the claims beyond-churn and beyond-closeness.
 """
 
@@ -26,11 +27,15 @@ def measure(run: Run) -> Measured:
     return inside_window(run.columns("column"), run.columns("churn"), run.record("stranger"), "memory")
 
 
-def world(missed: planted.Shares, *, stranger: float = 0.1) -> Run:
-    """Plant what the composite across the window misses at each depth, and a stranger's agreement."""
+def world(missed: planted.Shares, *, stranger: float = 0.1, wrong: float = 0.05) -> Run:
+    """Plant what composites miss at each depth, a stranger's agreement, and held-out images that f_t gets wrong."""
     epochs = range(18, 27, 4)
+    of_split = {"held-out": wrong, "training": 0.01}
     records = {
-        "column": planted.on_both_splits(Column.planted(epochs, planted.fading(missed, epochs))),
+        "column": {
+            split: Column.planted(epochs, planted.fading(missed, epochs), wrong=share)
+            for split, share in of_split.items()
+        },
         "churn": planted.on_both_splits(planted.churn(epochs, 0.2)),
         "stranger": Stranger.planted(stranger),
     }
@@ -42,6 +47,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world([0.01, 0.01, rng.normal(0.2, 0.02)])),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.02, 0.02, 3))),
     "stranger-agrees": World(Verdict.INVALID, lambda rng: world(rng.normal(0.01, 0.002, 3), stranger=0.99)),
+    "splits-swapped": World(Verdict.INVALID, lambda rng: world(rng.normal(0.01, 0.002, 3), wrong=0.0)),
     "null": World(None, lambda rng: world([0.005, 0.005, rng.normal(0.02, 0.01)])),
 }
 

@@ -4,12 +4,21 @@ The names below are public; scripts may rely on them. What stands where: see the
 """
 
 from . import planted
-from .analysis.association import anisotropy_and_memory, planted_link
-from .analysis.columns import across, cumulative, gained_over_churn, over_shallow_epochs, trends
+from .analysis.association import Association, anisotropy_and_memory, planted_link
+from .analysis.columns import (
+    accuracy_lost,
+    across,
+    cumulative,
+    gained_over_churn,
+    mean_consistency,
+    over_shallow_epochs,
+    trends,
+)
+from .analysis.consistency import between_halves, distributions, over_depths
 from .analysis.finite import FiniteClass, finite_law, finite_total_variation
 from .analysis.growth import planted_growth, windows_along_path, windows_in_epochs
-from .analysis.items import by_depth, chosen, with_splits
-from .analysis.levels import empirical_level, particle_levels, share_within
+from .analysis.items import by_criterion, by_depth, chosen, difference, minus, with_splits
+from .analysis.levels import empirical_level, miss_rates, particle_levels, share_within
 from .analysis.monotonicity import (
     COUNTER_EXAMPLE_TO_A,
     COUNTER_EXAMPLE_TO_B,
@@ -33,9 +42,17 @@ from .analysis.regions.turning import (
     shares_by_epoch,
     turned,
 )
-from .analysis.shares import against_isotropy, direction_shares, isotropic_p_values, isotropic_shares, variance_shares
+from .analysis.shares import (
+    against_isotropy,
+    concentrated,
+    direction_shares,
+    isotropic_p_values,
+    isotropic_shares,
+    spectrum_lines,
+    variance_shares,
+)
 from .analysis.softmax import curvature, logit_cross_entropy, softmax_hessian
-from .analysis.statistics import kendall, welch
+from .analysis.statistics import geometric_mean, kendall, welch
 from .analysis.theorems import examined
 from .analysis.windows import inside_window
 from .data.corruptions import corrupt, corrupted_test_set
@@ -86,6 +103,7 @@ from .records.linearised import Linearised
 from .records.log import TrainingLog
 from .records.losses import LossGrid
 from .records.misclassified import Misclassified
+from .records.origin import Origin
 from .records.path import WHOLE_NETWORK, TrainingPath
 from .records.stranger import Stranger
 from .records.surrogates import DISTANCE_NAMES, Surrogates
@@ -111,6 +129,7 @@ __all__ = [
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
     "Alignment",
+    "Association",
     "AveragedHalves",
     "Averages",
     "BlockNetwork",
@@ -146,6 +165,7 @@ __all__ = [
     "Misclassified",
     "Noise",
     "Number",
+    "Origin",
     "Recipe",
     "Run",
     "Store",
@@ -158,17 +178,21 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "accuracy_lost",
     "across",
     "against_isotropy",
     "all_round",
     "anisotropy_and_memory",
     "band",
+    "between_halves",
     "build_model",
+    "by_criterion",
     "by_depth",
     "chosen",
     "classifier_two_sample",
     "composite",
     "composite_grid",
+    "concentrated",
     "controls_of_noise",
     "corrupt",
     "corrupted_test_set",
@@ -176,8 +200,10 @@ __all__ = [
     "coverage",
     "cumulative",
     "curvature",
+    "difference",
     "direction_shares",
     "displaced",
+    "distributions",
     "empirical_level",
     "energy_distance",
     "epsilon_window",
@@ -189,6 +215,7 @@ __all__ = [
     "gained_over",
     "gained_over_churn",
     "geometric",
+    "geometric_mean",
     "get_trajectory",
     "grid_progress",
     "holm",
@@ -207,11 +234,15 @@ __all__ = [
     "load_published_resnet",
     "load_recipe",
     "logit_cross_entropy",
+    "mean_consistency",
     "mean_correlation",
     "memory_window",
+    "minus",
+    "miss_rates",
     "mmd",
     "numpy_generator",
     "one_step_changes",
+    "over_depths",
     "over_shallow_epochs",
     "parameter_noise_changes",
     "participation_ratio",
@@ -235,6 +266,7 @@ __all__ = [
     "sliced_wasserstein",
     "softmax_hessian",
     "spectrum",
+    "spectrum_lines",
     "tail_mass",
     "top_share",
     "transfer_window",

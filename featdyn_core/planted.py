@@ -128,6 +128,18 @@ def churn(epochs: Sequence[int], missed: float, *, deep: int | None = None) -> C
     return Column.planted(epochs, shares if deep is None else shares[:, ::-1], deep=deep, cuts=(WHOLE_NETWORK,))
 
 
+def by_arm(name: str, epochs: Sequence[int], missed: Mapping[str, Shares]) -> dict[tuple[str, str], dict[str, Column]]:
+    """Return a record's columns of composites on either split, by name and arm, for ``run``.
+
+    Args:
+        name: of the record.
+        epochs: ascending shallow epochs, of which the last is t.
+        missed: arm to the shares that composites miss at the first epoch, and fewer and fewer towards t (``fading``).
+    """
+    columns = {arm: Column.planted(epochs, fading(shares, epochs)) for arm, shares in missed.items()}
+    return {(name, arm): on_both_splits(column) for arm, column in columns.items()}
+
+
 def on_both_splits(view: View) -> dict[str, View]:
     """Return the same view for either split."""
     return dict.fromkeys(SPLITS, view)

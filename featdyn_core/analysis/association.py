@@ -1,5 +1,6 @@
 """Whether two things go together over the checkpoints and the arms of one training seed (section 1)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.analysis.growth import windows_in_epochs
-from featdyn_core.analysis.statistics import kendall, kendall_p_values
+from featdyn_core.analysis.statistics import kendall
 from featdyn_core.measures.one_step.concentration import participation_ratio
 from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.records.changes import Changes
 from featdyn_core.records.column import Column
-from featdyn_core.verdicts.units import Counted, share_of
+from featdyn_core.verdicts.units import Counted, mean_correlation
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,42 +32,57 @@ class Association:
     other: Floats
 
     @property
-    def pooled(self) -> float:
+    def pooled(self) -> Counted:
         """Correlation over all checkpoints of all arms."""
-        return kendall(self.one.ravel(), self.other.ravel())
+        return _counted(self.one.ravel(), self.other.ravel())
 
     @property
-    def within_arms(self) -> float:
+    def within_arms(self) -> Counted:
         """Correlation over the checkpoints of one arm, mean over arms."""
-        return float(np.mean([kendall(*pair) for pair in zip(self.one, self.other, strict=True)]))
+        return mean_correlation([_counted(*pair) for pair in zip(self.one, self.other, strict=True)])
 
     @property
-    def between_arms(self) -> float:
+    def between_arms(self) -> Counted:
         """Correlation over the arms at one epoch, mean over epochs: time, in which both change, has no part in it.
 
         A partial correlation given the epoch would not be 0 for two numbers that time alone makes, Kendall's at least.
         """
         return Association(self.one.T, self.other.T).within_arms
 
-    def shuffled(self, draws: int, level: float, rng: np.random.Generator, *, within_arms: bool = False) -> Counted:
-        """Count the shuffles of the checkpoints, of all or within each arm, after which the two still correlate.
+    def unlinked(
+        self, stranger: "Association", draws: int, rng: np.random.Generator, *, within_arms: bool = False
+    ) -> Counted:
+        """Return the correlation of the one number with the other one of a stranger at shuffled checkpoints.
 
         Args:
-            draws: number of shuffles.
-            level: largest two-sided p-value that counts as correlation.
+            stranger: the two numbers of another seed, of the same arms and epochs.
+            draws: number of shuffles, over which the mean is taken.
             rng: draws the shuffles.
-            within_arms: whether each arm is shuffled for itself; each is then a shuffle of its own.
+            within_arms: whether the checkpoints of each arm are shuffled among themselves, and correlate within it.
         """
-        pairs = [*zip(self.one, self.other, strict=True)] if within_arms else [(self.one.ravel(), self.other.ravel())]
-        shuffles = [(np.array([rng.permutation(one) for _ in range(draws)]), other) for one, other in pairs]
-        found = np.concatenate([kendall_p_values(ones, other) <= level for ones, other in shuffles])
-        return share_of(int(found.sum()), len(found))
+        found = []
+        for _ in range(draws):
+            pair = Association(self.one, _shuffled(stranger.other, rng, within_rows=within_arms))
+            found.append(pair.within_arms if within_arms else pair.pooled)
+        return mean_correlation(found)
+
+
+def _counted(first: Floats, second: Floats) -> Counted:
+    """Kendall's tau of (n,) numbers, from as many pairs."""
+    return Counted(kendall(first, second), math.comb(len(first), 2))
+
+
+def _shuffled(table: Floats, rng: np.random.Generator, *, within_rows: bool) -> Floats:
+    """Return the numbers (arms, T) in another order, of all or within each row."""
+    return rng.permuted(table, axis=1) if within_rows else rng.permutation(table.ravel()).reshape(table.shape)
 
 
 def anisotropy_and_memory(
     changes: Sequence[Changes], columns: Sequence[Mapping[int, Column]], *, span: int, level: float
 ) -> dict[str, Association]:
     """Return the strength of the anisotropy with consistency, and with the window length, of several trainings.
+
+    Both are means over depths.
 
     Args:
         changes: one an arm.
@@ -75,7 +91,7 @@ def anisotropy_and_memory(
         level: a of ``W_a(t)``.
     """
     strength = np.array([strengths(found) for found in changes])
-    windows = [windows_in_epochs(found, level).lengths.min(axis=0) for found in columns]
+    windows = [windows_in_epochs(found, level).lengths.mean(axis=0) for found in columns]
     consistency = [consistencies(found, span) for found in columns]
     memory = {"consistency": consistency, "window length": windows}
     return {name: Association(strength, np.array(values)) for name, values in memory.items()}

@@ -36,8 +36,13 @@ def across(column: Column) -> dict[str, dict[str, Number]]:
         "accuracy": by_depth(end.accuracy[:, 0], of=end.images),
         "accuracy kept": by_depth(end.accuracy_kept[:, 0], of=end.images),
         "cross-entropy": by_depth(end.cross_entropy[:, 0]),
-        "mean consistency": by_depth(column.consistency.mean(axis=1), of=column.images),
+        "mean consistency": mean_consistency(column),
     }
+
+
+def mean_consistency(column: Column) -> dict[str, Number]:
+    """Return the mean over images of point-wise consistency over all shallow epochs of a column, at each depth."""
+    return by_depth(column.consistency.mean(axis=1), of=column.images)
 
 
 def gained_over_churn(column: Column, churn: Column) -> dict[str, Number]:
@@ -98,6 +103,12 @@ def trends(column: Column, quantity: str) -> dict[str, Number]:
     """
     epochs = column.epochs[:-1]
     return by_depth([kendall(epochs, row[:-1]) for row in getattr(column, quantity)], of=math.comb(len(epochs), 2))
+
+
+def accuracy_lost(column: Column) -> dict[str, Number]:
+    """Return, at each depth, the accuracy of ``f_t`` minus that of the composite furthest from t."""
+    end = column.at([column.far_end])
+    return by_depth(end.reference_accuracy - end.accuracy[:, 0], of=end.images)
 
 
 def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:

@@ -1,16 +1,20 @@
 """Whether memory windows grow as training proceeds: those of several deep epochs, in epochs or along the path."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.analysis.items import by_depth
 from featdyn_core.analysis.statistics import kendall
 from featdyn_core.measures.composites.consistency import memory_window, window_length
 from featdyn_core.records.column import Column
 from featdyn_core.records.path import TrainingPath
+from featdyn_core.records.planting import DEPTHS
 from featdyn_core.verdicts.measured import Lines
+from featdyn_core.verdicts.units import Number
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,30 +27,45 @@ class Windows:
         epochs: the T ascending deep epochs t.
         lengths: W, (depths, T), in epochs or as a length of the path.
         longest: what W cannot exceed, (depths, T): all that lies before t, in the same units.
+        at_most: what W could be, (depths, T). It is longer than W where the window ends between two checkpoints that
+            lie several epochs apart, of which the earlier one is outside.
     """
 
     epochs: npt.NDArray[np.int64]
     lengths: Floats
     longest: Floats
+    at_most: Floats
 
     @property
-    def trend(self) -> float:
-        """Least rank correlation (Kendall's tau) of W with t, over depths."""
-        return min(kendall(self.epochs, row) for row in self.lengths)
+    def trends(self) -> dict[str, Number]:
+        """Rank correlation (Kendall's tau) of W with t at each depth."""
+        return by_depth([kendall(self.epochs, row) for row in self.lengths], of=math.comb(len(self.epochs), 2))
 
     @property
-    def gained(self) -> float:
-        """Least difference over depths of the last window and the first, as a share of the whole training."""
-        return float(((self.lengths[:, -1] - self.lengths[:, 0]) / self.longest[:, -1]).min())
+    def gained(self) -> Floats:
+        """Difference of the last window and the first, (depths,)."""
+        return self.lengths[:, -1] - self.lengths[:, 0]
 
     @property
     def shares(self) -> Floats:
         """Each window over the longest that it could be, ``W/t``, (depths, T), in [0, 1]."""
         return self.lengths / self.longest
 
+    @property
+    def between(self) -> npt.NDArray[np.bool_]:
+        """Whether a window ends between checkpoints, so that its length is not known to an epoch, (depths, T)."""
+        return self.at_most > self.lengths
+
     def lines(self, label: str) -> Lines:
-        """Return the figure of the windows over the deep epoch, one line a depth."""
-        series = {f"depth {depth}": row for depth, row in enumerate(self.lengths, start=1)}
+        """Return the figure of the windows over the deep epoch, one line a depth.
+
+        Depths at which windows end between checkpoints have a second line, of what those could be.
+        """
+        series = {}
+        for depth, (row, most, between) in enumerate(zip(self.lengths, self.at_most, self.between, strict=True), 1):
+            series[f"depth {depth}"] = row
+            if between.any():
+                series[f"depth {depth}, at most"] = most
         return Lines(self.epochs, series, "deep epoch t", label, over_epochs=True)
 
 
@@ -58,13 +77,27 @@ def windows_in_epochs(columns: Mapping[int, Column], level: float) -> Windows:
         level: a of ``W_a(t)``.
     """
     epochs = np.array(list(columns))
-    lengths = [[memory_window(row, column.epochs, level) for row in column.agreement] for column in columns.values()]
-    windows = np.array(lengths, float).T
-    return Windows(epochs, windows, np.broadcast_to(epochs, windows.shape))
+    lengths = np.array(
+        [[memory_window(row, column.epochs, level) for row in column.agreement] for column in columns.values()], float
+    ).T
+    longest = np.broadcast_to(epochs, lengths.shape)
+    at_most = [
+        [_up_to_the_checkpoint_before(column.epochs, window) for window in found]
+        for column, found in zip(columns.values(), lengths.T, strict=True)
+    ]
+    return Windows(epochs, lengths, longest, np.array(at_most, float).T)
+
+
+def _up_to_the_checkpoint_before(epochs: npt.NDArray[np.int64], window: float) -> float:
+    """Return the most epochs that a window can have, if the checkpoint before its first one is outside."""
+    outside = epochs[epochs < epochs[-1] - window]
+    return float(epochs[-1] - outside[-1] - 1) if len(outside) else window
 
 
 def windows_along_path(columns: Mapping[int, Column], path: TrainingPath, level: float) -> Windows:
     """Return the windows above a level, as lengths of the path that the shallow part went at each depth.
+
+    Their far end is interpolated between checkpoints.
 
     Args:
         columns: as of ``windows_in_epochs``.
@@ -72,7 +105,7 @@ def windows_along_path(columns: Mapping[int, Column], path: TrainingPath, level:
         level: as of ``windows_in_epochs``.
     """
     places = {epoch: path.length[:, path.epochs <= epoch] for epoch in columns}
-    lengths = [
+    found = [
         [window_length(row, places[epoch][path.parts.index(cut)], level) for cut, row in zip(*parts, strict=True)]
         for epoch, column in columns.items()
         for parts in [(column.cuts, column.agreement)]
@@ -80,17 +113,20 @@ def windows_along_path(columns: Mapping[int, Column], path: TrainingPath, level:
     walked = np.array(
         [[place[path.parts.index(cut), -1] for cut in columns[epoch].cuts] for epoch, place in places.items()]
     )
-    return Windows(np.array(list(columns)), np.array(lengths).T, walked.T)
+    lengths = np.array(found).T
+    return Windows(np.array(list(columns)), lengths, walked.T, lengths)
 
 
-def planted_growth(deep: Sequence[int], windows: Iterable[float]) -> dict[int, Column]:
+def planted_growth(deep: Sequence[int], windows: npt.ArrayLike) -> dict[int, Column]:
     """Return a column of all epochs up to each deep one, which agrees inside a window and misses half beyond it.
 
     Args:
         deep: T ascending deep epochs.
-        windows: (T,) in epochs.
+        windows: in epochs, (T,), or (depths, T) where depths differ.
     """
+    lengths = np.broadcast_to(windows, (len(DEPTHS), len(deep)))
+    past = [epoch - np.arange(epoch + 1) for epoch in deep]
     return {
-        epoch: Column.planted(range(epoch + 1), [0.5 if epoch - past > window else 0 for past in range(epoch + 1)])
-        for epoch, window in zip(deep, windows, strict=True)
+        epoch: Column.planted(range(epoch + 1), np.where(before > window[:, None], 0.5, 0))
+        for epoch, before, window in zip(deep, past, lengths.T, strict=True)
     }

@@ -35,6 +35,24 @@ def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]
     return {name: items[name] for name in names}
 
 
+def difference(one: Number, other: Number) -> Number:
+    """Return the difference of two numbers, counted from the fewer things of the two where something was counted."""
+    counts = [number.of for number in (one, other) if isinstance(number, Counted)]
+    value = float(one) - float(other)
+    return Counted(value, min(counts)) if counts else value
+
+
+def minus(one: Mapping[str, Number], other: Mapping[str, Number]) -> dict[str, Number]:
+    """Return the differences of two measurements of the same items, each counted from the fewer things of its two.
+
+    Raises:
+        MeasurementError: their items differ.
+    """
+    if list(one) != list(other):
+        raise MeasurementError(f"items {', '.join(one)} have no difference from {', '.join(other)}; measure the same")
+    return {name: difference(one[name], other[name]) for name in one}
+
+
 def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dict[str, dict[str, dict[str, Value]]]:
     """Turn split, criterion, item to a number into criterion, item, split, which is the order of a criterion's name."""
     some = next(iter(numbers.values()))
@@ -42,3 +60,9 @@ def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dic
         name: {item: {split: found[name][item] for split, found in numbers.items()} for item in items}
         for name, items in some.items()
     }
+
+
+def by_criterion(numbers: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
+    """Turn item, criterion to a number into criterion, item, which is the order of a criterion's name."""
+    some = next(iter(numbers.values()))
+    return {name: {item: found[name] for item, found in numbers.items()} for name in some}

@@ -1,7 +1,15 @@
-"""Memory at the level of a particle and of the empirical distribution, in exact fractions (definition 2)."""
+"""Memory at the level of a particle and of the empirical distribution (definition 2).
+
+Of worlds of a theorem levels are exact fractions; of records, counts that are divided once.
+"""
 
 from collections.abc import Sequence
 from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import MeasurementError
 
 Classes = Sequence[Sequence[int]]
 """Classes (U, N) that the composites (u, t) of a window predict for N samples."""
@@ -26,3 +34,35 @@ def empirical_level(particles: Sequence[Fraction]) -> Fraction:
 def share_within(particles: Sequence[Fraction], level: Fraction) -> Fraction:
     """Return the share of samples with particle-level memory at a level: that miss in no more of the window."""
     return Fraction(sum(rate <= level for rate in particles), len(particles))
+
+
+def miss_rates(
+    predictions: npt.ArrayLike, reference: npt.ArrayLike, epochs: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the miss rate at either level over every memory window, in which each epoch counts once.
+
+    Checkpoints lie closer where much happens, and those would else count most. **Reading:** a checkpoint stands for the
+    epochs from it up to the next. Missed epochs are counted, and divided once: a rate that equals a tolerance is not
+    beyond it by rounding.
+
+    Args:
+        predictions: classes (U, N) of the composites (u, t), u ascending up to t.
+        reference: classes (N,) of ``f_t``.
+        epochs: the U ascending epochs u, the last being t.
+
+    Returns:
+        Of the window from each epoch u to t the rate over all samples, (U,), and that of each, (U, N).
+
+    Raises:
+        MeasurementError: shapes that do not match, none of either, or epochs that do not ascend.
+    """
+    cube, row, times = np.asarray(predictions), np.asarray(reference), np.asarray(epochs)
+    if not cube.size or cube.shape != (*times.shape, *row.shape) or cube.ndim != 2 or (np.diff(times) <= 0).any():
+        raise MeasurementError(
+            "miss rates need predictions (U, N), a reference (N,) and U ascending epochs, "
+            f"found {cube.shape}, {row.shape} and {times.tolist()}"
+        )
+    stands_for = np.append(np.diff(times), 1)
+    missed = np.cumsum(((cube != row) * stands_for[:, None])[::-1], axis=0)[::-1]
+    lengths = times[-1] - times + 1
+    return missed.sum(axis=1) / (lengths * len(row)), missed / lengths[:, None]

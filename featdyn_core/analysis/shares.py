@@ -8,18 +8,27 @@ A few changes much longer than the others lead a direction each, whatever their 
 at length 1. Their law under isotropy is the same for every spherical law, however heavy its tails.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
+from featdyn_core.analysis.statistics import geometric_mean
 from featdyn_core.measures.one_step.concentration import Kept, spectrum
 from featdyn_core.measures.one_step.gram import ChangeGram, FloatArray
 from featdyn_core.measures.one_step.isotropy import directions_kept
+from featdyn_core.verdicts.measured import Lines
+from featdyn_core.verdicts.units import Counted, Number, share_of
 
 LEADING = (1, 5, 10)
 """How many leading directions are looked at."""
+
+LEAST_P = 1e-3
+"""At most so large is every p-value of changes that lie beyond isotropic ones."""
+
+DRAWN = 20
+"""Leading directions in a figure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +62,21 @@ class Concentration:
     Attributes:
         shares: of their variance.
         participation: their participation ratio over the mean of isotropic changes.
+        participation_of_directions: the same of their directions.
         p_values: of their shares, by what is looked at (see ``p_values``).
         of_directions: the same of the shares of directions.
     """
 
     shares: Shares
     participation: float
+    participation_of_directions: float
     p_values: dict[str, float]
     of_directions: dict[str, float]
+
+    @property
+    def largest_p(self) -> float:
+        """Largest p-value of all, those of directions among them."""
+        return max(*self.p_values.values(), *self.of_directions.values())
 
 
 def against_isotropy(changes: Kept, draws: int) -> Concentration:
@@ -68,14 +84,43 @@ def against_isotropy(changes: Kept, draws: int) -> Concentration:
 
     Changes that are all equal, or one that equals its partner, are a ``MeasurementError``.
     """
-    shares = variance_shares(changes)
-    null = isotropic_shares(changes.updates, changes.features, draws)
+    shares, directions = variance_shares(changes), direction_shares(changes)
+    null, null_directions = (
+        isotropic_shares(changes.updates, changes.features, draws, of) for of in (variance_shares, direction_shares)
+    )
     return Concentration(
         shares,
         float(shares.participation / null.participation.mean()),
+        float(directions.participation / null_directions.participation.mean()),
         p_values(shares, null),
-        isotropic_p_values(changes, draws, of=direction_shares),
+        p_values(directions, null_directions),
     )
+
+
+def concentrated(images: Sequence[Concentration]) -> dict[str, Number]:
+    """Return how concentrated the changes of several images are, in the mean.
+
+    Returns:
+        "variance in the top 1", "5" and "10"; the geometric mean of the "participation ratio against isotropic" and of
+        "the same of directions"; and "beyond all isotropic samples", the share of images of which every p-value is at
+        most ``LEAST_P``.
+    """
+    count = len(images)
+    return {
+        **{
+            f"variance in the top {k}": Counted(float(np.mean([one.shares.top(k) for one in images])), count)
+            for k in LEADING
+        },
+        "participation ratio against isotropic": geometric_mean([one.participation for one in images]),
+        "the same of directions": geometric_mean([one.participation_of_directions for one in images]),
+        "beyond all isotropic samples": share_of(sum(one.largest_p <= LEAST_P for one in images), count),
+    }
+
+
+def spectrum_lines(samples: Mapping[str, Kept]) -> Lines:
+    """Return the figure of the share of variance along each of the leading directions, one line a sample."""
+    series = {name: variance_shares(sample).values[:DRAWN] for name, sample in samples.items()}
+    return Lines(range(1, DRAWN + 1), series, "direction", "share of variance", log=True)
 
 
 def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) -> dict[str, float]:

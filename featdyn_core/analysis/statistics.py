@@ -1,10 +1,22 @@
-"""Rank correlations, and the paper's own test between images."""
+"""Means of ratios, rank correlations, and the paper's own test between images."""
 
 import numpy as np
 import numpy.typing as npt
 import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
+
+
+def geometric_mean(values: npt.ArrayLike) -> float:
+    """Geometric mean of (n,) numbers above 0: the mean on the scale of ratios.
+
+    Raises:
+        MeasurementError: there is none, or one of them is not above 0.
+    """
+    array = np.asarray(values, float)
+    if not array.size or not (array > 0).all():
+        raise MeasurementError(f"a geometric mean needs numbers above 0, found {array.tolist()}")
+    return float(np.exp(np.log(array).mean()))
 
 
 def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
@@ -18,34 +30,6 @@ def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return 0.0
     return float(scipy.stats.kendalltau(one, two).statistic)
-
-
-def kendall_p_value(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Two-sided p-value of ``kendall``, exact where no two values are equal; 1 where one of the two is constant."""
-    one, two = np.asarray(first, float), np.asarray(second, float)
-    if np.ptp(one) == 0 or np.ptp(two) == 0:
-        return 1.0
-    return float(scipy.stats.kendalltau(one, two).pvalue)
-
-
-def kendall_p_values(shuffles: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Two-sided p-value of ``kendall`` for each of several orders of the same numbers.
-
-    Ties are the same in all orders, so that a p-value follows from the number of concordant pairs minus that of
-    discordant ones alone, and is computed once for each that occurs.
-
-    Args:
-        shuffles: (draws, n), rows with the same numbers in different orders.
-        second: (n,) numbers.
-
-    Returns:
-        (draws,) p-values.
-    """
-    ones, two = np.asarray(shuffles, float), np.asarray(second, float)
-    pairs = np.triu_indices(len(two), 1)
-    signs = np.sign(ones[:, pairs[0]] - ones[:, pairs[1]]) * np.sign(two[pairs[0]] - two[pairs[1]])
-    _, first_of, which = np.unique(np.abs(signs.sum(axis=1)), return_index=True, return_inverse=True)
-    return np.array([kendall_p_value(one, two) for one in ones[first_of]])[which]
 
 
 def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from featdyn_core.analysis.columns import across, over_shallow_epochs
-from featdyn_core.analysis.items import by_depth, with_splits
+from featdyn_core.analysis.items import by_depth, difference, with_splits
 from featdyn_core.records.column import Column
 from featdyn_core.records.stranger import Stranger
 from featdyn_core.verdicts.measured import Measured
+from featdyn_core.verdicts.units import Counted
 
 DRAWN = {
     "agreement": ("agreement", "agreement with f_t"),
@@ -21,15 +22,21 @@ def inside_window(
 ) -> Measured:
     """Return what memory and transfer measure at each depth: the composite across a window, and a stranger's.
 
+    Beside them stands by how much ``f_t`` is more accurate on training images, which the two splits differ by.
+
     Args:
         columns: of the window, by split.
         churn: the whole networks beside them, by split.
         stranger: at the epoch of the deep part.
         what: memory or transfer, for the titles of the figures.
     """
+    shares = {split: Counted(column.reference_accuracy, column.images) for split, column in columns.items()}
     return Measured(
         numbers=with_splits({split: across(column) for split, column in columns.items()})
-        | {"agreement of a stranger": by_depth(stranger.agreement, of=len(stranger.labels))},
+        | {
+            "agreement of a stranger": by_depth(stranger.agreement, of=len(stranger.labels)),
+            "accuracy on training over held-out images": difference(shares["training"], shares["held-out"]),
+        },
         curves={
             f"{what} on {split} images: {name}": over_shallow_epochs(column, *shown, churn=churn.get(split))
             for split, column in columns.items()

@@ -13,6 +13,7 @@ from featdyn_core.cli import (
     docs,
     init,
     measure,
+    multiverse,
     publish,
     pull,
     push,
@@ -28,7 +29,10 @@ from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
 
-COMMANDS = (init, status, train, measure, publish, push, pull, verify, report, compare, docs, selfcheck, clean)
+COMMANDS = (
+    *(init, status, train, measure, publish, push, pull, verify),
+    *(multiverse, report, compare, docs, selfcheck, clean),
+)
 """Modules of commands, in the order in which the help lists them: that of the work."""
 
 TERMINATED = 143

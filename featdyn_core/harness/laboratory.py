@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from featdyn_core.errors import AbsentDataError, MeasurementError, MissingRecordError, MissingTrajectoryError
 from featdyn_core.harness.plan import Cell, Needed, requests
-from featdyn_core.harness.run import Measure, Run, gather
+from featdyn_core.harness.run import Gathered, Measure, Run, gather
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
 from featdyn_core.records.request import Request
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Source = Callable[[Request], Record]
 """Returns the record that holds what is asked for; measures it first, if that is what it does."""
+
+Used = dict[tuple[Needed, int], Record]
+"""What a row reads of a seed to the record that held it."""
 
 
 class Laboratory:
@@ -71,6 +74,24 @@ class Laboratory:
             return published(records_folder() / cell.scale.name).get
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
+    def recorded(self, cell: Cell) -> Source:
+        """Return where the records of a row are read, and none is made.
+
+        What it returns raises a ``MissingRecordError`` where there is none.
+        """
+        return self.source(cell) if cell.replayed else self._found
+
+    def _found(self, request: Request) -> Record:
+        """Return a record of the store.
+
+        Raises:
+            MissingRecordError: there is none.
+        """
+        record = self.records.known(request, self.digests)
+        if record is None:
+            raise MissingRecordError(f"no record of the {request} is in the store; measure it with featdyn measure")
+        return record
+
     def _found_or_measured(self, request: Request, planned: Sequence[Request]) -> Record:
         # What is here is judged without torch, which measuring needs.
         return self.records.known(request, self.digests) or self.measurements.get(request, planned)
@@ -100,28 +121,10 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         Evidence; NOT RUN where data, trajectory or record is not here and must not be made.
     """
     started = time.monotonic()
-    claim, used = cell.claim, {}
+    claim, used = cell.claim, Used()
     facts = described(cell) | {"register": register_digest}
-
-    def run(seed: int) -> Run:
-        wanted = cell.requests(seed)
-
-        def read(name: str, arm: str) -> dict[str, Any]:
-            chosen = {
-                needed: request for needed, request in wanted.items() if (needed.record, needed.arm) == (name, arm)
-            }
-            for needed, request in chosen.items():
-                if (needed, seed) not in used:
-                    used[needed, seed] = source(request)
-            if not chosen:
-                raise MeasurementError(f"claim {claim.id!r} has no record {name!r} of arm {arm!r} in the register")
-            return _by_split({needed: used[needed, seed].view_of(request) for needed, request in chosen.items()})
-
-        return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
-
     try:
-        measured = (measure(run(seed)) for seed in cell.seeds)
-        values, curves, planes, counter_example = gather(claim, measured, windows=cell.windows, steps=_steps(cell))
+        values, curves, planes, counter_example = measured(cell, measure, source, used)
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
@@ -137,6 +140,38 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         planes=planes,
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def measured(cell: Cell, measure: Measure, source: Source, used: Used) -> Gathered:
+    """Measure a claim seed by seed.
+
+    A measurement that does not fit the register, and whatever the source raises, ends it.
+
+    Args:
+        cell: the row.
+        measure: the claim's measurement of one seed.
+        source: of records.
+        used: to which every record that was read is added.
+    """
+
+    def run(seed: int) -> Run:
+        wanted = cell.requests(seed)
+
+        def read(name: str, arm: str) -> dict[str, Any]:
+            chosen = {
+                needed: request for needed, request in wanted.items() if (needed.record, needed.arm) == (name, arm)
+            }
+            for needed, request in chosen.items():
+                if (needed, seed) not in used:
+                    used[needed, seed] = source(request)
+            if not chosen:
+                raise MeasurementError(f"claim {cell.entry.id!r} has no record {name!r} of arm {arm!r} in the register")
+            return _by_split({needed: used[needed, seed].view_of(request) for needed, request in chosen.items()})
+
+        return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
+
+    found = (measure(run(seed)) for seed in cell.seeds)
+    return gather(cell.claim, found, windows=cell.windows, steps=_steps(cell))
 
 
 def described(cell: Cell) -> dict[str, Any]:
@@ -205,7 +240,7 @@ def _remarks(used: Iterable[Record]) -> dict[str, Any]:
     }
 
 
-def _bits(cell: Cell, used: Mapping[tuple[Needed, int], Record]) -> str:
+def _bits(cell: Cell, used: Used) -> str:
     """Whether what was trained here ended in the bits of the published trainings; empty where none are published."""
     source, found = published(records_folder() / cell.scale.name), set()
     for (needed, seed), record in used.items():
@@ -215,7 +250,7 @@ def _bits(cell: Cell, used: Mapping[tuple[Needed, int], Record]) -> str:
     return "" if not found else "equal" if all(found) else "other"
 
 
-def _provenance(used: dict[tuple[Needed, int], Record]) -> dict[str, Any]:
+def _provenance(used: Used) -> dict[str, Any]:
     """Return where the records come from, each fact once."""
     fields: dict[str, Any] = {"recipes": {}, "checkpoints": {}, "data": {}}
     makers: dict[str, dict[str, Any]] = {}

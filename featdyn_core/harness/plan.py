@@ -146,11 +146,11 @@ class Cell:
             raise RecipeError(f"it says no kind; the kinds are {', '.join(KINDS)}")
         if kind not in KINDS:
             raise RecipeError(unknown("kind", kind, KINDS, "the kinds are"))
-        if not isinstance(arms, list) or not arms or [arm for arm in arms if arm not in list(self.recipes)]:
-            raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.recipes)}")
+        if not isinstance(arms, list) or not arms or [arm for arm in arms if arm not in list(self.entry.arms)]:
+            raise RecipeError(f"its arms are {arms!r}; the claim has a list of {', '.join(self.entry.arms)}")
         options: Any = build(KINDS[kind].options, spec, f"options of {kind!r}")
         found = {}
-        for arm in arms:
+        for arm in (arm for arm in arms if arm in self.recipes):
             for part, parameters in KINDS[kind].resolve(options, self.scope(arm, seed)).items():
                 place = (part,) if isinstance(part, str) else part
                 found[Needed(name, arm, *place)] = Request(self.recipes[arm], seed, kind, parameters)
@@ -211,6 +211,7 @@ def cells(
             here=here and entry.kind == EMPIRICAL,
         )
         for entry in register.entries.values()
+        if not (here and scale in entry.published)
         for subject in entry.subjects_at(chosen)
     ]
     for row in found:
@@ -221,7 +222,8 @@ def cells(
 def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:
     """Return the rows of every scale, claim by claim: those to be measured, and those that have published records.
 
-    A row of which a part is published is one of them: what is lacking is told, and does not go in silence.
+    A row of which a part is published is one of them, and so is a row that only published records decide: what is
+    lacking is told, and does not go in silence.
 
     What ``cells`` refuses is a ``RecipeError``. A manifest of published records that cannot be read is a
     ``DamagedRecordError``, and so are records of other recipes.
@@ -231,14 +233,16 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
         found += cells(register, scale, seeds=seeds, precision=precision, here=True)
         source = published(records_folder() / scale)
         # Without `seeds` and `precision`: published records are of the register's.
-        replayed = cells(register, scale, replayed=True) if source.facts else []
-        found += [row for row in replayed if any(_published(row, source, seed) for seed in row.seeds)]
+        replayed = cells(register, scale, replayed=True)
+        found += [row for row in replayed if scale in row.entry.published or _published(row, source)]
     order = list(register.entries)
     return sorted(found, key=lambda row: order.index(row.entry.id))
 
 
-def _published(row: Cell, source: PublishedRecords, seed: int) -> bool:
-    return any(source.describe(request) is not None for request in row.requests(seed).values())
+def _published(row: Cell, source: PublishedRecords) -> bool:
+    """Whether a record of the row is published."""
+    requests = (request for seed in row.seeds for request in row.requests(seed).values())
+    return bool(source.facts) and any(source.describe(request) is not None for request in requests)
 
 
 def _is_foreign(scale: Scale, subject: str) -> bool:

@@ -80,7 +80,9 @@ def _varied(row: Cell, variation: Variation) -> Cell:
     recipes = row.recipes
     if variation.recipe:
         recipes = {arm: varied(recipe, variation.recipe, variation.name) for arm, recipe in recipes.items()}
-    entry = dataclasses.replace(row.entry, records=_records(row.entry, variation))
+    protocol = row.entry.protocol
+    protocol = protocol | {name: value for name, value in variation.protocol.items() if name in protocol}
+    entry = dataclasses.replace(row.entry, records=_records(row.entry, variation), protocol=protocol)
     remeasured, seed = dataclasses.replace(row, entry=entry), row.seeds[0]
     unnoticed = [base.name for arm, base in row.recipes.items() if recipes[arm].digest == base.digest]
     if variation.recipe and unnoticed:

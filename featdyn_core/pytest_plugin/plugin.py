@@ -14,6 +14,7 @@ import pytest
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.laboratory import Laboratory
+from featdyn_core.harness.multiverse import with_multiverse
 from featdyn_core.harness.plan import Cell
 from featdyn_core.harness.run import Decide, Measure
 from featdyn_core.harness.sweeps import all_rows
@@ -59,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-train", action="store_true", help="a claim whose trajectories are missing is NOT RUN")
     group.addoption("--seeds", default=None, help="such as 0,1,2 or 0-4, not the register's: an exploratory run")
     group.addoption("--evidence", default=None, help="--evidence=FILE: to be written (default: evidence.json)")
+    group.addoption("--multiverse", action="store_true", help="add each row's verdict by every other specification")
     group.addoption("--junit-evidence", action="store_true", help="leave every row's JSON in the --junitxml file")
     group.addoption(
         "--no-known-findings", action="store_true", help="every verdict but SUPPORTED fails, known findings as well"
@@ -167,6 +169,8 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
     def run(measure: Measure) -> Evidence:
         __tracebackhide__ = True
         row = laboratory.decide(request.param, measure)
+        if request.config.getoption("--multiverse"):
+            row = with_multiverse(row, laboratory, measure)
         request.node.user_properties.append((EVIDENCE, evidence.to_json(row)))
         strict = request.config.getoption("--no-known-findings") or request.config.getoption("--runxfail")
         known = bool(row.known) and not strict

@@ -51,6 +51,7 @@ class AveragedHalves:
         again: (N,) of ``f_t``, all its statistics re-estimated.
         epochs: (cuts,) that past epoch, a fraction where it is between two checkpoints.
         distances: (cuts, 2) of average and composite from the shallow half at t, over its norm.
+        calibrated: share of the images that statistics are re-estimated on that training shows; below 1 is a fault.
     """
 
     cuts: tuple[str, ...]
@@ -60,6 +61,7 @@ class AveragedHalves:
     again: Predictions
     epochs: Floats
     distances: Floats
+    calibrated: float
 
     def agreement(self, name: str) -> Floats:
         """Share of images classified as by ``f_t``, of ``average`` (cuts,), ``composite`` (cuts,) or ``again`` ()."""
@@ -76,17 +78,20 @@ class AveragedHalves:
         return len(self.reference)
 
     @classmethod
-    def planted(cls, difference: Shares, *, composite: Shares = 0.9, again: float = 1.0) -> "AveragedHalves":
+    def planted(
+        cls, difference: Shares, *, composite: Shares = 0.9, again: float = 0.99, calibrated: float = 1.0
+    ) -> "AveragedHalves":
         """Return averages that agree more often than composites do, by one difference for all depths or (depths,).
 
         Args:
             difference: of the agreements.
             composite: agreement of the composites, likewise.
             again: agreement of ``f_t`` re-estimated.
+            calibrated: share of the calibration images that training shows.
         """
         past = np.broadcast_to(np.asarray(composite, float), len(DEPTHS))
         parts = classified(past + np.asarray(difference, float)), classified(past), classified(again)
-        return cls(DEPTHS, LABELS, *parts, np.zeros(len(DEPTHS)), np.full((len(DEPTHS), 2), 0.1))
+        return cls(DEPTHS, LABELS, *parts, np.zeros(len(DEPTHS)), np.full((len(DEPTHS), 2), 0.1), calibrated)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
@@ -99,7 +104,8 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Average the shallow halves of the ``epochs`` at each cut, and evaluate on a ``split``."""
     from featdyn_core.measures.composites.averaging import equally_far, wholly_reestimated
-    from featdyn_core.measures.composites.composite import predict
+    from featdyn_core.measures.composites.calibration import share_shown_in_training
+    from featdyn_core.measures.composites.composite import calibration_images, predict
 
     epochs = list(parameters["epochs"])
     images, _ = trajectory.evaluation_set(parameters["split"])
@@ -118,13 +124,15 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
         "again": predicted(wholly_reestimated(trajectory.network(epochs[-1]), trajectory)),
         "epochs": np.array([each.epoch for each in found]),
         "distances": np.array([each.distances for each in found]),
+        "calibrated": np.array(share_shown_in_training(trajectory, calibration_images(trajectory))),
     }
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> AveragedHalves:
     """Return what a record holds."""
     names = ("reference", "average", "composite", "again", "epochs", "distances")
-    return AveragedHalves(tuple(arrays["cuts"].tolist()), **{name: arrays[name] for name in names})
+    fields = {name: arrays[name] for name in names}
+    return AveragedHalves(tuple(arrays["cuts"].tolist()), **fields, calibrated=float(arrays["calibrated"]))
 
 
 KIND = Kind(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits
+from featdyn_core.records.planting import LABELS, classified
 
 if TYPE_CHECKING:
     from featdyn_core.networks.blocks import BlockNetwork
@@ -60,6 +61,17 @@ class Averages:
     def accuracy_gained(self) -> float:
         """Accuracy of the window's average minus that of ``f_t``."""
         return float((self.window == self.labels).mean() - (self.reference == self.labels).mean())
+
+    @classmethod
+    def planted(cls, *, window: float, stranger: float) -> "Averages":
+        """Return averages of one epoch that agree with ``f_t`` on given shares of the images; ``f_t`` is always right.
+
+        Args:
+            window: agreement of the average over the window, and of the midpoint.
+            stranger: of the average with a stranger's weights.
+        """
+        average = classified(window)
+        return cls(np.zeros(1, np.int64), average, average[None], classified(stranger), LABELS, LABELS)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
-from featdyn_core.register.register import AUTO, TIERS, WORLDS, Asked, Entry, Register, Scale, Window
-from featdyn_core.tables import build, check_names, fields, read, shown, unknown
+from featdyn_core.register import multiverse
+from featdyn_core.register.parts import read_criteria, read_windows
+from featdyn_core.register.register import AUTO, TIERS, WORLDS, Entry, Register, Scale
+from featdyn_core.tables import build, check_names, fields, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
 from featdyn_core.verdicts.units import Unit
 
@@ -150,8 +151,8 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared
     own = {field: value for field, value in table.items() if field not in ("windows", *_ROLES)}
     if table.get("kind") == THEOREM:
         own |= {"subjects": [WORLDS], "arms": {}}
-    windows = _windows(table.get("windows", {}), f"{where}, windows")
-    criteria = {role: _asked(table.get(title, {}), f"{where}, {title}") for title, role in _ROLES.items()}
+    windows = read_windows(table.get("windows", {}), f"{where}, windows")
+    criteria = {role: read_criteria(table.get(title, {}), f"{where}, {title}") for title, role in _ROLES.items()}
     for title, role in _ROLES.items():
         for criterion, asked in criteria[role].items():
             if (asked.unit is None) is not (table.get("kind") == THEOREM):
@@ -178,38 +179,11 @@ def _shared(entry: Entry, shared: Mapping[str, Any], where: str) -> dict[str, An
     return {name: shared[name] for name in entry.shared}
 
 
-def _windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
-    """Read windows, each a list of its first and last epoch, by scale or subject and name.
-
-    Raises:
-        RecipeError: a window that is no span of epochs.
-    """
-    found: dict[str, dict[str, Window]] = {}
-    for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
-        for name, epochs in named.items():
-            if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
-                raise RecipeError(f"{where}, {place}, {name}: {list(epochs)} is no span of epochs [first, last]")
-            found.setdefault(place, {})[name] = Window(*epochs)
-    return found
-
-
-def _asked(tables: Any, where: str) -> dict[str, Asked]:
-    """Read the criteria of one role.
-
-    Raises:
-        RecipeError: no bound or two, or a split that there is not.
-    """
-    found: dict[str, Asked] = read(dict[str, Asked], tables, where)
-    for name, asked in found.items():
-        if len(asked.bounds) != 1:
-            raise RecipeError(f"{where}, {name}: it needs one bound: above, below or within")
-        if asked.on and asked.on not in SPLITS:
-            raise RecipeError(f"{where}, {name}, on: {unknown('split', asked.on, SPLITS, 'the splits are')}")
-    return found
-
-
 def _check_kind(table: Mapping[str, Any], where: str) -> None:
-    kind, idle = table.get("kind", EMPIRICAL), sorted({"subjects", "arms", "records", "windows"} & set(table))
+    kind, idle = (
+        table.get("kind", EMPIRICAL),
+        sorted({"subjects", "arms", "records", "windows", "multiverse"} & set(table)),
+    )
     if kind not in (EMPIRICAL, THEOREM):
         raise RecipeError(f"{where}: its kind is {shown(kind)}; a claim is {EMPIRICAL} or a {THEOREM}")
     if kind == THEOREM and idle:
@@ -229,6 +203,7 @@ def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     """
     yield from _misnamed(entry, scales)
     yield from _lacking(entry, scales)
+    yield from multiverse.faults(entry)
     where, rows = f"claim {entry.id!r}, found", ["/".join(row) for row in _rows(entry, scales)]
     for row, verdict in entry.found.items():
         if row not in rows:
@@ -238,6 +213,10 @@ def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     for row in entry.seeds:
         if row not in rows:
             yield f"claim {entry.id!r}, seeds: {unknown('scale/subject', row, rows, 'it has')}"
+    on_the_spot = [scale.name for scale in scales if scale.here]
+    for name in entry.published:
+        if name not in on_the_spot:
+            yield f"claim {entry.id!r}, published: {unknown('scale', name, on_the_spot, 'trained on the spot is')}"
 
 
 def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
@@ -256,9 +235,11 @@ def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
         for place in table if isinstance(table, dict) else ():
             if place not in (*names, *subjects):
                 yield f"{claim}, {where}: {unknown('scale or subject', place, [*names, *subjects], 'there are')}"
-    for name, one in asked.items():
-        for scale in sorted(set(one.reported) - set(names)):
-            yield f"{claim}, criterion {name!r}, reported: {unknown('scale', scale, names, 'there are')}"
+    of_scales = {"scales": entry.scales}
+    of_scales |= {f"criterion {name!r}, reported": one.reported for name, one in asked.items()}
+    for where, listed in of_scales.items():
+        for scale in sorted(set(listed) - set(names)):
+            yield f"{claim}, {where}: {unknown('scale', scale, names, 'there are')}"
     windows = list(dict.fromkeys(name for named in entry.windows.values() for name in named))
     for name, record in entry.records.items():
         where = f"{claim}, record {name!r}"

@@ -118,14 +118,17 @@ class Entry:
         section: where the paper makes it.
         sentence: the paper's words.
         subjects: the data sets it is about.
+        scales: those at which it is asked; empty for all.
         records: name to what is to be measured (see ``harness.plan``).
         arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
-            table of suffixes.
+            table of suffixes, in which false says that a row has no such arm.
         windows: scale or subject to window name to its epochs.
         shared: names of the numbers of its protocol that it shares with other claims, which ``scales.toml`` holds.
         protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
         criteria: name to what is asked, by role.
         seeds: "scale/subject" to training seeds in place of the scale's.
+        published: scales at which published records alone decide it, where other claims are also trained on the spot.
+        multiverse: dimension to the other reasonable choices, by name (see ``register.multiverse``).
         found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
         rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
         extension: whether it goes beyond the paper and is no statement of it: then it counts in no number of verdicts.
@@ -138,6 +141,7 @@ class Entry:
     section: str
     sentence: str
     subjects: tuple[str, ...] = ()
+    scales: tuple[str, ...] = ()
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: dict[str, Any] = field(default_factory=lambda: {"clean": ""})
     windows: dict[str, dict[str, Window]] = field(default_factory=dict)
@@ -145,6 +149,8 @@ class Entry:
     protocol: dict[str, Any] = field(default_factory=dict)
     criteria: dict[Role, dict[str, Asked]] = field(default_factory=dict)
     seeds: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    published: tuple[str, ...] = ()
+    multiverse: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     found: dict[str, Verdict] = field(default_factory=dict)
     rival_of: str = ""
     extension: bool = False
@@ -248,6 +254,8 @@ class Entry:
         """Subjects of its rows at a scale, in the scale's order; a theorem has one row, in the fast tier."""
         if self.kind == THEOREM:
             return (WORLDS,) if scale.tier == FAST else ()
+        if self.scales and scale.name not in self.scales:
+            return ()
         return tuple(subject for subject in scale.recipes if subject in self.subjects)
 
     def seeds_at(self, scale: Scale, subject: str) -> tuple[int, ...]:
@@ -261,8 +269,9 @@ class Entry:
         return self.windows.get(subject) or self.windows.get(scale, {})
 
     def arms_of(self, scale: str, subject: str) -> dict[str, str]:
-        """Return the arms for a subject at a scale."""
-        return {name: _at(value, scale, subject) for name, value in self.arms.items()}
+        """Return the arms for a subject at a scale: those that a row has."""
+        arms = {name: _at(value, scale, subject) for name, value in self.arms.items()}
+        return {name: suffix for name, suffix in arms.items() if suffix is not False}
 
     def protocol_of(self, scale: str, subject: str) -> dict[str, Any]:
         """Return the numbers of the measurement for a subject at a scale."""

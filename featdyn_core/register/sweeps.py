@@ -27,6 +27,8 @@ class Variation:
         title: in a few words.
         recipe: tables of the recipe to the fields that are overridden (see ``trajectories.variation``).
         records: kind of record to the options that are overridden (see ``harness.plan``).
+        protocol: numbers and lists of the claims' protocols that follow from it, such as the depths of another network;
+            a claim whose protocol has none of them is left as it is.
         claims: those it is asked of; all of the sweep if left out.
         found: claim to the verdict that published evidence has shown, where it is not SUPPORTED.
     """
@@ -35,13 +37,14 @@ class Variation:
     title: str
     recipe: dict[str, dict[str, Any]] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
     claims: tuple[str, ...] = ()
     found: dict[str, Verdict] = field(default_factory=dict)
 
     @property
     def overrides(self) -> dict[str, Any]:
         """What it overrides, as evidence tells it."""
-        parts = {"recipe": self.recipe, "records": self.records}
+        parts = {"recipe": self.recipe, "records": self.records, "protocol": self.protocol}
         return {part: tables for part, tables in parts.items() if tables}
 
 
@@ -116,7 +119,7 @@ def _faults(sweep: Sweep, register: Register) -> Iterator[str]:
             yield f"effects, claim {claim!r}: {unknown('criterion', effect, criteria, 'it has')}"
     for variation in sweep.variations.values():
         where = f"variation {variation.name!r}"
-        if not variation.overrides:
+        if not (variation.recipe or variation.records):
             yield f"{where} overrides nothing; give it recipe or records"
         for claim in sorted({*variation.claims, *variation.found} - set(sweep.effects)):
             yield f"{where}: {unknown('claim', claim, sweep.effects, 'the effects are of')}"

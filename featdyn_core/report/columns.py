@@ -8,12 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from featdyn_core.report import wording
-from featdyn_core.verdicts.claim import Finding, Verdict
+from featdyn_core.verdicts.claim import Finding
 from featdyn_core.verdicts.evidence import Adjusted, Evidence, adjusted_p_values
-from featdyn_core.verdicts.inference import LEVEL
-
-SURVIVES = " *"
-"""Behind a verdict that survives Holm's adjustment over the registered rows of its scale."""
 
 
 class Table(enum.Flag):
@@ -55,13 +51,16 @@ class Line:
     @property
     def holm_p(self) -> float | None:
         """The adjusted p-value of what the row came to."""
-        return self.holm.p_against if self.row.verdict is Verdict.REFUTED else self.holm.p_value
+        return self.holm.of(self.row)
 
     @property
-    def verdict(self) -> str:
-        """The verdict, with a mark where it survives beside all others of its family."""
-        survives = self.row.verdict in (Verdict.SUPPORTED, Verdict.REFUTED) and (self.holm_p or 1) <= LEVEL
-        return wording.verdict(self.row) + (SURVIVES if survives else "")
+    def marks(self) -> str:
+        """What stands behind its verdict (see ``wording.MARKS``)."""
+        return wording.marks(self.row, self.holm)
+
+    def marked(self, verdict: str) -> str:
+        """Return its verdict, said in one way or another, with its marks."""
+        return " ".join(filter(None, [verdict, self.marks]))
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Column:
         keep: in a terminal that is too narrow, columns with the smallest number go first; None is never left out.
         right: whether it is aligned to the right.
         look: how it is drawn: ``text``; ``words``, which may wrap; ``claim``, a link on a page and code in Markdown;
-            ``verdict``, a badge on a page; ``numbers``, with a strip on a page.
+            ``verdict``, a badge on a page; ``numbers``, with a strip on a page; ``shares``, a bar on a page.
         title: the rows to a title that says more than the name.
     """
 
@@ -120,8 +119,15 @@ COLUMNS: tuple[Column, ...] = (
     Column("tier", lambda line: line.row.tier, Table.CSV),
     Column("scale", lambda line: line.row.scale, _READERS | Table.UNDECIDED | _PROGRAMS, keep=6),
     Column("variation", lambda line: line.row.variation, _READERS | Table.UNDECIDED | _PROGRAMS, keep=5),
-    Column("verdict", lambda line: line.row.verdict, Table.MARKDOWN | _PROGRAMS),
-    Column("verdict", lambda line: line.verdict, Table.TERMINAL | Table.HTML | Table.UNDECIDED, look="verdict"),
+    Column("verdict", lambda line: line.row.verdict, _PROGRAMS),
+    Column("verdict", lambda line: line.marked(line.row.verdict), Table.MARKDOWN),
+    Column(
+        "verdict",
+        lambda line: line.marked(wording.verdict(line.row)),
+        Table.TERMINAL | Table.HTML | Table.UNDECIDED,
+        look="verdict",
+    ),
+    Column("multiverse", lambda line: wording.multiverse(line.row), _READERS | Table.CSV, keep=0, look="shares"),
     Column("known", lambda line: line.row.known, Table.CSV),
     Column("note", lambda line: wording.note(line.row), Table.TERMINAL | Table.CSV, keep=4),
     Column("decided by", _of_hinge(lambda found: found.criterion.name), _NUMBERS, look="words"),
@@ -133,8 +139,8 @@ COLUMNS: tuple[Column, ...] = (
         title=lambda rows: f"estimate [{wording.coverage(rows)}]",
     ),
     Column("bound", _of_hinge(wording.bound), _NUMBERS),
-    Column("worst seed", _of_hinge(lambda found: wording.number(found.worst)), Table.HTML),
-    Column("hold", _of_hinge(wording.seeds_that_hold), _NUMBERS),
+    Column("worst seed", _of_hinge(lambda found: wording.number(found.worst)), _NUMBERS, keep=1),
+    Column("hold", _of_hinge(wording.seeds_that_hold), _NUMBERS, keep=2),
     Column("worst", _of_hinge(lambda found: float(found.worst)), _PROGRAMS),
     Column("holds_on", _of_hinge(lambda found: found.on_right_side), _PROGRAMS),
     Column("criterion", _of_hinge(lambda found: found.criterion.name), _PROGRAMS),
@@ -150,7 +156,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("Holm p", lambda line: wording.p_value(line.holm_p), Table.TERMINAL | Table.HTML, keep=1, right=True),
     Column("holm_p", lambda line: line.holm.p_value, _PROGRAMS),
     Column("holm_p_against", lambda line: line.holm.p_against, _PROGRAMS),
-    Column("reason", lambda line: wording.remarks(line.row), Table.UNDECIDED | Table.HTML | Table.CSV, look="words"),
+    Column("marks", lambda line: line.marks or None, _PROGRAMS),
+    Column("remarks", lambda line: wording.remarks(line.row), Table.HTML, look="words"),
+    Column("reason", lambda line: wording.remarks(line.row), Table.UNDECIDED | Table.CSV, look="words"),
 )
 
 
@@ -162,6 +170,11 @@ def lines(rows: Sequence[Evidence], run: str = "") -> list[Line]:
 def columns(table: Table) -> list[Column]:
     """Return the columns of a table."""
     return [column for column in COLUMNS if table in column.tables]
+
+
+def legend(shown: Sequence[Line]) -> dict[str, str]:
+    """Return the marks of some lines to what they mean."""
+    return wording.legend(line.marks for line in shown)
 
 
 def filled(table: Table, shown: Sequence[Line]) -> list[Column]:

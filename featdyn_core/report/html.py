@@ -9,13 +9,14 @@ from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import outline, wording
-from featdyn_core.report.columns import Table, columns, filled, lines
+from featdyn_core.report.columns import Table, columns, filled, legend, lines
 from featdyn_core.report.drawing import marks
 from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
+from featdyn_core.report.multiverse import CURVE, specification_csv, specification_file, specification_svg
 from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.report.strips import interval_strip
 from featdyn_core.report.sweeps import sweep_tables
-from featdyn_core.verdicts.evidence import Document, Evidence
+from featdyn_core.verdicts.evidence import RULE, Document, Evidence
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
@@ -104,6 +105,9 @@ def _contents(row: Evidence) -> Iterator[tuple[str, dict[str, bytes]]]:
     for title, curve in row.curves.items():
         drawn = {kind: curve_file(curve, _titled(row, title), kind, marks(row, curve)) for kind in _KINDS}
         yield title, drawn | {"csv": curve_csv(curve, row.seeds).encode()}
+    if row.multiverse:
+        drawn = {kind: specification_file(row.multiverse, _titled(row, CURVE), kind) for kind in _KINDS}
+        yield CURVE, drawn | {"csv": specification_csv(row.multiverse).encode()}
 
 
 def _drawn(run: str, row: Evidence) -> dict[str, str]:
@@ -113,7 +117,9 @@ def _drawn(run: str, row: Evidence) -> dict[str, str]:
         return f"{run} {row.id}: {title}".strip()
 
     planes = {title: plane_svg(plane, name(title)) for title, plane in row.planes.items()}
-    return planes | {title: curve_svg(curve, name(title), marks(row, curve)) for title, curve in row.curves.items()}
+    curves = {title: curve_svg(curve, name(title), marks(row, curve)) for title, curve in row.curves.items()}
+    last = {CURVE: specification_svg(row.multiverse, name(CURVE))} if row.multiverse else {}
+    return planes | curves | last
 
 
 def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> str:
@@ -129,6 +135,9 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         "interval": wording.interval,
         "coverage": wording.coverage,
         "bound": wording.bound,
+        "hold": wording.seeds_that_hold,
+        "remarks": wording.remarks,
+        "legend": legend,
         "p": wording.p_value,
         "duration": _duration,
         "slug": _slug,
@@ -136,6 +145,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         "hinge": wording.hinge,
         "makers": _makers,
     }
+    environment.globals["rule"] = RULE
     registered = [entry for entry in entries if not entry.row.variation]
     chapters = outline.chapters(registered)
     return environment.get_template("page.html.jinja").render(
@@ -150,6 +160,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         several=len(heads) > 1,
         filled=lambda table, shown: filled(Table[table], shown),
         limit=f"{wording.P_LIMIT:g}",
+        marks=wording.MARKS,
     )
 
 

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import EvidenceError
 from featdyn_core.register.register import Entry, Register
 from featdyn_core.report import wording
-from featdyn_core.report.columns import Column, Line, Table, filled, lines
+from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
 from featdyn_core.verdicts.claim import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -29,8 +30,10 @@ def claim_row(entry: Entry, register: Register) -> str:
     lists = {name: asked.each for criteria in entry.criteria.values() for name, asked in criteria.items() if asked.each}
 
     def name(criterion: Criterion) -> str:
-        whole, _, _ = criterion.name.rpartition(", ")
-        return f"{whole}, each of the {lists[whole]}" if whole in lists else criterion.name
+        whole = next((whole for whole in lists if criterion.name.startswith(f"{whole}, ")), "")
+        split = next((split for split in SPLITS if criterion.name.endswith(f", {split}")), "")
+        each = f"each of the {lists[whole].replace('_', ' ')}" if whole else ""
+        return ", ".join(filter(None, [whole, each, split])) if whole else criterion.name
 
     def bounds(role: Role) -> str:
         asked = [f"{name(item)} {wording.asked(item)}" for item in criteria if item.role is role]
@@ -127,7 +130,9 @@ def _table(table: Table, shown: Sequence[Line]) -> list[str]:
         _joined(column.heading(shown) for column in chosen),
         "|" + "|".join("---:" if column.right else "---" for column in chosen) + "|",
     ]
-    return head + [_joined(_cell(column, line) for column in chosen) for line in shown]
+    meanings = [f"{re.escape(mark)} {meaning}" for mark, meaning in legend(shown).items()]
+    below = ["", *(f"{meaning}<br>" for meaning in meanings[:-1]), *meanings[-1:]] if meanings else []
+    return head + [_joined(_cell(column, line) for column in chosen) for line in shown] + below
 
 
 def _joined(cells: Iterable[str]) -> str:

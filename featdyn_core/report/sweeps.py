@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from featdyn_core.report import wording
 from featdyn_core.verdicts.claim import Finding
 from featdyn_core.verdicts.evidence import Evidence
-
-REGISTERED = "as registered"
-"""What the line of the rows that nothing is varied in is called."""
+from featdyn_core.verdicts.multiverse import REGISTERED
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import wording
-from featdyn_core.report.columns import Line, Table, filled, lines
+from featdyn_core.report.columns import Line, Table, filled, legend, lines
 from featdyn_core.verdicts.evidence import Evidence
 
 _INDENT = "  "
@@ -18,7 +18,8 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     """Return the rows as lines of plain text, none longer than the terminal.
 
     Two lines a row: what was decided, and the criterion that the verdict hangs on (see ``wording.hinge``) with its
-    interval and bound. Where nothing was measured the reason stands instead, in full.
+    interval, bound, worst seed and number of seeds that hold. Remarks follow in full, the reason of what was not
+    measured among them, and what the marks mean comes last.
 
     Args:
         rows: in the order to show them.
@@ -37,6 +38,8 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     for head, detail, reason in zip(heads, details, reasons, strict=True):
         found += [head, _INDENT + detail] if detail else [head]
         found += textwrap.wrap(reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    for mark, meaning in legend(shown).items():
+        found += textwrap.wrap(f"{mark} {meaning}", width, subsequent_indent=_INDENT)
     return [line[:width] for line in found]
 
 

@@ -1,10 +1,10 @@
 """How numbers and verdicts of evidence are said, in the terminal and in the report alike."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from featdyn_core.verdicts.claim import Criterion, Finding, Outcome, Role, Verdict
-from featdyn_core.verdicts.evidence import RULE, Evidence
+from featdyn_core.verdicts.evidence import RULE, Adjusted, Evidence
 from featdyn_core.verdicts.inference import CONFIDENCE
 
 NOTHING = "–"
@@ -13,6 +13,15 @@ CHANGED = ", was "
 
 P_LIMIT = (1 - CONFIDENCE) / 2
 """A one-sided p-value is below this exactly where the interval lies on the right side of its bound."""
+
+SURVIVES, ON_DIFFERENCES, SECOND_PROTOCOL = "*", "†", "²"
+MARKS = {
+    SURVIVES: "survives beside all registered rows of its scale (Holm, for SUPPORTED and for REFUTED apart)",
+    ON_DIFFERENCES: "decided by means of plain differences: where these are skewed, errors are more frequent than 5 % "
+    "(docs/calibration.md)",
+    SECOND_PROTOCOL: "from the second protocol, which asked for the least favourable depth of each seed",
+}
+"""Marks behind a verdict to what they mean."""
 
 
 def hinge(row: Evidence) -> Finding | None:
@@ -34,7 +43,12 @@ def scale(row: Evidence) -> str:
 
 def note(row: Evidence) -> str:
     """What tells the row from one of the register that was measured here: empty of such a one."""
-    words = {"replayed": row.replayed, "here": row.here, "exploratory": row.exploratory, "seen": row.seen}
+    words = {
+        "replayed": row.replayed,
+        "here": row.here,
+        "exploratory": row.exploratory,
+        "seen": row.seen and row.verdict.decided,
+    }
     return ", ".join(word for word, holds in words.items() if holds)
 
 
@@ -52,13 +66,41 @@ def remarks(row: Evidence) -> str:
 
 def verdict(row: Evidence) -> str:
     """Verdict of a row, and whether the register knows it or another."""
-    if row.rule != RULE:
-        return f"{row.verdict} (second protocol)"
     if row.changed:
         return f"{row.verdict}{CHANGED}{row.known}"
     if row.in_accord:
         return f"{row.verdict}, known as {row.known}"
     return f"{row.verdict}, known" if row.known == row.verdict else str(row.verdict)
+
+
+def multiverse(row: Evidence) -> str:
+    """Shares of the verdicts over all specifications, such as "S 83 %, I 17 % of 108"; empty where none was computed.
+
+    Each verdict is said by its first letter, INVALID in full.
+    """
+    if row.multiverse is None:
+        return ""
+    shares = {verdict: share for verdict, share in row.multiverse.shares.items() if share}
+    said = [
+        f"{verdict if verdict is Verdict.INVALID else verdict[0]} {share:.0f} %" for verdict, share in shares.items()
+    ]
+    return f"{', '.join(said)} of {len(row.multiverse.verdicts)}"
+
+
+def marks(row: Evidence, holm: Adjusted) -> str:
+    """Marks of a decided row (see ``MARKS``)."""
+    if not row.verdict.decided:
+        return ""
+    if row.rule != RULE:
+        return SECOND_PROTOCOL
+    found = {SURVIVES: holm.survives(row), ON_DIFFERENCES: row.on_differences}
+    return "".join(mark for mark, holds in found.items() if holds)
+
+
+def legend(shown: Iterable[str]) -> dict[str, str]:
+    """Return what the marks mean that stand behind some verdicts."""
+    found = "".join(shown)
+    return {mark: words for mark, words in MARKS.items() if mark in found}
 
 
 def control(row: Evidence) -> str:

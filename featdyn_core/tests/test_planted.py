@@ -28,6 +28,14 @@ def test_columns_are_of_both_splits():
     assert {column.deep for column in found.values()} == {1}
 
 
+def test_columns_of_several_arms_fade_towards_the_deep_epoch():
+    found = planted.run(planted.by_arm("column", [1, 2, 3], {"clean": 0.1, "noisy": [0.2, 0.4, 0.6]}))
+    assert found.columns("column")["training"].agreement == pytest.approx(np.array([[0.9, 0.95, 1]] * 3))
+    noisy = found.columns("column", "noisy")["held-out"].agreement
+    assert noisy[:, 0] == pytest.approx([0.8, 0.6, 0.4])
+    assert noisy[:, -1] == pytest.approx([1, 1, 1])
+
+
 def test_a_run_reads_what_was_planted_by_arm_and_split():
     columns, other = planted.on_both_splits(Column.planted([1], 0)), Stranger.planted(0)
     found = planted.run(

@@ -174,3 +174,15 @@ def write_sweeps(folder: Path) -> None:
     (folder / "claims/sweeps").mkdir()
     (folder / "claims/sweeps/some.toml").write_text(SWEEP)
     (folder / "claims/sweeps/large.toml").write_text(SWEEP.replace('"small"', '"reduced"'))
+
+
+MULTIVERSE = """
+[multiverse]
+window."two epochs" = { windows = { small.late = [1, 3], reduced.late = [1, 3] } }
+window."one epoch" = { windows = { small.late = [2, 3], reduced.late = [2, 3] } }
+bound."0.3" = { criteria = { "effect".above = 0.3 } }
+bound."0.7" = { criteria = { "effect".above = 0.7 } }
+bound."0.95" = { criteria = { "effect".above = 0.95 } }
+control."twice" = { criteria = { "null".below = 0.2 } }
+"""
+"""What a toy claim whose window begins at epoch 0 may end with: 24 specifications."""

@@ -113,10 +113,15 @@ class Criterion:
         low, high = self.unit.range
         if self.direction not in ("above", "below", "within"):
             return f"direction {self.direction!r} is neither above, below nor within"
+        if not (math.isfinite(self.bound) and math.isfinite(self.around)):
+            return f"nothing can be compared with {self.bound:g} of {self.around:g}; give numbers"
+        if self.direction == "within" and self.bound <= 0:
+            return f"nothing lies within {self.bound:g} of {self.around:g}; give a bound above 0"
         if self.margin is not None and not 0 < self.margin < math.inf:
             return f"margin {self.margin:g} is no smallest difference that matters; give one above 0, or leave it out"
-        if self.margin is not None and (not self.unit.may_have_margin or self.direction == "within"):
-            return f"it has a margin, and its unit is {self.unit}; only a difference above or below a bound has one"
+        if self.margin is not None and (not self.averages_differences or self.direction == "within"):
+            what = f"discrete {self.unit}" if self.discrete else str(self.unit)
+            return f"it has a margin, and is a {what} {self.direction} a bound; only a mean difference has one"
         if outside := [end for end in self.asked.ends if math.isfinite(end) and not low < end < high]:
             return f"its bound {outside[0]:g} is no {self.unit}: it is to lie between {low:g} and {high:g}"
         if self.unit is Unit.LOG_P and (self.direction != "below" or self.bound > math.log10(LEVEL)):
@@ -142,8 +147,7 @@ class Criterion:
 
     def right(self, value: float) -> bool:
         """Whether a single number lies on the right side."""
-        low, high = self.asked.ends
-        return low < value < high
+        return self.asked.room(value) > 0
 
     def judge(self, values: Sequence[Number], *, confidence: float = CONFIDENCE, items: int = 1) -> "Finding":
         """Compare one number per seed with the bound.
@@ -174,16 +178,20 @@ class Criterion:
         )
 
     def _check(self, values: Sequence[Number]) -> None:
-        """Refuse numbers that do not say what they were counted from.
+        """Refuse numbers that do not say what they were counted from, and those that are none of their unit.
 
         Raises:
-            MeasurementError: their unit needs it, or some say so and others do not.
+            MeasurementError: their unit needs it, or some say so and others do not; or a number outside the range of
+                its unit.
         """
         counted = [isinstance(value, Counted) for value in values]
         if any(counted) is not all(counted) or (self.unit.counted and not all(counted)):
             raise MeasurementError(
                 f"{self.name!r}: a {self.unit} says for every seed what it was counted from; give Counted(value, of)"
             )
+        for value in map(float, values):
+            if math.isfinite(value):  # of others the rule says what is wrong
+                self.unit.check(value)
 
     def _infer(self, values: Sequence[Number], confidence: float) -> Inferred:
         """Infer by the rule of the numbers: worlds, planted draws, counted seeds, or their mean."""
@@ -238,15 +246,15 @@ class Finding:
     @property
     def worst(self) -> float:
         """The least favourable seed's number."""
-        low, high = self.criterion.asked.ends
-        return min(self.values, key=lambda value: min(value - low, high - value))
+        return min(self.values, key=self.criterion.asked.room)
 
     @property
     def seeds_needed(self) -> int | None:
         """How many seeds would decide it, by the spread that was seen; None if no number that anybody trains would."""
-        criterion, level = self.criterion, LEVEL
-        if self.on_right_side <= len(self.values) / 2:
-            level /= self.items
+        criterion, level = self.criterion, (1 - self.interval.confidence) / 2
+        counted = self.on_right_side > len(self.values) / 2
+        if not (counted if criterion.counts_seeds else criterion.right(self.interval.estimate)):
+            level /= self.items  # it is on the way to failing
         if criterion.discrete:
             return seeds_to_count(self.numbers, criterion.asked, level=level)
         if criterion.counts_seeds or criterion.unit is Unit.DRAWS:

@@ -17,6 +17,7 @@ from featdyn_core.tables import build, read
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Claim, Criterion, Finding, Outcome, Role, Verdict
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.inference import CONFIDENCE, LEVEL, MOST_SEEDS, holm
+from featdyn_core.verdicts.multiverse import Multiverse
 from featdyn_core.verdicts.plane import Plane
 from featdyn_core.verdicts.units import Unit
 
@@ -72,6 +73,7 @@ class Evidence:
         records: number of records by kind.
         curves: figure title to its numbers.
         planes: title to a picture of one seed's decision regions.
+        multiverse: the verdict by every specification, where it was computed; it decides nothing.
         environment: commit, versions and machine that judged.
         measured: the same of whoever made the records, each once.
         register: digest of the register.
@@ -110,6 +112,7 @@ class Evidence:
     records: dict[str, int] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
     planes: dict[str, Plane] = field(default_factory=dict)
+    multiverse: Multiverse | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     measured: list[dict[str, Any]] = field(default_factory=list)
     register: str = ""
@@ -155,8 +158,11 @@ class Evidence:
 
     @property
     def p_against(self) -> float | None:
-        """Smallest p-value against an item, times their number: one that fails is enough. None if none is valid."""
-        if not self.has_p_value:
+        """Smallest p-value against an item, times their number: one that fails is enough. None if none is valid.
+
+        The second protocol has none.
+        """
+        if not self.has_p_value or self.rule != RULE:
             return None
         return min(1.0, len(self.deciding) * min(item.p_against for item in self.deciding))
 
@@ -172,18 +178,25 @@ class Evidence:
 
     @property
     def why(self) -> str:
-        """What the verdict hangs on, in words; empty of what was not judged, and where all holds."""
+        """What the verdict hangs on, in words; empty of what was not judged, and where all holds.
+
+        A theorem was searched, and not proved: it says in how many worlds there is no counter-example.
+        """
         if self.rule != RULE:
             return ""
         if self.verdict is Verdict.INVALID:
             faults = [item for item in self.of(Role.CONTROL) if item.outcome is not Outcome.HOLDS]
             return "; ".join(f"control {item.criterion.name!r} {item.outcome}" for item in faults)
+        if self.verdict is Verdict.EQUIVALENT:
+            return "no difference that matters"
         if self.verdict is Verdict.REFUTED:
             fails = [repr(item.criterion.name) for item in self.deciding if item.outcome is Outcome.FAILS]
             return f"{', '.join(fails)} on the wrong side" + ("" if self.kind == THEOREM else self._shared_level())
         if self.verdict is Verdict.INCONCLUSIVE:
             items = [item for item in self.deciding if item.outcome is not Outcome.HOLDS]
             return "; ".join(f"open: {item.criterion.name!r}{_needs(item)}" for item in items)
+        if self.kind == THEOREM and self.verdict is Verdict.SUPPORTED and "worlds" in self.protocol:
+            return f"no counter-example in {len(self.seeds) * self.protocol['worlds']} worlds"
         return "smaller than matters" if self.smaller_than_matters else ""
 
     def _shared_level(self) -> str:
@@ -336,7 +349,7 @@ def read_document(path: Path) -> Document:
         )
     found = tuple(map(_row, map(_translated, rows) if schema == SECOND else rows))
     for row in found:
-        if fault := _fault(row):
+        if fault := _fault(row, RULE if schema == SCHEMA else SECOND):
             raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
     return Document(found, document)
 
@@ -347,8 +360,9 @@ def _translated(row: Any) -> Any:
         return row
     findings = [
         {"counts" if name == "draws" else name: value for name, value in finding.items()}
-        for finding in row["findings"]
         if isinstance(finding, dict)
+        else finding
+        for finding in row["findings"]
     ]
     return {**row, "findings": findings, "rule": SECOND}
 
@@ -368,10 +382,16 @@ class Adjusted:
     def __iter__(self) -> Iterator[float | None]:
         return iter((self.p_value, self.p_against))
 
-    @property
-    def survives(self) -> bool:
-        """Whether the verdict, SUPPORTED or REFUTED, survives beside all others of the family."""
-        return any(value is not None and value <= LEVEL for value in self)
+    def of(self, row: Evidence) -> float | None:
+        """Return the one of what a row came to."""
+        return self.p_against if row.verdict is Verdict.REFUTED and row.rule == RULE else self.p_value
+
+    def survives(self, row: Evidence) -> bool:
+        """Whether a row's verdict, SUPPORTED or REFUTED, survives beside all others of the family."""
+        p_value = self.of(row)
+        if row.verdict not in (Verdict.SUPPORTED, Verdict.REFUTED) or row.rule != RULE or p_value is None:
+            return False
+        return p_value <= LEVEL
 
 
 def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
@@ -389,13 +409,13 @@ def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
     found = [Adjusted()] * len(rows)
     for family in families.values():
         members = [rows[place] for place in family]
-        if any(row.exploratory or row.verdict in (Verdict.DESELECTED, Verdict.ERROR) for row in members):
+        if any(row.exploratory or row.verdict is Verdict.DESELECTED for row in members):
             continue
         one = _holm([row.p_value for row in members])
         other = _holm([row.p_against for row in members])
         for place, row, p_value, p_against in zip(family, members, one, other, strict=True):
             if row.has_p_value:
-                found[place] = Adjusted(p_value, p_against)
+                found[place] = Adjusted(p_value, None if row.p_against is None else p_against)
     return found
 
 
@@ -404,9 +424,14 @@ def _holm(p_values: Sequence[float | None]) -> list[float]:
     return holm([1.0 if value is None else value for value in p_values])
 
 
-def _fault(row: Evidence) -> str:
-    """What in a row does not follow from its own numbers and bounds, because somebody wrote it by hand; else empty."""
-    if row.rule != RULE:
+def _fault(row: Evidence, rule: int) -> str:
+    """What in a row does not follow from its own numbers and bounds, because somebody wrote it by hand; else empty.
+
+    ``rule``: of the file. What the second protocol gave cannot be judged again.
+    """
+    if row.rule != rule:
+        return f"was judged by protocol {row.rule}, and its file is of protocol {rule}"
+    if rule != RULE:
         return ""
     if not row.verdict.decided:
         return f"says {row.verdict}, and has numbers" if row.findings else ""
@@ -423,6 +448,8 @@ def _fault(row: Evidence) -> str:
         return f"cannot be judged: {error}"
     if verdict is not row.verdict:
         return f"says {row.verdict}, and its numbers and bounds say {verdict}"
+    if row.multiverse and row.multiverse.verdicts[0] is not verdict:
+        return f"says {verdict}, and its multiverse has {row.multiverse.verdicts[0]} as registered"
     differing = [old.criterion.name for old, new in zip(row.findings, findings, strict=True) if not _same(old, new)]
     return f"says what its numbers do not of {', '.join(differing)}" if differing else ""
 

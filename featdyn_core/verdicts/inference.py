@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
@@ -108,6 +107,11 @@ class Bound:
             return self.around - self.value, self.around + self.value
         return (self.value, math.inf) if self.direction == "above" else (-math.inf, self.value)
 
+    def room(self, value: float) -> float:
+        """How far a number lies inside its nearest end; negative outside."""
+        low, high = self.ends
+        return min(value - low, high - value)
+
 
 def seed_interval(
     values: Sequence[Number], *, unit: Unit = Unit.DIFFERENCE, confidence: float = CONFIDENCE
@@ -122,8 +126,7 @@ def seed_interval(
         unit: of the numbers.
         confidence: coverage, in (0, 1).
     """
-    mean, error = _mean_and_error(values, unit)
-    return _interval(values, unit, mean, error, confidence)
+    return _mean(values, unit).interval(confidence)
 
 
 def infer_mean(
@@ -134,16 +137,15 @@ def infer_mean(
     A number within two ends is tested against both. Errors are those of ``seed_interval``, and a bound outside the
     range of the unit.
     """
-    mean, error = _mean_and_error(values, unit)
-    interval = _interval(values, unit, mean, error, confidence)
-    above, below = (_sides(mean, error, len(values), unit, end) for end in bound.ends)
+    mean = _mean(values, unit)
+    above, below = map(mean.sides, bound.ends)
     p_value, p_against = max(above[0], below[1]), min(above[1], below[0])
     p_margin = None
     if bound.margin is not None:
         ends = (bound.value - bound.margin, bound.value + bound.margin)
-        low, high = (_sides(mean, error, len(values), unit, end) for end in ends)
+        low, high = map(mean.sides, ends)
         p_margin = max(low[0], high[1])
-    return Inferred(interval, p_value, p_against, p_margin)
+    return Inferred(mean.interval(confidence), p_value, p_against, p_margin)
 
 
 def infer_count(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
@@ -199,8 +201,8 @@ def infer_worst(values: Sequence[Number], bound: Bound, *, confidence: float = C
     The interval is from the smallest to the largest number. Errors are those of ``seed_interval``.
     """
     seen = _seen(values, confidence)
-    worst = seen.low if bound.direction == "above" else seen.high
-    holds = bound.ends[0] < worst < bound.ends[1]
+    worst = min(map(float, values), key=bound.room)
+    holds = bound.room(worst) > 0
     interval = Interval(worst, seen.low, seen.high, seen.seeds, confidence)
     return Inferred(interval, float(not holds), float(holds))
 
@@ -219,15 +221,27 @@ def seeds_to_decide(values: Sequence[Number], bound: Bound, *, unit: Unit, level
     Returns:
         The number; None where more than ``MOST_SEEDS`` would be needed. Errors are those of ``infer_mean``.
     """
-    mean, error = _mean_and_error(values, unit)
-    spread = error * math.sqrt(len(values))
-    distance = min(abs(mean - unit.at(end)) for end in bound.ends if math.isfinite(end))
+    mean = _mean(values, unit)
+    spread = mean.error * math.sqrt(len(values))
+    distances = sorted(abs(mean.beyond(end)) / spread for end in bound.ends if math.isfinite(end))
+    if bound.room(mean.value) <= 0:
+        del distances[1:]  # outside it is enough to be beyond one end; inside both must be ruled out
 
     def decides(seeds: int) -> bool:
-        limit = scipy.stats.t.ppf(1 - level, seeds - 1)
-        return bool(scipy.stats.nct.sf(limit, seeds - 1, distance / spread * math.sqrt(seeds)) >= POWER)
+        return sum(1 - power_of_mean(distance, seeds, level) for distance in distances) <= 1 - POWER
 
     return smallest(decides, len(values))
+
+
+def power_of_mean(distance: float, seeds: int, level: float) -> float:
+    """How often the one-sided t-test of a mean finds it on its side of a bound, by the noncentral t law.
+
+    Args:
+        distance: of the mean from the bound, in units of the spread over seeds.
+        seeds: their number.
+        level: of the test.
+    """
+    return float(scipy.stats.nct.sf(_quantile(1 - level, seeds - 1), seeds - 1, distance * math.sqrt(seeds)))
 
 
 def seeds_to_count(values: Sequence[Number], bound: Bound, *, level: float) -> int | None:
@@ -236,21 +250,21 @@ def seeds_to_count(values: Sequence[Number], bound: Bound, *, level: float) -> i
     ``level``: of the one-sided binomial test; what is returned, and errors, are as of ``seeds_to_decide``.
     """
     share = (max(_numbers_of_seeds(values, bound)) + 0.5) / (len(values) + 1)
-
-    def decides(seeds: int) -> bool:
-        needed = scipy.stats.binom.isf(level, seeds, 0.5) + 1
-        return bool(scipy.stats.binom.sf(needed - 1, seeds, share) >= POWER)
-
-    return smallest(decides, len(values)) if share > 0.5 else None
+    seeds = np.arange(len(values) + 1, MOST_SEEDS + 1)  # each of them: the power of a count falls now and then
+    enough = scipy.stats.binom.sf(scipy.stats.binom.isf(level, seeds, 0.5), seeds, share) >= POWER
+    return int(seeds[enough][0]) if share > 0.5 and enough.any() else None
 
 
 def smallest(decides: Callable[[int], bool], above: int) -> int | None:
-    """Return the smallest number of seeds above one that is enough; None if it is beyond ``MOST_SEEDS``."""
+    """Return the smallest number of seeds above one that is enough; None if it is beyond ``MOST_SEEDS``.
+
+    ``decides``: whether a number is enough; all larger ones then are.
+    """
     enough = above + 1
-    while enough < MOST_SEEDS and not decides(enough):
-        enough *= 2
-    if enough >= MOST_SEEDS:
-        return None
+    while not decides(enough):
+        if enough >= MOST_SEEDS:
+            return None
+        enough = min(2 * enough, MOST_SEEDS)
     found = range(above + 1, enough + 1)
     return found[bisect.bisect_left(found, True, key=decides)]
 
@@ -271,17 +285,72 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _mean_and_error(values: Sequence[Number], unit: Unit) -> tuple[float, float]:
-    """Mean over seeds and its standard error, on the scale of the unit.
+@dataclass(frozen=True)
+class _Mean:
+    """Mean over seeds on the scale of its unit.
+
+    Attributes:
+        place: of the mean.
+        error: its standard error.
+        seeds: their number.
+        unit: of the numbers.
+        of: what each was counted from, on average; infinity if nothing was.
+    """
+
+    place: float
+    error: float
+    seeds: int
+    unit: Unit
+    of: float
+
+    @property
+    def value(self) -> float:
+        """The mean, brought back."""
+        return self.unit.back(self.place, self.of)
+
+    def interval(self, confidence: float) -> Interval:
+        """Return the t-interval, brought back.
+
+        A confidence outside (0, 1) is a ``MeasurementError``.
+        """
+        _check_confidence(confidence)
+        half = _quantile((1 + confidence) / 2, self.seeds - 1) * self.error
+        low, high = (self.unit.back(self.place + end, self.of) for end in (-half, half))
+        return Interval(self.value, low, high, self.seeds, confidence)
+
+    def beyond(self, end: float) -> float:
+        """How far it lies above an end, on the scale."""
+        return self.place - self.unit.at(end, self.of)
+
+    def sides(self, end: float) -> tuple[float, float]:
+        """One-sided p-values of its lying below an end, and above it."""
+        if math.isinf(end):
+            return (0.0, 1.0) if end < 0 else (1.0, 0.0)
+        distance = self.beyond(end) / self.error
+        below, above = scipy.special.stdtr(self.seeds - 1, [-distance, distance])
+        return float(below), float(above)
+
+
+def _mean(values: Sequence[Number], unit: Unit) -> _Mean:
+    """Return the mean over seeds, on the scale of the unit.
 
     The spread is at least the resolution of the numbers: what does not vary is known no better than that.
+
+    Raises:
+        MeasurementError: numbers so large that they have no spread, beside the errors of ``seed_interval``.
     """
-    array, counts = _finite(values), [value.of for value in values if isinstance(value, Counted)]
-    of = sum(counts) / len(counts) if counts else None
-    places = np.array([unit.at(float(value), number_of(value)) for value in values])
-    mean = float(places[0]) if np.ptp(places) == 0 else float(places.mean())
-    spread = max(float(places.std(ddof=1)) if np.ptp(places) else 0.0, unit.step(mean, of))
-    return mean, spread / math.sqrt(len(array))
+    numbers, counts = _finite(values), [value.of for value in values if isinstance(value, Counted)]
+    of = sum(counts) / len(counts) if counts else math.inf
+    places = [unit.at(number, number_of(value)) for number, value in zip(numbers, values, strict=True)]
+    try:
+        mean = places[0] if min(places) == max(places) else math.fsum(places) / len(places)
+        spread = math.hypot(*[place - mean for place in places]) / math.sqrt(len(places) - 1)
+    except OverflowError:
+        spread = math.inf
+    if math.isinf(spread):
+        raise MeasurementError(f"numbers as large as {max(map(abs, numbers)):g} have no mean and spread")
+    error = max(spread, unit.step(mean, of if counts else None)) / math.sqrt(len(places))
+    return _Mean(mean, error, len(places), unit, of)
 
 
 def number_of(value: Number) -> float:
@@ -289,23 +358,9 @@ def number_of(value: Number) -> float:
     return value.of if isinstance(value, Counted) else math.inf
 
 
-def _interval(values: Sequence[Number], unit: Unit, mean: float, error: float, confidence: float) -> Interval:
-    _check_confidence(confidence)
-    half = _quantile((1 + confidence) / 2, len(values) - 1) * error
-    return Interval(unit.back(mean), unit.back(mean - half), unit.back(mean + half), len(values), confidence)
-
-
 @functools.cache
 def _quantile(probability: float, freedom: int) -> float:
     return float(scipy.stats.t.ppf(probability, freedom))
-
-
-def _sides(mean: float, error: float, seeds: int, unit: Unit, end: float) -> tuple[float, float]:
-    """One-sided p-values of a mean's lying below an end, and above it."""
-    if math.isinf(end):
-        return (0.0, 1.0) if end < 0 else (1.0, 0.0)
-    distance = (mean - unit.at(end)) / error
-    return tuple(map(float, scipy.special.stdtr(seeds - 1, [-distance, distance])))  # type: ignore[return-value]
 
 
 def _binomial(hits: int, total: int, end: float) -> tuple[float, float]:
@@ -317,15 +372,14 @@ def _binomial(hits: int, total: int, end: float) -> tuple[float, float]:
 def _seen(values: Sequence[Number], confidence: float) -> Interval:
     """From the smallest to the largest number, round their mean."""
     _check_confidence(confidence)
-    array = _finite(values)
-    return Interval(float(array.mean()), float(array.min()), float(array.max()), len(array), confidence)
+    numbers = _finite(values)
+    return Interval(math.fsum(numbers) / len(numbers), min(numbers), max(numbers), len(numbers), confidence)
 
 
 def _numbers_of_seeds(values: Sequence[Number], bound: Bound) -> tuple[int, int]:
     """How many seeds lie on the right side, and how many on the wrong one."""
-    low, high = bound.ends
-    array = _finite(values)
-    return int(((low < array) & (array < high)).sum()), int(((array < low) | (array > high)).sum())
+    rooms = list(map(bound.room, _finite(values)))
+    return sum(room > 0 for room in rooms), sum(room < 0 for room in rooms)
 
 
 @functools.cache
@@ -339,10 +393,10 @@ def _check_confidence(confidence: float) -> None:
         raise MeasurementError(f"confidence {confidence} is outside (0, 1); 0.95 is usual")
 
 
-def _finite(values: Sequence[Number]) -> npt.NDArray[np.float64]:
-    array = np.asarray([float(value) for value in values])
-    if len(array) < 2:
+def _finite(values: Sequence[Number]) -> list[float]:
+    numbers = list(map(float, values))
+    if len(numbers) < 2:
         raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
-    if not all(map(math.isfinite, array)):
-        raise MeasurementError(f"a value that is not finite cannot be judged: {array.tolist()}")
-    return array
+    if not all(map(math.isfinite, numbers)):
+        raise MeasurementError(f"a value that is not finite cannot be judged: {numbers}")
+    return numbers

@@ -7,7 +7,8 @@ is finer than what it was counted from: one image, one pair. A spread over seeds
 import dataclasses
 import enum
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from featdyn_core.errors import MeasurementError
@@ -43,7 +44,7 @@ class Counted:
             MeasurementError: the number is no share of so many.
         """
         hits = round(self.value * self.of)
-        if not 0 <= hits <= self.of or not math.isclose(hits, self.value * self.of, abs_tol=1e-6 * self.of):
+        if not 0 <= hits <= self.of or not math.isclose(hits, self.value * self.of, abs_tol=ROUNDING * self.of):
             raise MeasurementError(f"{self.value} is no share of {self.of}")
         return hits
 
@@ -84,11 +85,8 @@ class Unit(enum.StrEnum):
         """Ends between which its bounds lie, neither included."""
         return _RANGES.get(self, (-math.inf, math.inf))
 
-    def at(self, value: float, of: float = math.inf) -> float:
-        """Return a number on its scale.
-
-        A share k of N things stands for ``(k + ½) / (N + 1)``; a mean share, a correlation or a ratio is kept half a
-        step away from the ends of its range. A bound has no ``of`` and stays what it is.
+    def check(self, value: float) -> None:
+        """Refuse a number that is none of it.
 
         Raises:
             MeasurementError: a number outside the range of its unit.
@@ -96,15 +94,32 @@ class Unit(enum.StrEnum):
         low, high = self.range
         if not low <= value <= high:
             raise MeasurementError(f"{value} is no {self}: it lies outside {low:g} to {high:g}")
+
+    def at(self, value: float, of: float = math.inf) -> float:
+        """Return a number on its scale.
+
+        A share k of N things stands for ``(k + ½) / (N + 1)``, and a bound b for ``(b·N + ½) / (N + 1)``: what lies on
+        it lies on it here as well. A mean share, a correlation or a ratio is kept half a step away from the ends of
+        its range.
+
+        Raises:
+            MeasurementError: a number outside the range of its unit, or at an end of it that its scale has no place
+                for.
+        """
+        self.check(value)
         if math.isfinite(of):
             value = self._inside(value, of)
-        if self is Unit.RATIO and value == 0:
-            raise MeasurementError("a ratio of 0 has no logarithm; give what it was counted from, or a ratio above 0")
-        return _SCALES[self][0](value) if self in _SCALES else value
+        place = _SCALES[self][0](value) if self in _SCALES else value
+        if not math.isfinite(place):
+            raise MeasurementError(f"{value:g} has no place on the scale of a {self}; give what it was counted from")
+        return place
 
-    def back(self, place: float) -> float:
-        """Return the number at a place on its scale."""
-        return _SCALES[self][1](place) if self in _SCALES else place
+    def back(self, place: float, of: float = math.inf) -> float:
+        """Return the number at a place on its scale, of a share counted from so many."""
+        value = _SCALES[self][1](place) if self in _SCALES else place
+        if self is Unit.SHARE and math.isfinite(of):
+            return min(max((value * (of + 1) - 0.5) / of, 0.0), 1.0)
+        return value
 
     def step(self, place: float, of: float | None) -> float:
         """Return the resolution of a number, as a length on its scale.
@@ -113,14 +128,20 @@ class Unit(enum.StrEnum):
             place: of the number, on the scale.
             of: what it was counted from; None if nothing was.
         """
-        step = ROUNDING if of is None else 1 / of
+        step = self._finest if of is None else 1 / of
         if self not in _SCALES:
             return step
+        many = of or math.inf
+        value = self.back(place, many)
         if self is Unit.RATIO:
-            return step if of is None else math.log1p(step)
-        value = self.back(place)
+            return step if of is None else math.log1p(step / value)
         inwards = value - math.copysign(step, value - sum(self.range) / 2)
-        return abs(place - _SCALES[self][0](inwards))
+        return abs(place - self.at(inwards, many))
+
+    @property
+    def _finest(self) -> float:
+        """Resolution of a number that does not say what it was counted from: checkpoints lie whole epochs apart."""
+        return 1.0 if self is Unit.EPOCHS else ROUNDING
 
     def _inside(self, value: float, of: float) -> float:
         if self is Unit.SHARE:
@@ -132,16 +153,17 @@ class Unit(enum.StrEnum):
 
 
 def share_of(hits: float, of: int) -> Counted:
-    """Return so many of so many things as a number."""
-    return Counted(float(hits) / of, of)
+    """Return so many of so many things as a number; of nothing it is a ``MeasurementError``."""
+    return Counted(float(hits) / of if of else math.nan, of)
 
 
-def mean_correlation(numbers: "list[Counted]") -> Counted:
+def mean_correlation(numbers: Iterable[Counted]) -> Counted:
     """Return the mean of several rank correlations, taken on Fisher's z.
 
     Raises:
         MeasurementError: there is none, or one is no correlation.
     """
+    numbers = list(numbers)
     if not numbers:
         raise MeasurementError("a mean of no correlations does not exist; give at least one")
     places = [Unit.CORRELATION.at(number.value, number.of) for number in numbers]
@@ -153,22 +175,37 @@ def mean_correlation(numbers: "list[Counted]") -> Counted:
 
 
 def _logit(share: float) -> float:
+    """Log odds; what lies at an end of the range, or beyond it, is infinitely far away."""
     return math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(math.inf, share - 0.5)
 
 
 def _expit(place: float) -> float:
-    return 1 / (1 + math.exp(-place)) if place >= 0 else 1 - 1 / (1 + math.exp(place))
+    power = math.exp(-abs(place))
+    return (1 if place >= 0 else power) / (1 + power)
 
 
 def _atanh(value: float) -> float:
+    """Fisher's z; what lies at an end of the range, or beyond it, is infinitely far away."""
     return math.atanh(value) if abs(value) < 1 else math.copysign(math.inf, value)
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _exp(place: float) -> float:
+    """Its inverse, at most the largest number that there is."""
+    return math.exp(min(place, _LARGEST_LOG))
+
+
+_LARGEST_LOG = math.log(sys.float_info.max)
 
 
 _SCALES: dict[Unit, tuple[Callable[[float], float], Callable[[float], float]]] = {
     Unit.SHARE: (_logit, _expit),
     Unit.MEAN_SHARE: (_logit, _expit),
     Unit.CORRELATION: (_atanh, math.tanh),
-    Unit.RATIO: (math.log, math.exp),
+    Unit.RATIO: (_log, _exp),
 }
 """Unit to its scale and back; a unit without an entry is averaged as it is."""
 
@@ -178,4 +215,5 @@ _RANGES = {
     Unit.DRAWS: (0.0, 1.0),
     Unit.CORRELATION: (-1.0, 1.0),
     Unit.RATIO: (0.0, math.inf),
+    Unit.LOG_P: (-math.inf, 0.0),
 }

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from claims.meta.mutations import Break, Mutations
+from claims.meta.mutations.handed_out import RECALIBRATING
 from featdyn_core.measures.composites import composite as composites
 from featdyn_core.measures.composites import displacement, grid
 from featdyn_core.measures.composites.consistency import pointwise_consistency
@@ -16,14 +17,19 @@ from featdyn_core.records import averages
 from featdyn_core.records.column import Column
 
 
-def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, **_):
+def literal_grid(
+    item, images, *, cuts, shallow_epochs, deep_epochs, labels=None, batchnorm="carry", pairs=None, **_
+) -> CompositeGrid:
     """Evaluate the composite grid by its definition."""
     shallow_epochs, deep_epochs = sorted(shallow_epochs), sorted(deep_epochs)
+    cuts = [cuts] if isinstance(cuts, str) else cuts
     shape = (len(cuts), len(shallow_epochs), len(deep_epochs))
+    evaluated = np.ones(shape[1:], bool) if pairs is None else pairs
     predictions = np.zeros((*shape, len(images)), np.uint8)
     losses = np.zeros(shape)
-    for index in np.ndindex(shape):
-        network = composites.composite(item, shallow_epochs[index[1]], deep_epochs[index[2]], cuts[index[0]])
+    for index in zip(*np.nonzero(np.broadcast_to(evaluated, shape)), strict=True):
+        epochs = shallow_epochs[index[1]], deep_epochs[index[2]]
+        network = composites.composite(item, *epochs, cuts[index[0]], batchnorm=batchnorm)
         with torch.no_grad():
             logits = network(images)
         predictions[index] = logits.argmax(1)
@@ -34,7 +40,7 @@ def literal_grid(item, images, *, cuts, shallow_epochs, deep_epochs, labels=None
         deep_epochs=np.array(deep_epochs),
         predictions=predictions,
         reference=np.stack([composites.predict(item.network(epoch), images) for epoch in deep_epochs]).astype(np.uint8),
-        evaluated=np.ones(shape[1:], bool),
+        evaluated=evaluated,
         cross_entropy=losses,
         labels=labels.numpy(),
     )
@@ -80,7 +86,8 @@ def statistics_of_noise(patch: pytest.MonkeyPatch) -> None:
         images = item.training_set()[0][: composites.CALIBRATION_IMAGES]
         return torch.randint(256, images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
 
-    patch.setattr(composites, "calibration_images", noise)
+    for module in RECALIBRATING:
+        patch.setattr(module, "calibration_images", noise)
 
 
 def not_displaced(patch: pytest.MonkeyPatch) -> None:
@@ -106,7 +113,7 @@ def unchanging_accuracy(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTATIONS: Mutations = {
-    "composite ignores the shallow epoch": (merging(lambda *choice: choice[-1]), ("forgetting", "memory-window")),
+    "composite ignores the shallow epoch": (merging(lambda *choice: choice[-1]), ("memory-window", "not-convergence")),
     "composite ignores the deep epoch": (merging(lambda *choice: choice[-2]), ("ntk-monotonicity", "window-growth")),
     "normalisation statistics of the wrong half": (
         merging(lambda shallow, statistic, s, t: s if shallow != statistic else t),

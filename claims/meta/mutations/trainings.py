@@ -21,7 +21,16 @@ def nothing_initialised_anew(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTATIONS: dict[str, tuple[Break, tuple[str, ...], tuple[str, ...]]] = {
-    "label noise not applied": (no_label_noise, ("random-label-collapse",), ("digits-small-noisy",)),
+    "label noise not applied": (
+        no_label_noise,
+        (
+            "random-label-collapse",
+            "collapse-beyond-accuracy",
+            "collapse-beyond-renaming",
+            "predictivity-needs-semantics",
+        ),
+        ("digits-small-noisy",),
+    ),
     "freezing ignored": (nothing_frozen, ("depth-freeze",), tuple(f"digits-small-frozen{n}" for n in (1, 2, 3))),
     "re-initialisation ignored": (
         nothing_initialised_anew,

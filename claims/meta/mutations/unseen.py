@@ -21,9 +21,18 @@ def last_epoch_alone(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def only_the_deep_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Let a column find its deep epoch, whichever is asked for."""
+    original = Column.at
+    patch.setattr(Column, "at", lambda self, _: original(self, [self.deep]))
+
+
 MUTATIONS: Mutations = {"corruption not applied": (not_corrupted, ("unseen-corrupted",))}
 
 IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {
     "consistency of the last epoch alone": (last_epoch_alone, "beyond-random-images"),
+    "consistency of the last epoch alone, labels of people": (last_epoch_alone, "semantic-structure"),
+    "no epoch but the deep one": (only_the_deep_epoch, "gain-needs-semantics"),
+    "no epoch but the deep one, clean labels": (only_the_deep_epoch, "beyond-churn"),
 }
-"""Its claim is not SUPPORTED on small data as it is: what it must notice is planted."""
+"""Their claims are not SUPPORTED on small data, or have none: what they must notice is planted."""

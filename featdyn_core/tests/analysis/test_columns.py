@@ -7,11 +7,10 @@ import pytest
 
 from featdyn_core.analysis.columns import (
     WHOLE,
-    at_end,
-    by_depth,
+    accuracy_lost,
+    across,
     cumulative,
     gained_over_churn,
-    inner,
     over_shallow_epochs,
     trends,
 )
@@ -19,6 +18,7 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.records.column import Column
 from featdyn_core.records.path import WHOLE_NETWORK
 from featdyn_core.records.planting import IMAGES, fading
+from featdyn_core.verdicts.units import Counted
 
 GRAIN = 1 / IMAGES
 """Of a difference of two shares of planted images."""
@@ -48,35 +48,45 @@ def test_a_distribution_is_drawn_with_its_pile_at_one():
 
 def test_a_trend_leaves_out_the_network_itself():
     falling = Column.planted([1, 2, 3], [[0.1, 0.2, 0], [0.2, 0.1, 0], [0.1, 0.1, 0]])
-    assert trends(falling, "accuracy") == [-1, 1, 0]
-    assert trends(falling, "cross_entropy") == [1, -1, 0]
+    for quantity, taus in (("accuracy", (-1, 1, 0)), ("cross_entropy", (1, -1, 0))):
+        expected = {f"depth {depth}": Counted(tau, 1) for depth, tau in enumerate(taus, start=1)}
+        assert trends(falling, quantity) == expected, "one pair of epochs"
 
 
-def test_depths_are_told_apart_at_the_end_that_is_named():
+def test_depths_are_told_apart_at_the_end_that_is_furthest_away():
     column = Column.planted(EPOCHS, fading([0.1, 0.2, 0.4], EPOCHS), wrong=0.2, astray=fading(0.05, EPOCHS))
-    found = at_end(column, 2)
-    assert list(found) == ["depth 1", "depth 2", "depth 3"]
-    for label, missed in zip(found, (0.1, 0.2, 0.4), strict=True):
-        assert found[label] == pytest.approx(
-            {
-                "agreement": 1 - missed - 0.05,
-                "accuracy": 0.8 - missed,
-                "accuracy kept": (0.8 - missed) / 0.8,
-                "mean consistency": 1 - (missed + 0.05) / 2,
-            },
-            abs=GRAIN,
-        )
-    assert found["depth 3"] == at_end(column.within(2, 4), 2)["depth 3"]
-    assert at_end(column, 4)["depth 3"]["agreement"] == 1
+    found = across(column)
+    for depth, missed in enumerate((0.1, 0.2, 0.4), start=1):
+        expected = {
+            "agreement": 1 - missed - 0.05,
+            "accuracy": 0.8 - missed,
+            "accuracy kept": (0.8 - missed) / 0.8,
+            "mean consistency": 1 - (missed + 0.05) / 2,
+        }
+        for name, value in expected.items():
+            number = found[name][f"depth {depth}"]
+            assert (float(number), number.of) == (pytest.approx(value, abs=2 * GRAIN), IMAGES), name
+    assert float(found["cross-entropy"]["depth 3"]) > float(found["cross-entropy"]["depth 1"]) > 0
 
 
-def test_the_deepest_cut_is_no_inner_one():
-    assert inner(by_depth([0.5, 0.25, 1.0])) == {"depth 1": 0.5, "depth 2": 0.25}
+def test_of_a_transfer_the_last_epoch_is_furthest_away():
+    column = Column.planted(EPOCHS, [0, 0.1, 0.2], deep=2)
+    assert float(across(column)["agreement"]["depth 1"]) == pytest.approx(0.8, abs=GRAIN)
+
+
+def test_accuracy_is_lost_at_the_end_furthest_from_t():
+    found = accuracy_lost(Column.planted(EPOCHS, fading([0.1, 0.2, 0], EPOCHS), wrong=0.2, astray=fading(0.1, EPOCHS)))
+    assert {label: float(lost) for label, lost in found.items()} == pytest.approx(
+        {"depth 1": 0.1, "depth 2": 0.2, "depth 3": 0}, abs=GRAIN
+    )
+    assert {lost.of for lost in found.values()} == {IMAGES}
 
 
 def test_churn_is_taken_off_at_each_depth():
-    found = gained_over_churn(Column.planted(EPOCHS, [[0.1], [0.3], [0.2]]), whole([0.3, 0.2, 0]), 2)
-    assert found == pytest.approx({"depth 1": 0.2, "depth 2": 0, "depth 3": 0.1}, abs=GRAIN)
+    found = gained_over_churn(Column.planted(EPOCHS, [[0.1], [0.3], [0.2]]), whole([0.3, 0.2, 0]))
+    for depth, gain in enumerate((0.2, 0, 0.1), start=1):
+        number = found[f"depth {depth}"]
+        assert (float(number), number.of) == (pytest.approx(gain, abs=GRAIN), IMAGES)
 
 
 def test_churn_is_a_line_of_its_own():
@@ -89,9 +99,10 @@ def test_churn_is_a_line_of_its_own():
 def test_churn_of_something_else_is_refused():
     column = Column.planted(EPOCHS, 0)
     with pytest.raises(MeasurementError, match="f_t at epoch 4 have no churn at epoch 3"):
-        gained_over_churn(column, whole(0, deep=3), 2)
+        gained_over_churn(column, whole(0, deep=3))
     other = dataclasses.replace(whole(0), labels=column.labels[::-1])
     with pytest.raises(MeasurementError, match="other images than the composites"):
         over_shallow_epochs(column, "agreement", "", churn=other)
-    with pytest.raises(MeasurementError, match="shallow epoch 9 is not in the column"):
-        gained_over_churn(column, whole(0), 9)
+    earlier = Column.planted([1, *EPOCHS], 0)
+    with pytest.raises(MeasurementError, match="shallow epoch 1 is not in the column"):
+        gained_over_churn(earlier, whole(0))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from featdyn_core.analysis.growth import planted_growth, windows_along_path, windows_in_epochs
+from featdyn_core.records.column import Column
 from featdyn_core.records.path import WHOLE_NETWORK, TrainingPath
 from featdyn_core.records.planting import DEPTHS
+from featdyn_core.verdicts.units import Counted
 
 DEEP = (4, 8, 12)
 LEVEL = 0.8
@@ -25,14 +27,29 @@ def test_windows_in_epochs_are_those_of_each_column():
     assert found.lengths.tolist() == [[1, 3, 6]] * 3
     assert found.longest.tolist() == [[4, 8, 12]] * 3
     assert found.shares[0] == pytest.approx([1 / 4, 3 / 8, 6 / 12])
-    assert (found.trend, found.gained) == (1.0, pytest.approx(5 / 12))
+    assert found.gained.tolist() == [5, 5, 5]
+    assert not found.between.any()
 
 
-def test_the_depth_counts_at_which_windows_grow_least():
-    grown, shrunk = (planted_growth(DEEP, windows) for windows in ([1, 2, 5], [3, 2, 1]))
-    mixed = windows_in_epochs(grown, LEVEL)
-    mixed.lengths[1] = windows_in_epochs(shrunk, LEVEL).lengths[1]
-    assert (mixed.trend, mixed.gained) == (-1.0, pytest.approx(-2 / 12))
+def test_each_depth_has_a_trend_and_a_gain_of_its_own():
+    found = windows_in_epochs(planted_growth(DEEP, [[1, 2, 5], [3, 2, 1], [2, 2, 2]]), LEVEL)
+    assert found.trends == {f"depth {depth}": Counted(tau, 3) for depth, tau in ((1, 1.0), (2, -1.0), (3, 0.0))}
+    assert found.gained.tolist() == [4, -2, 0]
+
+
+def test_windows_that_end_between_checkpoints_are_marked():
+    """Of epochs 0, 3, 4 and 8 those up to 3 are outside: the window of 8 is of 4 epochs, and that before 4 unknown."""
+    columns = {4: Column.planted([0, 3, 4], [0.5, 0, 0]), 8: Column.planted([0, 3, 4, 8], [0.5, 0.5, 0, 0])}
+    found = windows_in_epochs(columns, LEVEL)
+    assert found.lengths[0].tolist() == [1, 4]
+    assert found.at_most[0].tolist() == [3, 4]
+    assert found.between[0].tolist() == [True, False]
+    assert list(found.lines("").series["depth 1, at most"]) == [3, 4]
+
+
+def test_a_window_of_all_that_lies_before_ends_at_no_checkpoint():
+    found = windows_in_epochs({4: Column.planted([0, 2, 4], 0), 8: Column.planted([0, 4, 8], 0)}, LEVEL)
+    assert found.lengths[0].tolist() == found.at_most[0].tolist() == [4, 8]
 
 
 def test_windows_along_a_path_are_its_length_in_them():
@@ -41,7 +58,7 @@ def test_windows_along_a_path_are_its_length_in_them():
     assert found.longest.tolist() == [[8, 14, 18]] * 3
     ends = [2 + 2 * BEYOND, 1 + 1 + 2 + 2 * BEYOND, 6 + 2 * BEYOND]
     assert found.lengths == pytest.approx(np.tile(ends, (3, 1)))
-    assert found.gained == pytest.approx((ends[2] - ends[0]) / 18)
+    assert found.gained == pytest.approx(ends[2] - ends[0])
 
 
 def test_a_path_of_each_depth_is_that_of_its_own_shallow_part():
@@ -55,7 +72,8 @@ def test_a_path_of_each_depth_is_that_of_its_own_shallow_part():
 def test_windows_that_span_all_that_lies_before_grow_with_it():
     """Which is why W/t is told beside W."""
     found = windows_in_epochs(planted_growth(DEEP, DEEP), LEVEL)
-    assert (found.trend, found.shares.tolist()) == (1.0, [[1, 1, 1]] * 3)
+    assert {float(tau) for tau in found.trends.values()} == {1.0}
+    assert found.shares.tolist() == [[1, 1, 1]] * 3
 
 
 def test_lines_have_a_depth_each():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featdyn_core.analysis.levels import empirical_level, particle_levels, share_within
+from featdyn_core.analysis.levels import empirical_level, miss_rates, particle_levels, share_within
+from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.consistency import pointwise_consistency, window_misses
 
 CUBE, REFERENCE = ((0, 1, 2), (0, 0, 1), (0, 1, 1)), (0, 1, 2)
@@ -32,3 +33,46 @@ def test_they_are_what_records_are_read_by(seed, checkpoints, samples):
     particles = particle_levels(cube.tolist(), reference.tolist())
     assert [1 - float(rate) for rate in particles] == pytest.approx(pointwise_consistency(cube, reference))
     assert float(empirical_level(particles)) == pytest.approx(window_misses(cube, reference)[0])
+
+
+def test_every_epoch_of_a_window_counts_once():
+    """Epochs 0 to 3 are those of the first checkpoint, 4 and 5 of the second, 6 of the last."""
+    together, each = miss_rates([[1, 0], [1, 1], [0, 0]], [0, 0], [0, 4, 6])
+    assert each.tolist() == [[6 / 7, 2 / 7], [2 / 3, 2 / 3], [0, 0]]
+    assert together.tolist() == [8 / 14, 4 / 6, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 6))
+def test_sparse_checkpoints_are_dense_ones_that_repeat(seed, checkpoints, samples):
+    rng = np.random.default_rng(seed)
+    cube, reference = rng.integers(2, size=(checkpoints, samples)), rng.integers(2, size=samples)
+    epochs = np.cumsum(rng.integers(1, 5, size=checkpoints))
+    dense = np.repeat(cube, [*np.diff(epochs), 1], axis=0)
+    together, each = miss_rates(cube, reference, epochs)
+    particles = particle_levels(dense.tolist(), reference.tolist())
+    assert each[0].tolist() == [float(rate) for rate in particles]
+    assert together[0] == float(empirical_level(particles))
+
+
+def test_a_rate_that_equals_a_tolerance_is_within_it():
+    """Sums of floats are beyond 0.05 or 0.15 by rounding."""
+    reference, epochs = np.zeros(20, int), np.arange(60)
+    predictions = np.tile(np.arange(20) < 1, (60, 1)) + 0
+    assert set(miss_rates(predictions, reference, epochs)[0]) == {0.05}
+    assert set(miss_rates(np.tile(np.arange(20) < 3, (60, 1)) + 0, reference, epochs)[0]) == {0.15}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "reference", "epochs"),
+    [
+        ([[0]], [0, 0], [1]),
+        ([[0]], [0], [1, 2]),
+        ([[0], [0]], [0], [1, 1]),
+        (np.zeros((0, 1)), [0], []),
+        ([0], [], [1]),
+    ],
+)
+def test_miss_rates_name_what_they_need(predictions, reference, epochs):
+    with pytest.raises(MeasurementError, match=r"predictions \(U, N\), a reference \(N,\) and U ascending epochs"):
+        miss_rates(predictions, reference, epochs)

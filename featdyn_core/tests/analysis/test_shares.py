@@ -7,15 +7,18 @@ from scipy import stats
 from featdyn_core.analysis.shares import (
     Shares,
     against_isotropy,
+    concentrated,
     direction_shares,
     isotropic_shares,
     p_values,
+    spectrum_lines,
     variance_shares,
 )
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import participation_ratio, top_share
 from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.measures.one_step.spectra import ChangeSpectra
+from featdyn_core.verdicts.units import Counted
 
 ROUNDING = 1e-9  # relative; two ways to the eigenvalues of one matrix
 KS_LEVEL = 1e-3  # chance that a correct distribution fails its Kolmogorov-Smirnov test
@@ -122,4 +125,31 @@ def test_changes_are_compared_with_isotropic_ones_of_their_size(changes):
     assert found.p_values == p_values(found.shares, null)
     of_directions = isotropic_shares(ROWS, FEATURES, DRAWS, direction_shares)
     assert found.of_directions == p_values(direction_shares(gram), of_directions)
+    directions = direction_shares(gram).participation / of_directions.participation.mean()
+    assert found.participation_of_directions == directions
     assert max(found.p_values.values()) < 0.05  # of a dozen directions alone some are not that rare
+    assert found.largest_p == max([*found.p_values.values(), *found.of_directions.values()])
+
+
+def test_images_are_averaged_and_those_beyond_chance_counted(rng):
+    led = rng.standard_normal((32, FEATURES)) * np.r_[[9.0] * 3, np.ones(FEATURES - 3)]
+    grams = [ChangeGram.of(led), ChangeGram.gaussian(32, FEATURES, rng)]
+    images = [against_isotropy(gram, 999) for gram in grams]
+    found = concentrated(images)
+    assert found["variance in the top 5"] == Counted(np.mean([one.shares.top(5) for one in images]), 2)
+    assert found["beyond all isotropic samples"] == Counted(0.5, 2)
+    for name, of in (
+        ("participation ratio against isotropic", "participation"),
+        ("the same of directions", "participation_of_directions"),
+    ):
+        one, other = (getattr(image, of) for image in images)
+        assert found[name] == pytest.approx((one * other) ** 0.5)
+        assert one < 0.8 < other
+
+
+def test_figure_has_leading_shares_of_every_sample(rng):
+    gram = ChangeGram.gaussian(48, 64, rng)
+    lines = spectrum_lines({"one": gram, "other": gram})
+    assert list(lines.series) == ["one", "other"]
+    assert np.array_equal(lines.series["one"], variance_shares(gram).values[:20])
+    assert len(list(lines.x)) == 20

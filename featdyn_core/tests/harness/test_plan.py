@@ -34,6 +34,9 @@ log = { kind = "log" }
 surrogates = { kind = "surrogates", window = "late" }
 last_layer = { kind = "last_layer", window = "late", splits = ["training"] }
 flatness = { kind = "flatness", window = "late", points = 1 }
+among = { kind = "flatness", window = "late", points = 1, drawn = true }
+descent = { kind = "descent", regime = "linearised", frozen = true }
+labels = { kind = "labels" }
 frozen = { kind = "column", window = "late", deep = "first", frozen = true, every = 2, splits = ["training"] }
 """
 PROTOCOL = """
@@ -156,6 +159,9 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
         "features": {"images": 20, "split": "held-out", "frozen": False, "epochs": [1, 2, 3]},
         "log": {},
         "flatness": {"images": 12, "directions": 5, "shallow": [1], "deep": 3, "split": "training"},
+        "among": {"images": 12, "directions": 5, "shallow": [1], "deep": 3, "drawn": True, "split": "training"},
+        "descent": {"images": 12, "steps": 4, "every": 2, "regime": "linearised", "frozen": True},
+        "labels": {"images": 20},
         "surrogates": {"images": 12, "projections": 8, "shuffles": 3, "epochs": [1, 2, 3]},
         "last_layer": {"epochs": [1, 3], "images": 12, "split": "training"},
         "frozen": COLUMN | {"shallow": [1, 3], "deep": 1, "frozen": True, "split": "training"},
@@ -291,7 +297,7 @@ training = {{ checkpoints = [[1, 3, 1]] }}
 
 
 BAD = {
-    "no kind": ('kind = "column", ', "", "it says no kind; the kinds are column, churn"),
+    "no kind": ('kind = "column", ', "", "it says no kind; the kinds are column, churn, stranger"),
     "unknown kind": ('kind = "column"', 'kind = "guess"', "unknown kind 'guess'; the kinds are column"),
     "no window": ('"column", window = "late"', '"column"', "field .window. is missing"),
     "unknown window": ('"column", window = "late"', '"column", window = "early"', "'early'"),

@@ -201,7 +201,8 @@ def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
     assert {item.name for item in found} >= {"small", "reduced"}
     for item in found:
         rows = swept(register, item)
-        base = {row.entry.id: row for row in cells(register, item.scale) if row.subject == item.subject}
+        rows_of_scale = cells(register, item.scale, seeds=item.seeds)
+        base = {row.entry.id: row for row in rows_of_scale if row.subject == item.subject}
         assert len({row.id for row in rows}) == len(rows), item.name
         for row in rows:
             seed = row.seeds[0]

@@ -19,7 +19,17 @@ from featdyn_core.store.heartbeats import Beat, write_beat
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
-from featdyn_core.tests.toy import FAILS, HOLDS, MEDIUM, edit, entry, write_claim, write_project, write_sweeps
+from featdyn_core.tests.toy import (
+    FAILS,
+    HOLDS,
+    MEDIUM,
+    MULTIVERSE,
+    edit,
+    entry,
+    write_claim,
+    write_project,
+    write_sweeps,
+)
 from featdyn_core.verdicts.evidence import Evidence, read_evidence
 
 TEST = "*test_demo[[]demo-small-digits[]]"
@@ -659,3 +669,22 @@ def test_a_sweep_that_varies_nothing_is_told_at_collection(sweeping):
     result = sweeping.runpytest("-m", "fast")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*UsageError: *variation 'slow': it changes nothing of the recipe toy"])
+
+
+# Every other reasonable choice
+
+
+def test_multiverse_is_kept_where_it_is_asked_for(project):
+    write_project(project.path, demo=entry(first=0) + MULTIVERSE)
+    measure = """
+def measure(run: Run) -> Measured:
+    run.columns("column")
+    return Measured({"effect": (0.9, 0.6, 0.1)[run.windows["late"].first] + 0.01 * (run.seed % 3), "null": 0.0})
+"""
+    write_claim(project.path, measure=measure)
+    project.runpytest("-m", "fast", "--device", "cpu").assert_outcomes(passed=1)
+    assert evidence_of(project)["demo-small-digits"].multiverse is None
+    result = project.runpytest("-m", "fast", "--device", "cpu", "--multiverse")
+    result.assert_outcomes(passed=1)
+    found = evidence_of(project)["demo-small-digits"].multiverse
+    assert found.counts == {"SUPPORTED": 10, "EQUIVALENT": 0, "INCONCLUSIVE": 0, "REFUTED": 14, "INVALID": 0}

@@ -36,7 +36,7 @@ def entry(name):
 
 def cell(claim="memory", scale=SMALL, **changes):
     (subject,) = scale.recipes
-    return Cell(entry(claim), scale, subject, scale.seeds, {"clean": tiny_recipe()}, **changes)
+    return Cell(entry(claim), scale, subject, scale.seeds[subject], {"clean": tiny_recipe()}, **changes)
 
 
 PLAN = [
@@ -107,10 +107,14 @@ def test_scales_of_the_full_tier_are_runs_of_their_own(tmp_path):
     assert verdicts(session) == {"memory-reduced-mnist": "SUPPORTED", "forgetting-reduced-mnist": "DESELECTED"}
 
 
-def test_what_was_left_out_counts_in_the_adjustment(tmp_path):
-    """Selecting one claim makes its p-value no smaller than in the whole run."""
+def test_a_part_of_a_family_has_no_adjusted_p_values(tmp_path):
     session = finished(tmp_path, {PLAN[0].id}, [reported(PLAN[0])])
-    assert adjusted_p_values(session.evidence)[0] == pytest.approx(3 * session.evidence[0].p_value)
+    assert [list(adjusted) for adjusted in adjusted_p_values(session.evidence)] == [[None, None]] * 3
+
+
+def test_what_came_to_nothing_counts_in_the_adjustment(tmp_path):
+    session = finished(tmp_path, FAST, [reported(PLAN[0])])
+    assert adjusted_p_values(session.evidence)[0].p_value == pytest.approx(2 * session.evidence[0].p_value)
 
 
 def test_a_test_that_reported_nothing_is_an_error(tmp_path):

@@ -35,6 +35,7 @@ def test_predictions_are_those_of_networks_written_out(tiny_trajectory, found):
     again = wholly_reestimated(tiny_trajectory.network(4), tiny_trajectory)
     assert (found.again == predict(again, images)).all()
     assert found.images == len(images)
+    assert found.calibrated == 1
 
 
 def test_both_are_equally_far_at_every_depth(found):

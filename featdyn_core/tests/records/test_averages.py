@@ -4,10 +4,12 @@ import copy
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
 from featdyn_core.measures.composites.composite import calibration_images, predict, recalibrate
-from featdyn_core.records.averages import averaged, measure, read
+from featdyn_core.records.averages import Averages, averaged, measure, read
+from featdyn_core.records.planting import IMAGES
 
 PARAMETERS = {"epochs": [1, 2, 4], "split": "held-out", "partner": 1}
 
@@ -48,3 +50,11 @@ def test_average_of_one_state_with_itself_keeps_its_parameters(tiny_trajectory):
     network = averaged(tiny_trajectory, [state, state])
     assert not network.training
     assert all(torch.equal(parameter, state[name]) for name, parameter in network.named_parameters())
+
+
+def test_planted_averages_agree_as_often_as_they_are_told():
+    found = Averages.planted(window=0.98, stranger=0.3)
+    assert found.agreement("window") == pytest.approx(0.98, abs=0.5 / IMAGES)
+    assert found.agreement("stranger") == pytest.approx(0.3, abs=0.5 / IMAGES)
+    assert found.agreement("midpoints") == pytest.approx([0.98], abs=0.5 / IMAGES)
+    assert found.accuracy_gained == pytest.approx(-0.02, abs=0.5 / IMAGES)

@@ -11,12 +11,12 @@ from featdyn_core.verdicts.claim import Verdict
 
 REGISTER = load_register(Path(__file__).parents[3] / "claims" / "register")
 TEXT = """
-scale = "reduced"
+scale = "paper"
 subject = "mnist"
 seeds = [7, 8, 9]
 [effects]
-memory-window = "agreement, held-out"
-forgetting-flat = "accuracy range"
+memory-window = "agreement, depth 1, held-out"
+forgetting-flat = "accuracy lost, depth 1, held-out"
 [variations.adam]
 title = "Adam"
 recipe.optimizer = { name = "adam" }
@@ -36,7 +36,7 @@ def read(folder: Path, text: str = TEXT):
 def test_sweep_is_what_its_file_says(tmp_path):
     assert load_sweeps(tmp_path, REGISTER) == []
     (found,) = read(tmp_path)
-    assert (found.name, found.scale, found.subject, found.seeds) == ("some", "reduced", "mnist", (7, 8, 9))
+    assert (found.name, found.scale, found.subject, found.seeds) == ("some", "paper", "mnist", (7, 8, 9))
     assert list(found.effects) == ["memory-window", "forgetting-flat"]
     assert found.variations["adam"] == Variation("adam", "Adam", recipe={"optimizer": {"name": "adam"}})
     assert found.variations["adam"].overrides == {"recipe": {"optimizer": {"name": "adam"}}}
@@ -48,11 +48,11 @@ def test_sweep_is_what_its_file_says(tmp_path):
 FAULTS = {
     "no TOML": ("[effects]", "[effects", "Expected ']' at the end"),
     "no scale": (
-        'scale = "reduced"',
+        'scale = "paper"',
         'scale = "tiny"',
         "unknown scale/subject 'tiny/mnist'; the register has small/digits",
     ),
-    "no subject": ('"mnist"', '"svhn"', "unknown scale/subject 'reduced/svhn'; "),
+    "no subject": ('"mnist"', '"svhnn"', "unknown scale/subject 'paper/svhnn'; "),
     "no title": ('title = "Adam"\n', "", "variation 'adam': field 'title' is missing"),
     "unknown field": (
         'title = "Adam"',
@@ -63,9 +63,10 @@ FAULTS = {
     "unknown claim": ("forgetting-flat =", "forgotten =", "unknown claim 'forgotten'"),
     "claim of other images": ("forgetting-flat =", "forgetting =", "claim 'forgetting' is not about mnist"),
     "no effect": (
-        '"accuracy range"',
-        '"accuracy rang"',
-        "claim 'forgetting-flat': unknown criterion 'accuracy rang'; did you mean 'accuracy range'\\?",
+        '"accuracy lost, depth 1, held-out"',
+        '"accuracy lost, depth 1, held-ou"',
+        "claim 'forgetting-flat': unknown criterion 'accuracy lost, depth 1, held-ou'; "
+        "did you mean 'accuracy lost, depth 1, held-out'\\?",
     ),
     "claim that is not swept": (
         'claims = ["memory',

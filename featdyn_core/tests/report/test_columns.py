@@ -1,17 +1,19 @@
 """One list of columns makes every table of rows."""
 
 import csv
+import dataclasses
 
 import pytest
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report import columns
+from featdyn_core.report import columns, wording
 from featdyn_core.report.columns import Column, Table
 from featdyn_core.report.html import write_csv, write_html
 from featdyn_core.report.junit import flat
 from featdyn_core.report.markdown import results_table
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.tests.report.sample import document, every_verdict, evidence
+from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import adjusted_p_values, read_document, write_evidence
 
 ROWS = every_verdict()
@@ -43,7 +45,7 @@ def test_a_column_of_the_list_is_shown_everywhere(monkeypatch, tmp_path):
     }
     for name, text in tables.items():
         assert text.count("tenth of a second") >= 1, name
-        assert text.count("834 tenths") == 4, name
+        assert text.count("834 tenths") == 5, name
 
 
 def test_a_column_that_says_nothing_is_left_out():
@@ -61,9 +63,17 @@ def test_a_csv_file_has_every_row_and_exact_numbers(tmp_path):
     assert float(found[0]["estimate"]) == first.interval.estimate
     assert (float(found[0]["low"]), float(found[0]["high"])) == (first.interval.low, first.interval.high)
     assert (found[0]["holds"], float(found[0]["bound"]), found[0]["seeds"]) == ("above", 0.95, "0 1 2 3 4")
-    assert [float(row["holm_p"]) for row in found[:3]] == adjusted[:3]
-    assert [row["note"] for row in found[:3]] == ["", "replayed", "exploratory"]
-    assert (found[4]["verdict"], found[4]["estimate"], found[4]["reason"]) == ("NOT RUN", "", ROWS[4].reason)
+    assert (float(found[0]["worst"]), found[0]["holds_on"]) == (first.worst, "5")
+    for row, (p_value, against) in zip(found, adjusted, strict=True):
+        pair = ["" if value is None else repr(value) for value in (p_value, against)]
+        assert [row["holm_p"], row["holm_p_against"]] == pair
+    assert [row["note"] for row in found[:4]] == ["", "seen", "replayed", "exploratory"]
+    assert [row["marks"] for row in found[:4]] == ["", "†", "*", ""]
+    assert (found[1]["verdict"], found[1]["reason"]) == (
+        "EQUIVALENT",
+        "no difference that matters; on seeds seen before",
+    )
+    assert (found[5]["verdict"], found[5]["estimate"], found[5]["reason"]) == ("NOT RUN", "", ROWS[5].reason)
 
 
 def test_a_csv_file_names_the_runs_and_adjusts_within_each(tmp_path):
@@ -71,7 +81,7 @@ def test_a_csv_file_names_the_runs_and_adjusts_within_each(tmp_path):
     write_csv(tmp_path / "rows.csv", {"one.json": rows[1:], "both.json": rows})
     found = sheet(tmp_path / "rows.csv")
     assert [row["run"] for row in found] == ["one.json", "both.json", "both.json"]
-    expected = [*adjusted_p_values(rows[1:]), *adjusted_p_values(rows)]
+    expected = [adjusted.p_value for adjusted in (*adjusted_p_values(rows[1:]), *adjusted_p_values(rows))]
     assert [float(row["holm_p"]) for row in found] == expected
     assert expected[0] != expected[2]
 
@@ -95,3 +105,49 @@ def test_junit_has_what_csv_has_of_the_same_names(tmp_path):
         found = flat(row, holm)
         assert {"claim", "subject", "scale", "verdict"} <= set(found), row.id
         assert found == {name: line[name] for name in found}, row.id
+
+
+# Marks
+
+
+def whole_family(**changes):
+    """Return rows of a whole family: one that survives, one that does not, one on differences."""
+    return [
+        evidence("memory-window", **changes),
+        evidence("transferability", agreement=0.952, spread=0.01, **changes),
+        evidence("beyond-churn", gain=0.02, **changes),
+        evidence("beyond-closeness", agreement=0.9, **changes),
+    ]
+
+
+def test_marks_say_what_survives_and_what_hangs_on_differences():
+    found = columns.lines(whole_family())
+    assert [line.row.verdict for line in found] == ["SUPPORTED", "INCONCLUSIVE", "SUPPORTED", "REFUTED"]
+    assert [line.marks for line in found] == ["*", "", "*†", "*"]
+    assert [line.holm_p for line in found[:3]] == [line.holm.p_value for line in found[:3]]
+    assert found[3].holm_p == found[3].holm.p_against
+
+
+def test_the_second_protocol_has_its_mark_and_what_was_not_judged_none():
+    assert {line.marks for line in columns.lines(whole_family(rule=2))} == {"²"}
+    nothing = [dataclasses.replace(row, verdict=Verdict.NOT_RUN, findings=()) for row in whole_family()]
+    assert {line.marks for line in columns.lines(nothing)} == {""}
+
+
+@pytest.mark.parametrize("wanted", ["*†", "†", "*", "", "²"])
+def test_the_marks_that_stand_there_have_a_legend_and_no_others(wanted, tmp_path):
+    rows = whole_family()
+    shown = {"*†": rows, "†": rows[2:3], "*": rows[:1], "": rows[1:2], "²": whole_family(rule=2)}[wanted]
+    if wanted == "†":  # of a partial run nothing survives
+        shown = [dataclasses.replace(shown[0], exploratory=True)]
+    write_html(tmp_path / "report.html", shown)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    texts = {
+        "terminal": " ".join(" ".join(terminal_table(shown, 80)).split()),
+        "Markdown": "\n".join(results_table(shown)),
+        "HTML": page.partition("What each verdict hangs on</h2>")[2],
+    }
+    for name, text in texts.items():
+        for mark, words in wording.MARKS.items():
+            assert (words in text) is (mark in wanted), (name, mark)
+    assert (f'<sup class="marks">{wanted}</sup>' in page) is bool(wanted)

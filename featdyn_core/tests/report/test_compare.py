@@ -21,7 +21,7 @@ def test_the_same_run_twice_differs_in_nothing():
     assert [row.id for row in found] == [row.id for row in rows]
     assert all(row.protocol == row.environment == {} for row in found)
     assert {item.overlap for row in found for item in row.criteria} == {True}
-    assert to_lines(found)[-1] == "7 rows in both, 0 verdicts changed, 0 rows in one file only"
+    assert to_lines(found)[-1] == "8 rows in both, 0 verdicts changed, 0 rows in one file only"
 
 
 def test_a_verdict_that_changes_is_told_with_both_numbers():

@@ -23,11 +23,11 @@ def root(tmp_path):
     """Return a project of three claims with two published runs and a README that has a place for each table."""
     folder = tmp_path / "claims" / "register"
     folder.mkdir(parents=True)
-    for name in ("scales", "forgetting", "memory-window", "transferability"):
+    for name in ("scales", "beyond-churn", "memory-window", "transferability"):
         shutil.copy(REGISTER / f"{name}.toml", folder)
     rows = [
         evidence("transferability", "digits"),
-        dataclasses.replace(evidence("memory-window", "mnist"), scale="reduced"),
+        dataclasses.replace(evidence("memory-window", "mnist"), scale="paper"),
         dataclasses.replace(evidence("memory-window", "cifar10"), scale="reduced"),
         evidence("memory-window", "digits", agreement=0.9),
     ]
@@ -47,13 +47,13 @@ def test_tables_follow_the_order_of_the_register(root):
     found = tables(root)
     assert list(found) == ["claims", "findings", "results", "sweep digits, small"]
     assert found["claims"] == claims_table(load_register(root / "claims" / "register"))
-    ids = ["`forgetting`", "`memory-window`", "`transferability`"]
+    ids = ["`beyond-churn`", "`memory-window`", "`transferability`"]
     assert first_cells(found["claims"]) == first_cells(found["findings"]) == ids
-    places = [tuple(re.split(r" \| ", line.strip("| "))[:3]) for line in found["results"][2:]]
+    places = [tuple(re.split(r" \| ", line.strip("| "))[:3]) for line in found["results"][2:6]]
     assert places == [
         ("`memory-window`", "digits", "small"),
         ("`memory-window`", "cifar10", "reduced"),
-        ("`memory-window`", "mnist", "reduced"),
+        ("`memory-window`", "mnist", "paper"),
         ("`transferability`", "digits", "small"),
     ]
     assert first_cells(found["sweep digits, small"]) == ["as registered", "vit", "adam"]
@@ -73,7 +73,7 @@ def test_a_place_is_filled_and_the_words_around_it_stay(root):
 def test_a_changed_bound_or_number_is_noticed(root):
     (path, text), *_ = outdated(root).items()
     path.write_text(text, encoding="utf-8")
-    bounds = root / "claims" / "register" / "forgetting.toml"
+    bounds = root / "claims" / "register" / "beyond-churn.toml"
     register = bounds.read_text(encoding="utf-8")
     bounds.write_text(register.replace("= 0.1", "= 0.2"), encoding="utf-8")
     assert list(outdated(root)) == [path]

@@ -8,10 +8,10 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.report.junit import EVIDENCE, FAULT, annotate, flat
 from featdyn_core.report.wording import hinge
 from featdyn_core.tests.report.sample import every_verdict, evidence
-from featdyn_core.verdicts.evidence import adjusted_p_values, from_json, to_json
+from featdyn_core.verdicts.evidence import Adjusted, adjusted_p_values, from_json, to_json
 
 ROWS = every_verdict()
-SUPPORTED, REFUTED, _, INVALID, NOT_RUN = ROWS[:5]
+SUPPORTED, _, REFUTED, _, INVALID, NOT_RUN = ROWS[:6]
 
 
 @pytest.fixture
@@ -58,8 +58,15 @@ def test_a_row_is_flat_properties_and_its_json_is_gone(completed):
         "low": repr(interval.low),
         "high": repr(interval.high),
         "bound": "0.95",
-        "holm_p": repr(adjusted_p_values(ROWS)[0]),
+        "worst": repr(hinge(SUPPORTED).worst),
+        "holds_on": "5",
     }
+
+
+def test_a_row_of_a_whole_family_has_both_adjusted_p_values_and_its_marks():
+    (holm,) = adjusted_p_values([SUPPORTED])
+    found = flat(SUPPORTED, holm)
+    assert (found["holm_p"], found["holm_p_against"], found["marks"]) == (repr(holm.p_value), repr(holm.p_against), "*")
 
 
 def test_the_json_stays_if_it_is_asked_for(completed):
@@ -70,12 +77,12 @@ def test_the_json_stays_if_it_is_asked_for(completed):
 
 
 def test_a_row_without_numbers_has_none():
-    found = flat(NOT_RUN, None)
+    found = flat(NOT_RUN, Adjusted())
     assert found == {"claim": "forgetting", "subject": "cifar10", "scale": "reduced", "verdict": "NOT RUN"}
 
 
 def test_a_row_of_a_sweep_says_what_is_varied():
-    assert flat(evidence("memory-window", variation="adam"), None)["variation"] == "adam"
+    assert flat(evidence("memory-window", variation="adam"), Adjusted())["variation"] == "adam"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.register.reading import load_register
+from featdyn_core.report import wording
 from featdyn_core.report.markdown import claim_row, claims_table, results_table, step_summary, summary_table
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
@@ -32,63 +33,71 @@ def test_every_claim_has_a_row_with_what_decides_and_what_controls_it(register):
 
 
 def test_bounds_are_those_of_the_first_scale_and_subject_that_a_claim_has(register):
-    for claim, place in (("memory-window", ("small", "digits")), ("forgetting-flat", ("reduced", "mnist"))):
-        entry = register.entry(claim)
+    elsewhere = replace(register.entry("memory-window"), subjects=("mnist",))
+    places = ((register.entry("memory-window"), ("small", "digits")), (elsewhere, ("paper", "mnist")))
+    for entry, place in places:
         shown = cells(claim_row(entry, register))
         for role, cell in ((Role.DECIDES, shown[2]), (Role.CONTROL, shown[3])):
             asked = [item for item in entry.claim(*place).criteria if item.role is role]
-            bounds = "; ".join(f"{item.name} {'>' if item.above else '<'} {item.bound:g}" for item in asked)
-            assert cell == bounds, claim
+            said = [(item.name.split(",")[0], wording.asked(item)) for item in asked]
+            assert [cell.count(f"{name}, each of the depths") for name, _ in said] == [1] * len(said), place
+            assert all(bound in cell for _, bound in said), place
+    assert "accuracy, each of the depths, training > 0.98" in shown[2]
 
 
 def test_a_criterion_of_each_item_of_a_list_is_named_once(register):
-    decided, controlled = cells(claim_row(register.entry("unseen-corrupted"), register))[2:]
-    assert decided.split("; ") == [
-        "median consistency of test images > 0.95",
-        "median consistency, each of the corruptions > 0.95",
-    ]
-    assert controlled.startswith("agreement of a stranger < 0.5; ")
+    decided, controlled = cells(claim_row(register.entry("beyond-churn"), register))[2:]
+    assert decided == "gained over churn, each of the inner cuts > 0"
+    assert controlled.split("; ")[0].startswith("gained by identical halves, each of the inner cuts 0 ± ")
 
 
 def test_results_are_the_rows_that_were_decided():
-    head, rule, *lines = results_table(ROWS)
+    table = results_table(ROWS)
+    head, rule, *lines = table[: table.index("")]
     assert len({len(cells(line)) for line in (head, rule, *lines)}) == 1
-    assert [cells(line)[0] for line in lines] == [f"`{row.claim}`" for row in ROWS[:4]]
-    assert [cells(line)[3] for line in lines] == ["SUPPORTED", "REFUTED", "INCONCLUSIVE", "INVALID"]
-    first, invalid = ROWS[0].findings[0], ROWS[3].of(Role.CONTROL)[0]
-    assert cells(lines[0])[4:] == ["agreement, held-out", interval(first), "> 0.95"]
-    assert cells(lines[3])[4:] == ["agreement of a stranger", interval(invalid), "< 0.5"]
+    assert [cells(line)[0] for line in lines] == [f"`{row.claim}`" for row in ROWS[:5]]
+    verdicts = ["SUPPORTED", "EQUIVALENT †", "REFUTED *", "INCONCLUSIVE", "INVALID"]
+    assert [cells(line)[3] for line in lines] == verdicts
+    first, invalid = ROWS[0].findings[0], ROWS[4].of(Role.CONTROL)[0]
+    worst = f"{first.worst:.4g}", f"{invalid.worst:.4g}"
+    assert cells(lines[0])[4:] == ["agreement, held-out", interval(first), "> 0.95", worst[0], "5 of 5"]
+    assert cells(lines[4])[4:] == ["agreement of a stranger", interval(invalid), "< 0.5", worst[1], "0 of 5"]
+    assert [line[:2] for line in table[table.index("") + 1 :]] == ["\\*", "† "]
 
 
 def test_the_summary_has_a_row_for_every_claim(register):
     rows = [
-        evidence("forgetting", agreement=0.985),
-        replace(evidence("forgetting", "cifar10", agreement=0.5), scale="reduced"),
-        replace(evidence("forgetting-flat", "mnist"), scale="reduced"),
+        evidence("memory-window", agreement=0.985),
+        replace(evidence("memory-window", "cifar10", agreement=0.6), scale="reduced"),
+        replace(evidence("beyond-churn", "mnist", gain=0.02), scale="paper"),
     ]
-    head, rule, *lines = summary_table(register, rows, {"forgetting": "It forgets."})
+    elsewhere = replace(register.entry("beyond-churn"), subjects=("mnist",))
+    register = replace(register, entries=register.entries | {"beyond-churn": elsewhere})
+    head, rule, *lines = summary_table(register, rows, {"memory-window": "It remembers."})
     assert len({len(cells(line)) for line in (head, rule, *lines)}) == 1
     found = {cells(line)[0].strip("`"): cells(line)[1:] for line in lines}
     assert list(found) == list(register.entries)
-    assert found["forgetting"][:4] == [
-        register.entry("forgetting").sentence,
+    assert found["memory-window"][:4] == [
+        register.entry("memory-window").sentence,
         "SUPPORTED (digits)",
         "REFUTED (cifar10)",
         "not run",
     ]
-    assert found["forgetting"][4].startswith("agreement, held-out 0.4979 [")
-    assert found["forgetting"][4].endswith("bound > 0.95 (cifar10)")
-    assert found["forgetting"][5] == "It forgets."
-    assert found["forgetting-flat"][1:3] == ["–", "SUPPORTED (mnist)"]
-    assert found["memory-window"][1:] == ["not run", "not run", "not run", "", ""]
+    assert found["memory-window"][4].startswith("agreement, held-out 0.6")
+    assert found["memory-window"][4].endswith("bound > 0.95 (cifar10)")
+    assert found["memory-window"][5] == "It remembers."
+    assert found["beyond-churn"][1:4] == ["–", "–", "SUPPORTED (mnist)"]
+    assert found["transferability"][1:] == ["not run", "not run", "not run", "", ""]
 
 
 def test_a_page_of_continuous_integration_has_counts_changes_results_and_what_was_not_judged():
     lines = step_summary(ROWS)
-    assert lines[0].startswith("## Claims: 1 SUPPORTED, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR")
+    assert lines[0].startswith(
+        "## Claims: 1 SUPPORTED, 1 EQUIVALENT, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR"
+    )
     assert "- **random-label-collapse-small-digits**: INVALID, was REFUTED" in lines
     start = lines.index(results_table(ROWS)[0])
-    assert lines[start : start + 6] == results_table(ROWS)
+    assert lines[start : start + len(results_table(ROWS))] == results_table(ROWS)
     assert "<details><summary>3 rows on which nothing was judged</summary>" in lines
     assert "| `forgetting` | cifar10 | reduced | ERROR | StoreError: the disk is full |" in lines
     assert lines[-2] == "</details>"
@@ -99,5 +108,5 @@ def test_a_page_of_what_was_judged_alone_has_no_list_of_what_was_not():
 
 
 def test_a_reason_does_not_leave_its_cell():
-    (line,) = (line for line in step_summary([replace(ROWS[4], reason="a|b\n<script>")]) if "NOT RUN |" in line)
+    (line,) = (line for line in step_summary([replace(ROWS[5], reason="a|b\n<script>")]) if "NOT RUN |" in line)
     assert line.endswith(r"| a\|b &lt;script> |")

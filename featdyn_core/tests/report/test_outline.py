@@ -43,6 +43,7 @@ def test_places_are_where_something_was_decided():
     found = entries(*every_verdict())
     assert outline.places(found) == [
         ("", "digits", "small"),
+        ("", "digits", "small, seen"),
         ("", "digits", "small, replayed"),
         ("", "digits", "small, exploratory"),
     ]

@@ -95,7 +95,11 @@ def test_a_table_for_each_scale_and_subject():
 
 
 def test_results_of_the_register_have_none_of_sweeps():
-    assert len(results_table([*ROWS, *REGISTERED_ROWS])) == 2 + len(REGISTERED_ROWS)
+    registered = results_table(REGISTERED_ROWS)
+    assert results_table([*ROWS, *REGISTERED_ROWS]) == registered
+    assert [line.split(" | ")[0] for line in registered[2 : 2 + len(REGISTERED_ROWS)]] == [
+        f"| `{row.claim}`" for row in REGISTERED_ROWS
+    ]
     assert len(results_table(ROWS)) == 2
 
 

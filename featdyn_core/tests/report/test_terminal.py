@@ -8,7 +8,7 @@ import pytest
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report.terminal import terminal_table
-from featdyn_core.report.wording import hinge
+from featdyn_core.report.wording import bound, hinge
 from featdyn_core.tests.report.sample import REASON, every_verdict
 from featdyn_core.verdicts.evidence import adjusted_p_values, read_evidence
 
@@ -32,12 +32,15 @@ def test_table_tells_what_was_decided_and_by_what(width):
         assert f"{finding.interval.estimate:.4g} [{finding.interval.low:.4g}, {finding.interval.high:.4g}]" in detail, (
             row.id
         )
-        assert detail.endswith(f"{'>' if finding.criterion.above else '<'} {finding.criterion.bound:g}"), row.id
+        held = f"{finding.on_right_side} of 5"
+        assert re.search(rf"  {re.escape(bound(finding))} +{finding.worst:.4g} +{held}$", detail), row.id
 
 
 def test_table_says_what_is_known_replayed_or_exploratory():
     lines = terminal_table(ROWS, 140)
-    assert re.search(r"beyond-closeness .*small +REFUTED, known +replayed  ", "\n".join(lines))
+    assert re.search(r"beyond-churn .*small +EQUIVALENT † +seen  ", "\n".join(lines))
+    assert "  no difference that matters; on seeds seen before" in lines
+    assert re.search(r"beyond-closeness .*small +REFUTED, known \* +replayed  ", "\n".join(lines))
     assert re.search(r"transferability .*small +INCONCLUSIVE +exploratory  ", "\n".join(lines))
     assert re.search(r"random-label-collapse .*INVALID, was REFUTED  +fails", "\n".join(lines))
 
@@ -50,11 +53,11 @@ def test_no_line_is_longer_than_the_terminal(width):
 def test_table_has_seeds_and_adjusted_p_values_where_there_is_room():
     lines = terminal_table(ROWS, 140)
     shown = [line.split()[-2:] for line in lines if any(line.startswith(row.claim) for row in ROWS)]
-    adjusted = [value if value is None else f"{value:.4f}" for value in adjusted_p_values(ROWS)]
-    assert shown[0] == ["5", "<0.0001"]
-    assert shown[2] == ["5", adjusted[2]]
-    assert shown[3] == ["5", "–"]
-    assert shown[4:] == [["–", "–"]] * 3
+    adjusted = adjusted_p_values(ROWS)
+    assert shown[0] == ["5", "–"], "a row of its family is exploratory"
+    assert shown[2] == ["5", "<0.0001" if adjusted[2].p_against < 1e-4 else f"{adjusted[2].p_against:.4f}"]
+    assert shown[4] == ["5", "–"]
+    assert shown[5:] == [["–", "–"]] * 3
 
 
 def test_a_narrow_table_leaves_out_columns_and_never_the_verdict():
@@ -67,7 +70,9 @@ def test_a_narrow_table_leaves_out_columns_and_never_the_verdict():
 @pytest.mark.parametrize("folder", ["fast-cpu", "sweep-small-cpu", "sweep-reduced-cpu"])
 def test_rows_of_published_runs_differ_at_80_columns(folder):
     rows = read_evidence(PUBLISHED / folder / "evidence.json")
-    lines = [line for line in terminal_table(rows, 80) if not line.startswith(" ")][1:]
+    heads = [line for line in terminal_table(rows, 80) if not line.startswith(" ")]
+    lines, legend = heads[1 : 1 + len(rows)], heads[1 + len(rows) :]
+    assert [line[0] for line in legend] == ["²"], "what they were judged by"
     for row, line in zip(rows, lines, strict=True):
         where = [row.subject, row.scale, *filter(None, [row.variation])]
         assert line.split()[1 : 1 + len(where)] == where
@@ -77,17 +82,17 @@ def test_rows_of_published_runs_differ_at_80_columns(folder):
 
 def test_long_names_are_shortened_before_numbers():
     lines = terminal_table(ROWS, 50)
-    finding = hinge(ROWS[3])
-    line = next(line for line in lines if "agreement of" in line)
+    finding = hinge(ROWS[4])
+    line = next(line for line in lines if f"{finding.interval.estimate:.4g} [" in line)
     assert "…" in line
     assert re.search(rf" {finding.interval.estimate:.4g} \[.*, {finding.interval.high:.4g}\] +< 0.5$", line)
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
 def test_table_gives_the_whole_reason_of_a_claim_that_was_not_run(width):
-    lines = terminal_table(ROWS[:5], width)
+    lines = terminal_table(ROWS[:6], width)
     start = next(at for at, line in enumerate(lines) if line.startswith("forg"))
-    assert " ".join(" ".join(lines[start + 1 :]).split()) == REASON
+    assert " ".join(" ".join(lines[start + 1 :]).split()).startswith(f"{REASON} *")
 
 
 def test_a_table_of_nothing_is_refused():

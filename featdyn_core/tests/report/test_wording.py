@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from featdyn_core.report import wording
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.claim import Criterion, Outcome, Role, Verdict
+from featdyn_core.verdicts.evidence import Adjusted
 
 ROWS = every_verdict()
 
@@ -16,6 +17,7 @@ ROWS = every_verdict()
 def test_an_invalid_row_hangs_on_its_control_and_the_others_on_what_decides():
     assert [found and found.criterion.name for found in map(wording.hinge, ROWS)] == [
         "agreement, held-out",
+        wording.hinge(ROWS[1]).criterion.name,
         "agreement, held-out",
         "agreement, held-out",
         "agreement of a stranger",
@@ -35,8 +37,20 @@ def test_the_verdict_hangs_on_the_worst_outcome(agreement, spread):
 
 
 def test_the_hinge_of_what_was_decided_has_the_rows_own_p_value():
-    for row in ROWS[:3]:
+    for row in (*ROWS[:2], ROWS[3]):
         assert wording.hinge(row).p_value == row.p_value, row.id
+    refuted = ROWS[2]
+    assert len(refuted.deciding) * wording.hinge(refuted).p_against == refuted.p_against
+
+
+def test_a_refuted_row_hangs_on_the_item_that_most_surely_fails():
+    """Which need not be the one with the largest p-value for the claim, of which several are 1."""
+    row = evidence("memory-window", agreement=0.9)
+    barely = dataclasses.replace(row.findings[0], p_value=1.0, p_against=0.02)
+    surely = dataclasses.replace(row.findings[1], p_value=0.99, p_against=1e-9, outcome=Outcome.FAILS)
+    changed = dataclasses.replace(row, findings=(barely, surely, *row.findings[2:]))
+    assert wording.hinge(changed) is surely
+    assert wording.hinge(dataclasses.replace(changed, rule=2)) is barely
 
 
 @pytest.mark.parametrize(
@@ -66,17 +80,46 @@ def test_a_verdict_says_what_the_register_knows(known, words):
 
 
 def test_what_came_to_nothing_changes_nothing_that_is_known():
-    assert wording.verdict(dataclasses.replace(ROWS[4], known="REFUTED")) == "NOT RUN"
+    assert wording.verdict(dataclasses.replace(ROWS[5], known="REFUTED")) == "NOT RUN"
+
+
+def test_a_verdict_of_the_second_protocol_is_marked_as_one():
+    row = evidence("m", gain=0.01, curves=0, rule=2)
+    assert wording.marks(row, Adjusted(0.0, 0.0)) == "²"
+    assert wording.marks(dataclasses.replace(row, rule=3), Adjusted(0.0, 0.0)) == "*†"
+    assert wording.marks(dataclasses.replace(ROWS[5], rule=2), Adjusted()) == ""
+    assert "second protocol" in wording.legend(["²"])["²"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"seen": True}, "on seeds seen before"),
+        ({"bits": "equal"}, "bit for bit as published"),
+        ({"bits": "other", "seen": True}, "on seeds seen before; other bits than the published trainings"),
+        ({"extension": True}, "an extension, and no statement of the paper"),
+        ({"counter_example": "z = 0"}, "z = 0"),
+    ],
+)
+def test_remarks_are_what_weakens_a_verdict(changes, words):
+    assert wording.remarks(evidence("m", curves=0, **changes)) == words
+
+
+def test_remarks_begin_with_why_or_with_the_reason():
+    assert wording.remarks(ROWS[4]) == ROWS[4].why == "control 'agreement of a stranger' fails"
+    assert wording.remarks(dataclasses.replace(ROWS[5], seen=True, extension=True)) == ROWS[5].reason
+    assert wording.note(dataclasses.replace(ROWS[5], seen=True)) == ""
 
 
 def test_the_worst_of_several_controls_is_shown():
-    held, failed = ROWS[0].findings, ROWS[3].of(Role.CONTROL)
+    held, failed = ROWS[0].findings, ROWS[4].of(Role.CONTROL)
     for findings in ((*held, *failed), (*failed, *held)):
         assert wording.control(dataclasses.replace(ROWS[0], findings=findings)) == "fails", [
             finding.criterion.name for finding in findings
         ]
     assert wording.control(ROWS[0]) == "holds"
-    assert wording.control(ROWS[4]) == wording.NOTHING
+    assert wording.control(ROWS[5]) == wording.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -92,6 +135,9 @@ def test_numbers_intervals_and_bounds():
     assert wording.interval(found) == "0.1235 [0.1235, 0.1235]"
     assert wording.bound(found) == "< 0.05"
     assert wording.bound(Criterion("x", "q", "above", 1).judge([2.0, 2.0])) == "> 1"
+    within = Criterion("x", "q", "within", 0.5, around=1.0).judge([0.9, 1.2, 1.6])
+    assert wording.bound(within) == "1 ± 0.5"
+    assert wording.seeds_that_hold(within) == "2 of 3"
 
 
 def test_coverage_names_every_level_once():
@@ -100,7 +146,7 @@ def test_coverage_names_every_level_once():
     )
     assert wording.coverage(ROWS) == "95 % interval"
     assert wording.coverage([*ROWS, strict]) == "95 % or 97.5 % interval"
-    assert wording.coverage(ROWS[4:]) == "interval"
+    assert wording.coverage(ROWS[5:]) == "interval"
 
 
 @pytest.mark.parametrize(

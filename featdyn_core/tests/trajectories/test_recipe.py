@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import itertools
 import json
+import math
 import tomllib
 from typing import Any
 
@@ -169,6 +170,7 @@ SHIPPED = {
     "cifar10-reduced-human": "86fcf4953a7ecb6129065256e6fd701c76344c5769184667c007dc3a8a39a4ea",
     "cifar10-reduced-as-many": "39efa1d59b9bb6757d65263ebb818ad35fbf5da551a3ffe4dfe36b6a1eb96517",
     "cifar10-reduced-matched": "3fe16f7325ab3d4d49d25b62812d198ae1f4b75366574d275f1a096bcf95a80f",
+    "digits-small-matched": "7b42356f925e08cfb896ae06931f283ba0eb7ce151c15ef7f28a539153e55be4",
     "digits-small-noise20": "d21ca4957c8787616b3dd7d4a438839580aeecb5c22bd6577805efa2b7e020db",
     "digits-small-noise60": "f175efbde042a6675a0c750a21b98f20de8784d840a3799af268af6d1dcbed06",
     "digits-small-noise80": "edc7e6667896a22962ef6e410f7df905b434c242c6af60a3106a4a3d8ab31585",
@@ -609,5 +611,21 @@ def test_matched_recipe_is_the_plain_one_at_the_same_counts_of_images():
         schedule=dataclasses.replace(plain.schedule, milestones=scaled(plain.schedule.milestones)),
         training=dataclasses.replace(
             plain.training, epochs=matched.training.epochs, checkpoints=scaled(plain.training.checkpoints)
+        ),
+    )
+
+
+def test_matched_recipe_of_digits_takes_as_many_steps():
+    plain, matched = load_recipe("digits-small"), load_recipe("digits-small-matched")
+    steps = math.ceil(1200 / plain.training.batch_size)  # an epoch; of the matched one it is one
+    few = matched.data.subset
+    assert matched == plain.replace(
+        name=matched.name,
+        data=dataclasses.replace(plain.data, subset=few),
+        training=dataclasses.replace(
+            plain.training,
+            batch_size=few,
+            epochs=steps * plain.training.epochs,
+            checkpoints=tuple(steps * epoch for epoch in plain.training.checkpoints),
         ),
     )

@@ -1,28 +1,42 @@
-"""Outcomes around the bound, and which verdict goes before which."""
+"""Outcomes around the bound, items, margins, and which verdict goes before which."""
 
 import dataclasses
 import itertools
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Outcome, Role, Verdict
-from featdyn_core.verdicts.inference import bound_p_value, pooled_interval, pooled_p_value, seed_interval
+from featdyn_core.verdicts.claim import Claim, Criterion, Outcome, Role, Verdict
+from featdyn_core.verdicts.inference import (
+    LEVEL,
+    infer_count,
+    infer_draws,
+    infer_mean,
+    infer_p_values,
+    seed_interval,
+    seeds_to_count,
+    seeds_to_decide,
+)
+from featdyn_core.verdicts.units import Counted, Unit, share_of
 
 LAW = settings(max_examples=100, deadline=None)
 
-values = st.lists(st.integers(-20, 20).map(lambda number: number / 8), min_size=2, max_size=6)
+values = st.lists(st.integers(-20, 20).map(lambda number: number / 8), min_size=3, max_size=6)
 bounds = st.integers(-20, 20).map(lambda number: number / 8)
 directions = st.sampled_from(["above", "below"])
 
 # One number per seed whose interval lies above 0, below 0, and across 0.
 ABOVE, BELOW, ACROSS = [1.0, 1.1, 1.2], [-1.0, -1.1, -1.2], [-1.0, 0.0, 1.0]
 
+BARELY_BELOW = [-0.5, -1.1, -0.2, -0.9, -0.7]
+"""Below 0 by its 95 % interval, and not by that of 1 - 0.05/6."""
 
-def criterion(name="gap", role=Role.DECIDES, direction="above", bound=0.0):
-    return Criterion(name, f"the {name}", direction, bound, role)
+
+def criterion(name="gap", role=Role.DECIDES, direction="above", bound=0.0, **changes):
+    return Criterion(name, f"the {name}", direction, bound, role, **changes)
 
 
 def claim(*criteria):
@@ -41,7 +55,6 @@ def control(name="control"):
 def test_the_unfavourable_end_meets_the_bound(numbers, bound, direction):
     finding = criterion(direction=direction, bound=bound).judge(numbers)
     interval = seed_interval(numbers)
-    inside = interval.low < interval.high
     if direction == "above":
         unfavourable, favourable = interval.low - bound, interval.high - bound
     else:
@@ -51,11 +64,9 @@ def test_the_unfavourable_end_meets_the_bound(numbers, bound, direction):
     elif favourable <= 0:
         assert finding.outcome is Outcome.FAILS
     else:
-        assert inside
         assert finding.outcome is Outcome.UNDECIDED
     assert finding.interval == interval
     assert finding.values == tuple(numbers)
-    assert finding.p_value == bound_p_value(numbers, bound, above=direction == "above")
 
 
 @LAW
@@ -69,19 +80,33 @@ def test_directions_mirror_each_other(numbers, bound, direction):
 
 @LAW
 @given(values, bounds, directions, st.sampled_from([0.95, 0.975, 0.9875]))
-def test_what_holds_has_a_small_p_value(numbers, bound, direction, confidence):
-    """Beyond the bound means a one-sided p-value below 0.025, however strict the interval."""
+def test_what_holds_has_a_small_p_value_however_strict(numbers, bound, direction, confidence):
     finding = criterion(direction=direction, bound=bound).judge(numbers, confidence=confidence)
-    assert (finding.outcome is Outcome.HOLDS) == (finding.p_value < 0.025)
+    interval = finding.interval
+    right = interval.low > bound if direction == "above" else interval.high < bound
+    assert (finding.outcome is Outcome.HOLDS) is right is (finding.p_value < LEVEL)
 
 
-@pytest.mark.parametrize("direction", ["above", "below"])
+@LAW
+@given(values, bounds, st.sampled_from([1, 2, 6]))
+def test_an_item_fails_at_a_level_that_all_share(numbers, bound, items):
+    finding = criterion(bound=bound).judge(numbers, items=items)
+    high = seed_interval(numbers, confidence=1 - 0.05 / items).high
+    assert (finding.outcome is Outcome.FAILS) is (high <= bound)
+    assert finding.items == items
+
+
+def test_six_items_fail_later_than_one_and_hold_as_early():
+    found = [criterion().judge(BARELY_BELOW, items=items).outcome for items in (1, 6)]
+    assert found == [Outcome.FAILS, Outcome.UNDECIDED]
+    found = [criterion(direction="below").judge(BARELY_BELOW, items=items).outcome for items in (1, 6)]
+    assert found == [Outcome.HOLDS, Outcome.HOLDS]
+
+
 @pytest.mark.parametrize("bound", [0.5, 0.98, 0.1 + 0.2, -3.0])
-def test_constants_exactly_at_the_bound_fail(direction, bound):
-    """Rounding in a mean or an interval must not decide what lies on neither side."""
-    found = Criterion("x", "q", direction, bound).judge([bound] * 5)
-    assert (found.outcome, found.p_value) == (Outcome.FAILS, 1.0)
-    assert (found.interval.low, found.interval.estimate, found.interval.high) == (bound,) * 3
+def test_constants_exactly_at_the_bound_decide_nothing(bound):
+    found = criterion(bound=bound).judge([bound] * 5)
+    assert (found.outcome, found.p_value, found.p_against) == (Outcome.UNDECIDED, 0.5, 0.5)
 
 
 def test_a_wider_spread_never_helps():
@@ -90,9 +115,77 @@ def test_a_wider_spread_never_helps():
     assert criterion(bound=0.5).judge(wide).outcome is Outcome.UNDECIDED
 
 
-def test_unknown_direction_names_the_criterion():
-    with pytest.raises(RecipeError, match="criterion 'gap': direction 'over' is neither above nor below"):
-        criterion(direction="over")
+def test_within_holds_inside_and_fails_beyond_either_end():
+    both = criterion(direction="within", bound=0.5, around=1.0)
+    assert both.judge(ABOVE).outcome is Outcome.HOLDS
+    assert both.judge(BELOW).outcome is Outcome.FAILS
+    assert both.judge([3.0, 3.1, 3.2]).outcome is Outcome.FAILS
+    assert both.judge(ACROSS).outcome is Outcome.UNDECIDED
+    assert "to lie within 0.5 of 1: holds" in str(both.judge(ABOVE))
+
+
+RULES = {
+    "share": (criterion(bound=0.5, unit=Unit.SHARE), [share_of(hits, 9) for hits in (6, 7, 9)]),
+    "discrete": (criterion(discrete=True), [1.0, 2.0, -1.0, 1.0, 1.0, 1.0]),
+    "p-values": (criterion(direction="below", bound=-2.0, unit=Unit.LOG_P), [-3.0, -4.0, -2.5]),
+    "draws": (criterion("x", Role.CONTROL, "below", 0.2, unit=Unit.DRAWS), [share_of(hits, 150) for hits in (5, 9, 3)]),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_unit_is_judged_by_its_own_rule(name):
+    item, seen = RULES[name]
+    rule = {"share": infer_mean, "discrete": infer_count, "p-values": infer_p_values, "draws": infer_draws}[name]
+    options = {"unit": item.unit} if rule is infer_mean else {}
+    found, expected = item.judge(seen), rule(seen, item.asked, **options)
+    assert (found.interval, found.p_value, found.p_against) == expected[:3]
+    assert found.numbers == seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"direction": "over"}, "direction 'over' is neither above, below nor within"),
+        ({"bound": math.nan}, "nothing can be compared with nan of 0; give numbers"),
+        ({"bound": math.inf}, "nothing can be compared with inf of 0"),
+        ({"direction": "within", "bound": -0.1}, "nothing lies within -0.1 of 0; give a bound above 0"),
+        ({"direction": "within", "bound": 0.0}, "nothing lies within 0 of 0"),
+        ({"margin": 0.0}, "margin 0 is no smallest difference that matters"),
+        ({"margin": 0.1, "bound": 0.5, "unit": Unit.SHARE}, "it has a margin, and is a share above a bound"),
+        ({"margin": 0.1, "direction": "within", "bound": 0.5}, "is a difference within a bound; only a mean"),
+        ({"margin": 0.1, "discrete": True}, "is a discrete difference above a bound"),
+        ({"bound": 1.0, "unit": Unit.SHARE}, "its bound 1 is no share: it is to lie between 0 and 1"),
+        ({"bound": -1.0, "unit": Unit.CORRELATION}, "its bound -1 is no rank correlation"),
+        ({"bound": 0.0, "unit": Unit.RATIO}, "its bound 0 is no ratio"),
+        ({"direction": "within", "bound": 0.2, "around": 0.9, "unit": Unit.SHARE}, "its bound 1.1 is no share"),
+        ({"direction": "below", "bound": -1.5, "unit": Unit.LOG_P}, "below -1.5: a log10 p is to lie below at most -1"),
+        ({"bound": -3.0, "unit": Unit.LOG_P}, "above -3: a log10 p is to lie below"),
+        ({"bound": 0.5, "unit": Unit.DRAWS}, "it counts planted draws, which only a control may"),
+    ],
+)
+def test_a_criterion_whose_parts_do_not_fit_is_refused(changes, fault):
+    with pytest.raises(RecipeError, match=f"criterion 'gap': .*{fault}"):
+        criterion(**changes)
+
+
+@pytest.mark.parametrize("unit", [Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION, Unit.DRAWS])
+def test_what_is_counted_says_from_what(unit):
+    item = criterion(role=Role.CONTROL, bound=0.5, unit=unit)
+    with pytest.raises(MeasurementError, match=f"'gap': a {unit} says for every seed what it was counted from"):
+        item.judge([0.5, 0.6, 0.7])
+    with pytest.raises(MeasurementError, match="says for every seed"):
+        item.judge([share_of(1, 2), 0.5, share_of(1, 2)])
+    with pytest.raises(MeasurementError, match="says for every seed"):
+        criterion().judge([Counted(0.1, 5), 0.2, 0.3])
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_a_number_outside_the_range_of_its_unit_is_refused(discrete):
+    item = criterion(unit=Unit.CORRELATION, discrete=discrete)
+    with pytest.raises(MeasurementError, match=r"1.2 is no rank correlation: it lies outside -1 to 1"):
+        item.judge([Counted(1.2, 10)] * 6)
+    with pytest.raises(MeasurementError, match=r"0.5 is no log10 p: it lies outside -inf to 0"):
+        criterion(direction="below", bound=-2, unit=Unit.LOG_P).judge([-3.0, 0.5, -3.0])
 
 
 # What is to hold in every world
@@ -100,8 +193,8 @@ def test_unknown_direction_names_the_criterion():
 
 @LAW
 @given(values, bounds, directions)
-def test_a_universal_criterion_holds_if_every_number_does_and_else_fails(numbers, bound, direction):
-    item = dataclasses.replace(criterion(direction=direction, bound=bound), universal=True)
+def test_a_universal_criterion_holds_if_every_number_does(numbers, bound, direction):
+    item = criterion(direction=direction, bound=bound, universal=True)
     finding = item.judge(numbers)
     right = [number > bound if direction == "above" else number < bound for number in numbers]
     assert finding.outcome is (Outcome.HOLDS if all(right) else Outcome.FAILS)
@@ -109,84 +202,76 @@ def test_a_universal_criterion_holds_if_every_number_does_and_else_fails(numbers
     worst = min(numbers) if direction == "above" else max(numbers)
     interval = finding.interval
     assert (interval.estimate, interval.low, interval.high) == (worst, min(numbers), max(numbers))
-    assert "least favourable" in str(finding)
+    assert finding.worst == worst
+    assert f"smallest to largest of {len(numbers)} seeds" in str(finding)
 
 
-def test_a_universal_criterion_takes_no_draws_and_no_infinite_number():
-    universal = dataclasses.replace(control(), universal=True)
-    with pytest.raises(MeasurementError, match="only a control may"):
-        universal.judge([Draws(1, 2)] * 3)
+def test_a_universal_criterion_takes_no_infinite_number():
     with pytest.raises(MeasurementError, match="not finite"):
-        universal.judge([1.0, float("nan"), 1.0])
+        criterion(universal=True).judge([1.0, float("nan"), 1.0])
 
 
-# Draws
+# Finding
 
 
-def alarms(role=Role.CONTROL, bound=0.1):
-    return Criterion("alarms", "false alarms", "below", bound, role)
+def test_the_worst_seed_and_k_of_n_stand_beside_the_interval():
+    finding = criterion(bound=0.5).judge([0.9, 0.4, 0.7])
+    assert (finding.worst, finding.on_right_side) == (0.4, 2)
+    assert "worst 0.4, 2 of 3 hold), to lie above 0.5: undecided" in str(finding)
+    assert criterion(direction="below", bound=0.5).judge([0.9, 0.4, 0.7]).worst == 0.9
+    within = criterion(direction="within", bound=0.5).judge([0.4, -0.7, 0.6])
+    assert (within.worst, within.on_right_side) == (-0.7, 1)
 
 
-def test_a_control_on_planted_samples_is_judged_over_all_draws():
-    """Three shares that differ too much for a t-interval, though 31 of 450 draws are clearly fewer than a tenth."""
-    hits = (15, 13, 3)
-    counted = alarms().judge([Draws(count, 150) for count in hits])
-    assert counted.interval == pooled_interval(hits, [150] * 3)
-    assert counted.p_value == pooled_p_value(hits, [150] * 3, 0.1, above=False) < 0.025
-    assert (counted.values, counted.draws) == ((15 / 150, 13 / 150, 3 / 150), (150, 150, 150))
-    assert counted.outcome is Outcome.HOLDS
-    assert alarms().judge(counted.values).outcome is Outcome.UNDECIDED
-    assert str(counted).startswith("alarms (control): 0.06889 [0.0")
-    assert "(95 %, 450 planted draws), to lie below 0.1: holds" in str(counted)
+def test_planted_draws_are_named_as_such():
+    item, seen = RULES["draws"]
+    assert "(95 %, 450 planted draws; worst 0.06, 3 of 3 hold), to lie below 0.2: holds" in str(item.judge(seen))
 
 
-def test_seeds_may_make_different_numbers_of_draws():
-    found = alarms().judge([Draws(0, 10), Draws(1, 100), Draws(2, 1000)])
-    assert found.draws == (10, 100, 1000)
-    assert found.interval == pooled_interval([0, 1, 2], [10, 100, 1000])
+@pytest.mark.parametrize("items", [1, 6])
+def test_seeds_that_an_open_item_needs_are_of_its_own_level(items):
+    """On the right side that of one test; on the wrong side that which all items share."""
+    right = criterion().judge([1.0, -0.5, 0.7, 0.1], items=items)
+    wrong = criterion().judge([-1.0, 0.5, -0.7, -0.1], items=items)
+    for finding, level in ((right, LEVEL), (wrong, LEVEL / items)):
+        expected = seeds_to_decide(finding.values, finding.criterion.asked, unit=Unit.DIFFERENCE, level=level)
+        assert finding.seeds_needed == expected
+
+
+def test_the_side_of_an_open_item_is_that_of_its_mean():
+    """Three seeds of five on the wrong side, and a mean on the right one."""
+    finding = criterion().judge([-0.1, -0.1, -0.1, 2.0, 1.5], items=6)
+    expected = seeds_to_decide(finding.values, finding.criterion.asked, unit=Unit.DIFFERENCE, level=LEVEL)
+    assert finding.seeds_needed == expected
+
+
+def test_seeds_needed_are_of_the_look():
+    usual, strict = (criterion().judge([1.0, -0.5, 0.7, 0.1], confidence=level) for level in (0.95, 0.975))
+    assert strict.seeds_needed > usual.seeds_needed
+
+
+def test_seeds_needed_of_what_is_counted_or_has_no_seeds():
+    counted, pairs = criterion(discrete=True).judge([1.0] * 5 + [-1.0]), [1.0] * 5 + [-1.0]
+    assert counted.seeds_needed == seeds_to_count(pairs, counted.criterion.asked, level=LEVEL)
+    for name in ("p-values", "draws"):
+        item, seen = RULES[name]
+        assert item.judge(seen).seeds_needed is None
 
 
 @LAW
 @given(st.lists(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2))
-def test_numbers_of_a_finding_are_the_draws_that_were_judged(pairs):
-    judged = [Draws(*pair) for pair in pairs]
-    assert alarms().judge(judged).numbers == judged
-
-
-def test_numbers_of_a_finding_without_draws_are_its_values():
-    assert criterion().judge(ABOVE).numbers == ABOVE
-
-
-@pytest.mark.parametrize("role", [Role.DECIDES, Role.REPORTED])
-def test_only_a_control_may_count_draws(role):
-    with pytest.raises(MeasurementError, match="'alarms' counts draws: only a control may, and then for every seed"):
-        alarms(role).judge([Draws(1, 10)] * 3)
-
-
-def test_draws_beside_seeds_are_refused():
-    with pytest.raises(MeasurementError, match="and then for every seed"):
-        alarms().judge([Draws(1, 10), Draws(1, 10), 0.1])
-
-
-@pytest.mark.parametrize(("successes", "draws"), [(3, 2), (-1, 5), (0, 0), (float("nan"), 5)])
-def test_draws_that_are_no_share_are_refused(successes, draws):
-    with pytest.raises(MeasurementError, match=f"{successes} of {draws} draws is no share"):
-        Draws(successes, draws)
-
-
-def test_draws_that_are_no_counts_are_refused_when_judged():
-    with pytest.raises(MeasurementError, match="not counts of planted draws"):
-        alarms().judge([Draws(0.5, 2)] * 3)
+def test_numbers_of_a_finding_are_those_that_were_judged(pairs):
+    judged = [share_of(*pair) for pair in pairs]
+    assert RULES["draws"][0].judge(judged).numbers == judged
 
 
 def test_a_claim_judged_more_strictly_widens_every_interval():
-    measured = {"gap": ABOVE, "control": ABOVE, "alarms": [Draws(1, 100)] * len(ABOVE)}
-    whole = claim(criterion(), control(), alarms(bound=0.5))
-    judged = [whole.judge(measured, confidence=level)[1] for level in (0.95, 0.975)]
+    draws = criterion("alarms", Role.CONTROL, "below", 0.5, unit=Unit.DRAWS)
+    measured = {"gap": ABOVE, "control": ABOVE, "alarms": [share_of(1, 100)] * len(ABOVE)}
+    judged = [claim(criterion(), control(), draws).judge(measured, confidence=level)[1] for level in (0.95, 0.975)]
     for usual, strict in zip(*judged, strict=True):
-        assert strict.interval.low < usual.interval.low < usual.interval.high < strict.interval.high, (
-            usual.criterion.name
-        )
+        name = usual.criterion.name
+        assert strict.interval.low < usual.interval.low < usual.interval.high < strict.interval.high, name
         assert "(97.5 %, " in str(strict)
 
 
@@ -206,7 +291,7 @@ def literal_verdict(controls, deciding):
 
 
 @pytest.mark.parametrize("outcomes", list(itertools.product(Outcome, repeat=4)), ids="-".join)
-def test_invalid_before_refuted_before_inconclusive_before_supported(outcomes):
+def test_invalid_before_refuted_before_inconclusive(outcomes):
     criteria = (criterion("a"), criterion("b"), control("c"), control("d"))
     measured = {item.name: VALUES_OF[outcome] for item, outcome in zip(criteria, outcomes, strict=True)}
     verdict, findings = claim(*criteria).judge(measured)
@@ -214,12 +299,55 @@ def test_invalid_before_refuted_before_inconclusive_before_supported(outcomes):
     assert verdict is literal_verdict(outcomes[2:], outcomes[:2])
 
 
+def differences(margin=2.0):
+    return claim(criterion("a", margin=margin), criterion("b", margin=margin), control())
+
+
+@pytest.mark.parametrize(
+    ("margin", "one", "other", "verdict"),
+    [
+        pytest.param(2.0, ABOVE, ABOVE, Verdict.SUPPORTED, id="both hold, inside the margin"),
+        pytest.param(2.0, ABOVE, BELOW, Verdict.EQUIVALENT, id="one fails, inside the margin"),
+        pytest.param(2.0, BELOW, BELOW, Verdict.EQUIVALENT, id="both fail, inside the margin"),
+        pytest.param(1.2, ABOVE, BELOW, Verdict.REFUTED, id="one fails, beyond the margin"),
+        pytest.param(3.0, ACROSS, ABOVE, Verdict.EQUIVALENT, id="one open, inside the margin"),
+        pytest.param(2.0, ACROSS, ABOVE, Verdict.INCONCLUSIVE, id="one open, beyond the margin"),
+        pytest.param(2.0, ACROSS, BELOW, Verdict.REFUTED, id="one open beyond the margin, one fails"),
+    ],
+)
+def test_equivalent_stands_between_supported_and_refuted(margin, one, other, verdict):
+    found, findings = differences(margin).judge({"a": one, "b": other, "control": ABOVE})
+    assert found is verdict
+    for finding in findings[:2]:
+        interval = seed_interval(finding.values)
+        assert finding.negligible is (-margin < interval.low and interval.high < margin)
+
+
+def test_what_matters_little_and_has_no_control_is_invalid():
+    found, _ = differences().judge({"a": BELOW, "b": BELOW, "control": ACROSS})
+    assert found is Verdict.INVALID
+
+
+def test_items_of_a_claim_share_the_level_and_its_controls_do_not():
+    """At five seeds the same numbers fail alone, and stay open among six; a control fails in either."""
+    names, fails = list("abcdef"), BARELY_BELOW
+    whole = claim(*map(criterion, names), control())
+    found, findings = whole.judge(dict.fromkeys(names, fails) | {"control": ABOVE + ABOVE[:2]})
+    assert {finding.items for finding in findings[:6]} == {6}
+    assert findings[-1].items == 1
+    assert found is Verdict.INCONCLUSIVE
+    alone, _ = claim().judge({"gap": fails, "control": ABOVE + ABOVE[:2]})
+    assert alone is Verdict.REFUTED
+    _, findings = whole.judge(dict.fromkeys(names, ABOVE + ABOVE[:2]) | {"control": fails})
+    assert findings[-1].outcome is Outcome.FAILS
+
+
 @pytest.mark.parametrize("reported", [ABOVE, BELOW, ACROSS], ids=["holds", "fails", "undecided"])
 def test_what_is_reported_decides_nothing(reported):
     whole = claim(criterion(), control(), criterion("beside", Role.REPORTED))
     verdict, findings = whole.judge({"gap": ABOVE, "control": ABOVE, "beside": reported})
     assert verdict is Verdict.SUPPORTED
-    assert len(findings) == 3
+    assert findings[0].items == 1
 
 
 def test_findings_are_in_the_order_of_the_criteria():
@@ -232,6 +360,12 @@ def test_findings_are_in_the_order_of_the_criteria():
 def test_too_few_seeds_are_not_judged(seeds):
     with pytest.raises(MeasurementError, match=f"'memory' needs at least 3 seeds, found {seeds}"):
         claim().judge({"gap": ABOVE[:seeds], "control": ABOVE[:seeds]})
+
+
+def test_a_discrete_number_that_decides_or_controls_asks_for_six_seeds():
+    assert claim().least_seeds == 3
+    assert claim(criterion(discrete=True), control()).least_seeds == 6
+    assert claim(criterion(), control(), criterion("x", Role.REPORTED, discrete=True)).least_seeds == 3
 
 
 def test_unequal_numbers_of_seeds_are_not_judged():
@@ -284,6 +418,24 @@ def test_two_criteria_of_one_name_are_refused():
         claim(criterion(), control(), criterion(role=Role.REPORTED))
 
 
+def test_either_every_item_has_a_margin_or_none():
+    with pytest.raises(RecipeError, match="claim 'memory': 'b' decides and has no margin, and others"):
+        claim(criterion("a", margin=0.1), criterion("b"), control())
+    claim(criterion("a", margin=0.1), control(), criterion("b", Role.REPORTED))
+
+
 @pytest.mark.parametrize("verdict", Verdict)
 def test_what_came_to_nothing_decided_nothing(verdict):
     assert verdict.decided is (verdict not in ("NOT RUN", "ERROR", "DESELECTED"))
+
+
+def test_means_of_plain_differences_are_told_apart():
+    shares = dataclasses.replace(criterion(bound=0.5), unit=Unit.SHARE)
+    found = [item.averages_differences for item in (criterion(), shares, criterion(discrete=True))]
+    assert found == [True, False, False]
+
+
+def test_a_bound_of_p_values_is_a_test_of_the_same_level_as_others():
+    """At a later look the level of all rules is halved, that of p-values as well."""
+    item, seen = RULES["p-values"]
+    assert item.judge(seen, confidence=0.975).p_value == pytest.approx(2 * 10**-2.5)

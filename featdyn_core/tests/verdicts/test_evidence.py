@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.tests.report.sample import plane
-from featdyn_core.verdicts.claim import Claim, Criterion, Draws, Outcome, Role, Verdict
+from featdyn_core.verdicts.claim import Claim, Criterion, Outcome, Role, Verdict
+from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import (
-    Curve,
+    SCHEMA,
+    SECOND,
+    Adjusted,
     Evidence,
     adjusted_p_values,
     from_json,
@@ -24,10 +28,14 @@ from featdyn_core.verdicts.evidence import (
     to_json,
     write_evidence,
 )
-from featdyn_core.verdicts.inference import bound_p_value, holm
+from featdyn_core.verdicts.inference import Bound, holm, infer_mean
+from featdyn_core.verdicts.units import Unit, share_of
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
+
+PUBLISHED = Path(__file__).parents[3] / "evidence" / "fast-cpu" / "evidence.json"
+"""Of the second protocol."""
 
 HIGH, LOW, SPREAD = [0.9, 0.8, 0.7], [0.1, 0.2, 0.3], [0.6, 0.5, 0.7]
 """One number a seed, above, below and across the bound."""
@@ -38,24 +46,26 @@ def judged(gap, *, name="memory", confidence=0.95, **changes):
     criteria = (
         Criterion("gap", "the gap", "above", 0.5, pilot="0.6 to 0.7"),
         Criterion("control", "a control", "below", 0.5, Role.CONTROL),
-        Criterion("alarms", "false alarms", "below", 0.5, Role.CONTROL),
+        Criterion("alarms", "false alarms", "below", 0.5, Role.CONTROL, Unit.DRAWS),
         Criterion("beside", "something else", "above", 0.0, Role.REPORTED),
     )
     count = len(gap)
     numbers = {
         "gap": gap,
         "control": [0.1 + 0.01 * number for number in range(count)],
-        "alarms": [Draws(number % 2, 30) for number in range(count)],
+        "alarms": [share_of(number % 2, 30) for number in range(count)],
         "beside": [-1.0] * count,
     }
     claim = Claim(name, "4.2", "Features remain.", criteria)
     verdict, findings = claim.judge(numbers, confidence=confidence)
-    fields = {"seeds": tuple(range(count)), "sentence": claim.sentence, "findings": findings} | changes
-    return Evidence(name, "4.2", "digits", "fast", "small", verdict, **fields)
+    fields = {"verdict": verdict, "sentence": claim.sentence, "findings": findings, "seeds": tuple(range(count))}
+    fields |= changes
+    return Evidence(**{"claim": name, "section": "4.2", "subject": "digits", "tier": "fast", "scale": "small"} | fields)
 
 
 def nothing(verdict=Verdict.NOT_RUN, **changes):
-    return Evidence("memory", "4.2", "svhn", "full", "paper", verdict, reason="no such recipe", **changes)
+    fields = {"tier": "full", "scale": "paper", "reason": "no such recipe"} | changes
+    return Evidence("memory", "4.2", "svhn", verdict=verdict, **fields)
 
 
 def full_row(**changes):
@@ -67,6 +77,10 @@ def full_row(**changes):
         "counter_example": "z = 0",
         "known": "REFUTED",
         "replayed": True,
+        "extension": True,
+        "here": True,
+        "bits": "equal",
+        "seen": True,
         "exploratory": True,
         "variation": "adam",
         "effect": "gap",
@@ -80,6 +94,7 @@ def full_row(**changes):
             "memory": Curve([0.0, 1.0], {"depth 1": [[0.1, 0.2]] * 3}, "epoch", "agreement", "a", "w", [0.5], True)
         },
         "planes": {"regions": plane()},
+        "multiverse": Multiverse({"bound": (REGISTERED,)}, (Verdict.SUPPORTED,), (2.5,), ("gap",)),
         "environment": {"commit": "c0ffee"},
         "measured": [{"commit": "c0ffee", "device": "cpu"}],
         "register": "4e9",
@@ -105,7 +120,7 @@ def test_a_verdict_changed_if_the_register_knows_another(known, changed):
     assert not nothing(known=known).changed
 
 
-ALL = [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.INVALID]
+ALL = [Verdict.SUPPORTED, Verdict.EQUIVALENT, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.INVALID]
 
 
 @pytest.mark.parametrize("known", ALL)
@@ -123,12 +138,13 @@ def test_what_contradicts_a_known_finding(known, found):
 
 def test_message_shows_quantity_value_interval_seeds_bound_and_control():
     lines = judged([0.1, 0.1, 0.1], known="SUPPORTED").message().splitlines()
+    head = "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED, which this contradicts)"
     assert lines[:3] == [
-        "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED, which this contradicts)",
-        "  gap (decides): 0.1 [0.1, 0.1] (95 %, 3 seeds), to lie above 0.5: fails",
-        "  control (control): 0.11 [0.08516, 0.1348] (95 %, 3 seeds), to lie below 0.5: holds",
+        f"{head}: 'gap' on the wrong side",
+        "  gap (decides): 0.1 [0.1, 0.1] (95 %, 3 seeds; worst 0.1, 0 of 3 hold), to lie above 0.5: fails",
+        "  control (control): 0.11 [0.08516, 0.1348] (95 %, 3 seeds; worst 0.12, 3 of 3 hold), to lie below 0.5: holds",
     ]
-    assert "(95 %, 90 planted draws)" in lines[3]
+    assert "(95 %, 90 planted draws;" in lines[3]
 
 
 def test_message_of_what_was_not_run_gives_the_reason():
@@ -137,14 +153,16 @@ def test_message_of_what_was_not_run_gives_the_reason():
 
 def test_p_value_is_the_largest_of_the_deciding_criteria():
     row = judged(SPREAD)
-    assert row.p_value == bound_p_value(SPREAD, 0.5, above=True)
-    assert row.p_value < row.of(Role.REPORTED)[0].p_value == 1.0
-    assert nothing().p_value is None
+    expected = infer_mean(SPREAD, Bound("above", 0.5))
+    assert (row.p_value, row.p_against) == (expected.p_value, expected.p_against)
+    assert row.p_value < row.of(Role.REPORTED)[0].p_value
+    assert nothing().p_value is nothing().p_against is None
 
 
 def test_a_row_whose_control_failed_has_no_p_value():
     row = judged(HIGH)
-    assert Evidence("m", "4", "s", "fast", "small", Verdict.INVALID, findings=row.findings).p_value is None
+    invalid = Evidence("m", "4", "s", "fast", "small", Verdict.INVALID, findings=row.findings)
+    assert invalid.p_value is invalid.p_against is None
 
 
 def test_findings_of_a_role():
@@ -180,7 +198,8 @@ def test_every_field_comes_back_from_json():
     row = full_row()
     assert from_json(to_json(row)) == row
     empty = nothing()
-    assert all(getattr(row, name) != getattr(empty, name) for name in vars(empty) if name not in ("claim", "section"))
+    same = ("claim", "section", "rule")
+    assert all(getattr(row, name) != getattr(empty, name) for name in vars(empty) if name not in same)
 
 
 def test_numbers_of_numpy_become_plain_ones():
@@ -225,7 +244,7 @@ def test_files_keep_rows_their_order_and_the_facts(tmp_path):
     assert found.facts["counts"] == {"SUPPORTED": 2, "NOT RUN": 1, "REFUTED": 1, "DESELECTED": 1}
     assert found.facts["written"].endswith("+00:00")
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert document["schema"] == 2
+    assert document["schema"] == SCHEMA
     assert [row["claim"] for row in document["rows"]] == [row.claim for row in rows]
 
 
@@ -258,39 +277,164 @@ def test_rows_judged_at_a_later_look_are_read(tmp_path):
     assert read_evidence(tmp_path / "evidence.json") == [row]
 
 
-def test_holm_runs_over_all_rows_of_the_run(tmp_path):
+def test_holm_runs_over_all_rows_for_and_against_apart(tmp_path):
     """What came to nothing counts: a run that leaves claims out is no easier to pass."""
-    rows = [judged(HIGH), nothing(), judged(SPREAD), nothing(Verdict.ERROR), judged(LOW), nothing(Verdict.DESELECTED)]
-    raw = [1.0 if row.p_value is None else row.p_value for row in rows]
-    expected = holm(raw)
-    assert expected[0] == pytest.approx(6 * rows[0].p_value)
-    found = [expected[0], None, expected[2], None, expected[4], None]
+    rows = [judged(HIGH), nothing(scale="small"), judged(SPREAD), judged(LOW), judged(HIGH, claim="invalid")]
+    rows[-1] = dataclasses.replace(rows[-1], verdict=Verdict.INVALID)
+    families = [
+        holm([1.0 if value is None else value for value in values])
+        for values in ([row.p_value for row in rows], [row.p_against for row in rows])
+    ]
+    assert families[0][0] == pytest.approx(5 * rows[0].p_value)
+    assert families[1][3] == pytest.approx(5 * rows[3].p_against)
+    pairs = [Adjusted(*pair) for pair in zip(*families, strict=True)]
+    found = [pairs[0], Adjusted(), pairs[2], pairs[3], Adjusted()]
     assert adjusted_p_values(rows) == found
     write_evidence(tmp_path / "evidence.json", rows)
     document = json.loads((tmp_path / "evidence.json").read_text(encoding="utf-8"))
-    assert [row["holm_p_value"] for row in document["rows"]] == found
-    assert adjusted_p_values([nothing()]) == [None]
-    assert adjusted_p_values([judged(HIGH)]) == [rows[0].p_value]
+    for row, adjusted in zip(document["rows"], found, strict=True):
+        assert (row["holm_p_value"], row["holm_p_against"]) == tuple(adjusted)
 
 
-def test_rows_of_sweeps_are_adjusted_among_themselves(tmp_path):
-    registered = [judged(HIGH), nothing(), judged(SPREAD)]
-    swept = [judged(HIGH, variation="adam", effect="gap"), nothing(variation="adam"), judged(LOW, variation="vit")]
-    mixed = [swept[0], registered[0], registered[1], swept[1], swept[2], registered[2]]
-    alone, among = adjusted_p_values(registered), adjusted_p_values(swept)
-    assert adjusted_p_values(mixed) == [among[0], alone[0], alone[1], among[1], among[2], alone[2]]
-    assert among[0] == pytest.approx(3 * swept[0].p_value)
-    write_evidence(tmp_path / "evidence.json", mixed)
-    assert read_evidence(tmp_path / "evidence.json") == mixed
-    assert [row.id for row in mixed[:2]] == ["memory-small-digits-adam", "memory-small-digits"]
+def test_a_family_is_the_rows_of_one_scale():
+    rows = [judged(HIGH), judged(SPREAD, scale="reduced"), judged(LOW, replayed=True), judged(HIGH, variation="adam")]
+    found = adjusted_p_values(rows)
+    assert [adjusted.p_value for adjusted in found[:3]] == [row.p_value for row in rows[:3]]
+    assert found[3] == Adjusted()
+    assert adjusted_p_values([rows[0], judged(HIGH, extension=True)]) == [found[0], Adjusted()]
+
+
+def test_a_part_of_a_family_has_no_adjusted_p_value():
+    part = nothing(Verdict.DESELECTED, scale="small")
+    other = judged(HIGH, scale="reduced")
+    assert adjusted_p_values([judged(HIGH), part, other]) == [Adjusted(), Adjusted(), *adjusted_p_values([other])]
+    assert adjusted_p_values([judged(HIGH), judged(LOW, exploratory=True)]) == [Adjusted(), Adjusted()]
+
+
+def of_many_items(count, gap, other):
+    """Return a row of several items, the first with numbers of its own."""
+    criteria = [Criterion(f"item {number}", "q", "above", 0.5) for number in range(count)]
+    numbers = {item.name: other for item in criteria} | {"item 0": gap, "control": [0.0] * len(gap)}
+    control = Criterion("control", "q", "below", 0.5, Role.CONTROL)
+    claim = Claim("many", "4", "Words.", (*criteria, control))
+    verdict, findings = claim.judge(numbers)
+    seeds = tuple(range(len(gap)))
+    fields = {"sentence": claim.sentence, "findings": findings, "seeds": seeds}
+    return Evidence("many", "4", "digits", "fast", "small", verdict, **fields)
+
+
+def test_p_values_of_several_items():
+    """For: all must hold, so the largest. Against: one that fails is enough, so the smallest times their number."""
+    row = of_many_items(4, LOW, HIGH)
+    assert row.p_value == max(item.p_value for item in row.deciding) == row.deciding[0].p_value
+    assert row.p_against == pytest.approx(4 * row.deciding[0].p_against)
+    assert of_many_items(4, HIGH, HIGH).p_against == 1
+    assert (row.verdict is Verdict.REFUTED) is (row.p_against <= 0.025)
+
+
+@pytest.mark.parametrize(("adjusted", "survives"), [(0.0, True), (0.025, True), (0.0251, False), (None, False)])
+@pytest.mark.parametrize("verdict", [Verdict.SUPPORTED, Verdict.REFUTED])
+def test_what_survives_holm_is_the_verdict_that_was_reached(adjusted, survives, verdict):
+    """A p-value of 0, which very small ones round to, survives as well."""
+    pair = (adjusted, 1.0) if verdict is Verdict.SUPPORTED else (1.0, adjusted)
+    row = dataclasses.replace(judged(HIGH), verdict=verdict)
+    assert Adjusted(*pair).survives(row) is survives
+    assert not Adjusted(*pair[::-1]).survives(row)
+    for other in (Verdict.EQUIVALENT, Verdict.INCONCLUSIVE, Verdict.INVALID):
+        assert not Adjusted(*pair).survives(dataclasses.replace(row, verdict=other))
+
+
+# Why
+
+
+def test_a_row_says_what_its_verdict_hangs_on():
+    assert judged(HIGH).why == ""
+    assert of_many_items(3, LOW[:1] * 3, HIGH).why == "'item 0' on the wrong side (at 1 - 0.05/3)"
+    open_row = judged([0.6, 0.45, 0.7])
+    assert open_row.why == f"open: 'gap' (about {open_row.deciding[0].seeds_needed} seeds would decide it)"
+    assert judged([0.5, 0.4, 0.6]).why == "open: 'gap' (more than 10,000 seeds would be needed)"
+    failed = dataclasses.replace(judged(HIGH).findings[1], outcome=Outcome.FAILS)
+    open_one = dataclasses.replace(judged(HIGH).findings[2], outcome=Outcome.UNDECIDED)
+    invalid = dataclasses.replace(judged(HIGH), verdict=Verdict.INVALID, findings=(failed, open_one))
+    assert invalid.why == "control 'control' fails; control 'alarms' undecided"
+    assert invalid.why in invalid.message()
+
+
+def test_an_open_item_of_p_values_says_how_many_seeds_hold():
+    criteria = (
+        Criterion("p", "q", "below", -2.0, unit=Unit.LOG_P),
+        Criterion("control", "q", "above", 0.0, Role.CONTROL),
+    )
+    verdict, findings = Claim("m", "4", "s", criteria).judge({"p": [-3.0, -3.0, -1.0], "control": HIGH})
+    row = Evidence("m", "4", "s", "fast", "small", verdict, findings=findings)
+    assert row.why == "open: 'p' (2 of 3 seeds hold, and all must)"
+
+
+def test_differences_smaller_than_matter_are_told():
+    def row(gap, margin):
+        criteria = (
+            Criterion("gap", "q", "above", 0.0, margin=margin),
+            Criterion("control", "q", "above", 0.0, Role.CONTROL),
+        )
+        verdict, findings = Claim("m", "4", "s", criteria).judge({"gap": gap, "control": HIGH})
+        return Evidence("m", "4", "s", "fast", "small", verdict, findings=findings)
+
+    found = row(HIGH, 2.0)
+    assert (found.verdict, found.why) == (Verdict.SUPPORTED, "smaller than matters")
+    assert row(HIGH, 0.1).why == ""
+    found = row([0.1, -0.1, 0.05], 2.0)
+    assert (found.verdict, found.why) == (Verdict.EQUIVALENT, "no difference that matters")
+    assert found.on_differences
+
+
+# The second protocol
+
+
+def test_a_file_of_the_second_protocol_is_read_and_said_to_be_one():
+    rows = read_evidence(PUBLISHED)
+    assert {row.rule for row in rows} == {SECOND}
+    assert len(rows) == 80
+    decided = [row for row in rows if row.verdict.decided]
+    assert decided
+    drawn = [item for row in rows for item in row.findings if item.counts]
+    assert all(item.counts and len(item.counts) == len(item.values) for item in drawn)
+    assert drawn
+    assert {row.p_against for row in rows} == {None}
+    assert {row.why for row in rows} == {""}
+    adjusted = adjusted_p_values(rows)
+    assert not any(one.survives(row) for one, row in zip(adjusted, rows, strict=True))
+    refuted = [(one, row) for one, row in zip(adjusted, rows, strict=True) if row.verdict is Verdict.REFUTED]
+    assert refuted
+    assert all(one.p_against is None and one.of(row) == one.p_value for one, row in refuted)
+
+
+def test_a_row_is_of_the_protocol_of_its_file(tmp_path):
+    """Verdicts of the second cannot be judged again: among those of the third one could say anything."""
+    with pytest.raises(EvidenceError, match="memory-small-digits was judged by protocol 2, and its file is of protoc"):
+        edited(tmp_path, judged(LOW), setting("rule", SECOND))
+
+
+def test_what_is_no_finding_is_refused_in_either_schema(tmp_path):
+    path = tmp_path / "evidence.json"
+    row = json.loads(to_json(judged(HIGH)))
+    row["findings"].append(3)
+    for schema in (SECOND, SCHEMA):
+        path.write_text(json.dumps({"schema": schema, "rows": [row]}), encoding="utf-8")
+        with pytest.raises(EvidenceError, match="findings, item 5"):
+            read_evidence(path)
+
+
+def test_a_theorem_says_in_how_many_worlds_it_was_searched():
+    theorem = judged(HIGH, kind="theorem", seeds=(0, 1, 2), protocol={"worlds": 40})
+    assert theorem.why == "no counter-example in 120 worlds"
 
 
 def test_no_chance_is_in_a_theorem_so_that_it_has_no_p_value_and_no_place_in_the_family():
-    others = [judged(HIGH), nothing(), judged(SPREAD)]
+    others = [judged(HIGH), nothing(scale="small"), judged(SPREAD)]
     theorem = judged(HIGH, name="lemma", kind="theorem", counter_example="z = 0")
     assert theorem.p_value is None
     alone = adjusted_p_values(others)
-    assert adjusted_p_values([others[0], theorem, *others[1:]]) == [alone[0], None, *alone[1:]]
+    assert adjusted_p_values([others[0], theorem, *others[1:]]) == [alone[0], Adjusted(), *alone[1:]]
     assert "counter-example: z = 0" in theorem.message()
     assert from_json(to_json(theorem)) == theorem
 
@@ -315,8 +459,8 @@ def test_a_place_where_no_file_can_be_is_refused_and_left_as_it_is(tmp_path, pla
         pytest.param('{"rows": []}', "is no evidence file: 'schema'", id="no schema"),
         pytest.param('{"schema": 2}', "is no evidence file: 'rows'", id="no rows"),
         pytest.param('{"schema": 2, "rows": 3}', "is no evidence file", id="rows of another kind"),
-        pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 2", id="other schema"),
-        pytest.param('{"schema": 2, "rows": [3]}', "not an evidence row of this version", id="a number as row"),
+        pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 2 and 3", id="other schema"),
+        pytest.param('{"schema": 3, "rows": [3]}', "not an evidence row of this version", id="a number as row"),
         pytest.param('{"schema": 2, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
         pytest.param('{"schema": 2, "rows": [], "a": "\\ud800"}', "is no evidence file", id="what is no text"),
         pytest.param("[" * 100_000, "is no evidence file", id="too deep"),
@@ -368,12 +512,20 @@ EDITS = {
     "value": (setting("findings", 0, "values", [0.9, 0.8, 0.9]), "says REFUTED, and its numbers"),
     "bound": (setting("findings", 0, "criterion", "bound", -1.0), "says REFUTED, and its numbers"),
     "role": (setting("findings", 0, "criterion", "role", "reported"), "cannot be judged: .*no criterion with role"),
-    "outcome": (setting("findings", 3, "outcome", "holds"), "says what its numbers do not of beside"),
+    "outcome": (setting("findings", 3, "outcome", "undecided"), "says what its numbers do not of beside"),
     "interval": (setting("findings", 0, "interval", "high", 0.4), "says what its numbers do not of gap"),
     "p-value": (setting("findings", 0, "p_value", 0.01), "says what its numbers do not of gap"),
+    "p against": (setting("findings", 0, "p_against", 0.9), "says what its numbers do not of gap"),
+    "items": (setting("findings", 0, "items", 3), "says what its numbers do not of gap"),
+    "negligible": (setting("findings", 0, "negligible", True), "says what its numbers do not of gap"),
+    "margin": (setting("findings", 0, "criterion", "margin", 5.0), "says REFUTED, and its numbers"),
+    "unit": (setting("findings", 0, "criterion", "unit", "ratio"), "says "),
+    "unit that counts": (setting("findings", 0, "criterion", "unit", "share"), "cannot be judged: .*counted from"),
+    "bound of nothing": (setting("findings", 0, "criterion", "bound", 2.0), "says what its numbers do not of gap"),
     "confidence of one": (setting("findings", 0, "interval", "confidence", 0.99), "has intervals of 95 %, 99 %"),
-    "draws": (setting("findings", 2, "draws", [30, 30]), "cannot be judged"),
-    "draws of one": (setting("findings", 2, "draws", [30, 30, 0]), "cannot be judged"),
+    "counts": (setting("findings", 2, "counts", [30, 30]), "cannot be judged"),
+    "counts of one": (setting("findings", 2, "counts", [30, 30, 0]), "cannot be judged"),
+    "more counts": (setting("findings", 2, "counts", [300, 300, 300]), "says what its numbers do not of alarms"),
     "seed left out": (setting("seeds", [0, 1]), "is of 2 seeds, and has another number of values"),
     "no findings": (setting("findings", []), "has intervals of nothing"),
     "NaN": (setting("findings", 0, "values", [0.1, 0.2, math.nan]), "cannot be judged: .*not finite"),
@@ -464,7 +616,7 @@ def test_a_field_that_was_changed_or_removed_is_read_or_refused_and_nothing_else
             del parent[last]
         else:
             parent[last] = strange
-        file.write_text(json.dumps({"schema": 2, "rows": [row]}), encoding="utf-8")
+        file.write_text(json.dumps({"schema": SCHEMA, "rows": [row]}), encoding="utf-8")
         try:
             (found,) = read_evidence(file)
         except EvidenceError:

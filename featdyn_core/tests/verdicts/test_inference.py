@@ -1,6 +1,7 @@
 """Inference over seeds against scipy, exact enumeration and simulation."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,17 +12,24 @@ from hypothesis import strategies as st
 from featdyn_core.errors import MeasurementError
 from featdyn_core.verdicts.inference import (
     CONFIDENCE,
-    bound_p_value,
+    LEVEL,
+    MOST_SEEDS,
+    POWER,
+    Bound,
     confidence_at_look,
     holm,
-    kendall,
-    kendall_p_value,
-    kendall_p_values,
-    pooled_interval,
-    pooled_p_value,
+    infer_count,
+    infer_draws,
+    infer_mean,
+    infer_p_values,
+    infer_worst,
+    power_of_mean,
     seed_interval,
-    welch,
+    seeds_to_count,
+    seeds_to_decide,
+    smallest,
 )
+from featdyn_core.verdicts.units import Counted, Unit, share_of
 
 LAW = settings(max_examples=50, deadline=None)
 ROUNDING = 1e-10
@@ -29,9 +37,11 @@ ROUNDING = 1e-10
 numbers = st.integers(-20, 20).map(float)
 samples = st.lists(numbers, min_size=2, max_size=6)
 spread_samples = samples.filter(lambda values: np.ptp(values) > 0)
+bounds = st.integers(-20, 20).map(float)
+shares = st.lists(st.integers(0, 100).map(lambda hits: share_of(hits, 100)), min_size=3, max_size=6)
 
 
-# Interval and p-value of the mean
+# Interval and p-values of the mean
 
 
 @LAW
@@ -52,11 +62,80 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     assert abs(covered - 0.95) < 3 * (0.95 * 0.05 / len(draws)) ** 0.5
 
 
-@pytest.mark.parametrize(("value", "seeds"), [(0.25, 3), (0.98, 5), (1 / 500, 13), (1e-300, 7), (-0.1, 3)])
-def test_interval_without_variation_is_a_point(value, seeds):
-    """Although the mean of thirteen 1/500 is not 1/500 in floating point."""
-    found = seed_interval([value] * seeds)
-    assert (found.low, found.estimate, found.high) == (value, value, value)
+@pytest.mark.parametrize(
+    ("unit", "values", "places", "back"),
+    [
+        (
+            Unit.SHARE,
+            [share_of(95, 100), share_of(98, 100), share_of(100, 100)],
+            [math.log(95.5 / 5.5), math.log(98.5 / 2.5), math.log(100.5 / 0.5)],
+            lambda place: min(1, (101 / (1 + math.exp(-place)) - 0.5) / 100),
+        ),
+        (
+            Unit.MEAN_SHARE,
+            [Counted(0.9, 100), Counted(0.5, 100), Counted(1.0, 100)],
+            [math.log(9), 0.0, math.log(0.995 / 0.005)],
+            lambda place: 1 / (1 + math.exp(-place)),
+        ),
+        (
+            Unit.CORRELATION,
+            [Counted(0.5, 10), Counted(1.0, 10), Counted(-0.2, 10)],
+            [math.atanh(0.5), math.atanh(0.95), math.atanh(-0.2)],
+            math.tanh,
+        ),
+        (Unit.RATIO, [0.5, 1.0, 2.0], [-math.log(2), 0.0, math.log(2)], math.exp),
+    ],
+)
+def test_the_interval_is_taken_on_the_scale_and_brought_back(unit, values, places, back):
+    expected = scipy.stats.ttest_1samp(places, 0).confidence_interval(CONFIDENCE)
+    found = seed_interval(values, unit=unit)
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        (back(np.mean(places)), back(expected.low), back(expected.high)), abs=ROUNDING
+    )
+
+
+@LAW
+@given(shares, st.sampled_from([0.95, 0.999]))
+def test_an_interval_never_leaves_the_range_and_has_a_width(values, confidence):
+    correlations = [Counted(2 * value.value - 1, 10) for value in values]
+    for unit, seen in ((Unit.SHARE, values), (Unit.MEAN_SHARE, values), (Unit.CORRELATION, correlations)):
+        low, high = unit.range
+        found = seed_interval(seen, unit=unit, confidence=confidence)
+        assert low <= found.low <= found.estimate <= found.high <= high, unit
+        assert found.low < found.high, unit
+    ratios = [Counted(3 * value.value, 100) for value in values]
+    found = seed_interval(ratios, unit=Unit.RATIO, confidence=confidence)
+    assert 0 <= found.low < found.high < math.inf
+
+
+def test_ratios_as_far_apart_as_can_be_have_a_finite_interval():
+    found = seed_interval([1e-300, 1.0, 1e300], unit=Unit.RATIO)
+    assert found.low == pytest.approx(0, abs=1e-300)
+    assert math.isfinite(found.high)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+def test_numbers_that_do_not_vary_are_known_to_one_image(seeds):
+    half = scipy.stats.t.ppf(0.975, seeds - 1) / math.sqrt(seeds)
+    found = seed_interval([Counted(0.02, 500)] * seeds)
+    assert (found.low, found.high) == pytest.approx((0.02 - half / 500, 0.02 + half / 500))
+    place = math.log(500.5 / 0.5)
+    spread = place - math.log(499.5 / 1.5)
+    found = seed_interval([share_of(500, 500)] * seeds, unit=Unit.SHARE)
+    assert found.high == 1
+    assert math.log((500 * found.low + 0.5) / (500.5 - 500 * found.low)) == pytest.approx(place - half * spread)
+
+
+def test_a_share_on_its_bound_lies_on_it_on_the_scale_too():
+    """Near 1 the half image that is added would move every share below a bound that stayed what it is."""
+    found = infer_mean([share_of(95, 100)] * 5, Bound("above", 0.95), unit=Unit.SHARE)
+    assert (found.p_value, found.p_against) == pytest.approx((0.5, 0.5))
+    assert found.interval.estimate == pytest.approx(0.95)
+
+
+def test_a_spread_above_the_resolution_is_left_alone():
+    values = [Counted(0.1, 500), Counted(0.2, 500), Counted(0.3, 500)]
+    assert seed_interval(values) == seed_interval([0.1, 0.2, 0.3])
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, float("nan")])
@@ -64,53 +143,244 @@ def test_a_confidence_is_a_probability(confidence):
     message = f"confidence {confidence} is outside"
     with pytest.raises(MeasurementError, match=message):
         seed_interval([1.0, 2.0], confidence=confidence)
+    for rule in (infer_mean, infer_count, infer_worst):
+        with pytest.raises(MeasurementError, match=message):
+            rule([1.0, 2.0], Bound("above", 0.0), confidence=confidence)
     with pytest.raises(MeasurementError, match=message):
-        pooled_interval([1, 2], [5, 5], confidence=confidence)
+        infer_draws([share_of(1, 5)] * 2, Bound("above", 0.5), confidence=confidence)
 
 
 @LAW
-@given(spread_samples, numbers, st.booleans())
-def test_p_value_is_scipys_one_sided_t_test(values, bound, above):
-    alternative = "greater" if above else "less"
-    expected = scipy.stats.ttest_1samp(values, bound, alternative=alternative).pvalue
-    assert bound_p_value(values, bound, above=above) == pytest.approx(expected, abs=ROUNDING)
+@given(spread_samples, bounds, st.booleans())
+def test_p_values_are_scipys_one_sided_t_tests(values, bound, above):
+    found = infer_mean(values, Bound("above" if above else "below", bound))
+    greater, less = (found.p_value, found.p_against)[:: 1 if above else -1]
+    for alternative, p_value in (("greater", greater), ("less", less)):
+        expected = scipy.stats.ttest_1samp(values, bound, alternative=alternative).pvalue
+        assert p_value == pytest.approx(expected, abs=ROUNDING)
 
 
-@pytest.mark.parametrize(
-    ("bound", "above", "p_value"), [(1.0, True, 0.0), (3.0, True, 1.0), (1.0, False, 1.0), (3.0, False, 0.0)]
-)
-def test_p_value_without_variation_is_a_limit(bound, above, p_value):
-    assert bound_p_value([2.0, 2.0], bound, above=above) == p_value
+@LAW
+@given(spread_samples, bounds, st.integers(1, 10))
+def test_within_asks_both_ends(values, around, width):
+    """Two one-sided tests for, and one beyond either end against."""
+    found = infer_mean(values, Bound("within", width, around))
+    low, high = around - width, around + width
+    greater, less = (
+        [scipy.stats.ttest_1samp(values, end, alternative=side).pvalue for end in (low, high)]
+        for side in ("greater", "less")
+    )
+    assert found.p_value == pytest.approx(max(greater[0], less[1]), abs=ROUNDING)
+    assert found.p_against == pytest.approx(min(less[0], greater[1]), abs=ROUNDING)
 
 
-@pytest.mark.parametrize(("bound", "seeds"), [(2.0, 2), (0.98, 5), (1 / 500, 13), (0.1, 3)])
-def test_p_value_without_variation_at_the_bound_speaks_for_nothing(bound, seeds):
-    assert bound_p_value([bound] * seeds, bound, above=True) == bound_p_value([bound] * seeds, bound, above=False) == 1
+@LAW
+@given(spread_samples, bounds, st.integers(1, 10), st.sampled_from(["above", "below"]))
+def test_a_margin_is_two_one_sided_tests_about_the_bound(values, bound, margin, direction):
+    found = infer_mean(values, Bound(direction, bound, margin=margin))
+    interval = seed_interval(values)
+    inside = bound - margin <= interval.low and interval.high <= bound + margin
+    assert (found.p_margin <= LEVEL) is inside
+    assert infer_mean(values, Bound(direction, bound)).p_margin is None
 
 
-@pytest.mark.parametrize("bound", [float("nan"), float("inf")])
-def test_a_bound_is_a_number(bound):
-    with pytest.raises(MeasurementError, match=f"cannot be tested against the bound {bound}"):
-        bound_p_value([1.0, 2.0], bound, above=True)
+@LAW
+@given(st.sampled_from([Unit.SHARE, Unit.DIFFERENCE]), shares, st.floats(0.01, 0.5), st.floats(0.5, 0.99))
+def test_a_bound_that_asks_more_is_never_easier(unit, values, lower, higher):
+    easy, hard = (infer_mean(values, Bound("above", bound), unit=unit) for bound in (lower, higher))
+    assert easy.p_value <= hard.p_value
+    assert easy.p_against >= hard.p_against
 
 
-@pytest.mark.parametrize(
-    "function",
-    [seed_interval, lambda v: bound_p_value(v, 0, above=True)],
-)
+@LAW
+@given(shares, st.floats(0.01, 0.99), st.sampled_from(["above", "below"]))
+def test_the_interval_and_the_p_value_say_the_same(values, bound, direction):
+    found = infer_mean(values, Bound(direction, bound), unit=Unit.SHARE)
+    interval = found.interval
+    right = interval.low > bound if direction == "above" else interval.high < bound
+    assert (found.p_value < LEVEL) is right
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         pytest.param([0.5], "at least 2 seeds", id="one seed"),
         pytest.param([], "at least 2 seeds", id="no seed"),
-        pytest.param([[0.1, 0.2], [0.3, 0.4]], "one number for each", id="several numbers a seed"),
         pytest.param([0.5, float("nan")], "not finite", id="nan"),
         pytest.param([0.5, float("inf")], "not finite", id="infinite"),
     ],
 )
-def test_inference_needs_a_finite_number_for_each_of_two_seeds(function, values, message):
+def test_inference_needs_a_finite_number_for_each_of_two_seeds(values, message):
     with pytest.raises(MeasurementError, match=message):
-        function(values)
+        seed_interval(values)
+    for rule in (infer_mean, infer_count, infer_p_values, infer_worst):
+        with pytest.raises(MeasurementError, match=message):
+            rule(values, Bound("above", 0.0))
+
+
+@pytest.mark.parametrize("values", [[1e308, 1e308, -1e308], [1e200, -1e200, 0.0, 1e308]])
+def test_numbers_too_large_for_a_spread_are_refused(values):
+    with pytest.raises(MeasurementError, match="as large as 1e\\+308 have no mean and spread"):
+        seed_interval([*values, 1e308])
+
+
+# Seeds that are counted
+
+
+@pytest.mark.parametrize(("seeds", "decides"), [(3, False), (5, False), (6, True), (8, True)])
+def test_six_of_six_is_the_least_that_decides(seeds, decides):
+    found = infer_count([1.0] * seeds, Bound("above", 0.0))
+    assert found.p_value == 0.5**seeds
+    assert (found.p_value <= LEVEL) is decides
+    against = infer_count([-1.0] * seeds, Bound("above", 0.0))
+    assert (against.p_value, against.p_against) == (1.0, 0.5**seeds)
+
+
+@LAW
+@given(st.lists(st.integers(-2, 2), min_size=2, max_size=12))
+def test_counted_seeds_are_binomial_and_a_tie_is_for_neither_side(values):
+    found = infer_count(values, Bound("below", 0.0))
+    right, wrong = (sum(sign * value < 0 for value in values) for sign in (1, -1))
+    for count, p_value in ((right, found.p_value), (wrong, found.p_against)):
+        expected = sum(math.comb(len(values), more) for more in range(count, len(values) + 1)) / 2 ** len(values)
+        assert p_value == pytest.approx(expected)
+    assert (found.interval.low, found.interval.high) == (min(values), max(values))
+
+
+def test_counted_seeds_lie_within_or_beyond_either_end():
+    found = infer_count([-2, 0, 0.5, 2], Bound("within", 1.0))
+    half = infer_count([1, 1, -1, -1], Bound("above", 0.0))
+    assert (found.p_value, found.p_against) == (half.p_value, half.p_against)
+
+
+# p-values
+
+
+def test_all_p_values_lie_below_their_level():
+    found = infer_p_values([-3.0, -4.0, -2.5], Bound("below", -2.0))
+    assert found.p_value == pytest.approx(10**-2.5)
+    assert infer_p_values([-3.0, -4.0, -1.9], Bound("below", -2.0)).p_value == 1
+    assert infer_p_values([-3.0, -4.0, -2.0], Bound("below", -2.0)).p_value == 1
+    assert infer_p_values([-400.0] * 3, Bound("below", -2.0)).p_value == 0
+
+
+def test_against_p_values_speak_more_than_half_of_the_seeds():
+    found = infer_p_values([-1.0] * 6, Bound("below", -2.0))
+    assert found.p_against == 0.5**6
+    assert infer_p_values([-1.0] * 5 + [-3.0], Bound("below", -2.0)).p_against == 7 / 64
+
+
+# Planted draws
+
+counted = st.lists(
+    st.integers(1, 40).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=5
+)
+
+
+@LAW
+@given(counted, st.sampled_from([0.9, 0.95]), st.sampled_from([0.05, 0.1, 0.5]))
+def test_draws_are_judged_by_clopper_and_pearson(pairs, confidence, bound):
+    """Against quantiles of the beta distribution, which define the interval, and tails of the binomial."""
+    values = [share_of(*pair) for pair in pairs]
+    hits, total = map(sum, zip(*pairs, strict=True))
+    found = infer_draws(values, Bound("below", bound), confidence=confidence)
+    tail = (1 - confidence) / 2
+    low = scipy.stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
+    high = scipy.stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
+    assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=1e-9)
+    assert (found.interval.estimate, found.interval.seeds) == (hits / total, len(pairs))
+    assert found.p_value == pytest.approx(scipy.stats.binom.cdf(hits, total, bound), abs=ROUNDING)
+    assert found.p_against == pytest.approx(scipy.stats.binom.sf(hits - 1, total, bound), abs=ROUNDING)
+
+
+def test_draws_within_two_ends_are_tested_against_both():
+    values = [share_of(5, 100)] * 4
+    found = infer_draws(values, Bound("within", 0.04, 0.05))
+    expected = max(scipy.stats.binom.sf(19, 400, 0.01), scipy.stats.binom.cdf(20, 400, 0.09))
+    assert found.p_value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [[share_of(1, 5)], [0.2, 0.2], [share_of(1, 5), 0.2]])
+def test_what_is_no_count_of_draws_is_refused(values):
+    with pytest.raises(MeasurementError, match="planted draws are counts for each of at least 2 seeds"):
+        infer_draws(values, Bound("below", 0.5))
+
+
+# Worlds
+
+
+@pytest.mark.parametrize(("direction", "worst"), [("above", -0.5), ("below", 2.0), ("within", 2.0)])
+def test_the_least_favourable_world_counts(direction, worst):
+    found = infer_worst([0.5, 2.0, -0.5], Bound(direction, 1.0))
+    assert found.interval.estimate == worst
+    assert (found.p_value, found.p_against) == (1.0, 0.0)
+    assert infer_worst([-2.0, 0.5], Bound("within", 1.0)).interval.estimate == -2.0
+    assert infer_worst([0.5, -0.5], Bound("within", 1.0)).p_value == 0
+
+
+# Numbers of seeds
+
+
+def power(distance, seeds, level):
+    """By simulation of nothing but the t statistic."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(distance, 1, (20_000, seeds))
+    statistic = values.mean(axis=1) / values.std(axis=1, ddof=1) * math.sqrt(seeds)
+    return np.mean(statistic > scipy.stats.t.isf(level, seeds - 1))
+
+
+@pytest.mark.parametrize(("distance", "seeds"), [(0.0, 5), (1.0, 5), (1.5, 8), (0.6, 20)])
+def test_power_is_that_of_the_noncentral_t_law(distance, seeds):
+    assert power_of_mean(distance, seeds, LEVEL) == pytest.approx(power(distance, seeds, LEVEL), abs=0.012)
+
+
+@pytest.mark.parametrize("level", [LEVEL, LEVEL / 6])
+def test_so_many_seeds_decide_and_one_fewer_does_not(level):
+    values = [0.2, 1.4, -0.3, 0.9, 0.5]
+    found = seeds_to_decide(values, Bound("above", 0.0), unit=Unit.DIFFERENCE, level=level)
+    distance = np.mean(values) / np.std(values, ddof=1)
+    assert power(distance, found, level) == pytest.approx(POWER, abs=0.05)
+    assert power_of_mean(distance, found, level) >= POWER > power_of_mean(distance, found - 1, level)
+
+
+def test_seeds_are_those_of_the_scale_that_is_judged():
+    values = [share_of(hits, 100) for hits in (95, 97, 99, 96)]
+    places = [Unit.SHARE.at(value.value, 100) for value in values]
+    found = seeds_to_decide(values, Bound("above", 0.95), unit=Unit.SHARE, level=LEVEL)
+    on_scale = seeds_to_decide(places, Bound("above", Unit.SHARE.at(0.95, 100)), unit=Unit.DIFFERENCE, level=LEVEL)
+    assert found == on_scale
+
+
+def test_in_the_middle_of_two_ends_both_must_be_ruled_out():
+    values = [-1.0, 0.0, 1.0]
+    one = seeds_to_decide(values, Bound("above", -0.5), unit=Unit.DIFFERENCE, level=LEVEL)
+    both = seeds_to_decide(values, Bound("within", 0.5), unit=Unit.DIFFERENCE, level=LEVEL)
+    assert both > one
+    assert 2 * power_of_mean(0.5, both, LEVEL) - 1 >= POWER > 2 * power_of_mean(0.5, both - 1, LEVEL) - 1
+
+
+def test_nobody_is_told_of_more_seeds_than_anybody_trains():
+    assert seeds_to_decide([1.0, -1.0, 0.0], Bound("above", 0.0), unit=Unit.DIFFERENCE, level=LEVEL) is None
+    assert seeds_to_count([1.0, -1.0] * 3, Bound("above", 0.0), level=LEVEL) is None
+
+
+@pytest.mark.parametrize("enough", [6, 7, 11, 12, 6145, 7000, MOST_SEEDS])
+def test_the_smallest_number_is_found_up_to_the_most(enough):
+    assert smallest(lambda seeds: seeds >= enough, 5) == enough
+    assert smallest(lambda seeds: seeds > MOST_SEEDS, 5) is None
+
+
+@pytest.mark.parametrize("values", [[1.0] * 5, [1.0] * 5 + [-1.0], [1.0] * 4 + [-1.0] * 3])
+def test_counted_seeds_that_decide_are_the_fewest(values):
+    found = seeds_to_count(values, Bound("above", 0.0), level=LEVEL)
+    share = (sum(value > 0 for value in values) + 0.5) / (len(values) + 1)
+
+    def reached(seeds):
+        needed = next(k for k in range(seeds + 2) if scipy.stats.binom.sf(k - 1, seeds, 0.5) <= LEVEL)
+        return scipy.stats.binom.sf(needed - 1, seeds, share) >= POWER
+
+    first = next(seeds for seeds in range(len(values) + 1, MOST_SEEDS) if reached(seeds))
+    assert found == first
 
 
 # Looks
@@ -142,128 +412,6 @@ def test_adding_seeds_until_a_claim_passes_gains_nothing():
 
     assert ever_above([confidence_at_look(look) for look in (1, 2, 3, 4)]) < 0.05
     assert ever_above([CONFIDENCE] * 4) > 0.05
-
-
-# Planted draws
-
-counted = st.lists(
-    st.integers(1, 40).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=5
-)
-
-
-@LAW
-@given(counted, st.sampled_from([0.9, 0.95]))
-def test_pooled_interval_is_clopper_and_pearsons_over_all_draws(pairs, confidence):
-    """Against quantiles of the beta distribution, which define it."""
-    successes, draws = zip(*pairs, strict=True)
-    found = pooled_interval(successes, draws, confidence=confidence)
-    hits, total, tail = sum(successes), sum(draws), (1 - confidence) / 2
-    low = scipy.stats.beta.ppf(tail, hits, total - hits + 1) if hits else 0.0
-    high = scipy.stats.beta.isf(tail, hits + 1, total - hits) if hits < total else 1.0
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
-    assert found.estimate == hits / total
-    assert (found.seeds, found.confidence) == (len(pairs), confidence)
-
-
-@LAW
-@given(counted, st.sampled_from([0.05, 0.1, 0.5]))
-def test_pooled_p_value_is_the_tail_of_the_binomial(pairs, bound):
-    successes, draws = zip(*pairs, strict=True)
-    hits, total = sum(successes), sum(draws)
-    below, above = scipy.stats.binom.cdf(hits, total, bound), scipy.stats.binom.sf(hits - 1, total, bound)
-    assert pooled_p_value(successes, draws, bound, above=False) == pytest.approx(below, abs=ROUNDING)
-    assert pooled_p_value(successes, draws, bound, above=True) == pytest.approx(above, abs=ROUNDING)
-
-
-def test_counts_of_numpy_are_counts():
-    assert pooled_interval(np.array([1, 2]), np.array([20, 20])) == pooled_interval([1, 2], [20, 20])
-
-
-@pytest.mark.parametrize(
-    ("successes", "draws", "message"),
-    [
-        pytest.param([1], [20], "at least 2 seeds, found 1 of successes and 1 of draws", id="one seed"),
-        pytest.param([1, 2], [20], "found 2 of successes and 1 of draws", id="another number of seeds"),
-        pytest.param([0.05, 0.1], [20, 20], "not counts of planted draws", id="shares"),
-        pytest.param([1, 21], [20, 20], "not counts of planted draws", id="more than there were"),
-        pytest.param([1, -1], [20, 20], "not counts of planted draws", id="negative"),
-        pytest.param([0, 0], [0, 0], "not counts of planted draws", id="no draws"),
-    ],
-)
-def test_what_is_no_count_of_the_draws_is_refused(successes, draws, message):
-    with pytest.raises(MeasurementError, match=message):
-        pooled_interval(successes, draws)
-    with pytest.raises(MeasurementError, match=message):
-        pooled_p_value(successes, draws, 0.1, above=False)
-
-
-@pytest.mark.parametrize("bound", [-0.1, 1.1, float("nan")])
-def test_the_bound_of_a_probability_is_one(bound):
-    with pytest.raises(MeasurementError, match=f"cannot be tested against the bound {bound}"):
-        pooled_p_value([1, 2], [20, 20], bound, above=True)
-
-
-# Trends and comparisons
-
-
-@LAW
-@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=8))
-def test_kendall_counts_concordant_pairs(pairs):
-    """Tau-b: concordant minus discordant pairs over the geometric mean of the pairs not tied in either."""
-    first, second = map(np.array, zip(*pairs, strict=True))
-    one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))
-    untied = np.sqrt(np.abs(one).sum() * np.abs(two).sum())
-    expected = (one * two).sum() / untied if untied else 0.0
-    assert kendall(first, second) == pytest.approx(expected, abs=ROUNDING)
-
-
-def test_kendalls_p_value_counts_the_orders_as_far_from_chance():
-    values = [1.0, 2, 3, 4]
-    taus = [kendall(values, order) for order in itertools.permutations(values)]
-    for order in ([1.0, 2, 4, 3], [4.0, 3, 2, 1], [2.0, 1, 4, 3]):
-        expected = np.mean([abs(tau) >= abs(kendall(values, order)) - ROUNDING for tau in taus])
-        assert kendall_p_value(values, order) == pytest.approx(expected)
-    assert kendall_p_value([5, 5, 5], [1, 2, 3]) == 1
-
-
-@pytest.mark.parametrize("levels", [3, 10**6])
-def test_kendalls_p_values_of_shuffles_are_those_of_each(levels):
-    rng = np.random.default_rng(0)
-    first, second = rng.integers(levels, size=(2, 9))
-    shuffles = np.array([rng.permutation(first) for _ in range(60)])
-    assert kendall_p_values(shuffles, second).tolist() == [kendall_p_value(one, second) for one in shuffles]
-
-
-def test_kendall_of_a_constant_is_no_trend():
-    assert kendall([1, 2, 3], [5, 5, 5]) == kendall([5, 5, 5], [1, 2, 3]) == 0.0
-    assert kendall([1, 2, 3], [2, 4, 9]) == 1.0
-    assert kendall([1, 2, 3], [9, 4, 2]) == -1.0
-
-
-@LAW
-@given(spread_samples, spread_samples)
-def test_welch_is_scipys(first, second):
-    expected = scipy.stats.ttest_ind(first, second, equal_var=False).pvalue
-    assert welch(first, second) == pytest.approx(expected, abs=ROUNDING)
-
-
-def test_welch_of_samples_without_variation():
-    assert welch([1.0, 1.0], [1.0, 1.0, 1.0]) == 1.0
-    assert welch([1.0, 1.0], [0.5, 0.5, 0.5]) == 0.0
-
-
-def test_welch_of_one_sample_without_variation_is_the_one_sample_test():
-    varying = [0.5, 0.75, 1.0, 0.75]
-    expected = scipy.stats.ttest_1samp(varying, 1.0).pvalue
-    assert welch([1.0] * 5, varying) == pytest.approx(expected, rel=1e-9)
-    assert welch(varying, [1.0] * 5) == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("sample", [[2.0], [], [1.0, float("nan")], [[1.0, 2.0]], [1.0, float("inf")]])
-def test_welch_needs_two_numbers_of_each_sample(sample):
-    for pair in ((sample, [1.0, 2.0]), ([1.0, 2.0], sample)):
-        with pytest.raises(MeasurementError, match="Welch's test needs at least 2 finite numbers in each sample"):
-            welch(*pair)
 
 
 # Holm

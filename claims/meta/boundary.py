@@ -1,0 +1,327 @@
+"""Worlds on the boundary, where a rule errs most often: how often each claim is decided falsely, and what it can see.
+
+Every registered row is judged in them through ``Claim.judge``, with its own units, items, bounds and margins. Rows that
+ask the same are simulated once. ``python -m claims.meta.boundary`` writes ``docs/calibration.md``, in minutes.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+import scipy.stats
+
+from claims.meta.modules import HERE
+from featdyn_core.register.reading import load_register
+from featdyn_core.verdicts.claim import EMPIRICAL, Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.evidence import RULE, Evidence, read_evidence
+from featdyn_core.verdicts.inference import LEVEL, POWER, power_of_mean
+from featdyn_core.verdicts.units import Counted, Number, Unit, share_of
+
+Floats = npt.NDArray[np.float64]
+
+WORLDS = 400
+LARGEST_RATE = 0.05
+ALLOWANCE = 1e-4
+"""How often a rate of exactly 5 % comes out above ``MOST`` of so many worlds."""
+
+MOST = int(scipy.stats.binom.isf(ALLOWANCE, WORLDS, LARGEST_RATE))
+SEEDS = (3, 4, 5, 6, 8, 20)
+CORRELATIONS = (0.0, 0.7)
+IMAGES, PAIRS = 500, 28
+"""What shares and rank correlations are counted from: the fewest of any scale."""
+
+SIGMA = 0.8
+"""Of log-normal skew."""
+
+FAR = 8
+"""Spreads by which an item lies on the right side where it is no matter of doubt."""
+
+ERRORS = (Verdict.SUPPORTED, Verdict.REFUTED, Verdict.EQUIVALENT)
+NORMAL, OWN, SKEWED = "normal", "skewed on its own scale", "skewed differences"
+CONTROL = Criterion("control", "a world in which nothing is", "above", 0.0, Role.CONTROL)
+DOCUMENT = HERE.parent / "docs" / "calibration.md"
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What rows have in common that are decided alike.
+
+    Attributes:
+        criteria: those that decide, by names of their own.
+        rows: the claims, each once.
+        seeds: numbers of seeds that some row has, beside ``SEEDS``.
+    """
+
+    criteria: tuple[Criterion, ...]
+    rows: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def claim(self) -> Claim:
+        """The claim that is judged."""
+        return Claim("boundary", "", "", (*self.criteria, CONTROL))
+
+    @property
+    def items(self) -> str:
+        """What it asks, in words."""
+        found: dict[str, int] = {}
+        for item in self.criteria:
+            margin = "" if item.margin is None else ", with a margin"
+            within = f"within {item.bound:g} of {item.around:g}" if item.direction == "within" else ""
+            where = "" if _free(item) else f" {within or f'{item.direction} {item.bound:g}'}"
+            words = f"{'discrete ' * item.discrete}{item.unit}{where}{margin}"
+            found[words] = found.get(words, 0) + 1
+        return "; ".join(f"{count} × {words}" for words, count in found.items())
+
+    @property
+    def errors(self) -> tuple[Verdict, ...]:
+        """The errors that its verdict can make."""
+        return ERRORS if self.criteria[0].margin is not None else ERRORS[:2]
+
+    @property
+    def laws(self) -> dict[str, bool]:
+        """How seeds may be spread, and whether the rates are to be at most 5 % there."""
+        found = {NORMAL: True}
+        if any(_near_an_end(item) for item in self.criteria):
+            found[OWN] = True
+        if any(item.unit.may_have_margin or item.unit is Unit.CORRELATION for item in self.criteria):
+            found[SKEWED] = False
+        return found if not all(item.counts_seeds for item in self.criteria) else {NORMAL: True}
+
+
+def structures() -> list[Structure]:
+    """Return what the rows of the register ask, each once."""
+    register = load_register(HERE / "register")
+    found: dict[tuple[Criterion, ...], tuple[dict[str, None], set[int]]] = {}
+    for entry in register.entries.values():
+        for scale in register.scales.values() if entry.kind == EMPIRICAL else ():
+            for subject in entry.subjects_at(scale):
+                asked = sorted(map(_plain, entry.claim(scale.name, subject).deciding), key=repr)
+                key = tuple(dataclasses.replace(item, name=f"item {number}") for number, item in enumerate(asked))
+                rows, seeds = found.setdefault(key, ({}, set()))
+                rows[entry.id] = None
+                seeds |= {len(entry.seeds_at(scale, subject)), *filter(None, [len(scale.here)])}
+    return [Structure(key, tuple(rows), tuple(sorted(seeds | set(SEEDS)))) for key, (rows, seeds) in found.items()]
+
+
+def _free(item: Criterion) -> bool:
+    """Whether neither place nor size of its numbers matter to the rule."""
+    return item.averages_differences and item.unit is not Unit.EPOCHS and item.direction != "within"
+
+
+def _plain(item: Criterion) -> Criterion:
+    """Return a criterion without what does not matter to the rule."""
+    found = dataclasses.replace(item, name="", quantity="", pilot="", paper=False)
+    if not _free(item):
+        return found
+    margin = None if item.margin is None else 1.0
+    return dataclasses.replace(found, unit=Unit.DIFFERENCE, direction="above", bound=0.0, margin=margin)
+
+
+def _near_an_end(item: Criterion) -> bool:
+    """Whether its bound leaves log-normal numbers room inside the range, on the side where they end."""
+    low, high = item.unit.range
+    if item.counts_seeds or item.unit is Unit.RATIO or not math.isfinite(high - low):
+        return item.unit is Unit.RATIO
+    return min(item.bound - low, high - item.bound) <= 0.25 * (high - low)
+
+
+def rate(structure: Structure, error: Verdict, law: str, correlation: float, seeds: int) -> float:
+    """Return the share of boundary worlds in which a claim is decided falsely."""
+    claim, drawn = structure.claim, _drawn(structure, error, law, correlation, seeds)
+    control: list[Number] = [1.0] * seeds
+    verdicts = [
+        claim.judge(dict(zip(_names(structure), world, strict=True)) | {"control": control})[0] for world in drawn
+    ]
+    return verdicts.count(error) / len(verdicts)
+
+
+def _names(structure: Structure) -> list[str]:
+    return [item.name for item in structure.criteria]
+
+
+def _drawn(
+    structure: Structure, error: Verdict, law: str, correlation: float, seeds: int
+) -> Iterator[tuple[list[Number], ...]]:
+    """Yield the numbers of each item in each world: (items, seeds).
+
+    SUPPORTED is false where one item lies on its bound and the others far on the right side; REFUTED where all lie on
+    their bounds; EQUIVALENT where one lies at the margin, on the wrong side. Each item is that one in turn.
+    """
+    case = [ERRORS.index(error), round(10 * correlation), seeds, *map(ord, law)]
+    rng, count = np.random.default_rng(case), len(structure.criteria)
+    for world in range(WORLDS):
+        common, own = rng.standard_normal((1, seeds)), rng.standard_normal((count, seeds))
+        normal = math.sqrt(correlation) * common + math.sqrt(1 - correlation) * own
+        chosen = world % count
+        yield tuple(
+            numbers(item, row, law, error=error, chosen=place == chosen)
+            for place, (item, row) in enumerate(zip(structure.criteria, normal, strict=True))
+        )
+
+
+def numbers(item: Criterion, normal: Floats, law: str, *, error: Verdict, chosen: bool) -> list[Number]:
+    """Return an item's numbers, one a seed, from standard normal ones, positive on its right side."""
+    inwards = 1 if item.direction == "above" else -1
+    on_bound = chosen or error is not Verdict.SUPPORTED
+    if item.unit is Unit.LOG_P:
+        places = item.bound - 3.0 if not on_bound else np.log10(scipy.stats.norm.sf(normal))
+        return list(np.broadcast_to(item.bound + normal if error is Verdict.REFUTED else places, normal.shape).tolist())
+    if item.discrete:
+        signs = np.sign(normal) if on_bound else np.ones(len(normal))
+        return [Counted(value, PAIRS) if item.unit.counted else value for value in item.bound + inwards * signs * 0.1]
+    spread = _spread(item, error)
+    moved = 0.0 if on_bound else FAR * spread
+    if error is Verdict.EQUIVALENT and chosen and item.margin is not None:
+        moved = -item.margin
+    end = item.around + item.bound if item.direction == "within" else item.bound
+    deviating = deviations(item, normal, law, against=error is Verdict.REFUTED)
+    places = item.unit.at(end) + inwards * (moved + spread * deviating)
+    return [_number(item.unit, item.unit.back(place)) for place in places.tolist()]
+
+
+def _spread(item: Criterion, error: Verdict) -> float:
+    """Spread over seeds on the scale of the unit, at which the error is as frequent as it becomes."""
+    if item.margin is not None:
+        return {Verdict.EQUIVALENT: 0.05, Verdict.REFUTED: 2.0}.get(error, 1.0) * item.margin
+    if item.direction == "within":
+        return item.bound / FAR
+    return {Unit.RATIO: 0.02, Unit.CORRELATION: 0.3, Unit.EPOCHS: 4.0}.get(item.unit, 0.5)
+
+
+def deviations(item: Criterion, normal: Floats, law: str, *, against: bool = False) -> Floats:
+    """Return deviations from the typical seed, of mean 0, in units of the spread.
+
+    Skewed differences have their long tail on the bad side, or on the good one where it speaks ``against`` the claim.
+    """
+    if law == SKEWED and (item.unit.may_have_margin or item.unit is Unit.CORRELATION):
+        side = -1 if against else 1
+        tail = np.exp(-side * SIGMA * normal)
+        return side * (math.exp(SIGMA**2 / 2) - tail) / math.sqrt(math.expm1(SIGMA**2) * math.exp(SIGMA**2))
+    if law != OWN or not _near_an_end(item):
+        return normal
+    if item.unit is Unit.RATIO:  # its own scale is that of logarithms
+        return SIGMA / 0.02 * normal
+    low, high = item.unit.range
+    room = min(item.bound - low, high - item.bound) / (high - low)
+    scale = 0.5 / 0.3 if item.unit is Unit.CORRELATION else 1.0 / 0.5  # Fisher's z is half of log odds
+    return scale * (_log_odds(normal, room) - _mean_log_odds(room))
+
+
+def _log_odds(normal: Floats, room: float) -> Floats:
+    """Log odds of what is not missed, where what is missed is log-normal round so large a part of the range."""
+    missed = np.minimum(room * np.exp(-SIGMA * normal), 0.999)
+    return np.asarray(np.log((1 - missed) / missed))
+
+
+@functools.cache
+def _mean_log_odds(room: float) -> float:
+    quantiles = scipy.stats.norm.ppf((np.arange(4001) + 0.5) / 4001)
+    return float(_log_odds(quantiles, room).mean())
+
+
+def _number(unit: Unit, value: float) -> Number:
+    if unit is Unit.SHARE:
+        return share_of(round(value * IMAGES), IMAGES)
+    if unit is Unit.MEAN_SHARE:
+        return Counted(value, IMAGES)
+    return Counted(value, PAIRS) if unit is Unit.CORRELATION else value
+
+
+def rates(structure: Structure, law: str, seeds: int) -> dict[Verdict, float]:
+    """Return each error's rate, the larger of independent items and of such that go together."""
+    correlations = CORRELATIONS if len(structure.criteria) > 1 else CORRELATIONS[:1]
+    return {
+        error: max(rate(structure, error, law, correlation, seeds) for correlation in correlations)
+        for error in structure.errors
+    }
+
+
+def smallest_effect(items: int, seeds: int) -> float:
+    """Return by how many spreads all of several independent items must hold to be SUPPORTED in 80 % of trainings."""
+    each = POWER ** (1 / items)
+    return float(scipy.optimize.brentq(lambda effect: power_of_mean(effect, seeds, LEVEL) - each, 0, 100))
+
+
+def published_effects(rows: Sequence[Evidence]) -> list[str]:
+    """Return the smallest effect that each decided row sees, in the unit of its widest item, as lines of a table."""
+    lines = ["| row | seeds | item | bound | spread over seeds | seen from |", "|---|---:|---|---|---:|---:|"]
+    for row in rows:
+        means = [item for item in row.deciding if item.criterion.direction != "within"]
+        means = [item for item in means if not item.criterion.counts_seeds]
+        if not row.verdict.decided or row.rule != RULE or not means:
+            continue
+        found = []
+        for item in means:
+            unit, asked = item.criterion.unit, item.criterion
+            places = [unit.at(*_counted(number)) for number in item.numbers]
+            effect = smallest_effect(len(row.deciding), len(places)) * float(np.std(places, ddof=1))
+            sign = 1 if asked.direction == "above" else -1
+            seen = unit.back(unit.at(asked.bound) + sign * effect)
+            found.append((effect, float(np.std(item.values, ddof=1)), seen, asked))
+        _, spread, seen, asked = max(found, key=lambda one: one[0])
+        where = f"{asked.direction} {asked.bound:g}"
+        lines.append(f"| `{row.id}` | {len(row.seeds)} | {asked.name} | {where} | {spread:.4g} | {seen:.4g} |")
+    return lines if len(lines) > 2 else ["No row of this protocol is published yet."]
+
+
+def _counted(number: Number) -> tuple[float, float]:
+    return (number.value, number.of) if isinstance(number, Counted) else (float(number), math.inf)
+
+
+INTRODUCTION = f"""# Calibration
+
+How often a claim is decided falsely, and what it can see. `python -m claims.meta.boundary` writes this page, in
+minutes; `pytest -m calibration` asserts what it says.
+
+Each row of the register is judged by `Claim.judge`, with its own units, items, bounds and margins, in worlds on the
+boundary: where one item lies on its bound and the others far on the right side (SUPPORTED is false), where all items
+lie on their bounds (REFUTED is false), and where one lies a margin away on the wrong side (EQUIVALENT is false).
+Seeds are spread normally, or skewed so that the raw numbers are log-normal (sigma {SIGMA}) towards the end of their
+range; items are independent, or correlated by {CORRELATIONS[1]}; the larger rate is shown. Each rate is of {WORLDS}
+worlds and to be at most 5 %: a rate of exactly 5 % comes out above {MOST / WORLDS:.1%} once in {1 / ALLOWANCE:,.0f}
+times, which is where the test fails. Shares are counted from {IMAGES} images, rank correlations from {PAIRS} pairs.
+
+Rows marked † hang on means of plain differences (or on rank correlations in the middle of their range), whose skew no
+scale mends: the last three columns (SUPPORTED, REFUTED, EQUIVALENT) are their rates where differences are log-normal
+(sigma {SIGMA}) with the long tail to the side that errs. They are measured and not asserted.
+
+*Seen from* is the smallest distance of all items from their bounds, in units of the spread over seeds on the scale of
+the unit, at which the claim is SUPPORTED in 80 % of trainings (noncentral t law, independent items).
+"""
+
+
+def document() -> str:
+    """Return the page."""
+    titles = (
+        "| claims | items | seeds | false SUPPORTED | false REFUTED | false EQUIVALENT | seen from | † S | † R | † E |"
+    )
+    lines = [titles, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
+    for structure in structures():
+        marked = " †" if SKEWED in structure.laws else ""
+        names = ", ".join(f"`{row}`" for row in structure.rows) + marked
+        for seeds in structure.seeds:
+            held = [rates(structure, law, seeds) for law, asserted in structure.laws.items() if asserted]
+            shown = [_said(max(found[error] for found in held) if error in held[0] else None) for error in ERRORS]
+            skewed = rates(structure, SKEWED, seeds) if SKEWED in structure.laws else {}
+            counted = all(item.counts_seeds for item in structure.criteria)
+            effect = "–" if counted else f"{smallest_effect(len(structure.criteria), seeds):.2f}"
+            unmended = [_said(skewed.get(error)) for error in ERRORS]
+            lines.append(f"| {' | '.join([names, structure.items, str(seeds), *shown, effect, *unmended])} |")
+    files = sorted((HERE.parent / "evidence").glob("*/evidence.json"))
+    evidence = [row for path in files for row in read_evidence(path)]
+    published = ["", "## With the spreads that were published", "", *published_effects(evidence)]
+    return "\n".join([INTRODUCTION, *lines, *published]) + "\n"
+
+
+def _said(found: float | None) -> str:
+    return "–" if found is None else f"{found:.1%}"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")

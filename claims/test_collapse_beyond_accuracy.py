@@ -1,0 +1,77 @@
+"""Collapse beyond accuracy, section 5: a rival of random-label-collapse.
+
+    "with randomized labels, the model fails to exploit feature dynamics, and temporal consistency collapses."
+
+A network with random labels is less accurate too, and what it classifies worse it may only be less sure of. Measured at
+each depth: mean point-wise consistency over a late window of a clean network that is as accurate, minus that of the
+noisy one. **Reading:** the clean one is trained on fewer images for as many steps; windows, checkpoints and changes of
+the learning rate lie at the same steps.
+
+Control: the two are as accurate on held-out images.
+"""
+
+import pytest
+
+from featdyn_core import (
+    Column,
+    Counted,
+    Decide,
+    Judge,
+    Measured,
+    Run,
+    Verdict,
+    World,
+    distributions,
+    mean_consistency,
+    minus,
+    planted,
+)
+
+pytestmark = pytest.mark.claim("collapse-beyond-accuracy")
+
+ARMS = ("matched", "noisy")
+EPOCHS = range(18, 27, 4)
+
+
+def measure(run: Run) -> Measured:
+    """One seed: what random labels take away from a network that is as accurate, at each depth."""
+    columns = {arm: run.columns(arm, arm)["held-out"] for arm in ARMS}
+    whole = {arm: run.columns(f"churn of {arm}", arm)["held-out"] for arm in ARMS}
+    matched, noisy = columns.values()
+    return Measured(
+        numbers={
+            "mean consistency lost": minus(mean_consistency(matched), mean_consistency(noisy)),
+            "accuracy gained": Counted(matched.reference_accuracy - noisy.reference_accuracy, matched.images),
+            "lost by whole networks": minus(*map(mean_consistency, whole.values()))["depth 1"],
+        },
+        curves=distributions(columns, whole),
+    )
+
+
+def world(noisy: planted.Shares, *, wrong: float = 0.3) -> Run:
+    """Plant what the noisy network's first composite misses at each depth, and the share that it gets wrong itself."""
+    columns = {
+        "matched": Column.planted(EPOCHS, planted.fading(0.05, EPOCHS), wrong=0.3),
+        "noisy": Column.planted(EPOCHS, planted.fading(noisy, EPOCHS), wrong=wrong),
+    }
+    records = {(arm, arm): planted.on_both_splits(column) for arm, column in columns.items()}
+    whole = {(f"churn of {arm}", arm): planted.on_both_splits(planted.churn(EPOCHS, 0.2)) for arm in ARMS}
+    return planted.run(records | whole)
+
+
+WORLDS = {
+    "true": World(Verdict.SUPPORTED, lambda rng: world(rng.normal(0.4, 0.02, 3))),
+    "false": World(Verdict.REFUTED, lambda rng: world([0.4, 0.4, rng.normal(0.02, 0.01)])),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world([0.4, 0.4, rng.normal(0.06, 0.06)])),
+    "less-accurate": World(Verdict.INVALID, lambda rng: world(rng.normal(0.4, 0.02, 3), wrong=0.5)),
+    "null": World(None, lambda rng: world([*rng.normal(0.4, 0.02, 2), rng.normal(0.05, 0.02)])),
+}
+
+
+def test_collapse_beyond_accuracy(decide: Decide) -> None:
+    decide(measure)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_collapse_beyond_accuracy_in_planted_worlds(judge: Judge, name: str) -> None:
+    judge(measure, WORLDS[name])

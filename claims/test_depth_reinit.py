@@ -1,0 +1,91 @@
+"""Re-initialised deep layers, App. F.A.
+
+    "When only the first basic block is retained, the final test accuracy decreases [...]. Retaining the first two basic
+    blocks results in [...] accuracy." "For the baseline model, mCE is [...]. After reinitializing deeper layers, mCE
+    increases"
+
+Measured: held-out accuracy and mean corruption error (mCE: mean error over 15 corruptions and 5 severities, not
+normalised) of what becomes of a trained network when its first one or two stages are kept and the rest is initialised
+anew and trained again for as long, each against the same network **retrained for as long** with nothing initialised
+anew: what longer training alone does is no effect of new layers. **Reading:** the paper's "basic blocks" are the
+stages; what is kept stays frozen ("by selectively freezing shallow layers"), with its normalisation statistics.
+Accuracy is the mean over the last few epochs, mCE that of the last. What retraining alone does, and the mCE of the
+network before it, are reported.
+
+Control: what is initialised anew must begin with an accuracy near chance.
+"""
+
+import numpy as np
+import pytest
+
+from featdyn_core import Counted, Decide, Judge, Lines, Measured, Misclassified, Run, Verdict, World, planted
+
+pytestmark = pytest.mark.claim("depth-reinit")
+
+RENEWED = {"one stage kept": "reinit1", "two stages kept": "reinit2"}
+
+
+def measure(run: Run) -> Measured:
+    """One seed: accuracy lost and mCE gained against retraining, of one and of two stages kept."""
+    before, retrained = run.record("before"), run.record("after", "retrained")
+    after = {kept: run.record("after", arm) for kept, arm in RENEWED.items()}
+    begin = {kept: run.record("begin", arm) for kept, arm in RENEWED.items()}
+    shown = {"trained": before, **after, "retrained": retrained}
+    return Measured(
+        numbers={
+            "accuracy lost": {kept: accuracy_lost(retrained, found) for kept, found in after.items()},
+            "mCE gained": {kept: mce_gained(retrained, found) for kept, found in after.items()},
+            "accuracy before retraining": {
+                kept: Counted(found.accuracy[0], found.clean.shape[1]) for kept, found in begin.items()
+            },
+            "accuracy lost by retraining alone": accuracy_lost(before, retrained),
+            "mCE gained by retraining alone": mce_gained(before, retrained),
+            "mCE before retraining": Counted(before.mean_corruption_error, before.clean.shape[1]),
+        },
+        curves={
+            "error under corruption": Lines(
+                range(1, 6),
+                {name: found.error_by_severity for name, found in shown.items()},
+                "severity",
+                "mean error over 15 corruptions",
+            )
+        },
+    )
+
+
+def accuracy_lost(one: Misclassified, other: Misclassified) -> Counted:
+    """Difference of mean accuracies over the epochs of each."""
+    return Counted(float(one.accuracy.mean() - other.accuracy.mean()), other.clean.size)
+
+
+def mce_gained(one: Misclassified, other: Misclassified) -> Counted:
+    """Difference of mean corruption errors, of the other over the one."""
+    return Counted(other.mean_corruption_error - one.mean_corruption_error, other.clean.shape[1])
+
+
+def world(lost: planted.Shares, gained: planted.Shares, *, begin: float = 0.1) -> Run:
+    """Plant what one and two stages kept lose and gain against retraining, and their accuracy at its beginning."""
+    each = zip(RENEWED.values(), *(np.broadcast_to(share, 2) for share in (lost, gained)), strict=True)
+    records = {("after", arm): Misclassified.planted([28], 0.9 - less, 0.3 + more) for arm, less, more in each}
+    records |= {("begin", arm): Misclassified.planted([14, 15], begin) for arm in RENEWED.values()}
+    records["before", "clean"] = Misclassified.planted([14], 0.88, 0.35)
+    records["after", "retrained"] = Misclassified.planted([28], 0.9, 0.3)
+    return planted.run(records)
+
+
+WORLDS = {
+    "true": World(Verdict.SUPPORTED, lambda rng: world(rng.normal(0.02, 0.003, 2), rng.normal(0.1, 0.01, 2))),
+    "false": World(Verdict.REFUTED, lambda rng: world(rng.normal(0.02, 0.003, 2), [0.1, rng.normal(-0.1, 0.01)])),
+    "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(0.02, rng.normal(0.01, 0.05, 2))),
+    "nothing-renewed": World(Verdict.INVALID, lambda rng: world(rng.normal(0.02, 0.003, 2), 0.1, begin=0.9)),
+    "null": World(None, lambda rng: world(rng.normal(0.02, 0.003, 2), [0.1, rng.normal(0, 0.02)])),
+}
+
+
+def test_depth_reinit(decide: Decide) -> None:
+    decide(measure)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_depth_reinit_in_planted_worlds(judge: Judge, name: str) -> None:
+    judge(measure, WORLDS[name])

@@ -1,0 +1,68 @@
+"""Where a training began: whether its first checkpoint is the network that its seed draws.
+
+Trainings differ by their seed alone, and claims count them as replicates. Nothing else in a record would tell that the
+checkpoints of one seed were handed out as those of another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope
+
+if TYPE_CHECKING:
+    from featdyn_core.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """The register says nothing of an origin: it is that of the whole network."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The beginning of a training.
+
+    Attributes:
+        distance: of the first checkpoint's parameters from those that the seed draws, over the norm of these; any but
+            0 is a fault.
+    """
+
+    distance: float
+
+
+def resolve(_: Options, scope: Scope) -> Resolved:
+    """Return the parameters of its one part.
+
+    Raises:
+        RecipeError: the training goes on from another one, and draws no network.
+    """
+    if scope.recipe.branch:
+        raise RecipeError(f"{scope.recipe.name} is a branch: it begins with what its parent has learnt, and draws none")
+    return {"": {}}
+
+
+def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[Any]]:
+    """Draw the network of the seed again, and compare the first checkpoint with it."""
+    import torch
+
+    from featdyn_core.training.branching import initial_state
+
+    first, drawn = trajectory.network(trajectory.epochs[0]), trajectory.network(trajectory.epochs[0])
+    drawn.load_state_dict(initial_state(trajectory.recipe, trajectory.seed, trajectory.dataset, None))
+    here, there = (
+        torch.cat([value.detach().double().flatten() for value in one.parameters()]) for one in (first, drawn)
+    )
+    return {"distance": np.array(float((here - there).norm() / there.norm()))}
+
+
+def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Origin:
+    """Return what a record holds."""
+    return Origin(float(arrays["distance"]))
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu=ALL)

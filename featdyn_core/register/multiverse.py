@@ -1,0 +1,209 @@
+"""The multiverse of a claim: the other reasonable choices, fixed in advance, over which its verdict is shown.
+
+A claim's file lists them under ``[multiverse]``, one a line: the dimension, a name, and what it overrides::
+
+    [multiverse]
+    bound."0.90" = { criteria = { "agreement" = { above = 0.90 } } }
+    statistic."mean consistency" = { decides = ["mean consistency", "accuracy kept"] }
+
+The registered choice is the first of every dimension and is not written down. A specification is one choice of each
+dimension; the multiverse is all of them. An alternative that changes nothing at some scale or subject is none there.
+"""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.register.parts import read_criteria, read_windows
+from featdyn_core.register.register import Asked, Entry
+from featdyn_core.tables import build, explicit, unknown
+from featdyn_core.verdicts.claim import Claim, Criterion, Role
+from featdyn_core.verdicts.multiverse import REGISTERED
+
+LEAST_DIMENSIONS, LEAST_SPECIFICATIONS = 3, 24
+"""Of a claim's multiverse at every scale and subject: fewer show no more than a few favourites."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reasonable choice: what it overrides of a claim's file.
+
+    Attributes:
+        windows: scale or subject to window name to its epochs, which lie inside what was recorded.
+        protocol: name of a number to another one, or to a table by scale or subject.
+        records: name of a record to options of its kind, such as a policy.
+        criteria: name of a criterion to fields of it, such as its bound, the split that decides, or the list of items.
+        decides: the criteria that decide; those that decide as registered, and are not among them, are reported.
+    """
+
+    windows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    criteria: dict[str, dict[str, Any]] = field(default_factory=dict)
+    decides: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> bool:
+        """Whether numbers are measured anew for it; else the same ones are judged otherwise."""
+        return bool(self.windows or self.protocol or self.records)
+
+    @property
+    def places(self) -> set[tuple[str, ...]]:
+        """What it overrides: of which no other dimension may speak."""
+        nested = {"windows": self.windows, "records": self.records, "criteria": self.criteria}
+        found = {(part, name, key) for part, tables in nested.items() for name in tables for key in tables[name]}
+        return {*found, *(("protocol", name) for name in self.protocol), *([("decides",)] if self.decides else [])}
+
+
+AS_REGISTERED = Alternative()
+
+
+def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
+    """Return the alternatives of a claim, by dimension and name.
+
+    Raises:
+        RecipeError: a table that is none of an alternative, or overrides nothing.
+    """
+    found: dict[str, dict[str, Alternative]] = {}
+    for dimension, tables in entry.multiverse.items():
+        for name, table in tables.items():
+            where = _where(entry, dimension, name)
+            if not table or name == REGISTERED:
+                raise RecipeError(f"{where}: it overrides nothing; {REGISTERED!r} is among the choices without a line")
+            found.setdefault(dimension, {})[name] = build(Alternative, table, where)
+    return found
+
+
+def choices(entry: Entry, scale: str, subject: str) -> dict[str, dict[str, Alternative]]:
+    """Return the choices at a scale and subject, by dimension and name, the registered one first.
+
+    An alternative that changes nothing there is left out, and so is a dimension of none.
+
+    Raises:
+        RecipeError: an alternative does not fit the claim, or there are too few.
+    """
+    usual, found = entry.claim(scale, subject), {}
+    for dimension, named in alternatives(entry).items():
+        chosen = {REGISTERED: AS_REGISTERED}
+        for name, alternative in named.items():
+            other = altered(entry, {dimension: (name, alternative)})
+            with _inside(entry, dimension, name):
+                judged = _judged(other.claim(scale, subject))
+            if judged != _judged(usual) or _measured(other, scale, subject) != _measured(entry, scale, subject):
+                chosen[name] = alternative
+        if len(chosen) > 1:
+            found[dimension] = chosen
+    count = math.prod(map(len, found.values()))
+    if len(found) < LEAST_DIMENSIONS or count < LEAST_SPECIFICATIONS:
+        raise RecipeError(
+            f"claim {entry.id!r}, multiverse: at {scale}/{subject} it has {len(found)} dimensions and {count} "
+            f"specifications; it needs {LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS} at least, so give it alternatives"
+        )
+    return found
+
+
+def altered(entry: Entry, chosen: Mapping[str, tuple[str, Alternative]]) -> Entry:
+    """Return a claim by other choices.
+
+    One that overrides what the claim does not have, or by what does not fit, is a ``RecipeError``.
+
+    Args:
+        entry: the claim.
+        chosen: dimension to the name of a choice and what it overrides.
+    """
+    for dimension, (name, alternative) in chosen.items():
+        with _inside(entry, dimension, name):
+            entry = _altered(entry, alternative)
+    return entry
+
+
+def faults(entry: Entry) -> Iterator[str]:
+    """Yield what is wrong with a claim's multiverse, whatever the scale; it may have none at all.
+
+    An alternative that does not fit the claim is a ``RecipeError``. How many there are at a scale and subject is seen
+    when they are asked for (see ``choices``).
+    """
+    spoken: dict[tuple[str, ...], str] = {}
+    for dimension, named in alternatives(entry).items():
+        for name, alternative in named.items():
+            altered(entry, {dimension: (name, alternative)})
+            for place in sorted(alternative.places):
+                if (other := spoken.setdefault(place, dimension)) != dimension:
+                    yield (
+                        f"claim {entry.id!r}, multiverse: {other!r} and {dimension!r} both override "
+                        f"{', '.join(place)}; make them one dimension"
+                    )
+
+
+def _where(entry: Entry, dimension: str, name: str) -> str:
+    return f"claim {entry.id!r}, multiverse, {dimension}, {name!r}"
+
+
+@contextlib.contextmanager
+def _inside(entry: Entry, dimension: str, name: str) -> Iterator[None]:
+    """Let errors begin with the alternative that they are of.
+
+    Raises:
+        RecipeError: what was wrong, and where.
+    """
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(f"{_where(entry, dimension, name)}: {error}") from error
+
+
+def _measured(entry: Entry, scale: str, subject: str) -> tuple[object, ...]:
+    """Return what is measured at a scale and subject."""
+    return entry.windows_of(scale, subject), entry.protocol_of(scale, subject), entry.records
+
+
+def _judged(claim: Claim) -> list[Criterion]:
+    """Return what a verdict hangs on."""
+    return [item for item in claim.criteria if item.role is not Role.REPORTED]
+
+
+def _altered(entry: Entry, other: Alternative) -> Entry:
+    """Return a claim by one other choice; errors as ``altered``."""
+    asked = {name: one for criteria in entry.criteria.values() for name, one in criteria.items()}
+    known = {"windows": entry.windows, "protocol": entry.protocol, "records": entry.records, "criteria": asked}
+    for part, present in known.items():
+        _check(part, getattr(other, part), present)
+    _check("decides", other.decides, asked)
+    windows = read_windows(other.windows, "windows")
+    for place, named in windows.items():
+        _check(f"windows, {place}", named, entry.windows[place])
+    overridden = {name: {**explicit(asked[name]), **fields} for name, fields in other.criteria.items()}
+    return dataclasses.replace(
+        entry,
+        windows={place: {**named, **windows.get(place, {})} for place, named in entry.windows.items()},
+        protocol={**entry.protocol, **other.protocol},
+        records={name: {**table, **other.records.get(name, {})} for name, table in entry.records.items()},
+        criteria=_roles(entry, read_criteria(overridden, "criteria"), other.decides),
+    )
+
+
+def _check(part: str, names: Iterable[str], known: Mapping[str, object]) -> None:
+    """Refuse names of what the claim does not have.
+
+    Raises:
+        RecipeError: says which, and what it has.
+    """
+    for name in names:
+        if name not in known:
+            raise RecipeError(f"{part}: {unknown('name', name, known, 'the claim has')}")
+
+
+def _roles(entry: Entry, overridden: Mapping[str, Asked], decides: Sequence[str]) -> dict[Role, dict[str, Asked]]:
+    """Return the criteria by role, some overridden; those that decide are others, if any are named."""
+    found: dict[Role, dict[str, Asked]] = {role: {} for role in Role}
+    for role, criteria in entry.criteria.items():
+        for name, asked in criteria.items():
+            now = role
+            if decides and role is not Role.CONTROL:
+                now = Role.DECIDES if name in decides else Role.REPORTED
+            found[now][name] = overridden.get(name, asked)
+    return found

@@ -1,0 +1,38 @@
+"""Parts of a claim's file that are read alike wherever they stand: windows and criteria."""
+
+from typing import Any
+
+from featdyn_core.data.names import SPLITS
+from featdyn_core.errors import RecipeError
+from featdyn_core.register.register import Asked, Window
+from featdyn_core.tables import read, unknown
+
+
+def read_windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
+    """Read windows, each a list of its first and last epoch, by scale or subject and name.
+
+    Raises:
+        RecipeError: a window that is no span of epochs.
+    """
+    found: dict[str, dict[str, Window]] = {}
+    for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
+        for name, epochs in named.items():
+            if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
+                raise RecipeError(f"{where}, {place}, {name}: {list(epochs)} is no span of epochs [first, last]")
+            found.setdefault(place, {})[name] = Window(*epochs)
+    return found
+
+
+def read_criteria(tables: Any, where: str) -> dict[str, Asked]:
+    """Read the criteria of one role.
+
+    Raises:
+        RecipeError: no bound or two, or a split that there is not.
+    """
+    found: dict[str, Asked] = read(dict[str, Asked], tables, where)
+    for name, asked in found.items():
+        if len(asked.bounds) != 1:
+            raise RecipeError(f"{where}, {name}: it needs one bound: above, below or within")
+        if asked.on and asked.on not in SPLITS:
+            raise RecipeError(f"{where}, {name}, on: {unknown('split', asked.on, SPLITS, 'the splits are')}")
+    return found

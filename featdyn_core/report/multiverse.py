@@ -1,0 +1,130 @@
+"""The multiverse of rows: a table of shares of verdicts, and the specification curve as a figure."""
+
+import csv
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from featdyn_core.report.drawing import INK, style
+from featdyn_core.report.figures import in_page, saved
+from featdyn_core.report.wording import scale
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.multiverse import SHOWN, Multiverse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVE = "specification curve"
+"""Title of the figure."""
+
+COLOURS = dict(zip(SHOWN, ("#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7"), strict=True))
+"""Verdict to its colour, that of its badge on a page."""
+
+_HEADS = ("row", "specs", "S", "E", "I", "R", "INV", "verdict")
+
+_NOTE = (
+    "Share of the specifications in %: S SUPPORTED, E EQUIVALENT, I INCONCLUSIVE, R REFUTED, INV INVALID. "
+    "The verdict is that of the registered one; the others decide nothing."
+)
+
+_WIDTH, _CURVE, _CHOICE = 5.6, 2.0, 0.17
+"""Width of the figure, and heights of the curve and of the line of one choice, in inches."""
+
+
+def multiverse_lines(rows: Sequence[Evidence], width: int) -> list[str]:
+    """Return the shares of verdicts as lines of plain text, one a row that has a multiverse, and what they mean."""
+    shown = [(row, row.multiverse) for row in rows if row.multiverse]
+    cells = [
+        [f"{row.claim} {row.subject} ({scale(row)})", str(len(found.verdicts))]
+        + [f"{share:.0f}" for share in found.shares.values()]
+        + [str(row.verdict)]
+        for row, found in shown
+    ]
+    table = [list(_HEADS), *cells]
+    spaces = [max(len(line[at]) for line in table) for at in range(len(_HEADS))]
+    spaces[0] = min(spaces[0], max(12, width - sum(spaces[1:]) - 2 * (len(_HEADS) - 1)))
+    return [_line(line, spaces) for line in table] + ["", *textwrap.wrap(_NOTE, width)]
+
+
+def _line(cells: Sequence[str], spaces: Sequence[int]) -> str:
+    first = cells[0] if len(cells[0]) <= spaces[0] else f"{cells[0][: spaces[0] - 1]}…"
+    numbers = [cell.rjust(space) for cell, space in zip(cells[1:-1], spaces[1:-1], strict=True)]
+    return "  ".join([first.ljust(spaces[0]), *numbers, cells[-1]])
+
+
+def specification_svg(multiverse: Multiverse, name: str) -> str:
+    """Draw the specification curve as one ``<svg>`` element to stand inside a page (see ``figures.curve_svg``)."""
+    return in_page(_draw(multiverse, name, titled=False), name)
+
+
+def specification_file(multiverse: Multiverse, name: str, kind: str) -> bytes:
+    """Draw the specification curve as a file, ``svg``, ``pdf`` or ``png``, its name above it."""
+    return saved(_draw(multiverse, name, titled=True), name, kind, facecolor="white")
+
+
+def specification_csv(multiverse: Multiverse) -> str:
+    """Return every specification on a line: its choices, verdict, reach, and what the verdict hangs on."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*multiverse.dimensions, "verdict", "reach", "decided by"])
+    found = zip(multiverse.specifications, multiverse.verdicts, multiverse.reach, multiverse.hinges, strict=True)
+    writer.writerows([*choices, verdict, reach, hinge] for choices, verdict, reach, hinge in found)
+    return text.getvalue()
+
+
+def _draw(multiverse: Multiverse, name: str, *, titled: bool) -> "Figure":
+    """Return the figure: above, how far each specification lies from its bound; below, which choices it is of."""
+    order = sorted(range(len(multiverse.verdicts)), key=lambda at: multiverse.reach[at])
+    lines = [(dimension, choice) for dimension, named in multiverse.dimensions.items() for choice in named]
+    with style(name):
+        from matplotlib.figure import Figure
+
+        height = _CHOICE * len(lines)
+        figure = Figure(figsize=(_WIDTH, _CURVE + height + 0.7), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[_CURVE, height])
+        _draw_curve(above, multiverse, order)
+        _draw_choices(below, multiverse, order, lines)
+        figure.legend(*above.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=8)
+        if titled:
+            figure.suptitle("\n".join(textwrap.wrap(name, 70)), x=0.01, horizontalalignment="left", fontsize=9)
+    return figure
+
+
+def _draw_curve(axes: "Axes", multiverse: Multiverse, order: Sequence[int]) -> None:
+    """Draw each specification as a dot; beyond the dotted lines the whole interval lies on one side of the bound."""
+    axes.axhline(0, color=INK, linewidth=1.0, linestyle="-")
+    for reach in (-1, 1):
+        axes.axhline(reach, color=INK, linewidth=0.8, linestyle=":")
+    for verdict, at in _by_verdict(multiverse, order).items():
+        reached = [multiverse.reach[order[place]] for place in at]
+        axes.plot(at, reached, "o", markersize=3, color=COLOURS[verdict], label=str(verdict))
+    look: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": INK}
+    axes.plot([order.index(0)], [multiverse.reach[0]], "o", label="as registered", **look)
+    axes.set_ylabel("distance to the bound\n(arms of the interval)", fontsize=8)
+
+
+def _draw_choices(axes: "Axes", multiverse: Multiverse, order: Sequence[int], lines: Sequence[tuple[str, str]]) -> None:
+    """Mark the choices of each specification, one line a choice."""
+    places, specifications = {line: at for at, line in enumerate(lines)}, multiverse.specifications
+    for verdict, at in _by_verdict(multiverse, order).items():
+        marks = [
+            (place, places[line])
+            for place in at
+            for line in zip(multiverse.dimensions, specifications[order[place]], strict=True)
+        ]
+        axes.plot(*zip(*marks, strict=True), "|", markersize=6, color=COLOURS[verdict])
+    labels = [f"{dimension}: {choice}" for dimension, choice in lines]
+    axes.set_yticks(range(len(lines)), labels, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{len(order)} specifications, by distance", fontsize=8)
+
+
+def _by_verdict(multiverse: Multiverse, order: Sequence[int]) -> dict[Verdict, list[int]]:
+    """Return verdict to the places in the order of those that come to it."""
+    found: dict[Verdict, list[int]] = {verdict: [] for verdict in SHOWN}
+    for place, at in enumerate(order):
+        found[multiverse.verdicts[at]].append(place)
+    return {verdict: at for verdict, at in found.items() if at}

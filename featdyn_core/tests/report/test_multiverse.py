@@ -1,0 +1,136 @@
+"""Shares of verdicts beside the verdict, and the specification curve."""
+
+import csv
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from featdyn_core.errors import EvidenceError
+from featdyn_core.report.html import write_figures, write_html
+from featdyn_core.report.multiverse import multiverse_lines, specification_csv, specification_file, specification_svg
+from featdyn_core.report.terminal import terminal_table
+from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.evidence import Evidence, read_evidence, write_evidence
+from featdyn_core.verdicts.multiverse import REGISTERED, SHOWN, Multiverse
+
+HOLDS, SAME, OPEN, FAILS, BROKEN = SHOWN
+
+CRITERIA = (Criterion("effect", "", "above", 0.5), Criterion("null", "", "below", 0.1, Role.CONTROL))
+CLAIM = Claim("demo", "1", "It holds.", CRITERIA)
+
+
+def made(verdicts=(HOLDS, HOLDS, HOLDS, SAME, OPEN, FAILS, BROKEN, BROKEN)):
+    dimensions = {"bound": (REGISTERED, "low"), "cut": (REGISTERED, "inner"), "split": (REGISTERED, "training")}
+    reach = (1.5, 2.0, 3.0, 0.1, 0.5, -2.0, -3.0, 10.0)
+    return Multiverse(dimensions, verdicts, reach, ("effect",) * 8)
+
+
+def row(claim="demo", **changes):
+    verdict, findings = CLAIM.judge({"effect": [0.9, 0.91, 0.92], "null": [0.0, 0.01, 0.02]})
+    fields = {
+        "verdict": verdict,
+        "findings": findings,
+        "seeds": (0, 1, 2),
+        "multiverse": made(),
+        "sentence": "It holds.",
+    }
+    return Evidence(claim, "1", "digits", "fast", "small", **fields | changes)
+
+
+# The table of the command
+
+
+def test_table_has_the_shares_of_each_row():
+    head, line, _, *note = multiverse_lines([row(), row(multiverse=None)], 80)
+    assert head.split() == ["row", "specs", "S", "E", "I", "R", "INV", "verdict"]
+    assert line.split() == ["demo", "digits", "(small)", "8", "38", "12", "12", "12", "25", "SUPPORTED"]
+    assert "the others decide nothing" in " ".join(note)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_line_is_longer_than_the_terminal(width):
+    lines = multiverse_lines([row("a-claim-of-a-name-" + "long-" * 12), row(verdict=Verdict.INCONCLUSIVE)], width)
+    assert max(map(len, lines)) <= width
+    assert lines[1].startswith("a-claim-of-a")
+    assert "…" in lines[1]
+
+
+# The curve
+
+
+def test_curve_is_a_picture_of_every_specification():
+    drawn = specification_svg(made(), "demo")
+    assert drawn == specification_svg(made(), "demo")
+    words = "".join(ElementTree.fromstring(re.sub(r"xlink:href", "href", drawn)).itertext())
+    for said in ("8 specifications", "bound: low", f"cut: {REGISTERED}", "split: training", *SHOWN):
+        assert said in words
+
+
+def test_verdict_that_none_comes_to_is_not_in_the_legend():
+    drawn = specification_svg(made((HOLDS,) * 8), "demo")
+    assert "SUPPORTED" in drawn
+    assert "REFUTED" not in drawn
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_curve_as_a_file(kind, begins):
+    assert specification_file(made(), "demo", kind).startswith(begins)
+
+
+def test_curve_as_a_table_has_a_line_a_specification():
+    head, first, *rest = csv.reader(specification_csv(made()).splitlines())
+    assert head == ["bound", "cut", "split", "verdict", "reach", "decided by"]
+    assert first == [REGISTERED, REGISTERED, REGISTERED, "SUPPORTED", "1.5", "effect"]
+    assert rest[-1] == ["low", "inner", "training", "INVALID", "10.0", "effect"]
+
+
+# Beside the verdict
+
+
+def test_page_has_a_bar_beside_the_verdict_and_the_curve(tmp_path):
+    write_html(tmp_path / "page.html", [row()])
+    text = (tmp_path / "page.html").read_text()
+    bar = re.search(r'<svg class="shares".*?</svg>', text, re.DOTALL)[0]
+    assert re.findall(r'class="(\w+)" x="([\d.]+)%" width="([\d.]+)%"', bar) == [
+        ("supported", "0", "37.5"),
+        ("equivalent", "37.5", "12.5"),
+        ("inconclusive", "50.0", "12.5"),
+        ("refuted", "62.5", "12.5"),
+        ("invalid", "75.0", "25.0"),
+    ]
+    assert "<figcaption>specification curve</figcaption>" in text
+
+
+def test_row_without_multiverse_has_neither(tmp_path):
+    write_html(tmp_path / "page.html", [row(multiverse=None)])
+    text = (tmp_path / "page.html").read_text()
+    assert 'svg class="shares"' not in text
+    assert "specification curve" not in text
+
+
+def test_curve_is_among_the_figures(tmp_path):
+    written = write_figures(tmp_path, [row()])
+    assert {path.name for path in written} == {
+        f"demo-small-digits-specification-curve.{kind}" for kind in ("png", "svg", "pdf", "csv")
+    }
+
+
+def test_terminal_says_the_shares_where_there_is_space():
+    said = "S 38 %, E 12 %, I 12 %, R 12 %, INVALID 25 % of 8"
+    assert said in "\n".join(terminal_table([row()], 200))
+    assert said not in "\n".join(terminal_table([row()], 80))
+
+
+# In the evidence
+
+
+def test_evidence_keeps_it(tmp_path):
+    write_evidence(tmp_path / "evidence.json", [row()])
+    assert read_evidence(tmp_path / "evidence.json")[0].multiverse == made()
+
+
+def test_multiverse_of_another_verdict_as_registered_is_told(tmp_path):
+    write_evidence(tmp_path / "evidence.json", [row(multiverse=made((FAILS, *(HOLDS,) * 7)))])
+    with pytest.raises(EvidenceError, match="says SUPPORTED, and its multiverse has REFUTED as registered"):
+        read_evidence(tmp_path / "evidence.json")
