@@ -120,7 +120,7 @@ def test_a_claim_without_small_data_turns_red_in_its_true_world(name, laboratory
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("claim", ["memory-window", "not-convergence", "transferability", "ntk-monotonicity"])
+@pytest.mark.parametrize("claim", ["memory-window", "not-convergence", "transferability"])
 def test_the_literal_grid_alone_changes_no_verdict(claim, laboratory, apart, monkeypatch):
     before = decided_as_known(laboratory, [claim])
     composites.use_literal_grid(monkeypatch)
