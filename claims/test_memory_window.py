@@ -24,7 +24,8 @@ pytestmark = pytest.mark.claim("memory-window")
 
 def measure(run: Run) -> Measured:
     """One seed: the composite across the window, on each split and at each depth; a stranger for the control."""
-    return inside_window(run.columns("column"), run.columns("churn"), run.record("stranger"), "memory")
+    churn = run.columns("churn") if run.protocol["whole_networks"] else {}
+    return inside_window(run.columns("column"), churn, run.record("stranger"), "memory")
 
 
 def world(missed: planted.Shares, *, stranger: float = 0.1, wrong: float = 0.05) -> Run:

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.claim("transferability")
 
 def measure(run: Run) -> Measured:
     """One seed: the composite across the window, on each split and at each depth; a stranger for the control."""
-    return inside_window(run.columns("column"), run.columns("churn"), run.record("stranger"), "transfer")
+    churn = run.columns("churn") if run.protocol["whole_networks"] else {}
+    return inside_window(run.columns("column"), churn, run.record("stranger"), "transfer")
 
 
 def world(missed: planted.Shares, *, stranger: float = 0.1, wrong: float = 0.05) -> Run:

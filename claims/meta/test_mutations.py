@@ -76,9 +76,10 @@ def decided_as_known(laboratory: Laboratory, claims: Iterable[str]) -> dict[str,
     Controls must hold: one that fails as it is could notice nothing.
     """
     found = decided(laboratory, claims)
-    for claim, row in found.items():
+    for row in found.values():
         assert not row.changed, row.message()
-        assert row.verdict.decided and row.verdict is not Verdict.INVALID, f"{claim}: {row.message()}"
+        assert row.verdict.decided, row.message()
+        assert row.verdict is not Verdict.INVALID, row.message()
     return {claim: row.verdict for claim, row in found.items()}
 
 
