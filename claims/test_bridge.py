@@ -78,7 +78,8 @@ def measure(run: Run) -> Measured:
 def moved_by_augmentation(found: Surrogates) -> float:
     """How far sliced Wasserstein distances with and without augmentation lie apart, over those without it."""
     augmented, plain = found.augmented[SLICED][-1], found.plain[SLICED][-1]
-    return float(np.abs(augmented - plain).mean() / plain.mean())
+    scale = plain.mean() or 1.0  # distances of 0 are moved by nothing
+    return float(np.abs(augmented - plain).mean() / scale)
 
 
 def world(rng: np.random.Generator, strength: float, *, shuffled: bool = True, augmented: float = 1.1) -> Run:
