@@ -112,10 +112,12 @@ from .seeds import numpy_generator
 from .store.supply import Store, get_trajectory
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
-from .verdicts.claim import Claim, Criterion, Finding, Verdict
+from .verdicts.claim import Claim, Verdict
+from .verdicts.criterion import Criterion, Finding
 from .verdicts.curve import Curve
 from .verdicts.evidence import Evidence
-from .verdicts.inference import Interval, holm, seed_interval
+from .verdicts.families import holm
+from .verdicts.inference import Interval, seed_interval
 from .verdicts.measured import Lines, Measured
 from .verdicts.units import Counted, Number, Unit, mean_correlation, share_of
 

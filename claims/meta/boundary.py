@@ -17,9 +17,12 @@ import scipy.stats
 
 from claims.meta.modules import HERE
 from featdyn_core.register.reading import load_register
-from featdyn_core.verdicts.claim import EMPIRICAL, Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.evidence import RULE, Evidence, read_evidence
-from featdyn_core.verdicts.inference import LEVEL, POWER, power_of_mean
+from featdyn_core.verdicts.claim import EMPIRICAL, Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
+from featdyn_core.verdicts.documents import read_evidence
+from featdyn_core.verdicts.evidence import RULE, Evidence
+from featdyn_core.verdicts.inference import LEVEL
+from featdyn_core.verdicts.power import POWER, power_of_mean
 from featdyn_core.verdicts.units import Counted, Number, Unit, share_of
 
 Floats = npt.NDArray[np.float64]

@@ -25,8 +25,9 @@ from claims.meta.boundary import (
 )
 from claims.meta.modules import claim_modules, empirical_claims
 from featdyn_core.planted import verdict_in
-from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.inference import POWER
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
+from featdyn_core.verdicts.power import POWER
 from featdyn_core.verdicts.units import Unit
 
 NULL_WORLDS = 200

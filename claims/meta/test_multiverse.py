@@ -7,7 +7,7 @@ import pytest
 from claims.meta.modules import HERE, empirical_claims
 from featdyn_core.register.multiverse import altered, choices
 from featdyn_core.register.reading import load_register
-from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.criterion import Role
 
 REGISTER = load_register(HERE / "register")
 

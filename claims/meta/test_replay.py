@@ -5,7 +5,8 @@ import pytest
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import FAST
-from featdyn_core.verdicts.evidence import read_evidence, row_id
+from featdyn_core.verdicts.documents import read_evidence
+from featdyn_core.verdicts.evidence import row_id
 
 MODULES = claim_modules()
 SCALES = load_register(HERE / "register").scales

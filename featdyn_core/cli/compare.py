@@ -10,7 +10,7 @@ from typing import Any
 
 from featdyn_core.cli.options import path
 from featdyn_core.report import compare as comparison
-from featdyn_core.verdicts.evidence import read_evidence
+from featdyn_core.verdicts.documents import read_evidence
 
 
 def add_to(commands: Any) -> None:

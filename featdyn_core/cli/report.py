@@ -10,7 +10,7 @@ from typing import Any
 
 from featdyn_core.cli.options import path
 from featdyn_core.report.html import write_csv, write_figures, write_html
-from featdyn_core.verdicts.evidence import read_document
+from featdyn_core.verdicts.documents import read_document
 
 
 def add_to(commands: Any) -> None:

@@ -18,7 +18,8 @@ from featdyn_core.records.request import Request
 from featdyn_core.register.multiverse import Alternative, altered, choices
 from featdyn_core.report.wording import hinge
 from featdyn_core.store.records import Record
-from featdyn_core.verdicts.claim import Role, Verdict
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.criterion import Role
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.multiverse import REGISTERED, Multiverse, reach
 from featdyn_core.verdicts.units import Number

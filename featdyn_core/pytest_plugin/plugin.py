@@ -26,7 +26,7 @@ from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import AUTO, FAST, FULL, Register
 from featdyn_core.register.sweeps import load_sweeps
 from featdyn_core.report.junit import EVIDENCE, FAULT
-from featdyn_core.verdicts import evidence
+from featdyn_core.verdicts import documents
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -171,7 +171,7 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
         row = laboratory.decide(request.param, measure)
         if request.config.getoption("--multiverse"):
             row = with_multiverse(row, laboratory, measure)
-        request.node.user_properties.append((EVIDENCE, evidence.to_json(row)))
+        request.node.user_properties.append((EVIDENCE, documents.to_json(row)))
         strict = request.config.getoption("--no-known-findings") or request.config.getoption("--runxfail")
         known = bool(row.known) and not strict
         if row.verdict is Verdict.NOT_RUN:

@@ -22,7 +22,7 @@ from featdyn_core.report.junit import EVIDENCE, FAULT, annotate
 from featdyn_core.report.markdown import step_summary
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.report.wording import CHANGED
-from featdyn_core.verdicts import evidence
+from featdyn_core.verdicts import documents
 from featdyn_core.verdicts.claim import Verdict
 
 _WORDS = {
@@ -95,7 +95,7 @@ class Reporter:
         """Take the row of a test, or what kept it from having one."""
         properties = dict(report.user_properties)
         if report.when == "call" and EVIDENCE in properties:
-            row = evidence.from_json(str(properties[EVIDENCE]))
+            row = documents.from_json(str(properties[EVIDENCE]))
             self.session.rows[row.id] = row
         elif report.failed and row_of(report.nodeid):
             self.session.faults[row_of(report.nodeid)] = str(properties.get(FAULT) or report.longrepr)
@@ -106,7 +106,7 @@ class Reporter:
             return None
         properties = {name: str(value) for name, value in report.user_properties}
         if EVIDENCE in properties:
-            row = evidence.from_json(properties[EVIDENCE])
+            row = documents.from_json(properties[EVIDENCE])
             category, letter, colour = _WORDS[row.verdict]
             if hasattr(report, "wasxfail"):
                 return "xfailed", letter.lower(), (wording.verdict(row), colour)

@@ -14,7 +14,8 @@ from featdyn_core.harness.plan import Cell
 from featdyn_core.provenance import environment
 from featdyn_core.register.register import FAST, Register
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.evidence import Evidence, write_evidence
+from featdyn_core.verdicts.documents import write_evidence
+from featdyn_core.verdicts.evidence import Evidence
 
 
 @dataclass

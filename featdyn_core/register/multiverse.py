@@ -21,7 +21,8 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.register.parts import read_criteria, read_windows
 from featdyn_core.register.register import Asked, Entry
 from featdyn_core.tables import build, explicit, unknown
-from featdyn_core.verdicts.claim import Claim, Criterion, Role
+from featdyn_core.verdicts.claim import Claim
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.multiverse import REGISTERED
 
 LEAST_DIMENSIONS, LEAST_SPECIFICATIONS = 3, 24

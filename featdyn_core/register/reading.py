@@ -18,7 +18,8 @@ from featdyn_core.register import multiverse
 from featdyn_core.register.parts import read_criteria, read_windows
 from featdyn_core.register.register import AUTO, TIERS, WORLDS, Entry, Register, Scale
 from featdyn_core.tables import build, check_names, fields, shown, unknown
-from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Role, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Verdict
+from featdyn_core.verdicts.criterion import Role
 from featdyn_core.verdicts.units import Unit
 
 SCHEMA = 3

@@ -12,7 +12,8 @@ from typing import Any
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
 from featdyn_core.tables import read, shown, unknown
-from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.inference import confidence_at_look
 from featdyn_core.verdicts.units import Unit
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from featdyn_core.report import wording
-from featdyn_core.verdicts.claim import Finding
-from featdyn_core.verdicts.evidence import Adjusted, Evidence, adjusted_p_values
+from featdyn_core.verdicts.criterion import Finding
+from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.families import Adjusted, adjusted_p_values
 
 
 class Table(enum.Flag):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featdyn_core.report import wording
-from featdyn_core.verdicts.claim import Finding
+from featdyn_core.verdicts.criterion import Finding
 from featdyn_core.verdicts.evidence import Evidence
 
 ABSENT = "absent"

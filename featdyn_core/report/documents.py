@@ -14,7 +14,8 @@ from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
 from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines, sweep_tables
-from featdyn_core.verdicts.evidence import Evidence, read_evidence
+from featdyn_core.verdicts.documents import read_evidence
+from featdyn_core.verdicts.evidence import Evidence
 
 _DOCUMENTS = ("*.md", "docs/*.md", "evidence/*.md")
 _EVIDENCE = "evidence/*/evidence.json"

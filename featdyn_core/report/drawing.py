@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.verdicts.claim import Criterion
+from featdyn_core.verdicts.criterion import Criterion
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import Evidence
 

@@ -16,7 +16,8 @@ from featdyn_core.report.multiverse import CURVE, specification_csv, specificati
 from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.report.strips import interval_strip
 from featdyn_core.report.sweeps import sweep_tables
-from featdyn_core.verdicts.evidence import RULE, Document, Evidence
+from featdyn_core.verdicts.documents import Document
+from featdyn_core.verdicts.evidence import RULE, Evidence
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""

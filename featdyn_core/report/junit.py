@@ -7,7 +7,9 @@ from pathlib import Path
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report.columns import Line, Table, columns
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.evidence import Adjusted, Evidence, adjusted_p_values, from_json
+from featdyn_core.verdicts.documents import from_json
+from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.families import Adjusted, adjusted_p_values
 
 EVIDENCE, FAULT = "featdyn-evidence", "featdyn-fault"
 """Names of the properties by which a test hands over its row as JSON, and says what kept it from having one."""

@@ -11,7 +11,7 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.register.register import Entry, Register
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
-from featdyn_core.verdicts.claim import Criterion, Role
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Line, lines
-from featdyn_core.verdicts.claim import Finding, Role, Verdict
-from featdyn_core.verdicts.evidence import Document, Evidence
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.criterion import Finding, Role
+from featdyn_core.verdicts.documents import Document
+from featdyn_core.verdicts.evidence import Evidence
 
 Place = tuple[str, str, str]
 """Where a row was decided: name of its run, subject, scale in words."""

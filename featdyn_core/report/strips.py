@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from featdyn_core.verdicts.claim import Finding
+from featdyn_core.verdicts.criterion import Finding
 
 _MARGIN = 8.0
 """Free space on either side of an interval strip, in per cent of its width."""

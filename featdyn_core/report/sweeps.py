@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featdyn_core.report import wording
-from featdyn_core.verdicts.claim import Finding
+from featdyn_core.verdicts.criterion import Finding
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.multiverse import REGISTERED
 

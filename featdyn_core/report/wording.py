@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from featdyn_core.verdicts.claim import Criterion, Finding, Outcome, Role, Verdict
-from featdyn_core.verdicts.evidence import RULE, Adjusted, Evidence
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.criterion import Criterion, Finding, Outcome, Role
+from featdyn_core.verdicts.evidence import RULE, Evidence
+from featdyn_core.verdicts.families import Adjusted
 from featdyn_core.verdicts.inference import CONFIDENCE
 
 NOTHING = "–"

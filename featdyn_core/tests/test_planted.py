@@ -10,7 +10,8 @@ from featdyn_core.records.column import Column
 from featdyn_core.records.planting import IMAGES
 from featdyn_core.records.stranger import Stranger
 from featdyn_core.register.register import Window
-from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.measured import Measured
 
 GRAIN = 0.5 / IMAGES

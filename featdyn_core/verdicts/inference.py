@@ -6,14 +6,12 @@ p-values and discrete numbers need no law over seeds: there seeds are counted. T
 planted samples, which no training has touched: there each draw is a replicate.
 """
 
-import bisect
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
@@ -23,12 +21,6 @@ CONFIDENCE = 0.95
 
 LEVEL = (1 - CONFIDENCE) / 2
 """Of a one-sided test: what the interval leaves out on one side."""
-
-POWER = 0.8
-"""Of the numbers of seeds that are said to decide an open item."""
-
-MOST_SEEDS = 10_000
-"""Beyond so many nobody trains; no number of seeds is told."""
 
 
 def confidence_at_look(look: int) -> float:
@@ -126,7 +118,7 @@ def seed_interval(
         unit: of the numbers.
         confidence: coverage, in (0, 1).
     """
-    return _mean(values, unit).interval(confidence)
+    return mean_of(values, unit).interval(confidence)
 
 
 def infer_mean(
@@ -137,7 +129,7 @@ def infer_mean(
     A number within two ends is tested against both. Errors are those of ``seed_interval``, and a bound outside the
     range of the unit.
     """
-    mean = _mean(values, unit)
+    mean = mean_of(values, unit)
     above, below = map(mean.sides, bound.ends)
     p_value, p_against = max(above[0], below[1]), min(above[1], below[0])
     p_margin = None
@@ -154,7 +146,7 @@ def infer_count(values: Sequence[Number], bound: Bound, *, confidence: float = C
     It needs no law over seeds. A seed on the bound itself counts for neither side. The interval is from the smallest
     to the largest number. Errors are those of ``seed_interval``.
     """
-    interval, (right, wrong) = _seen(values, confidence), _numbers_of_seeds(values, bound)
+    interval, (right, wrong) = _seen(values, confidence), numbers_of_seeds(values, bound)
     return Inferred(interval, _more_than_half(right, len(values)), _more_than_half(wrong, len(values)))
 
 
@@ -167,7 +159,7 @@ def infer_p_values(values: Sequence[Number], bound: Bound, *, confidence: float 
     seeds. Against it speaks that more than half of all seeds lie above (see ``infer_count``). Errors are those of
     ``seed_interval``.
     """
-    interval, (right, wrong) = _seen(values, confidence), _numbers_of_seeds(values, bound)
+    interval, (right, wrong) = _seen(values, confidence), numbers_of_seeds(values, bound)
     p_value = 10.0**interval.high if right == len(values) else 1.0
     return Inferred(interval, min(1.0, p_value), _more_than_half(wrong, len(values)))
 
@@ -207,86 +199,8 @@ def infer_worst(values: Sequence[Number], bound: Bound, *, confidence: float = C
     return Inferred(interval, float(not holds), float(holds))
 
 
-def seeds_to_decide(values: Sequence[Number], bound: Bound, *, unit: Unit, level: float) -> int | None:
-    """Return how many seeds would decide a mean, on the side where it lies now, with a power of 80 %.
-
-    By the noncentral t law, with the distance from the nearest end and the spread that these seeds have.
-
-    Args:
-        values: one number a seed.
-        bound: where the mean is to lie.
-        unit: of the numbers.
-        level: of the one-sided test.
-
-    Returns:
-        The number; None where more than ``MOST_SEEDS`` would be needed. Errors are those of ``infer_mean``.
-    """
-    mean = _mean(values, unit)
-    spread = mean.error * math.sqrt(len(values))
-    distances = sorted(abs(mean.beyond(end)) / spread for end in bound.ends if math.isfinite(end))
-    if bound.room(mean.value) <= 0:
-        del distances[1:]  # outside it is enough to be beyond one end; inside both must be ruled out
-
-    def decides(seeds: int) -> bool:
-        return sum(1 - power_of_mean(distance, seeds, level) for distance in distances) <= 1 - POWER
-
-    return smallest(decides, len(values))
-
-
-def power_of_mean(distance: float, seeds: int, level: float) -> float:
-    """How often the one-sided t-test of a mean finds it on its side of a bound, by the noncentral t law.
-
-    Args:
-        distance: of the mean from the bound, in units of the spread over seeds.
-        seeds: their number.
-        level: of the test.
-    """
-    return float(scipy.stats.nct.sf(_quantile(1 - level, seeds - 1), seeds - 1, distance * math.sqrt(seeds)))
-
-
-def seeds_to_count(values: Sequence[Number], bound: Bound, *, level: float) -> int | None:
-    """Return how many seeds would decide a discrete number with a power of 80 %, had as large a share the right side.
-
-    ``level``: of the one-sided binomial test; what is returned, and errors, are as of ``seeds_to_decide``.
-    """
-    share = (max(_numbers_of_seeds(values, bound)) + 0.5) / (len(values) + 1)
-    seeds = np.arange(len(values) + 1, MOST_SEEDS + 1)  # each of them: the power of a count falls now and then
-    enough = scipy.stats.binom.sf(scipy.stats.binom.isf(level, seeds, 0.5), seeds, share) >= POWER
-    return int(seeds[enough][0]) if share > 0.5 and enough.any() else None
-
-
-def smallest(decides: Callable[[int], bool], above: int) -> int | None:
-    """Return the smallest number of seeds above one that is enough; None if it is beyond ``MOST_SEEDS``.
-
-    ``decides``: whether a number is enough; all larger ones then are.
-    """
-    enough = above + 1
-    while not decides(enough):
-        if enough >= MOST_SEEDS:
-            return None
-        enough = min(2 * enough, MOST_SEEDS)
-    found = range(above + 1, enough + 1)
-    return found[bisect.bisect_left(found, True, key=decides)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm-adjusted p-values (1979), in the order given.
-
-    Raises:
-        MeasurementError: a number outside [0, 1].
-    """
-    if not all(0 <= p_value <= 1 for p_value in p_values):
-        raise MeasurementError(f"p-values lie in [0, 1], found {list(p_values)}")
-    order = np.argsort(p_values)
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
-
-
 @dataclass(frozen=True)
-class _Mean:
+class Mean:
     """Mean over seeds on the scale of its unit.
 
     Attributes:
@@ -314,7 +228,7 @@ class _Mean:
         A confidence outside (0, 1) is a ``MeasurementError``.
         """
         _check_confidence(confidence)
-        half = _quantile((1 + confidence) / 2, self.seeds - 1) * self.error
+        half = quantile((1 + confidence) / 2, self.seeds - 1) * self.error
         low, high = (self.unit.back(self.place + end, self.of) for end in (-half, half))
         return Interval(self.value, low, high, self.seeds, confidence)
 
@@ -331,7 +245,7 @@ class _Mean:
         return float(below), float(above)
 
 
-def _mean(values: Sequence[Number], unit: Unit) -> _Mean:
+def mean_of(values: Sequence[Number], unit: Unit) -> Mean:
     """Return the mean over seeds, on the scale of the unit.
 
     The spread is at least the resolution of the numbers: what does not vary is known no better than that.
@@ -350,7 +264,7 @@ def _mean(values: Sequence[Number], unit: Unit) -> _Mean:
     if math.isinf(spread):
         raise MeasurementError(f"numbers as large as {max(map(abs, numbers)):g} have no mean and spread")
     error = max(spread, unit.step(mean, of if counts else None)) / math.sqrt(len(places))
-    return _Mean(mean, error, len(places), unit, of)
+    return Mean(mean, error, len(places), unit, of)
 
 
 def number_of(value: Number) -> float:
@@ -359,7 +273,8 @@ def number_of(value: Number) -> float:
 
 
 @functools.cache
-def _quantile(probability: float, freedom: int) -> float:
+def quantile(probability: float, freedom: int) -> float:
+    """Quantile of the t law."""
     return float(scipy.stats.t.ppf(probability, freedom))
 
 
@@ -376,7 +291,7 @@ def _seen(values: Sequence[Number], confidence: float) -> Interval:
     return Interval(math.fsum(numbers) / len(numbers), min(numbers), max(numbers), len(numbers), confidence)
 
 
-def _numbers_of_seeds(values: Sequence[Number], bound: Bound) -> tuple[int, int]:
+def numbers_of_seeds(values: Sequence[Number], bound: Bound) -> tuple[int, int]:
     """How many seeds lie on the right side, and how many on the wrong one."""
     rooms = list(map(bound.room, _finite(values)))
     return sum(room > 0 for room in rooms), sum(room < 0 for room in rooms)

@@ -5,7 +5,8 @@ import math
 from dataclasses import dataclass
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.verdicts.claim import Finding, Verdict
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.criterion import Finding
 
 REGISTERED = "as registered"
 """The name of the choice that decides, the first one of every dimension."""

@@ -7,7 +7,7 @@ import pytest
 
 from featdyn_core.cli.main import main
 from featdyn_core.tests.report.sample import evidence
-from featdyn_core.verdicts.evidence import write_evidence
+from featdyn_core.verdicts.documents import write_evidence
 
 
 @pytest.mark.usefixtures("project")

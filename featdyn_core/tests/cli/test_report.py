@@ -3,7 +3,8 @@
 import pytest
 
 from featdyn_core.cli.main import main
-from featdyn_core.verdicts.evidence import Evidence, write_evidence
+from featdyn_core.verdicts.documents import write_evidence
+from featdyn_core.verdicts.evidence import Evidence
 
 
 def test_a_report_of_evidence(project, capsys):

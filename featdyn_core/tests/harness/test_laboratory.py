@@ -34,7 +34,7 @@ from featdyn_core.tests.store.made import record_of
 from featdyn_core.tests.toy import claim_file, edit, entry, write_project
 from featdyn_core.trajectories.specs import ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.evidence import from_json, to_json
+from featdyn_core.verdicts.documents import from_json, to_json
 from featdyn_core.verdicts.measured import Lines, Measured
 
 ROW, REPLAYED = "demo-small-digits", "demo-reduced-digits-replayed"

@@ -13,7 +13,8 @@ from featdyn_core.harness.plan import cells
 from featdyn_core.register.sweeps import Variation
 from featdyn_core.tests.toy import MULTIVERSE, entry
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.evidence import Evidence, from_json, to_json
+from featdyn_core.verdicts.documents import from_json, to_json
+from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.measured import Measured
 
 S, R = Verdict.SUPPORTED, Verdict.REFUTED

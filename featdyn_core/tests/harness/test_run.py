@@ -8,7 +8,8 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.harness.run import Run, gather
 from featdyn_core.records.column import Column
 from featdyn_core.register.register import Window
-from featdyn_core.verdicts.claim import Claim, Criterion, Role
+from featdyn_core.verdicts.claim import Claim
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.measured import Lines, Measured
 from featdyn_core.verdicts.units import Counted
 

@@ -30,7 +30,8 @@ from featdyn_core.tests.toy import (
     write_project,
     write_sweeps,
 )
-from featdyn_core.verdicts.evidence import Evidence, read_evidence
+from featdyn_core.verdicts.documents import read_evidence
+from featdyn_core.verdicts.evidence import Evidence
 
 TEST = "*test_demo[[]demo-small-digits[]]"
 KNOWN = 'found = { "small/digits" = "REFUTED" }'

@@ -12,8 +12,11 @@ from featdyn_core.harness.plan import Cell
 from featdyn_core.pytest_plugin.session import Session
 from featdyn_core.register.register import Entry, Register, Scale, Window
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.evidence import Evidence, adjusted_p_values, read_document, read_evidence
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
+from featdyn_core.verdicts.documents import read_document, read_evidence
+from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.families import adjusted_p_values
 
 SMALL = Scale("small", "fast", {"digits": "digits-small"}, {"digits": (0, 1, 2)}, {"digits": 500})
 REDUCED = Scale("reduced", "full", {"mnist": "mnist-paper"}, {"mnist": (5, 6, 7)}, {"mnist": 1000})

@@ -7,7 +7,7 @@ from featdyn_core.register.multiverse import altered, alternatives, choices
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Window
 from featdyn_core.tests.toy import MULTIVERSE, entry, write_project
-from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.criterion import Role
 from featdyn_core.verdicts.multiverse import REGISTERED
 
 DEMO = entry(first=0)

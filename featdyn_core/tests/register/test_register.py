@@ -11,7 +11,8 @@ from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import TIERS, Window
 from featdyn_core.tests import toy
 from featdyn_core.trajectories.recipe import load_recipe
-from featdyn_core.verdicts.claim import THEOREM, Criterion, Role, Verdict
+from featdyn_core.verdicts.claim import THEOREM, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.inference import confidence_at_look
 from featdyn_core.verdicts.units import Unit
 

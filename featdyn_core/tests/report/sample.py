@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.evidence import Curve, Document, Evidence
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
+from featdyn_core.verdicts.documents import Document
+from featdyn_core.verdicts.evidence import Curve, Evidence
 from featdyn_core.verdicts.plane import Path, Plane
 from featdyn_core.verdicts.units import Counted, Unit, share_of
 

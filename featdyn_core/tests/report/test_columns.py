@@ -14,7 +14,8 @@ from featdyn_core.report.markdown import results_table
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.tests.report.sample import document, every_verdict, evidence
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.evidence import adjusted_p_values, read_document, write_evidence
+from featdyn_core.verdicts.documents import read_document, write_evidence
+from featdyn_core.verdicts.families import adjusted_p_values
 
 ROWS = every_verdict()
 

@@ -12,7 +12,7 @@ from featdyn_core.register.reading import load_register
 from featdyn_core.report.documents import documents, outdated, tables
 from featdyn_core.report.markdown import claims_table
 from featdyn_core.tests.report.sample import evidence
-from featdyn_core.verdicts.evidence import write_evidence
+from featdyn_core.verdicts.documents import write_evidence
 
 REGISTER = Path(__file__).parents[3] / "claims" / "register"
 EMPTY = "<!-- featdyn docs: {} -->\n<!-- end -->\n"

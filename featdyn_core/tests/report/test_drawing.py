@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from featdyn_core.report.drawing import PALETTE, UNMARKED, Marks, draw, marks
 from featdyn_core.tests.report.sample import evidence
-from featdyn_core.verdicts.claim import Criterion
+from featdyn_core.verdicts.criterion import Criterion
 from featdyn_core.verdicts.curve import Curve
 
 ABOVE, BELOW = (Criterion("name", "quantity", direction, 0.95) for direction in ("above", "below"))

@@ -12,8 +12,9 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.wording import hinge
 from featdyn_core.tests.report.sample import FACTS, REASON, SENTENCE, document, every_verdict, evidence
-from featdyn_core.verdicts.claim import Outcome
-from featdyn_core.verdicts.evidence import Document, adjusted_p_values, read_document, write_evidence
+from featdyn_core.verdicts.criterion import Outcome
+from featdyn_core.verdicts.documents import Document, read_document, write_evidence
+from featdyn_core.verdicts.families import adjusted_p_values
 
 ROWS = every_verdict()
 DECIDED = [row for row in ROWS if row.verdict.decided]

@@ -8,7 +8,8 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.report.junit import EVIDENCE, FAULT, annotate, flat
 from featdyn_core.report.wording import hinge
 from featdyn_core.tests.report.sample import every_verdict, evidence
-from featdyn_core.verdicts.evidence import Adjusted, adjusted_p_values, from_json, to_json
+from featdyn_core.verdicts.documents import from_json, to_json
+from featdyn_core.verdicts.families import Adjusted, adjusted_p_values
 
 ROWS = every_verdict()
 SUPPORTED, _, REFUTED, _, INVALID, NOT_RUN = ROWS[:6]

@@ -10,7 +10,7 @@ from featdyn_core.report import wording
 from featdyn_core.report.markdown import claim_row, claims_table, results_table, step_summary, summary_table
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
-from featdyn_core.verdicts.claim import Role
+from featdyn_core.verdicts.criterion import Role
 
 ROWS = every_verdict()
 

@@ -10,8 +10,10 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.report.html import write_figures, write_html
 from featdyn_core.report.multiverse import multiverse_lines, specification_csv, specification_file, specification_svg
 from featdyn_core.report.terminal import terminal_table
-from featdyn_core.verdicts.claim import Claim, Criterion, Role, Verdict
-from featdyn_core.verdicts.evidence import Evidence, read_evidence, write_evidence
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Role
+from featdyn_core.verdicts.documents import read_evidence, write_evidence
+from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.multiverse import REGISTERED, SHOWN, Multiverse
 
 HOLDS, SAME, OPEN, FAILS, BROKEN = SHOWN

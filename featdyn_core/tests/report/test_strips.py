@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.report.strips import interval_strip
-from featdyn_core.verdicts.claim import Criterion
+from featdyn_core.verdicts.criterion import Criterion
 
 NUMBERS = st.floats(-100, 100).map(lambda number: round(number, 3))
 

@@ -10,7 +10,8 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.report.wording import bound, hinge
 from featdyn_core.tests.report.sample import REASON, every_verdict
-from featdyn_core.verdicts.evidence import adjusted_p_values, read_evidence
+from featdyn_core.verdicts.documents import read_evidence
+from featdyn_core.verdicts.families import adjusted_p_values
 
 PUBLISHED = Path(__file__).parents[3] / "evidence"
 ROWS = every_verdict()

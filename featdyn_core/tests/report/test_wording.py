@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from featdyn_core.report import wording
 from featdyn_core.tests.report.sample import every_verdict, evidence
-from featdyn_core.verdicts.claim import Criterion, Outcome, Role, Verdict
-from featdyn_core.verdicts.evidence import Adjusted
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.criterion import Criterion, Outcome, Role
+from featdyn_core.verdicts.families import Adjusted
 
 ROWS = every_verdict()
 

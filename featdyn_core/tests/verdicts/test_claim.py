@@ -9,17 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.verdicts.claim import Claim, Criterion, Outcome, Role, Verdict
-from featdyn_core.verdicts.inference import (
-    LEVEL,
-    infer_count,
-    infer_draws,
-    infer_mean,
-    infer_p_values,
-    seed_interval,
-    seeds_to_count,
-    seeds_to_decide,
-)
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Outcome, Role
+from featdyn_core.verdicts.inference import LEVEL, infer_count, infer_draws, infer_mean, infer_p_values, seed_interval
+from featdyn_core.verdicts.power import seeds_to_count, seeds_to_decide
 from featdyn_core.verdicts.units import Counted, Unit, share_of
 
 LAW = settings(max_examples=100, deadline=None)

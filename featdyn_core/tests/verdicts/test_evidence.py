@@ -13,22 +13,21 @@ from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.tests.report.sample import plane
-from featdyn_core.verdicts.claim import Claim, Criterion, Outcome, Role, Verdict
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Criterion, Outcome, Role
 from featdyn_core.verdicts.curve import Curve
-from featdyn_core.verdicts.evidence import (
+from featdyn_core.verdicts.documents import (
     SCHEMA,
     SECOND,
-    Adjusted,
-    Evidence,
-    adjusted_p_values,
     from_json,
     read_document,
     read_evidence,
-    row_id,
     to_json,
     write_evidence,
 )
-from featdyn_core.verdicts.inference import Bound, holm, infer_mean
+from featdyn_core.verdicts.evidence import Evidence, row_id
+from featdyn_core.verdicts.families import Adjusted, adjusted_p_values, holm
+from featdyn_core.verdicts.inference import Bound, infer_mean
 from featdyn_core.verdicts.multiverse import REGISTERED, Multiverse
 from featdyn_core.verdicts.units import Unit, share_of
 

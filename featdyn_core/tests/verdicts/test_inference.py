@@ -10,25 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import MeasurementError
+from featdyn_core.verdicts.families import holm
 from featdyn_core.verdicts.inference import (
     CONFIDENCE,
     LEVEL,
-    MOST_SEEDS,
-    POWER,
     Bound,
     confidence_at_look,
-    holm,
     infer_count,
     infer_draws,
     infer_mean,
     infer_p_values,
     infer_worst,
-    power_of_mean,
     seed_interval,
-    seeds_to_count,
-    seeds_to_decide,
-    smallest,
 )
+from featdyn_core.verdicts.power import MOST_SEEDS, POWER, power_of_mean, seeds_to_count, seeds_to_decide, smallest
 from featdyn_core.verdicts.units import Counted, Unit, share_of
 
 LAW = settings(max_examples=50, deadline=None)

@@ -3,7 +3,8 @@
 import pytest
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.verdicts.claim import Criterion, Verdict
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.criterion import Criterion
 from featdyn_core.verdicts.multiverse import FARTHEST, SHOWN, Multiverse, reach
 
 DIMENSIONS = {"bound": ("as registered", "low"), "split": ("as registered", "training")}

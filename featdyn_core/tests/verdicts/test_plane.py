@@ -6,7 +6,7 @@ import pytest
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.tests.report.sample import evidence, plane
-from featdyn_core.verdicts.evidence import from_json, to_json
+from featdyn_core.verdicts.documents import from_json, to_json
 
 
 def test_a_picture_comes_back_as_it_was():

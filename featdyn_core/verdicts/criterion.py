@@ -1,0 +1,249 @@
+"""Criteria: one quantity and its bound, and what its numbers come to.
+
+A criterion compares the unfavourable end of the interval over seeds with its bound, so that noise never helps.
+"""
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featdyn_core.errors import MeasurementError, RecipeError
+from featdyn_core.verdicts.inference import (
+    CONFIDENCE,
+    LEVEL,
+    Bound,
+    Inferred,
+    Interval,
+    infer_count,
+    infer_draws,
+    infer_mean,
+    infer_p_values,
+    infer_worst,
+)
+from featdyn_core.verdicts.power import seeds_to_count, seeds_to_decide
+from featdyn_core.verdicts.units import Counted, Number, Unit
+
+
+class Role(enum.StrEnum):
+    """What a criterion is for."""
+
+    DECIDES = "decides"
+    CONTROL = "control"
+    REPORTED = "reported"
+
+
+class Outcome(enum.StrEnum):
+    """Where the interval lies: on the right side of the bound, on the wrong side, or across it."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One quantity and its bound, fixed before the run.
+
+    Attributes:
+        name: key under which a measurement supplies one number per seed.
+        quantity: what the number is, in words.
+        direction: ``above`` or ``below`` the bound, or ``within`` it of ``around``.
+        bound: in the unit of the quantity.
+        role: whether it decides, controls or is reported.
+        unit: of the numbers, and so the scale on which their mean is taken.
+        around: the middle of what is ``within``.
+        margin: the smallest difference from the bound that matters; None where none is registered.
+        discrete: whether the number takes few values, so that seeds are counted and no mean is taken.
+        pilot: what pilot seeds, which no test uses, gave for it.
+        paper: whether it is the paper's own number or test.
+        universal: whether it is to hold in every world, as in a theorem: each seed's number is then the least
+            favourable of its worlds, no mean is taken, and a single one on the wrong side fails.
+    """
+
+    name: str
+    quantity: str
+    direction: str
+    bound: float
+    role: Role = Role.DECIDES
+    unit: Unit = Unit.DIFFERENCE
+    around: float = 0.0
+    margin: float | None = None
+    discrete: bool = False
+    pilot: str = ""
+    paper: bool = False
+    universal: bool = False
+
+    def __post_init__(self) -> None:
+        if fault := self._fault():
+            raise RecipeError(f"criterion {self.name!r}: {fault}")
+
+    def _fault(self) -> str:
+        """What does not fit together; else empty."""
+        low, high = self.unit.range
+        if self.direction not in ("above", "below", "within"):
+            return f"direction {self.direction!r} is neither above, below nor within"
+        if not (math.isfinite(self.bound) and math.isfinite(self.around)):
+            return f"nothing can be compared with {self.bound:g} of {self.around:g}; give numbers"
+        if self.direction == "within" and self.bound <= 0:
+            return f"nothing lies within {self.bound:g} of {self.around:g}; give a bound above 0"
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            return f"margin {self.margin:g} is no smallest difference that matters; give one above 0, or leave it out"
+        if self.margin is not None and (not self.averages_differences or self.direction == "within"):
+            what = f"discrete {self.unit}" if self.discrete else str(self.unit)
+            return f"it has a margin, and is a {what} {self.direction} a bound; only a mean difference has one"
+        if outside := [end for end in self.asked.ends if math.isfinite(end) and not low < end < high]:
+            return f"its bound {outside[0]:g} is no {self.unit}: it is to lie between {low:g} and {high:g}"
+        if self.unit is Unit.LOG_P and (self.direction != "below" or self.bound > math.log10(LEVEL)):
+            return f"{self.direction} {self.bound:g}: a log10 p is to lie below at most {math.log10(LEVEL):.2f}"
+        if self.unit is Unit.DRAWS and self.role is not Role.CONTROL:
+            return "it counts planted draws, which only a control may: they are no seeds"
+        return ""
+
+    @property
+    def asked(self) -> Bound:
+        """Where its number is to lie."""
+        return Bound(self.direction, self.bound, self.around, self.margin)
+
+    @property
+    def counts_seeds(self) -> bool:
+        """Whether seeds are counted, and no mean over them is taken."""
+        return self.universal or self.discrete or self.unit is Unit.LOG_P
+
+    @property
+    def averages_differences(self) -> bool:
+        """Whether the mean of plain differences is taken, whose spread no scale makes even."""
+        return self.unit.may_have_margin and not self.counts_seeds
+
+    def right(self, value: float) -> bool:
+        """Whether a single number lies on the right side."""
+        return self.asked.room(value) > 0
+
+    def judge(self, values: Sequence[Number], *, confidence: float = CONFIDENCE, items: int = 1) -> "Finding":
+        """Compare one number per seed with the bound.
+
+        Args:
+            values: one number per seed.
+            confidence: of the interval. Limits of p-values follow from it.
+            items: of how many this is one; it fails only at a level that so many tests share.
+
+        Numbers that cannot be judged are a ``MeasurementError``.
+        """
+        self._check(values)
+        interval, *p_values = self._infer(values, confidence)
+        p_value, p_against, p_margin = (
+            None if one is None else min(1.0, one * ((1 - CONFIDENCE) / (1 - confidence))) for one in p_values
+        )
+        assert p_value is not None, "every rule tests the bound"
+        assert p_against is not None, "every rule tests both sides of the bound"
+        outcome = Outcome.UNDECIDED
+        if p_value <= LEVEL:
+            outcome = Outcome.HOLDS
+        elif p_against <= LEVEL / items or self.universal:
+            outcome = Outcome.FAILS
+        counts = tuple(value.of for value in values if isinstance(value, Counted))
+        negligible = p_margin is not None and p_margin <= LEVEL
+        return Finding(
+            self, tuple(map(float, values)), interval, outcome, p_value, p_against, negligible, counts, items
+        )
+
+    def _check(self, values: Sequence[Number]) -> None:
+        """Refuse numbers that do not say what they were counted from, and those that are none of their unit.
+
+        Raises:
+            MeasurementError: their unit needs it, or some say so and others do not; or a number outside the range of
+                its unit.
+        """
+        counted = [isinstance(value, Counted) for value in values]
+        if any(counted) is not all(counted) or (self.unit.counted and not all(counted)):
+            raise MeasurementError(
+                f"{self.name!r}: a {self.unit} says for every seed what it was counted from; give Counted(value, of)"
+            )
+        for value in map(float, values):
+            if math.isfinite(value):  # of others the rule says what is wrong
+                self.unit.check(value)
+
+    def _infer(self, values: Sequence[Number], confidence: float) -> Inferred:
+        """Infer by the rule of the numbers: worlds, planted draws, counted seeds, or their mean."""
+        if self.universal:
+            return infer_worst(values, self.asked, confidence=confidence)
+        if self.unit is Unit.DRAWS:
+            return infer_draws(values, self.asked, confidence=confidence)
+        if self.unit is Unit.LOG_P:
+            return infer_p_values(values, self.asked, confidence=confidence)
+        if self.discrete:
+            return infer_count(values, self.asked, confidence=confidence)
+        return infer_mean(values, self.asked, unit=self.unit, confidence=confidence)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one criterion came to.
+
+    Attributes:
+        criterion: the criterion.
+        values: one number per seed.
+        interval: their mean, *the typical seed*, and its interval, 95 % where they are judged for the first time; where
+            seeds are counted, from the smallest to the largest of them.
+        outcome: holds, fails or undecided.
+        p_value: one-sided, of what is judged lying on the wrong side. Its limit is 0.025.
+        p_against: one-sided, of its lying on the right side. Its limit is 0.025 over the number of items.
+        negligible: whether the interval lies inside bound ± margin.
+        counts: what each seed's number was counted from; empty where nothing was.
+        items: of how many deciding items this is one.
+    """
+
+    criterion: Criterion
+    values: tuple[float, ...]
+    interval: Interval
+    outcome: Outcome
+    p_value: float
+    p_against: float = 1.0
+    negligible: bool = False
+    counts: tuple[int, ...] = ()
+    items: int = 1
+
+    @property
+    def numbers(self) -> list[Number]:
+        """What was judged, one a seed."""
+        return list(map(Counted, self.values, self.counts)) if self.counts else list(self.values)
+
+    @property
+    def on_right_side(self) -> int:
+        """On how many seeds the number lies on the right side: k of n, which needs no law."""
+        return sum(map(self.criterion.right, self.values))
+
+    @property
+    def worst(self) -> float:
+        """The least favourable seed's number."""
+        return min(self.values, key=self.criterion.asked.room)
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """How many seeds would decide it, by the spread that was seen; None if no number that anybody trains would."""
+        criterion, level = self.criterion, (1 - self.interval.confidence) / 2
+        counted = self.on_right_side > len(self.values) / 2
+        if not (counted if criterion.counts_seeds else criterion.right(self.interval.estimate)):
+            level /= self.items  # it is on the way to failing
+        if criterion.discrete:
+            return seeds_to_count(self.numbers, criterion.asked, level=level)
+        if criterion.counts_seeds or criterion.unit is Unit.DRAWS:
+            return None
+        return seeds_to_decide(self.numbers, criterion.asked, unit=criterion.unit, level=level)
+
+    def __str__(self) -> str:
+        item, found, seeds = self.criterion, self.interval, len(self.values)
+        covers = f"{100 * found.confidence:g} %, {seeds} seeds"
+        if item.counts_seeds:
+            covers = f"smallest to largest of {seeds} seeds"
+        if item.unit is Unit.DRAWS:
+            covers = f"{100 * found.confidence:g} %, {sum(self.counts)} planted draws"
+        where = (
+            f"within {item.bound:g} of {item.around:g}"
+            if item.direction == "within"
+            else f"{item.direction} {item.bound:g}"
+        )
+        return (
+            f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] ({covers}; "
+            f"worst {self.worst:.4g}, {self.on_right_side} of {seeds} hold), to lie {where}: {self.outcome}"
+        )

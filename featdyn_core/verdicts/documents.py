@@ -1,0 +1,222 @@
+"""Evidence files: rows as JSON and back, judged again when they are read."""
+
+import dataclasses
+import datetime
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
+from featdyn_core.files import write_atomically
+from featdyn_core.tables import build, read
+from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.criterion import Finding
+from featdyn_core.verdicts.curve import Curve
+from featdyn_core.verdicts.evidence import RULE, Evidence
+from featdyn_core.verdicts.families import adjusted_p_values
+from featdyn_core.verdicts.inference import CONFIDENCE
+from featdyn_core.verdicts.plane import Plane
+
+SCHEMA = 3
+
+SECOND = 2
+"""The schema, and the protocol, before it: files of it are read, and their verdicts are shown as they stand there."""
+
+_ROUNDING = 1e-6
+"""Relative difference that other versions of the libraries may make to an interval or a p-value."""
+
+_NUMBERS = re.compile(r'\[\n([^][{}"]+)\]')
+"""A list of numbers as ``json`` indents it: inside a text there is no line break."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """An evidence file.
+
+    Attributes:
+        rows: all that the run was expected to give, decided or not.
+        facts: what else the file says of the run: when it was written, the paper, the register's digest, the command.
+    """
+
+    rows: tuple[Evidence, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def to_json(row: Evidence) -> str:
+    """One evidence row as a JSON string."""
+    return json.dumps(_plain(dataclasses.asdict(row)), allow_nan=False)
+
+
+def from_json(text: str) -> Evidence:
+    """Return the row that ``to_json`` wrote, as it is or as ``write_evidence`` put it into a file.
+
+    Raises:
+        EvidenceError: it is none.
+    """
+    try:
+        return _row(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"not an evidence row of this version: {error}") from error
+
+
+def _row(table: Any) -> Evidence:
+    where = "the row"
+    try:
+        fields = read(dict[str, Any], table, where)
+        for name in ("holm_p_value", "holm_p_against"):
+            fields.pop(name, None)
+        for name, kind in (("curves", Curve), ("planes", Plane)):
+            drawn = read(dict[str, dict[str, Any]], fields.get(name, {}), f"{where}, {name}")
+            fields[name] = {title: kind.from_plain(one, f"{where}, {name}, {title}") for title, one in drawn.items()}
+        row = build(Evidence, fields, where)
+        if row.known:
+            read(Verdict, row.known, f"{where}, known")
+        if not math.isfinite(row.seconds):
+            raise RecipeError(f"{where}, seconds: {row.seconds} is no duration")
+    except RecipeError as error:
+        raise EvidenceError(f"not an evidence row of this version: {error}") from error
+    return row
+
+
+def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any] | None = None) -> None:
+    """Write rows, in the order given, with Holm-adjusted p-values of all registered rows of a scale together.
+
+    Args:
+        path: the file; it holds either all of it afterwards, or what it held before.
+        rows: all that the run was expected to give, decided or not.
+        facts: what else the file shall say of the run, such as its command line.
+
+    Raises:
+        EvidenceError: the disk is full, or the file cannot be written, or what is there is no file but a folder or
+            a device.
+    """
+    if path.exists() and not path.is_file():
+        raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
+    document: dict[str, Any] = {
+        **_plain(facts or {}),
+        "schema": SCHEMA,
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "counts": dict(Counter(str(row.verdict) for row in rows)),
+        "rows": [json.loads(to_json(row)) for row in rows],
+    }
+    for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
+        row["holm_p_value"], row["holm_p_against"] = adjusted
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _text(document).encode())
+    except OSError as error:
+        raise EvidenceError(f"the evidence {path} cannot be written ({error.strerror or error})") from error
+
+
+def _text(document: dict[str, Any]) -> str:
+    """Return the document as JSON, a list of numbers to a line: one number a line is a third of the file in blanks."""
+    text = json.dumps(document, indent=1, allow_nan=False)
+    return _NUMBERS.sub(lambda found: f"[{', '.join(found[1].replace(',', ' ').split())}]", text) + "\n"
+
+
+def read_evidence(path: Path) -> list[Evidence]:
+    """Return the rows of an evidence file; raises as ``read_document``."""
+    return list(read_document(path).rows)
+
+
+def read_document(path: Path) -> Document:
+    """Read an evidence file, and judge its numbers again.
+
+    Raises:
+        EvidenceError: no such file, not JSON, from another schema version, or with a row that does not follow from
+            its own numbers and bounds.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        json.dumps(document, ensure_ascii=False).encode()  # JSON can spell what is no text
+        schema, rows = document.pop("schema"), list(document.pop("rows"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EvidenceError(f"{path} is no evidence file: {error}") from error
+    if schema not in (SECOND, SCHEMA):
+        raise EvidenceError(
+            f"{path} has schema {schema!r}; this version reads {SECOND} and {SCHEMA}: write it again, or read it with "
+            "the version that wrote it"
+        )
+    found = tuple(map(_row, map(_translated, rows) if schema == SECOND else rows))
+    for row in found:
+        if fault := _fault(row, RULE if schema == SCHEMA else SECOND):
+            raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
+    return Document(found, document)
+
+
+def _translated(row: Any) -> Any:
+    """Return a row of the second schema as one of this one, by the protocol that it was judged by."""
+    if not isinstance(row, dict) or not isinstance(row.get("findings"), list):
+        return row
+    findings = [
+        {"counts" if name == "draws" else name: value for name, value in finding.items()}
+        if isinstance(finding, dict)
+        else finding
+        for finding in row["findings"]
+    ]
+    return {**row, "findings": findings, "rule": SECOND}
+
+
+def _fault(row: Evidence, rule: int) -> str:
+    """What in a row does not follow from its own numbers and bounds, because somebody wrote it by hand; else empty.
+
+    ``rule``: of the file. What the second protocol gave cannot be judged again.
+    """
+    if row.rule != rule:
+        return f"was judged by protocol {row.rule}, and its file is of protocol {rule}"
+    if rule != RULE:
+        return ""
+    if not row.verdict.decided:
+        return f"says {row.verdict}, and has numbers" if row.findings else ""
+    if any(len(item.values) != len(row.seeds) for item in row.findings):
+        return f"is of {len(row.seeds)} seeds, and has another number of values"
+    levels = {item.interval.confidence for item in row.findings}
+    if len(levels) != 1 or min(levels) < CONFIDENCE:
+        return f"has intervals of {', '.join(f'{100 * level:g} %' for level in sorted(levels)) or 'nothing'}"
+    try:
+        claim = Claim(row.claim, row.section, row.sentence, tuple(item.criterion for item in row.findings))
+        numbers = {item.criterion.name: item.numbers for item in row.findings}
+        verdict, findings = claim.judge(numbers, confidence=levels.pop())
+    except (FeatdynError, ValueError, ArithmeticError) as error:
+        return f"cannot be judged: {error}"
+    if verdict is not row.verdict:
+        return f"says {row.verdict}, and its numbers and bounds say {verdict}"
+    if row.multiverse and row.multiverse.verdicts[0] is not verdict:
+        return f"says {verdict}, and its multiverse has {row.multiverse.verdicts[0]} as registered"
+    differing = [old.criterion.name for old, new in zip(row.findings, findings, strict=True) if not _same(old, new)]
+    return f"says what its numbers do not of {', '.join(differing)}" if differing else ""
+
+
+def _same(one: Finding, other: Finding) -> bool:
+    """Whether two findings of the same numbers are the same but for rounding."""
+    numbers = [
+        (found.interval.estimate, found.interval.low, found.interval.high, found.p_value, found.p_against)
+        for found in (one, other)
+    ]
+    near = all(math.isclose(*pair, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) for pair in zip(*numbers, strict=True))
+    facts = [(found.outcome, found.negligible, found.items, found.interval.seeds) for found in (one, other)]
+    return near and facts[0] == facts[1]
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON's own types; what is no finite number becomes null.
+
+    Raises:
+        TypeError: a value that has no place in an evidence file.
+    """
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in an evidence file")
