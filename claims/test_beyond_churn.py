@@ -14,6 +14,7 @@ Controls: where both halves are those of t nothing can be gained; a planted pair
 import pytest
 
 from featdyn_core import (
+    WHOLE_NETWORK,
     Column,
     Counted,
     Decide,
@@ -54,16 +55,18 @@ def measure(run: Run) -> Measured:
     )
 
 
-def world(composite: planted.Shares, whole: float) -> Run:
-    """Plant what composites miss across the window at each depth, and what the whole network misses."""
+def world(composite: planted.Shares, whole: float, *, at_end: float = 0.0) -> Run:
+    """Plant what composites miss across the window at each depth, what the whole network misses, and also at t."""
     columns = planted.on_both_splits(Column.planted(EPOCHS, planted.fading(composite, EPOCHS)))
-    return planted.run({"column": columns, "churn": planted.on_both_splits(planted.churn(EPOCHS, whole))})
+    networks = Column.planted(EPOCHS, planted.fading(whole, EPOCHS)[:1] + at_end, cuts=(WHOLE_NETWORK,))
+    return planted.run({"column": columns, "churn": planted.on_both_splits(networks)})
 
 
 WORLDS = {
     "true": World(Verdict.SUPPORTED, lambda rng: world(rng.normal(0.02, 0.004, 3), 0.06)),
     "nothing-changes": World(Verdict.EQUIVALENT, lambda _: world(0, 0)),
     "false": World(Verdict.REFUTED, lambda rng: world(rng.normal(0.08, 0.004, 3), 0.04)),
+    "churn-of-another-network": World(Verdict.INVALID, lambda rng: world(rng.normal(0.02, 0.004, 3), 0.06, at_end=0.1)),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.04, 0.02, 3), 0.04)),
     "null": World(None, lambda rng: world([0.01, *rng.normal(0.04, 0.01, 2)], 0.04)),
 }

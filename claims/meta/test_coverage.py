@@ -13,6 +13,7 @@ from featdyn_core.register.register import Register
 from featdyn_core.report.documents import documents, outdated, tables
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Verdict
+from featdyn_core.verdicts.criterion import Role
 from featdyn_core.verdicts.units import Unit
 
 ROOT = HERE.parent
@@ -50,10 +51,15 @@ def test_every_record_of_the_register_can_be_planned(register, scale):
 
 @pytest.mark.parametrize("claim", MODULES)
 def test_every_claim_has_worlds_of_every_verdict_of_its_kind(claim, register):
-    """A theorem is not INCONCLUSIVE, since no mean is taken, and has no null world, since no chance is in it."""
-    always = {Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INVALID}
-    due = {EMPIRICAL: {*always, Verdict.INCONCLUSIVE, None}, THEOREM: always}
-    assert {world.verdict for world in MODULES[claim].WORLDS.values()} == due[register.entries[claim].kind]
+    """A theorem is not INCONCLUSIVE, since no mean is taken, and has no null world, since no chance is in it.
+
+    EQUIVALENT is due where there are margins.
+    """
+    always, entry = {Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INVALID}, register.entries[claim]
+    due = {EMPIRICAL: {*always, Verdict.INCONCLUSIVE, None}, THEOREM: always}[entry.kind]
+    asked = entry.criteria[Role.DECIDES].values()
+    margins = {Verdict.EQUIVALENT} if all(one.margin is not None for one in asked) else set()
+    assert {world.verdict for world in MODULES[claim].WORLDS.values()} == due | margins
 
 
 def test_planted_draws_are_counted_where_they_are_drawn(register):
