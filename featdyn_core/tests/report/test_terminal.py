@@ -13,7 +13,7 @@ from featdyn_core.tests.report.sample import REASON, every_verdict
 from featdyn_core.verdicts.documents import read_evidence
 from featdyn_core.verdicts.families import adjusted_p_values
 
-PUBLISHED = Path(__file__).parents[3] / "evidence"
+PUBLISHED = Path(__file__).parents[3] / "evidence" / "protocol-2"
 ROWS = every_verdict()
 DECIDED = [row for row in ROWS if row.verdict.decided]
 

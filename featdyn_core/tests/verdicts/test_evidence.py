@@ -34,7 +34,7 @@ from featdyn_core.verdicts.units import Unit, share_of
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 
-PUBLISHED = Path(__file__).parents[3] / "evidence" / "fast-cpu" / "evidence.json"
+PUBLISHED = Path(__file__).parents[3] / "evidence" / "protocol-2" / "fast-cpu" / "evidence.json"
 """Of the second protocol."""
 
 HIGH, LOW, SPREAD = [0.9, 0.8, 0.7], [0.1, 0.2, 0.3], [0.6, 0.5, 0.7]
