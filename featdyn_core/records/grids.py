@@ -1,11 +1,13 @@
-"""What the kinds that evaluate a grid of composites have in common: what they look at, and how they store it."""
+"""What the kinds that evaluate a grid of composites have in common: what they look at, and how they store it.
 
+It imports nothing that judges: what a record is measured by must not change with what is made of it.
+"""
+
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-
-from featdyn_core.records.kind import Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +19,7 @@ Places = int | npt.NDArray[np.bool_] | npt.NDArray[np.integer]
 """Along an axis of a grid: one, a mask, or indices."""
 
 
-def looked_at(trajectory: "Trajectory", parameters: Parameters) -> "tuple[Trajectory, Tensor, Tensor, str]":
+def looked_at(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> "tuple[Trajectory, Tensor, Tensor, str]":
     """Return the networks and the images that a column's parameters name (see ``column.measure``).
 
     Returns:
