@@ -5,6 +5,7 @@ predictions change little. This is a kind of its own and no cut of a column: a s
 of all columns leaves the baseline what it is, since a whole network is cut nowhere.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,14 +82,14 @@ def measure(
 
     def one(parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
         rows = np.flatnonzero(np.isin(epochs, parameters["shallow"]))
-        return stored(grid, rows, rows, parameters["deep"], source) | {"cuts": np.array([WHOLE_NETWORK])}
+        return stored(grid, rows, rows, parameters["deep"], source)
 
     return [one(parameters) for parameters in several]
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> column.Column:
     """Return the networks as a column of the one cut ``WHOLE_NETWORK``, behind which nothing follows."""
-    return column.read(arrays, parameters)
+    return dataclasses.replace(column.read(arrays, parameters), cuts=(WHOLE_NETWORK,))
 
 
 KIND = Kind(

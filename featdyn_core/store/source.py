@@ -32,16 +32,26 @@ def source_digest(module: str, function: str, root: Path = ROOT) -> str:
         function: defined in it.
         root: folder in which its package lies.
     """
+    digest = hashlib.sha256()
+    for name, text in sorted(_parts(module, function, root).items()):
+        digest.update(f"{name}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def files(module: str, function: str, root: Path = ROOT) -> list[str]:
+    """Files that a function needs beside its own, relative to the root; arguments are those of ``source_digest``."""
+    return [name for name in _parts(module, function, root) if "/" in name]
+
+
+def _parts(module: str, function: str, root: Path) -> dict[str, str]:
+    """Sources that a function needs: of its own file those of names, of others the whole file."""
     parts, pending = _needed(module, function, root)
     while pending:
         path = _file(pending.pop(), root)
         if path is not None and (name := path.relative_to(root).as_posix()) not in parts:
             parts[name] = _read(path)
             pending += _imported(ast.parse(parts[name]))
-    digest = hashlib.sha256()
-    for name, text in sorted(parts.items()):
-        digest.update(f"{name}\0{text}\0".encode())
-    return digest.hexdigest()
+    return parts
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from featdyn_core.records.kinds import KINDS
-from featdyn_core.store.source import ROOT, measuring_source, source_digest
+from featdyn_core.store.source import ROOT, files, measuring_source, source_digest
 
 COLUMN = "featdyn_core.records.column"
 
@@ -47,11 +47,19 @@ def test_an_edit_of_anything_else_does_not(edited, name):
     assert edited(name) == measuring_source("column")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_kind_is_measured_by_what_judges(kind):
+    found = files(KINDS[kind].measure.__module__, KINDS[kind].measure.__name__)
+    assert not {
+        name for name in found if name.split("/")[1] in ("verdicts", "register", "analysis", "harness", "report")
+    }
+
+
 def test_an_edit_of_what_a_kind_measures_is_seen(edited):
     assert edited("records/column.py", "    # an edit\n", at="    common = several[0]\n") != measuring_source("column")
 
 
-@pytest.mark.parametrize("at", ["    window: str\n", "    flip_rate: float = 0.0\n", "            labels=LABELS,\n"])
+@pytest.mark.parametrize("at", ["    window: str\n", "    flip_rate: float = 0.0\n", "        ascending, losses = np.asarray(epochs, np.int64), 5 * np.clip(missed, 0, 1)\n"])
 def test_an_edit_of_its_options_view_or_planted_ones_is_not(edited, at):
     assert edited("records/column.py", "    # an edit\n", at=at) == measuring_source("column")
 
