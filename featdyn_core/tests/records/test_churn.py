@@ -55,8 +55,8 @@ def test_each_network_is_that_of_its_checkpoint(tiny_trajectory, split):
 def test_it_is_the_baseline_of_a_column(tiny_trajectory):
     composites, networks = (measured(kind, tiny_trajectory, PARAMETERS) for kind in (column, churn))
     assert (networks.reference == composites.reference).all()
-    gained = gained_over_churn(composites, networks)
-    expected = composites.agreement[:, 0] - networks.agreement[0, 0]
+    gained = gained_over_churn(composites.at([1]), networks)
+    expected = composites.at([1]).agreement[:, 0] - networks.at([1]).agreement[0, 0]
     assert [float(value) for value in gained.values()] == expected.tolist()
 
 
@@ -87,7 +87,7 @@ def test_all_is_gained_where_the_shallow_part_alone_stands_still(tiny_trajectory
     standing = PARAMETERS | {"planted": {"pace": "standing", "duration": 4}}
     composites, networks = (measured(kind, tiny_trajectory, standing) for kind in (column, churn))
     assert (composites.agreement == 1).all()
-    gained = gained_over_churn(composites, networks)["depth 1"]
+    gained = gained_over_churn(composites.at([1]), networks)["depth 1"]
     assert float(gained) == pytest.approx(TURN * 0.25, abs=1 / 50)
 
 
