@@ -112,6 +112,8 @@ class Reporter:
                 return "xfailed", letter.lower(), (wording.verdict(row), colour)
             if report.failed and category == "passed":  # it changed, or the test asks for more
                 category, colour = "failed", {"red": True}
+            if report.passed:  # what is trained on the spot is to be in accord, and need be no more
+                category, colour = "passed", {"green": True}
             return category, letter, (wording.verdict(row), colour)
         if FAULT in properties and report.failed:
             return "error", "E", ("ERROR", {"red": True})

@@ -16,7 +16,7 @@ from typing import Any
 from featdyn_core.errors import RecipeError
 from featdyn_core.register import multiverse
 from featdyn_core.register.parts import read_criteria, read_windows
-from featdyn_core.register.register import AUTO, TIERS, WORLDS, Entry, Register, Scale
+from featdyn_core.register.register import AUTO, OTHERWISE, TIERS, WORLDS, Entry, Register, Scale
 from featdyn_core.tables import build, check_names, fields, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Verdict
 from featdyn_core.verdicts.criterion import Role
@@ -234,7 +234,7 @@ def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     tables |= {f"criterion {name!r}, margin": one.margin for name, one in asked.items()}
     for where, table in tables.items():
         for place in table if isinstance(table, dict) else ():
-            if place not in (*names, *subjects):
+            if place not in (*names, *subjects, OTHERWISE):
                 yield f"{claim}, {where}: {unknown('scale or subject', place, [*names, *subjects], 'there are')}"
     of_scales = {"scales": entry.scales}
     of_scales |= {f"criterion {name!r}, reported": one.reported for name, one in asked.items()}

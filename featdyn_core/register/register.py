@@ -1,6 +1,7 @@
 """The register: what was fixed in advance, of each claim and of each scale.
 
-A value may be a table by scale or by subject; what stands under the subject goes first.
+A value may be a table by scale or by subject; what stands under the subject goes first, and what stands under
+``otherwise`` last.
 """
 
 import sys
@@ -19,6 +20,9 @@ from featdyn_core.verdicts.units import Unit
 
 AUTO = "auto"
 """In the place of a scale's name: that of the tier (see ``harness.tiers``)."""
+
+OTHERWISE = "otherwise"
+"""In a table by scale or subject: of all that it does not name."""
 
 FAST, FULL = TIERS = ("fast", "full")
 
@@ -339,4 +343,4 @@ def _at(value: Any, scale: str, subject: str) -> Any:
     """Return what a value is for a subject at a scale; None where a table does not say."""
     if not isinstance(value, dict):
         return value
-    return value.get(subject, value.get(scale))
+    return value.get(subject, value.get(scale, value.get(OTHERWISE)))

@@ -150,6 +150,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
     registered = [entry for entry in entries if not entry.row.variation]
     chapters = outline.chapters(registered)
     return environment.get_template("page.html.jinja").render(
+        multiverses=any(entry.row.multiverse for entry in entries),
         heads=heads,
         chapters=chapters,
         places=outline.places(registered),

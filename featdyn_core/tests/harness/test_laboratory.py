@@ -106,7 +106,7 @@ def test_what_is_not_here_and_must_not_be_made_is_not_run(cell, error):
 def test_a_figure_over_epochs_has_the_steps_of_the_rate_that_all_arms_share(cell, milestones, steps):
     (recipe,) = cell.recipes.values()
     arms = {
-        str(number): dataclasses.replace(recipe, schedule=ScheduleSpec(epochs))
+        ("clean", "noisy")[number]: dataclasses.replace(recipe, schedule=ScheduleSpec(epochs))
         for number, epochs in enumerate(milestones)
     }
     lines = Lines([0, 3], {"a": [0, 0]}, "epoch", "loss", window="late", over_epochs=True)
@@ -393,7 +393,7 @@ from pathlib import Path
 from featdyn_core.harness.laboratory import Laboratory
 from featdyn_core.harness.plan import all_cells
 from featdyn_core.project import register_folder
-from featdyn_core.verdicts.evidence import to_json
+from featdyn_core.verdicts.documents import to_json
 from featdyn_core.data.names import SPLITS
 from featdyn_core.register.reading import load_register
 

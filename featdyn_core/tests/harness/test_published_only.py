@@ -26,7 +26,7 @@ def read(project):
 
 def test_what_is_judged_when_published_is_not_trained_here(read):
     register = read(demo=entry(), rare=entry(more=PUBLISHED))
-    assert [row.entry.id for row in cells(register, "small")] == ["demo"]
+    assert [row.entry.id for row in cells(register, "small", here=True)] == ["demo"]
     assert [row.entry.id for row in cells(register, "reduced")] == ["demo", "rare"]
 
 

@@ -124,16 +124,6 @@ def test_shares_are_counted_over_images(small):
     assert small.consistency.tolist() == [[1, 1, 1, 0.5], [0.5, 0.5, 0.5, 1]]
 
 
-def test_worst_is_the_least_favourable_over_depths_and_epochs(small):
-    assert small.worst == {
-        "agreement": 0.5,
-        "accuracy": 0.25,
-        "accuracy kept": 1 / 3,
-        "median consistency": 0.5,
-        "cross-entropy": 0.4,
-    }
-
-
 def test_nothing_is_kept_of_no_accuracy(small):
     never_right = dataclasses.replace(small, labels=np.full(4, 9))
     with pytest.raises(MeasurementError, match="f_t at epoch 5 classifies no image as its label"):

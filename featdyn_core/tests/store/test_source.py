@@ -59,7 +59,14 @@ def test_an_edit_of_what_a_kind_measures_is_seen(edited):
     assert edited("records/column.py", "    # an edit\n", at="    common = several[0]\n") != measuring_source("column")
 
 
-@pytest.mark.parametrize("at", ["    window: str\n", "    flip_rate: float = 0.0\n", "        ascending, losses = np.asarray(epochs, np.int64), 5 * np.clip(missed, 0, 1)\n"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "    window: str\n",
+        "    flip_rate: float = 0.0\n",
+        "        ascending, losses = np.asarray(epochs, np.int64), 5 * np.clip(missed, 0, 1)\n",
+    ],
+)
 def test_an_edit_of_its_options_view_or_planted_ones_is_not(edited, at):
     assert edited("records/column.py", "    # an edit\n", at=at) == measuring_source("column")
 
