@@ -58,7 +58,7 @@ def test_a_new_scale_has_its_column_in_the_tables(register):
     (shown,) = [line.split(" | ") for line in lines if line.startswith("| `memory-window` ")]
     assert shown[2:6] == ["not run", "not run", "SUPPORTED (letters)", "not run"]
     assert "(letters)" in shown[6]
-    assert "| letters | halfway | SUPPORTED |" in results_table([row])[2]
+    assert "| letters | halfway | SUPPORTED" in results_table([row])[2]
     assert len(claims_table(register)) == 2 + len(register.entries)
 
 

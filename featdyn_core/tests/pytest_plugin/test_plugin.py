@@ -124,7 +124,7 @@ def test_what_continuous_integration_reads_of_a_run(project, monkeypatch, option
     assert case.find("failure") is None
     summary = Path("summary.md").read_text()
     assert summary.startswith("before\n## Claims: 1 INVALID\n")
-    assert "| `demo` | digits | small | INVALID |" in summary
+    assert "| `demo` | digits | small | INVALID" in summary
 
 
 def test_a_summary_that_cannot_be_written_is_told_and_the_run_is_no_success(project, monkeypatch):
