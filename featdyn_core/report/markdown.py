@@ -112,7 +112,7 @@ def results_table(rows: Sequence[Evidence]) -> list[str]:
 
 def step_summary(rows: Sequence[Evidence]) -> list[str]:
     """Return a run's summary for a page of continuous integration: counts, changes, results, what was not judged."""
-    counts = Counter(str(row.verdict) for row in rows)
+    counts = Counter(str(row.verdict) for row in rows if not row.extension)
     found = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
     changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
     found += [*changed, ""] if changed else []

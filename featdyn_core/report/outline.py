@@ -149,8 +149,9 @@ def places(found: Iterable[Entry]) -> list[Place]:
 
 
 def counts(found: Sequence[Entry]) -> dict[Verdict, int]:
-    """Return how many rows have each verdict that some have."""
-    numbers = {verdict: sum(entry.row.verdict is verdict for entry in found) for verdict in Verdict}
+    """Return how many rows have each verdict that some have; extensions of the paper are not counted."""
+    counted = [entry.row.verdict for entry in found if not entry.row.extension]
+    numbers = {verdict: counted.count(verdict) for verdict in Verdict}
     return {verdict: number for verdict, number in numbers.items() if number}
 
 

@@ -101,7 +101,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
         **_plain(facts or {}),
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "counts": dict(Counter(str(row.verdict) for row in rows)),
+        "counts": dict(Counter(str(row.verdict) for row in rows if not row.extension)),
         "rows": [json.loads(to_json(row)) for row in rows],
     }
     for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
