@@ -164,4 +164,9 @@ def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines,
     if curve.x != x:
         raise MeasurementError(f"claim {claim.id!r}: the figure {title!r} has other abscissae in each seed")
     for label, y in lines.series.items():
-        curve.series.setdefault(label, []).append(np.asarray(y, float).tolist())
+        curve.series.setdefault(label, []).append([_shown(value) for value in np.asarray(y, float).tolist()])
+
+
+def _shown(value: float) -> float:
+    """A number with the six digits that a figure can show: all others would be half of an evidence file."""
+    return float(f"{value:.6g}")
