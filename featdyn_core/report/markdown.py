@@ -27,17 +27,20 @@ def claim_row(entry: Entry, register: Register) -> str:
         (scale.name, subject) for scale in register.scales.values() for subject in entry.subjects_at(scale)
     )
     criteria = entry.claim(scale, subject).criteria
-    lists = {name: asked.each for criteria in entry.criteria.values() for name, asked in criteria.items() if asked.each}
+    asked = {name: one.each for criteria in entry.criteria.values() for name, one in criteria.items()}
 
     def name(criterion: Criterion) -> str:
-        whole = next((whole for whole in lists if criterion.name.startswith(f"{whole}, ")), "")
+        # One criterion's name may begin with another's: the longest is the one.
+        begins = [whole for whole in asked if f"{criterion.name}, ".startswith(f"{whole}, ")]
+        whole = max(begins, key=len, default="")
+        whole = whole if asked.get(whole) else ""
         split = next((split for split in SPLITS if criterion.name.endswith(f", {split}")), "")
-        each = f"each of the {lists[whole].replace('_', ' ')}" if whole else ""
+        each = f"each of the {asked[whole].replace('_', ' ')}" if whole else ""
         return ", ".join(filter(None, [whole, each, split])) if whole else criterion.name
 
     def bounds(role: Role) -> str:
-        asked = [f"{name(item)} {wording.asked(item)}" for item in criteria if item.role is role]
-        return "; ".join(dict.fromkeys(asked))
+        said = [f"{name(item)} {wording.asked(item)}" for item in criteria if item.role is role]
+        return "; ".join(dict.fromkeys(said))
 
     return f"| `{entry.id}` | {entry.section} | {bounds(Role.DECIDES)} | {bounds(Role.CONTROL)} |"
 
