@@ -57,8 +57,7 @@ def trained_again(laboratory: Laboratory, recipes: Iterable[str], root) -> Labor
 
 def row_of(laboratory: Laboratory, claim: str) -> Cell:
     """The claim's row that the fast tier measures: of digits trained on the spot, or of a theorem in worlds."""
-    wanted = claim, FAST, False
-    (row,) = (row for row in laboratory.rows.values() if (row.entry.id, row.scale.tier, row.replayed) == wanted)
+    (row,) = (row for row in laboratory.rows.values() if (row.entry.id, row.tier, row.replayed) == (claim, FAST, False))
     return row
 
 

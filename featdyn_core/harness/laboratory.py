@@ -17,7 +17,7 @@ from featdyn_core.register.register import Register
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
 from featdyn_core.store.records import Record, RecordFolder
-from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 
     Returns:
         Evidence; NOT RUN where data, trajectory or record is not here and must not be made.
+
+    Raises:
+        MeasurementError: no record was read, so that nothing of a training decides it.
     """
     started = time.monotonic()
     claim, used = cell.claim, Used()
@@ -127,6 +130,8 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         values, curves, planes, counter_example = measured(cell, measure, source, used)
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
+    if cell.entry.kind == EMPIRICAL and not used:
+        raise MeasurementError(f"claim {claim.id!r} was measured without a record: nothing of a training decides it")
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
     facts["environment"] |= _remarks(used.values())
     return Evidence(
@@ -191,6 +196,7 @@ def described(cell: Cell) -> dict[str, Any]:
         "replayed": cell.replayed,
         "here": cell.here,
         "seen": cell.seen,
+        "family": cell.family,
         "exploratory": cell.exploratory,
         "variation": cell.variation.name if cell.variation else "",
         "effect": cell.effect,

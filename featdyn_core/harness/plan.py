@@ -53,6 +53,7 @@ class Cell:
         variation: what is varied in it; None in a row of the register.
         effect: the criterion that a sweep shows of it.
         foreign: whether its plain recipe is another than the one that known findings are of.
+        family: number of rows of the register at its scale, among which its p-values are adjusted.
         here: whether it is trained on the spot beside published records of more seeds: it is to be in accord with them.
     """
 
@@ -68,6 +69,7 @@ class Cell:
     effect: str = ""
     foreign: bool = False
     here: bool = False
+    family: int = 1
 
     @property
     def id(self) -> str:
@@ -209,6 +211,7 @@ def cells(
             exploratory=tuple(seeds) not in ((), chosen.here, entry.seeds_at(chosen, subject)),
             foreign=_is_foreign(chosen, subject),
             here=here and entry.kind == EMPIRICAL,
+            family=register.family(chosen),
         )
         for entry in register.entries.values()
         if not (here and scale in entry.published)

@@ -178,7 +178,7 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
             pytest.skip(row.message())
         if known and row.changed:
             pytest.fail(row.message(), pytrace=False)
-        if row.here and known:
+        if row.here and known and row.verdict is not Verdict.INVALID:
             return row
         if row.verdict is not Verdict.SUPPORTED:
             (pytest.xfail if known else functools.partial(pytest.fail, pytrace=False))(row.message())

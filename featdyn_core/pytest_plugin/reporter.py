@@ -97,6 +97,8 @@ class Reporter:
         if report.when == "call" and EVIDENCE in properties:
             row = documents.from_json(str(properties[EVIDENCE]))
             self.session.rows[row.id] = row
+            if report.passed and row.verdict is not Verdict.SUPPORTED and not row.here:
+                self.fault = f"{row.id} is {row.verdict}, and its test passed: a claim's test ends by its verdict alone"
         elif report.failed and row_of(report.nodeid):
             self.session.faults[row_of(report.nodeid)] = str(properties.get(FAULT) or report.longrepr)
 
@@ -112,7 +114,7 @@ class Reporter:
                 return "xfailed", letter.lower(), (wording.verdict(row), colour)
             if report.failed and category == "passed":  # it changed, or the test asks for more
                 category, colour = "failed", {"red": True}
-            if report.passed:  # what is trained on the spot is to be in accord, and need be no more
+            if report.passed and row.here:  # what is trained on the spot is to be in accord, and need be no more
                 category, colour = "passed", {"green": True}
             return category, letter, (wording.verdict(row), colour)
         if FAULT in properties and report.failed:
@@ -131,7 +133,8 @@ class Reporter:
         if self.session.collected:
             self._try(self._write_for_ci)
             decided = any(row.verdict.decided for row in self.session.evidence)
-            if (self.fault or not decided) and not session.exitstatus:
+            lost = any(row.verdict is Verdict.ERROR for row in self.session.evidence)
+            if (self.fault or lost or not decided) and not session.exitstatus:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
 

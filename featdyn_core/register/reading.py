@@ -24,6 +24,9 @@ from featdyn_core.verdicts.units import Unit
 
 SCHEMA = 3
 
+MOST_LOOKS = 20
+"""After so many an interval is to cover all but one in ten million."""
+
 _UNITS = [str(unit) for unit in Unit if unit is not Unit.EXCESS]
 
 _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
@@ -94,8 +97,11 @@ def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
         RecipeError: they are.
     """
     for subject in entry.subjects_at(scale):
+        least = entry.claim(scale.name, subject).least_seeds
         try:
-            register.check_seeds(entry.seeds_at(scale, subject), least=entry.claim(scale.name, subject).least_seeds)
+            register.check_seeds(entry.seeds_at(scale, subject), least=least)
+            if scale.here and scale.name not in entry.published:
+                register.check_seeds(scale.here, least=least)
         except RecipeError as error:
             raise RecipeError(f"claim {entry.id!r} on {scale.name}/{subject}: {error}") from error
 
@@ -131,6 +137,11 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
     every = [seed for seeds in (*scale.seeds.values(), *scale.seen.values(), scale.here) for seed in seeds]
     if min(every, default=0) < 0 or min(scale.images.values(), default=1) < 1 or scale.looks < 1:
         raise RecipeError(f"{where}: seeds are integers from 0 on, images and looks from 1 on")
+    for subject, seeds in scale.seeds.items():
+        if strange := sorted(set(scale.here) - set(seeds)):
+            raise RecipeError(f"{where}, here: {strange[0]} is none of the seeds of {subject!r}; take some of them")
+    if scale.looks > MOST_LOOKS:
+        raise RecipeError(f"{where}: after {scale.looks} looks no interval is left; take fresh seeds, and looks = 1")
     for subject, digits in scale.found_on.items():
         if not re.fullmatch("[0-9a-f]{12,64}", digits):
             raise RecipeError(f"{where}, found_on, {subject}: {shown(digits)} are no 12 first digits of a digest")

@@ -5,7 +5,6 @@ A value may be a table by scale or by subject; what stands under the subject goe
 """
 
 import sys
-import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -187,7 +186,10 @@ class Entry:
         where, protocol = f"claim {self.id!r}, criterion {name!r}, each", self.protocol_of(scale, subject)
         if asked.each not in protocol:
             raise RecipeError(f"{where}: {unknown('list', asked.each, protocol, 'its protocol has')}")
-        return typing.cast(list[str], read(list[str], protocol[asked.each], f"{where} of {asked.each}"))
+        items: list[str] = read(list[str], protocol[asked.each], f"{where} of {asked.each}")
+        if not items and asked in self.criteria[Role.DECIDES].values():
+            raise RecipeError(f"{where}: the list {asked.each!r} is empty, so that nothing would be asked")
+        return items
 
     def _criteria(
         self, name: str, asked: Asked, role: Role, scale: str, subject: str, item: str
@@ -320,6 +322,11 @@ class Register:
         if name not in self.scales:
             raise RecipeError(unknown("scale", name, self.scales, "the register has"))
         return self.scales[name]
+
+    def family(self, scale: Scale) -> int:
+        """Return how many rows are registered together at a scale, theorems and extensions of the paper left out."""
+        claims = (entry for entry in self.entries.values() if entry.kind == EMPIRICAL and not entry.extension)
+        return sum(len(entry.subjects_at(scale)) for entry in claims)
 
     def check_seeds(self, seeds: tuple[int, ...], *, least: int = MINIMUM_SEEDS) -> None:
         """Refuse training seeds on which a claim cannot be judged, ``least`` being the fewest that it can.

@@ -155,6 +155,12 @@ class Criterion:
                 its unit.
         """
         counted = [isinstance(value, Counted) for value in values]
+        counts = {value.of for value in values if isinstance(value, Counted)}
+        if self.unit in (Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION) and len(counts) > 1:
+            raise MeasurementError(
+                f"{self.name!r}: a {self.unit} is counted from as many in every seed, found {sorted(counts)}; its "
+                "bound would lie in another place for each"
+            )
         if any(counted) is not all(counted) or (self.unit.counted and not all(counted)):
             raise MeasurementError(
                 f"{self.name!r}: a {self.unit} says for every seed what it was counted from; give Counted(value, of)"
@@ -206,7 +212,9 @@ class Finding:
     @property
     def numbers(self) -> list[Number]:
         """What was judged, one a seed."""
-        return list(map(Counted, self.values, self.counts)) if self.counts else list(self.values)
+        if not self.counts:
+            return list(self.values)
+        return [Counted(value, of) for value, of in zip(self.values, self.counts, strict=True)]
 
     @property
     def on_right_side(self) -> int:

@@ -39,6 +39,7 @@ class Evidence:
         replayed: whether published records were judged, and nothing was measured.
         here: whether it was trained on the spot beside published records of more seeds.
         bits: of what was trained here: ``equal`` to the published trainings, or ``other``; empty where none are.
+        family: number of rows that were registered together with it, run or not.
         seen: whether numbers of its seeds were known before the criteria were written.
         rule: number of the protocol that gave the verdict.
         exploratory: whether the seeds are not the register's.
@@ -78,6 +79,7 @@ class Evidence:
     replayed: bool = False
     here: bool = False
     bits: str = ""
+    family: int = 1
     seen: bool = False
     rule: int = RULE
     exploratory: bool = False

@@ -53,8 +53,9 @@ def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
         members = [rows[place] for place in family]
         if any(row.exploratory or row.verdict is Verdict.DESELECTED for row in members):
             continue
-        one = _holm([row.p_value for row in members])
-        other = _holm([row.p_against for row in members])
+        absent = [None] * (max(row.family for row in members) - len(members))
+        one = _holm([*(row.p_value for row in members), *absent])[: len(members)]
+        other = _holm([*(row.p_against for row in members), *absent])[: len(members)]
         for place, row, p_value, p_against in zip(family, members, one, other, strict=True):
             if row.has_p_value:
                 found[place] = Adjusted(p_value, None if row.p_against is None else p_against)

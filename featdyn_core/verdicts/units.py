@@ -30,7 +30,7 @@ class Counted:
     of: int
 
     def __post_init__(self) -> None:
-        if self.of < 1 or not math.isfinite(self.value):
+        if type(self.of) is not int or self.of < 1 or not math.isfinite(self.value):
             raise MeasurementError(f"{self.value} counted from {self.of} is no number of at least one thing")
 
     def __float__(self) -> float:

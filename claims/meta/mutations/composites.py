@@ -123,7 +123,7 @@ MUTATIONS: Mutations = {
     "averages not averaged": (not_averaged, ("weight-averages",)),
     "statistics of noise": (statistics_of_noise, ("weight-averages",)),
     "displaced network not displaced": (not_displaced, ("beyond-closeness",)),
-    "consistency compares with the label": (label_for_reference, ("random-label-collapse",)),
+    "consistency compares with the label": (label_for_reference, ("collapse-beyond-renaming",)),
     "accuracy drifts with the epoch": (drifting_accuracy, ("forgetting",)),
 }
 
