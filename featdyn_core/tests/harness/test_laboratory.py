@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featdyn_core import planted
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import (
     AbsentDataError,
@@ -54,8 +53,13 @@ def measure(run) -> Measured:
 
 
 def saying(*effect: float, null: float = 0.0):
-    """Return a measure that looks at nothing and says what it is told, seed by seed."""
-    return lambda run: Measured({"effect": effect[run.seed], "null": null})
+    """Return a measure that reads a record, heeds it not, and says what it is told, seed by seed."""
+
+    def say(run) -> Measured:
+        run.read("stranger", "clean")
+        return Measured({"effect": effect[run.seed], "null": null})
+
+    return say
 
 
 # Verdicts
@@ -74,9 +78,12 @@ def test_numbers_are_judged(cell, said, verdict):
     found = decide(cell, said, record_of, register_digest="r")
     assert found.verdict is verdict
     assert found.register == "r"
-    assert found.records == {}
-    runs = (dataclasses.replace(planted.run({}), seed=seed) for seed in cell.seeds)
-    assert found.findings[0].values == tuple(said(run).numbers["effect"] for run in runs)
+    assert found.records == {"stranger": len(cell.seeds)}
+
+
+def test_what_no_training_decides_is_no_measurement(cell):
+    with pytest.raises(MeasurementError, match="claim 'demo' was measured without a record"):
+        decide(cell, lambda run: Measured({"effect": 0.9 + run.seed / 100, "null": 0.0}), record_of)
 
 
 @pytest.mark.parametrize("looks", [1, 2])
@@ -112,6 +119,7 @@ def test_a_figure_over_epochs_has_the_steps_of_the_rate_that_all_arms_share(cell
     lines = Lines([0, 3], {"a": [0, 0]}, "epoch", "loss", window="late", over_epochs=True)
 
     def drawn(run):
+        run.read("stranger", "clean")
         return Measured({"effect": 0.9 + run.seed / 100, "null": 0.0}, curves={"f": lines})
 
     found = decide(dataclasses.replace(cell, recipes=arms), drawn, record_of)

@@ -689,3 +689,22 @@ def measure(run: Run) -> Measured:
     result.assert_outcomes(passed=1)
     found = evidence_of(project)["demo-small-digits"].multiverse
     assert found.counts == {"SUPPORTED": 10, "EQUIVALENT": 0, "INCONCLUSIVE": 0, "REFUTED": 14, "INVALID": 0}
+
+
+def test_a_test_that_swallows_its_verdict_is_no_success(project):
+    write_claim(project.path, effect=FAILS)
+    edit(
+        project.path / "claims/test_demo.py",
+        "    decide(measure)",
+        "    try:\n        decide(measure)\n    except BaseException:\n        pass",
+    )
+    result = project.runpytest("-m", "fast")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["demo-small-digits is REFUTED, and its test passed: *"])
+
+
+def test_a_test_that_decides_nothing_is_no_success(project):
+    write_claim(project.path)
+    edit(project.path / "claims/test_demo.py", "    decide(measure)", "    assert decide")
+    assert project.runpytest("-m", "fast").ret == 1
+    assert verdicts_of(project) == {"demo-small-digits": "ERROR"}

@@ -372,6 +372,20 @@ def test_margins_are_of_all_that_decide_or_of_none(written):
         written(text)
 
 
+def test_seeds_trained_here_are_some_of_the_scales(written):
+    general = GENERAL.replace("seeds = [0, 1, 2]", "seeds = [0, 1, 2]\nhere = [0, 1, 5]", 1)
+    with pytest.raises(RecipeError, match="scale 'small', here: 5 is none of the seeds of 'digits'"):
+        written(general=general)
+
+
+def test_a_deciding_criterion_is_asked_of_something(written):
+    text = MEMORY.replace('on = "held-out"', 'on = "held-out"\neach = "none"').replace(
+        "[protocol]", "[protocol]\nnone = []"
+    )
+    with pytest.raises(RecipeError, match="criterion 'agreement', each: the list 'none' is empty"):
+        written(text)
+
+
 def test_otherwise_is_of_all_that_a_table_does_not_name(written):
     text = MEMORY.replace("draws = { small = 9, mnist = 99 }", "draws = { mnist = 99, otherwise = 9 }")
     found = written(text).entry("memory")

@@ -432,3 +432,9 @@ def test_a_bound_of_p_values_is_a_test_of_the_same_level_as_others():
     """At a later look the level of all rules is halved, that of p-values as well."""
     item, seen = RULES["p-values"]
     assert item.judge(seen, confidence=0.975).p_value == pytest.approx(2 * 10**-2.5)
+
+
+def test_shares_are_counted_from_as_many_in_every_seed():
+    item = Criterion("a", "q", "below", 0.95, unit=Unit.SHARE)
+    with pytest.raises(MeasurementError, match=r"counted from as many in every seed, found \[25, 100\]"):
+        item.judge([Counted(0.96, 25), Counted(0.96, 100), Counted(0.96, 25)])

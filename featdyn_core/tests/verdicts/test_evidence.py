@@ -81,6 +81,7 @@ def full_row(**changes):
         "here": True,
         "bits": "equal",
         "seen": True,
+        "family": 7,
         "exploratory": True,
         "variation": "adam",
         "effect": "gap",
@@ -303,6 +304,20 @@ def test_a_family_is_the_rows_of_one_scale():
     assert [adjusted.p_value for adjusted in found[:3]] == [row.p_value for row in rows[:3]]
     assert found[3] == Adjusted()
     assert adjusted_p_values([rows[0], judged(HIGH, extension=True)]) == [found[0], Adjusted()]
+
+
+def test_rows_that_were_registered_and_not_run_count_in_the_adjustment():
+    alone, of_ten = (adjusted_p_values([judged(HIGH, family=size)])[0].p_value for size in (1, 10))
+    assert of_ten == pytest.approx(10 * alone)
+
+
+def test_counts_of_other_seeds_are_no_evidence(tmp_path):
+    def more(row):
+        finding = row["findings"][0]
+        finding["counts"] = [10] * (len(finding["values"]) - 1)
+
+    with pytest.raises(EvidenceError):
+        edited(tmp_path, judged(HIGH), more)
 
 
 def test_a_part_of_a_family_has_no_adjusted_p_value():
