@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Integral
 
 from featdyn_core.errors import MeasurementError
 
@@ -30,8 +31,10 @@ class Counted:
     of: int
 
     def __post_init__(self) -> None:
-        if type(self.of) is not int or self.of < 1 or not math.isfinite(self.value):
+        if not isinstance(self.of, Integral) or self.of < 1 or not math.isfinite(self.value):
             raise MeasurementError(f"{self.value} counted from {self.of} is no number of at least one thing")
+
+        object.__setattr__(self, "of", int(self.of))  # evidence holds plain numbers, and numpy has its own
 
     def __float__(self) -> float:
         return float(self.value)

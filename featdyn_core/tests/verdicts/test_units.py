@@ -3,6 +3,7 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -165,3 +166,9 @@ def test_correlations_of_arms_are_averaged_on_fishers_z():
     assert mean_correlation(iter([Counted(0.5, 10)])).value == pytest.approx(0.5)
     with pytest.raises(MeasurementError, match="a mean of no correlations does not exist"):
         mean_correlation([])
+
+
+def test_a_count_is_a_whole_number_of_whatever_kind():
+    assert type(Counted(0.5, np.int64(2)).of) is int
+    with pytest.raises(MeasurementError, match="0.5 counted from 2.0 is no number of at least one thing"):
+        Counted(0.5, 2.0)
