@@ -170,5 +170,5 @@ def test_correlations_of_arms_are_averaged_on_fishers_z():
 
 def test_a_count_is_a_whole_number_of_whatever_kind():
     assert type(Counted(0.5, np.int64(2)).of) is int
-    with pytest.raises(MeasurementError, match="0.5 counted from 2.0 is no number of at least one thing"):
+    with pytest.raises(MeasurementError, match=r"0\.5 counted from 2\.0 is no number of at least one thing"):
         Counted(0.5, 2.0)
