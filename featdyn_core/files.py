@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -19,6 +21,15 @@ def sha256_of(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(content: Any) -> str:
+    """Return the hex SHA-256 of what a JSON document says, however it is spaced and its names are ordered.
+
+    A number that is not finite, or a value that JSON does not have, is a ``ValueError`` or ``TypeError``.
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

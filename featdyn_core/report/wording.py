@@ -16,11 +16,11 @@ CHANGED = ", was "
 P_LIMIT = (1 - CONFIDENCE) / 2
 """A one-sided p-value is below this exactly where the interval lies on the right side of its bound."""
 
-SURVIVES, ON_DIFFERENCES, SECOND_PROTOCOL = "*", "†", "²"
+SURVIVES, MAY_BE_SKEWED, SECOND_PROTOCOL = "*", "†", "²"
 MARKS = {
     SURVIVES: "survives beside all registered rows of its scale (Holm, for SUPPORTED and for REFUTED apart)",
-    ON_DIFFERENCES: "decided by means of plain differences: where these are skewed, errors are more frequent than 5 % "
-    "(docs/calibration.md)",
+    MAY_BE_SKEWED: "decided by a mean of differences or of correlations: where these are skewed, errors are more "
+    "frequent than 5 % (docs/calibration.md)",
     SECOND_PROTOCOL: "from the second protocol, which asked for the least favourable depth of each seed",
 }
 """Marks behind a verdict to what they mean."""
@@ -95,7 +95,7 @@ def marks(row: Evidence, holm: Adjusted) -> str:
         return ""
     if row.rule != RULE:
         return SECOND_PROTOCOL
-    found = {SURVIVES: holm.survives(row), ON_DIFFERENCES: row.on_differences}
+    found = {SURVIVES: holm.survives(row), MAY_BE_SKEWED: row.may_be_skewed}
     return "".join(mark for mark, holds in found.items() if holds)
 
 

@@ -115,6 +115,11 @@ class Criterion:
         """Whether the mean of plain differences is taken, whose spread no scale makes even."""
         return self.unit.may_have_margin and not self.counts_seeds
 
+    @property
+    def may_be_skewed(self) -> bool:
+        """Whether its numbers may be skewed on their own scale: differences, and correlations far from -1 and 1."""
+        return self.averages_differences or (self.unit is Unit.CORRELATION and not self.counts_seeds)
+
     def right(self, value: float) -> bool:
         """Whether a single number lies on the right side."""
         return self.asked.room(value) > 0
@@ -228,16 +233,23 @@ class Finding:
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many seeds would decide it, by the spread that was seen; None if no number that anybody trains would."""
-        criterion, level = self.criterion, (1 - self.interval.confidence) / 2
-        counted = self.on_right_side > len(self.values) / 2
-        if not (counted if criterion.counts_seeds else criterion.right(self.interval.estimate)):
-            level /= self.items  # it is on the way to failing
+        """How many seeds would decide it, by the spread that was seen; None if no number that anybody trains would.
+
+        What lies inside its margin is decided on the day that this is shown, or that its side is.
+        """
+        criterion, alone = self.criterion, (1 - self.interval.confidence) / 2
+        counted, estimate = self.on_right_side > len(self.values) / 2, self.interval.estimate
+        right = counted if criterion.counts_seeds else criterion.right(estimate)
+        level = alone if right else alone / self.items  # it is on the way to failing
         if criterion.discrete:
             return seeds_to_count(self.numbers, criterion.asked, level=level)
         if criterion.counts_seeds or criterion.unit is Unit.DRAWS:
             return None
-        return seeds_to_decide(self.numbers, criterion.asked, unit=criterion.unit, level=level)
+        ways = [(criterion.asked, level)]
+        if criterion.margin is not None and abs(estimate - criterion.bound) < criterion.margin:
+            ways.append((Bound("within", criterion.margin, criterion.bound), alone))
+        needed = [seeds_to_decide(self.numbers, asked, unit=criterion.unit, level=at) for asked, at in ways]
+        return min(filter(None, needed), default=None)
 
     def __str__(self) -> str:
         item, found, seeds = self.criterion, self.interval, len(self.values)

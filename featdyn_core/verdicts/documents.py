@@ -1,10 +1,13 @@
-"""Evidence files: rows as JSON and back, judged again when they are read."""
+"""Evidence files: rows as JSON and back, judged again when they are read.
+
+A file is sealed: it holds the digest of all that it says. A seal finds accidents and careless edits; whoever writes a
+new one is found only by what does not follow from the numbers, or by a signature.
+"""
 
 import dataclasses
 import datetime
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
-from featdyn_core.files import write_atomically
+from featdyn_core.files import json_digest, write_atomically
 from featdyn_core.tables import build, read
-from featdyn_core.verdicts.claim import Claim, Verdict
+from featdyn_core.verdicts.claim import THEOREM, Claim, Verdict
 from featdyn_core.verdicts.criterion import Finding
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import RULE, Evidence
@@ -27,11 +30,14 @@ SCHEMA = 3
 SECOND = 2
 """The schema, and the protocol, before it: files of it are read, and their verdicts are shown as they stand there."""
 
+_LATER = {"bits", "extension", "family", "here", "multiverse", "rule", "seen", "holm_p_against"}
+"""Fields of rows that the second schema does not have."""
+
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
 
-_NUMBERS = re.compile(r'\[\n([^][{}"]+)\]')
-"""A list of numbers as ``json`` indents it: inside a text there is no line break."""
+SEAL = "seal"
+"""Name of the digest of all else in a file."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ class Document:
 
 
 def to_json(row: Evidence) -> str:
-    """One evidence row as a JSON string."""
-    return json.dumps(_plain(dataclasses.asdict(row)), allow_nan=False)
+    """One evidence row as a JSON string, without the fields that have their defaults."""
+    return json.dumps(_plain(row), allow_nan=False)
 
 
 def from_json(text: str) -> Evidence:
@@ -98,7 +104,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
     if path.exists() and not path.is_file():
         raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
     document: dict[str, Any] = {
-        **_plain(facts or {}),
+        **{name: value for name, value in _plain(facts or {}).items() if name != SEAL},
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "counts": dict(Counter(str(row.verdict) for row in rows if not row.extension)),
@@ -106,6 +112,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
     }
     for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
         row["holm_p_value"], row["holm_p_against"] = adjusted
+    document[SEAL] = json_digest(document)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, _text(document).encode())
@@ -114,9 +121,10 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
 
 
 def _text(document: dict[str, Any]) -> str:
-    """Return the document as JSON, a list of numbers to a line: one number a line is a third of the file in blanks."""
-    text = json.dumps(document, indent=1, allow_nan=False)
-    return _NUMBERS.sub(lambda found: f"[{', '.join(found[1].replace(',', ' ').split())}]", text) + "\n"
+    """Return the document as JSON, a row to a line."""
+    rows = ",\n".join(json.dumps(row, allow_nan=False) for row in document["rows"])
+    rest = json.dumps({**document, "rows": []}, indent=1, allow_nan=False)
+    return rest.replace('\n "rows": []', f'\n "rows": [\n{rows}\n ]' if rows else '\n "rows": []') + "\n"
 
 
 def read_evidence(path: Path) -> list[Evidence]:
@@ -134,6 +142,8 @@ def read_document(path: Path) -> Document:
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
         json.dumps(document, ensure_ascii=False).encode()  # JSON can spell what is no text
+        seal = document.pop(SEAL, None)
+        expected = json_digest(document)
         schema, rows = document.pop("schema"), list(document.pop("rows"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
@@ -142,17 +152,40 @@ def read_document(path: Path) -> Document:
             f"{path} has schema {schema!r}; this version reads {SECOND} and {SCHEMA}: write it again, or read it with "
             "the version that wrote it"
         )
+    if seal != (expected if schema == SCHEMA else None):
+        raise EvidenceError(
+            f"{path} does not match its seal: it was changed after it was written; take the file that a run wrote"
+        )
     found = tuple(map(_row, map(_translated, rows) if schema == SECOND else rows))
     for row in found:
         if fault := _fault(row, RULE if schema == SCHEMA else SECOND):
             raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
+    if fault := _fault_together(found, rows):
+        raise EvidenceError(f"{path}: {fault}; it is not what a run wrote")
     return Document(found, document)
 
 
+def _fault_together(found: Sequence[Evidence], tables: Sequence[dict[str, Any]]) -> str:
+    """What does not fit of rows together, in what was read and in the file; else empty."""
+    if twice := [name for name, count in Counter(row.id for row in found).items() if count > 1]:
+        return f"it has the row {twice[0]} twice"
+    for row, table, adjusted in zip(found, tables, adjusted_p_values(found), strict=True):
+        told = [table.get(name) for name in ("holm_p_value", "holm_p_against")]
+        if row.rule == RULE and not all(map(_near, told, adjusted)):
+            return f"the row {row.id} has {told} as Holm-adjusted p-values, and they are {list(adjusted)}"
+    return ""
+
+
 def _translated(row: Any) -> Any:
-    """Return a row of the second schema as one of this one, by the protocol that it was judged by."""
+    """Return a row of the second schema as one of this one, by the protocol that it was judged by.
+
+    Raises:
+        EvidenceError: it has what only later schemas have, whose rows are judged again.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("findings"), list):
         return row
+    if later := sorted(_LATER & set(row)):
+        raise EvidenceError(f"not an evidence row of schema {SECOND}: it has the field {later[0]!r}")
     findings = [
         {"counts" if name == "draws" else name: value for name, value in finding.items()}
         if isinstance(finding, dict)
@@ -173,11 +206,17 @@ def _fault(row: Evidence, rule: int) -> str:
         return ""
     if not row.verdict.decided:
         return f"says {row.verdict}, and has numbers" if row.findings else ""
+    if row.reason:
+        return f"says {row.verdict}, and why nothing was judged"
+    if len(set(row.seeds)) < len(row.seeds):
+        return "has a seed twice"
     if any(len(item.values) != len(row.seeds) for item in row.findings):
         return f"is of {len(row.seeds)} seeds, and has another number of values"
     levels = {item.interval.confidence for item in row.findings}
     if len(levels) != 1 or min(levels) < CONFIDENCE:
         return f"has intervals of {', '.join(f'{100 * level:g} %' for level in sorted(levels)) or 'nothing'}"
+    if {item.criterion.universal for item in row.findings} != {row.kind == THEOREM}:
+        return f"is {row.kind}, and its criteria are of another kind"
     try:
         claim = Claim(row.claim, row.section, row.sentence, tuple(item.criterion for item in row.findings))
         numbers = {item.criterion.name: item.numbers for item in row.findings}
@@ -198,9 +237,16 @@ def _same(one: Finding, other: Finding) -> bool:
         (found.interval.estimate, found.interval.low, found.interval.high, found.p_value, found.p_against)
         for found in (one, other)
     ]
-    near = all(math.isclose(*pair, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2) for pair in zip(*numbers, strict=True))
+    near = all(map(_near, *numbers))
     facts = [(found.outcome, found.negligible, found.items, found.interval.seeds) for found in (one, other)]
     return near and facts[0] == facts[1]
+
+
+def _near(one: Any, other: float | None) -> bool:
+    """Whether two numbers are the same but for rounding, or both are none."""
+    if one is None or other is None:
+        return one is other
+    return isinstance(one, int | float) and math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2)
 
 
 def _plain(value: Any) -> Any:
@@ -209,6 +255,8 @@ def _plain(value: Any) -> Any:
     Raises:
         TypeError: a value that has no place in an evidence file.
     """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in _told(value)}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -220,3 +268,14 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"{type(value).__name__} has no place in an evidence file")
+
+
+def _told(value: Any) -> list[dataclasses.Field[Any]]:
+    """Fields of a dataclass that do not have their defaults."""
+    missing = dataclasses.MISSING
+    made = {
+        item.name: item.default_factory() for item in dataclasses.fields(value) if item.default_factory is not missing
+    }
+    return [
+        item for item in dataclasses.fields(value) if getattr(value, item.name) != made.get(item.name, item.default)
+    ]

@@ -154,9 +154,9 @@ class Evidence:
         return self.verdict is Verdict.SUPPORTED and all(item.negligible for item in self.deciding)
 
     @property
-    def on_differences(self) -> bool:
-        """Whether a mean of plain differences decides, for which no rule keeps its error where they are skewed."""
-        return any(item.criterion.averages_differences for item in self.deciding)
+    def may_be_skewed(self) -> bool:
+        """Whether a mean decides for which no rule keeps its error where its numbers are skewed."""
+        return any(item.criterion.may_be_skewed for item in self.deciding)
 
     @property
     def why(self) -> str:

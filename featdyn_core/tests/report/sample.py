@@ -116,9 +116,9 @@ def plane() -> Plane:
 def every_verdict() -> list[Evidence]:
     """Return one row of each verdict, in the order of ``Verdict``."""
     nothing = (
-        (Verdict.NOT_RUN, REASON),
-        (Verdict.ERROR, "StoreError: the disk is full"),
-        (Verdict.DESELECTED, "other"),
+        (Verdict.NOT_RUN, "cifar10", REASON),
+        (Verdict.ERROR, "svhn", "StoreError: the disk is full"),
+        (Verdict.DESELECTED, "stl10", "other"),
     )
     rows = [
         evidence("memory-window", curves=2),
@@ -127,8 +127,8 @@ def every_verdict() -> list[Evidence]:
         evidence("transferability", agreement=0.952, spread=0.01, curves=0, exploratory=True),
         evidence("random-label-collapse", stranger=0.6, curves=0, known="REFUTED"),
         *(
-            Evidence("forgetting", "4.2", "cifar10", "full", "reduced", *found[:1], reason=found[1])
-            for found in nothing
+            Evidence("forgetting", "4.2", subject, "full", "reduced", verdict, reason=reason)
+            for verdict, subject, reason in nothing
         ),
     ]
     assert [row.verdict for row in rows] == list(Verdict)

@@ -99,7 +99,7 @@ def test_a_page_of_continuous_integration_has_counts_changes_results_and_what_wa
     start = lines.index(results_table(ROWS)[0])
     assert lines[start : start + len(results_table(ROWS))] == results_table(ROWS)
     assert "<details><summary>3 rows on which nothing was judged</summary>" in lines
-    assert "| `forgetting` | cifar10 | reduced | ERROR | StoreError: the disk is full |" in lines
+    assert "| `forgetting` | svhn | reduced | ERROR | StoreError: the disk is full |" in lines
     assert lines[-2] == "</details>"
 
 
