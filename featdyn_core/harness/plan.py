@@ -52,7 +52,7 @@ class Cell:
         exploratory: whether the seeds are not the register's.
         variation: what is varied in it; None in a row of the register.
         effect: the criterion that a sweep shows of it.
-        foreign: whether its plain recipe is another than the one that known findings are of.
+        foreign: whether no findings are known of its plain recipe: they are of another, or of none.
         family: number of rows of the register at its scale, among which its p-values are adjusted.
         here: whether it is trained on the spot beside published records of more seeds: it is to be in accord with them.
     """
@@ -191,12 +191,13 @@ def cells(
         seeds: in place of the register's.
         precision: of composite grids.
         replayed: rows that judge published records.
-        here: rows of the seeds that a scale trains on the spot, where it names some; of all its seeds if left out.
+        here: rows of the seeds that a scale trains on the spot, where it names some and ``seeds`` are no others; of all
+            its seeds if left out.
     """
     chosen = register.scale(scale)
     if seeds:
         register.check_seeds(tuple(seeds))
-    here = here and bool(chosen.here) and not seeds
+    here = here and bool(chosen.here) and tuple(seeds) in ((), chosen.here)
     found = [
         Cell(
             entry=entry,
@@ -208,8 +209,8 @@ def cells(
             },
             precision=precision,
             replayed=replayed,
-            exploratory=tuple(seeds) not in ((), chosen.here, entry.seeds_at(chosen, subject)),
-            foreign=_is_foreign(chosen, subject),
+            exploratory=tuple(seeds) not in ((), chosen.here if here else entry.seeds_at(chosen, subject)),
+            foreign=entry.kind == EMPIRICAL and _is_foreign(chosen, subject),
             here=here and entry.kind == EMPIRICAL,
             family=register.family(chosen),
         )
@@ -249,9 +250,9 @@ def _published(row: Cell, source: PublishedRecords) -> bool:
 
 
 def _is_foreign(scale: Scale, subject: str) -> bool:
-    """Whether known findings of a subject are of another recipe than the present one."""
+    """Whether no findings are known of a subject's present recipe."""
     found_on = scale.found_on.get(subject)
-    return found_on is not None and not _recipe(scale.recipes[subject]).digest.startswith(found_on)
+    return found_on is None or not _recipe(scale.recipes[subject]).digest.startswith(found_on)
 
 
 def _recipe(name: str) -> Recipe:

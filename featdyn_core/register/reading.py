@@ -222,6 +222,9 @@ def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
             yield f"{where}: {unknown('scale/subject', row, rows, 'it has')}"
         if verdict is Verdict.SUPPORTED or not verdict.decided:
             yield f"{where}: {verdict} is no finding against the claim"
+        named, _, subject = row.partition("/")
+        if entry.kind == EMPIRICAL and not any(scale.name == named and subject in scale.found_on for scale in scales):
+            yield f"{where}: of which network {row} was found is not said; give found_on of scale {named!r} its digest"
     for row in entry.seeds:
         if row not in rows:
             yield f"claim {entry.id!r}, seeds: {unknown('scale/subject', row, rows, 'it has')}"

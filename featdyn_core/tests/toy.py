@@ -15,6 +15,7 @@ tier = "fast"
 seeds = [0, 1, 2]
 images = 20
 recipes = { digits = "toy" }
+found_on = { digits = "202464ca63a9" }
 
 [scales.reduced]
 tier = "full"

@@ -411,21 +411,35 @@ def test_nothing_is_known_of_seeds_that_are_not_the_registers():
 
 def test_another_network_under_the_same_name_inherits_no_finding(register, project):
     text = entry(more='found = { "small/digits" = "REFUTED" }')
-    digest = load_recipe("toy").digest
+    digest = "202464ca63a9"
 
     def known(digits: str):
-        found = register(demo=text)
-        edit(project / "claims/register/scales.toml", '"toy" }', f'"toy" }}\nfound_on = {{ digits = "{digits}" }}')
-        return cells(load_register(register_folder()), "small")[0].known if found else None
+        register(demo=text)
+        edit(project / "claims/register/scales.toml", f'"{digest}"', f'"{digits}"')
+        return cells(load_register(register_folder()), "small")[0].known
 
-    assert known(digest[:12]) is Verdict.REFUTED
+    register(demo=text)
+    assert load_recipe("toy").digest.startswith(digest)
+    assert known(digest) is Verdict.REFUTED
     assert known("0" * 12) is None
     with pytest.raises(RecipeError, match="scale 'small', found_on, digits: 'toy' are no 12 first digits of a digest"):
         known("toy")
+
+
+def test_a_finding_on_a_network_that_is_not_named_is_refused(register, project):
+    register()
+    scales = project / "claims/register/scales.toml"
+    (line,) = (line for line in scales.read_text().splitlines(keepends=True) if line.startswith("found_on"))
+    edit(scales, line, "")
+    assert all(row.foreign for row in cells(load_register(register_folder()), "small"))
+    path = project / "claims/register/demo.toml"
+    path.write_text('found = { "small/digits" = "REFUTED" }\n' + path.read_text())
+    with pytest.raises(RecipeError, match="claim 'demo', found: of which network small/digits was found is not said"):
+        load_register(register_folder())
 
 
 def test_findings_of_the_register_are_of_its_recipes():
     register = load_register(register_folder())
     rows = [row for scale in register.scales for row in cells(register, scale)]
     assert any(row.known for row in rows)
-    assert not [row.id for row in rows if row.foreign]
+    assert not [row.id for row in rows if row.foreign and f"{row.scale.name}/{row.subject}" in row.entry.found]

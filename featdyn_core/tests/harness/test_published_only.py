@@ -36,6 +36,17 @@ def test_for_publishing_it_is_trained_like_others(read):
     assert len(trainings(rows)) == 4
 
 
+def test_on_the_seeds_that_are_trained_here_it_is_exploratory(read):
+    """More seeds are registered for it; for what is trained here these are they."""
+
+    def found(**options):
+        rows = cells(read(demo=entry(), rare=entry(more=PUBLISHED)), "small", seeds=(0, 1, 2), **options)
+        return [(row.entry.id, row.here, row.exploratory) for row in rows]
+
+    assert found(here=True) == [("demo", True, False)]
+    assert found() == [("demo", False, True), ("rare", False, True)]
+
+
 def test_it_has_its_row_before_anything_is_published(read):
     """Without records the row is NOT RUN, with the reason: a claim is never left out in silence."""
     rows = all_cells(read(demo=entry(), rare=entry(more=PUBLISHED)))

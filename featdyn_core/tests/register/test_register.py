@@ -193,7 +193,8 @@ def test_what_a_claim_may_leave_out(written):
 
 
 def test_a_finding_is_known_at_its_scale_and_subject(written):
-    entry = written('found = { "small/digits" = "REFUTED" }\n' + MEMORY).entry("memory")
+    general = GENERAL.replace("[scales.small]\n", f'[scales.small]\nfound_on = {{ digits = "{"0" * 12}" }}\n')
+    entry = written('found = { "small/digits" = "REFUTED" }\n' + MEMORY, general).entry("memory")
     assert entry.found == {"small/digits": Verdict.REFUTED}
 
 
