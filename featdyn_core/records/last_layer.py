@@ -87,8 +87,14 @@ class LastLayer:
         return self.classes(self.last)
 
     def share_inside(self, points: Points) -> float:
-        """Share of the points (..., N, p) that lie in the region of ``argmax f_t(x)`` of their own image x."""
-        return float((self.classes(points) == self.reference).mean())
+        """Share of the points (..., N, p) that lie in the region of ``argmax f_t(x)`` of their own image x.
+
+        A point on the boundary of its region lies inside. Classes come first in memory: the largest logit of many
+        points is found several times as fast that way.
+        """
+        logits = self.weight @ points.reshape(-1, points.shape[-1]).T + self.bias[:, None]
+        images = np.arange(logits.shape[1]) % len(self.reference)
+        return float((logits[self.reference[images], np.arange(logits.shape[1])] == logits.max(axis=0)).mean())
 
     @classmethod
     def planted(cls, points: Points, weight: Points) -> "LastLayer":

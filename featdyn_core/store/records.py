@@ -75,7 +75,7 @@ class Record:
         """Its kind."""
         return KINDS[self.facts["kind"]]
 
-    @property
+    @cached_property
     def view(self) -> Any:
         """What claims look at: see ``records.kinds``.
 

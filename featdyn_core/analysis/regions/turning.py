@@ -25,8 +25,11 @@ def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -
         Points of the shape of ``past``, as far from ``last`` as those.
     """
     cosine, sine = np.cos(angle), np.sin(angle)
-    x, y = np.moveaxis(past - last, -1, 0)
-    return last + np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
+    x, y = past[..., 0] - last[:, 0], past[..., 1] - last[:, 1]
+    found = np.empty(past.shape)
+    found[..., 0] = last[:, 0] + (cosine * x - sine * y)
+    found[..., 1] = last[:, 1] + (sine * x + cosine * y)
+    return found
 
 
 def all_round(turns: int) -> npt.NDArray[np.float64]:

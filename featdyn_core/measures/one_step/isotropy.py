@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import (
@@ -118,9 +118,9 @@ def isotropy_test(
         statistic=statistic,
         p_value=(1 + at_least) / (draws + 1),
         john_u=u,
-        john_p=float(stats.chi2.sf((dof * p + 2) * u / 2, (p + 2) * (p - 1) / 2)),
+        john_p=float(special.chdtrc((p + 2) * (p - 1) / 2, (dof * p + 2) * u / 2)),
         ledoit_wolf_z=z,
-        ledoit_wolf_p=float(stats.norm.sf(z)),
+        ledoit_wolf_p=float(special.ndtr(-z)),
         degrees_of_freedom=dof,
         draws=draws,
     )

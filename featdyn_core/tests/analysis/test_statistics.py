@@ -25,6 +25,8 @@ def test_kendall_counts_concordant_pairs(pairs):
     untied = np.sqrt(np.abs(one).sum() * np.abs(two).sum())
     expected = (one * two).sum() / untied if untied else 0.0
     assert kendall(first, second) == pytest.approx(expected, abs=ROUNDING)
+    if untied:
+        assert kendall(first, second) == scipy.stats.kendalltau(first, second).statistic
 
 
 def test_kendall_of_a_constant_is_no_trend():
