@@ -18,6 +18,7 @@ from featdyn_core.project import expanded
 from featdyn_core.pytest_plugin.session import Session
 from featdyn_core.register.register import Register
 from featdyn_core.report import wording
+from featdyn_core.report.closing import FEW, closing
 from featdyn_core.report.junit import EVIDENCE, FAULT, annotate
 from featdyn_core.report.markdown import step_summary
 from featdyn_core.report.terminal import terminal_table
@@ -169,19 +170,24 @@ class Reporter:
         }
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Show the table of claims."""
-        rows = self.session.evidence
+        """Show how many rows came to what; each with its numbers where they are few, or with -v."""
+        rows, width = self.session.evidence, terminalreporter._tw.fullwidth
         if not rows:
             return
         terminalreporter.section("claims")
+        selected = sum(row.verdict is not Verdict.DESELECTED for row in rows)
+        detailed = selected <= FEW or self.config.option.verbose > 0
         colours = {str(verdict): colour for verdict, (_, _, colour) in _WORDS.items()}
-        for line in terminal_table(rows, terminalreporter._tw.fullwidth):
+        for line in [*(terminal_table(rows, width) + [""] if detailed else []), *closing(rows, width)]:
             found = next((colour for word, colour in colours.items() if word in line), {})
             found = {"red": True} if CHANGED in line else found
             terminalreporter.write_line(line, **found)
+        if not detailed:
+            terminalreporter.write_line("each row with its numbers: -v, or featdyn report")
         if not any(row.verdict.decided for row in rows):
             terminalreporter.write_line("no claim was decided: this run is no evidence, and it fails", red=True)
         if self.fault:
             terminalreporter.write_line(self.fault, red=True)
         else:
             terminalreporter.write_line(f"evidence: {self.session.target}{self.session.remark}")
+            terminalreporter.write_line(f"next: featdyn report {os.path.relpath(self.session.target)}")

@@ -25,7 +25,8 @@ class Table(enum.Flag):
     JUNIT = enum.auto()
 
 
-_READERS = Table.TERMINAL | Table.MARKDOWN | Table.HTML
+_ON_PAGES = Table.MARKDOWN | Table.HTML
+_READERS = Table.TERMINAL | _ON_PAGES
 _NUMBERS = Table.DETAIL | Table.MARKDOWN | Table.HTML
 _PROGRAMS = Table.CSV | Table.JUNIT
 
@@ -118,8 +119,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("run", lambda line: line.run, Table.HTML | Table.UNDECIDED | Table.CSV),
     Column("subject", lambda line: line.row.subject, _READERS | Table.UNDECIDED | _PROGRAMS),
     Column("tier", lambda line: line.row.tier, Table.CSV),
-    Column("scale", lambda line: line.row.scale, _READERS | Table.UNDECIDED | _PROGRAMS, keep=6),
-    Column("variation", lambda line: line.row.variation, _READERS | Table.UNDECIDED | _PROGRAMS, keep=5),
+    Column("scale", lambda line: wording.where(line.row), Table.TERMINAL, keep=6),
+    Column("scale", lambda line: line.row.scale, _ON_PAGES | Table.UNDECIDED | _PROGRAMS),
+    Column("variation", lambda line: line.row.variation, _ON_PAGES | Table.UNDECIDED | _PROGRAMS),
     Column("verdict", lambda line: line.row.verdict, _PROGRAMS),
     Column("verdict", lambda line: line.marked(line.row.verdict), Table.MARKDOWN),
     Column(
@@ -130,7 +132,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("multiverse", lambda line: wording.multiverse(line.row), _READERS | Table.CSV, keep=0, look="shares"),
     Column("known", lambda line: line.row.known, Table.CSV),
-    Column("note", lambda line: wording.note(line.row), Table.TERMINAL | Table.CSV, keep=4),
+    Column("note", lambda line: wording.note(line.row), Table.CSV),
     Column("decided by", _of_hinge(lambda found: found.criterion.name), _NUMBERS, look="words"),
     Column(
         "estimate",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Line, Table, filled, legend, lines
+from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
 _INDENT = "  "
 
-_FIRST = 24
+_FIRST = 14
 """Letters that the first column keeps before other columns are left out: enough to tell claims apart."""
 
 
@@ -19,7 +20,7 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
 
     Two lines a row: what was decided, and the criterion that the verdict hangs on (see ``wording.hinge``) with its
     interval, bound, worst seed and number of seeds that hold. Remarks follow in full, the reason of what was not
-    measured among them, and what the marks mean comes last.
+    measured among them, and what the marks mean comes last. What was not selected has no line.
 
     Args:
         rows: in the order to show them.
@@ -30,10 +31,10 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     """
     if not rows:
         raise EvidenceError("there is no evidence to show: run the claims first, such as with pytest -m fast")
-    shown = lines(rows)
+    shown = [line for line in lines(rows) if line.row.verdict is not Verdict.DESELECTED]
     heads = _aligned(Table.TERMINAL, shown, width)
     details = _aligned(Table.DETAIL, shown, width - len(_INDENT)) or [""] * len(heads)
-    reasons = ["", *map(wording.remarks, rows)]
+    reasons = ["", *(wording.remarks(line.row) for line in shown)]
     found = []
     for head, detail, reason in zip(heads, details, reasons, strict=True):
         found += [head, _INDENT + detail] if detail else [head]
@@ -66,5 +67,6 @@ def _aligned(table: Table, shown: Sequence[Line], width: int) -> list[str]:
 
 
 def _cell(text: str, space: int, *, right: bool) -> str:
-    text = text if len(text) <= space else text[: space - 1] + "…"
+    if len(text) > space:  # names of one family differ in their ends
+        text = f"{text[: space // 2]}…{text[len(text) - (space - space // 2 - 1) :]}"
     return text.rjust(space) if right else text.ljust(space)

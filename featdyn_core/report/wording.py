@@ -10,6 +10,7 @@ from featdyn_core.verdicts.families import Adjusted
 from featdyn_core.verdicts.inference import CONFIDENCE
 
 NOTHING = "–"
+SEEN = "seen"
 CHANGED = ", was "
 """Between a verdict and the one that the register knows, where it is another."""
 
@@ -43,13 +44,18 @@ def scale(row: Evidence) -> str:
     return ", ".join(filter(None, [row.scale, row.variation, note(row)]))
 
 
+def where(row: Evidence) -> str:
+    """Scale of a row as far as it tells rows apart: whether its seeds were seen before stands in its remarks."""
+    return scale(row).removesuffix(f", {SEEN}")
+
+
 def note(row: Evidence) -> str:
     """What tells the row from one of the register that was measured here: empty of such a one."""
     words = {
         "replayed": row.replayed,
         "here": row.here,
         "exploratory": row.exploratory,
-        "seen": row.seen and row.verdict.decided,
+        SEEN: row.seen and row.verdict.decided,
     }
     return ", ".join(word for word, holds in words.items() if holds)
 

@@ -51,7 +51,7 @@ def test_a_column_of_the_list_is_shown_everywhere(monkeypatch, tmp_path):
 
 def test_a_column_that_says_nothing_is_left_out():
     lines = columns.lines(ROWS[:1])
-    assert "variation" in [column.name for column in columns.columns(Table.TERMINAL)]
+    assert "variation" in [column.name for column in columns.columns(Table.HTML)]
     assert "variation" not in [column.name for column in columns.filled(Table.TERMINAL, lines)]
 
 

@@ -119,4 +119,4 @@ def test_page_has_the_table_and_no_article_of_a_varied_row(tmp_path, rows):
 
 def test_terminal_says_what_is_varied():
     lines = "\n".join(terminal_table(ROWS, 120))
-    assert all(f"small  {row.variation}" in lines for row in ROWS)
+    assert all(f"small, {row.variation}" in lines for row in ROWS)

@@ -1,0 +1,106 @@
+"""The last screen of a run: how many rows came to what, what is new, what was not run and why, and what comes next."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from featdyn_core.report import wording
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.evidence import Evidence
+
+FEW = 12
+"""Up to so many rows a run shows each with its numbers; of more it shows them if it is asked to."""
+
+_INDENT = "  "
+
+
+def closing(rows: Sequence[Evidence], width: int) -> list[str]:
+    """Return the lines of the last screen, none longer than the terminal, without the paths of what was written.
+
+    Args:
+        rows: all that the run was to give.
+        width: of the terminal, in characters.
+    """
+    asked = [row for row in rows if row.verdict is not Verdict.DESELECTED]
+    found = [
+        *counts(asked),
+        "",
+        *_listed("changed against known findings", [row for row in asked if row.changed], _changed),
+        *_listed("not known before", filter(is_new, asked), _with_reason),
+        *_listed("stopped by a fault", (row for row in asked if row.verdict is Verdict.ERROR), _with_reason),
+        *_not_run(asked),
+        *_remarked(rows),
+    ]
+    if not any(row.changed or is_new(row) or row.verdict is Verdict.ERROR for row in asked):
+        found.insert(len(counts(asked)) + 1, "nothing differs from what is known")
+    return [part for line in found for part in _wrapped(line, width)]
+
+
+def is_new(row: Evidence) -> bool:
+    """Whether a row was decided against the claim, and the register knows no finding of it."""
+    return row.verdict.decided and row.verdict is not Verdict.SUPPORTED and not row.known
+
+
+def counts(rows: Sequence[Evidence]) -> list[str]:
+    """Return a table of how many rows came to each verdict, one column a scale; extensions of the paper are left out."""
+    counted = Counter((row.verdict, _group(row)) for row in rows if not row.extension)
+    groups = list(dict.fromkeys(_group(row) for row in rows if not row.extension))
+    verdicts = [verdict for verdict in Verdict if any(counted[verdict, group] for group in groups)]
+    first = max(map(len, verdicts), default=0)
+    head = " " * first + "".join(f"{_INDENT}{group}" for group in groups)
+    return [head] * bool(groups) + [
+        f"{verdict:<{first}}" + "".join(f"{_INDENT}{counted[verdict, group] or '.':>{len(group)}}" for group in groups)
+        for verdict in verdicts
+    ]
+
+
+def _group(row: Evidence) -> str:
+    """Scale of a row; of trainings on the spot beside published ones, and of sweeps, with what tells them apart."""
+    return f"{row.scale}, sweep" if row.variation else f"{row.scale}, here" if row.here else row.scale
+
+
+def _listed(title: str, rows: Iterable[Evidence], line: Callable[[Evidence], str]) -> list[str]:
+    found = [_INDENT + line(row) for row in rows]
+    return [f"{title}: {len(found)}", *found] if found else []
+
+
+def _name(row: Evidence) -> str:
+    return f"{row.claim} on {row.subject} ({wording.scale(row)})"
+
+
+def _changed(row: Evidence) -> str:
+    return f"{_name(row)}: {wording.verdict(row)}"
+
+
+def _with_reason(row: Evidence) -> str:
+    said = row.reason or row.why
+    return f"{_name(row)}: {row.verdict}" + (f", {said}" if said else "")
+
+
+def _not_run(rows: Sequence[Evidence]) -> list[str]:
+    """Say what was not run, rows of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.verdict is Verdict.NOT_RUN:
+            reasons.setdefault(row.reason, []).append(_name(row))
+    return [
+        line for reason, names in reasons.items() for line in (f"not run: {', '.join(names)}", f"{_INDENT}{reason}")
+    ]
+
+
+def _remarked(rows: Sequence[Evidence]) -> list[str]:
+    """Say what a reader must know of rows that stand in the counts, and how many do not."""
+    seen = sum(row.seen and row.verdict.decided for row in rows)
+    here, equal = (sum(row.bits in bits for row in rows) for bits in (("equal", "other"), ("equal",)))
+    left = sum(row.verdict is Verdict.DESELECTED for row in rows)
+    return [
+        *([f"trained here, bit for bit as published: {equal} of {here}"] if here else []),
+        *([f"decided on seeds seen before: {seen}"] if seen else []),
+        *([f"not selected: {left} of {len(rows)} rows"] if left else []),
+    ]
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Break a line at the terminal's end; an indented one stays indented."""
+    indent = line[: len(line) - len(line.lstrip())] + _INDENT
+    return textwrap.wrap(line, width, subsequent_indent=indent[: max(0, width - 1)]) or [""]
