@@ -178,7 +178,7 @@ class Reporter:
         selected = sum(row.verdict is not Verdict.DESELECTED for row in rows)
         detailed = selected <= FEW or self.config.option.verbose > 0
         colours = {str(verdict): colour for verdict, (_, _, colour) in _WORDS.items()}
-        for line in [*(terminal_table(rows, width) + [""] if detailed else []), *closing(rows, width)]:
+        for line in [*([*terminal_table(rows, width), ""] if detailed else []), *closing(rows, width)]:
             found = next((colour for word, colour in colours.items() if word in line), {})
             found = {"red": True} if CHANGED in line else found
             terminalreporter.write_line(line, **found)

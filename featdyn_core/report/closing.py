@@ -26,23 +26,18 @@ def closing(rows: Sequence[Evidence], width: int) -> list[str]:
         *counts(asked),
         "",
         *_listed("changed against known findings", [row for row in asked if row.changed], _changed),
-        *_listed("not known before", filter(is_new, asked), _with_reason),
+        *_listed("not known before", filter(wording.is_new, asked), _with_reason),
         *_listed("stopped by a fault", (row for row in asked if row.verdict is Verdict.ERROR), _with_reason),
         *_not_run(asked),
         *_remarked(rows),
     ]
-    if not any(row.changed or is_new(row) or row.verdict is Verdict.ERROR for row in asked):
+    if not any(row.changed or wording.is_new(row) or row.verdict is Verdict.ERROR for row in asked):
         found.insert(len(counts(asked)) + 1, "nothing differs from what is known")
     return [part for line in found for part in _wrapped(line, width)]
 
 
-def is_new(row: Evidence) -> bool:
-    """Whether a row was decided against the claim, and the register knows no finding of it."""
-    return row.verdict.decided and row.verdict is not Verdict.SUPPORTED and not row.known
-
-
 def counts(rows: Sequence[Evidence]) -> list[str]:
-    """Return a table of how many rows came to each verdict, one column a scale; extensions of the paper are left out."""
+    """Return a table of how many rows came to each verdict, one column a scale; extensions are left out."""
     counted = Counter((row.verdict, _group(row)) for row in rows if not row.extension)
     groups = list(dict.fromkeys(_group(row) for row in rows if not row.extension))
     verdicts = [verdict for verdict in Verdict if any(counted[verdict, group] for group in groups)]

@@ -12,7 +12,7 @@ from featdyn_core.errors import EvidenceError
 from featdyn_core.project import REGISTER
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
-from featdyn_core.report.markdown import claims_table, read_meanings, results_table, summary_table
+from featdyn_core.report.markdown import claims_table, grid_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines, sweep_tables
 from featdyn_core.verdicts.documents import read_evidence
 from featdyn_core.verdicts.evidence import Evidence
@@ -36,7 +36,8 @@ def tables(root: Path) -> dict[str, list[str]]:
         root: the project's folder.
 
     Returns:
-        ``claims``, what each holds by; ``findings``, what was found of each; ``results``, every decided row, without
+        ``claims``, what each holds by; ``grid``, each by the data that it was decided on; ``findings``, what was found
+        of each, with the paper's words; ``results``, every decided row, without
         those trained on the spot where published records of more seeds were judged as well; and one
         such as ``sweep digits, small`` for each subject and scale that was swept, in the order of its run. All others
         are in the register's order.
@@ -49,6 +50,7 @@ def tables(root: Path) -> dict[str, list[str]]:
     swept = {f"sweep {table.subject}, {table.scale}": sweep_lines(table) for table in sweep_tables(rows)}
     return {
         "claims": claims_table(register),
+        "grid": grid_table(register, ordered),
         "findings": summary_table(register, ordered, _meanings(root, register, rows)),
         "results": results_table(ordered),
         **swept,

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import EvidenceError
-from featdyn_core.register.register import Entry, Register
+from featdyn_core.register.register import Entry, Register, Scale
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
+from featdyn_core.report.sweeps import sweep_lines, sweep_tables
+from featdyn_core.verdicts.claim import EMPIRICAL
 from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -81,6 +83,45 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
     ]
 
 
+def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
+    """Return a table of claims by the data that they were decided on: a sign and the number that the verdict hangs on.
+
+    A column is a subject at a scale, where some claim was decided on that subject; what a claim is not asked of is
+    left empty. The signs stand below.
+
+    Args:
+        register: of the claims.
+        rows: evidence.
+    """
+    found = {(row.claim, row.scale, row.subject): row for row in rows if not row.variation}
+    decided = {row.subject for row in found.values() if row.verdict.decided}
+    shown = [(scale, subject) for scale in register.scales.values() for subject in scale.recipes if subject in decided]
+    lines = [
+        _joined([f"`{entry.id}`", *(_sign(found, entry, scale, subject) for scale, subject in shown)])
+        for entry in register.entries.values()
+        if entry.kind == EMPIRICAL
+    ]
+    signs = [f"{sign} {verdict}" for verdict, sign in wording.SYMBOLS.items()]
+    return [
+        _joined(["claim", *(f"{subject}, {scale.name}" for scale, subject in shown)]),
+        "|" + "---|" * (len(shown) + 1),
+        *lines,
+        "",
+        ", ".join([*signs, f"{wording.NOT_RUN} not run"]),
+    ]
+
+
+def _sign(found: Mapping[tuple[str, str, str], Evidence], entry: Entry, scale: Scale, subject: str) -> str:
+    """Return one cell of the grid."""
+    if subject not in entry.subjects_at(scale):
+        return ""
+    row = found.get((entry.id, scale.name, subject))
+    finding = wording.hinge(row) if row else None
+    if row is None or finding is None:
+        return wording.NOT_RUN
+    return f"{wording.SYMBOLS[row.verdict]} {finding.interval.estimate:.2g}"
+
+
 def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:
     """Return a claim's row; its effect is the number that the verdict at the largest decided scale hangs on."""
     verdicts = [_verdicts(entry, register, scale, rows) for scale in register.scales]
@@ -114,16 +155,23 @@ def results_table(rows: Sequence[Evidence]) -> list[str]:
 
 
 def step_summary(rows: Sequence[Evidence]) -> list[str]:
-    """Return a run's summary for a page of continuous integration: counts, changes, results, what was not judged."""
+    """Return a run's summary for a page of continuous integration: counts, what is new, and all else behind a click."""
     counts = Counter(str(row.verdict) for row in rows if not row.extension)
     found = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
     changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
-    found += [*changed, ""] if changed else []
-    found += [*results_table(rows), ""] if any(row.verdict.decided for row in rows) else []
+    new = [f"- **{row.id}**: {row.verdict}, not known before" for row in rows if wording.is_new(row)]
+    found += [*changed, *new, ""] if changed or new else ["Nothing differs from what is known.", ""]
+    if decided := [row for row in rows if row.verdict.decided and not row.variation]:
+        found += _folded(f"{len(decided)} rows that were decided", results_table(rows))
+    for table in sweep_tables(rows):
+        found += _folded(f"sweep of {table.subject} at the {table.scale} scale", sweep_lines(table))
     if nothing := [line for line in lines(rows) if not line.row.verdict.decided]:
-        found += [f"<details><summary>{len(nothing)} rows on which nothing was judged</summary>", ""]
-        found += [*_table(Table.UNDECIDED, nothing), "", "</details>", ""]
+        found += _folded(f"{len(nothing)} rows on which nothing was judged", _table(Table.UNDECIDED, nothing))
     return found
+
+
+def _folded(title: str, content: Sequence[str]) -> list[str]:
+    return [f"<details><summary>{title}</summary>", "", *content, "", "</details>", ""]
 
 
 def _table(table: Table, shown: Sequence[Line]) -> list[str]:

@@ -14,6 +14,18 @@ SEEN = "seen"
 CHANGED = ", was "
 """Between a verdict and the one that the register knows, where it is another."""
 
+SYMBOLS = {
+    Verdict.SUPPORTED: "✓",
+    Verdict.EQUIVALENT: "≈",
+    Verdict.REFUTED: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.INVALID: "!",
+}
+"""Verdict on judged numbers to its sign in a table that has no room for the word."""
+
+NOT_RUN = "·"
+"""The sign of a row that the register has and nobody ran."""
+
 P_LIMIT = (1 - CONFIDENCE) / 2
 """A one-sided p-value is below this exactly where the interval lies on the right side of its bound."""
 
@@ -79,6 +91,11 @@ def verdict(row: Evidence) -> str:
     if row.in_accord:
         return f"{row.verdict}, known as {row.known}"
     return f"{row.verdict}, known" if row.known == row.verdict else str(row.verdict)
+
+
+def is_new(row: Evidence) -> bool:
+    """Whether a row was decided against the claim, and the register knows no finding of it."""
+    return row.verdict.decided and row.verdict is not Verdict.SUPPORTED and not row.known
 
 
 def multiverse(row: Evidence) -> str:

@@ -34,7 +34,7 @@ def root(tmp_path):
     write_evidence(tmp_path / "evidence" / "a" / "evidence.json", rows)
     swept = [dataclasses.replace(rows[-1], variation=name, effect="agreement, held-out") for name in ("vit", "adam")]
     write_evidence(tmp_path / "evidence" / "b" / "evidence.json", swept)
-    names = ("claims", "findings", "results", "sweep digits, small")
+    names = ("claims", "grid", "findings", "results", "sweep digits, small")
     (tmp_path / "README.md").write_text("# Head\n" + "Words.\n".join(map(EMPTY.format, names)), encoding="utf-8")
     return tmp_path
 
@@ -45,7 +45,7 @@ def first_cells(lines):
 
 def test_tables_follow_the_order_of_the_register(root):
     found = tables(root)
-    assert list(found) == ["claims", "findings", "results", "sweep digits, small"]
+    assert list(found) == ["claims", "grid", "findings", "results", "sweep digits, small"]
     assert found["claims"] == claims_table(load_register(root / "claims" / "register"))
     ids = ["`beyond-churn`", "`memory-window`", "`transferability`"]
     assert first_cells(found["claims"]) == first_cells(found["findings"]) == ids
@@ -65,7 +65,7 @@ def test_a_place_is_filled_and_the_words_around_it_stay(root):
     for name, table in tables(root).items():
         assert "-->\n\n" + "\n".join(table) + "\n\n<!-- end -->\n" in text, name
     assert text.startswith("# Head\n<!-- featdyn docs: claims -->\n")
-    assert text.count("\nWords.\n") == 3
+    assert text.count("\nWords.\n") == 4
     path.write_text(text, encoding="utf-8")
     assert outdated(root) == {}
 
@@ -96,7 +96,7 @@ def test_documents_are_the_readme_and_two_folders(root):
     ("text", "message"),
     [
         ("# Head\n", "no document of .* has a place for a table: put a line `<!-- featdyn docs: claims -->`"),
-        (EMPTY.format("clams"), r"README.md: there is no table 'clams'; tables are claims; findings; results; sweep"),
+        (EMPTY.format("clams"), r"README.md: there is no table 'clams'; tables are claims; grid; findings; results; sweep"),
         ("<!-- featdyn docs: claims -->\n", "README.md: each of the places of claims needs a line `<!-- end -->`"),
         (
             "<!-- featdyn docs: claims -->\n" + EMPTY.format("results"),

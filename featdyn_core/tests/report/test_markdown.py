@@ -7,10 +7,17 @@ import pytest
 
 from featdyn_core.register.reading import load_register
 from featdyn_core.report import wording
-from featdyn_core.report.markdown import claim_row, claims_table, results_table, step_summary, summary_table
+from featdyn_core.report.markdown import (
+    claims_table,
+    grid_table,
+    results_table,
+    step_summary,
+    summary_table,
+)
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.criterion import Role
+from featdyn_core.verdicts.documents import read_evidence
 
 ROWS = every_verdict()
 
@@ -90,12 +97,40 @@ def test_the_summary_has_a_row_for_every_claim(register):
     assert found["transferability"][1:] == ["not run", "not run", "not run", "", ""]
 
 
-def test_a_page_of_continuous_integration_has_counts_changes_results_and_what_was_not_judged():
+def test_the_grid_has_a_sign_and_a_number_where_a_claim_was_decided(register):
+    rows = [
+        evidence("memory-window", agreement=0.985),
+        replace(evidence("memory-window", "cifar10", agreement=0.6), scale="reduced"),
+        replace(evidence("memory-window", "mnist"), scale="paper", variation="adam"),
+        replace(evidence("beyond-churn", "cifar10", gain=0.02), scale="reduced"),
+    ]
+    head, _, *lines, empty, signs = grid_table(register, rows)
+    assert cells(head) == ["claim", "digits, small", "cifar10, reduced", "cifar10, paper"], "a sweep has no column"
+    found = {cells(line)[0].strip("`"): cells(line)[1:] for line in lines}
+    assert found["memory-window"] == ["✓ 0.98", "✗ 0.6", "·"]
+    assert found["beyond-churn"] == ["·", "✓ 0.019", "·"]
+    assert found["semantic-structure"][0] == "", "it is not asked on digits"
+    assert set(found) == {name for name, entry in register.entries.items() if entry.kind == "empirical"}
+    assert (empty, signs[:12]) == ("", "✓ SUPPORTED,")
+
+
+def test_the_grid_of_the_published_evidence_is_narrow(register):
+    rows = read_evidence(Path(__file__).parents[3] / "evidence" / "fast-cpu" / "evidence.json")
+    assert max(map(len, grid_table(register, rows))) <= 100
+
+
+def test_a_page_of_continuous_integration_has_counts_what_is_new_and_the_rest_folded():
     lines = step_summary(ROWS)
     assert lines[0].startswith(
         "## Claims: 1 SUPPORTED, 1 EQUIVALENT, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR"
     )
-    assert "- **random-label-collapse-small-digits**: INVALID, was REFUTED" in lines
+    assert lines[2:5] == [
+        "- **random-label-collapse-small-digits**: INVALID, was REFUTED",
+        "- **beyond-churn-small-digits**: EQUIVALENT, not known before",
+        "- **transferability-small-digits**: INCONCLUSIVE, not known before",
+    ]
+    assert "<details><summary>5 rows that were decided</summary>" in lines
+    assert step_summary(ROWS[:1])[2] == "Nothing differs from what is known."
     start = lines.index(results_table(ROWS)[0])
     assert lines[start : start + len(results_table(ROWS))] == results_table(ROWS)
     assert "<details><summary>3 rows on which nothing was judged</summary>" in lines
@@ -104,7 +139,14 @@ def test_a_page_of_continuous_integration_has_counts_changes_results_and_what_wa
 
 
 def test_a_page_of_what_was_judged_alone_has_no_list_of_what_was_not():
-    assert not any("not" in line for line in step_summary(ROWS[:1]))
+    assert not any("nothing was judged" in line for line in step_summary(ROWS[:1]))
+
+
+def test_a_sweep_has_a_table_of_its_own():
+    swept = replace(ROWS[0], variation="adam", effect="agreement, held-out")
+    lines = step_summary([ROWS[0], swept])
+    assert "<details><summary>sweep of digits at the small scale</summary>" in lines
+    assert "<details><summary>1 rows that were decided</summary>" in lines
 
 
 def test_a_reason_does_not_leave_its_cell():
