@@ -96,7 +96,10 @@ def test_documents_are_the_readme_and_two_folders(root):
     ("text", "message"),
     [
         ("# Head\n", "no document of .* has a place for a table: put a line `<!-- featdyn docs: claims -->`"),
-        (EMPTY.format("clams"), r"README.md: there is no table 'clams'; tables are claims; grid; findings; results; sweep"),
+        (
+            EMPTY.format("clams"),
+            r"README.md: there is no table 'clams'; tables are claims; grid; findings; results; sweep",
+        ),
         ("<!-- featdyn docs: claims -->\n", "README.md: each of the places of claims needs a line `<!-- end -->`"),
         (
             "<!-- featdyn docs: claims -->\n" + EMPTY.format("results"),

@@ -7,7 +7,7 @@ import pytest
 
 from featdyn_core.register.reading import load_register
 from featdyn_core.report import wording
-from featdyn_core.report.markdown import (
+from featdyn_core.report.markdown import claim_row, claims_table, grid_table, results_table, step_summary, summary_table
     claims_table,
     grid_table,
     results_table,
