@@ -8,12 +8,6 @@ import pytest
 from featdyn_core.register.reading import load_register
 from featdyn_core.report import wording
 from featdyn_core.report.markdown import claim_row, claims_table, grid_table, results_table, step_summary, summary_table
-    claims_table,
-    grid_table,
-    results_table,
-    step_summary,
-    summary_table,
-)
 from featdyn_core.report.wording import interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.criterion import Role
