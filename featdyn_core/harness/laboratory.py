@@ -17,8 +17,9 @@ from featdyn_core.register.register import Register
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
 from featdyn_core.store.records import Record, RecordFolder
+from featdyn_core.store.source import measuring_source
 from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
-from featdyn_core.verdicts.evidence import Evidence
+from featdyn_core.verdicts.evidence import OTHER_CODE, Evidence
 
 if TYPE_CHECKING:
     from featdyn_core.store.measurements import Measurements
@@ -265,6 +266,9 @@ def _provenance(used: Used) -> dict[str, Any]:
         fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
         fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
         fields["data"][facts["data"]["description"]] = facts["data"]["digest"]
-        makers[repr(sorted(facts["measured"].items()))] = facts["measured"]
+        maker = facts["measured"]
+        if facts["source"] != measuring_source(facts["kind"]):
+            maker = maker | {"code": OTHER_CODE}
+        makers[repr(sorted(maker.items()))] = maker
     kinds = Counter(record.facts["kind"] for record in used.values())
     return fields | {"records": dict(kinds), "measured": list(makers.values())}

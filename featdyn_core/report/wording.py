@@ -79,6 +79,7 @@ def remarks(row: Evidence) -> str:
         row.reason or row.counter_example or row.why,
         "on seeds seen before" if row.seen and row.verdict.decided else "",
         bits[row.bits],
+        f"measured by other code ({', '.join(row.other_code)})" if row.other_code else "",
         "an extension, and no statement of the paper" if row.extension and row.verdict.decided else "",
     ]
     return "; ".join(filter(None, found))

@@ -97,7 +97,7 @@ class Measurements:
     def _measure(self, requests: Sequence[Request]) -> list[Record]:
         """Measure one record, or several together, each of which is then said to have taken its part of the time."""
         first = requests[0]
-        kind = KINDS[first.kind]
+        kind, source = KINDS[first.kind], measuring_source(first.kind)
         size = {"evaluation_images": first.parameters["images"]} if "images" in first.parameters else {}
         trajectory, *others = (dataclasses.replace(found, **size) for found in self._trajectories(first))
         partner = others[0] if others else None
@@ -112,7 +112,7 @@ class Measurements:
             "data": {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()},
             "checkpoints": _checkpoints(trajectory),
             "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
-            "source": measuring_source(first.kind),
+            "source": source,
             "measured": environment() | {"device": kind.computed_on(trajectory.device)},
             "seconds": round((time.monotonic() - started) / len(requests), 3),
         }

@@ -10,13 +10,30 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from featdyn_core.errors import StoreError
 from featdyn_core.records.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 
 
+def _state(path: Path) -> tuple[int, int] | None:
+    """When a file was written and how long it is; None where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+_BEGUN = {path: _state(path) for path in (ROOT / "featdyn_core").rglob("*.py")}
+"""The package's files as this process found them: what it runs is imported from these, some of it later."""
+
+
 def measuring_source(kind: str) -> str:
-    """Digest of the source that a kind of record is measured by."""
+    """Digest of the source that a kind of record is measured by in this process.
+
+    A file of it that was edited since the process began is a ``StoreError``, and so is one that is not there.
+    """
     measure = KINDS[kind].measure
     return source_digest(measure.__module__, measure.__name__)
 
@@ -49,20 +66,30 @@ def _parts(module: str, function: str, root: Path) -> dict[str, str]:
     while pending:
         path = _file(pending.pop(), root)
         if path is not None and (name := path.relative_to(root).as_posix()) not in parts:
-            parts[name] = _read(path)
-            pending += _imported(ast.parse(parts[name]))
+            parts[name], imported = _read_with_imports(path, _state(path))
+            pending += imported
     return parts
+
+
+@functools.cache
+def _read_with_imports(path: Path, state: tuple[int, int] | None) -> tuple[str, tuple[str, ...]]:
+    """Return a source in one of its states, and the dotted names that it imports: kinds share most of their files."""
+    text = _read(path)
+    return text, tuple(_imported(ast.parse(text)))
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
     """Return the source of a function and of what it names in its file, by name, and the modules that these import.
 
     Raises:
-        FileNotFoundError: the module is no file of the project.
+        StoreError: the module is no file of the project.
     """
     path = _file(module, root)
     if path is None:
-        raise FileNotFoundError(f"{module} is no file in {root}")
+        raise StoreError(
+            f"{module} has no source in {root}, and records are kept under the source that measured them; install "
+            "featdyn with its .py files"
+        )
     text = _read(path)
     body = ast.parse(text).body
     defined: dict[str, list[ast.stmt]] = {}
@@ -117,7 +144,16 @@ def _names(node: ast.AST) -> list[str]:
 
 
 def _read(path: Path) -> str:
-    """Return a source with the line ends that it has in the repository."""
+    """Return a source with the line ends that it has in the repository.
+
+    Raises:
+        StoreError: it was edited since this process began, so that what runs may be of either text.
+    """
+    if path.is_relative_to(ROOT / "featdyn_core") and _BEGUN.get(path) != _state(path):
+        raise StoreError(
+            f"{path} was edited since this process began, and no record can say by which text it is measured; start "
+            "again"
+        )
     return path.read_bytes().replace(b"\r\n", b"\n").decode()
 
 

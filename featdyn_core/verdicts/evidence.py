@@ -12,6 +12,9 @@ from featdyn_core.verdicts.plane import Plane
 from featdyn_core.verdicts.power import MOST_SEEDS
 from featdyn_core.verdicts.units import Unit
 
+OTHER_CODE = "other"
+"""What a record's maker says of its code, where a kind is now measured by another source."""
+
 RULE = 3
 """The protocol by which verdicts are reached: items are judged one by one (see ``claim``)."""
 
@@ -56,7 +59,7 @@ class Evidence:
         planes: title to a picture of one seed's decision regions.
         multiverse: the verdict by every specification, where it was computed; it decides nothing.
         environment: commit, versions and machine that judged.
-        measured: the same of whoever made the records, each once.
+        measured: the same of whoever made the records, each once, with ``code`` where it is ``OTHER_CODE``.
         register: digest of the register.
         seconds: duration of training, measurement (if any) and judging.
     """
@@ -147,6 +150,12 @@ class Evidence:
         if not self.has_p_value or self.rule != RULE:
             return None
         return min(1.0, len(self.deciding) * min(item.p_against for item in self.deciding))
+
+    @property
+    def other_code(self) -> list[str]:
+        """Commits of the code that records were made by, where the present code is another."""
+        commits = [str(maker.get("commit", "")) for maker in self.measured if maker.get("code") == OTHER_CODE]
+        return list(dict.fromkeys(commits))
 
     @property
     def smaller_than_matters(self) -> bool:

@@ -26,6 +26,7 @@ from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
 from featdyn_core.register.reading import load_register
+from featdyn_core.report.wording import remarks
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
 from featdyn_core.store.supply import Store
@@ -233,6 +234,18 @@ def test_evidence_says_where_its_numbers_come_from(cell):
     assert found.environment == environment() | {"precision of grids": "fp32", "flip rate": 0.0}
     assert found.seconds >= 0
     assert from_json(to_json(found)) == found
+
+
+def test_a_row_says_which_records_other_code_made(cell):
+    def made(request):
+        return record_of(
+            request, measured={"commit": "0ld"}, **{"source": "of then"} if request.kind == "column" else {}
+        )
+
+    found = decide(cell, measure, made)
+    assert found.measured == [{"commit": "0ld", "code": "other"}, {"commit": "0ld"}]
+    assert found.other_code == ["0ld"]
+    assert remarks(found).endswith("measured by other code (0ld)")
 
 
 def test_evidence_says_where_corrupted_images_come_from(cell):

@@ -1,9 +1,12 @@
 """The source digest is of what a measurement is computed by, all of it and no more."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from featdyn_core.errors import StoreError
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.store.source import ROOT, files, measuring_source, source_digest
 
@@ -115,3 +118,31 @@ def test_all_that_a_function_names_in_its_file_counts(tmp_path, edit):
 
     assert digest(SOURCE.replace(edit, f"{edit}0")) != digest(SOURCE)
     assert digest(SOURCE.replace("return 0", "return 1")) == digest(SOURCE)
+
+
+RUN = """
+import sys
+from pathlib import Path
+from featdyn_core.store import source
+path = Path(source.ROOT) / "featdyn_core" / "data" / "labels.py"
+if sys.argv[1] == "edited":
+    path.write_text(path.read_text() + "# an edit\\n")
+try:
+    print(source.measuring_source("column"))
+except source.StoreError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("state", ["as it was", "edited"])
+def test_a_file_edited_while_a_process_runs_has_no_digest(tmp_path, state):
+    shutil.copytree(ROOT / "featdyn_core", tmp_path / "featdyn_core", ignore=shutil.ignore_patterns("tests"))
+    done = subprocess.run([sys.executable, "-c", RUN, state], cwd=tmp_path, capture_output=True, text=True, check=True)
+    expected = f"{tmp_path / 'featdyn_core/data/labels.py'} was edited since this process began, and no record can say"
+    found = done.stdout.strip()
+    assert found.startswith(expected) if state == "edited" else found == measuring_source("column")
+
+
+def test_code_without_its_source_has_no_digest(tmp_path):
+    with pytest.raises(StoreError, match=r"featdyn_core.records.column has no source in .*install featdyn with its"):
+        source_digest(COLUMN, "measure", tmp_path)
