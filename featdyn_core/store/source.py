@@ -66,16 +66,15 @@ def _parts(module: str, function: str, root: Path) -> dict[str, str]:
     while pending:
         path = _file(pending.pop(), root)
         if path is not None and (name := path.relative_to(root).as_posix()) not in parts:
-            parts[name], imported = _read_with_imports(path, _state(path))
-            pending += imported
+            parts[name] = _read(path)
+            pending += _imports_of(parts[name])
     return parts
 
 
 @functools.cache
-def _read_with_imports(path: Path, state: tuple[int, int] | None) -> tuple[str, tuple[str, ...]]:
-    """Return a source in one of its states, and the dotted names that it imports: kinds share most of their files."""
-    text = _read(path)
-    return text, tuple(_imported(ast.parse(text)))
+def _imports_of(text: str) -> tuple[str, ...]:
+    """Dotted names that a source imports; kinds share most of what they need."""
+    return tuple(_imported(ast.parse(text)))
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
