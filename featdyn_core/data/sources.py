@@ -11,6 +11,7 @@ import torch
 
 from featdyn_core.data.formats import Arrays, read_digits, read_npz
 from featdyn_core.data.published import load_published
+from featdyn_core.display import Displayed
 from featdyn_core.errors import DataError
 from featdyn_core.project import data_root
 from featdyn_core.seeds import numpy_generator
@@ -40,8 +41,8 @@ KNOWN = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Displayed):
     """An image set in memory; two are the same if their digests are.
 
     Attributes:
@@ -85,6 +86,17 @@ class Dataset:
     def complete(self) -> bool:
         """Whether no image of either part is missing."""
         return (len(self.train_labels), len(self.test_labels)) == self.published_counts
+
+    def _facts(self) -> dict[str, object]:
+        _, *shape = self.train_images.shape
+        return {
+            "name": self.name,
+            "training images": len(self.train_labels),
+            "test images": len(self.test_labels),
+            "shape": " × ".join(map(str, shape)),
+            "classes": self.classes,
+            "source": self.source,
+        }
 
     def describe(self) -> str:
         """Return a line such as ``svhn (torchvision), train: 9 of 73,257 images, test: 26,032 images``."""

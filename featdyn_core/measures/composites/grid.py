@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from featdyn_core.display import Displayed, span
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import Predictions, check_policy
 from featdyn_core.measures.composites.engine import GridEngine, Progress, check_precision
@@ -21,8 +22,8 @@ RECHECK_CELLS = 4
 """Pairs of epochs that are evaluated again in fp32, at every cut, when a grid was computed in less."""
 
 
-@dataclass(frozen=True)
-class CompositeGrid:
+@dataclass(frozen=True, repr=False)
+class CompositeGrid(Displayed):
     """Composites over a grid of shallow and deep epochs.
 
     Attributes:
@@ -48,6 +49,16 @@ class CompositeGrid:
     cross_entropy: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64] | None
     flip_rate: float = 0.0
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "cuts": " ".join(self.cuts),
+            "shallow epochs": span(self.shallow_epochs.tolist()),
+            "deep epochs": span(self.deep_epochs.tolist()),
+            "pairs": f"{self.evaluated.sum()} of {self.evaluated.size}",
+            "images": self.predictions.shape[-1],
+            "labels": "none" if self.labels is None else "given",
+        }
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
