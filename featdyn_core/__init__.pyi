@@ -117,7 +117,7 @@ from .store.supply import Store, get_trajectory
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
 from .verdicts.claim import Claim, Verdict
-from .verdicts.criterion import Criterion, Finding
+from .verdicts.criterion import Criterion, Finding, Outcome, Role
 from .verdicts.curve import Curve
 from .verdicts.evidence import Evidence
 from .verdicts.families import holm
@@ -172,7 +172,9 @@ __all__ = [
     "Noise",
     "Number",
     "Origin",
+    "Outcome",
     "Recipe",
+    "Role",
     "Rows",
     "Run",
     "Store",

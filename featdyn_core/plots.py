@@ -41,6 +41,11 @@ def plot_curve(curve: Curve, *, axes: "Axes | None" = None) -> "Axes":
     Args:
         curve: the numbers.
         axes: to draw on; the current ones if left out.
+
+    Examples:
+        >>> axes = plot_curve(Curve([0, 1], {"depth 1": [[0.9, 1.0]]}, "epoch", "agreement"))
+        >>> axes.get_ylabel()
+        'agreement'
     """
     return _drawn(curve, "curve", UNMARKED, axes)
 
@@ -55,6 +60,12 @@ def plot_evidence(row: Evidence, title: str = "", *, axes: "Axes | None" = None)
 
     Raises:
         EvidenceError: the row has no such figure.
+
+    Examples:
+        >>> curve = Curve([0, 1], {"depth 1": [[0.9, 1.0]]}, "epoch", "agreement")
+        >>> row = Evidence("forgetting", "4.2", "digits", "fast", "small", Verdict.SUPPORTED, curves={"memory": curve})
+        >>> plot_evidence(row).get_title("left")
+        'memory'
     """
     title = title or next(iter(row.curves), "")
     if not row.curves:
@@ -77,6 +88,11 @@ def plot_column(column: Column, quantity: str = "agreement", *, axes: "Axes | No
 
     Raises:
         MeasurementError: a quantity that a column does not have.
+
+    Examples:
+        >>> axes = plot_column(Column.planted(range(3), [0.2, 0.1, 0.0]))
+        >>> axes.get_xlabel()
+        'shallow epoch s'
     """
     if quantity not in COLUMN_QUANTITIES:
         raise MeasurementError(unknown("quantity", quantity, COLUMN_QUANTITIES, "those of a column are"))

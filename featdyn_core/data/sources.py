@@ -58,6 +58,10 @@ class Dataset(Displayed):
         published_counts: images in the whole training and test part, as published or as in the file.
         drawn: ``(images of the whole training part as it was read,)`` bool, the training images among them; None where
             no subset was drawn.
+
+    Examples:
+        >>> load_dataset("digits", subset=200).train_images.shape
+        torch.Size([200, 1, 8, 8])
     """
 
     name: str
@@ -157,6 +161,10 @@ def load_dataset(
 
     Raises:
         DataError: an unknown name, a set that is damaged or not of the right form, or too large a subset.
+
+    Examples:
+        >>> load_dataset("digits")
+        <Dataset: name digits, training images 1200, test images 597, shape 1 × 8 × 8, classes 10, source scikit-learn>
     """
     name = os.fspath(name)
     if name.endswith(".npz"):

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 class Rows(tuple[Evidence, ...]):
-    """Rows of evidence, in the order of the file."""
+    """Rows of evidence, in the order of the file.
+
+    Examples:
+        >>> row = Evidence("memory-window", "4.2", "digits", "fast", "small", Verdict.NOT_RUN, reason="no data")
+        >>> Rows([row]).row("memory-window-small-digits").reason
+        'no data'
+    """
 
     __slots__ = ()
 
@@ -69,5 +75,9 @@ def read_evidence(path: str | os.PathLike[str]) -> Rows:
 
     Args:
         path: of the file, such as ``evidence.json``.
+
+    Examples:
+        >>> read_evidence("evidence/fast-cpu/evidence.json").row("theorem-2-small-worlds")
+        <Evidence: row theorem-2-small-worlds, verdict SUPPORTED, seeds 5, why no counter-example in 500 worlds>
     """
     return Rows(read_document(Path(path)).rows)

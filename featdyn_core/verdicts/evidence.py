@@ -63,6 +63,13 @@ class Evidence(Displayed):
         measured: the same of whoever made the records, each once, with ``code`` where it is ``OTHER_CODE``.
         register: digest of the register.
         seconds: duration of training, measurement (if any) and judging.
+
+    Examples:
+        >>> row = Evidence("memory-window", "4.2", "digits", "fast", "small", Verdict.NOT_RUN, reason="no data")
+        >>> row.id
+        'memory-window-small-digits'
+        >>> row
+        <Evidence: row memory-window-small-digits, verdict NOT RUN, why no data>
     """
 
     claim: str

@@ -38,6 +38,20 @@ class CompositeGrid(Displayed):
         labels: labels (N,), if given.
         flip_rate: share in [0, 1] of predictions that differ from those in fp32, on the sample of pairs that was
             evaluated again (``RECHECK_CELLS``); 0 for a grid in fp32.
+
+    Examples:
+        >>> grid = CompositeGrid(
+        ...     cuts=("stem",),
+        ...     shallow_epochs=np.array([0, 1]),
+        ...     deep_epochs=np.array([1]),
+        ...     predictions=np.array([[[[0, 1]], [[1, 1]]]]),
+        ...     reference=np.array([[1, 1]]),
+        ...     evaluated=np.ones((2, 1), bool),
+        ...     cross_entropy=np.full((1, 2, 1), np.nan),
+        ...     labels=None,
+        ... )
+        >>> grid.agreement.tolist()
+        [[[0.5], [1.0]]]
     """
 
     cuts: tuple[str, ...]

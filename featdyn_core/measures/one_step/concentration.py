@@ -58,6 +58,10 @@ def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray
     Returns:
         (min(ν, p),) eigenvalues ≥ 0 in squared units of the changes, ``ν`` being ``n − 1``, or ``n`` with a
         known centre. The ``p − min(ν, p)`` others of the covariance are zero by rank and are left out.
+
+    Examples:
+        >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]).tolist()
+        [1.0, 0.0]
     """
     found = scatter(changes, centre)
     eigenvalues = np.linalg.eigvalsh(found.gram)[::-1][: min(found.dof, found.features)]
@@ -68,6 +72,10 @@ def participation_ratio(changes: Changes, *, centre: ArrayLike | None = None) ->
     """Return ``tr(S)² / tr(S²)`` of (n, p) changes: about how many directions share the variance.
 
     It lies between 1 (one direction) and ``min(ν, p)``; ``centre`` and the errors are those of ``spectrum``.
+
+    Examples:
+        >>> participation_ratio([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        2.0
     """
     return scatter(changes, centre).participation
 
@@ -77,6 +85,10 @@ def top_share(changes: Changes, k: int, *, centre: ArrayLike | None = None) -> f
 
     Raises:
         MeasurementError: ``k`` outside ``1 … p``, and as ``spectrum``.
+
+    Examples:
+        >>> top_share([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], k=1)
+        0.5
     """
     p = changes.features if isinstance(changes, Kept) else change_matrix(changes).shape[1]
     if not 1 <= k <= p:
