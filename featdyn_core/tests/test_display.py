@@ -9,6 +9,8 @@ from featdyn_core.tests.report.sample import evidence
 
 
 class Shown(Displayed):
+    """Shows a mark-up, a number and a list."""
+
     def _facts(self):
         return {"name": "<b>", "size": 3, "parts": ["one", "<i>"]}
 
@@ -46,12 +48,10 @@ def test_a_trajectory_and_its_grid_show_their_epochs(tiny_trajectory):
     assert f"recipe {tiny_trajectory.recipe.name}, seed {tiny_trajectory.seed}" in said
     images, labels = tiny_trajectory.evaluation_set("held-out")
     cut = tiny_trajectory.network(0).cuts[0]
-    grid = composite_grid(
-        tiny_trajectory, images[:8], labels=labels[:8], cuts=cut, shallow_epochs=[0, 1], deep_epochs=4
-    )
-    assert repr(grid) == (
-        f"<CompositeGrid: cuts {cut}, shallow epochs 2 (0 to 1), deep epochs 1 (4), pairs 2 of 2, images 8, labels given>"
-    )
+    epochs = {"shallow_epochs": [0, 1], "deep_epochs": 4}
+    grid = composite_grid(tiny_trajectory, images[:8], labels=labels[:8], cuts=cut, **epochs)
+    said_of_epochs = "shallow epochs 2 (0 to 1), deep epochs 1 (4), pairs 2 of 2"
+    assert repr(grid) == f"<CompositeGrid: cuts {cut}, {said_of_epochs}, images 8, labels given>"
     for shown in (said, repr(grid), tiny_trajectory._repr_html_(), grid._repr_html_()):
         assert len(shown) < 1000
 
