@@ -5,6 +5,7 @@ no page brings that file along; one to a folder becomes plain text, since the si
 """
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,8 @@ import gallery  # beside this file
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+import featdyn_core
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
@@ -94,6 +97,13 @@ def _public() -> dict[str, list[str]]:
     return found
 
 
+def _summary(name: str) -> str:
+    """Return the first line of what a function or a class says of itself."""
+    one = getattr(featdyn_core, name)
+    said = inspect.getdoc(one) if inspect.isfunction(one) or inspect.isclass(one) else None
+    return f" – {said.splitlines()[0].replace('``', '`')}" if said else ""
+
+
 def _reference() -> dict[str, str]:
     """Return the pages of the reference by their paths.
 
@@ -115,6 +125,6 @@ def _reference() -> dict[str, str]:
         names = sorted((name for package in packages for name in public.get(package, [])), key=str.casefold)
         page = f"{_slug(title)}.md"
         pages[f"reference/{page}"] = "\n\n".join([f"# {title}", *(f"::: featdyn_core.{name}" for name in names)])
-        links = ", ".join(f"[`{name}`]({page}#featdyn_core.{name})" for name in names)
-        overview += [f"## {title}", links]
+        lines = (f"- [`{name}`]({page}#featdyn_core.{name}){_summary(name)}" for name in names)
+        overview += [f"## {title}", "\n".join(lines)]
     return {"reference/index.md": "\n\n".join(overview), **pages}
