@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pandas
 
 
+_IN_THE_ID = ("claim", "subject", "scale", "variation")
+"""Columns that a row's id says, which also tells what is replayed from what was measured here."""
+
+
 class Rows(tuple[Evidence, ...]):
     """Rows of evidence, in the order of the file.
 
@@ -62,9 +66,9 @@ class Rows(tuple[Evidence, ...]):
 
     def _repr_html_(self) -> str:
         shown = lines(self)
-        chosen = filled(Table.MARKDOWN, shown)
-        titles = [column.heading(shown) for column in chosen]
-        return html_table(titles, [[column.text(line) for column in chosen] for line in shown])
+        chosen = [column for column in filled(Table.MARKDOWN, shown) if column.name not in _IN_THE_ID]
+        titles = ["row", *(column.heading(shown) for column in chosen)]
+        return html_table(titles, [[line.row.id, *(column.text(line) for column in chosen)] for line in shown])
 
 
 def read_evidence(path: str | os.PathLike[str]) -> Rows:

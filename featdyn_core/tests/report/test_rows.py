@@ -57,5 +57,5 @@ def test_a_frame_without_pandas_says_what_to_install(rows, monkeypatch):
 def test_a_notebook_shows_a_line_a_row(rows):
     shown = rows._repr_html_()
     assert shown.count("<tr>") == len(rows) + 1
-    assert all(f"<td>{row.claim}</td>" in shown for row in rows)
-    assert Rows()._repr_html_() == "<table><thead><tr></tr></thead><tbody></tbody></table>"
+    assert all(f"<tr><td>{row.id}</td>" in shown for row in rows)
+    assert Rows()._repr_html_() == "<table><thead><tr><th>row</th></tr></thead><tbody></tbody></table>"
