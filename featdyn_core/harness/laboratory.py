@@ -7,13 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featdyn_core.errors import AbsentDataError, MeasurementError, MissingRecordError, MissingTrajectoryError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedRecordError,
+    MeasurementError,
+    MissingRecordError,
+    MissingTrajectoryError,
+)
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Gathered, Measure, Run, gather
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
 from featdyn_core.records.request import Request
 from featdyn_core.register.register import Register
+from featdyn_core.store.agreement import disagreements
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
 from featdyn_core.store.records import Record, RecordFolder
@@ -123,6 +130,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 
     Raises:
         MeasurementError: no record was read, so that nothing of a training decides it.
+        DamagedRecordError: two records of one network differ in its predictions.
     """
     started = time.monotonic()
     claim, used = cell.claim, Used()
@@ -133,6 +141,8 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
     if cell.entry.kind == EMPIRICAL and not used:
         raise MeasurementError(f"claim {claim.id!r} was measured without a record: nothing of a training decides it")
+    if differing := disagreements(used.values()):
+        raise DamagedRecordError(f"records of one network contradict each other: {differing[0]}; measure them again")
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
     facts["environment"] |= _remarks(used.values())
     return Evidence(
