@@ -135,3 +135,8 @@ def test_in_half_precision_the_flip_rate_is_kept(tiny_trajectory, monkeypatch):
 
     monkeypatch.setattr(grid, "composite_grid", in_half)
     assert measured(churn, tiny_trajectory, PARAMETERS | {"precision": "fp16"}).flip_rate == 0.25
+
+
+def test_a_record_names_no_cut(tiny_trajectory):
+    (arrays,) = churn.measure(tiny_trajectory, [PARAMETERS])
+    assert arrays["cuts"].tolist() == [WHOLE_NETWORK]
