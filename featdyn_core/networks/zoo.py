@@ -133,10 +133,14 @@ def vit(
     Its normalisations are layer normalisations, which have no running statistics.
 
     Raises:
-        ValueError: a number below 1, or a width that the heads do not divide.
+        ValueError: a number below 1, a patch that does not divide the images, or a width that the heads do not divide.
     """
     if not all(map(_is_count, (patch, width, layers, heads))):
         raise ValueError("patch, width, layers and heads must be numbers from 1 on")
+    if image[1] % patch or image[2] % patch:
+        raise ValueError(
+            f"patch = {patch}; it must divide the images, {image[1]} × {image[2]}, or some would not be seen"
+        )
     if width % heads:
         raise ValueError(f"width = {width}; it must be a multiple of heads = {heads}")
     blocks: dict[str, nn.Module] = {"patches": Patches(image, patch, width)}
