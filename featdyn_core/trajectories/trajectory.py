@@ -19,6 +19,7 @@ from featdyn_core.errors import DataError, MeasurementError, ModelError, Trainin
 from featdyn_core.networks.acceptance import accept
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.factory import from_factory
+from featdyn_core.networks.images import grey_levels
 from featdyn_core.networks.names import is_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import undisturbed
@@ -111,8 +112,9 @@ class Trajectory:
         epochs, files, images and what else is given here, so that the same checkpoints have the same one everywhere.
 
         No checkpoint after epoch 0, epochs that are none and a number out of range are a ``RecipeError``; images that
-        cannot be had are a ``DataError``; a network that is no function of an image, or not what was cut, is a
-        ``ModelError`` (see ``acceptance.accept``; it is tried with the last checkpoint).
+        cannot be had are a ``DataError``, those that are no grey levels a ``MeasurementError``; a network that is no
+        function of an image, or not what was cut, is a ``ModelError`` (see ``acceptance.accept``; it is tried with the
+        last checkpoint).
 
         Args:
             checkpoints: epoch to its file (see ``checkpoints.read_state``); steps of the optimiser will do as well,
@@ -134,6 +136,8 @@ class Trajectory:
                 f"a {type(network).__name__} has no cuts; give BlockNetwork.from_module(module, cuts=[...])"
             )
         dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        for images in (dataset.train_images, dataset.test_images):
+            grey_levels(images)
         files = by_epoch(checkpoints)
         epochs = tuple(files)
         recipe = Recipe(

@@ -1,5 +1,6 @@
 """One's own checkpoints as a trajectory: the files that are read, the files that are refused."""
 
+import dataclasses
 from collections import OrderedDict
 
 import numpy as np
@@ -286,3 +287,9 @@ def test_statistics_are_re_estimated_on_images_as_ones_own_training_showed_them(
     assert plain.shape == cropped.shape
     assert torch.equal(plain, own().dataset.train_images[: len(plain)])
     assert not torch.equal(plain, cropped)
+
+
+def test_images_of_a_data_set_are_grey_levels(own, tiny_dataset):
+    scaled = dataclasses.replace(tiny_dataset, test_images=tiny_dataset.test_images / 255)
+    with pytest.raises(MeasurementError, match=r"values from 0 to 1, not grey levels 0\.\.255; multiply by 255"):
+        own(dataset=scaled)
