@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from featdyn_core.errors import ModelError
 from featdyn_core.networks.cutting import detached, parts_of
+from featdyn_core.numerics import undisturbed
 
 
 class Standardize(nn.Module):
@@ -91,6 +92,7 @@ class BlockNetwork(nn.Module):
         return twin
 
     @classmethod
+    @undisturbed()
     def from_module(
         cls,
         module: nn.Module,

@@ -10,6 +10,7 @@ from torch import nn
 from featdyn_core.errors import ModelError
 from featdyn_core.networks.blocks import BasicBlock, BlockNetwork, ConvNorm, LinearHead, Patches
 from featdyn_core.networks.names import NETWORKS
+from featdyn_core.numerics import undisturbed
 
 
 def resnet(
@@ -180,6 +181,7 @@ _BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
 }
 
 
+@undisturbed()
 def build_model(
     name: str,
     *,

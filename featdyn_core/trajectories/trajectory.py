@@ -93,6 +93,7 @@ class Trajectory:
     load_optimizer: Callable[[], State] = _no_optimizer
 
     @classmethod
+    @undisturbed()
     def from_checkpoints(
         cls,
         checkpoints: Mapping[int, str | os.PathLike[str]],
