@@ -115,9 +115,7 @@ ARITHMETIC = {
 def test_training_is_not_gone_on_with_by_other_instructions(store, monkeypatch, reference, change):
     with monkeypatch.context() as patch:
         ARITHMETIC[change](patch)
-        with pytest.raises(
-            StoreError, match=r"begun with .* oneDNN on, .* this run has .* oneDNN (off|on \w+=AVX2)"
-        ):
+        with pytest.raises(StoreError, match=r"begun with .* oneDNN on, .* this run has .* oneDNN (off|on \w+=AVX2)"):
             store.get(tiny_recipe(), 0)
     assert_same(store.get(tiny_recipe(), 0), reference)
     assert store.trained[-1] == ("tiny", 0, 3)
