@@ -12,6 +12,7 @@ import torch
 from featdyn_core.data.formats import Arrays, read_digits, read_npz
 from featdyn_core.data.published import load_published
 from featdyn_core.errors import DataError
+from featdyn_core.numerics import undisturbed
 from featdyn_core.project import data_root
 from featdyn_core.seeds import numpy_generator
 
@@ -95,6 +96,7 @@ class Dataset:
         )
         return f"{self.name} ({self.source}), {', '.join(parts)}"
 
+    @undisturbed()
     def with_subset(self, size: int, seed: int) -> "Dataset":
         """Return the set with ``size`` of its training images, drawn without replacement, in their order.
 
@@ -118,6 +120,7 @@ class Dataset:
         )
 
 
+@undisturbed()
 def load_dataset(
     name: str | os.PathLike[str],
     *,

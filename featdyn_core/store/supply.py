@@ -19,7 +19,7 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
-from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
+from featdyn_core.numerics import CPU_THREADS, cpu_arithmetic, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
@@ -303,7 +303,7 @@ class Store:
             "torch": torch.__version__,
         }
         if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
-            conditions["cpu"] = torch.backends.cpu.get_cpu_capability()
+            conditions |= cpu_arithmetic()
         if parent:
             # Named by its bytes: a parent that was trained again on another machine is another beginning.
             conditions["parent"] = parent.digests[recipe.first_epoch]

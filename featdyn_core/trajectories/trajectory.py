@@ -14,15 +14,17 @@ from torch import Tensor
 from featdyn_core.data.label_files import load_labels
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.names import SPLITS
-from featdyn_core.data.sources import Dataset
+from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import DataError, MeasurementError, ModelError, TrainingError
+from featdyn_core.networks.acceptance import accept
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.factory import from_factory
+from featdyn_core.networks.images import grey_levels
 from featdyn_core.networks.names import is_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import undisturbed
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.trajectories.checkpoints import read_state
+from featdyn_core.trajectories.checkpoints import by_epoch, read_state
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 
@@ -91,12 +93,13 @@ class Trajectory:
     load_optimizer: Callable[[], State] = _no_optimizer
 
     @classmethod
+    @undisturbed()
     def from_checkpoints(
         cls,
         checkpoints: Mapping[int, str | os.PathLike[str]],
         *,
         network: BlockNetwork,
-        dataset: Dataset,
+        dataset: Dataset | str | os.PathLike[str],
         batch_size: int,
         learning_rate: float,
         weight_decay: float = 0.0,
@@ -109,12 +112,16 @@ class Trajectory:
         Every file is read once to see that it fits, and again when its epoch is asked for. The key is a digest over
         epochs, files, images and what else is given here, so that the same checkpoints have the same one everywhere.
 
-        No checkpoints, epochs that are none and a number out of range are a ``RecipeError``.
+        No checkpoint after epoch 0, epochs that are none and a number out of range are a ``RecipeError``; images that
+        cannot be had are a ``DataError``, those that are no grey levels a ``MeasurementError``; a network that is no
+        function of an image, or not what was cut, is a ``ModelError`` (see ``acceptance.accept``; it is tried with the
+        last checkpoint).
 
         Args:
-            checkpoints: epoch to its file (see ``checkpoints.read_state``).
+            checkpoints: epoch to its file (see ``checkpoints.read_state``); steps of the optimiser will do as well,
+                where all are counted so.
             network: such as ``BlockNetwork.from_module`` makes of any module.
-            dataset: the images that it was trained and is measured on (see ``load_dataset``).
+            dataset: the images that it was trained and is measured on, or what ``load_dataset`` finds them by.
             batch_size: of the training; statistics are re-estimated, and one-step changes made, by such batches.
             learning_rate: of one-step changes.
             weight_decay: of one-step changes.
@@ -129,21 +136,29 @@ class Trajectory:
             raise ModelError(
                 f"a {type(network).__name__} has no cuts; give BlockNetwork.from_module(module, cuts=[...])"
             )
-        epochs = tuple(sorted(checkpoints))
+        dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        for images in (dataset.train_images, dataset.test_images):
+            grey_levels(images)
+        files = by_epoch(checkpoints)
+        epochs = tuple(files)
         recipe = Recipe(
             name=name,
             data=DataSpec(dataset.name, augmentation=augmentation),
             network=NetworkSpec(f"{type(network).__module__}:{type(network).__qualname__}", {"cuts": [*network.cuts]}),
             optimizer=OptimizerSpec("sgd", learning_rate, weight_decay=weight_decay),
-            training=TrainingSpec(epochs=max(epochs, default=0), batch_size=batch_size, checkpoints=epochs),
+            training=TrainingSpec(epochs=epochs[-1], batch_size=batch_size, checkpoints=epochs),
         )
         template = copy.deepcopy(network).cpu()
-        digests = {epoch: read_state(checkpoints[epoch], template)[1] for epoch in epochs}
+        digests = {}
+        for epoch, file in files.items():
+            state, digests[epoch] = read_state(file, template)
+        load_state(template, state)
+        accept(template, dataset.train_images, dataset.classes, dataset.name)
 
         def load(epoch: int) -> State:
-            state, digest = read_state(checkpoints[epoch], template)
+            state, digest = read_state(files[epoch], template)
             if digest != digests[epoch]:
-                raise MeasurementError(f"{checkpoints[epoch]} has changed since this trajectory was made of it")
+                raise MeasurementError(f"{files[epoch]} has changed since this trajectory was made of it")
             return state
 
         facts = [recipe.to_dict(), seed, dataset.digest, sorted(digests.items())]
