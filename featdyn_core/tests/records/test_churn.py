@@ -13,6 +13,7 @@ from featdyn_core.measures.composites.composite import predict
 from featdyn_core.records import churn, column
 from featdyn_core.records.kind import Scope
 from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.path import WHOLE_NETWORK
 from featdyn_core.register.register import Window
 from featdyn_core.tables import build
 from featdyn_core.tests.tiny import tiny_recipe
