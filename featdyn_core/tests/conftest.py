@@ -42,6 +42,29 @@ def tiny_perceptron(make_trajectory):
     return make_trajectory("mlp", hidden=[12, 8], dropout=0.3)
 
 
+@pytest.fixture
+def pretended_gpu():
+    """A CUDA device that is pretended on the CPU, of which it yields what it has seen; not where there is a real one."""
+    import torch
+
+    from featdyn_core.tests.pretended.api import pretended
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a real GPU, which this would hide")
+    with pretended() as device:
+        yield device
+
+
+@pytest.fixture
+def gpu(request):
+    """Name of a CUDA device: a real one, or where there is none the pretended one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        request.getfixturevalue("pretended_gpu")
+    return "cuda"
+
+
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Spare a run of one tier of claims the import of the unit tests, none of which belongs to a tier."""
     return True if config.option.markexpr in ("fast", "full", "sweep", "calibration", "mutation") else None

@@ -306,15 +306,14 @@ def test_training_that_fails_leaves_the_others_to_go_on():
     assert all(same_state(state, run(tiny_recipe()).states[epoch]) for epoch, state in sinks[2].states.items())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", RESUMABLE)
-def test_graphs_on_a_gpu_train_as_the_eager_engine_does(name):
+def test_graphs_on_a_gpu_train_as_the_eager_engine_does(gpu, name):
     """On the same device: captured and replayed steps run the same kernels on the same numbers."""
     recipe, dataset = RESUMABLE[name]
     sinks = [MemorySink() for _ in range(3)]
-    train(recipe, 0, dataset(), sinks[0], device="cuda", engine="eager")
+    train(recipe, 0, dataset(), sinks[0], device=gpu, engine="eager")
     jobs = [Job(recipe, 0, dataset(), sink) for sink in sinks[1:]]
-    assert [len(log) for _, log in train_many(jobs, device="cuda", engine="graphs")] == [4, 4]
+    assert [len(log) for _, log in train_many(jobs, device=gpu, engine="graphs")] == [4, 4]
     for epoch, state in sinks[0].states.items():
         assert same_state(state, sinks[1].states[epoch]), f"epoch {epoch}"
         assert same_state(state, sinks[2].states[epoch]), f"epoch {epoch}"
