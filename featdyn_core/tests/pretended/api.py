@@ -78,6 +78,7 @@ def _patch_tensors(patch, device):
     patch.setattr(torch.Tensor, "cpu", lambda self: self.to(CPU), raising=False)
     patch.setattr(torch.Tensor, "cuda", lambda self, *_: self.to(CUDA), raising=False)
     patch.setattr(torch.Tensor, "pin_memory", lambda self, *_: self, raising=False)
+    patch.setattr(torch.Tensor, "device", property(functools.partial(_side, torch.Tensor.device)), raising=False)
     patch.setattr(torch.optim.Optimizer, "_group_tensors_by_device_and_dtype", staticmethod(_grouped))
     patch.setattr(torch, "compile", _not_compiled)
     for name in ("tensor", "as_tensor"):  # which ask CUDA itself for the device, in C++
@@ -112,6 +113,13 @@ def _to(plain, device):
     return to
 
 
+def _side(plain, tensor):
+    """Return a tensor's device; one that a transformation of ``torch.func`` wraps is that of what is inside."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return CUDA if isinstance(tensor, PretendedTensor) else plain.__get__(tensor)
+
+
 def _made(make, data, *args, device=None, **options):
     """Make a tensor of numbers, on a side."""
     found = make(data, *args, **options)
@@ -121,7 +129,9 @@ def _made(make, data, *args, device=None, **options):
 def _grouped(tensorlistlist, with_indices=False):
     """Group lists of tensors by device and type, as torch does in C++, where a pretended tensor is the CPU's."""
     groups = {}
-    for number, row in enumerate(zip(*[part or [None] * len(tensorlistlist[0]) for part in tensorlistlist], strict=True)):
+    for number, row in enumerate(
+        zip(*[part or [None] * len(tensorlistlist[0]) for part in tensorlistlist], strict=True)
+    ):
         lists, indices = groups.setdefault((row[0].device, row[0].dtype), ([[] for _ in tensorlistlist], []))
         indices.append(number)
         for part, item, whole in zip(lists, row, tensorlistlist, strict=True):

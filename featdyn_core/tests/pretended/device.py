@@ -6,13 +6,13 @@ streams, and records what is captured. The numbers are those of the same operato
 """
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map_only
 
 from featdyn_core.tests.pretended.graphs import Graph, Work, address
 from featdyn_core.tests.pretended.streams import Host, Memory, Stream, learn
@@ -207,13 +207,15 @@ class Device(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        given, _ = tree_flatten((args, kwargs))
+        given = list(leaves((args, kwargs)))
         ours = [item for item in given if isinstance(item, PretendedTensor)]
         asked = kwargs.get("device")
         if not ours and (asked is None or torch.device(asked).type != "cuda"):
             return func(*args, **kwargs)
         if func in (aten.copy_.default, aten._to_copy.default) and self._crosses(args, kwargs):
             return self._copied_across(func, args, kwargs)
+        if asked is not None and torch.device(asked).type == "meta":  # shapes alone
+            return func(*with_tensors(lambda tensor: getattr(tensor, "plain", tensor), args), **kwargs)
         if "device" in kwargs:  # C++ knows all tensors as the CPU's; who asks for another side calls ``to``
             kwargs["device"] = CPU
         self._look(func, given, ours)
@@ -235,20 +237,23 @@ class Device(TorchDispatchMode):
         return target
 
     def _look(self, func, given, ours) -> None:
-        """Refuse to mix devices, and count where the host waits."""
+        """Refuse to mix devices, and count where the host waits.
+
+        Raises:
+            RuntimeError: a tensor or a generator is the host's.
+        """
         name = str(func)
         for item in given:
-            if isinstance(item, Tensor) and not isinstance(item, PretendedTensor):
-                if item.dim() and func in INDEXING:
-                    self.wait(f"{name} by indices of the host")
-                elif item.dim() or torch.Tag.pointwise not in func.tags and func not in INDEXING:
-                    raise RuntimeError(
-                        f"Expected all tensors to be on the same device, but found cuda:0 and cpu ({name})"
-                    )
             if isinstance(item, torch.Generator) and item is not self.generator:
                 raise RuntimeError(f"Expected a 'cuda' device type for generator but found 'cpu' ({name})")
+            if not isinstance(item, Tensor) or isinstance(item, PretendedTensor) or _is_missing_tangent(item):
+                continue
+            if func in INDEXING:
+                self.wait(f"{name} by indices of the host")
+            elif item.dim() or torch.Tag.pointwise not in func.tags:
+                raise RuntimeError(f"Expected all tensors to be on the same device, but found cuda:0 and cpu ({name})")
         masked = any(item.dtype in (torch.bool, torch.uint8) for item in ours[1:])
-        if WAITS & set(func.tags) and (func not in INDEXING or masked):
+        if waits(func) and (func not in INDEXING or masked):
             self.wait(name)
 
     def _run(self, func, args, kwargs):
@@ -263,20 +268,23 @@ class Device(TorchDispatchMode):
                 return tensor.plain
             return tensor.clone() if self.capture is not None else tensor  # a graph keeps the host's numbers
 
-        args, kwargs = tree_map_only(Tensor, plain, (args, kwargs))
+        args, kwargs = with_tensors(plain, (args, kwargs))
         inputs = [tensor.plain for tensor in mapped.values()]
-        written = self._written(func, args, kwargs, mapped)
+        places, names = written_by(func)
+        places += STATISTICS[func] if func in STATISTICS and args[5] else ()
+        changed = ([args[place] for place in places if place < len(args)], [kwargs.get(name) for name in names])
+        written = [tensor for tensor in tensors(changed) if id(tensor) in mapped]
         if self.capture is not None:
             self.capture.spare(written)
         self._begin_with(func, inputs, written)
         found = self._drawn(func, args, kwargs)
-        if WAITS & set(func.tags) and self.capture is None:
+        if waits(func) and self.capture is None:
             learn(self.host.clock, self.stream.clock)
-        outs = [item for item in tree_flatten(found)[0] if isinstance(item, Tensor)]
+        outs = tensors(found)
         inside = {address(tensor) for tensor in inputs}
         fresh = [number for number, item in enumerate(outs) if address(item) not in inside and id(item) not in mapped]
         self._keep(func, args, kwargs, inputs, written, [outs[number] for number in fresh], fresh)
-        return tree_map_only(Tensor, lambda item: mapped[id(item)] if id(item) in mapped else PretendedTensor(item), found)
+        return with_tensors(lambda item: mapped[id(item)] if id(item) in mapped else PretendedTensor(item), found)
 
     def _begin_with(self, func, inputs, written):
         if not _only_views(func):
@@ -292,8 +300,7 @@ class Device(TorchDispatchMode):
         elif results or written:
 
             def again():
-                outs = tree_flatten(self._drawn(func, args, kwargs))[0]
-                outs = [item for item in outs if isinstance(item, Tensor)]
+                outs = tensors(self._drawn(func, args, kwargs))
                 return [outs[number] for number in fresh]
 
             self.capture.record(Work(str(func), again, inputs, written, results))
@@ -310,17 +317,57 @@ class Device(TorchDispatchMode):
             self.generator.set_state(torch.default_generator.get_state())
             torch.default_generator.set_state(hosts)
 
-    @staticmethod
-    def _written(func, args, kwargs, mapped) -> list[Tensor]:
-        """Tensors of the device that an operator changes."""
-        named = zip(func._schema.arguments, args, strict=False)
-        changed = [value for argument, value in named if argument.alias_info and argument.alias_info.is_write]
-        changed += [kwargs.get(a.name) for a in func._schema.arguments if a.alias_info and a.alias_info.is_write]
-        if func in STATISTICS and args[5]:
-            changed += [args[place] for place in STATISTICS[func]]
-        return [item for item in tree_flatten(changed)[0] if id(item) in mapped]
+
+@functools.cache
+def written_by(func) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Positions and names of the arguments that an operator changes, by its schema."""
+    changed = [(n, a.name) for n, a in enumerate(func._schema.arguments) if a.alias_info and a.alias_info.is_write]
+    return tuple(number for number, _ in changed), tuple(name for _, name in changed)
 
 
+@functools.cache
+def waits(func) -> bool:
+    """Whether the host needs to know what the operator finds."""
+    return bool(WAITS & set(func.tags))
+
+
+@functools.cache
 def _only_views(func) -> bool:
     """Whether an operator runs nothing: its results are other looks at its arguments' memory."""
     return func.is_view or func in (aten.detach.default, aten.alias.default, aten.lift_fresh.default)
+
+
+def _is_missing_tangent(tensor: Tensor) -> bool:
+    """Whether this is the nought that forward differentiation makes, in C++, of what has no tangent."""
+    return tensor.dim() > 0 and not any(tensor.stride()) and tensor.untyped_storage().nbytes() == tensor.element_size()
+
+
+def leaves(value):
+    """Go through what stands in nested lists and tables.
+
+    Yields:
+        Each part that is neither.
+    """
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from leaves(part)
+    elif isinstance(value, dict):
+        yield from leaves(list(value.values()))
+    else:
+        yield value
+
+
+def tensors(value) -> list[Tensor]:
+    """Return the tensors in nested lists and tables."""
+    return [part for part in leaves(value) if isinstance(part, Tensor)]
+
+
+def with_tensors(change, value):
+    """Return nested lists and tables with each tensor changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)([with_tensors(change, part) for part in value])
+    if isinstance(value, dict):
+        return {name: with_tensors(change, part) for name, part in value.items()}
+    return value

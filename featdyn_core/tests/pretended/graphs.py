@@ -93,4 +93,3 @@ def owners(storage: torch.UntypedStorage) -> int:
 def address(tensor: Tensor) -> int:
     """Where a tensor's storage lies."""
     return tensor.untyped_storage().data_ptr()
-

@@ -163,7 +163,9 @@ def test_waits_of_the_host_are_counted(device, wait, times):
     assert device.waits.total() == times, device.waits
 
 
-@pytest.mark.parametrize("hidden", [lambda x: x.sum().item(), lambda x: x.cpu(), lambda x: x.add_(torch.ones(3).cuda())])
+@pytest.mark.parametrize(
+    "hidden", [lambda x: x.sum().item(), lambda x: x.cpu(), lambda x: x.add_(torch.ones(3).cuda())]
+)
 def test_a_wait_hidden_in_a_capture_is_found(hidden):
     given = ones(3)
     with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
