@@ -46,6 +46,9 @@ Key = tuple[tuple[str, str], int]
 Failures = dict[Key, FeatdynError]
 """What ended a training or forbids it, by the recipe's identity and seed."""
 
+Taken = dict[Key, tuple[FolderSink, float, contextlib.ExitStack]]
+"""What is trained in this process: where to, since when, and what gives its lock back."""
+
 
 class Store:
     """A folder of trajectories.
@@ -247,34 +250,45 @@ class Store:
         return found
 
     def _train_untaken(self, trainings: Sequence[Training], failures: Failures) -> int:
-        """Train, at once, the first trainings that are neither complete nor taken; return how many there were.
+        """Train, some at once, those that are neither complete nor taken; return how many there were.
 
-        A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``,
-        and the others go on.
+        Where one ends the next is taken. What cannot begin or end goes into ``failures``, and the others go on.
         """
-        # Locks are kept to the end of all. Nobody waits for one: what ends earlier is complete and looked for first.
-        with contextlib.ExitStack() as held:
-            sinks: dict[Key, FolderSink] = {}
-            jobs = []
-            for recipe, seed in trainings:
-                try:
-                    if self._take(recipe, seed, held):
-                        parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
-                        sink = sinks[recipe.identity, seed] = self._sink(recipe, seed, parent)
-                        jobs.append(Job(recipe, seed, self.dataset(recipe), sink, parent))
-                except FeatdynError as error:
-                    failures[recipe.identity, seed] = error
-                if len(sinks) == self.at_once:
-                    break
-            if sinks:
-                heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
-            started = time.monotonic()
-            for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
-                try:
-                    self._finish(sinks[job.recipe.identity, job.seed], outcome, time.monotonic() - started)
-                except FeatdynError as error:
-                    failures[job.recipe.identity, job.seed] = error
-        return len(sinks)
+        taken: Taken = {}
+        with contextlib.ExitStack() as locks_left:
+            jobs = self._untaken(trainings, taken, failures, locks_left)
+            for job, outcome in train_many(jobs, device=self.device, engine=self.engine, at_once=self.at_once):
+                sink, started, lock = taken[job.recipe.identity, job.seed]
+                with lock:
+                    try:
+                        self._finish(sink, outcome, time.monotonic() - started)
+                    except FeatdynError as error:
+                        failures[job.recipe.identity, job.seed] = error
+        return len(taken)
+
+    def _untaken(
+        self, trainings: Sequence[Training], taken: Taken, failures: Failures, locks_left: contextlib.ExitStack
+    ) -> Iterator[Job]:
+        """Take one training after the other, when it is asked for; a branch whose parent is not complete has to wait.
+
+        Yields:
+            A job, whose sink, beginning and lock are in ``taken``.
+        """
+        for recipe, seed in trainings:
+            lock = locks_left.enter_context(contextlib.ExitStack())
+            try:
+                if self._take(recipe, seed, lock):
+                    parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
+                    sink = self._sink(recipe, seed, parent)
+                    job = Job(recipe, seed, self.dataset(recipe), sink, parent)
+                    if not taken:
+                        heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
+                    taken[recipe.identity, seed] = sink, time.monotonic(), lock
+                    yield job
+                    continue
+            except FeatdynError as error:
+                failures[recipe.identity, seed] = error
+            lock.close()  # nobody waits for one: what ends earlier is complete and looked for first
 
     def _take(self, recipe: Recipe, seed: int, held: contextlib.ExitStack) -> bool:
         """Take the lock of a trajectory, to be given back with ``held``; whether it is to be trained here and now."""

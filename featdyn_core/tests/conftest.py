@@ -44,7 +44,7 @@ def tiny_perceptron(make_trajectory):
 
 @pytest.fixture
 def pretended_gpu():
-    """A CUDA device that is pretended on the CPU, of which it yields what it has seen; not where there is a real one."""
+    """A CUDA device that is pretended on the CPU, and what it has seen; not where there is a real one."""
     import torch
 
     from featdyn_core.tests.pretended.api import pretended
@@ -63,6 +63,13 @@ def gpu(request):
     if not torch.cuda.is_available():
         request.getfixturevalue("pretended_gpu")
     return "cuda"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that a real GPU is tried with."""
+    for item in items:
+        if "gpu" in getattr(item, "fixturenames", ()):
+            item.add_marker("gpu")
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:

@@ -352,7 +352,7 @@ def test_dropout_is_seeded_and_the_global_generator_put_back():
 
 TURNS = {
     "undisturbed": undisturbed,
-    "one_thread": lambda: one_thread(CPU),
+    "one_thread": one_thread,
     "exact_arithmetic": exact_arithmetic,
     "seeded_dropout": lambda: seeded_dropout(7, CPU),
 }

@@ -168,9 +168,9 @@ def test_waits_of_the_host_are_counted(device, wait, times):
 )
 def test_a_wait_hidden_in_a_capture_is_found(hidden):
     given = ones(3)
-    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
-        with torch.cuda.graph(torch.cuda.CUDAGraph(), stream=torch.cuda.Stream()):
-            hidden(given)
+    graph = torch.cuda.graph(torch.cuda.CUDAGraph(), stream=torch.cuda.Stream())
+    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"), graph:
+        hidden(given)
     assert given.sum().item() == 3, "the capture did not end, or has changed a tensor"
 
 
