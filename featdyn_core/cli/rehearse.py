@@ -113,7 +113,7 @@ def _measure(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _judge(options: argparse.Namespace) -> Iterator[str]:
-    """Decide the claims on what is there; one that lacks records is NOT RUN, and one that is refuted is no failure here.
+    """Decide the claims on what is there; one that is refuted is no failure here.
 
     Yields:
         The line that sums them up.
