@@ -86,7 +86,7 @@ def test_a_damaged_report_is_refused(report, said, content):
 
 def test_a_report_that_cannot_be_written_is_told(tmp_path, said):
     with pytest.raises(StoreError, match="cannot be written"):
-        rehearse([Part("one", 1.0, lambda: [])], 60.0, tmp_path / "none" / "rehearsal.json", said.append)
+        rehearse([Part("one", 1.0, list)], 60.0, tmp_path / "none" / "rehearsal.json", said.append)
 
 
 def test_a_limit_ends_what_is_under_way_and_is_gone_afterwards():

@@ -292,6 +292,24 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
     assert order == sorted(order)
 
 
+def test_a_training_that_ends_makes_room_for_the_next():
+    """Its outcome is handed out before the next one is asked for."""
+    lengths, told = (1, 3, 2, 1), []
+
+    def jobs():
+        for seed, epochs in enumerate(lengths):
+            told.append(f"{seed} begins")
+            recipe = tiny_recipe(training=TrainingSpec(epochs, 50, (0, epochs)))
+            yield Job(recipe, seed, tiny_digits(), MemorySink())
+
+    for job, _ in train_many(jobs(), at_once=2):
+        told.append(f"{job.seed} ended")
+    assert told[:4] == ["0 begins", "1 begins", "0 ended", "2 begins"]
+    assert told.index("3 begins") == min(told.index("1 ended"), told.index("2 ended")) + 1
+    assert sorted(told[-2:])[0].endswith("ended")
+    assert len(told) == 8
+
+
 def test_training_that_fails_leaves_the_others_to_go_on():
     """Also where its recipe does not fit its network."""
     diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
