@@ -85,7 +85,7 @@ def _tests() -> Iterator[str]:
     yield from command("pytest", "-q", "-m", "gpu", str(Path(found.origin).parent), folder=project_root())
 
 
-def _train(options: argparse.Namespace) -> Iterator[str]:
+def _train(options: argparse.Namespace) -> Iterator[Queue]:
     """Train what the options ask for; what is interrupted goes on in the next call.
 
     Yields:
