@@ -23,7 +23,8 @@ from featdyn_core.store.locks import is_held
 from featdyn_core.store.supply import Store, get_trajectory
 from featdyn_core.store.verification import verify
 from featdyn_core.tests.store.edits import contents, edit_manifest
-from featdyn_core.tests.store.watched import LONGER, (
+from featdyn_core.tests.store.watched import (
+    LONGER,
     assert_same,
     folder_of,
 )
