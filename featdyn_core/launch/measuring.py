@@ -14,7 +14,8 @@ from featdyn_core.records.request import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record
-from featdyn_core.store.supply import Store, advice
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.training import advice
 
 
 @dataclass(frozen=True)

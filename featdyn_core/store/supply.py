@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import os
 import platform
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,8 +22,7 @@ from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
-from featdyn_core.store.documents import parse, read_inside
-from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
+from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors, resume_epoch_in
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
 from featdyn_core.store.manifest import damage, read_manifest
@@ -32,7 +30,7 @@ from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
-from featdyn_core.trajectories.training import Training
+from featdyn_core.trajectories.training import Training, advice
 from featdyn_core.trajectories.trajectory import Trajectory
 
 AT_ONCE = {"cuda": 4}
@@ -73,13 +71,12 @@ class Store:
         download: bool = True,
     ) -> None:
         self.root = Path(root) if root is not None else store_root()
-        self.layout = Layout(self.root)
+        self.layout, self.digests = Layout(self.root), DataDigests(self.root)
         self.device = resolve_device(device)
         self.engine = resolve_engine(engine, self.device)
         self.at_once = at_once or AT_ONCE.get(self.device.type, 1)
         self.watch = watch
         self.download = download
-        self.digests = DataDigests(self.root)
         self._datasets: dict[tuple[str, int | None], Dataset | DataError] = {}
         self._fitting: set[tuple[str, str]] = set()
 
@@ -183,18 +180,17 @@ class Store:
         """
         if self._complete(recipe, seed):
             return "complete"
-        key = self.key(recipe, seed)
-        last = recipe.training.epochs
+        key, last = self.key(recipe, seed), recipe.training.epochs
         partial = self.layout.partial(key)
         if locks.is_held(self.layout.lock(key)):
             beat = heartbeats.read_beat(self.layout.heartbeat(key))
-            epoch = (beat.epoch if beat else 0) or _resume_epoch(partial) or 0
+            epoch = (beat.epoch if beat else 0) or resume_epoch_in(partial) or 0
             return f"training ({epoch}/{last}{f'; {beat.silence}' if beat and beat.silent else ''})"
-        return f"partial ({_resume_epoch(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
+        return f"partial ({resume_epoch_in(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
 
     def resume_epoch(self, recipe: Recipe, seed: int) -> int | None:
         """Epoch of the resume point that an interrupted training goes on from; None where it begins anew."""
-        return _resume_epoch(self.layout.partial(self.key(recipe, seed)))
+        return resume_epoch_in(self.layout.partial(self.key(recipe, seed)))
 
     def finished(self) -> Iterator[tuple[str, Training | FeatdynError]]:
         """Name each folder of a finished trajectory.
@@ -250,7 +246,7 @@ class Store:
         return found
 
     def _train_untaken(self, trainings: Sequence[Training], failures: Failures) -> int:
-        """Train, some at once, those that are neither complete nor taken; return how many there were.
+        """Train those that are neither complete nor taken, some at once; return how many there were.
 
         Where one ends the next is taken. What cannot begin or end goes into ``failures``, and the others go on.
         """
@@ -344,22 +340,8 @@ class Store:
         sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
 
 
-def advice(command: str, recipe: Recipe, seeds: Sequence[int], root: Path) -> str:
-    """Return the ``featdyn`` command that makes what is missing, as it can be pasted from any folder."""
-    named = ["--only", recipe.source or recipe.name, "--seeds", ",".join(map(str, seeds))]
-    return f"featdyn {command} {shlex.join([*named, '--store', os.path.abspath(root)])}"
-
-
 def get_trajectory(
     recipe: Recipe, seed: int, *, store: Store | None = None, train: bool = True, device: str = "auto"
 ) -> Trajectory:
     """Return a trajectory from ``store``, by default ``Store(device=device)``; see ``Store.get``."""
     return (store or Store(device=device)).get(recipe, seed, train=train)
-
-
-def _resume_epoch(partial: Path) -> int | None:
-    """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
-    try:
-        return int(parse(read_inside(partial, RESUME))["epoch"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return None

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from featdyn_core.tests.pretended.graphs import Graph, Work, address
+from featdyn_core.tests.pretended.nested import leaves, tensors, with_tensors
 from featdyn_core.tests.pretended.streams import Host, Memory, Stream, learn
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
@@ -116,8 +117,8 @@ class Device(TorchDispatchMode):
         self.waits: Counter[str] = Counter()
         self.generator = torch.Generator()
         self.host, self.memory = Host(), Memory()
+        self.streams: list[Stream] = []
         self.default = self.stream = self.new_stream()
-        self.streams = [self.default]
         self.capture: Graph | None = None
         self.captured_on: Stream | None = None
         self.operators, self.faults = 0, dict[int, Exception]()
@@ -126,9 +127,8 @@ class Device(TorchDispatchMode):
 
     def new_stream(self, *_, **__) -> Stream:
         """Return a new stream."""
-        stream = Stream(self.host, self.wait)
-        self.streams = [*getattr(self, "streams", []), stream]
-        return stream
+        self.streams.append(Stream(self.host, self.wait))
+        return self.streams[-1]
 
     def wait(self, what: str) -> None:
         """Count that the host waits."""
@@ -294,10 +294,10 @@ class Device(TorchDispatchMode):
 
     def _keep(self, func, args, kwargs, inputs, written, results, fresh):
         """Note what was made: memory of the stream, or of the graph."""
+        for tensor in results:
+            self.memory.made(tensor)
         if self.capture is None:
-            for tensor in results:
-                self.memory.made(tensor)
-            self.memory.use(self.stream, results, writes=True, what=str(func)) if results else None
+            self.memory.use(self.stream, results, writes=True, what=str(func))
         elif results or written:
 
             def again():
@@ -341,34 +341,3 @@ def _only_views(func) -> bool:
 def _is_missing_tangent(tensor: Tensor) -> bool:
     """Whether this is the nought that forward differentiation makes, in C++, of what has no tangent."""
     return tensor.dim() > 0 and not any(tensor.stride()) and tensor.untyped_storage().nbytes() == tensor.element_size()
-
-
-def leaves(value):
-    """Go through what stands in nested lists and tables.
-
-    Yields:
-        Each part that is neither.
-    """
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            yield from leaves(part)
-    elif isinstance(value, dict):
-        yield from leaves(list(value.values()))
-    else:
-        yield value
-
-
-def tensors(value) -> list[Tensor]:
-    """Return the tensors in nested lists and tables."""
-    return [part for part in leaves(value) if isinstance(part, Tensor)]
-
-
-def with_tensors(change, value):
-    """Return nested lists and tables with each tensor changed."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)([with_tensors(change, part) for part in value])
-    if isinstance(value, dict):
-        return {name: with_tensors(change, part) for name, part in value.items()}
-    return value
