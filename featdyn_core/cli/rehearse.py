@@ -1,8 +1,8 @@
 """Try a new machine in a few minutes: what is worth most first, each part with a limit, as far as the time goes.
 
 The parts are the machine and its versions, the tests that need a GPU, seconds of an epoch, engines and devices against
-each other, and then the trainings, records and evidence of a tier, by default the full one. The command prints what comes of each and keeps it
-in a report; called again, it goes on where it was. Its status is 1 where a part failed.
+each other, and then the trainings, records and evidence of a tier, by default the full one. The command prints what
+comes of each and keeps it in a report; called again, it goes on where it was. Its status is 1 where a part failed.
 """
 
 import argparse
