@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
         "rehearse",
         help="try a new machine in a few minutes, what is worth most first",
         description=__doc__,
-        epilog="Example: featdyn rehearse --minutes 7; the same again goes on",
+        epilog="Example: featdyn rehearse --minutes 7",
     )
     add_scale(wanted)
     wanted.set_defaults(run=rehearse_machine, tier=FULL)
