@@ -18,7 +18,7 @@ from featdyn_core.errors import FeatdynError, RecipeError
 from featdyn_core.launch.inventory import Queue
 from featdyn_core.launch.measuring import measure_missing, spread_by_device
 from featdyn_core.launch.processes import cores
-from featdyn_core.launch.rehearsal import Part, agreement, command, machine, rehearse, speeds
+from featdyn_core.launch.rehearsal import Part, agreement, command, go_through, machine, speeds
 from featdyn_core.numerics import resolve_device
 from featdyn_core.project import project_root
 from featdyn_core.register.register import FULL
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
         epilog="Example: featdyn rehearse --minutes 7",
     )
     add_scale(wanted)
-    wanted.set_defaults(run=rehearse_machine, tier=FULL)
+    wanted.set_defaults(run=rehearse, tier=FULL)
     add_choice(wanted)
     wanted.add_argument("--minutes", type=float, default=15.0, help="for all parts together; default: 15")
     wanted.add_argument("--jobs", type=int, help="processes for what the CPU measures: one a core")
@@ -46,7 +46,7 @@ def add_to(commands: Any) -> None:
     wanted.add_argument("--report", type=path, default=Path("rehearsal.json"), help="default: rehearsal.json")
 
 
-def rehearse_machine(options: argparse.Namespace) -> int:
+def rehearse(options: argparse.Namespace) -> int:
     """Do the parts as far as the time goes.
 
     Raises:
@@ -55,7 +55,7 @@ def rehearse_machine(options: argparse.Namespace) -> int:
     if not options.minutes > 0:
         raise RecipeError(f"--minutes {options.minutes:g}: expected a number above 0")
     say = functools.partial(print, flush=True)
-    return 0 if rehearse(parts(options), 60 * options.minutes, options.report, say) else 1
+    return 0 if go_through(parts(options), 60 * options.minutes, options.report, say) else 1
 
 
 def parts(options: argparse.Namespace) -> list[Part]:

@@ -53,7 +53,7 @@ class Part:
     goes_on: bool = False
 
 
-def rehearse(parts: Sequence[Part], seconds: float, report: Path, say: Callable[[object], Any]) -> bool:
+def go_through(parts: Sequence[Part], seconds: float, report: Path, say: Callable[[object], Any]) -> bool:
     """Do the parts in their order until the time is over, and keep what came of each in a report.
 
     What an earlier call has done, by its report, is not done again. A part that fails keeps none from its turn. A

@@ -11,7 +11,7 @@ from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import StoreError, TrainingError
 from featdyn_core.launch import rehearsal
 from featdyn_core.launch.processes import OutOfTime, limited
-from featdyn_core.launch.rehearsal import DONE, LATE, Part, command, epoch_of_each, machine, rehearse, speeds
+from featdyn_core.launch.rehearsal import DONE, LATE, Part, command, epoch_of_each, go_through, machine, speeds
 from featdyn_core.tests.tiny import SUBSET, tiny_recipe
 from featdyn_core.trajectories.specs import OptimizerSpec
 
@@ -41,7 +41,7 @@ def failing():
 
 def test_what_takes_too_long_is_ended_and_the_next_begins(report, said):
     parts = [Part("long", 0.1, forever), Part("short", 1.0, lambda: ["it is"])]
-    assert rehearse(parts, 12.0, report, said.append)
+    assert go_through(parts, 12.0, report, said.append)
     known = json.loads(report.read_text())
     assert (known["long"]["ended"], known["long"]["lines"]) == (LATE, ["begun"])
     assert (known["short"]["ended"], known["short"]["lines"]) == (DONE, ["it is"])
@@ -56,8 +56,8 @@ def test_a_later_call_does_what_is_left(report, said):
         return Part(name, 1.0, lambda: done.append(name) or [], **options)
 
     parts = [part("once"), part("going on", goes_on=True)]
-    rehearse(parts, 60.0, report, said.append)
-    rehearse([*parts, part("new")], 60.0, report, said.append)
+    go_through(parts, 60.0, report, said.append)
+    go_through([*parts, part("new")], 60.0, report, said.append)
     assert done == ["once", "going on", "going on", "new"]
     assert "once: done before" in said
 
@@ -65,14 +65,14 @@ def test_a_later_call_does_what_is_left(report, said):
 def test_what_failed_is_told_and_tried_again(report, said):
     done = []
     parts = [Part("broken", 1.0, failing), Part("next", 1.0, lambda: done.append("next") or [])]
-    assert not rehearse(parts, 60.0, report, said.append)
+    assert not go_through(parts, 60.0, report, said.append)
     assert json.loads(report.read_text())["broken"]["ended"] == "failed: no memory"
     assert done == ["next"]
-    assert rehearse([Part("broken", 1.0, lambda: ["mended"])], 60.0, report, said.append)
+    assert go_through([Part("broken", 1.0, lambda: ["mended"])], 60.0, report, said.append)
 
 
 def test_without_time_nothing_begins(report, said):
-    assert rehearse([Part("late", 1.0, forever)], 0.5, report, said.append)
+    assert go_through([Part("late", 1.0, forever)], 0.5, report, said.append)
     assert said == ["late: no time is left; call again"]
     assert not report.exists()
 
@@ -81,12 +81,12 @@ def test_without_time_nothing_begins(report, said):
 def test_a_damaged_report_is_refused(report, said, content):
     report.write_text(content)
     with pytest.raises(StoreError, match="is no report of a rehearsal"):
-        rehearse([], 1.0, report, said.append)
+        go_through([], 1.0, report, said.append)
 
 
 def test_a_report_that_cannot_be_written_is_told(tmp_path, said):
     with pytest.raises(StoreError, match="cannot be written"):
-        rehearse([Part("one", 1.0, list)], 60.0, tmp_path / "none" / "rehearsal.json", said.append)
+        go_through([Part("one", 1.0, list)], 60.0, tmp_path / "none" / "rehearsal.json", said.append)
 
 
 def test_a_limit_ends_what_is_under_way_and_is_gone_afterwards():
