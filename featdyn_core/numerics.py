@@ -159,12 +159,14 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def one_thread(device: torch.device | str) -> Iterator[None]:
-    """Compute with ``CPU_THREADS`` on a CPU: the order of sums, and with it the bits, would depend on their number."""
+def one_thread() -> Iterator[None]:
+    """Compute with ``CPU_THREADS`` on the CPU: the order of sums, and with it the bits, would depend on their number.
+
+    Also where a GPU does most of the work: what is left to the CPU, such as statistics and averages, is measured too.
+    """
     with _TURN:
         before = torch.get_num_threads()
-        if torch.device(device).type == "cpu":
-            torch.set_num_threads(CPU_THREADS)
+        torch.set_num_threads(CPU_THREADS)
         try:
             yield
         finally:
@@ -218,9 +220,12 @@ def exactly(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextlib.contextmanager
 def forward_mode() -> Iterator[None]:
-    """Take forward-mode derivatives without the warning of torch about itself that the first of them brings."""
+    """Take forward-mode derivatives without the warning of torch about itself that the first of them brings.
+
+    Its category depends on the versions of torch and Python.
+    """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit")
         yield
 
 

@@ -18,6 +18,7 @@ from featdyn_core.cli import (
     publish,
     pull,
     push,
+    rehearse,
     report,
     selfcheck,
     status,
@@ -32,7 +33,7 @@ from featdyn_core.provenance import commit, version
 
 COMMANDS = (
     *(init, status, train, measure, publish, push, pull, verify, audit),
-    *(multiverse, report, compare, docs, selfcheck, clean),
+    *(multiverse, report, compare, docs, selfcheck, rehearse, clean),
 )
 """Modules of commands, in the order in which the help lists them: that of the work."""
 

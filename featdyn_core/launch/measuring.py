@@ -1,18 +1,21 @@
 """A plan's missing records, measured in processes and published."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import AbsentDataError, FeatdynError, MissingRecordError, MissingTrajectoryError
-from featdyn_core.launch.processes import Pace, Spread
+from featdyn_core.launch.processes import Pace, Spread, spread
+from featdyn_core.records.kind import ALL
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record
-from featdyn_core.store.supply import Store, advice
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.training import advice
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,20 @@ class Place:
 @functools.cache
 def _opened(root: Path, device: str, measure: bool) -> Measurements:
     return Measurements(Store(root, device=device, download=False), train=False, measure=measure)
+
+
+def spread_by_device(
+    work: Callable[[Sequence[Request]], Any], groups: Sequence[Sequence[Request]], *, jobs: int
+) -> Iterator[tuple[Sequence[Request], Any]]:
+    """Do what a GPU computes in this process, then what the CPU computes in as many processes as ``jobs`` says.
+
+    Yields:
+        A group of requests, with what it gave or the error that ended it.
+    """
+    on_cpu = [group for group in groups if KINDS[group[0].kind].on_cpu == ALL]
+    yield from spread(work, [group for group in groups if group not in on_cpu], jobs=1)
+    if on_cpu:
+        yield from spread(work, on_cpu, jobs=min(jobs, len(on_cpu)))
 
 
 def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, say: Callable[[str], Any]) -> int:

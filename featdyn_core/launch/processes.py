@@ -41,6 +41,26 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class OutOfTime(KeyboardInterrupt):
+    """The time that a piece of work has is over, and is to end it as an interruption from the keyboard does."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise ``OutOfTime`` after so many seconds, in the main thread, which alone may be limited so."""
+
+    def end(*_: object) -> Never:
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def end_all(workers: Iterable[BaseProcess]) -> None:
     """End processes that are at work; what they have finished is in the store, whose writers may end at any moment."""
     begun = [worker for worker in workers if worker.pid is not None]

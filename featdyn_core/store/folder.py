@@ -21,7 +21,7 @@ import safetensors.torch
 from featdyn_core.errors import DamagedTrajectoryError, StoreError
 from featdyn_core.files import sync_folder, write_atomically
 from featdyn_core.store import heartbeats
-from featdyn_core.store.documents import one_line, read_inside, seal, unseal
+from featdyn_core.store.documents import one_line, parse, read_inside, seal, unseal
 from featdyn_core.store.layout import (
     OPTIMIZER,
     RESUME,
@@ -309,3 +309,11 @@ def _part(part: str, tensors: State) -> State:
 def _tensor_bytes(tensors: State) -> bytes:
     # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
     return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
+
+
+def resume_epoch_in(partial: Path) -> int | None:
+    """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
+    try:
+        return int(parse(read_inside(partial, RESUME))["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None

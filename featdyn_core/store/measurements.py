@@ -103,9 +103,8 @@ class Measurements:
         partner = others[0] if others else None
         started = time.monotonic()
         beats = grid_beats(self.store.root, str(first))
-        on = torch.device("cpu" if kind.on_cpu == ALL else trajectory.device)
-        wake(on)
-        with one_thread(on), undisturbed(), beats as progress:
+        wake(torch.device("cpu" if kind.on_cpu == ALL else trajectory.device))
+        with one_thread(), undisturbed(), beats as progress:
             measured = measure(requests, trajectory, partner, progress)
         facts = {
             "key": trajectory.key,

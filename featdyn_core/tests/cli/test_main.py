@@ -33,6 +33,7 @@ DEEDS = {
     "compare": "Say how two evidence files differ",
     "docs": "Write the tables of the project's documents",
     "selfcheck": "Compare this machine's engines, precisions and devices",
+    "rehearse": "Try a new machine in a few minutes",
     "clean": "Say what the store can do without",
 }
 """Command to what its help says that it does."""

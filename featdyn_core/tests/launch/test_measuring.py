@@ -7,7 +7,7 @@ import pytest
 
 from featdyn_core.errors import AbsentDataError, DamagedRecordError, StoreError
 from featdyn_core.launch import measuring
-from featdyn_core.launch.measuring import Place, measure_missing, publish_records
+from featdyn_core.launch.measuring import Place, measure_missing, publish_records, spread_by_device
 from featdyn_core.launch.processes import spread
 from featdyn_core.records.request import Request
 from featdyn_core.store import supply
@@ -47,6 +47,21 @@ def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
     assert len(said) == 4
     assert measure_missing(place, requests[:1], HERE, said.append) == 0
     assert said[-1] == "1 records: 1 here, 0 to be measured"
+
+
+def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):
+    """And what the CPU computes, in as many as there are cores."""
+    spreads = []
+
+    def noted(work, pieces, *, jobs):
+        spreads.append((jobs, pieces))
+        return ((piece, work(piece)) for piece in pieces)
+
+    monkeypatch.setattr(measuring, "spread", noted)
+    groups = [[Request(tiny_recipe(), 0, kind, {})] for kind in ("descent", "churn", "log", "losses")]
+    found = list(spread_by_device(len, groups, jobs=8))
+    assert spreads == [(1, [groups[1], groups[3]]), (2, [groups[0], groups[2]])]
+    assert [outcome for _, outcome in found] == [1] * 4
 
 
 def test_what_costs_less_together_is_one_piece_of_work(place, said):
