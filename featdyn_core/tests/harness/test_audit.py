@@ -33,7 +33,7 @@ def source(rows, tmp_path):
     return PublishedRecords(tmp_path / "small")
 
 
-def moved(request, planned=()):
+def moved(request, _=()):
     """Return the record of another training: one image more is classified otherwise."""
     arrays = arrays_of(request)
     if "changed" in arrays:
@@ -91,5 +91,5 @@ def test_one_bit_of_one_array_is_another_record(rows, source):
 
 
 def test_a_seed_of_which_nothing_is_published_is_named(rows, source):
-    with pytest.raises(MissingRecordError, match="no record of seed 77 is published in .*small for these claims"):
+    with pytest.raises(MissingRecordError, match=r"no record of seed 77 is published in .*small for these claims"):
         published_requests(rows, 77, source)
