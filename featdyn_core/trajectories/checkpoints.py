@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import safetensors.torch
@@ -13,11 +13,14 @@ from torch import Tensor
 from featdyn_core.errors import ModelError
 from featdyn_core.networks.blocks import BlockNetwork
 
-WRAPPINGS = ("state_dict", "model_state_dict", "model")
-"""Names under which a checkpoint holds the network's state dict beside other things."""
+WRAPPINGS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "ema")
+"""Names under which a checkpoint holds the network's state dict beside other things; the first that is there counts."""
 
-PREFIXES = ("module.", "_orig_mod.")
-"""What ``DistributedDataParallel`` and ``torch.compile`` put before every name."""
+PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What ``DistributedDataParallel``, ``torch.compile`` and wrappers of one's own put before every name, in any order."""
+
+AVERAGED = "n_averaged"
+"""What ``torch.optim.swa_utils.AveragedModel`` counts beside the network, which it calls ``module``."""
 
 SHOWN = 5
 """Most names that an error lists."""
@@ -54,6 +57,17 @@ def read_state(path: str | os.PathLike[str], network: BlockNetwork) -> tuple[dic
     return state, hashlib.sha256(content).hexdigest()
 
 
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as the bytes of a safetensors file: the same tensors give the same bytes."""
+    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
+    return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
+
+
+def together(digests: Iterable[str]) -> str:
+    """Return one hex sha256 over those of the checkpoints of a training, in the order of their epochs."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
 def _parsed(content: bytes, is_safetensors: bool) -> Any:
     if is_safetensors:
         return safetensors.torch.load(content)
@@ -66,10 +80,12 @@ def _unwrapped(found: Any, known: set[str], path: str | os.PathLike[str]) -> dic
             found = found[name]
     if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
         raise ModelError(f"{path} holds no state dict, nor one called {', '.join(WRAPPINGS)}")
-    state = dict(found)
-    for prefix in PREFIXES:
-        if known.isdisjoint(state) and all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    state = {name: value for name, value in found.items() if name != AVERAGED or name in known}
+    while state and known.isdisjoint(state):
+        prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), "")
+        if not prefix:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
 
 
