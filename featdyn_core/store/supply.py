@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import os
 import platform
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
+from featdyn_core.store.advice import absence
 from featdyn_core.store.documents import parse, read_inside
 from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
 from featdyn_core.store.keys import DataDigests, trajectory_key
@@ -131,10 +131,7 @@ class Store:
         """
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
-            raise MissingTrajectoryError(
-                f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
-                f"{advice('train', recipe, [seed], self.root)}"
-            )
+            raise MissingTrajectoryError(absence(recipe, seed, self.root))
         # Its trainer may have been killed after the renaming and before it did this.
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
@@ -218,6 +215,9 @@ class Store:
         for recipe, seed in trainings:
             try:
                 if (recipe.identity, seed) in failures or self._complete(recipe, seed):
+                    continue
+                if recipe.adopted:
+                    failures[recipe.identity, seed] = MissingTrajectoryError(absence(recipe, seed, self.root))
                     continue
                 if recipe.identity not in self._fitting:
                     check_fit(recipe, self.dataset(recipe))
@@ -328,12 +328,6 @@ class Store:
             "seconds_since_resume": round(seconds, 3),
         }
         sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
-
-
-def advice(command: str, recipe: Recipe, seeds: Sequence[int], root: Path) -> str:
-    """Return the ``featdyn`` command that makes what is missing, as it can be pasted from any folder."""
-    named = ["--only", recipe.source or recipe.name, "--seeds", ",".join(map(str, seeds))]
-    return f"featdyn {command} {shlex.join([*named, '--store', os.path.abspath(root)])}"
 
 
 def get_trajectory(

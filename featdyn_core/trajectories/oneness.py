@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -51,12 +51,14 @@ class Findings:
         faults: what else they cannot be of one training for.
         suspicions: what looks odd, and may be right.
         cosines: median cosine of the weights of each pair of neighbouring epochs.
+        of_order: whether one of the faults is of the order of the epochs.
     """
 
     seams: dict[tuple[int, int], str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     suspicions: list[str] = field(default_factory=list)
     cosines: dict[tuple[int, int], float] = field(default_factory=dict)
+    of_order: bool = False
 
     def sides(self, epochs: Sequence[int]) -> list[tuple[int, int]]:
         """Return the spans of epochs between the seams, first and last of each."""
@@ -114,16 +116,18 @@ class Examiner:
         elif cosines[least] < ODD:
             self.found.suspicions.append(f"epochs {before} and {epoch}: cosine {cosines[least]:.2f} of {least}")
 
-    def conclude(self, losses: Mapping[int, float] | None = None) -> Findings:
+    def conclude(self, losses: Mapping[int, float] | None = None, *, accept_order: bool = False) -> Findings:
         """Return what was found.
 
         Args:
             losses: cross-entropy on training images at some epochs, by which a reversed order is told.
+            accept_order: whether an order that looks wrong is a suspicion, and no fault.
         """
         self._tell_repeated()
-        if not self.found.seams:  # across a seam there is no order
-            self._tell_order()
-            self.found.faults += _rising(losses or {})
+        # Across a seam there is no order.
+        wrong = [] if self.found.seams else [*self._disordered(), *_rising(losses or {})]
+        self.found.of_order = bool(wrong) and not accept_order
+        (self.found.suspicions if accept_order else self.found.faults).extend(wrong)
         return self.found
 
     def _tell_repeated(self) -> None:
@@ -141,19 +145,17 @@ class Examiner:
                     kind = self.found.suspicions if still else self.found.faults
                     kind.append(f"epochs {_and(epochs)} are alike {part}")
 
-    def _tell_order(self) -> None:
+    def _disordered(self) -> Iterator[str]:
+        """Yield what is wrong with the order: a step aside, or a way back towards the first checkpoint."""
         epochs, samples = [*self._samples], [*self._samples.values()]
-        for (before, one), (epoch, other), (after, third) in zip(
-            *(itertools.islice(self._samples.items(), start, None) for start in range(3)), strict=False
-        ):
-            steps = _distance(one, other), _distance(other, third)
-            if _distance(one, third) < DETOUR * min(steps):
-                self.found.faults.append(f"epoch {epoch} lies off the way from {before} to {after}")
+        for place, (one, other, third) in enumerate(zip(samples, samples[1:], samples[2:], strict=False), start=1):
+            if _distance(one, third) < DETOUR * min(_distance(one, other), _distance(other, third)):
+                yield f"epoch {epochs[place]} lies off the way from {epochs[place - 1]} to {epochs[place + 1]}"
         angles = [math.acos(min(1.0, _cosine(samples[0], sample))) for sample in samples]
         for place, angle in enumerate(angles):
             furthest = max(range(place + 1), key=angles.__getitem__)
             if angles[furthest] - angle > BACK * max(angles):
-                self.found.faults.append(f"epoch {epochs[place]} is nearer to {epochs[0]} than {epochs[furthest]} is")
+                yield f"epoch {epochs[place]} is nearer to {epochs[0]} than {epochs[furthest]} is"
                 break
 
 
