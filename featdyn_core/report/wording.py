@@ -61,6 +61,7 @@ def remarks(row: Evidence) -> str:
         row.reason or row.counter_example or row.why,
         "on seeds seen before" if row.seen and row.verdict.decided else "",
         bits[row.bits],
+        f"what looks odd about its checkpoints: {row.suspicions}" if row.suspicions else "",
         "an extension, and no statement of the paper" if row.extension and row.verdict.decided else "",
     ]
     return "; ".join(filter(None, found))

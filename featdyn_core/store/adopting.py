@@ -81,7 +81,7 @@ def adopt(
         seed: _Seed({epoch: files[epoch] for epoch in adoption.span(seed, [*files])})
         for seed, files in adoption.files().items()
     }
-    draft = adoption.recipe(name, next(iter(found.values())).files, AdoptedSpec({"0": "0" * 64}))
+    draft = adoption.recipe(name, [*next(iter(found.values())).files], AdoptedSpec({"0": "0" * 64}))
     dataset = store.dataset(draft)
     network = new_network(draft, dataset)
     for seed, one in found.items():
