@@ -58,6 +58,14 @@ FORMS = {
     "with other things": {"wrap": lambda state: {"epoch": 3, "model_state_dict": state, "loss": 0.5}},
     "distributed": {"wrap": lambda state: {f"module.{name}": value for name, value in state.items()}},
     "compiled": {"wrap": lambda state: {"state_dict": {f"_orig_mod.{name}": v for name, v in state.items()}}},
+    "compiled, then distributed": {"wrap": lambda state: {f"module._orig_mod.{name}": v for name, v in state.items()}},
+    "distributed, then compiled": {"wrap": lambda state: {f"_orig_mod.module.{name}": v for name, v in state.items()}},
+    "wrapped by hand": {"wrap": lambda state: {f"model.module.{name}": v for name, v in state.items()}},
+    "moving average": {"wrap": lambda state: {"epoch": 3, "state_dict_ema": dict(state)}},
+    "moving average alone": {"wrap": lambda state: {"ema": {f"module.{name}": v for name, v in state.items()}}},
+    "averaged": {
+        "wrap": lambda state: {"n_averaged": torch.tensor(3)} | {f"module.{name}": v for name, v in state.items()}
+    },
     "without counters": {"wrap": lambda state: {k: v for k, v in state.items() if "num_batches" not in k}},
 }
 
