@@ -30,9 +30,6 @@ SEEDS = (0, 1, 2)
 CUTS = 3
 """That a network must have: the claims are about three depths."""
 
-LATE = ("memory", "transfer", "far", "late")
-"""Windows that are a late part of a training."""
-
 SPANNING = {"training": 0.0, "forgetting": 0.0, "growth": 0.25}
 """Windows that are no late part of a training, to the share of it that is over when they begin."""
 
@@ -91,7 +88,7 @@ def begin_project(
     files = starter()
     register = load_register(files[REGISTER / "scales.toml"].parent)
     chosen = _chosen(register, recipe, claims)
-    windows = _windows(recipe, window)
+    windows = _windows(recipe, window, chosen)
     _check_cuts(recipe)
     adopted = [int(seed) for seed in recipe.adopted.checkpoints] if recipe.adopted else list(SEEDS)
     trained = list(seeds) or adopted
@@ -150,24 +147,24 @@ def _needs(entry: Entry) -> set[str]:
     return {fact for record in entry.records.values() for fact in KINDS[record["kind"]].needs(record)}
 
 
-def _windows(recipe: Recipe, window: tuple[int, int]) -> dict[str, list[int]]:
-    """Return every window that a claim may have, by name.
+def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -> dict[str, list[int]]:
+    """Return every window of the chosen claims, by name.
 
     Raises:
         RecipeError: its ends are no checkpoints, or there is none before it.
     """
-    epochs = recipe.training.checkpoints
-    listed = ", ".join(map(str, epochs))
+    epochs, called = recipe.training.checkpoints, f"--window {window[0]}-{window[1]}"
     if window[0] >= window[1] or not {*window} <= {*epochs}:
-        raise RecipeError(f"--window {window[0]}-{window[1]}: its ends are no checkpoints of {recipe.name}: {listed}")
+        listed = ", ".join(map(str, epochs))
+        raise RecipeError(f"{called}: its ends are no checkpoints of {recipe.name}: {listed}")
     if window[0] == epochs[0]:
-        raise RecipeError(f"--window {window[0]}-{window[1]}: it begins at the first checkpoint; take a late part")
-    late = {name: [*window] for name in LATE}
-    spanning = {}
-    for name, share in SPANNING.items():
-        start = epochs[0] + share * (epochs[-1] - epochs[0])
-        spanning[name] = [min(epoch for epoch in epochs if epoch >= start), epochs[-1]]
-    return late | spanning
+        raise RecipeError(f"{called}: it begins at the first checkpoint; take a late part of the training")
+    found = {}
+    for name in dict.fromkeys(name for entry in chosen for name in entry.windows_of(*LIKE.split("/"))):
+        start = epochs[0] + SPANNING.get(name, 0.0) * (epochs[-1] - epochs[0])
+        whole = [min(epoch for epoch in epochs if epoch >= start), epochs[-1]]
+        found[name] = whole if name in SPANNING else [*window]
+    return found
 
 
 def _check_cuts(recipe: Recipe) -> None:
