@@ -83,7 +83,7 @@ def write_project(folder: Path, copied: Mapping[Path, Path], written: Mapping[Pa
         StoreError: the folder cannot be written.
     """
     sources = {folder / name: path for name, path in copied.items() if (folder / name).resolve() != path.resolve()}
-    targets = {**sources, **{folder / name: text for name, text in written.items()}}
+    targets: dict[Path, Path | str] = {**sources, **{folder / name: text for name, text in written.items()}}
     if present := [path for path in (folder / REGISTER, *targets) if path.exists()]:
         raise FeatdynError(f"{present[0]} is there already; begin a project in another folder")
     try:

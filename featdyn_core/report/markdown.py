@@ -8,7 +8,7 @@ from pathlib import Path
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import EvidenceError
-from featdyn_core.register.register import Entry, Register
+from featdyn_core.register.register import Entry, Register, Scale
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
 from featdyn_core.verdicts.criterion import Criterion, Role
@@ -68,7 +68,7 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
         rows: evidence.
         meanings: claim to a sentence for the reader.
     """
-    titles = ("claim", "the paper says", *register.scales, "effect", "meaning")
+    titles = ("claim", "the paper says", *map(_heading, register.scales.values()), "effect", "meaning")
     head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     return head + [
         summary_row(
@@ -79,6 +79,11 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
         )
         for entry in register.entries.values()
     ]
+
+
+def _heading(scale: Scale) -> str:
+    """Return the title of a scale's column: of one that is like another row, what it is about."""
+    return ", ".join(scale.recipes) if scale.like else scale.name
 
 
 def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:
