@@ -6,14 +6,13 @@ all trainings have, under the names of the cut network.
 
 import datetime
 import hashlib
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import CheckpointError, StoreError
-from featdyn_core.networks.blocks import BlockNetwork, load_state, running_norms
+from featdyn_core.networks.blocks import BlockNetwork, running_norms
 from featdyn_core.provenance import environment
 from featdyn_core.store import locks
 from featdyn_core.store.folder import FolderSink
@@ -21,14 +20,11 @@ from featdyn_core.store.layout import named_errors
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.adoption import Adoption
 from featdyn_core.trajectories.checkpoints import read_state, tensor_bytes, together
-from featdyn_core.trajectories.oneness import Examiner, Findings
-from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
+from featdyn_core.trajectories.oneness import Findings, examined
+from featdyn_core.trajectories.probe import PROBE_IMAGES
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.specs import AdoptedSpec
 from featdyn_core.trajectories.trajectory import State, new_network
-
-PROBES = 6
-"""Checkpoints of a training, evenly taken, whose loss is evaluated."""
 
 FEWEST = 3
 """Checkpoints that all trainings must have: two are a beginning and an end, and nothing between."""
@@ -108,21 +104,18 @@ def adopt(
 
 def _examine(one: _Seed, network: BlockNetwork, dataset: Dataset, *, accept_order: bool) -> None:
     """Look at all checkpoints of a training, in the order of their epochs."""
-    examiner, losses, epochs = Examiner(network), {}, [*one.files]
-    step = max(1, (len(epochs) - 1) // (PROBES - 1))
-    probed = {*epochs[::step], epochs[-1]}
+    broken = []
+
+    def checkpoints() -> Iterator[tuple[int, State]]:
+        for epoch, state, original in _read(one, network):
+            one.originals[epoch], one.digests[epoch] = original, hashlib.sha256(tensor_bytes(state)).hexdigest()
+            broken.extend(f"epoch {epoch}: {name} is not finite" for name in state if not state[name].isfinite().all())
+            yield epoch, state
+
+    one.findings = examined(network, checkpoints(), [*one.files], dataset, accept_order=accept_order)
+    one.findings.faults += broken[:1]
     images, labels = dataset.train_images[:PROBE_IMAGES], dataset.train_labels[:PROBE_IMAGES]
-    for epoch, state, original in _read(one, network):
-        one.originals[epoch], one.digests[epoch] = original, hashlib.sha256(tensor_bytes(state)).hexdigest()
-        if wrong := [name for name, value in state.items() if not value.isfinite().all()]:
-            one.findings.faults.append(f"epoch {epoch}: {wrong[0]} is not finite")
-        examiner.look(epoch, state)
-        if epoch in probed:
-            load_state(network, state)
-            losses[epoch] = evaluate_loss(network, images, labels)
     one.accuracy = float((network(images).argmax(1) == labels).double().mean())
-    faults, one.findings = one.findings.faults, examiner.conclude(losses, accept_order=accept_order)
-    one.findings.faults += faults
     if one.accuracy < CHANCE / dataset.classes:
         one.findings.suspicions.append(
             f"accuracy {one.accuracy:.2f} on training images is that of chance: other images, classes or scaling"
@@ -147,16 +140,12 @@ def _told(seed: int, one: _Seed, unit: str) -> str:
 def _faults(seed: int, one: _Seed) -> Iterator[str]:
     """Yield what keeps checkpoints from being those of one training, and how to mend it."""
     found = one.findings
-    if found.seams:
-        seams = [f"between {before} and {after} {what}" for (before, after), what in found.seams.items()]
-        others = [cosine for pair, cosine in found.cosines.items() if pair not in found.seams]
-        usual = f" ({statistics.median(others):.2f} elsewhere)" if others else ""
-        sides = [f"--take {seed}={first}-{last}" for first, last in found.sides([*one.files]) if first < last]
-        mend = f"; take one side: {' or '.join(sides)}" if sides else ""
-        yield f"seed {seed} is not one training: {', '.join(seams)}{usual}{mend}"
-    if found.faults:
-        mend = "; give it with --accept-order if it is right" if found.of_order else ""
-        yield f"seed {seed} is not one training: {', '.join(found.faults)}{mend}"
+    if not (told := found.told()):
+        return
+    sides = [f"--take {seed}={first}-{last}" for first, last in found.sides([*one.files]) if first < last]
+    mends = [f"take one side: {' or '.join(sides)}"] if found.seams and sides else []
+    mends += ["give it with --accept-order if it is right"] if found.of_order else []
+    yield "; ".join([f"seed {seed} is not one training: {', '.join(told)}", *mends])
 
 
 def _shared(found: Mapping[int, _Seed]) -> Iterator[str]:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.data.sources import Dataset
+from featdyn_core.networks.blocks import BlockNetwork, load_state
+from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 
 SEAM = 0.2
 """Median cosine of a part's weights from one checkpoint to the next below which no training leads there."""
@@ -37,6 +39,9 @@ SHOWN = 4
 
 WHOLE = "as a whole"
 """The part that is the whole network."""
+
+PROBES = 6
+"""Checkpoints of a training, evenly taken, whose loss is evaluated."""
 
 RISE = 0.6
 """Kendall's tau between epoch and loss from which on the loss of a training rises."""
@@ -60,11 +65,49 @@ class Findings:
     cosines: dict[tuple[int, int], float] = field(default_factory=dict)
     of_order: bool = False
 
+    def told(self) -> list[str]:
+        """Return what keeps the checkpoints from being one training, the seams together; nothing if all is well."""
+        seams = [f"between {before} and {after} {what}" for (before, after), what in self.seams.items()]
+        others = [cosine for pair, cosine in self.cosines.items() if pair not in self.seams]
+        usual = f" ({statistics.median(others):.2f} elsewhere)" if others else ""
+        together = [", ".join(seams) + usual] if seams else []
+        return [*together, *([", ".join(self.faults)] if self.faults else [])]
+
     def sides(self, epochs: Sequence[int]) -> list[tuple[int, int]]:
         """Return the spans of epochs between the seams, first and last of each."""
         starts = [epochs[0], *(later for _, later in self.seams)]
         ends = [*(earlier for earlier, _ in self.seams), epochs[-1]]
         return list(zip(starts, ends, strict=True))
+
+
+def examined(
+    network: BlockNetwork,
+    checkpoints: Iterable[tuple[int, Mapping[str, Tensor]]],
+    epochs: Sequence[int],
+    dataset: Dataset,
+    *,
+    accept_order: bool = False,
+) -> Findings:
+    """Look at the checkpoints of one training, and at the loss of a few of them.
+
+    It leaves the network in the state of the last one.
+
+    Args:
+        network: whose state dicts they are.
+        checkpoints: epoch and state dict of each, in ascending order.
+        epochs: of all of them.
+        dataset: whose first training images show whether the loss rises.
+        accept_order: whether an order that looks wrong is a suspicion, and no fault.
+    """
+    examiner, losses = Examiner(network), dict[int, float]()
+    probed = {*epochs[:: max(1, (len(epochs) - 1) // (PROBES - 1))], epochs[-1]}
+    images, labels = dataset.train_images[:PROBE_IMAGES], dataset.train_labels[:PROBE_IMAGES]
+    for epoch, state in checkpoints:
+        examiner.look(epoch, state)
+        if epoch in probed:
+            load_state(network, state)
+            losses[epoch] = evaluate_loss(network, images, labels)
+    return examiner.conclude(losses, accept_order=accept_order)
 
 
 class Examiner:
