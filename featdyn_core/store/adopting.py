@@ -104,7 +104,7 @@ def adopt(
 
 def _examine(one: _Seed, network: BlockNetwork, dataset: Dataset, *, accept_order: bool) -> None:
     """Look at all checkpoints of a training, in the order of their epochs."""
-    broken = []
+    broken: list[str] = []
 
     def checkpoints() -> Iterator[tuple[int, State]]:
         for epoch, state, original in _read(one, network):
