@@ -109,7 +109,9 @@ from .records.stranger import Stranger
 from .records.surrogates import DISTANCE_NAMES, Surrogates
 from .register.register import Window
 from .seeds import numpy_generator
+from .store.adopting import adopt
 from .store.supply import Store, get_trajectory
+from .trajectories.adoption import Adoption, read_adoption
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
 from .verdicts.claim import Claim, Verdict
@@ -130,6 +132,7 @@ __all__ = [
     "NOISE_AXES",
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
+    "Adoption",
     "Alignment",
     "Association",
     "AveragedHalves",
@@ -182,6 +185,7 @@ __all__ = [
     "World",
     "accuracy_lost",
     "across",
+    "adopt",
     "against_isotropy",
     "all_round",
     "anisotropy_and_memory",
@@ -259,6 +263,7 @@ __all__ = [
     "pointwise_consistency",
     "quadratic_loss_grid",
     "randomize_labels",
+    "read_adoption",
     "seed_interval",
     "share_at_one",
     "share_of",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from featdyn_core.cli import (
+    adopt,
     audit,
     clean,
     compare,
@@ -32,7 +33,7 @@ from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
 
 COMMANDS = (
-    *(init, status, train, measure, publish, push, pull, verify, audit),
+    *(init, adopt, status, train, measure, publish, push, pull, verify, audit),
     *(multiverse, report, compare, docs, selfcheck, rehearse, clean),
 )
 """Modules of commands, in the order in which the help lists them: that of the work."""

@@ -135,6 +135,8 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     started = time.monotonic()
     claim, used = cell.claim, Used()
     facts = described(cell) | {"register": register_digest}
+    if cell.lacking:
+        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=cell.lacking)
     try:
         values, curves, planes, counter_example = measured(cell, measure, source, used)
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
@@ -215,7 +217,14 @@ def described(cell: Cell) -> dict[str, Any]:
         "windows": {name: [window.first, window.last] for name, window in cell.windows.items()},
         "protocol": _images(cell) | cell.protocol | _overrides(cell),
         "environment": dict(environment()),
+        "suspicions": _suspicions(cell),
     }
+
+
+def _suspicions(cell: Cell) -> str:
+    """What looks odd about checkpoints from elsewhere."""
+    adopted = [recipe.adopted for recipe in cell.recipes.values() if recipe.adopted]
+    return "; ".join(f"seed {seed}: {text}" for one in adopted for seed, text in one.suspicions.items())
 
 
 def _images(cell: Cell) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from featdyn_core.launch.processes import Pace, Spread, spread
 from featdyn_core.records.kind import ALL
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
+from featdyn_core.store.advice import absence, advice
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record
 from featdyn_core.store.supply import Store
-from featdyn_core.trajectories.training import advice
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
             elif _trained(measurements.store, request):
                 ready.append(request)
             else:
-                command = advice("train", request.recipe, request.seeds, measurements.store.root)
-                lacking.append((request, f"its trajectory is missing; train it with: {command}"))
+                lacking.append((request, _lack(request, measurements.store.root)))
         except FeatdynError as error:  # of one data set or record, which keeps no other from being measured
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
@@ -84,6 +83,12 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
     for request, reason in lacking:
         say(f"{request}: {reason}")
     return failed + len(lacking)
+
+
+def _lack(request: Request, root: Path) -> str:
+    if request.recipe.adopted:
+        return absence(request.recipe, request.seed, root)
+    return f"its trajectory is missing; train it with: {advice('train', request.recipe, request.seeds, root)}"
 
 
 def publish_records(

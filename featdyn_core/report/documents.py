@@ -37,15 +37,15 @@ def tables(root: Path) -> dict[str, list[str]]:
 
     Returns:
         ``claims``, what each holds by; ``grid``, each by the data that it was decided on; ``findings``, what was found
-        of each, with the paper's words; ``results``, every decided row, without
-        those trained on the spot where published records of more seeds were judged as well; and one
+        of each, with the paper's words; ``results``, every decided row, once: of those that were measured and whose
+        published records were judged as well, the latter; and one
         such as ``sweep digits, small`` for each subject and scale that was swept, in the order of its run. All others
         are in the register's order.
     """
     register = load_register(root / REGISTER)
     found = [row for path in sorted(root.glob(_EVIDENCE)) for row in read_evidence(path)]
     published = {_row(row) for row in found if row.replayed}
-    rows = [row for row in found if not row.here or _row(row) not in published]
+    rows = [row for row in found if row.replayed or row.variation or _row(row) not in published]
     ordered = sorted(rows, key=lambda row: _place(register, row))
     swept = {f"sweep {table.subject}, {table.scale}": sweep_lines(table) for table in sweep_tables(rows)}
     return {

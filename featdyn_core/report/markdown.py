@@ -70,7 +70,7 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
         rows: evidence.
         meanings: claim to a sentence for the reader.
     """
-    titles = ("claim", "the paper says", *register.scales, "effect", "meaning")
+    titles = ("claim", "the paper says", *map(_heading, register.scales.values()), "effect", "meaning")
     head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     return head + [
         summary_row(
@@ -120,6 +120,11 @@ def _sign(found: Mapping[tuple[str, str, str], Evidence], entry: Entry, scale: S
     if row is None or finding is None:
         return wording.NOT_RUN
     return f"{wording.SYMBOLS[row.verdict]} {finding.interval.estimate:.2g}"
+
+
+def _heading(scale: Scale) -> str:
+    """Return the title of a scale's column: of one that is like another row, what it is about."""
+    return ", ".join(scale.recipes) if scale.like else scale.name
 
 
 def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:

@@ -41,6 +41,7 @@ from featdyn_core.store.manifest import (
     refusal,
     write_manifest,
 )
+from featdyn_core.trajectories.checkpoints import tensor_bytes
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.sink import ResumePoint
 from featdyn_core.trajectories.trajectory import EpochRecord, State
@@ -152,7 +153,7 @@ class FolderSink:
 
         What cannot be written is a ``StoreError``.
         """
-        content = _tensor_bytes(state)
+        content = tensor_bytes(state)
         self._digests[epoch] = hashlib.sha256(content).hexdigest()
         self._write(checkpoint_name(epoch), content)
 
@@ -165,7 +166,7 @@ class FolderSink:
         tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
         # The tensors, then the document that names them, then away with older ones: killed anywhere between, a training
         # has one resume point that is whole.
-        content = _tensor_bytes(tensors)
+        content = tensor_bytes(tensors)
         name = resume_name(point.epoch)
         self._write(name, content)
         record = {
@@ -187,7 +188,7 @@ class FolderSink:
 
         What cannot be written is a ``StoreError``.
         """
-        content = _tensor_bytes(tensors)
+        content = tensor_bytes(tensors)
         self._optimizer = hashlib.sha256(content).hexdigest()
         self._write(OPTIMIZER, content)
 
@@ -304,11 +305,6 @@ def _part(part: str, tensors: State) -> State:
     """Return the tensors called ``part:name``, by name."""
     prefix = f"{part}:"
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _tensor_bytes(tensors: State) -> bytes:
-    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
-    return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
 
 
 def resume_epoch_in(partial: Path) -> int | None:

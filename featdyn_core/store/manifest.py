@@ -31,7 +31,7 @@ class Manifest:
         key: hex digest of recipe, seed and data.
         recipe: what was trained, with ``seed``.
         seed: the training seed.
-        log: one record an epoch, the first for the network that the training began from.
+        log: one record an epoch, the first for the network that the training began from; empty of what was adopted.
         digests: epoch to hex sha256 of its checkpoint, ascending.
         facts: of the training, beyond what determines it: data, device, conditions, environments, date.
         optimizer: hex sha256 of the optimiser's tensors after the last epoch; empty where an earlier version trained.
@@ -149,7 +149,8 @@ def _parse(content: dict[str, Any]) -> Manifest:
         digests[epoch] = _entry(content["checkpoints"][str(epoch)], checkpoint_name(epoch))
     if len(content["checkpoints"]) != len(digests):
         raise ValueError("its checkpoints are not those of the recipe")
-    log = read_log(content["log"], recipe.first_epoch, recipe.training.epochs)
+    # What was trained elsewhere comes without a log.
+    log = () if recipe.adopted else read_log(content["log"], recipe.first_epoch, recipe.training.epochs)
     optimizer = _entry(content["optimizer"], OPTIMIZER) if "optimizer" in content else ""
     facts = {name: value for name, value in content.items() if name not in (*_REQUIRED, "optimizer")}
     return Manifest(key, recipe, seed, log, digests, facts, optimizer)

@@ -22,6 +22,7 @@ from featdyn_core.numerics import CPU_THREADS, cpu_arithmetic, resolve_device, w
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
+from featdyn_core.store.advice import absence
 from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors, resume_epoch_in
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
@@ -30,7 +31,7 @@ from featdyn_core.training.fitting import check_fit
 from featdyn_core.training.loop import Job, Log, train_many
 from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
-from featdyn_core.trajectories.training import Training, advice
+from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory
 
 AT_ONCE = {"cuda": 4}
@@ -131,10 +132,7 @@ class Store:
         """
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
-            raise MissingTrajectoryError(
-                f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
-                f"{advice('train', recipe, [seed], self.root)}"
-            )
+            raise MissingTrajectoryError(absence(recipe, seed, self.root))
         # Its trainer may have been killed after the renaming and before it did this.
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
@@ -217,6 +215,9 @@ class Store:
         for recipe, seed in trainings:
             try:
                 if (recipe.identity, seed) in failures or self._complete(recipe, seed):
+                    continue
+                if recipe.adopted:
+                    failures[recipe.identity, seed] = MissingTrajectoryError(absence(recipe, seed, self.root))
                     continue
                 if recipe.identity not in self._fitting:
                     check_fit(recipe, self.dataset(recipe))

@@ -14,6 +14,7 @@ from featdyn_core.store.documents import one_line
 from featdyn_core.store.manifest import read_manifest
 from featdyn_core.store.supply import Store
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer
+from featdyn_core.trajectories.checkpoints import together
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
@@ -79,7 +80,8 @@ def verify(trajectory: Trajectory) -> list[str]:
     """Check a trajectory byte for byte and as a trajectory; return what is wrong with it, in words.
 
     Every checkpoint matches its digest, fits the network as it was trained and is finite; checkpoints at different
-    epochs differ (unless nothing was learned: rate 0); the logged probe loss is that of the checkpoint.
+    epochs differ (unless nothing was learned: rate 0); the logged probe loss is that of the checkpoint. What was
+    trained elsewhere has no log; its checkpoints are together those of the recipe.
     """
     probe = {record.epoch: record.probe_loss for record in trajectory.log}
     images, labels = trajectory.training_set()
@@ -87,7 +89,10 @@ def verify(trajectory: Trajectory) -> list[str]:
     found = {epoch: _wrong(trajectory, epoch, probe.get(epoch), probe_set) for epoch in trajectory.epochs}
     problems = [f"epoch {epoch}: {wrong}" for epoch, wrong in found.items() if wrong]
     distinct = len(set(trajectory.digests.values()))
-    if distinct != len(trajectory.epochs) and trajectory.recipe.optimizer.learning_rate > 0:
+    adopted = trajectory.recipe.adopted
+    if adopted and together(trajectory.digests.values()) != adopted.checkpoints.get(str(trajectory.seed)):
+        problems.append(f"its checkpoints are not those that were adopted as seed {trajectory.seed}")
+    if distinct != len(trajectory.epochs) and (adopted or trajectory.recipe.optimizer.learning_rate > 0):
         problems.append(f"only {distinct} of {len(trajectory.epochs)} checkpoints are distinct")
     return problems
 
@@ -105,6 +110,8 @@ def _wrong(trajectory: Trajectory, epoch: int, logged: float | None, probe_set: 
             return f"{name} is of type {state[name].dtype}, the network's of {expected.dtype}"
         if not state[name].isfinite().all():
             return f"{name} is not finite"
+    if trajectory.recipe.adopted:
+        return ""
     if logged is None:
         return "no probe loss in the log"
     loss = evaluate_loss(network, *probe_set)

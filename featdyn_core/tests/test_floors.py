@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest row first. Those of one row do not know each other.
 ROWS = (
     {"errors"},
-    {"files", "project", "seeds", "numerics", "tables"},
+    {"files", "project", "seeds", "numerics", "tables", "toml_text"},
     {"provenance"},
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},

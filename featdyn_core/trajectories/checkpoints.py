@@ -6,7 +6,7 @@ import operator
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex
 
 import safetensors.torch
@@ -112,6 +112,17 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> str:
         f"{path} is no checkpoint that can be read ({type(error).__name__}: {(said.splitlines() or [''])[0]}); give a "
         ".safetensors file, or what torch.save(network.state_dict(), path) writes"
     )
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as the bytes of a safetensors file: the same tensors give the same bytes."""
+    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
+    return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
+
+
+def together(digests: Iterable[str]) -> str:
+    """Return one hex sha256 over those of the checkpoints of a training, in the order of their epochs."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _parsed(content: bytes, is_safetensors: bool) -> Any:

@@ -1,7 +1,9 @@
 """A recipe's text: TOML read within bounds on what anyone could mean to write there."""
 
+import itertools
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,22 @@ def check_plain(value: Any, where: str, levels: int = MOST_LEVELS) -> None:
         raise RecipeError(
             f"{where}: {shown(value)} is a {type(value).__name__}; write a number, text, true or false, or a list"
         )
+
+
+def as_written(tables: dict[str, Any]) -> dict[str, Any]:
+    """Return the tables of a recipe (see ``Recipe.to_dict``) as a recipe's file has them."""
+    network, training = tables["network"], tables["training"]
+    return tables | {
+        "network": {"name": network["name"], **network.get("options", {})},
+        "training": {**training, "checkpoints": _ranges(training["checkpoints"])},
+    }
+
+
+def _ranges(epochs: Sequence[int]) -> list[list[int]]:
+    steps = {later - earlier for earlier, later in itertools.pairwise(epochs)}
+    if len(steps) == 1:
+        return [[epochs[0], epochs[-1], steps.pop()]]
+    return [[epoch, epoch, 1] for epoch in epochs]
 
 
 def expand_checkpoints(ranges: Any, where: str) -> tuple[int, ...]:

@@ -61,6 +61,7 @@ class Evidence:
         environment: commit, versions and machine that judged.
         measured: the same of whoever made the records, each once, with ``code`` where it is ``OTHER_CODE``.
         register: digest of the register.
+        suspicions: what looks odd about checkpoints that were adopted from elsewhere; else empty.
         seconds: duration of training, measurement (if any) and judging.
     """
 
@@ -101,6 +102,7 @@ class Evidence:
     environment: dict[str, Any] = field(default_factory=dict)
     measured: list[dict[str, Any]] = field(default_factory=list)
     register: str = ""
+    suspicions: str = ""
     seconds: float = 0.0
 
     @property

@@ -34,7 +34,7 @@ from featdyn_core.store.records import pack
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import arrays_of, record_of
 from featdyn_core.tests.toy import claim_file, edit, entry, write_project
-from featdyn_core.trajectories.specs import ScheduleSpec
+from featdyn_core.trajectories.specs import AdoptedSpec, ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.documents import from_json, to_json
 from featdyn_core.verdicts.measured import Lines, Measured
@@ -454,3 +454,22 @@ def test_published_records_are_judged_without_torch(published_project):
     assert found.verdict is Verdict.SUPPORTED
     assert found.findings[0].values == (0.9, 0.91, 0.92)
     assert json.loads(done.stdout)["curves"]["agreement"]["x"] == [1, 2, 3]
+
+
+def test_a_row_that_can_never_be_run_says_why_and_asks_for_nothing(cell):
+    row = dataclasses.replace(cell, absent={"noisy": "toy-noisy"})
+    found = decide(row, measure, lambda _: pytest.fail("it asks for a record"))
+    assert found.verdict is Verdict.NOT_RUN
+    assert found.reason == "fixtures/recipes has no toy-noisy.toml for the arm 'noisy'"
+
+
+def test_what_looks_odd_about_adopted_checkpoints_is_in_the_evidence(cell):
+    digests = {str(seed): f"{seed:064d}" for seed in range(3)}
+    adopted = AdoptedSpec(digests, normalised=False, suspicions={"1": "epochs 3 and 4: cosine 0.31 of 0.weight"})
+    recipe = cell.recipes["clean"].replace(adopted=adopted)
+    row = dataclasses.replace(cell, recipes={"clean": recipe})
+    found = from_json(to_json(decide(row, saying(0.9, 0.91, 0.92), record_of)))
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.suspicions == "seed 1: epochs 3 and 4: cosine 0.31 of 0.weight"
+    assert f"what looks odd about its checkpoints: {found.suspicions}" in remarks(found)
+    assert decide(cell, saying(0.9, 0.91, 0.92), record_of).suspicions == ""

@@ -1,5 +1,6 @@
 """A project of one's own: from a checkout, and from a wheel in a folder that has nothing but it."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from featdyn_core.launch import starting
 from featdyn_core.launch.starting import start_project
 from featdyn_core.project import checkout
 from featdyn_core.register.reading import load_register
+from featdyn_core.tests import elsewhere
 
 SOURCE = checkout()
 
@@ -104,3 +106,29 @@ def test_where_there_is_no_project_the_plugin_says_nothing(installed, tmp_path):
     assert "1 passed" in output
     assert "claims" not in output
     assert not (tmp_path / "evidence.json").exists()
+
+
+def test_an_installed_package_takes_checkpoints_to_claims_in_an_empty_folder(installed, tmp_path):
+    """Other people's names are a module beside the files; nothing of a checkout is there."""
+    (tmp_path / "nets.py").write_text(
+        inspect.getsource(elsewhere.small).replace("def", "from torch import nn\n\n\ndef", 1)
+    )
+    seeds = [f"--seed={n}={elsewhere.saved(tmp_path / 'runs' / str(n), elsewhere.trained(n))}" for n in range(3)]
+    options = "--network=nets:small", "--data=digits", "--cuts=0,2,4", "--image-mean=0", "--image-std=1"
+    told = run(installed, tmp_path, "featdyn_core", "adopt", "mine", *options, *seeds)
+    assert f"adopted 3 trainings, epochs 0 to 7 of all: {tmp_path / 'fixtures' / 'recipes' / 'mine.toml'}" in told
+    begun = run(installed, tmp_path, "featdyn_core", "init", "--adopted", "mine", "--window", "4-7")
+    assert begun == f"wrote 25 files to {tmp_path}; decide the claims there with: pytest\n"
+    assert not list((tmp_path / "claims").rglob("__pycache__"))
+    output = run(installed, tmp_path, "pytest", "--collect-only", "-q")
+    assert "test_beyond_churn.py::test_beyond_churn[beyond-churn-own-mine]" in output
+
+
+def test_what_python_compiled_is_no_file_of_a_project(tmp_path, monkeypatch):
+    """Pip compiles the claims of a wheel where it installs them."""
+    shipped = tmp_path / "featdyn_core" / "starter" / "claims"
+    (shipped / "__pycache__").mkdir(parents=True)
+    (shipped / "__pycache__" / "test_one.cpython-312.pyc").touch()
+    (shipped / "test_one.py").touch()
+    monkeypatch.setattr(starting, "__file__", str(tmp_path / "featdyn_core" / "launch" / "starting.py"))
+    assert list(starting.starter()) == [Path("claims/test_one.py")]

@@ -10,17 +10,18 @@ import torch
 from torch import nn
 
 from featdyn_core.data.sources import load_dataset
-from featdyn_core.errors import MeasurementError, ModelError, RecipeError
+from featdyn_core.errors import CheckpointError, MeasurementError, ModelError, RecipeError
 from featdyn_core.measures.composites.composite import calibration_images, composite
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.measures.one_step.protocol import one_step_changes
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.records import column as columns
+from featdyn_core.tests import elsewhere
 from featdyn_core.trajectories.trajectory import Trajectory
 
 EPOCHS = (0, 3, 4)
-TRAINING = {"batch_size": 50, "learning_rate": 0.1}
+TRAINING = {"batch_size": 50, "learning_rate": 0.1, "one_training": False}  # of networks that were drawn, not trained
 
 
 def module(width: int = 6) -> nn.Module:
@@ -293,3 +294,50 @@ def test_images_of_a_data_set_are_grey_levels(own, tiny_dataset):
     scaled = dataclasses.replace(tiny_dataset, test_images=tiny_dataset.test_images / 255)
     with pytest.raises(MeasurementError, match=r"values from 0 to 1, not grey levels 0\.\.255; multiply by 255"):
         own(dataset=scaled)
+
+
+@pytest.fixture
+def of_one_training(tmp_path, tiny_dataset):
+    """Return a function that makes the trajectory of state dicts by epoch."""
+
+    def make(states) -> Trajectory:
+        pattern = elsewhere.saved(tmp_path, states)
+        network = BlockNetwork.from_module(elsewhere.small(), elsewhere.CUTS)
+        files = {np.int64(epoch): pattern.format(epoch=epoch) for epoch in states}
+        return Trajectory.from_checkpoints(
+            files, network=network, dataset=tiny_dataset, batch_size=20, learning_rate=0.1
+        )
+
+    return make
+
+
+def test_checkpoints_of_one_training_are_taken_by_numpys_epochs(of_one_training):
+    trajectory = of_one_training(elsewhere.trained(0))
+    assert trajectory.epochs == tuple(elsewhere.EPOCHS)
+    assert {type(epoch) for epoch in (*trajectory.epochs, *trajectory.digests)} == {int}
+
+
+WRONG_SETS = {
+    "one file twice": lambda s, _: s | {5: s[2]},
+    "halves of two epochs": lambda s, _: s | {5: s[5] | {name: s[2][name] for name in ("0.weight", "0.bias")}},
+    "reversed": lambda s, _: {epoch: s[7 - epoch] for epoch in s},
+    "another run's": lambda s, other: s | {5: other[5]},
+    "two runs": lambda s, other: {epoch: (s if epoch < 4 else other)[epoch] for epoch in s},
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_SETS)
+def test_checkpoints_that_are_no_one_training_are_refused(of_one_training, fault):
+    states = WRONG_SETS[fault](elsewhere.trained(0), elsewhere.trained(1))
+    with pytest.raises(CheckpointError, match="own: these checkpoints are not one training: "):
+        of_one_training(states)
+
+
+def test_what_looks_odd_about_checkpoints_is_a_warning(of_one_training):
+    states = elsewhere.trained(0)
+    still = {
+        epoch: state | {"0.bias": states[3]["0.bias"], "0.weight": states[3]["0.weight"]}
+        for epoch, state in states.items()
+    }
+    with pytest.warns(UserWarning, match="own: epochs 0, … and 7 are alike before the cut '0'"):
+        of_one_training(still)
