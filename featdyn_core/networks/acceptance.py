@@ -52,7 +52,7 @@ def accept(network: BlockNetwork, images: Tensor, classes: int, called: str) -> 
     def run(count: int | None = None) -> Tensor:
         return whole(batch[:count].clone()) if network.whole else network._run(batch[:count].clone(), [*network.blocks])
 
-    with one_thread("cpu"):
+    with one_thread():
         logits = _first(run, whole, classes, images, called)
         _check_repeatable(run, logits, whole)
         _check_alone(run, logits, whole)
