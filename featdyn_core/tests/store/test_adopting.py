@@ -1,5 +1,6 @@
 """Checkpoints from elsewhere in a store: whole, under the network's names, found by their recipe, and one training."""
 
+import dataclasses
 import functools
 import json
 
@@ -8,9 +9,10 @@ import torch
 
 from featdyn_core.errors import CheckpointError, MissingTrajectoryError, ModelError
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.records import origin
 from featdyn_core.store.adopting import adopt
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify_trainings
+from featdyn_core.store.verification import verify, verify_trainings
 from featdyn_core.tests.elsewhere import CUTS, EPOCHS, adoption, saved, small, trained
 from featdyn_core.trajectories.training import Training
 
@@ -157,3 +159,18 @@ def test_steps_are_counted_as_they_are(store, own, tmp_path):
     recipe = adopt(store, "mine", own(seeds={"0": pattern}))
     assert (recipe.adopted.unit, recipe.training.checkpoints) == ("step", tuple(range(0, 800, 100)))
     assert BlockNetwork.from_module(small(), CUTS).cuts == CUTS
+
+
+def test_an_adopted_training_has_the_origin_of_its_own_checkpoints(store, own):
+    """Draws nothing: whether another seed's checkpoints are handed out is told by the digest that was adopted."""
+    recipe = adopt(store, "mine", own())
+    trajectory, other = store.get(recipe, 0), store.get(recipe, 1)
+    assert origin.measure(trajectory, {})["distance"] == 0
+    assert origin.measure(dataclasses.replace(trajectory, load=other.load), {})["distance"] == 1
+
+
+def test_verification_tells_checkpoints_that_were_not_adopted(store, own):
+    recipe = adopt(store, "mine", own())
+    trajectory = store.get(recipe, 0)
+    swapped = dataclasses.replace(trajectory, seed=1)
+    assert "its checkpoints are not those that were adopted as seed 1" in verify(swapped)
