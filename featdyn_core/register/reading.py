@@ -247,7 +247,8 @@ def _faults(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> 
         if verdict is Verdict.SUPPORTED or not verdict.decided:
             yield f"{where}: {verdict} is no finding against the claim"
         named, _, subject = row.partition("/")
-        if entry.kind == EMPIRICAL and not any(scale.name == named and subject in scale.found_on for scale in scales):
+        known = any(scale.name == named and subject in scale.found_on for scale in scales)
+        if entry.kind == EMPIRICAL and not known and not is_elsewhere(row):
             yield f"{where}: of which network {row} was found is not said; give found_on of scale {named!r} its digest"
     for row in entry.seeds:
         if row not in rows and not is_elsewhere(row):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from featdyn_core.data.sources import KNOWN
 from featdyn_core.errors import RecipeError
-from featdyn_core.networks.names import NETWORKS
+from featdyn_core.networks.factory import from_factory
+from featdyn_core.networks.names import NETWORKS, is_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.trajectories.recipe import Recipe, load_recipe, parse_recipe, recipes_folder, restore_recipe
 from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
@@ -111,8 +112,11 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
         recipe = load_recipe(path)
         assert recipe == load_recipe(path.stem), path.name
         assert recipe.name == path.stem
-        known = KNOWN[recipe.data.set]
-        network = build_model(recipe.network.name, image=known.shape, classes=known.classes, **recipe.network.options)
+        known, (name, options) = KNOWN[recipe.data.set], (recipe.network.name, recipe.network.options)
+        if is_factory(name):
+            network = from_factory(name, options, mean=(0.0,), std=(1.0,))
+        else:
+            network = build_model(name, image=known.shape, classes=known.classes, **options)
         if recipe.branch:
             assert {recipe.branch.keep, recipe.branch.freeze} <= {"", *network.cuts}, path.name
 
@@ -156,6 +160,9 @@ SHIPPED = {
     "digits-small-retrained": "24128795150f3a5df5503d9a254cc3099d244c371e2e6eb593635201dd19582b",
     "digits-small": "6423a3b2b0bf7bf29d96dc72c5fc6342c0cca06cc0cd2e91d84ebadc0f25639c",
     "mnist-paper": "c204be7caf5424b1e5164d1980f3c9803f03649c5d47e3fef2eb6714bf3ee9bb",
+    "cifar10-strangers": "b8a1f0050e3addad1cdcbe948b978b553106c2b20cdd92dbb61179a7e33852f3",
+    "mnist-stranger-a": "b96779a53761e889879d1aa5a61a6ffaeb8225fb85e3268ccc4909b2d64a9e86",
+    "mnist-stranger-b": "30404267c0a683d66df34c184779d7ca3674e3c345191460fad2be069674d859",
     "stl10-paper": "f7cfeaebca90d4a4a54db5361010a204ce46808bd4c9dcf752d2c56c7da6e3ce",
     "svhn-paper": "820607690ada82ad262762af790f7ad884a6becadda8ad344262d749473dd61f",
     "cifar10-paper-constant": "cc9062df064284a18c74f81dd4b38febaa4d7319ae7a1c0712eca69593f6c43d",
