@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from featdyn_core.data.sources import KNOWN
 from featdyn_core.errors import RecipeError
-from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.factory import from_factory
+from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.trajectories.recipe import Recipe, load_recipe, parse_recipe, recipes_folder, restore_recipe
 from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
