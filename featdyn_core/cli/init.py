@@ -23,7 +23,7 @@ def add_to(commands: Any) -> None:
         "init",
         help="begin a project: the paper's claims, register, recipes and records; or some, on your trainings",
         description=__doc__,
-        epilog="Example: featdyn init my-claims; or featdyn init --adopted mine --window 14-20",
+        epilog="Example: featdyn init --adopted mine --window 14-20",
     )
     command.set_defaults(run=init)
     command.add_argument("folder", type=path, nargs="?", default=Path(), help="default: the working directory")

@@ -21,6 +21,7 @@ from featdyn_core.trajectories.recipe import load_recipe
 
 DEEDS = {
     "init": "Begin a project",
+    "adopt": "Adopt checkpoints",
     "status": "List a tier's trajectories and records",
     "train": "Train a tier's missing trajectories",
     "measure": "Measure a tier's missing records",
