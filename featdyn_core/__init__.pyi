@@ -60,6 +60,7 @@ from .data.labels import permute_labels, randomize_labels
 from .data.official import CORRUPTION_KINDS
 from .data.sources import Dataset, load_dataset
 from .errors import FeatdynError
+from .harness.published import read_record
 from .harness.run import Decide, Run
 from .launch.progress import grid_progress
 from .measures.composites.composite import composite
@@ -88,6 +89,8 @@ from .networks.blocks import BlockNetwork
 from .networks.pretrained import load_published_resnet
 from .networks.zoo import build_model
 from .planted import Judge, World
+from .plots import plot_column, plot_curve, plot_evidence, plot_grid
+from .provenance import __version__
 from .records.alignment import Alignment
 from .records.averaged_halves import AveragedHalves
 from .records.averages import Averages
@@ -108,6 +111,7 @@ from .records.path import WHOLE_NETWORK, TrainingPath
 from .records.stranger import Stranger
 from .records.surrogates import DISTANCE_NAMES, Surrogates
 from .register.register import Window
+from .report.rows import Rows, read_evidence
 from .seeds import numpy_generator
 from .store.adopting import adopt
 from .store.supply import Store, get_trajectory
@@ -115,7 +119,7 @@ from .trajectories.adoption import Adoption, read_adoption
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
 from .verdicts.claim import Claim, Verdict
-from .verdicts.criterion import Criterion, Finding
+from .verdicts.criterion import Criterion, Finding, Outcome, Role
 from .verdicts.curve import Curve
 from .verdicts.evidence import Evidence
 from .verdicts.families import holm
@@ -171,7 +175,10 @@ __all__ = [
     "Noise",
     "Number",
     "Origin",
+    "Outcome",
     "Recipe",
+    "Role",
+    "Rows",
     "Run",
     "Store",
     "Stranger",
@@ -183,6 +190,7 @@ __all__ = [
     "Verdict",
     "Window",
     "World",
+    "__version__",
     "accuracy_lost",
     "across",
     "adopt",
@@ -260,10 +268,16 @@ __all__ = [
     "planted_link",
     "planted_paths",
     "planted_sectors",
+    "plot_column",
+    "plot_curve",
+    "plot_evidence",
+    "plot_grid",
     "pointwise_consistency",
     "quadratic_loss_grid",
     "randomize_labels",
     "read_adoption",
+    "read_evidence",
+    "read_record",
     "seed_interval",
     "share_at_one",
     "share_of",

@@ -42,6 +42,11 @@ class World:
         verdict: what a claim must come to in it; None for a null world, where the claim is not true and chance alone
             decides: there it must seldom be SUPPORTED.
         make: random numbers of a seed to its run.
+
+    Examples:
+        >>> world = World(Verdict.SUPPORTED, lambda rng: planted.run({"stranger": Stranger.planted(rng.uniform())}))
+        >>> world.verdict, world.make(np.random.default_rng(0)).record("stranger").agreement.shape
+        (<Verdict.SUPPORTED: 'SUPPORTED'>, (3,))
     """
 
     verdict: Verdict | None

@@ -33,6 +33,10 @@ def version(distribution: str) -> str:
         return ""
 
 
+__version__ = version("featdyn")
+"""Of the installed package; empty where only its sources are here."""
+
+
 @functools.cache
 def commit() -> str:
     """Commit of this project's checkout, with a mark for uncommitted changes; of an installed package, of its build.

@@ -45,5 +45,11 @@ def torch_generator(
 
 
 def numpy_generator(seed: int, stream: str, *index: int | str) -> np.random.Generator:
-    """Return a numpy generator for the named stream."""
+    """Return a numpy generator for the named stream.
+
+    Examples:
+        >>> first, again, other = (numpy_generator(0, stream).random() for stream in ("labels", "labels", "order"))
+        >>> first == again, first == other
+        (True, False)
+    """
     return np.random.default_rng(stream_seed(seed, stream, *index))

@@ -26,6 +26,11 @@ class Association:
     Attributes:
         one: (arms, T), the epochs ascending.
         other: (arms, T), of the same arms and epochs.
+
+    Examples:
+        >>> link = Association(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]]))
+        >>> link.pooled
+        Counted(value=1.0, of=6)
     """
 
     one: Floats
@@ -89,6 +94,13 @@ def anisotropy_and_memory(
         columns: of each arm by deep epoch, at the epochs of the changes.
         span: epochs before each over which consistency is taken.
         level: a of ``W_a(t)``.
+
+    Examples:
+        >>> records = planted_link([[1, 2], [3, 4]], [[4, 6], [2, 3]], np.random.default_rng(0))
+        >>> changes = [records["changes", arm] for arm in ("clean", "noisy")]
+        >>> columns = [records["columns", arm]["held-out"] for arm in ("clean", "noisy")]
+        >>> list(anisotropy_and_memory(changes, columns, span=4, level=0.8))
+        ['consistency', 'window length']
     """
     strength = np.array([strengths(found) for found in changes])
     windows = [windows_in_epochs(found, level).lengths.mean(axis=0) for found in columns]
@@ -116,6 +128,11 @@ def planted_link(
         strengths: (2, T), standard deviation of a feature in that of the others.
         windows: (2, T), epochs over which a composite loses a fifth of its agreement.
         rng: draws the changes.
+
+    Examples:
+        >>> records = planted_link([[1, 2], [3, 4]], [[4, 6], [2, 3]], np.random.default_rng(0))
+        >>> list(records)
+        [('changes', 'clean'), ('columns', 'clean'), ('changes', 'noisy'), ('columns', 'noisy')]
     """
     found: dict[tuple[str, str], Any] = {}
     for arm, strength, window in zip(("clean", "noisy"), np.asarray(strengths), np.asarray(windows), strict=True):

@@ -9,12 +9,22 @@ Law = list[Fraction]
 
 
 def finite_law(weights: Sequence[int]) -> Law:
-    """Return the law that is proportional to non-negative weights, not all 0."""
+    """Return the law that is proportional to non-negative weights, not all 0.
+
+    Examples:
+        >>> finite_law([1, 3])
+        [Fraction(1, 4), Fraction(3, 4)]
+    """
     return [Fraction(weight, sum(weights)) for weight in weights]
 
 
 def finite_total_variation(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
-    """Return the total variation ``½ Σ |p − q|`` of two laws on the same values, in [0, 1]."""
+    """Return the total variation ``½ Σ |p − q|`` of two laws on the same values, in [0, 1].
+
+    Examples:
+        >>> finite_total_variation(finite_law([1, 3]), finite_law([1, 1]))
+        Fraction(1, 4)
+    """
     return sum((abs(p - q) for p, q in zip(one, other, strict=True)), Fraction(0)) / 2
 
 
@@ -27,6 +37,11 @@ class FiniteClass:
         empirical: the same in its empirical law ``μ̂_c``.
         features: (U, n) feature of each input at each u of the window, the last of them t.
         classes: (m,) what ``g_t`` takes each feature for; the class at hand is 0, its region where it says so.
+
+    Examples:
+        >>> world = FiniteClass(true=(1, 3), empirical=(1, 1), features=((1, 0), (0, 1)), classes=(0, 1))
+        >>> world.gap, world.variation, world.missed
+        (Fraction(1, 4), Fraction(1, 4), Fraction(1, 2))
     """
 
     true: tuple[int, ...]

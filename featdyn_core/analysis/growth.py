@@ -75,6 +75,10 @@ def windows_in_epochs(columns: Mapping[int, Column], level: float) -> Windows:
     Args:
         columns: deep epoch to its column of all checkpoints up to it.
         level: a of ``W_a(t)``.
+
+    Examples:
+        >>> windows_in_epochs(planted_growth(deep=[4, 8], windows=[1, 6]), level=0.8).lengths[0].tolist()
+        [1.0, 6.0]
     """
     epochs = np.array(list(columns))
     lengths = np.array(
@@ -103,6 +107,11 @@ def windows_along_path(columns: Mapping[int, Column], path: TrainingPath, level:
         columns: as of ``windows_in_epochs``.
         path: of the same training.
         level: as of ``windows_in_epochs``.
+
+    Examples:
+        >>> columns, path = planted_growth(deep=[4, 8], windows=[1, 6]), TrainingPath.planted(range(9), 0.1)
+        >>> windows_along_path(columns, path, level=0.8).lengths.shape
+        (3, 2)
     """
     places = {epoch: path.length[:, path.epochs <= epoch] for epoch in columns}
     found = [
@@ -123,6 +132,11 @@ def planted_growth(deep: Sequence[int], windows: npt.ArrayLike) -> dict[int, Col
     Args:
         deep: T ascending deep epochs.
         windows: in epochs, (T,), or (depths, T) where depths differ.
+
+    Examples:
+        >>> columns = planted_growth(deep=[4, 8], windows=[1, 6])
+        >>> {deep: memory_window(column.agreement[0], column.epochs, 0.8) for deep, column in columns.items()}
+        {4: 1, 8: 6}
     """
     lengths = np.broadcast_to(windows, (len(DEPTHS), len(deep)))
     past = [epoch - np.arange(epoch + 1) for epoch in deep]

@@ -16,6 +16,10 @@ def by_depth(values: npt.ArrayLike, *, of: int | None = None) -> dict[str, Numbe
     """Return numbers (depths,) by the name of their depth, "depth 1" and so on.
 
     ``of``: how many images or pairs each was counted from; left out where nothing was counted.
+
+    Examples:
+        >>> by_depth([0.9, 0.8])
+        {'depth 1': 0.9, 'depth 2': 0.8}
     """
     numbers = np.asarray(values, float).tolist()
     return {
@@ -28,6 +32,10 @@ def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]
 
     Raises:
         MeasurementError: the measurement has no item of such a name.
+
+    Examples:
+        >>> chosen({"depth 1": 0.9, "depth 2": 0.8}, ["depth 2"])
+        {'depth 2': 0.8}
     """
     names = list(names)
     if absent := [name for name in names if name not in items]:
@@ -36,7 +44,14 @@ def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]
 
 
 def difference(one: Number, other: Number) -> Number:
-    """Return the difference of two numbers, counted from the fewer things of the two where something was counted."""
+    """Return the difference of two numbers, counted from the fewer things of the two where something was counted.
+
+    Examples:
+        >>> difference(0.75, 0.5)
+        0.25
+        >>> difference(share_of(3, 4), share_of(1, 2))
+        Counted(value=0.25, of=2)
+    """
     counts = [number.of for number in (one, other) if isinstance(number, Counted)]
     value = float(one) - float(other)
     return Counted(value, min(counts)) if counts else value
@@ -47,6 +62,10 @@ def minus(one: Mapping[str, Number], other: Mapping[str, Number]) -> dict[str, N
 
     Raises:
         MeasurementError: their items differ.
+
+    Examples:
+        >>> minus({"depth 1": 0.75}, {"depth 1": 0.5})
+        {'depth 1': 0.25}
     """
     if list(one) != list(other):
         raise MeasurementError(f"items {', '.join(one)} have no difference from {', '.join(other)}; measure the same")
@@ -54,7 +73,13 @@ def minus(one: Mapping[str, Number], other: Mapping[str, Number]) -> dict[str, N
 
 
 def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dict[str, dict[str, dict[str, Value]]]:
-    """Turn split, criterion, item to a number into criterion, item, split, which is the order of a criterion's name."""
+    """Turn split, criterion, item to a number into criterion, item, split, which is the order of a criterion's name.
+
+    Examples:
+        >>> found = {"training": {"accuracy": {"depth 1": 1.0}}, "held-out": {"accuracy": {"depth 1": 0.9}}}
+        >>> with_splits(found)
+        {'accuracy': {'depth 1': {'training': 1.0, 'held-out': 0.9}}}
+    """
     some = next(iter(numbers.values()))
     return {
         name: {item: {split: found[name][item] for split, found in numbers.items()} for item in items}
@@ -63,6 +88,11 @@ def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dic
 
 
 def by_criterion(numbers: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
-    """Turn item, criterion to a number into criterion, item, which is the order of a criterion's name."""
+    """Turn item, criterion to a number into criterion, item, which is the order of a criterion's name.
+
+    Examples:
+        >>> by_criterion({"depth 1": {"accuracy": 1.0}, "depth 2": {"accuracy": 0.9}})
+        {'accuracy': {'depth 1': 1.0, 'depth 2': 0.9}}
+    """
     some = next(iter(numbers.values()))
     return {name: {item: found[name] for item, found in numbers.items()} for name in some}

@@ -19,6 +19,10 @@ def particle_levels(predictions: Classes, reference: Sequence[int]) -> list[Frac
     """Return each sample's miss rate (N,): the share of the window in which it is not classified as by ``f_t``.
 
     Particle-level memory ``(ε, Δ)`` of a sample is a miss rate of at most ε; one minus it is point-wise consistency.
+
+    Examples:
+        >>> particle_levels([[0, 1], [1, 1]], [1, 1])  # the first of two samples is missed once in two epochs
+        [Fraction(1, 2), Fraction(0, 1)]
     """
     return [
         Fraction(sum(row[sample] != wanted for row in predictions), len(predictions))
@@ -27,12 +31,22 @@ def particle_levels(predictions: Classes, reference: Sequence[int]) -> list[Frac
 
 
 def empirical_level(particles: Sequence[Fraction]) -> Fraction:
-    """Return the least ε of empirical-level memory: the mean miss rate over samples."""
+    """Return the least ε of empirical-level memory: the mean miss rate over samples.
+
+    Examples:
+        >>> empirical_level([Fraction(1, 2), Fraction(0)])
+        Fraction(1, 4)
+    """
     return sum(particles, Fraction(0)) / len(particles)
 
 
 def share_within(particles: Sequence[Fraction], level: Fraction) -> Fraction:
-    """Return the share of samples with particle-level memory at a level: that miss in no more of the window."""
+    """Return the share of samples with particle-level memory at a level: that miss in no more of the window.
+
+    Examples:
+        >>> share_within([Fraction(1, 2), Fraction(0)], Fraction(1, 4))
+        Fraction(1, 2)
+    """
     return Fraction(sum(rate <= level for rate in particles), len(particles))
 
 
@@ -55,6 +69,11 @@ def miss_rates(
 
     Raises:
         MeasurementError: shapes that do not match, none of either, or epochs that do not ascend.
+
+    Examples:
+        >>> mean, of_each = miss_rates([[0, 1], [1, 1]], [1, 1], epochs=[0, 1])
+        >>> mean.tolist(), of_each.tolist()
+        ([0.25, 0.0], [[0.5, 0.0], [0.0, 0.0]])
     """
     cube, row, times = np.asarray(predictions), np.asarray(reference), np.asarray(epochs)
     if not cube.size or cube.shape != (*times.shape, *row.shape) or cube.ndim != 2 or (np.diff(times) <= 0).any():

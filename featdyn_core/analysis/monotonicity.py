@@ -37,6 +37,10 @@ def largest_rise_in_deep_time(grid: ArrayLike) -> float:
 
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
+
+    Examples:
+        >>> largest_rise_in_deep_time([[1.0, 2.0], [1.0, 0.5]])  # from L(0, 0) to L(0, 1)
+        1.0
     """
     return max(_largest_rise(row[step:]) for step, row in enumerate(_checked_grid(grid)))
 
@@ -48,6 +52,10 @@ def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
 
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
+
+    Examples:
+        >>> largest_rise_as_shallow_recedes([[1.0, 2.0], [1.0, 0.5]])
+        1.5
     """
     return _largest_rise(_checked_grid(grid)[::-1, -1])
 
@@ -59,6 +67,10 @@ def largest_rise_over_end(grid: ArrayLike) -> float:
 
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
+
+    Examples:
+        >>> largest_rise_over_end([[1.0, 2.0], [1.0, 0.5]])
+        1.5
     """
     last = _checked_grid(grid)[:, -1]
     return float((last - last[-1]).max())
@@ -77,6 +89,11 @@ def quadratic_loss_grid(
 
     Returns:
         (steps + 1, steps + 1) loss at (shallow parameter at step s, deep parameter at step t).
+
+    Examples:
+        >>> grid = quadratic_loss_grid(**COUNTER_EXAMPLE_TO_B)
+        >>> grid.shape, round(largest_rise_as_shallow_recedes(grid), 4)
+        ((501, 501), 0.25)
     """
     H = np.asarray(hessian, np.float64)
     path = [np.asarray(start, np.float64)]

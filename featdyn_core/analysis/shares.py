@@ -83,6 +83,11 @@ def against_isotropy(changes: Kept, draws: int) -> Concentration:
     """Compare changes with so many isotropic samples.
 
     Changes that are all equal, or one that equals its partner, are a ``MeasurementError``.
+
+    Examples:
+        >>> rows = np.random.default_rng(0).normal(size=(48, 20)) * [9, *[1] * 19]  # one axis leads
+        >>> against_isotropy(ChangeGram.of(rows), draws=99).participation < 0.2
+        True
     """
     shares, directions = variance_shares(changes), direction_shares(changes)
     null, null_directions = (
@@ -104,6 +109,11 @@ def concentrated(images: Sequence[Concentration]) -> dict[str, Number]:
         "variance in the top 1", "5" and "10"; the geometric mean of the "participation ratio against isotropic" and of
         "the same of directions"; and "beyond all isotropic samples", the share of images of which every p-value is at
         most ``LEAST_P``.
+
+    Examples:
+        >>> rows = np.random.default_rng(0).normal(size=(48, 20)) * [9, *[1] * 19]  # one axis leads
+        >>> concentrated([against_isotropy(ChangeGram.of(rows), draws=999)])["beyond all isotropic samples"]
+        Counted(value=1.0, of=1)
     """
     count = len(images)
     return {
@@ -118,13 +128,26 @@ def concentrated(images: Sequence[Concentration]) -> dict[str, Number]:
 
 
 def spectrum_lines(samples: Mapping[str, Kept]) -> Lines:
-    """Return the figure of the share of variance along each of the leading directions, one line a sample."""
+    """Return the figure of the share of variance along each of the leading directions, one line a sample.
+
+    Examples:
+        >>> changes = ChangeGram.gaussian(rows=48, features=100, rng=np.random.default_rng(0))
+        >>> list(spectrum_lines({"isotropic": changes}).series)
+        ['isotropic']
+    """
     series = {name: variance_shares(sample).values[:DRAWN] for name, sample in samples.items()}
     return Lines(range(1, DRAWN + 1), series, "direction", "share of variance", log=True)
 
 
 def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) -> dict[str, float]:
-    """Return the ``p_values`` of changes among so many isotropic samples, of their variance or of their directions."""
+    """Return the ``p_values`` of changes among so many isotropic samples, of their variance or of their directions.
+
+    Examples:
+        >>> changes = ChangeGram.gaussian(rows=48, features=20, rng=np.random.default_rng(0))
+        >>> p_values = isotropic_p_values(changes, 99, variance_shares)
+        >>> list(p_values), min(p_values.values()) > 0.01
+        (['top 1', 'top 5', 'top 10', 'participation ratio'], True)
+    """
     return p_values(of(changes), isotropic_shares(changes.updates, changes.features, draws, of))
 
 
@@ -132,6 +155,11 @@ def variance_shares(changes: Kept) -> Shares:
     """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
 
     Changes that are all equal are a ``MeasurementError``.
+
+    Examples:
+        >>> changes = ChangeGram.of([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> variance_shares(changes).values[:2].round(4).tolist()
+        [0.8, 0.2]
     """
     eigenvalues = spectrum(changes)
     return Shares(eigenvalues / eigenvalues.sum())
@@ -141,6 +169,11 @@ def direction_shares(changes: Kept) -> Shares:
     """Return the shares of the ``K // 2`` directions in which changes differ from their partners.
 
     A change that equals its partner, and spectra without directions, are a ``MeasurementError``.
+
+    Examples:
+        >>> changes = ChangeGram.gaussian(rows=48, features=100, rng=np.random.default_rng(0))
+        >>> len(direction_shares(changes).values)
+        24
     """
     found = directions_kept(changes)
     eigenvalues = found if found.ndim == 1 else np.linalg.eigvalsh(found)[::-1]
@@ -158,6 +191,10 @@ def isotropic_shares(rows: int, features: int, draws: int, of: Callable[[Kept], 
 
     Returns:
         Shares of (draws, m), the same for all who ask for this size, and read-only.
+
+    Examples:
+        >>> isotropic_shares(rows=8, features=20, draws=5).values.shape
+        (5, 7)
     """
     return _isotropic_laws(rows, features, draws)[of]
 

@@ -12,6 +12,10 @@ def geometric_mean(values: npt.ArrayLike) -> float:
 
     Raises:
         MeasurementError: there is none, or one of them is not above 0.
+
+    Examples:
+        >>> geometric_mean([1, 4])
+        2.0
     """
     array = np.asarray(values, float)
     if not array.size or not (array > 0).all():
@@ -28,6 +32,12 @@ def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     Args:
         first: (n,) numbers.
         second: (n,) numbers.
+
+    Examples:
+        >>> kendall([1, 2, 3], [10, 20, 30])
+        1.0
+        >>> kendall([1, 2, 3], [7, 7, 7])
+        0.0
     """
     one, two = np.asarray(first, float), np.asarray(second, float)
     if np.ptp(one) == 0 or np.ptp(two) == 0:
@@ -45,6 +55,10 @@ def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
     Raises:
         MeasurementError: a sample that is not at least two finite numbers.
+
+    Examples:
+        >>> round(welch([1.0, 2.0, 3.0], [11.0, 12.0, 13.0]), 4)
+        0.0003
     """
     one, two = np.asarray(first, float), np.asarray(second, float)
     for sample in (one, two):

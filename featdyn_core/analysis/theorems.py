@@ -106,6 +106,18 @@ def examined(
     Returns:
         Worst excess of each inequality and twin; ``worlds looked at``, as a share of those asked for, the least over
         the inequalities that stand.
+
+    Examples:
+        >>> from hypothesis import strategies
+        >>> found = examined(
+        ...     strategies.integers(0, 9),
+        ...     20,
+        ...     seed=0,
+        ...     theorem={"at most 9": lambda n: n - 9},
+        ...     twins={"at most 8": lambda n: n - 8},
+        ... )
+        >>> found.counter_example, found.values["at most 8"]
+        ('', 1.0)
     """
     chosen = worlds if planted is None else planted
     seeds = {name: stream_seed(seed, "measure", name) for name in (*theorem, *twins)}

@@ -29,6 +29,11 @@ def inside_window(
         churn: the whole networks beside them, by split.
         stranger: at the epoch of the deep part.
         what: memory or transfer, for the titles of the figures.
+
+    Examples:
+        >>> columns = planted.on_both_splits(Column.planted(range(3), 0.1))
+        >>> list(inside_window(columns, {}, Stranger.planted(0.1), "memory").values)[:2]
+        ['agreement, depth 1, held-out', 'agreement, depth 1, training']
     """
     shares = {split: Counted(column.reference_accuracy, column.images) for split, column in columns.items()}
     return Measured(

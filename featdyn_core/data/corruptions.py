@@ -137,6 +137,11 @@ def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.ran
 
     Returns:
         A new array of the same shape and type.
+
+    Examples:
+        >>> images = np.full((2, 32, 32, 3), 128, np.uint8)
+        >>> corrupt(images, "brightness", 3, np.random.default_rng(0))[0, 0, 0].tolist()
+        [166, 166, 166]
     """
     _check(images, kind, severity, rng)
     corruption = _ALL[kind]
@@ -177,6 +182,12 @@ def corrupted_test_set(
     Returns:
         Images, ``(M, C, H, W)`` uint8; their labels, ``dataset.test_labels``; and their source,
         ``CIFAR-10-C`` or ``synthesised``.
+
+    Examples:
+        >>> dataset = load_dataset("digits")
+        >>> images, labels, source = corrupted_test_set(dataset, "fog", 3, np.random.default_rng(0))
+        >>> tuple(images.shape), source
+        ((597, 1, 8, 8), 'synthesised')
     """
     # In C order: the last bit of contrast's means depends on the order, and could tip a grey level.
     clean = dataset.test_images.permute(0, 2, 3, 1).contiguous().numpy()

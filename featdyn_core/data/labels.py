@@ -30,6 +30,12 @@ def randomize_labels(labels: torch.Tensor, fraction: float, classes: int, rng: n
 
     Raises:
         DataError: a fraction outside [0, 1], or labels that are not as above.
+
+    Examples:
+        >>> labels = torch.zeros(100, dtype=torch.int64)
+        >>> noisy = randomize_labels(labels, 0.5, 10, np.random.default_rng(0))
+        >>> bool(0 < (noisy != labels).sum() <= 50)
+        True
     """
     _check(labels, classes)
     if not 0.0 <= fraction <= 1.0:
@@ -58,6 +64,10 @@ def permute_labels(labels: torch.Tensor, classes: int, rng: np.random.Generator)
 
     Raises:
         DataError: fewer than two classes, or labels that are not as above.
+
+    Examples:
+        >>> permute_labels(torch.tensor([0, 0, 1]), 2, np.random.default_rng(0)).tolist()
+        [1, 1, 0]
     """
     _check(labels, classes)
     if classes < 2:

@@ -11,6 +11,7 @@ import torch
 
 from featdyn_core.data.formats import Arrays, read_digits, read_npz
 from featdyn_core.data.published import load_published
+from featdyn_core.display import Displayed
 from featdyn_core.errors import DataError
 from featdyn_core.numerics import undisturbed
 from featdyn_core.project import data_root
@@ -41,8 +42,8 @@ KNOWN = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Displayed):
     """An image set in memory; two are the same if their digests are.
 
     Attributes:
@@ -58,6 +59,10 @@ class Dataset:
         published_counts: images in the whole training and test part, as published or as in the file.
         drawn: ``(images of the whole training part as it was read,)`` bool, the training images among them; None where
             no subset was drawn.
+
+    Examples:
+        >>> load_dataset("digits", subset=200).train_images.shape
+        torch.Size([200, 1, 8, 8])
     """
 
     name: str
@@ -86,6 +91,17 @@ class Dataset:
     def complete(self) -> bool:
         """Whether no image of either part is missing."""
         return (len(self.train_labels), len(self.test_labels)) == self.published_counts
+
+    def _facts(self) -> dict[str, object]:
+        _, *shape = self.train_images.shape
+        return {
+            "name": self.name,
+            "training images": len(self.train_labels),
+            "test images": len(self.test_labels),
+            "shape": " × ".join(map(str, shape)),
+            "classes": self.classes,
+            "source": self.source,
+        }
 
     def describe(self) -> str:
         """Return a line such as ``svhn (torchvision), train: 9 of 73,257 images, test: 26,032 images``."""
@@ -148,6 +164,10 @@ def load_dataset(
 
     Raises:
         DataError: an unknown name, a set that is damaged or not of the right form, or too large a subset.
+
+    Examples:
+        >>> load_dataset("digits")
+        <Dataset: name digits, training images 1200, test images 597, shape 1 × 8 × 8, classes 10, source scikit-learn>
     """
     name = os.fspath(name)
     if name.endswith(".npz"):

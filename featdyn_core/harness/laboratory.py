@@ -171,25 +171,27 @@ def measured(cell: Cell, measure: Measure, source: Source, used: Used) -> Gather
         source: of records.
         used: to which every record that was read is added.
     """
-
-    def run(seed: int) -> Run:
-        wanted = cell.requests(seed)
-
-        def read(name: str, arm: str) -> dict[str, Any]:
-            chosen = {
-                needed: request for needed, request in wanted.items() if (needed.record, needed.arm) == (name, arm)
-            }
-            for needed, request in chosen.items():
-                if (needed, seed) not in used:
-                    used[needed, seed] = source(request)
-            if not chosen:
-                raise MeasurementError(f"claim {cell.entry.id!r} has no record {name!r} of arm {arm!r} in the register")
-            return _by_split({needed: used[needed, seed].view_of(request) for needed, request in chosen.items()})
-
-        return Run(seed, cell.windows, cell.protocol, read, lambda: run(cell.neighbour(seed)))
-
-    found = (measure(run(seed)) for seed in cell.seeds)
+    found = (measure(run_of(cell, seed, source, used)) for seed in cell.seeds)
     return gather(cell.claim, found, windows=cell.windows, steps=_steps(cell))
+
+
+def run_of(cell: Cell, seed: int, source: Source, used: Used) -> Run:
+    """Return what a claim sees of one seed; what it reads is added to ``used``.
+
+    Reading raises what the source does, and a ``MeasurementError`` where the register names no such record.
+    """
+    wanted = cell.requests(seed)
+
+    def read(name: str, arm: str) -> dict[str, Any]:
+        chosen = {needed: request for needed, request in wanted.items() if (needed.record, needed.arm) == (name, arm)}
+        for needed, request in chosen.items():
+            if (needed, seed) not in used:
+                used[needed, seed] = source(request)
+        if not chosen:
+            raise MeasurementError(f"claim {cell.entry.id!r} has no record {name!r} of arm {arm!r} in the register")
+        return _by_split({needed: used[needed, seed].view_of(request) for needed, request in chosen.items()})
+
+    return Run(seed, cell.windows, cell.protocol, read, lambda: run_of(cell, cell.neighbour(seed), source, used))
 
 
 def described(cell: Cell) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Run:
         read: name of a record in the register and arm to its views by split ("" where the kind has none).
         next: returns the run of the next seed; after the last comes the first.
         worlds: a strategy of Hypothesis for a theorem to be searched in, in a planted world; None for the claim's own.
+
+    Examples:
+        >>> run = planted.run({"column": {"held-out": Column.planted(range(3), 0.1)}}, windows={"memory": (0, 2)})
+        >>> run.window("memory"), run.columns("column")["held-out"].deep
+        (Window(first=0, last=2), 2)
     """
 
     seed: int

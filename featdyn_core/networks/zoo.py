@@ -209,6 +209,10 @@ def build_model(
 
     Raises:
         ModelError: unknown name or option, or an option that torch's layers refuse.
+
+    Examples:
+        >>> build_model("resnet8", image=(1, 8, 8), width=4).cuts
+        ('stem', 'stage1_block1', 'stage2_block1', 'stage3_block1')
     """
     if name not in _BUILDERS:
         raise ModelError(f"unknown network {name!r}; the networks are {', '.join(NETWORKS)}")

@@ -54,6 +54,10 @@ class Alignment:
         redrawn: the same along other draws of random axes, (E, M).
         drawn: along the axes of an image's noise, mean over drifts drawn from the covariance of the features, (E, M).
         drawn_random: along random axes, mean over these drifts, (E,).
+
+    Examples:
+        >>> Alignment.planted([0, 10], [[0.4, 0.4], [0.6, 0.6]]).ratio().round(4).tolist()
+        [2.0, 3.0]
     """
 
     epochs: tuple[int, ...]

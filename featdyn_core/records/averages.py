@@ -44,6 +44,11 @@ class Averages:
         stranger: (N,) of the average of the weights at t with another seed's.
         reference: (N,) of ``f_t``.
         labels: true labels (N,).
+
+    Examples:
+        >>> averages = Averages.planted(window=0.9, stranger=0.1)
+        >>> float(averages.agreement("window")), float(averages.agreement("stranger"))
+        (0.9, 0.1)
     """
 
     epochs: npt.NDArray[np.int64]

@@ -56,6 +56,11 @@ class Changes:
         epochs: E epochs of the checkpoint that every update starts from.
         sgd: E lists of what is kept of the changes of each sample by SGD updates, Gram matrices or spectra.
         noise: the same of isotropic parameter noise; empty where that was not asked for.
+
+    Examples:
+        >>> changes = Changes.planted([0, 10], [[1.0], [3.0]], np.random.default_rng(0))
+        >>> len(changes.pairs)
+        2
     """
 
     epochs: tuple[int, ...]

@@ -48,6 +48,10 @@ class Descent:
         steps: (R,) gradient steps at each record, from 0.
         grids: (cuts, R, R) loss of the composites, shallow record × deep record, in nats.
         losses: (cuts, R) training loss.
+
+    Examples:
+        >>> Descent.planted(rise=0.5).grids.shape
+        (3, 10, 10)
     """
 
     cuts: tuple[str, ...]

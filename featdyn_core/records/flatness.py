@@ -64,6 +64,10 @@ class Flatness:
         random: mean of ``‖J·u‖`` over random unit directions u, (cuts, N).
         drawn: the same over unit directions drawn from the features' covariance, (cuts, N); None if not asked for.
         redrawn: the same over another set of them.
+
+    Examples:
+        >>> Flatness.planted([0, 10], 0.5).changes("drift").shape
+        (3, 2, 1000)
     """
 
     cuts: tuple[str, ...]

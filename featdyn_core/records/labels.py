@@ -33,6 +33,11 @@ class Labels:
     Attributes:
         training: (classes, classes), of all N training images, by the label that the network was trained with.
         held_out: (classes, classes), of the held-out images, by the label that accuracy is measured with.
+
+    Examples:
+        >>> labels = Labels.planted(0.5)
+        >>> labels.share_wrong, labels.wrong_held_out
+        (0.5, 0)
     """
 
     training: Counts

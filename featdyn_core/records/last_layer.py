@@ -45,6 +45,11 @@ class LastLayer:
         weight: (classes, p) of the classifier.
         bias: (classes,) of the classifier.
         labels: (N,) true labels.
+
+    Examples:
+        >>> layer = LastLayer.planted(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]), np.eye(2))
+        >>> layer.classes(layer.points).tolist()
+        [[0], [1]]
     """
 
     epochs: npt.NDArray[np.int64]

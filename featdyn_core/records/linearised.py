@@ -26,6 +26,10 @@ class Linearised(Descent):
 
     Attributes:
         frozen: (cuts, 2, F) losses of training on from a record with the shallow, then the deep half frozen.
+
+    Examples:
+        >>> Linearised.planted(rise=0.5).grids.shape
+        (3, 10, 10)
     """
 
     frozen: npt.NDArray[np.float64]

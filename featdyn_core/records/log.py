@@ -29,6 +29,10 @@ class TrainingLog:
         loss: mean cross-entropy of each epoch's steps in nats, (E,), against the labels that were trained with.
         accuracy: share of training images classified as those labels, (E,).
         learning_rate: of each epoch, (E,).
+
+    Examples:
+        >>> round(TrainingLog.planted(10, 0.25, late=6).fall(6, 10), 4)
+        0.25
     """
 
     epochs: npt.NDArray[np.int64]

@@ -33,6 +33,10 @@ class LossGrid:
         cuts: the paper's depths, first axis.
         epochs: T ascending epochs, of the shallow part on the second axis and of the deep part on the third.
         losses: (cuts, T, T) in nats, against the labels that the network was trained with.
+
+    Examples:
+        >>> LossGrid(("depth1",), np.array([0, 10]), np.array([[[2.0, 1.0], [2.5, 0.5]]])).losses.shape
+        (1, 2, 2)
     """
 
     cuts: tuple[str, ...]

@@ -44,6 +44,10 @@ class Misclassified:
         clean: whether an image is misclassified, (E, N).
         corrupted: the same of the last epoch's under each kind of corruption and severity, (15, 5, N); None if not
             looked at.
+
+    Examples:
+        >>> Misclassified.planted([0, 10], [0.5, 0.9]).accuracy.tolist()
+        [0.5, 0.9]
     """
 
     epochs: npt.NDArray[np.int64]

@@ -31,6 +31,10 @@ class Origin:
     Attributes:
         distance: of the first checkpoint's parameters from those that the seed draws, over the norm of these; any but
             0 is a fault.
+
+    Examples:
+        >>> Origin(distance=0.0)
+        Origin(distance=0.0)
     """
 
     distance: float

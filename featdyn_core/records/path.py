@@ -50,6 +50,10 @@ class TrainingPath:
         epochs: the T ascending epochs of all checkpoints.
         distances: ``‖θ_t − θ_s‖``, (parts, T, T), symmetric.
         norms: ``‖θ_t‖``, (parts, T).
+
+    Examples:
+        >>> TrainingPath.planted(range(3), 0.1).parts
+        ('depth1', 'depth2', 'depth3')
     """
 
     parts: tuple[str, ...]

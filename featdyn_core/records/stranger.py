@@ -44,6 +44,10 @@ class Stranger:
         predictions: predicted classes (cuts, N).
         reference: predictions (N,) of ``f_t``.
         labels: true labels (N,).
+
+    Examples:
+        >>> Stranger.planted(0.1).agreement.tolist()
+        [0.1, 0.1, 0.1]
     """
 
     cuts: tuple[str, ...]

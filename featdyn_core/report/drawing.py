@@ -151,18 +151,31 @@ def draw(curve: Curve, name: str, marks: Marks, *, titled: bool = False) -> "Fig
         from matplotlib.figure import Figure
 
         figure = Figure(layout="constrained")
-        upright = "\n".join(textwrap.wrap(_short(curve.y_label, _LABEL), _UPRIGHT))
-        axes = figure.add_subplot(xlabel=_short(curve.x_label, _LABEL), ylabel=upright)
-        _draw_axes(axes, curve)
-        _draw_series(axes, curve)
-        _draw_window(axes, curve, marks.window)
-        _draw_bound(axes, marks.bound)
-        _place_ticks(axes)
+        axes = figure.add_subplot()
+        _fill(axes, curve, marks)
         _draw_legend(figure, axes)
         if titled:
             title = textwrap.wrap(name, _TITLE, max_lines=3, placeholder=" …")
             figure.suptitle("\n".join(title), x=0.01, horizontalalignment="left", fontsize=9)
     return figure
+
+
+def draw_on(axes: "Axes", curve: Curve, name: str, marks: Marks) -> None:
+    """Draw a curve and its marks on given axes, with a legend inside them; raises as ``draw``."""
+    _check(curve, name)
+    _fill(axes, curve, marks)
+    axes.legend()
+
+
+def _fill(axes: "Axes", curve: Curve, marks: Marks) -> None:
+    """Draw all but the legend."""
+    upright = "\n".join(textwrap.wrap(_short(curve.y_label, _LABEL), _UPRIGHT))
+    axes.set(xlabel=_short(curve.x_label, _LABEL), ylabel=upright)
+    _draw_axes(axes, curve)
+    _draw_series(axes, curve)
+    _draw_window(axes, curve, marks.window)
+    _draw_bound(axes, marks.bound)
+    _place_ticks(axes)
 
 
 def _check(curve: Curve, name: str) -> None:

@@ -89,3 +89,15 @@ def test_a_part_is_a_few_lines_of_shell_with_what_they_print(number):
     assert kinds == ["bash", "text"]
     (shell,) = [block["text"] for block in part(number) if block["language"] == "bash"]
     assert len(shell.splitlines()) <= MOST_LINES
+
+
+def test_a_published_number_is_found_again_in_ten_lines(monkeypatch, capsys):
+    recomputed, table = re.findall(r"```python\n(.*?)```", (DOCS / "scripts.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert sum(bool(line.strip()) for line in recomputed.splitlines()) <= 10
+    monkeypatch.chdir(DOCS.parent)
+    names = {}
+    exec(compile(recomputed, "scripts.md", "exec"), names)
+    published, again = capsys.readouterr().out.splitlines()
+    assert published == again
+    exec(compile(table, "scripts.md", "exec"), names)
+    assert set(names["frame"].verdict) >= {"SUPPORTED", "REFUTED"}

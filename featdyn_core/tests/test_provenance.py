@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
+import featdyn_core
 from featdyn_core import provenance
 from featdyn_core.provenance import environment, processor, version
 
@@ -58,6 +59,10 @@ def checkout(tmp_path) -> Path:
     (root / "claims/register").mkdir(parents=True)
     (root / "claims/register/scales.toml").touch()
     return root
+
+
+def test_the_package_says_its_version():
+    assert featdyn_core.__version__ == importlib.metadata.version("featdyn")
 
 
 def test_a_checkout_says_its_commit_and_whether_it_was_changed(checkout):

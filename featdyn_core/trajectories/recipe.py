@@ -67,6 +67,10 @@ class Recipe:
     """Everything but the seed that determines a trajectory.
 
     ``source`` is what ``load_recipe`` read it by; it determines nothing, and is empty for a recipe from elsewhere.
+
+    Examples:
+        >>> load_recipe("digits-small").digest[:8]
+        '6423a3b2'
     """
 
     name: str
@@ -142,6 +146,11 @@ def load_recipe(source: str | os.PathLike[str]) -> Recipe:
 
     Refused with a ``RecipeError`` are: no such recipe, not TOML, a missing or unknown field, or a value out of
     range.
+
+    Examples:
+        >>> recipe = load_recipe("digits-small")
+        >>> recipe.network.name, recipe.training.epochs
+        ('resnet8', 28)
     """
     path = Path(os.path.expanduser(source))
     named = path.suffix != ".toml"

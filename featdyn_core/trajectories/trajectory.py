@@ -16,6 +16,7 @@ from featdyn_core.data.label_files import load_labels
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.names import SPLITS
 from featdyn_core.data.sources import Dataset, load_dataset
+from featdyn_core.display import Displayed, span
 from featdyn_core.errors import CheckpointError, DataError, MeasurementError, ModelError, TrainingError
 from featdyn_core.networks.acceptance import accept
 from featdyn_core.networks.blocks import BlockNetwork, load_state
@@ -61,8 +62,8 @@ class EpochRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Trajectory:
+@dataclass(frozen=True, repr=False)
+class Trajectory(Displayed):
     """All checkpoints of one training.
 
     Attributes:
@@ -167,6 +168,16 @@ class Trajectory:
         facts = [recipe.to_dict(), seed, dataset.digest, sorted(digests.items())]
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return cls(recipe, seed, key, epochs, dataset, load, digests=digests, template=template)
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "recipe": self.recipe.name,
+            "seed": self.seed,
+            "network": self.recipe.network.name,
+            "data": self.dataset.name,
+            "checkpoints": span(self.epochs),
+            "key": self.key[:12] or "none",
+        }
 
     def state(self, epoch: int) -> State:
         """State dict after ``epoch`` epochs, tensors on the CPU.

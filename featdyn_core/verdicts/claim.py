@@ -24,7 +24,12 @@ EMPIRICAL, THEOREM = "empirical", "theorem"
 
 
 class Verdict(enum.StrEnum):
-    """What is said of a claim; only SUPPORTED passes. The last three say that nothing was decided."""
+    """What is said of a claim; only SUPPORTED passes. The last three say that nothing was decided.
+
+    Examples:
+        >>> [str(verdict) for verdict in Verdict if verdict.decided]
+        ['SUPPORTED', 'EQUIVALENT', 'REFUTED', 'INCONCLUSIVE', 'INVALID']
+    """
 
     SUPPORTED = "SUPPORTED"
     EQUIVALENT = "EQUIVALENT"
@@ -50,6 +55,14 @@ class Claim:
         section: where the paper makes it.
         sentence: the paper's words.
         criteria: at least one that decides and one control; no two of one name.
+
+    Examples:
+        >>> agreement = Criterion("agreement", "agreement with f_t", "above", 0.9)
+        >>> stranger = Criterion("stranger", "agreement of another seed", "below", 0.5, Role.CONTROL)
+        >>> claim = Claim("memory", "4.2", "Old halves still work.", (agreement, stranger))
+        >>> verdict, _ = claim.judge({"agreement": [0.95, 0.96, 0.97], "stranger": [0.1, 0.2, 0.1]})
+        >>> print(verdict)
+        SUPPORTED
     """
 
     id: str

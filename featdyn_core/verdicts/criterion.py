@@ -59,6 +59,11 @@ class Criterion:
         paper: whether it is the paper's own number or test.
         universal: whether it is to hold in every world, as in a theorem: each seed's number is then the least
             favourable of its worlds, no mean is taken, and a single one on the wrong side fails.
+
+    Examples:
+        >>> criterion = Criterion("agreement", "agreement with f_t", "above", 0.9)
+        >>> print(criterion.judge([0.95, 0.96, 0.97]))
+        agreement (decides): 0.96 [0.9352, 0.9848] (95 %, 3 seeds; worst 0.95, 3 of 3 hold), to lie above 0.9: holds
     """
 
     name: str
@@ -202,6 +207,11 @@ class Finding:
         negligible: whether the interval lies inside bound ± margin.
         counts: what each seed's number was counted from; empty where nothing was.
         items: of how many deciding items this is one.
+
+    Examples:
+        >>> finding = Criterion("agreement", "agreement with f_t", "above", 0.9).judge([0.95, 0.96, 0.97])
+        >>> finding.outcome, finding.on_right_side, finding.worst
+        (<Outcome.HOLDS: 'holds'>, 3, 0.95)
     """
 
     criterion: Criterion

@@ -22,6 +22,11 @@ class Curve:
         window: name of the claim's window that is shaded; empty for none.
         steps: abscissae behind which the learning rate is another.
         log: whether the ordinates are drawn on a logarithmic scale.
+
+    Examples:
+        >>> curve = Curve([0, 1], {"depth 1": [[0.9, 1.0]]}, "epoch", "agreement")
+        >>> list(curve.series)
+        ['depth 1']
     """
 
     x: list[float]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from featdyn_core.display import Displayed
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Finding, Outcome, Role
 from featdyn_core.verdicts.curve import Curve
@@ -19,8 +20,8 @@ RULE = 3
 """The protocol by which verdicts are reached: items are judged one by one (see ``claim``)."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(Displayed):
     """One claim's numbers and verdict on one subject.
 
     Attributes:
@@ -63,6 +64,13 @@ class Evidence:
         register: digest of the register.
         suspicions: what looks odd about checkpoints that were adopted from elsewhere; else empty.
         seconds: duration of training, measurement (if any) and judging.
+
+    Examples:
+        >>> row = Evidence("memory-window", "4.2", "digits", "fast", "small", Verdict.NOT_RUN, reason="no data")
+        >>> row.id
+        'memory-window-small-digits'
+        >>> row
+        <Evidence: row memory-window-small-digits, verdict NOT RUN, why no data>
     """
 
     claim: str
@@ -104,6 +112,11 @@ class Evidence:
     register: str = ""
     suspicions: str = ""
     seconds: float = 0.0
+
+    def _facts(self) -> dict[str, object]:
+        judged = {"decides": list(self.deciding), "controls": list(self.of(Role.CONTROL))}
+        said = {"row": self.id, "verdict": self.verdict, "seeds": len(self.seeds), "why": self.reason or self.why}
+        return {name: value for name, value in (said | judged).items() if value}
 
     @property
     def id(self) -> str:

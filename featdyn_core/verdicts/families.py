@@ -72,6 +72,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Raises:
         MeasurementError: a number outside [0, 1].
+
+    Examples:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
     """
     if not all(0 <= p_value <= 1 for p_value in p_values):
         raise MeasurementError(f"p-values lie in [0, 1], found {list(p_values)}")

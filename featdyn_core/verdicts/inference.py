@@ -51,6 +51,10 @@ class Interval:
         high: upper end.
         seeds: number of seeds.
         confidence: coverage, in (0, 1).
+
+    Examples:
+        >>> Interval(estimate=0.5, low=0.4, high=0.6, seeds=5)
+        Interval(estimate=0.5, low=0.4, high=0.6, seeds=5, confidence=0.95)
     """
 
     estimate: float
@@ -117,6 +121,11 @@ def seed_interval(
         values: one number for each of at least two seeds.
         unit: of the numbers.
         confidence: coverage, in (0, 1).
+
+    Examples:
+        >>> found = seed_interval([0.1, 0.2, 0.3])
+        >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4)
+        (0.2, -0.0484, 0.4484)
     """
     return mean_of(values, unit).interval(confidence)
 

@@ -25,6 +25,10 @@ class Counted:
     Attributes:
         value: the number.
         of: so many images, pairs or planted draws; ``1 / of`` is the smallest step that the number can make.
+
+    Examples:
+        >>> Counted(0.75, of=4).hits
+        3
     """
 
     value: float
@@ -75,6 +79,10 @@ class Unit(enum.StrEnum):
     """What a number is, and so the scale that its seeds are averaged on.
 
     Shares are averaged as logits, rank correlations as Fisher's z, ratios as logarithms, all others as they are.
+
+    Examples:
+        >>> Unit.SHARE.range, Unit.CORRELATION.range
+        ((0.0, 1.0), (-1.0, 1.0))
     """
 
     SHARE = "share"  # of so many images
@@ -177,6 +185,10 @@ def share_of(hits: float, of: int) -> Counted:
 
     Raises:
         MeasurementError: it is a part of nothing, no whole number of things, or more than there are.
+
+    Examples:
+        >>> share_of(3, 4)
+        Counted(value=0.75, of=4)
     """
     count = as_float(hits)
     if not (0 <= count <= of and count.is_integer()):
@@ -189,6 +201,10 @@ def mean_correlation(numbers: Iterable[Counted]) -> Counted:
 
     Raises:
         MeasurementError: there is none, or one is no correlation.
+
+    Examples:
+        >>> mean_correlation([Counted(0.0, of=28), Counted(0.0, of=28)])
+        Counted(value=0.0, of=56)
     """
     numbers = list(numbers)
     if not numbers:

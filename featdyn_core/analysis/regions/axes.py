@@ -35,6 +35,10 @@ def unread_axes(weight: Points) -> Points:
     """Orthonormal axes (m, p), m ≥ 0, along which a linear classifier with ``weight`` (classes, p) never changes class.
 
     A class follows from differences of logits, so that what the rows have in common is not read either.
+
+    Examples:
+        >>> unread_axes(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])).shape  # it reads one of three axes
+        (2, 3)
     """
     _, lengths, axes = np.linalg.svd(weight - weight.mean(axis=0))
     return axes[int((lengths > _ZERO * lengths.max()).sum()) :]
@@ -48,6 +52,12 @@ class Noise:
         features: whose past it is added to.
         draws: independent draws for each image and epoch.
         rng: draws the coordinates and the random axes.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> noise = Noise(planted_sectors(rng, radius=10.0, spread=1.0), draws=2, rng=rng)
+        >>> sorted(noise.pairs)
+        ['least variance', 'of the drift', 'principal', 'random']
     """
 
     features: LastLayer
@@ -115,6 +125,12 @@ def inside_by_size(noise: Noise, *, bound: str) -> Lines:
     """Return the figure of the share inside over the size of the noise, one line a pair of axes.
 
     ``bound`` is the name of the criterion whose bound is drawn.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> noise = Noise(planted_sectors(rng, radius=10.0, spread=1.0), draws=2, rng=rng)
+        >>> sorted(inside_by_size(noise, bound="").series)
+        ['least variance', 'of the drift', 'principal', 'random']
     """
     sizes = np.linspace(0, STRONG, 17)
     series = {
@@ -130,6 +146,12 @@ def controls_of_noise(noise: Noise, stranger: LastLayer) -> dict[str, Counted]:
     Args:
         noise: on the features of one seed.
         stranger: features of another seed, of the same images and epochs.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> layer = planted_sectors(rng, radius=10.0, spread=1.0)
+        >>> sorted(controls_of_noise(Noise(layer, draws=2, rng=rng), layer))
+        ['gained along unread axes, strong noise', "share inside of a stranger's features"]
     """
     features, random = noise.features, noise.pairs["random"]
     unread = unread_axes(features.weight)[:NOISE_AXES]
@@ -151,6 +173,11 @@ def planted_sectors(
         spread: standard deviation along the axes that are not read.
         unread: how many axes are not read.
         missed: share of the past, in [0, 1], that lies in the opposite sector.
+
+    Examples:
+        >>> layer = planted_sectors(np.random.default_rng(0), radius=10.0, spread=1.0)
+        >>> layer.share_inside(layer.past)
+        1.0
     """
     angles = 2 * np.pi * np.arange(CLASSES) / CLASSES
     middles = np.pad(np.stack([np.cos(angles), np.sin(angles)], axis=-1), ((0, 0), (0, unread)))

@@ -14,6 +14,11 @@ def coverage(points: Points, within: Points) -> float:
     Args:
         points: (..., 2).
         within: (..., 2), not all on a line along an axis.
+
+    Examples:
+        >>> corners = np.array([[0.0, 0.0], [1.0, 1.0]])
+        >>> coverage(corners, within=corners)  # two cells of the grid
+        0.001953125
     """
     x, y = points.reshape(-1, 2).T
     edges = [np.linspace(axis.min(), axis.max(), CELLS + 1) for axis in within.reshape(-1, 2).T]

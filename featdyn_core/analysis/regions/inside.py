@@ -12,5 +12,10 @@ def counted_inside(found: Mapping[str, LastLayer], share: Callable[[LastLayer], 
     Args:
         found: split to its features.
         share: features to the number.
+
+    Examples:
+        >>> layer = planted_paths(np.zeros(10))
+        >>> counted_inside({"held-out": layer}, lambda found: found.share_inside(found.past))
+        {'held-out': Counted(value=1.0, of=20)}
     """
     return {split: Counted(share(features), features.count) for split, features in found.items()}

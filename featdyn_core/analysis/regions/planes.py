@@ -18,7 +18,12 @@ DECIMALS = 3
 
 
 def plane(layer: LastLayer, seed: int) -> Plane:
-    """Return the regions of a classifier of two features, and the paths of some images among them."""
+    """Return the regions of a classifier of two features, and the paths of some images among them.
+
+    Examples:
+        >>> plane(planted_paths(np.zeros(10)), seed=0).regions[0][:10]
+        '4444444433'
+    """
     classes = range(len(layer.weight))
     chosen = np.concatenate([np.flatnonzero(layer.labels == number)[:IMAGES] for number in classes])
     points = layer.points[:, chosen]

@@ -23,6 +23,10 @@ def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -
 
     Returns:
         Points of the shape of ``past``, as far from ``last`` as those.
+
+    Examples:
+        >>> turned(past=np.array([[1.0, 0.0]]), last=np.array([[0.0, 0.0]]), angle=MIRRORED).round(6).tolist()
+        [[-1.0, 0.0]]
     """
     cosine, sine = np.cos(angle), np.sin(angle)
     x, y = past[..., 0] - last[:, 0], past[..., 1] - last[:, 1]
@@ -33,12 +37,23 @@ def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -
 
 
 def all_round(turns: int) -> npt.NDArray[np.float64]:
-    """Angles (turns - 1,) of a full turn in so many equal parts, without that which changes nothing."""
+    """Angles (turns - 1,) of a full turn in so many equal parts, without that which changes nothing.
+
+    Examples:
+        >>> all_round(4) / np.pi
+        array([0.5, 1. , 1.5])
+    """
     return 2 * np.pi * np.arange(1, turns) / turns
 
 
 def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> float:
-    """Share of ``past`` (..., N, 2) inside its regions, less the same of paths turned by the angles, its mean."""
+    """Share of ``past`` (..., N, 2) inside its regions, less the same of paths turned by the angles, its mean.
+
+    Examples:
+        >>> layer = planted_paths(np.zeros(10))
+        >>> gained_over(layer, layer.past, [MIRRORED])
+        0.0
+    """
     shares = [features.share_inside(turned(past, features.last, angle)) for angle in angles]
     return features.share_inside(past) - float(np.mean(shares))
 
@@ -51,6 +66,11 @@ def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, r
         angles: what it is then compared with, in radians.
         draws: number of times, over which the mean is taken.
         rng: draws the random angles.
+
+    Examples:
+        >>> layer = planted_paths(np.zeros(10))
+        >>> gained_at_random(layer, [2 * np.pi], draws=2, rng=np.random.default_rng(0))  # a full turn changes nothing
+        0.0
     """
     directions = rng.uniform(0, 2 * np.pi, (draws, len(features.last)))
     pasts = [turned(features.past, features.last, angle) for angle in directions]
@@ -58,7 +78,12 @@ def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, r
 
 
 def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
-    """Share inside at each past epoch (U - 1,), of real paths, of mirrored ones and of those at right angles."""
+    """Share inside at each past epoch (U - 1,), of real paths, of mirrored ones and of those at right angles.
+
+    Examples:
+        >>> shares_by_epoch(planted_paths(np.zeros(10)))
+        {'real': [1.0, 1.0], 'mirrored': [1.0, 1.0], 'at right angles': [0.0, 1.0]}
+    """
     ways = {"real": (0.0,), "mirrored": MIRRORED, "at right angles": RIGHT_ANGLES}
     return {
         name: [
@@ -70,7 +95,12 @@ def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
 
 
 def inside_by_epoch(features: LastLayer, *, bound: str) -> Lines:
-    """Return the figure of ``shares_by_epoch``; ``bound`` is the name of the criterion whose bound is drawn."""
+    """Return the figure of ``shares_by_epoch``; ``bound`` is the name of the criterion whose bound is drawn.
+
+    Examples:
+        >>> list(inside_by_epoch(planted_paths(np.zeros(10)), bound="").series)
+        ['real', 'mirrored', 'at right angles']
+    """
     axes = "epoch u", "share inside the region of argmax f_t"
     return Lines(features.epochs[:-1], shares_by_epoch(features), *axes, bound=bound, over_epochs=True)
 
@@ -84,6 +114,10 @@ def planted_paths(directions: npt.NDArray[np.float64], *, length: float = 4.0, o
         directions: (N,) in radians: where the past of each image lies as seen from its end, 0 being the centre.
         length: distance of the earliest point from the end.
         others: sectors by which all images are moved on: features of another training, whose sectors are others.
+
+    Examples:
+        >>> planted_paths(np.zeros(10)).past.shape  # two past epochs, an image a sector, two features
+        (2, 10, 2)
     """
     angles = 2 * np.pi * np.arange(CLASSES) / CLASSES
     middles = np.stack([np.cos(angles), np.sin(angles)], axis=-1)

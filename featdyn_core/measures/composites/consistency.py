@@ -33,6 +33,10 @@ def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) 
 
     Returns:
         (N,) in [0, 1].
+
+    Examples:
+        >>> pointwise_consistency([[0, 1], [1, 1]], [1, 1]).tolist()
+        [0.5, 1.0]
     """
     return _agreements(predictions, reference).mean(axis=0)
 
@@ -52,12 +56,22 @@ def _agreements(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDA
 
 
 def share_at_one(consistency: npt.ArrayLike) -> float:
-    """Share of samples whose consistency is exactly 1."""
+    """Share of samples whose consistency is exactly 1.
+
+    Examples:
+        >>> share_at_one([1.0, 0.5, 1.0, 0.0])
+        0.5
+    """
     return float(np.mean(np.asarray(consistency) == 1.0))
 
 
 def tail_mass(consistency: npt.ArrayLike, level: float) -> float:
-    """Share of samples whose consistency is below ``level``."""
+    """Share of samples whose consistency is below ``level``.
+
+    Examples:
+        >>> tail_mass([1.0, 0.5, 1.0, 0.0], level=0.5)
+        0.25
+    """
     return float(np.mean(np.asarray(consistency) < level))
 
 
@@ -73,6 +87,10 @@ def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float)
 
     Returns:
         The window in epochs; 0 if no earlier checkpoint qualifies.
+
+    Examples:
+        >>> memory_window([0.5, 0.9, 0.95, 1.0], epochs=[0, 10, 20, 30], level=0.8)
+        20
     """
     column, times = _column(agreement, epochs, level)
     return int(times[-1] - times[_run_start(column, level)])
@@ -82,6 +100,10 @@ def transfer_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: floa
     """Transfer window: the latest s minus t such that ``C_d(u, t) ≥ a`` for every checkpoint u in (t, s].
 
     As ``memory_window``, with epochs u ≥ t; the first entry is u = t.
+
+    Examples:
+        >>> transfer_window([1.0, 0.95, 0.7], epochs=[10, 20, 30], level=0.8)
+        10
     """
     column, times = _column(agreement, epochs, level)
     return int(times[len(times) - 1 - _run_start(column[::-1], level)] - times[0])
@@ -143,6 +165,10 @@ def window_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> 
 
     Returns:
         (U, N) in [0, 1]: row i is ``pointwise_consistency`` over the window of the epochs i and later.
+
+    Examples:
+        >>> window_consistency([[0, 1], [1, 1]], [1, 1]).tolist()
+        [[0.5, 1.0], [1.0, 1.0]]
     """
     return _window_means(_agreements(predictions, reference))
 
@@ -160,6 +186,10 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
 
     Returns:
         (U,): entry i is the mean over u ≥ epoch i and over samples of ``F_{u→t}(x) ≠ f_t(x)``.
+
+    Examples:
+        >>> window_misses([[0, 1], [1, 1]], [1, 1]).tolist()
+        [0.25, 0.0]
     """
     missed = ~_agreements(predictions, reference)
     return _window_means(missed.sum(axis=1)) / missed.shape[1]
@@ -181,6 +211,10 @@ def epsilon_window(misses: npt.ArrayLike, epochs: npt.ArrayLike, epsilon: float)
 
     Raises:
         MeasurementError: lengths that differ, or epochs that do not ascend.
+
+    Examples:
+        >>> int(epsilon_window([0.25, 0.1, 0.0], epochs=[0, 10, 20], epsilon=0.1))
+        10
     """
     rates, times = np.asarray(misses, float), np.asarray(epochs)
     if not rates.size or times.shape != rates.shape[:1] or (np.diff(times) <= 0).any():

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from featdyn_core.display import Displayed, span
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import Predictions, check_policy
 from featdyn_core.measures.composites.engine import GridEngine, Progress, check_precision
@@ -22,8 +23,8 @@ RECHECK_CELLS = 4
 """Pairs of epochs that are evaluated again in fp32, at every cut, when a grid was computed in less."""
 
 
-@dataclass(frozen=True)
-class CompositeGrid:
+@dataclass(frozen=True, repr=False)
+class CompositeGrid(Displayed):
     """Composites over a grid of shallow and deep epochs.
 
     Attributes:
@@ -38,6 +39,20 @@ class CompositeGrid:
         labels: labels (N,), if given.
         flip_rate: share in [0, 1] of predictions that differ from those in fp32, on the sample of pairs that was
             evaluated again (``RECHECK_CELLS``); 0 for a grid in fp32.
+
+    Examples:
+        >>> grid = CompositeGrid(
+        ...     cuts=("stem",),
+        ...     shallow_epochs=np.array([0, 1]),
+        ...     deep_epochs=np.array([1]),
+        ...     predictions=np.array([[[[0, 1]], [[1, 1]]]]),
+        ...     reference=np.array([[1, 1]]),
+        ...     evaluated=np.ones((2, 1), bool),
+        ...     cross_entropy=np.full((1, 2, 1), np.nan),
+        ...     labels=None,
+        ... )
+        >>> grid.agreement.tolist()
+        [[[0.5], [1.0]]]
     """
 
     cuts: tuple[str, ...]
@@ -49,6 +64,16 @@ class CompositeGrid:
     cross_entropy: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64] | None
     flip_rate: float = 0.0
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "cuts": " ".join(self.cuts),
+            "shallow epochs": span(self.shallow_epochs.tolist()),
+            "deep epochs": span(self.deep_epochs.tolist()),
+            "pairs": f"{self.evaluated.sum()} of {self.evaluated.size}",
+            "images": self.predictions.shape[-1],
+            "labels": "none" if self.labels is None else "given",
+        }
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:

@@ -27,6 +27,10 @@ def band(shallow_epochs: Sequence[int], deep_epochs: Sequence[int], width: int) 
 
     Raises:
         MeasurementError: a negative width, or no epochs.
+
+    Examples:
+        >>> band([0, 1, 2], [2], width=1).tolist()
+        [[False], [True], [True]]
     """
     if width < 0:
         raise MeasurementError(f"a band needs a width of at least 0 epochs, found {width}")
@@ -50,6 +54,10 @@ def geometric(shallow_epochs: Sequence[int], deep_epochs: Sequence[int], ratio: 
 
     Raises:
         MeasurementError: a ratio of at most 1, or no epochs.
+
+    Examples:
+        >>> geometric(range(10), [9]).ravel().nonzero()[0].tolist()
+        [0, 1, 5, 7, 8, 9]
     """
     if not ratio > 1:
         raise MeasurementError(f"a geometric mask needs a ratio above 1, found {ratio}")

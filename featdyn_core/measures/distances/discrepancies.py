@@ -73,6 +73,11 @@ def mmd(
 
     References:
         Gretton et al. (2012), JMLR 13:723, Eq. 3, with groups in the place of single observations.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(20, 2))
+        >>> mmd(x, x + 3, permutations=99, rng=np.random.default_rng(0)).p_value
+        0.01
     """
     x, y = checked_samples(x, y)
     if permutations < 0 or (permutations and rng is None):
@@ -105,6 +110,10 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
 
     References:
         Székely and Rizzo (2013), J. Stat. Plan. Inference 143:1249.
+
+    Examples:
+        >>> round(energy_distance([[0.0], [0.0]], [[1.0], [1.0]]), 4)
+        1.4142
     """
     x, y, unit = _in_units(*checked_samples(x, y))
     # Distances entry by entry: from inner products, equal rows would be √rounding apart and not 0.
@@ -133,6 +142,10 @@ def sliced_wasserstein(
 
     References:
         Bonneel et al. (2015), J. Math. Imaging Vis. 51:22.
+
+    Examples:
+        >>> sliced_wasserstein([[0.0], [0.0]], [[1.0], [1.0]], rng=np.random.default_rng(0))
+        1.0
     """
     x, y, unit = _in_units(*checked_samples(x, y))
     if not (projections >= 1 and 1 <= order < np.inf):

@@ -64,6 +64,11 @@ def classifier_two_sample(
 
     References:
         Lopez-Paz and Oquab (2017), ICLR; Clopper and Pearson (1934), Biometrika 26:404.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(50, 2))
+        >>> classifier_two_sample(x, x + 9, rng=np.random.default_rng(0)).tv_estimate
+        1.0
     """
     # Imported here: scikit-learn is slow to import, and nothing else in the measurements needs it.
     from sklearn.linear_model import LogisticRegression

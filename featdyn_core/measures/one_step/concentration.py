@@ -75,6 +75,10 @@ def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray
 
     Raises:
         MeasurementError: changes so small or large that their squares leave the range of float64.
+
+    Examples:
+        >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]).tolist()
+        [1.0, 0.0]
     """
     found = scatter(changes, centre)
     if not SQUARED[0] <= found.scale <= SQUARED[1]:
@@ -86,6 +90,10 @@ def participation_ratio(changes: Changes, *, centre: ArrayLike | None = None) ->
     """Return ``tr(S)² / tr(S²)`` of (n, p) changes: about how many directions share the variance.
 
     It lies between 1 (one direction) and ``min(ν, p)``; ``centre`` and the errors are those of ``spectrum``.
+
+    Examples:
+        >>> participation_ratio([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        2.0
     """
     return scatter(changes, centre).participation
 
@@ -95,6 +103,10 @@ def top_share(changes: Changes, k: int, *, centre: ArrayLike | None = None) -> f
 
     Raises:
         MeasurementError: ``k`` outside ``1 … p``, and as ``scatter``.
+
+    Examples:
+        >>> top_share([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], k=1)
+        0.5
     """
     p = changes.features if isinstance(changes, Kept) else change_matrix(changes).shape[1]
     if not 1 <= k <= p:

@@ -30,6 +30,11 @@ class ChangeGram:
     Raises:
         MeasurementError: not a square matrix of at least 3 rows, not finite, not symmetric, not about the mean,
             or no features.
+
+    Examples:
+        >>> gram = ChangeGram.of([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
+        >>> gram.updates, gram.features
+        (3, 2)
     """
 
     products: FloatArray

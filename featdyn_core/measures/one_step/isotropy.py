@@ -103,6 +103,11 @@ def isotropy_test(
 
     References:
         App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
+
+    Examples:
+        >>> changes = np.random.default_rng(0).normal(size=(12, 5)) * [9, 1, 1, 1, 1]
+        >>> isotropy_test(changes, draws=99, rng=np.random.default_rng(0)).p_value
+        0.01
     """
     found = scatter(changes, centre)
     dof, p = found.dof, found.features
@@ -194,6 +199,11 @@ def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResul
 
     References:
         Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
+
+    Examples:
+        >>> changes = np.random.default_rng(0).normal(size=(48, 5)) * [9, 1, 1, 1, 1]  # one axis leads
+        >>> sign_test(changes).p_value < 0.001
+        True
     """
     squares, count, p = _cosine_squares(changes, centre)
     pairs = count * (count - 1)
