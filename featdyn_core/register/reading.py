@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import LARGEST_DOCUMENT, read_file
 from featdyn_core.register import multiverse
 from featdyn_core.register.parts import read_criteria, read_windows
 from featdyn_core.register.register import AUTO, OTHERWISE, TIERS, WORLDS, Entry, Register, Scale
@@ -108,7 +109,7 @@ def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, LARGEST_DOCUMENT)
     except OSError as error:
         raise RecipeError(f"{path} of the register cannot be read: {error}") from error
 

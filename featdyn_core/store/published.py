@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
-from featdyn_core.files import write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.store.documents import parse, seal, unseal
@@ -119,7 +119,7 @@ def _read_manifest(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        text = path.read_bytes()
+        text = read_file(path, LARGEST_DOCUMENT)
         schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
         entries = list(unseal(text)["records"]) if schema == SCHEMA else []
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -10,8 +10,6 @@ Nothing that reads a record imports torch.
 
 import hashlib
 import io
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.arrays import UNREADABLE, Archive
 from featdyn_core.errors import DamagedRecordError
-from featdyn_core.files import write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.records.kind import Kind
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, record_identity
@@ -65,9 +64,8 @@ class Record:
             DamagedRecordError: the bytes are none of a record.
         """
         try:
-            with np.load(io.BytesIO(self.content), allow_pickle=False) as packed:
-                return {name: packed[name] for name in packed.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            return dict(Archive(io.BytesIO(self.content)))
+        except UNREADABLE as error:
             raise DamagedRecordError(f"the record {self.facts['file']} cannot be unpacked: {error}") from error
 
     @property
@@ -172,7 +170,7 @@ def read_record(root: Path, facts: dict[str, Any], mend: str) -> Record:
     """
     path = root / facts["file"]
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise DamagedRecordError(f"the record {path} cannot be read ({error.strerror or error}); {mend}") from error
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
@@ -237,7 +235,7 @@ class RecordFolder:
         place = f"*-{request.seed}-{request.recipe.digest[:8]}/{request.kind}-*.json"  # whatever the recipe was called
         for path in sorted(self.root.glob(place)):
             try:
-                text = path.read_bytes()
+                text = read_file(path, LARGEST_DOCUMENT)
             except OSError as error:
                 raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
             yield read_facts(text, path, _mend_of(path))

@@ -19,11 +19,12 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
+from featdyn_core.files import LARGEST_DOCUMENT, read_file
 from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
-from featdyn_core.store.documents import parse, read_inside
+from featdyn_core.store.documents import parse
 from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
@@ -346,6 +347,6 @@ def get_trajectory(
 def _resume_epoch(partial: Path) -> int | None:
     """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
     try:
-        return int(parse(read_inside(partial, RESUME))["epoch"])
+        return int(parse(read_file(partial / RESUME, LARGEST_DOCUMENT))["epoch"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

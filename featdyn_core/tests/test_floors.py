@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest row first. Those of one row do not know each other.
 ROWS = (
     {"errors"},
-    {"files", "project", "seeds", "numerics", "tables"},
+    {"arrays", "files", "project", "seeds", "numerics", "tables"},
     {"provenance"},
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},
@@ -36,6 +36,7 @@ TORCHLESS = (
     "analysis",
     "planted",
     "harness",
+    "arrays",
     "files",
     "project",
     "tables",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from featdyn_core.errors import ModelError
+from featdyn_core.files import read_file
 from featdyn_core.networks.blocks import BlockNetwork
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model")
@@ -38,8 +39,7 @@ def read_state(path: str | os.PathLike[str], network: BlockNetwork) -> tuple[dic
         ModelError: the file cannot be read, holds no state dict, or one with other names or shapes than the network's.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content = read_file(path)
         found = _parsed(content, os.fspath(path).endswith(".safetensors"))
     except Exception as error:  # files of other programs fail in many ways
         raise ModelError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import read_text
 from featdyn_core.tables import shortened, shown
 
 INTEGERS = range(-(2**63), 2**63)
@@ -25,7 +26,7 @@ def read_document(path: Path) -> dict[str, Any]:
         RecipeError: it cannot be read, or is no TOML file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise RecipeError(f"{path} cannot be read ({error.strerror or error}); make it readable") from error
     except UnicodeDecodeError as error:

@@ -14,8 +14,8 @@ from featdyn_core.cli.main import COMMANDS, command_line, main
 from featdyn_core.errors import MissingTrajectoryError
 from featdyn_core.provenance import version
 from featdyn_core.store.heartbeats import read_beats
-from featdyn_core.store.layout import is_alive
 from featdyn_core.store.supply import Store
+from featdyn_core.tests.store.operations import is_alive
 from featdyn_core.tests.store.watched import PATIENCE, wait_until
 from featdyn_core.trajectories.recipe import load_recipe
 

@@ -15,7 +15,7 @@ import pytest
 from featdyn_core.errors import FeatdynError, MeasurementError, RecipeError, TrainingError
 from featdyn_core.launch import processes
 from featdyn_core.launch.processes import Pace, Terminated, chosen_jobs, cores, spread, terminable
-from featdyn_core.store.layout import is_alive
+from featdyn_core.tests.store.operations import is_alive
 from featdyn_core.tests.store.watched import PATIENCE, wait_until
 
 

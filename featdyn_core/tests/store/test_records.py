@@ -12,6 +12,7 @@ import pytest
 
 import featdyn_core
 from featdyn_core.errors import DamagedRecordError
+from featdyn_core.files import temporary_name
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.store.documents import dump, seal, unseal
@@ -19,7 +20,7 @@ from featdyn_core.store.records import Record, RecordFolder, check_facts, read_r
 from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.store.made import arrays_of, column, keys_of, record_of
-from featdyn_core.tests.store.operations import dead_process
+from featdyn_core.tests.store.operations import abandoned
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import OptimizerSpec
@@ -248,7 +249,6 @@ def test_a_description_without_arrays_is_never_left(folder, monkeypatch):
 
 def test_what_a_killed_writer_left_is_swept(folder):
     arrays, _ = files(folder)
-    left = arrays.with_name(f".{arrays.name}.{dead_process()}.tmp")
-    left.touch()
+    left = abandoned(temporary_name(arrays))
     folder.write(record_of(column(1, 2)))
     assert not left.exists()
