@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -10,7 +11,6 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -25,7 +25,7 @@ HALF_WRITTEN = re.compile(r".+\.(?:[0-9]{1,10}|.+\.[0-9a-f]{12})\.tmp", re.DOTAL
 
 
 @contextlib.contextmanager
-def open_file(path: str | os.PathLike[str], most: int = LARGEST_BINARY) -> Iterator[BinaryIO]:
+def open_file(path: str | os.PathLike[str], most: int = LARGEST_BINARY) -> Iterator[io.BufferedReader]:
     """Open a file to be read, or what a link to a file leads to.
 
     Args:
@@ -71,6 +71,14 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
     What cannot be opened is an ``OSError`` (see ``open_file``), and what is no text a ``UnicodeDecodeError``.
     """
     return read_file(path, LARGEST_DOCUMENT).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a folder that match a pattern, in order.
+
+    Those whose names begin with a dot are left out: editors and other machines leave them beside what they are about.
+    """
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
 def _check(state: os.stat_result, name: str, most: int) -> None:

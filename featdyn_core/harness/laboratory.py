@@ -1,5 +1,6 @@
 """The laboratory: a row of the plan and a claim's ``measure`` to evidence."""
 
+import contextlib
 import functools
 import time
 from collections import Counter
@@ -7,7 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featdyn_core.errors import AbsentDataError, MeasurementError, MissingRecordError, MissingTrajectoryError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedRecordError,
+    MeasurementError,
+    MissingRecordError,
+    MissingTrajectoryError,
+)
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Gathered, Measure, Run, gather
 from featdyn_core.project import records_folder
@@ -247,10 +254,12 @@ def _remarks(used: Iterable[Record]) -> dict[str, Any]:
 
 
 def _bits(cell: Cell, used: Used) -> str:
-    """Whether what was trained here ended in the bits of the published trainings; empty where none are published."""
+    """Whether what was trained here ended in the bits of the published trainings; empty where that is not known."""
     source, found = published(records_folder() / cell.scale.name), set()
     for (needed, seed), record in used.items():
-        facts = source.describe(cell.requests(seed)[needed])
+        facts = None
+        with contextlib.suppress(DamagedRecordError):  # which those rows tell that judge what was published
+            facts = source.describe(cell.requests(seed)[needed])
         if facts is not None:
             found.add(facts["checkpoints"]["sha256"] == record.facts["checkpoints"]["sha256"])
     return "" if not found else "equal" if all(found) else "other"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.files import read_text
+from featdyn_core.files import read_text, visible
 from featdyn_core.project import REGISTER
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
@@ -43,7 +43,7 @@ def tables(root: Path) -> dict[str, list[str]]:
         are in the register's order.
     """
     register = load_register(root / REGISTER)
-    found = [row for path in sorted(root.glob(_EVIDENCE)) for row in read_evidence(path)]
+    found = [row for path in visible(root, _EVIDENCE) for row in read_evidence(path)]
     published = {_row(row) for row in found if row.replayed}
     rows = [row for row in found if not row.here or _row(row) not in published]
     ordered = sorted(rows, key=lambda row: _place(register, row))
@@ -65,7 +65,7 @@ def documents(root: Path) -> dict[Path, list[str]]:
 
     A place without an end and a document that cannot be read are an ``EvidenceError``.
     """
-    found = {path: _places(path) for pattern in _DOCUMENTS for path in sorted(root.glob(pattern))}
+    found = {path: _places(path) for pattern in _DOCUMENTS for path in visible(root, pattern)}
     return {path: names for path, names in found.items() if names}
 
 

@@ -154,6 +154,8 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
     )
     if not good:
         raise DamagedRecordError(f"{where} does not describe a record; {mend}")
+    if not is_place(facts["file"]):
+        raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is no place in a store; {mend}")
     if facts["file"] != _file_name(facts):
         raise DamagedRecordError(
             f"{where} describes {facts['file']!r}, and that is not what a file of this content is called: the "
@@ -162,13 +164,29 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
     return dict(facts)
 
 
-def read_record(root: Path, facts: dict[str, Any], mend: str) -> Record:
-    """Read the record that ``facts`` describe from a folder of records.
+def is_newer(facts: Mapping[str, Any]) -> bool:
+    """Whether a record is of a schema, a kind or a version that this version of featdyn does not know yet."""
+    schema, kind, version = facts.get("schema"), facts.get("kind"), facts.get("version")
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    return (
+        (type(schema) is int and schema > SCHEMA)
+        or (isinstance(kind, str) and known is None)
+        or (known is not None and type(version) is int and version > known.version)
+    )
+
+
+def is_place(file: str) -> bool:
+    """Whether a record may be called so in its folder of records: a file of a folder, and nothing outside."""
+    parts = Path(file).parts
+    return len(parts) == 2 and not {"..", "/"} & set(parts)
+
+
+def read_record(path: Path, facts: dict[str, Any], mend: str) -> Record:
+    """Read the record that ``facts`` describe from its file.
 
     Raises:
         DamagedRecordError: its file is missing, or its bytes are not those that were written.
     """
-    path = root / facts["file"]
     try:
         content = read_file(path)
     except OSError as error:
@@ -211,7 +229,7 @@ class RecordFolder:
         """
         for facts in self._described(request):
             if fits(facts, request, keys):
-                return read_record(self.root, facts, _mend_of(self.root / facts["file"]))
+                return read_record(path := self.root / facts["file"], facts, _mend_of(path))
         return None
 
     def known(self, request: Request, digests: DataDigests) -> Record | None:
