@@ -10,7 +10,7 @@ Nothing that reads a record imports torch.
 
 import hashlib
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.records.kind import Kind
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, record_identity
-from featdyn_core.store.documents import seal, unseal
+from featdyn_core.store.documents import parse, seal, unseal
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
 from featdyn_core.store.source import measuring_source
@@ -118,14 +118,20 @@ def pack(request: Request, arrays: Mapping[str, npt.NDArray[Any]], facts: Mappin
     return Record(described | {"file": _file_name(described)}, content)
 
 
-def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any]:
+def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any] | None:
     """Read the description of a record that stands alone; see ``check_facts``.
+
+    Returns:
+        The description; None where it is one of a newer schema.
 
     Raises:
         DamagedRecordError: it is none, or not the one that was written.
     """
     try:
-        return check_facts(unseal(text), where, mend)
+        content = parse(text)  # before the seal, which a newer version may make otherwise
+        schema = content.get("schema") if isinstance(content, dict) else None
+        newer = type(schema) is int and schema > SCHEMA
+        return None if newer else check_facts(unseal(text), where, mend)
     except ValueError as error:
         raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error
 
@@ -221,15 +227,24 @@ class RecordFolder:
     def find(self, request: Request, keys: Mapping[int, str]) -> Record | None:
         """Return a record that holds all that is asked for, made by the present code of the present trajectories.
 
-        One that is there and is not what was written is a ``DamagedRecordError``.
+        What is damaged beside such a record is nobody's concern; in its place it is a ``DamagedRecordError``. What is
+        of a newer version of featdyn is left to that.
 
         Args:
             request: what is asked for.
             keys: seed to the key of its trajectory, for each seed of the request.
         """
-        for facts in self._described(request):
-            if fits(facts, request, keys):
+        fault: DamagedRecordError | None = None
+        for path in self._descriptions(request):
+            try:
+                facts = _read_description(path)
+            except DamagedRecordError as error:
+                fault = fault or error
+                continue
+            if facts is not None and fits(facts, request, keys):
                 return read_record(path := self.root / facts["file"], facts, _mend_of(path))
+        if fault:
+            raise fault
         return None
 
     def known(self, request: Request, digests: DataDigests) -> Record | None:
@@ -249,14 +264,17 @@ class RecordFolder:
         write_atomically(path, record.content)
         write_atomically(path.with_suffix(".json"), seal(record.facts))
 
-    def _described(self, request: Request) -> Iterator[dict[str, Any]]:
+    def _descriptions(self, request: Request) -> list[Path]:
         place = f"*-{request.seed}-{request.recipe.digest[:8]}/{request.kind}-*.json"  # whatever the recipe was called
-        for path in sorted(self.root.glob(place)):
-            try:
-                text = read_file(path, LARGEST_DOCUMENT)
-            except OSError as error:
-                raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
-            yield read_facts(text, path, _mend_of(path))
+        return sorted(self.root.glob(place))
+
+
+def _read_description(path: Path) -> dict[str, Any] | None:
+    try:
+        text = read_file(path, LARGEST_DOCUMENT)
+    except OSError as error:
+        raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
+    return read_facts(text, path, _mend_of(path))
 
 
 def _is_table(value: Any, texts: Collection[str]) -> bool:

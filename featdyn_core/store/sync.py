@@ -104,8 +104,8 @@ def push_record(remote: Remote, record: Record) -> Moved:
 def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: Mapping[int, str]) -> Moved | None:
     """Fetch a record that holds what is asked for, made by the present code of the present trajectories.
 
-    What is there and is no record, or not what its description says, is a ``DamagedTransferError``. A remote store
-    that cannot be reached is a ``StoreError``, and so is one here that cannot be written.
+    Something else in its place, that is no record or not what its description says, is a ``DamagedTransferError``. A
+    remote store that cannot be reached is a ``StoreError``, and so is one here that cannot be written.
 
     Args:
         records: where it goes.
@@ -115,18 +115,25 @@ def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: M
 
     Returns:
         What was fetched; None where the remote store has none.
+
     """
     if records.find(request, keys):
         return Moved()
-    for name in remote.documents(_records_name(request.recipe.digest, request.seed)):
-        if name.rsplit("/", 1)[-1].startswith(f"{request.kind}-"):
+    folder, exact = _records_name(request.recipe.digest, request.seed), f"{request.kind}-{request.identity[:12]}"
+    fault: DamagedTransferError | None = None
+    for name in remote.documents(folder, rf"{request.kind}-[0-9a-f]+", first=exact):
+        try:
             facts = _received_facts(remote, name)
-            if fits(facts, request, keys):
+            if facts is not None and fits(facts, request, keys):
                 content = remote.get_object(facts["sha256"])
                 _check_arrays(remote, name, content)
                 with named_errors(records.root):
                     records.write(Record(facts, content))
                 return Moved(1, len(content))
+        except DamagedTransferError as error:  # which keeps no other from being the one that is asked for
+            fault = fault or error
+    if fault:
+        raise fault
     return None
 
 
@@ -180,12 +187,17 @@ def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) ->
     return Moved(1, len(content))
 
 
-def _received_facts(remote: Remote, name: str) -> dict[str, Any]:
+def _received_facts(remote: Remote, name: str) -> dict[str, Any] | None:
+    """Return the description of a record; None where it is one of a newer version of featdyn.
+
+    Raises:
+        DamagedTransferError: it is none, or leads out of the store.
+    """
     try:
         facts = read_facts(remote.get_document(name) or b"", Path(name), "push it again")
     except DamagedRecordError as error:
         raise DamagedTransferError(_unusable(remote, name, str(error))) from error
-    if not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
+    if facts is not None and not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
         raise DamagedTransferError(
             _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
         )
