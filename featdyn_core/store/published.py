@@ -90,6 +90,12 @@ class PublishedRecords:
         """Whether anything is published, be it damaged."""
         return bool(self.facts or self._unusable or self.fault)
 
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with the manifest, in words."""
+        found = [fault for entries in self._unusable.values() for _, fault in entries]
+        return [self.fault] if self.fault else found
+
     def find(self, request: Request) -> dict[str, Any] | None:
         """Return the description of a record that holds all that is asked for; None if there is none that is of use.
 

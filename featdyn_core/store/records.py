@@ -242,10 +242,26 @@ class RecordFolder:
                 fault = fault or error
                 continue
             if facts is not None and fits(facts, request, keys):
-                return read_record(path := self.root / facts["file"], facts, _mend_of(path))
+                return self.read(facts)
         if fault:
             raise fault
         return None
+
+    def description(self, path: Path) -> dict[str, Any] | None:
+        """Return what a file of the folder describes; None where it is one of a newer schema.
+
+        Raises:
+            DamagedRecordError: it is not what was written there.
+        """
+        facts = _read_description(path)
+        if facts is not None and path != (self.root / facts["file"]).with_suffix(".json"):
+            raise DamagedRecordError(f"{path} describes {facts['file']}; {_mend_of(path)}")
+        return facts
+
+    def read(self, facts: dict[str, Any]) -> Record:
+        """Return the record that is described; one that is not what was written is a ``DamagedRecordError``."""
+        path = self.root / facts["file"]
+        return read_record(path, facts, _mend_of(path))
 
     def known(self, request: Request, digests: DataDigests) -> Record | None:
         """Return as ``find``, where the keys are known without reading images; else None."""
