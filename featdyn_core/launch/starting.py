@@ -10,7 +10,7 @@ from featdyn_core.project import REGISTER, checkout
 SETTINGS = """\
 [pytest]
 testpaths = claims
-addopts = --strict-markers -ra -m "not full and not sweep and not calibration and not mutation"
+addopts = --strict-markers -ra
 xfail_strict = true
 """
 

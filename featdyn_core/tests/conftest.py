@@ -2,6 +2,8 @@
 
 import pytest
 
+from featdyn_core.pytest_plugin.selection import leave_out
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
@@ -45,3 +47,8 @@ def tiny_perceptron(make_trajectory):
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Spare a run of one tier of claims the import of the unit tests, none of which belongs to a tier."""
     return True if config.option.markexpr in ("fast", "full", "sweep", "calibration", "mutation") else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what takes minutes, or a cluster, only where ``-m`` names it."""
+    leave_out(config, items, ("faults", "cluster"))

@@ -707,3 +707,55 @@ def test_a_test_that_decides_nothing_is_no_success(project):
     edit(project.path / "claims/test_demo.py", "    decide(measure)", "    assert decide")
     assert project.runpytest("-m", "fast").ret == 1
     assert verdicts_of(project) == {"demo-small-digits": "ERROR"}
+
+
+# What other plugins do
+
+
+def tiers_of(project: pytest.Pytester, *options: str) -> set[str]:
+    """Return the tiers of the rows that a run is of."""
+    result = project.runpytest("--collect-only", "-q", *options)
+    names = {line.partition("[")[2].rstrip("]") for line in result.outlines if "::test_demo[" in line}
+    return {"sweep" if name.endswith(("slow", "again")) else "full" if "reduced" in name else "fast" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("expression", "tiers"),
+    [
+        pytest.param([], {"fast"}, id="nothing"),
+        pytest.param(["-m", "not mutation"], {"fast"}, id="not mutation"),
+        pytest.param(["-m", "not sweep"], {"fast"}, id="not sweep"),
+        pytest.param(["-m", "not fast"], set(), id="not fast"),
+        pytest.param(["-m", "fast or full"], {"fast", "full"}, id="two"),
+        pytest.param(["-m", "not fast and not sweep or full"], {"full"}, id="full"),
+        pytest.param(["-m", "sweep", "--scale", "small"], {"sweep"}, id="sweep"),
+    ],
+)
+@pytest.mark.parametrize("settings", ["own", "of a parent"])
+def test_tiers_that_cost_are_run_where_they_are_named(project, expression, tiers, settings):
+    """Settings of a parent's, which pytest takes where it is told of folders outside, say nothing of tiers."""
+    write_sweeps(project.path)
+    options = [*expression, "-c", "/dev/null", "--rootdir=."] if settings == "of a parent" else expression
+    assert tiers_of(project, *options) == tiers
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["here", "in workers"])
+@pytest.mark.parametrize(
+    ("plugin", "arguments"),
+    [("pytest_repeat", ["--count=3"]), ("pytest_flakefinder", ["--flake-finder", "--flake-runs=3"])],
+)
+def test_a_row_that_is_decided_several_times_is_one_row(project, plugin, arguments, options):
+    pytest.importorskip(plugin)
+    result = project.runpytest("-m", "fast", *arguments, *options)
+    result.assert_outcomes(passed=3)
+    assert verdicts_of(project) == {"demo-small-digits": "SUPPORTED"}
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["here", "in a worker"])
+def test_a_row_that_is_run_again_fails_once(project, options):
+    pytest.importorskip("pytest_rerunfailures")
+    write_claim(project.path, effect=FAILS)
+    result = project.runpytest("-m", "fast", "--reruns", "2", "-p", "no:cacheprovider", *options)
+    found = result.parseoutcomes()
+    assert (found["failed"], found["rerun"], found.get("errors", 0)) == (1, 2, 0)
+    assert verdicts_of(project) == {"demo-small-digits": "REFUTED"}

@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from featdyn_core.errors import DamagedRecordError, DamagedTrajectoryError, MissingRecordError, StoreError
+from featdyn_core.store import layout
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import verify_folder
 from featdyn_core.tests.store.edits import contents
 from featdyn_core.tests.store.made import column, keys_of, record_of
-from featdyn_core.tests.store.operations import Kill, KilledError, dead_process, listening
+from featdyn_core.tests.store.operations import Kill, KilledError, listening
 from featdyn_core.tests.store.watched import FILES
 from featdyn_core.tests.tiny import tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
@@ -59,12 +60,12 @@ def assert_finished(store: Store, reference: Trajectory) -> None:
 
 def test_killed_between_any_two_file_operations_it_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
     """Every kill is followed by one of the training that goes on, at its fourth operation."""
-    dead, operations = dead_process(), 0
+    operations = 0
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
     while True:
         store, kill = Store(tmp_path / str(operations), device="cpu"), Kill(operations)
         try:
-            with monkeypatch.context() as patch, listening(store.root, kill):
-                patch.setattr(os, "getpid", lambda: dead)
+            with listening(store.root, kill):
                 store.get(tiny_recipe(), 0)
             break
         except KilledError:
