@@ -73,6 +73,11 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
     return read_file(path, LARGEST_DOCUMENT).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def readable(text: str) -> str:
+    """Return a text that every reader takes: bytes of a path that are no text are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def visible(folder: Path, pattern: str) -> list[Path]:
     """Return the files of a folder that match a pattern, in order.
 

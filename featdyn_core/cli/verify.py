@@ -1,4 +1,4 @@
-"""Check every byte of the trajectories and records of the store, of the published records, or of a tier's.
+"""Check every byte of the trajectories and records of the store, or of a tier, and of the published records.
 
 The command prints a line for each trajectory, which says that it is good, what is wrong with it or why it was not
 checked, and one for each record that is damaged; in the end how many it checked. Its status is 1 where something is
@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "verify",
-        help="check every byte of what the store has and of what is published, or of a tier's",
+        help="check every byte of the trajectories and records of the store, or of a tier",
         description=__doc__,
         epilog="Example: featdyn verify --tier full",
     )

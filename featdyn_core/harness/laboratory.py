@@ -15,6 +15,7 @@ from featdyn_core.errors import (
     MissingRecordError,
     MissingTrajectoryError,
 )
+from featdyn_core.files import readable
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Gathered, Measure, Run, gather
 from featdyn_core.project import records_folder
@@ -136,7 +137,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     try:
         values, curves, planes, counter_example = measured(cell, measure, source, used)
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
-        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
+        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=readable(str(error)))
     if cell.entry.kind == EMPIRICAL and not used:
         raise MeasurementError(f"claim {claim.id!r} was measured without a record: nothing of a training decides it")
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
@@ -273,7 +274,7 @@ def _provenance(used: Used) -> dict[str, Any]:
         facts = record.facts
         fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
         fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
-        fields["data"][facts["data"]["description"]] = facts["data"]["digest"]
+        fields["data"][readable(facts["data"]["description"])] = facts["data"]["digest"]
         makers[repr(sorted(facts["measured"].items()))] = facts["measured"]
     kinds = Counter(record.facts["kind"] for record in used.values())
     return fields | {"records": dict(kinds), "measured": list(makers.values())}

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError, StoreError
+from featdyn_core.files import visible
 from featdyn_core.project import REGISTER, checkout
 
 SETTINGS = """\
@@ -12,6 +13,11 @@ SETTINGS = """\
 testpaths = claims
 addopts = --strict-markers -ra
 xfail_strict = true
+"""
+
+ATTRIBUTES = """\
+# Sealed by their bytes: line ends are not to be changed.
+fixtures/records/** -text
 """
 
 
@@ -25,12 +31,12 @@ def starter() -> dict[Path, Path]:
     """
     shipped, source = Path(__file__).resolve().parents[1] / "starter", checkout()
     if shipped.is_dir():
-        return {path.relative_to(shipped): path for path in sorted(shipped.rglob("*")) if path.is_file()}
+        return {path.relative_to(shipped): path for path in visible(shipped, "**/*") if path.is_file()}
     if source is None:
         raise FeatdynError(f"there is no {shipped}: this featdyn was installed without its claims; install it anew")
     settings = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["starter"]
-    found = {path for pattern in patterns for path in source.glob(pattern) if path.is_file()}
+    found = {path for pattern in patterns for path in visible(source, pattern) if path.is_file()}
     return {path.relative_to(source): path for path in sorted(found)}
 
 
@@ -42,14 +48,15 @@ def start_project(folder: Path) -> int:
         StoreError: the folder cannot be written.
     """
     targets = {folder / name: path for name, path in starter().items()}
-    settings = folder / "pytest.ini"
-    if present := [path for path in (folder / REGISTER, settings, *targets) if path.exists()]:
+    settings, attributes = folder / "pytest.ini", folder / ".gitattributes"
+    if present := [path for path in (folder / REGISTER, settings, attributes, *targets) if path.exists()]:
         raise FeatdynError(f"{present[0]} is there already; begin a project in another folder")
     try:
         for target, path in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         settings.write_text(SETTINGS, encoding="utf-8")
+        attributes.write_text(ATTRIBUTES, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written ({error.strerror or error})") from error
-    return len(targets) + 1
+    return len(targets) + 2

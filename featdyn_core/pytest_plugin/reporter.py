@@ -6,11 +6,12 @@ The reporter knows from the plan which rows a run should give, so that a row who
 import os
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 from featdyn_core.errors import EvidenceError, FeatdynError
+from featdyn_core.files import readable
 from featdyn_core.harness.plan import Cell
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.project import expanded
@@ -42,6 +43,14 @@ RERUN = "rerun"
 """Outcome that pytest-rerunfailures gives a test that it runs again."""
 
 
+def _terminal() -> TextIO:
+    """Return the terminal, which stays connected while pytest captures it; nowhere, where standard output is closed."""
+    try:
+        return os.fdopen(os.dup(1), "w", errors="replace")
+    except OSError:
+        return open(os.devnull, "w", encoding="utf-8")
+
+
 class Reporter:
     """Collects evidence in the process that owns the terminal; writes the table and the file.
 
@@ -67,7 +76,7 @@ class Reporter:
         self.session = Session(expanded(path, "--evidence"))
         self.session.check_path()
         self.fault = ""
-        self.terminal = os.fdopen(os.dup(1), "w", errors="replace")  # stays connected while pytest captures it
+        self.terminal = _terminal()
         self.watcher = Watcher(store, self._write_line)
         self.watcher.start()
 
@@ -165,7 +174,7 @@ class Reporter:
     def _circumstances(self) -> dict[str, Any]:
         option = self.config.option
         return {
-            "command": ["pytest", *map(str, self.config.invocation_params.args)],
+            "command": ["pytest", *(readable(str(part)) for part in self.config.invocation_params.args)],
             "selection": {"markers": option.markexpr, "keywords": option.keyword},
             "seeds": self.config.getoption("--seeds"),
         }

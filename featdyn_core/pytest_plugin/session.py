@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.files import temporary_name
+from featdyn_core.files import readable, temporary_name
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
 from featdyn_core.provenance import environment
@@ -84,7 +84,7 @@ class Session:
             return Evidence(**facts, verdict=Verdict.DESELECTED, reason="not selected in this run")
         lines = self.faults.get(row.id, "").strip().splitlines()
         reason = lines[-1] if lines else "its test did not report: the run was stopped, or its process died"
-        return Evidence(**facts, verdict=Verdict.ERROR, reason=reason)
+        return Evidence(**facts, verdict=Verdict.ERROR, reason=readable(reason))
 
     @property
     def remark(self) -> str:

@@ -109,7 +109,7 @@ def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_file(path, LARGEST_DOCUMENT)
+        return read_file(path, LARGEST_DOCUMENT).replace(b"\r\n", b"\n")  # a checkout may have other line ends
     except OSError as error:
         raise RecipeError(f"{path} of the register cannot be read: {error}") from error
 

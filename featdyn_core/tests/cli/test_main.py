@@ -168,6 +168,12 @@ def test_sigterm_ends_workers_and_leaves_them_resumable(project, run, endless):
         assert re.fullmatch(line, lines[seed])
 
 
+def test_a_command_without_an_output_ends_well(project):
+    command = f"{shlex.quote(sys.executable)} -m featdyn_core status >&-"
+    found = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, cwd=project, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
 def test_a_reader_who_has_seen_enough_is_no_error(project):
     command = (
         f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' status"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import urllib.request
 import xml.etree.ElementTree as ElementTree
@@ -759,3 +760,21 @@ def test_a_row_that_is_run_again_fails_once(project, options):
     found = result.parseoutcomes()
     assert (found["failed"], found["rerun"], found.get("errors", 0)) == (1, 2, 0)
     assert verdicts_of(project) == {"demo-small-digits": "REFUTED"}
+
+
+# What must not end a run
+
+
+def test_progress_has_nowhere_to_go_where_the_output_is_closed():
+    """As where a program runs pytest without a terminal of its own."""
+    text = "import os; os.close(1); from featdyn_core.pytest_plugin.reporter import _terminal; _terminal().write('x')"
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_store_whose_path_is_no_text_is_told_of_in_evidence(project):
+    store = project.path / os.fsdecode(b"st\xffore")
+    project.runpytest("-m", "fast", "--no-train", f"--store={store}").assert_outcomes(skipped=1)
+    (row,) = evidence_of(project).values()
+    assert r"st\udcffore" in row.reason
+    assert any(r"st\udcffore" in part for part in document_of(project)["command"])
