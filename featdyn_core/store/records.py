@@ -28,6 +28,7 @@ from featdyn_core.records.request import Request, record_identity
 from featdyn_core.store.documents import parse, seal, unseal
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
+from featdyn_core.store.listing import Listing
 from featdyn_core.store.source import measuring_source
 from featdyn_core.trajectories.recipe import Recipe
 
@@ -223,6 +224,7 @@ class RecordFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._trainings, self._inside = Listing(_training_of), Listing(_kind_of)
 
     def find(self, request: Request, keys: Mapping[int, str]) -> Record | None:
         """Return a record that holds all that is asked for, made by the present code of the present trajectories.
@@ -235,14 +237,20 @@ class RecordFolder:
             keys: seed to the key of its trajectory, for each seed of the request.
         """
         fault: DamagedRecordError | None = None
-        for path in self._descriptions(request):
-            try:
-                facts = _read_description(path)
-            except DamagedRecordError as error:
-                fault = fault or error
-                continue
-            if facts is not None and fits(facts, request, keys):
-                return self.read(facts)
+        exact = f"{request.kind}-{request.identity[:12]}.json"
+        for folder in self._folders(request):
+            listed = self._inside.of(folder)
+            # Of thousands in a folder, mostly the one that is asked for as it is.
+            for name in sorted(listed.groups.get(request.kind, ()), key=lambda name: (name != exact, name)):
+                try:
+                    if name not in listed.known:
+                        listed.known[name] = _read_description(folder / name)
+                except DamagedRecordError as error:
+                    fault = fault or error
+                    continue
+                facts = listed.known[name]
+                if facts is not None and fits(facts, request, keys):
+                    return self.read(facts)
         if fault:
             raise fault
         return None
@@ -280,9 +288,20 @@ class RecordFolder:
         write_atomically(path, record.content)
         write_atomically(path.with_suffix(".json"), seal(record.facts))
 
-    def _descriptions(self, request: Request) -> list[Path]:
-        place = f"*-{request.seed}-{request.recipe.digest[:8]}/{request.kind}-*.json"  # whatever the recipe was called
-        return sorted(self.root.glob(place))
+    def _folders(self, request: Request) -> list[Path]:
+        """Folders with records of a training, whatever its recipe was called."""
+        training = f"{request.seed}-{request.recipe.digest[:8]}"
+        return [self.root / name for name in self._trainings.of(self.root).groups.get(training, ())]
+
+
+def _training_of(folder: str) -> str:
+    """Return what the name of a folder of records says of the training: its seed, and digits of its recipe."""
+    return "-".join(folder.rsplit("-", 2)[1:])
+
+
+def _kind_of(file: str) -> str:
+    """Return the kind that the name of a description says; empty of any other file."""
+    return file.rpartition("-")[0] if file.endswith(".json") else ""
 
 
 def _read_description(path: Path) -> dict[str, Any] | None:
