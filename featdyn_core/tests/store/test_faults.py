@@ -279,9 +279,7 @@ def test_publishing_killed_between_any_two_operations_leaves_one_set(tmp_path, m
     monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
     kept, changed, gone = ([record_of(column(number, seed=seed)) for seed in (0, 1)] for number in (1, 2, 3))
     others = [record_of(column(4, seed=seed)) for seed in (0, 2)]
-    remade = [
-        Record(one.facts | {"sha256": sha256_of_bytes(one.content + b"!")}, one.content + b"!") for one in changed
-    ]
+    remade = [with_other_bytes(record) for record in changed]
     old, new = [*kept, *changed, *gone], [*kept, *remade, *others]
     publish(tmp_path / "whole", new)
     kills = 0
