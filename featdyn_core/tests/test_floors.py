@@ -142,6 +142,7 @@ def test_only_the_plugin_knows_pytest():
         "pytest_plugin.autoload",
         "pytest_plugin.plugin",
         "pytest_plugin.reporter",
+        "pytest_plugin.selection",
     ]
 
 
