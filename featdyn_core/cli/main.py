@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with terminable():
             code = int(options.run(options))
-        sys.stdout.flush()  # here, where a reader who went away is still no error
+        if sys.stdout is not None:  # as it is where it was closed before the command began
+            sys.stdout.flush()  # here, where a reader who went away is still no error
         return code
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The laboratory: a row of the plan and a claim's ``measure`` to evidence."""
 
+import contextlib
 import functools
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from featdyn_core.errors import (
     MissingRecordError,
     MissingTrajectoryError,
 )
+from featdyn_core.files import readable
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Gathered, Measure, Run, gather
 from featdyn_core.project import records_folder
@@ -140,7 +142,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     try:
         values, curves, planes, counter_example = measured(cell, measure, source, used)
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
-        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
+        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=readable(str(error)))
     if cell.entry.kind == EMPIRICAL and not used:
         raise MeasurementError(f"claim {claim.id!r} was measured without a record: nothing of a training decides it")
     if differing := disagreements(used.values()):
@@ -269,10 +271,12 @@ def _remarks(used: Iterable[Record]) -> dict[str, Any]:
 
 
 def _bits(cell: Cell, used: Used) -> str:
-    """Whether what was trained here ended in the bits of the published trainings; empty where none are published."""
+    """Whether what was trained here ended in the bits of the published trainings; empty where that is not known."""
     source, found = published(records_folder() / cell.scale.name), set()
     for (needed, seed), record in used.items():
-        facts = source.describe(cell.requests(seed)[needed])
+        facts = None
+        with contextlib.suppress(DamagedRecordError):  # which those rows tell that judge what was published
+            facts = source.describe(cell.requests(seed)[needed])
         if facts is not None:
             found.add(facts["checkpoints"]["sha256"] == record.facts["checkpoints"]["sha256"])
     return "" if not found else "equal" if all(found) else "other"
@@ -286,7 +290,7 @@ def _provenance(used: Used) -> dict[str, Any]:
         facts = record.facts
         fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
         fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
-        fields["data"][facts["data"]["description"]] = facts["data"]["digest"]
+        fields["data"][readable(facts["data"]["description"])] = facts["data"]["digest"]
         maker = facts["measured"]
         if facts["source"] != measuring_source(facts["kind"]):
             maker = maker | {"code": OTHER_CODE}

@@ -257,8 +257,8 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
     A row of which a part is published is one of them, and so is a row that only published records decide: what is
     lacking is told, and does not go in silence.
 
-    What ``cells`` refuses is a ``RecipeError``. A manifest of published records that cannot be read is a
-    ``DamagedRecordError``, and so are records of other recipes.
+    A row whose published records are damaged is one too: its test tells of it. What ``cells`` refuses is a
+    ``RecipeError``.
     """
     found: list[Cell] = []
     for scale in register.scales:
@@ -274,7 +274,7 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
 def _published(row: Cell, source: PublishedRecords) -> bool:
     """Whether a record of the row is published."""
     requests = (request for seed in row.seeds for request in row.requests(seed).values())
-    return bool(source.facts) and not row.lacking and any(source.describe(request) is not None for request in requests)
+    return source.present and not row.lacking and any(map(source.has, requests))
 
 
 def _is_foreign(scale: Scale, subject: str) -> bool:

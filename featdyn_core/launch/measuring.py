@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.errors import AbsentDataError, FeatdynError, MissingRecordError, MissingTrajectoryError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedRecordError,
+    FeatdynError,
+    MissingRecordError,
+    MissingTrajectoryError,
+)
 from featdyn_core.launch.processes import Pace, Spread, spread
 from featdyn_core.records.kind import ALL
 from featdyn_core.records.kinds import KINDS
@@ -103,23 +109,36 @@ def publish_records(
 
     A record, here or there, that is not what was written is a ``DamagedRecordError``; a folder that cannot be written,
     a ``StoreError``.
+
+    Raises:
+        DamagedRecordError: something that was published would be lost: records of a newer version, or those of a
+            manifest that cannot be read, where not all records are here.
     """
     measurements, before = place.measurements(measure=False), PublishedRecords(folder)
     found: dict[str, Record] = {}
     absent: dict[str, None] = {}
     lacking = 0
+    if before.newer:
+        raise DamagedRecordError(
+            f"{folder} holds records of a newer version of featdyn, which would be lost; publish with that version"
+        )
+
+    def kept(request: Request) -> Record | None:
+        facts = before.find(request)
+        return None if facts is None else before.read(facts)
+
     for request in requests:
-        for source in (measurements.get, before.get):
-            try:
-                record = source(request)
-                found[record.facts["file"]] = record
-                break
-            except AbsentDataError as error:
-                absent[str(error)] = None
-            except (MissingRecordError, MissingTrajectoryError):
-                continue
-        else:
+        try:
+            record: Record | None = measurements.get(request)
+        except AbsentDataError as error:
+            absent[str(error)] = None
+            record = kept(request)
+        except (MissingRecordError, MissingTrajectoryError):
+            record = kept(request)
+        if record is None:
             lacking += 1
+        else:
+            found[record.facts["file"]] = record
     for reason in absent:
         tell(reason)
     if found:

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError, StoreError
+from featdyn_core.files import visible
 from featdyn_core.project import REGISTER, checkout
 
 SETTINGS = """\
 [pytest]
 testpaths = claims
-addopts = --strict-markers -m "not full and not sweep and not calibration and not mutation"
+addopts = --strict-markers
 xfail_strict = true
 """
-
 
 IGNORED = """\
 __pycache__/
@@ -51,13 +51,13 @@ def starter() -> dict[Path, Path]:
     """
     shipped, source = Path(__file__).resolve().parents[1] / "starter", checkout()
     if shipped.is_dir():
-        found = {path.relative_to(shipped): path for path in sorted(shipped.rglob("*"))}
+        found = {path.relative_to(shipped): path for path in visible(shipped, "**/*")}
     elif source is None:
         raise FeatdynError(f"there is no {shipped}: this featdyn was installed without its claims; install it anew")
     else:
         settings = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
         patterns = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["starter"]
-        found = {path.relative_to(source): path for pattern in patterns for path in sorted(source.glob(pattern))}
+        found = {path.relative_to(source): path for pattern in patterns for path in visible(source, pattern)}
     files = {name: path for name, path in found.items() if path.is_file() and "__pycache__" not in path.parts}
     return {Path(".github/workflows/claims.yml") if name == WORKFLOW else name: path for name, path in files.items()}
 

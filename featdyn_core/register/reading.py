@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, visible
 from featdyn_core.register import multiverse
 from featdyn_core.register.likeness import check_likeness, completed, completed_numbers
 from featdyn_core.register.parts import read_criteria, read_windows
@@ -70,7 +71,7 @@ def load_register(folder: Path) -> Register:
         RecipeError: not TOML, another schema version, a missing or unknown field or one of the wrong kind, unusable
             seeds, a claim that lacks a bound, a window or a number that one of its scales needs.
     """
-    contents = {path: _read(path) for path in sorted(folder.glob("*.toml"))}
+    contents = {path: _read(path) for path in visible(folder, "*.toml")}
     if folder / "scales.toml" not in contents:
         raise RecipeError(f"there is no register at {folder}: it needs scales.toml and a file for each claim")
     digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (path.name.encode(), text) for path, text in contents.items()))
@@ -125,7 +126,7 @@ def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, LARGEST_DOCUMENT).replace(b"\r\n", b"\n")  # a checkout may have other line ends
     except OSError as error:
         raise RecipeError(f"{path} of the register cannot be read: {error}") from error
 

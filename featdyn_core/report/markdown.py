@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import EvidenceError
+from featdyn_core.files import read_text
 from featdyn_core.register.register import Entry, Register, Scale
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
@@ -54,7 +55,7 @@ def read_meanings(path: Path) -> dict[str, str]:
         EvidenceError: no TOML file of texts.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise EvidenceError(f"{path} cannot be read ({error}); it should be TOML, with a text for a claim") from error
     if wrong := [claim for claim, text in found.items() if not isinstance(text, str) or "|" in text]:

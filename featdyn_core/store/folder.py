@@ -19,9 +19,9 @@ import safetensors
 import safetensors.torch
 
 from featdyn_core.errors import DamagedTrajectoryError, StoreError
-from featdyn_core.files import sync_folder, write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, sha256_of, sync_folder, write_atomically
 from featdyn_core.store import heartbeats
-from featdyn_core.store.documents import one_line, parse, read_inside, seal, unseal
+from featdyn_core.store.documents import one_line, parse, seal, unseal
 from featdyn_core.store.layout import (
     OPTIMIZER,
     RESUME,
@@ -136,7 +136,7 @@ class FolderSink:
         try:
             # Not `exists`: a link that leads nowhere is damage, and no training that has yet to begin.
             if os.path.lexists(self.folder / RESUME):
-                record = unseal(read_inside(self.folder, RESUME), _UNSEALED)
+                record = unseal(read_file(self.folder / RESUME, LARGEST_DOCUMENT), _UNSEALED)
                 point = self._read_point(record)
                 self._compare(record.get("conditions", {}))
         except PermissionError as error:
@@ -256,7 +256,7 @@ class FolderSink:
 
     def _digest(self, name: str) -> str:
         """Return the hex sha256 of a file as it lies there."""
-        return hashlib.sha256(read_inside(self.folder, name)).hexdigest()
+        return sha256_of(self.folder / name)
 
     def _compare(self, begun: dict[str, str]) -> None:
         """Refuse to go on with a training under conditions of which some are others now.
@@ -286,7 +286,7 @@ class FolderSink:
 
 
 def _read_tensors(folder: Path, name: str, digest: str) -> State:
-    content = read_inside(folder, name)
+    content = read_file(folder / name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("its bytes do not match the recorded sha256")
     try:
@@ -310,6 +310,6 @@ def _part(part: str, tensors: State) -> State:
 def resume_epoch_in(partial: Path) -> int | None:
     """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
     try:
-        return int(parse(read_inside(partial, RESUME))["epoch"])
+        return int(parse(read_file(partial / RESUME, LARGEST_DOCUMENT))["epoch"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

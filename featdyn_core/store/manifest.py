@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import DamagedTrajectoryError, RecipeError, StoreError
-from featdyn_core.files import write_atomically
-from featdyn_core.store.documents import one_line, parse, read_inside, seal, unseal
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
+from featdyn_core.store.documents import one_line, parse, seal, unseal
 from featdyn_core.store.layout import MANIFEST, OPTIMIZER, checkpoint_name
 from featdyn_core.trajectories.recipe import Recipe, restore_recipe
 from featdyn_core.trajectories.trajectory import EpochRecord
@@ -78,7 +78,7 @@ def read_manifest(folder: Path) -> Manifest:
         StoreError: it must not be read.
     """
     try:
-        text = read_inside(folder, MANIFEST)
+        text = read_file(folder / MANIFEST, LARGEST_DOCUMENT)
         schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
         if schema == SCHEMA:
             return _parse(unseal(text, _UNSEALED))

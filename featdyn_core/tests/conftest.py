@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 
+from featdyn_core.pytest_plugin.selection import leave_out
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
@@ -68,8 +70,11 @@ def gpu(request):
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that a real GPU is tried with; where there is none, they take seconds on the pretended one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that a real GPU is tried with, and run what takes minutes only where ``-m`` names it.
+
+    Where there is no GPU, they take seconds on the pretended one.
+    """
     needing = [item for item in items if "gpu" in getattr(item, "fixturenames", ())]
     if needing:
         import torch
@@ -77,6 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marks = ["gpu"] if torch.cuda.is_available() else ["gpu", "pretended"]
         for item, mark in itertools.product(needing, marks):
             item.add_marker(mark)
+    leave_out(config, items, ("faults", "cluster", "pretended"))
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:

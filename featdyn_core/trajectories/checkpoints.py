@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from featdyn_core.errors import ModelError, RecipeError
+from featdyn_core.files import read_file
 from featdyn_core.networks.blocks import BlockNetwork
 
 WRAPPINGS = (
@@ -85,8 +86,7 @@ def read_state(path: str | os.PathLike[str], network: BlockNetwork) -> tuple[dic
             than the network's, which are told by the names of the module that was cut.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content = read_file(path)
         found = _parsed(content, os.fspath(path).endswith(".safetensors"))
     except Exception as error:  # files of other programs fail in many ways
         raise ModelError(_unreadable(path, error)) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import read_text, visible
 from featdyn_core.tables import shortened, shown
 
 INTEGERS = range(-(2**63), 2**63)
@@ -27,7 +28,7 @@ def read_document(path: Path) -> dict[str, Any]:
         RecipeError: it cannot be read, or is no TOML file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise RecipeError(f"{path} cannot be read ({error.strerror or error}); make it readable") from error
     except UnicodeDecodeError as error:
@@ -51,7 +52,7 @@ def find_document(path: Path, called: str) -> dict[str, Any]:
         RecipeError: there is none; says which there are.
     """
     if not os.path.isfile(path):  # unlike Path.is_file never an error
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml"))) or "none"
+        known = ", ".join(file.stem for file in visible(path.parent, "*.toml")) or "none"
         raise RecipeError(f"unknown recipe {shown(called)}; {path.parent} holds: {known}")
     return read_document(path)
 

@@ -12,10 +12,10 @@ from featdyn_core.launch.processes import spread
 from featdyn_core.records.request import Request
 from featdyn_core.store import supply
 from featdyn_core.store.measurements import Measurements
-from featdyn_core.store.published import PublishedRecords
+from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import contents, flip
-from featdyn_core.tests.store.made import column
+from featdyn_core.tests.store.made import column, record_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import DataSpec
 
@@ -164,6 +164,30 @@ def test_a_damaged_record_is_not_published(place, tmp_path):
     flip(next(place.root.glob("records/*/*.npz")), 60)
     with pytest.raises(DamagedRecordError, match="do not match its sha256"):
         publish_records(place, [column(1)], tmp_path / "reduced", print)
+
+
+def test_a_manifest_that_cannot_be_read_is_published_anew_or_kept(place, tmp_path):
+    """Anew where all records are here; else nobody knows what would be lost."""
+    folder = tmp_path / "reduced"
+    place.measurements().get(column(1))
+    publish_records(place, [column(1)], folder, print)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(DamagedRecordError, match="cannot be read"):
+        publish_records(place, [column(1), column(1, seed=1)], folder, print)
+    assert (folder / "manifest.json").read_text() == "{"
+    assert publish_records(place, [column(1)], folder, print) == (1, 0)
+    assert PublishedRecords(folder).get(column(1)).facts["seed"] == 0
+
+
+def test_records_of_a_newer_version_are_not_lost(place, tmp_path):
+    folder = tmp_path / "reduced"
+    place.measurements().get(column(1))
+    publish(folder, [record_of(column(1)), newer := record_of(column(1, seed=1), version=99)])
+    before = contents(folder)
+    with pytest.raises(DamagedRecordError, match="records of a newer version of featdyn, which would be lost"):
+        publish_records(place, [column(1)], folder, print)
+    assert contents(folder) == before
+    assert newer.facts["file"] in before
 
 
 def test_a_place_that_cannot_be_written_is_named(place, tmp_path):

@@ -2,8 +2,11 @@
 
 import inspect
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from featdyn_core.harness.plan import all_cells
 from featdyn_core.launch import starting
 from featdyn_core.launch.starting import start_project
 from featdyn_core.project import checkout
+from featdyn_core.provenance import commit
 from featdyn_core.register.reading import load_register
 from featdyn_core.tests import elsewhere
 
@@ -77,6 +81,58 @@ def test_an_installed_package_begins_a_project_whose_claims_are_collected_and_ju
     assert "passed" in output
     output = run(installed, tmp_path / "mine", "pytest", "--collect-only", "-q", "-m", "fast")
     assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in output
+
+
+def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
+    """A clone whose git changes line ends would break the seal of every manifest."""
+    start_project(tmp_path / "mine")
+    git = [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+        "-c",
+        "core.autocrlf=true",
+        "-c",
+        "core.safecrlf=false",
+    ]
+    for command in (["init", "-q", "."], ["add", "fixtures", ".gitattributes"], ["commit", "-qm", "begun"]):
+        subprocess.run([*git, *command], cwd=tmp_path / "mine", check=True)
+    subprocess.run([*git, "clone", "-q", tmp_path / "mine", tmp_path / "clone"], check=True)
+    for path in (tmp_path / "mine/fixtures/records").glob("*/manifest.json"):
+        assert (tmp_path / "clone" / path.relative_to(tmp_path / "mine")).read_bytes() == path.read_bytes()
+
+
+def test_a_register_is_the_same_whatever_its_line_ends(tmp_path):
+    shutil.copytree(SOURCE / "claims/register", tmp_path / "register")
+    for path in (tmp_path / "register").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_register(tmp_path / "register").digest == load_register(SOURCE / "claims/register").digest
+
+
+def wheel_of(source: Path, folder: Path, **variables: str) -> zipfile.ZipFile:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(build, cwd=source, env=os.environ | variables, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel)
+
+
+def test_a_wheel_of_a_source_archive_knows_its_commit(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
+    subprocess.run(build, cwd=SOURCE, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (source,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    with wheel_of(source, tmp_path / "wheel") as wheel:
+        assert wheel.read("featdyn_core/commit.txt").decode().strip() == commit()
+
+
+def test_a_wheel_is_built_where_there_is_no_git(tmp_path):
+    with wheel_of(SOURCE, tmp_path, PATH="") as wheel:
+        assert "featdyn_core/commit.txt" not in wheel.namelist()
+        assert "featdyn_core/starter/claims/register/scales.toml" in wheel.namelist()
 
 
 @pytest.mark.parametrize("option", ["--store", "--evidence"])
