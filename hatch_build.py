@@ -1,4 +1,4 @@
-"""Puts into a wheel what a project is begun with, and the commit that it is built from, for evidence to name."""
+"""Puts into a wheel what a project is begun with, and into it and a source archive the commit that they are of."""
 
 import subprocess
 import tempfile
@@ -7,25 +7,36 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+COMMIT = "featdyn_core/commit.txt"
 
-class WheelHook(BuildHookInterface):
+
+class CommitHook(BuildHookInterface):
     """Adds ``featdyn_core/starter`` and ``featdyn_core/commit.txt``; nothing to an editable installation."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Collect the files, and ask git where the sources are a checkout of their own."""
+        """Collect the files, and ask git where the sources are a checkout of their own.
+
+        Those of a source archive are none: they bring the file that tells of their commit.
+        """
         if version == "editable":
             return
         root, included = Path(self.root), build_data["force_include"]
-        for path in (path for pattern in self.config["starter"] for path in root.glob(pattern) if path.is_file()):
-            included[str(path)] = f"featdyn_core/starter/{path.relative_to(root).as_posix()}"
-        if (root / ".git").exists():
-            included[_commit_file(root)] = "featdyn_core/commit.txt"
+        patterns = self.config.get("starter", [])
+        for path in (path for pattern in patterns for path in root.glob(pattern) if path.is_file()):
+            if not path.name.startswith("."):
+                included[str(path)] = f"featdyn_core/starter/{path.relative_to(root).as_posix()}"
+        if commit := _commit(root):
+            file = Path(tempfile.mkdtemp()) / "commit.txt"
+            file.write_text(commit)
+            included[str(file)] = COMMIT
 
 
-def _commit_file(root: Path) -> str:
-    """Path of a file with the commit of a checkout."""
+def _commit(root: Path) -> str:
+    """Commit of a checkout; empty where there is none, or no git to ask."""
+    if not (root / ".git").exists():
+        return ""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    file = Path(tempfile.mkdtemp()) / "commit.txt"
-    file.write_text(found.stdout)
-    return str(file)
+    try:
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""

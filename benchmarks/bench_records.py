@@ -42,7 +42,7 @@ def drifting(epochs: int) -> Trajectory:
 
 def evaluated(trajectory: Trajectory, request: Request) -> Numbers:
     """Numbers of the column, evaluated."""
-    with one_thread("cpu"):
+    with one_thread():
         return columns.read(columns.measure(trajectory, [request.parameters])[0], request.parameters).worst
 
 

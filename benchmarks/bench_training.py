@@ -119,6 +119,8 @@ def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
     device = steppers[0].device
     on_gpu = device.type == "cuda"
     tallies = []
+    if on_gpu:
+        torch.cuda.synchronize(device)  # what was made on another stream is there
     contexts = [torch.cuda.stream(item) for item in streams(len(steppers))] if on_gpu else [nullcontext()]
     for stepper, context in zip(steppers, contexts, strict=True):
         with context, exact_arithmetic():
@@ -131,7 +133,6 @@ def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
 @cache
 def streams(count: int) -> list[torch.cuda.Stream]:
     """Return so many streams, the same each time, because memory is kept by stream."""
-    torch.cuda.synchronize()  # what was made on another stream is there
     return [torch.cuda.Stream() for _ in range(count)]
 
 

@@ -9,7 +9,8 @@ normalised) of what becomes of a trained network when its first one or two stage
 anew and trained again for as long, each against the same network **retrained for as long** with nothing initialised
 anew: what longer training alone does is no effect of new layers. **Reading:** the paper's "basic blocks" are the
 stages; what is kept stays frozen ("by selectively freezing shallow layers"), with its normalisation statistics.
-Accuracy is the mean over the last few epochs, mCE that of the last. What retraining alone does, and the mCE of the
+Accuracy is the mean over the last few epochs, mCE that of the last; without the official files of CIFAR-10-C its frost
+is a synthesised texture, milder than theirs (see ``data.corruptions``). What retraining alone does, and the mCE of the
 network before it, are reported.
 
 Control: what is initialised anew must begin with an accuracy near chance.

@@ -113,7 +113,9 @@ from .records.surrogates import DISTANCE_NAMES, Surrogates
 from .register.register import Window
 from .report.rows import Rows, read_evidence
 from .seeds import numpy_generator
+from .store.adopting import adopt
 from .store.supply import Store, get_trajectory
+from .trajectories.adoption import Adoption, read_adoption
 from .trajectories.recipe import Recipe, load_recipe
 from .trajectories.trajectory import Trajectory
 from .verdicts.claim import Claim, Verdict
@@ -134,6 +136,7 @@ __all__ = [
     "NOISE_AXES",
     "RIGHT_ANGLES",
     "WHOLE_NETWORK",
+    "Adoption",
     "Alignment",
     "Association",
     "AveragedHalves",
@@ -190,6 +193,7 @@ __all__ = [
     "__version__",
     "accuracy_lost",
     "across",
+    "adopt",
     "against_isotropy",
     "all_round",
     "anisotropy_and_memory",
@@ -271,6 +275,7 @@ __all__ = [
     "pointwise_consistency",
     "quadratic_loss_grid",
     "randomize_labels",
+    "read_adoption",
     "read_evidence",
     "read_record",
     "seed_interval",

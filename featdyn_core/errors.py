@@ -23,6 +23,10 @@ class ModelError(FeatdynError):
     """An unknown network or cut, or a state that does not fit the network."""
 
 
+class CheckpointError(FeatdynError):
+    """Checkpoints from elsewhere that are not those of one training, or that leave nothing to look at."""
+
+
 class MeasurementError(FeatdynError):
     """A measurement asked for something undefined: wrong shapes, epochs out of range, too few seeds."""
 

@@ -6,12 +6,14 @@ torch's settings, the number of its threads and the generator that dropout draws
 
 import contextlib
 import functools
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch.nn.modules import module as torch_module
 
 from featdyn_core.errors import DeviceError
 
@@ -29,6 +31,23 @@ _TURN = threading.RLock()
 
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device that have an autocast of their own."""
+
+HOOKS: tuple[dict[int, Any], ...] = tuple(
+    getattr(torch_module, name)
+    for name in (
+        "_global_forward_pre_hooks",
+        "_global_forward_hooks",
+        "_global_backward_pre_hooks",
+        "_global_backward_hooks",
+        "_global_buffer_registration_hooks",
+        "_global_module_registration_hooks",
+        "_global_parameter_registration_hooks",
+    )
+)
+"""Hooks of all modules there are: a caller's own may change what any of them returns."""
+
+ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
+"""Environment variables by which the libraries of a CPU keep to fewer of its instructions."""
 
 NO_MEMORY = (
     ("out of memory",),
@@ -118,8 +137,9 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 def undisturbed() -> Iterator[None]:
     """Compute as in a fresh process, whatever modes of torch the caller is in; also a decorator of functions.
 
-    Autocast and inference mode are off, gradients are recorded, and new tensors are float32 on the CPU. All are as
-    they were afterwards. Inside, autocast and ``no_grad`` may be entered as usual.
+    Autocast and inference mode are off, gradients are recorded, new tensors are float32 on the CPU, and hooks that the
+    caller has given to all modules are not called. All are as they were afterwards. Inside, autocast, ``no_grad`` and
+    hooks may be entered as usual.
     """
     with _TURN, contextlib.ExitStack() as modes:
         dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device() != torch.device("cpu")
@@ -130,22 +150,35 @@ def undisturbed() -> Iterator[None]:
                 modes.enter_context(torch.autocast(kind, enabled=False))
         if elsewhere:  # only then, for it slows down every function of torch
             modes.enter_context(torch.device("cpu"))
+        for hooks in filter(None, HOOKS):
+            modes.callback(hooks.update, dict(hooks))
+            hooks.clear()
         modes.callback(torch.set_default_dtype, dtype)
         torch.set_default_dtype(torch.float32)
         yield
 
 
 @contextlib.contextmanager
-def one_thread(device: torch.device | str) -> Iterator[None]:
-    """Compute with ``CPU_THREADS`` on a CPU: the order of sums, and with it the bits, would depend on their number."""
+def one_thread() -> Iterator[None]:
+    """Compute with ``CPU_THREADS`` on the CPU: the order of sums, and with it the bits, would depend on their number.
+
+    Also where a GPU does most of the work: what is left to the CPU, such as statistics and averages, is measured too.
+    """
     with _TURN:
         before = torch.get_num_threads()
-        if torch.device(device).type == "cpu":
-            torch.set_num_threads(CPU_THREADS)
+        torch.set_num_threads(CPU_THREADS)
         try:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def cpu_arithmetic() -> dict[str, str]:
+    """Return what a CPU's bits depend on beside the versions of the libraries: their instructions, and oneDNN's use."""
+    onednn: Any = torch.backends.mkldnn
+    used = "on" if onednn.is_available() and onednn.enabled else "off"
+    limits = [f"{name}={os.environ[name]}" for name in ISA_LIMITS if os.environ.get(name)]
+    return {"oneDNN": " ".join([used, *limits]), "cpu": torch.backends.cpu.get_cpu_capability()}
 
 
 @contextlib.contextmanager
@@ -187,9 +220,12 @@ def exactly(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextlib.contextmanager
 def forward_mode() -> Iterator[None]:
-    """Take forward-mode derivatives without the warning of torch about itself that the first of them brings."""
+    """Take forward-mode derivatives without the warning of torch about itself that the first of them brings.
+
+    Its category depends on the versions of torch and Python.
+    """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit")
         yield
 
 

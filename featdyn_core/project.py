@@ -39,9 +39,9 @@ def sweeps_folder() -> Path:
     return project_root() / "claims" / "sweeps"
 
 
-def recipes_folder() -> Path:
-    """Folder of the recipes."""
-    return project_root() / "fixtures" / "recipes"
+def recipes_folder(project: Path | None = None) -> Path:
+    """Folder of the recipes, of the project here or of another."""
+    return (project or project_root()) / "fixtures" / "recipes"
 
 
 def records_folder() -> Path:
@@ -49,14 +49,17 @@ def records_folder() -> Path:
     return project_root() / "fixtures" / "records"
 
 
-def store_root() -> Path:
+def store_root(project: Path | None = None) -> Path:
     """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project.
 
     One that starts at a home folder that nobody knows is a ``StoreError``.
+
+    Args:
+        project: another one than the project here, such as one that is about to begin.
     """
     if configured := os.environ.get("FEATDYN_STORE"):
         return expanded(configured, "FEATDYN_STORE", StoreError)
-    return project_root() / "fixtures" / "cache"
+    return (project or project_root()) / "fixtures" / "cache"
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

@@ -46,6 +46,7 @@ def add(project, path):
     """Write a file of the new claim as the example has it; ``<claim>`` in the path is the claim's name."""
     old, new = (name.replace("-", "_") if path.endswith(".py") else name for name in (EXAMPLE, CLAIM))
     text = (project / path.replace("<claim>", old)).read_text(encoding="utf-8")
+    text = re.sub(r"^found = .*\n", "", text, flags=re.MULTILINE)  # nothing is found yet of a new claim
     text = text.replace(f'"{EXAMPLE}"', f'"{CLAIM}"').replace(f"test_{old}", f"test_{new}")
     (project / path.replace("<claim>", new)).write_text(text, encoding="utf-8")
 

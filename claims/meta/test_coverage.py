@@ -43,7 +43,10 @@ def test_every_record_of_the_register_can_be_planned(register, scale):
     rows = cells(register, scale)
     wanted = requests(rows)
     assert len({request.identity for request in wanted}) == len(wanted)
-    for row in rows:
+    # Of the strangers' trainings nobody has a log; every other row can be run.
+    lacking = {"not-convergence-strangers-cifar10-strangers"} if scale == "strangers" else set()
+    assert {row.id for row in rows if row.lacking} == lacking
+    for row in (row for row in rows if not row.lacking):
         for seed in row.seeds:
             for request in row.requests(seed).values():
                 assert sum(other.covers(request) for other in wanted) == 1, request

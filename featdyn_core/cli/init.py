@@ -1,6 +1,7 @@
-"""Begin a project: the paper's claims, their register, recipes and published records.
+"""Begin a project: the paper's claims, their register, recipes and records; or some claims, on trainings of yours.
 
-The command writes them into a folder, and prints how many files it wrote. It overwrites nothing.
+The command writes them into a folder, and prints how many files it wrote. It overwrites nothing. With --adopted, or
+--recipe, the project has the claims that are chosen and one scale, of these trainings.
 """
 
 import argparse
@@ -8,23 +9,74 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.cli.options import path
+from featdyn_core.errors import RecipeError
+from featdyn_core.launch.beginning import begin_project
 from featdyn_core.launch.starting import start_project
+from featdyn_core.project import project_here, recipes_folder
+from featdyn_core.register.reading import parse_seeds
+from featdyn_core.trajectories.recipe import load_recipe
 
 
 def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "init",
-        help="begin a project: the paper's claims, register, recipes and records",
+        help="begin a project: the paper's claims, register, recipes and records; or some, on your trainings",
         description=__doc__,
-        epilog="Example: featdyn init my-claims",
+        epilog="Example: featdyn init --adopted mine --window 14-20",
     )
     command.set_defaults(run=init)
     command.add_argument("folder", type=path, nargs="?", default=Path(), help="default: the working directory")
+    command.add_argument("--adopted", metavar="NAME", help="trainings that featdyn adopt brought in under this name")
+    command.add_argument("--recipe", type=path, metavar="FILE", help="trainings that a recipe of yours is for")
+    command.add_argument("--claims", metavar="A,B", help="default: those that need checkpoints and data alone")
+    command.add_argument("--window", metavar="A-B", help="epochs of the late part of training that claims look at")
+    command.add_argument("--seeds", metavar="0-2,7", help="default: all that were adopted; of a recipe 0-2")
+    command.add_argument("--images", type=int, default=1000, help="of each split at most; default: 1000")
 
 
 def init(options: argparse.Namespace) -> int:
-    """Write a project's files."""
-    written = start_project(options.folder)
-    print(f"wrote {written} files to {options.folder.absolute()}; decide the claims there with: pytest -m fast -n 2")
+    """Write a project's files.
+
+    Raises:
+        RecipeError: options that do not go together, or no such recipe.
+    """
+    own = [option for option in ("adopted", "recipe") if getattr(options, option)]
+    if len(own) == 2:
+        raise RecipeError("--adopted and --recipe are of two projects; say one of them")
+    if not own:
+        if idle := [option for option in ("claims", "window", "seeds") if getattr(options, option)]:
+            raise RecipeError(f"--{idle[0]} is of a project on your trainings; say --adopted or --recipe too")
+        written = start_project(options.folder)
+        advice = "decide the claims there with: pytest -m fast -n 2"
+    else:
+        written = _begin(options)
+        advice = "decide the claims there with: pytest"
+    print(f"wrote {written} files to {options.folder.absolute()}; {advice}")
     return 0
+
+
+def _begin(options: argparse.Namespace) -> int:
+    """Begin a project on one recipe.
+
+    Raises:
+        RecipeError: no window, or no such recipe.
+    """
+    here = recipes_folder(project_here() or Path.cwd())
+    file: Path = options.recipe or here / f"{options.adopted}.toml"
+    if options.adopted and not file.is_file():
+        raise RecipeError(f"there is no {file}; bring checkpoints in first, with featdyn adopt {options.adopted}")
+    if not options.window:
+        raise RecipeError("say --window A-B: the epochs that claims look at are fixed before anything is measured")
+    first, last, *more = [*map(str.strip, options.window.split("-")), ""]
+    if more != [""] or not (first.isdecimal() and last.isdecimal()):
+        raise RecipeError(f"--window {options.window} are no first and last epoch, such as 14-20")
+    return begin_project(
+        options.folder,
+        load_recipe(file),
+        source=file,
+        window=(int(first), int(last)),
+        claims=options.claims.split(",") if options.claims else (),
+        seeds=parse_seeds(options.seeds),
+        images=options.images,
+    )

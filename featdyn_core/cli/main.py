@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from featdyn_core.cli import (
+    adopt,
+    audit,
     clean,
     compare,
     docs,
@@ -17,6 +19,7 @@ from featdyn_core.cli import (
     publish,
     pull,
     push,
+    rehearse,
     report,
     selfcheck,
     status,
@@ -30,8 +33,8 @@ from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
 
 COMMANDS = (
-    *(init, status, train, measure, publish, push, pull, verify),
-    *(multiverse, report, compare, docs, selfcheck, clean),
+    *(init, adopt, status, train, measure, publish, push, pull, verify, audit),
+    *(multiverse, report, compare, docs, selfcheck, rehearse, clean),
 )
 """Modules of commands, in the order in which the help lists them: that of the work."""
 
@@ -53,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with terminable():
             code = int(options.run(options))
-        sys.stdout.flush()  # here, where a reader who went away is still no error
+        if sys.stdout is not None:  # as it is where it was closed before the command began
+            sys.stdout.flush()  # here, where a reader who went away is still no error
         return code
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)

@@ -10,8 +10,8 @@ from typing import Any
 
 from featdyn_core.cli.options import add_choice, add_scale, add_workers
 from featdyn_core.cli.selection import cluster_of, place_of, requests_of, usual_jobs
-from featdyn_core.launch.measuring import measure_missing
-from featdyn_core.launch.processes import chosen_jobs, spread
+from featdyn_core.launch.measuring import measure_missing, spread_by_device
+from featdyn_core.launch.processes import Spread, chosen_jobs, cores, spread
 
 
 def add_to(commands: Any) -> None:
@@ -32,7 +32,11 @@ def measure(options: argparse.Namespace) -> int:
     """Measure what the options ask for."""
     wanted = requests_of(options)
     jobs = chosen_jobs(options.jobs, usual_jobs(options), len(wanted))
-    how = functools.partial(spread, jobs=jobs) if options.launcher == "local" else cluster_of(options).spread
+    how: Spread = functools.partial(spread, jobs=jobs)
+    if options.launcher != "local":
+        how = cluster_of(options).spread
+    elif options.jobs is None and usual_jobs(options) < cores():
+        how = functools.partial(spread_by_device, jobs=cores())
     # A line that waits in a buffer is no progress to somebody who reads a log.
     missing = measure_missing(place_of(options), wanted, how, lambda line: print(line, flush=True))
     return 1 if missing else 0

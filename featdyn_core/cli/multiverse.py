@@ -89,7 +89,7 @@ def _rows(register: Register, options: argparse.Namespace) -> list[Evidence]:
 
 def _planned(register: Register, scale: str, seeds: Sequence[int]) -> list[Cell]:
     """Return the rows of a scale: those of published records, if there are any, and those of the store."""
-    known = (True, False) if published(records_folder() / scale).facts else (False,)
+    known = (True, False) if published(records_folder() / scale).present else (False,)
     return [row for replayed in known for row in cells(register, scale, seeds=seeds, replayed=replayed)]
 
 

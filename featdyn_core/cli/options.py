@@ -51,7 +51,7 @@ def add_choice(command: argparse.ArgumentParser) -> None:
 
 def add_workers(command: argparse.ArgumentParser) -> None:
     """Add what shares out the work."""
-    command.add_argument("--jobs", type=int, help="processes at work at once: one a core, on a GPU one")
+    command.add_argument("--jobs", type=int, help="processes at work at once: one a core, one for a GPU")
     command.add_argument("--launcher", choices=["local", "slurm"], default="local", help="slurm: a job for each")
     command.add_argument("--slurm", default="", help="sbatch's options: partition=gpu,gres=gpu:1,time=240 (minutes)")
 

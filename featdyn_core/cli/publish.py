@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
 def publish(options: argparse.Namespace) -> int:
     """Publish the records of the scale that the options name."""
     folder = records_folder() / scale_of(options, register_of(options))
-    rows = rows_to_publish(options)
+    rows = [row for row in rows_to_publish(options) if not row.lacking]
     read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
     wanted = list({request.identity: request for request in read}.values())
     published, missing = publish_records(place_of(options), wanted, folder, print)

@@ -9,6 +9,7 @@ from typing import Any
 
 from featdyn_core.cli.sync import add_sync, sync
 from featdyn_core.launch import syncing
+from featdyn_core.store.remote import Remote
 
 
 def add_to(commands: Any) -> None:
@@ -25,4 +26,4 @@ def add_to(commands: Any) -> None:
 
 def pull(options: argparse.Namespace) -> int:
     """Fetch what the options ask for."""
-    return sync(syncing.pull, options)
+    return sync(syncing.pull, options, Remote(options.url))

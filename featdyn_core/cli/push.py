@@ -9,6 +9,7 @@ from typing import Any
 
 from featdyn_core.cli.sync import add_sync, sync
 from featdyn_core.launch import syncing
+from featdyn_core.store.remote import Remote
 
 
 def add_to(commands: Any) -> None:
@@ -21,8 +22,9 @@ def add_to(commands: Any) -> None:
     )
     command.set_defaults(run=push)
     add_sync(command)
+    command.add_argument("--verify", action="store_true", help="read what is there, and send it again if damaged")
 
 
 def push(options: argparse.Namespace) -> int:
     """Send what the options ask for."""
-    return sync(syncing.push, options)
+    return sync(syncing.push, options, Remote(options.url, verify=options.verify))

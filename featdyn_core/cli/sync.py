@@ -16,12 +16,12 @@ def add_sync(command: argparse.ArgumentParser) -> None:
     add_choice(command)
 
 
-def sync(way: Callable[..., int], options: argparse.Namespace) -> int:
+def sync(way: Callable[..., int], options: argparse.Namespace, remote: Remote) -> int:
     """Send or fetch the trajectories that the options ask for, and the register's records of them."""
     wanted = trainings_of(options)
     chosen = {(recipe.identity, seed) for recipe, seed in wanted}
     # All rows, and then those of the chosen seeds: a claim refuses fewer seeds than it is judged on.
     records = [one for one in requests(rows_of(options, ())) if (one.recipe.identity, one.seed) in chosen]
     measurements = place_of(options).measurements(measure=False)
-    failed = way(measurements, Remote(options.url), wanted, records, lambda line: print(line, flush=True))
+    failed = way(measurements, remote, wanted, records, lambda line: print(line, flush=True))
     return 1 if failed else 0

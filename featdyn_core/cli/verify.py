@@ -1,25 +1,37 @@
-"""Check every byte of the trajectories of the store, or of a tier, and that they are some.
+"""Check every byte of the trajectories and records of the store, or of a tier, and of the published records.
 
-The command prints a line for each trajectory, which says that it is good or what is wrong with it, and in the end how
-many it checked. Its status is 1 where one is damaged and where there is none to check.
+The command prints a line for each trajectory, which says that it is good, what is wrong with it or why it was not
+checked, and one for each record that is damaged; in the end how many it checked. Its status is 1 where something is
+damaged and where there is nothing to check.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from featdyn_core.cli.options import add_choice, add_json, add_scale
 from featdyn_core.cli.selection import trainings_of
+from featdyn_core.files import visible
+from featdyn_core.project import records_folder
+from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify_store, verify_trainings
+from featdyn_core.store.verification import (
+    Finding,
+    verify_published,
+    verify_records,
+    verify_store,
+    verify_trainings,
+)
+from featdyn_core.trajectories.training import Training
 
 
 def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "verify",
-        help="check every byte of the trajectories of the store, or of a tier, and that they are some",
+        help="check every byte of the trajectories and records of the store, or of a tier",
         description=__doc__,
         epilog="Example: featdyn verify --tier full",
     )
@@ -33,18 +45,39 @@ def verify(options: argparse.Namespace) -> int:
     """Check what the options ask for, or all of the store; nothing checked is no success."""
     store = Store(options.store, device=options.device, download=False)
     asked = options.tier or options.only or options.seeds or options.claims
-    found = {}
-    for label, problems in verify_trainings(store, trainings_of(options)) if asked else verify_store(store):
-        if problems is None:
-            print(f"{label}: not complete, not checked", file=sys.stderr)
-            continue
-        found[label] = problems
-        if not options.json:
-            print(f"{label}: {'; '.join(problems) if problems else 'good'}", flush=True)
-    damaged = sum(map(bool, found.values()))
+    chosen = trainings_of(options) if asked else None
+    found = []
+    for item in verify_store(store) if chosen is None else verify_trainings(store, chosen):
+        found.append(item)
+        if not options.json and not item.unchecked:
+            _tell(item)
+    for item in _records(store, chosen):
+        found.append(item)
+        if not options.json and item.problems:
+            _tell(item)
+    unchecked = {item.name: item.unchecked for item in found if item.unchecked}
+    for name, reason in unchecked.items():
+        print(f"{name}: not checked: {reason}", file=sys.stderr)
+    checked = {item.name: item.problems for item in found if not item.unchecked}
+    damaged = sum(map(bool, checked.values()))
     if options.json:
-        counts = {"store": str(store.root), "checked": len(found), "damaged": damaged}
-        print(json.dumps(counts | {"problems": found}, indent=1))
+        counts = {"store": str(store.root), "checked": len(checked), "damaged": damaged}
+        print(json.dumps(counts | {"problems": checked, "not checked": unchecked}, indent=1))
     else:
-        print(f"{len(found)} checked, {damaged} damaged")
-    return 1 if damaged or not found else 0
+        print(f"{len(checked)} checked, {damaged} damaged")
+    return 1 if damaged or not checked else 0
+
+
+def _records(store: Store, chosen: list[Training] | None) -> Iterator[Finding]:
+    """Yield what came of the records here and of the published ones; of those of some trainings only, if some are."""
+    trainings = None if chosen is None else {(recipe.digest, seed) for recipe, seed in chosen}
+    groups = [verify_records(RecordFolder(store.root / "records"))]
+    groups += [verify_published(folder) for folder in visible(records_folder(), "*") if folder.is_dir()]
+    for item, facts in (pair for group in groups for pair in group):
+        # Of what cannot be read nobody knows whether it is one of them.
+        if trainings is None or not facts or (facts["recipe_digest"], facts["seed"]) in trainings:
+            yield item
+
+
+def _tell(item: Finding) -> None:
+    print(f"{item.name}: {'; '.join(item.problems) if item.problems else 'good'}", flush=True)

@@ -3,8 +3,6 @@
 import contextlib
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,18 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from featdyn_core.arrays import UNREADABLE, Archive
 from featdyn_core.errors import DataError
+from featdyn_core.files import open_file
 from featdyn_core.seeds import numpy_generator
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 DIGITS_TRAIN = 1200  # of 1,797: two thirds, and a round number
 MAX_CHANNELS = 4
-
-UNREADABLE = (
-    *(OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error),
-    *(MemoryError, OverflowError),  # a header that speaks of more bytes than there can be
-)
-"""What reading a damaged ``.npz`` file raises."""
 
 
 class Arrays(NamedTuple):
@@ -117,9 +111,8 @@ def open_npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
         DataError: the file is missing or unreadable, also where that shows only as an array is read.
     """
     try:
-        # Opened here, because numpy leaves a damaged file open. Pickles stay refused: data must not run code.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
-            yield npz
+        with open_file(path) as file:
+            yield Archive(file)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; give the path of an .npz file") from error
     except UNREADABLE as error:

@@ -15,7 +15,7 @@ from filelock import FileLock
 from featdyn_core.data.disk import disk_refusal
 from featdyn_core.data.names import SEVERITIES
 from featdyn_core.errors import DataError
-from featdyn_core.files import md5_of
+from featdyn_core.files import md5_of, open_file
 from featdyn_core.project import data_root
 
 FOLDER = "CIFAR-10-C"
@@ -77,7 +77,8 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         "unpacks it again"
     )
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with open_file(path):  # it is a file, and no pipe that would be waited for
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing, perhaps an unpacking that was cut off; {mend}") from error
     except (OSError, ValueError, EOFError) as error:

@@ -28,7 +28,7 @@ from filelock import BaseFileLock, FileLock
 from featdyn_core.data.disk import disk_errors, disk_refusal
 from featdyn_core.data.formats import Arrays
 from featdyn_core.errors import AbsentDataError, DataError
-from featdyn_core.files import FULL_DISK, md5_of, sha256_of, write_atomically
+from featdyn_core.files import FULL_DISK, LARGEST_DOCUMENT, md5_of, read_file, sha256_of, write_atomically
 
 SCHEMA = 1
 SILENCE = 60.0  # seconds without a byte after which a download counts as failed
@@ -105,7 +105,7 @@ def _is_converted(tensors: Path, manifest: Path) -> bool:
     The manifest is written last and removed first: without one, a conversion was cut off.
     """
     try:
-        return tensors.exists() and json.loads(manifest.read_bytes())["schema"] == SCHEMA
+        return tensors.exists() and json.loads(read_file(manifest, LARGEST_DOCUMENT))["schema"] == SCHEMA
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -141,7 +141,7 @@ def _as_published(name: str, root: Path) -> Arrays:
 
 def _read_converted(tensors: Path, manifest: Path) -> Arrays:
     try:
-        record = json.loads(manifest.read_bytes())
+        record = json.loads(read_file(manifest, LARGEST_DOCUMENT))
         if sha256_of(tensors) != record["sha256"]:
             raise DataError(
                 f"{tensors} is damaged: its SHA-256 is not that of {manifest.name}; delete it and run again"

@@ -13,6 +13,7 @@ from featdyn_core.data.formats import Arrays, read_digits, read_npz
 from featdyn_core.data.published import load_published
 from featdyn_core.display import Displayed
 from featdyn_core.errors import DataError
+from featdyn_core.numerics import undisturbed
 from featdyn_core.project import data_root
 from featdyn_core.seeds import numpy_generator
 
@@ -111,6 +112,7 @@ class Dataset(Displayed):
         )
         return f"{self.name} ({self.source}), {', '.join(parts)}"
 
+    @undisturbed()
     def with_subset(self, size: int, seed: int) -> "Dataset":
         """Return the set with ``size`` of its training images, drawn without replacement, in their order.
 
@@ -134,6 +136,7 @@ class Dataset(Displayed):
         )
 
 
+@undisturbed()
 def load_dataset(
     name: str | os.PathLike[str],
     *,

@@ -1,5 +1,6 @@
 """What tells an image set from another without reading it, as a build knows by sizes and times what has changed."""
 
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -21,7 +22,7 @@ def stamp(name: str, subset: int | None, root: Path | None = None) -> str:
     """
     own = Path(os.path.expanduser(name))
     if name == "digits":
-        found = [f"scikit-learn {importlib.metadata.version('scikit-learn')}"]
+        found = [f"scikit-learn {_bundle()}"]
     elif own.suffix == ".npz":
         found = _files(own)
     else:
@@ -41,6 +42,13 @@ def _files(*paths: Path) -> list[str]:
     return [f"{path.resolve()} {state.st_size} {state.st_mtime_ns}" for path, state in zip(paths, states, strict=True)]
 
 
+@functools.cache  # of what this process has imported, as below; a plan asks for thousands of stamps
+def _bundle() -> str:
+    """Version of the library that bundles the digits."""
+    return importlib.metadata.version("scikit-learn")
+
+
+@functools.cache
 def _code() -> str:
     """Digest of the code that reads image sets."""
     here = Path(__file__).parent

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import visible
 from featdyn_core.harness.run import Measure
 
 
@@ -19,7 +20,7 @@ def measures(folder: Path, claims: Sequence[str]) -> dict[str, Measure]:
     Raises:
         RecipeError: a file cannot be imported, or a claim has no file.
     """
-    found = {claim: measure for path in sorted(folder.glob("test_*.py")) for claim, measure in _measures(path)}
+    found = {claim: measure for path in visible(folder, "test_*.py") for claim, measure in _measures(path)}
     if absent := [claim for claim in claims if claim not in found]:
         raise RecipeError(
             f"claim {absent[0]!r} has no file in {folder} that is marked with it and has a measure; write it, such as "

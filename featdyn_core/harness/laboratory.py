@@ -1,5 +1,6 @@
 """The laboratory: a row of the plan and a claim's ``measure`` to evidence."""
 
+import contextlib
 import functools
 import time
 from collections import Counter
@@ -7,13 +8,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featdyn_core.errors import AbsentDataError, MeasurementError, MissingRecordError, MissingTrajectoryError
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedRecordError,
+    MeasurementError,
+    MissingRecordError,
+    MissingTrajectoryError,
+)
+from featdyn_core.files import readable
 from featdyn_core.harness.plan import Cell, Needed, requests
 from featdyn_core.harness.run import Gathered, Measure, Run, gather
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
 from featdyn_core.records.request import Request
 from featdyn_core.register.register import Register
+from featdyn_core.store.agreement import disagreements
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
 from featdyn_core.store.records import Record, RecordFolder
@@ -123,16 +132,21 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 
     Raises:
         MeasurementError: no record was read, so that nothing of a training decides it.
+        DamagedRecordError: two records of one network differ in its predictions.
     """
     started = time.monotonic()
     claim, used = cell.claim, Used()
     facts = described(cell) | {"register": register_digest}
+    if cell.lacking:
+        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=cell.lacking)
     try:
         values, curves, planes, counter_example = measured(cell, measure, source, used)
     except (AbsentDataError, MissingTrajectoryError, MissingRecordError) as error:
-        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=str(error))
+        return Evidence(**facts, verdict=Verdict.NOT_RUN, reason=readable(str(error)))
     if cell.entry.kind == EMPIRICAL and not used:
         raise MeasurementError(f"claim {claim.id!r} was measured without a record: nothing of a training decides it")
+    if differing := disagreements(used.values()):
+        raise DamagedRecordError(f"records of one network contradict each other: {differing[0]}; measure them again")
     verdict, findings = claim.judge(values, confidence=cell.scale.confidence)
     facts["environment"] |= _remarks(used.values())
     return Evidence(
@@ -207,7 +221,14 @@ def described(cell: Cell) -> dict[str, Any]:
         "windows": {name: [window.first, window.last] for name, window in cell.windows.items()},
         "protocol": _images(cell) | cell.protocol | _overrides(cell),
         "environment": dict(environment()),
+        "suspicions": _suspicions(cell),
     }
+
+
+def _suspicions(cell: Cell) -> str:
+    """What looks odd about checkpoints from elsewhere."""
+    adopted = [recipe.adopted for recipe in cell.recipes.values() if recipe.adopted]
+    return "; ".join(f"seed {seed}: {text}" for one in adopted for seed, text in one.suspicions.items())
 
 
 def _images(cell: Cell) -> dict[str, Any]:
@@ -250,10 +271,12 @@ def _remarks(used: Iterable[Record]) -> dict[str, Any]:
 
 
 def _bits(cell: Cell, used: Used) -> str:
-    """Whether what was trained here ended in the bits of the published trainings; empty where none are published."""
+    """Whether what was trained here ended in the bits of the published trainings; empty where that is not known."""
     source, found = published(records_folder() / cell.scale.name), set()
     for (needed, seed), record in used.items():
-        facts = source.describe(cell.requests(seed)[needed])
+        facts = None
+        with contextlib.suppress(DamagedRecordError):  # which those rows tell that judge what was published
+            facts = source.describe(cell.requests(seed)[needed])
         if facts is not None:
             found.add(facts["checkpoints"]["sha256"] == record.facts["checkpoints"]["sha256"])
     return "" if not found else "equal" if all(found) else "other"
@@ -267,7 +290,7 @@ def _provenance(used: Used) -> dict[str, Any]:
         facts = record.facts
         fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
         fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
-        fields["data"][facts["data"]["description"]] = facts["data"]["digest"]
+        fields["data"][readable(facts["data"]["description"])] = facts["data"]["digest"]
         maker = facts["measured"]
         if facts["source"] != measuring_source(facts["kind"]):
             maker = maker | {"code": OTHER_CODE}

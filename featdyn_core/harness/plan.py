@@ -5,7 +5,7 @@ Training, measuring, status, collection of tests and reports all read it, so tha
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from featdyn_core.errors import RecipeError
@@ -55,6 +55,7 @@ class Cell:
         foreign: whether no findings are known of its plain recipe: they are of another, or of none.
         family: number of rows of the register at its scale, among which its p-values are adjusted.
         here: whether it is trained on the spot beside published records of more seeds: it is to be in accord with them.
+        absent: arm to the name of its recipe, where there is no such recipe.
     """
 
     entry: Entry
@@ -70,6 +71,7 @@ class Cell:
     foreign: bool = False
     here: bool = False
     family: int = 1
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -101,6 +103,21 @@ class Cell:
             return self.variation.found.get(self.entry.id)
         usual = Verdict.SUPPORTED if self.here else None
         return self.entry.found.get(f"{self.scale.name}/{self.subject}", usual)
+
+    @functools.cached_property
+    def lacking(self) -> str:
+        """Why it cannot be run whatever is trained and measured; empty if it can.
+
+        An arm has no recipe, or nobody knows of a training that was done elsewhere what a record needs.
+        """
+        if self.absent:
+            names = ", ".join(f"{name}.toml for the arm {arm!r}" for arm, name in self.absent.items())
+            return f"fixtures/recipes has no {names}"
+        for needed, request in self.requests(self.seeds[0]).items():
+            if unknown := request.recipe.lacking(KINDS[request.kind].needs(request.parameters)):
+                facts = " and ".join(unknown)
+                return f"nobody knows the {facts} of {request.recipe.name}, which its record {needed.record!r} needs"
+        return ""
 
     @property
     def seen(self) -> bool:
@@ -204,9 +221,8 @@ def cells(
             scale=chosen,
             subject=subject,
             seeds=tuple(seeds) or (chosen.here if here else entry.seeds_at(chosen, subject)),
-            recipes={
-                arm: _recipe(chosen.recipes[subject] + suffix) for arm, suffix in entry.arms_of(scale, subject).items()
-            },
+            recipes={arm: _recipe(name) for arm, name in _arms(entry, chosen, subject, present=True).items()},
+            absent=_arms(entry, chosen, subject, present=False),
             precision=precision,
             replayed=replayed,
             exploratory=tuple(seeds) not in ((), chosen.here if here else entry.seeds_at(chosen, subject)),
@@ -219,8 +235,20 @@ def cells(
         for subject in entry.subjects_at(chosen)
     ]
     for row in found:
-        row.requests(row.seeds[0])  # what cannot be planned is told now, and not by the first test that measures
+        if not row.absent:
+            row.requests(row.seeds[0])  # what cannot be planned is told now, and not by the first test that measures
     return found
+
+
+def _arms(entry: Entry, scale: Scale, subject: str, *, present: bool) -> dict[str, str]:
+    """Return arm to the name of its recipe, of the arms that have one or of those that have none.
+
+    A plain recipe that is not there is an error of the register, and no arm that somebody has left out.
+    """
+    plain = scale.recipes.get(subject, "")
+    names = {arm: plain + suffix for arm, suffix in entry.arms_of(scale.name, subject).items()}
+    there = {arm for arm, name in names.items() if name == plain or (recipes_folder() / f"{name}.toml").is_file()}
+    return {arm: name for arm, name in names.items() if (arm in there) is present}
 
 
 def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:
@@ -229,8 +257,8 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
     A row of which a part is published is one of them, and so is a row that only published records decide: what is
     lacking is told, and does not go in silence.
 
-    What ``cells`` refuses is a ``RecipeError``. A manifest of published records that cannot be read is a
-    ``DamagedRecordError``, and so are records of other recipes.
+    A row whose published records are damaged is one too: its test tells of it. What ``cells`` refuses is a
+    ``RecipeError``.
     """
     found: list[Cell] = []
     for scale in register.scales:
@@ -246,7 +274,7 @@ def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str =
 def _published(row: Cell, source: PublishedRecords) -> bool:
     """Whether a record of the row is published."""
     requests = (request for seed in row.seeds for request in row.requests(seed).values())
-    return bool(source.facts) and any(source.describe(request) is not None for request in requests)
+    return source.present and not row.lacking and any(map(source.has, requests))
 
 
 def _is_foreign(scale: Scale, subject: str) -> bool:
@@ -267,7 +295,7 @@ def requests(rows: Iterable[Cell]) -> list[Request]:
     """Return the fewest records that serve all rows, in the order in which they are needed."""
     found: list[Request] = []
     alike: dict[tuple[tuple[str, str], int, str], list[int]] = {}  # places of those that one record may serve
-    for row in rows:
+    for row in (row for row in rows if not row.lacking):
         identities = {arm: recipe.identity for arm, recipe in row.recipes.items()}
         for seed in row.seeds:
             for needed, wanted in row.requests(seed).items():
@@ -292,6 +320,7 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
     wanted = {
         (seed, recipe.identity): Training(recipe, seed)
         for row in rows
+        if not row.lacking
         for seed in row.seeds
         for arm in row.recipes.values()
         for recipe in lineage(arm)

@@ -20,13 +20,12 @@ def all_rows(
 
     A sweep's row has published records if all of one seed are there: a part of them is that of the row it varies.
 
-    What ``swept`` refuses is a ``RecipeError``, damaged published records are a ``DamagedRecordError`` (see
-    ``plan.all_cells``).
+    What ``swept`` refuses is a ``RecipeError``.
     """
     found = all_cells(register, seeds=seeds, precision=precision)
     for sweep in sweeps:
         source = published(records_folder() / sweep.scale)
-        replayed = swept(register, sweep, replayed=True) if source.facts else []
+        replayed = swept(register, sweep, replayed=True) if source.present else []
         found += swept(register, sweep, seeds=seeds, precision=precision)
         found += [row for row in replayed if any(source.complete(row.requests(seed).values()) for seed in row.seeds)]
     return found

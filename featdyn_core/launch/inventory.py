@@ -152,6 +152,8 @@ def _likeness(recipe: Recipe) -> str:
 
 def _estimated(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost | str:
     """Return what a training costs, or why it cannot be done."""
+    if recipe.adopted:
+        return f"{recipe.name} was trained elsewhere; bring it in with featdyn adopt or pull"
     try:
         return estimate(store, recipe, known)
     except FeatdynError as error:

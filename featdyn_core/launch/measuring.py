@@ -1,18 +1,27 @@
 """A plan's missing records, measured in processes and published."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.errors import AbsentDataError, FeatdynError, MissingRecordError, MissingTrajectoryError
-from featdyn_core.launch.processes import Pace, Spread
+from featdyn_core.errors import (
+    AbsentDataError,
+    DamagedRecordError,
+    FeatdynError,
+    MissingRecordError,
+    MissingTrajectoryError,
+)
+from featdyn_core.launch.processes import Pace, Spread, spread
+from featdyn_core.records.kind import ALL
+from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
+from featdyn_core.store.advice import absence, advice
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record
-from featdyn_core.store.supply import Store, advice
+from featdyn_core.store.supply import Store
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,20 @@ class Place:
 @functools.cache
 def _opened(root: Path, device: str, measure: bool) -> Measurements:
     return Measurements(Store(root, device=device, download=False), train=False, measure=measure)
+
+
+def spread_by_device(
+    work: Callable[[Sequence[Request]], Any], groups: Sequence[Sequence[Request]], *, jobs: int
+) -> Iterator[tuple[Sequence[Request], Any]]:
+    """Do what a GPU computes in this process, then what the CPU computes in as many processes as ``jobs`` says.
+
+    Yields:
+        A group of requests, with what it gave or the error that ended it.
+    """
+    on_cpu = [group for group in groups if KINDS[group[0].kind].on_cpu == ALL]
+    yield from spread(work, [group for group in groups if group not in on_cpu], jobs=1)
+    if on_cpu:
+        yield from spread(work, on_cpu, jobs=min(jobs, len(on_cpu)))
 
 
 def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, say: Callable[[str], Any]) -> int:
@@ -53,8 +76,7 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
             elif _trained(measurements.store, request):
                 ready.append(request)
             else:
-                command = advice("train", request.recipe, request.seeds, measurements.store.root)
-                lacking.append((request, f"its trajectory is missing; train it with: {command}"))
+                lacking.append((request, _lack(request, measurements.store.root)))
         except FeatdynError as error:  # of one data set or record, which keeps no other from being measured
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
@@ -69,6 +91,12 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
     return failed + len(lacking)
 
 
+def _lack(request: Request, root: Path) -> str:
+    if request.recipe.adopted:
+        return absence(request.recipe, request.seed, root)
+    return f"its trajectory is missing; train it with: {advice('train', request.recipe, request.seeds, root)}"
+
+
 def publish_records(
     place: Place, requests: Sequence[Request], folder: Path, tell: Callable[[str], object]
 ) -> tuple[int, int]:
@@ -81,23 +109,36 @@ def publish_records(
 
     A record, here or there, that is not what was written is a ``DamagedRecordError``; a folder that cannot be written,
     a ``StoreError``.
+
+    Raises:
+        DamagedRecordError: something that was published would be lost: records of a newer version, or those of a
+            manifest that cannot be read, where not all records are here.
     """
     measurements, before = place.measurements(measure=False), PublishedRecords(folder)
     found: dict[str, Record] = {}
     absent: dict[str, None] = {}
     lacking = 0
+    if before.newer:
+        raise DamagedRecordError(
+            f"{folder} holds records of a newer version of featdyn, which would be lost; publish with that version"
+        )
+
+    def kept(request: Request) -> Record | None:
+        facts = before.find(request)
+        return None if facts is None else before.read(facts)
+
     for request in requests:
-        for source in (measurements.get, before.get):
-            try:
-                record = source(request)
-                found[record.facts["file"]] = record
-                break
-            except AbsentDataError as error:
-                absent[str(error)] = None
-            except (MissingRecordError, MissingTrajectoryError):
-                continue
-        else:
+        try:
+            record: Record | None = measurements.get(request)
+        except AbsentDataError as error:
+            absent[str(error)] = None
+            record = kept(request)
+        except (MissingRecordError, MissingTrajectoryError):
+            record = kept(request)
+        if record is None:
             lacking += 1
+        else:
+            found[record.facts["file"]] = record
     for reason in absent:
         tell(reason)
     if found:

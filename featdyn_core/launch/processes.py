@@ -20,6 +20,10 @@ Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Out
 """Does each piece of work somewhere, and yields it with its outcome."""
 
 
+ABANDONED = 1
+"""Exit status of a process whose parent is gone."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM came, and is to end the work as an interruption from the keyboard does."""
 
@@ -39,6 +43,26 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class OutOfTime(KeyboardInterrupt):
+    """The time that a piece of work has is over, and is to end it as an interruption from the keyboard does."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise ``OutOfTime`` after so many seconds, in the main thread, which alone may be limited so."""
+
+    def end(*_: object) -> Never:
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def end_all(workers: Iterable[BaseProcess]) -> None:
@@ -85,8 +109,13 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) 
         return
     # Not ours to end, such as the workers of a caller that spreads work too.
     others = multiprocessing.active_children()
-    # Spawned: neither CUDA nor the threads of torch live on in a fork.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _leave_keys_to_the_parent) as pool:
+    try:
+        # Spawned: neither CUDA nor the threads of torch live on in a fork.
+        opened = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin_worker)
+    except OSError:  # no room for a queue's semaphores, as in a container whose /dev/shm cannot be written
+        yield from spread(work, pieces, jobs=1)
+        return
+    with opened as pool:
         try:
             futures = {pool.submit(outcome, work, piece): piece for piece in pieces}
             for future in as_completed(futures):
@@ -96,9 +125,22 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) 
             raise
 
 
-def _leave_keys_to_the_parent() -> None:
-    """Ignore an interruption from the keyboard, which reaches all processes: the parent ends its workers."""
+def end_with_the_parent() -> None:
+    """End this process once the one that started it is gone, in whichever way that ended."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(ABANDONED)  # in the midst of anything: writers of the store may end at any moment
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _begin_worker() -> None:
+    """Leave it to the parent to end this process, also at an interruption from the keyboard, which reaches all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_the_parent()
 
 
 def _result(future: Future[Outcome]) -> Outcome:

@@ -61,25 +61,28 @@ class Way:
 
 
 @dataclass
-class _Kept:
+class Kept:
     """A sink in memory."""
 
     states: dict[int, State] = field(default_factory=dict)
     records: list[EpochRecord] = field(default_factory=list)
 
     def resume_point(self) -> ResumePoint | None:
+        """Begin anew."""
         return None
 
     def checkpoint(self, epoch: int, state: State) -> None:
+        """Keep a copy."""
         self.states[epoch] = {name: tensor.clone() for name, tensor in state.items()}
 
     def save_resume_point(self, _: ResumePoint) -> None:
-        pass
+        """Keep none."""
 
     def keep_optimizer(self, _: State) -> None:
-        pass
+        """Keep none."""
 
     def progress(self, record: EpochRecord) -> None:
+        """Keep it."""
         self.records.append(record)
 
 
@@ -94,11 +97,11 @@ def try_all(recipe: Recipe) -> Iterator[Way]:
     Yields:
         Each way when it has been tried, eager first on each device.
     """
-    reference: _Kept | None = None
+    reference: Kept | None = None
     for device in devices():
-        single: _Kept | None = None
+        single: Kept | None = None
         for precision in PRECISIONS:
-            eager: _Kept | None = None
+            eager: Kept | None = None
             for engine in ENGINES:
                 way = Way(str(device), engine, precision)
                 try:
@@ -117,10 +120,10 @@ def try_all(recipe: Recipe) -> Iterator[Way]:
                 )
 
 
-def _trained(recipe: Recipe, device: torch.device, engine: str, precision: str) -> tuple[_Kept, float]:
+def _trained(recipe: Recipe, device: torch.device, engine: str, precision: str) -> tuple[Kept, float]:
     training = TrainingSpec(EPOCHS, recipe.training.batch_size, tuple(range(EPOCHS + 1)), precision)
     short = replace(recipe, training=training, schedule=type(recipe.schedule)())
-    kept = _Kept()
+    kept = Kept()
     job = Job(short, 0, load_dataset(short.data.set, subset=short.data.subset), kept)
     started = time.monotonic()
     ((_, outcome),) = train_many([job], device=device, engine=engine)
@@ -129,7 +132,7 @@ def _trained(recipe: Recipe, device: torch.device, engine: str, precision: str) 
     return kept, kept.records[-1].seconds or time.monotonic() - started
 
 
-def _distance(one: _Kept, other: _Kept) -> float:
+def _distance(one: Kept, other: Kept) -> float:
     """Distance of the parameters after the first epoch, over how far the other's moved in it."""
 
     def norm(state: State, from_state: State) -> float:

@@ -2,54 +2,97 @@
 
 import shutil
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError, StoreError
+from featdyn_core.files import visible
 from featdyn_core.project import REGISTER, checkout
 
 SETTINGS = """\
 [pytest]
 testpaths = claims
-addopts = --strict-markers -m "not full and not sweep and not calibration and not mutation"
+addopts = --strict-markers
 xfail_strict = true
 """
+
+IGNORED = """\
+__pycache__/
+.venv*/
+.pytest_cache/
+.hypothesis/
+fixtures/cache/
+/evidence*.json
+/report.html
+"""
+
+ATTRIBUTES = """\
+# Sealed by their bytes: line ends are not to be changed.
+fixtures/records/** -text
+"""
+
+WORKFLOW = Path("docs") / "workflow.yml"
+
+WRITTEN = {
+    Path("pytest.ini"): SETTINGS,
+    Path(".gitignore"): IGNORED,
+    Path(".gitattributes"): ATTRIBUTES,
+}
+"""Files of every project that are no copies, with their text."""
 
 
 def starter() -> dict[Path, Path]:
     """Files of a new project: where each goes in it, and where it is copied from.
 
-    A wheel brings them; in a checkout they are those that a wheel would bring.
+    A wheel brings them; in a checkout they are those that a wheel would bring. What Python compiled is none of them.
 
     Raises:
         FeatdynError: the package was installed without them.
     """
     shipped, source = Path(__file__).resolve().parents[1] / "starter", checkout()
     if shipped.is_dir():
-        return {path.relative_to(shipped): path for path in sorted(shipped.rglob("*")) if path.is_file()}
-    if source is None:
+        found = {path.relative_to(shipped): path for path in visible(shipped, "**/*")}
+    elif source is None:
         raise FeatdynError(f"there is no {shipped}: this featdyn was installed without its claims; install it anew")
-    settings = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["starter"]
-    found = {path for pattern in patterns for path in source.glob(pattern) if path.is_file()}
-    return {path.relative_to(source): path for path in sorted(found)}
+    else:
+        settings = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
+        patterns = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["starter"]
+        found = {path.relative_to(source): path for pattern in patterns for path in visible(source, pattern)}
+    files = {name: path for name, path in found.items() if path.is_file() and "__pycache__" not in path.parts}
+    return {Path(".github/workflows/claims.yml") if name == WORKFLOW else name: path for name, path in files.items()}
 
 
 def start_project(folder: Path) -> int:
     """Copy the files of a project into a folder; return how many.
 
+    What ``write_project`` refuses is a ``FeatdynError``.
+    """
+    return write_project(folder, starter(), WRITTEN)
+
+
+def write_project(folder: Path, copied: Mapping[Path, Path], written: Mapping[Path, str]) -> int:
+    """Write the files of a project into a folder; return how many.
+
+    Args:
+        folder: of the project.
+        copied: where each file goes in it, and where it is copied from; what lies there already is left.
+        written: where each other file goes, and its text.
+
     Raises:
-        FeatdynError: something of that name is there already, and nothing was copied.
+        FeatdynError: something of that name is there already, and nothing was written.
         StoreError: the folder cannot be written.
     """
-    targets = {folder / name: path for name, path in starter().items()}
-    settings = folder / "pytest.ini"
-    if present := [path for path in (folder / REGISTER, settings, *targets) if path.exists()]:
+    sources = {folder / name: path for name, path in copied.items() if (folder / name).resolve() != path.resolve()}
+    targets: dict[Path, Path | str] = {**sources, **{folder / name: text for name, text in written.items()}}
+    if present := [path for path in (folder / REGISTER, *targets) if path.exists()]:
         raise FeatdynError(f"{present[0]} is there already; begin a project in another folder")
     try:
-        for target, path in targets.items():
+        for target, content in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        settings.write_text(SETTINGS, encoding="utf-8")
+            if isinstance(content, str):
+                target.write_text(content, encoding="utf-8")
+            else:
+                shutil.copyfile(content, target)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written ({error.strerror or error})") from error
-    return len(targets) + 1
+    return len(targets)

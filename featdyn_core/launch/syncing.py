@@ -19,6 +19,8 @@ def push(
 ) -> int:
     """Send what is here of a plan; return how many could not be sent.
 
+    A place in which no remote store can be is a ``StoreError``.
+
     Args:
         measurements: of the store; nothing is trained or measured.
         remote: where it goes.
@@ -27,6 +29,7 @@ def push(
         say: is told what becomes of each.
     """
     store = measurements.store
+    remote.check_place()
     steps = [
         (str(training), lambda training=training: push_trajectory(store, remote, *training)) for training in trainings
     ]
@@ -41,6 +44,8 @@ def pull(
 ) -> int:
     """Fetch what a plan lacks; return how many could not be fetched for another reason than that they are not there.
 
+    An address at which no remote store is, is a ``StoreError``.
+
     Args:
         measurements: of the store.
         remote: where it is looked for.
@@ -49,6 +54,7 @@ def pull(
         say: is told what becomes of each.
     """
     store, records = measurements.store, measurements.records
+    remote.check_store()
 
     def keys(request: Request) -> dict[int, str]:
         return {seed: store.key(request.recipe, seed) for seed in request.seeds}

@@ -13,7 +13,7 @@ from rich.progress import TaskID
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.launch.inventory import COMPLETE, Queue, folder_size, holdings
-from featdyn_core.launch.processes import Spread, end_all
+from featdyn_core.launch.processes import Spread, end_all, end_with_the_parent
 from featdyn_core.launch.progress import Watcher, bars
 from featdyn_core.store.folder import Watch
 from featdyn_core.store.heartbeats import Beat
@@ -174,6 +174,7 @@ def _train_here(trainer: Trainer, trainings: Sequence[Training], say: Say) -> in
 
 def _train_silently(trainer: Trainer, trainings: Sequence[Training]) -> None:
     """Train in a process of its own; the parent shows what the store's heartbeats say."""
+    end_with_the_parent()
     try:
         trainer.store().get_many(trainings)
     except FeatdynError as error:

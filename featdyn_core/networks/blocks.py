@@ -9,8 +9,9 @@ Networks take images in grey levels 0..255 (uint8 or float) and standardise them
 everything else in the harness handles plain images.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from featdyn_core.errors import ModelError
-from featdyn_core.networks.cutting import parts_of
+from featdyn_core.networks.cutting import detached, parts_of
+from featdyn_core.numerics import undisturbed
 
 
 class Standardize(nn.Module):
@@ -51,7 +53,8 @@ class BlockNetwork(nn.Module):
 
     Args:
         blocks: name of each block, in order, to the block; in the project's own networks the last is a ``LinearHead``
-            named ``head``. In state dicts, where a dot has a meaning, a block called ``a.b`` is ``a/b``.
+            named ``head``. In state dicts, where a dot has a meaning, a block called ``a.b`` is ``a/b``, and ``pop``,
+            which a container of modules cannot hold, is ``pop/``.
         depths: the cuts that the paper calls depth 1, 2, 3, ...
         mean: C channel means of the images, in [0, 1], or one for all.
         std: C channel standard deviations of the images, or one for all.
@@ -60,9 +63,12 @@ class BlockNetwork(nn.Module):
         cuts: names of all cuts, shallowest first.
         depths: the paper's depths, a subsequence of ``cuts``.
         names: of parameters and buffers in the module that was cut (see ``from_module``) to those here.
+        whole: a copy of that module, which the parts are compared with (see ``acceptance``); in a tuple, so that it
+            is no part of this network itself.
     """
 
     names: dict[str, str]
+    whole: tuple[nn.Module, ...]
 
     def __init__(
         self,
@@ -77,8 +83,16 @@ class BlockNetwork(nn.Module):
         self.cuts = tuple(blocks)[:-1]
         self.depths = tuple(depths)
         self.names = {}
+        self.whole = ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "BlockNetwork":
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        memo.update(detached(self))
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
 
     @classmethod
+    @undisturbed()
     def from_module(
         cls,
         module: nn.Module,
@@ -94,9 +108,10 @@ class BlockNetwork(nn.Module):
         a cut lies inside; all others are taken whole. ``translated`` gives state dicts of the module the names they
         have here.
 
-        A ``ModelError`` says that there is no such submodule; that ``torch.fx`` cannot follow; that the forward pass is
-        another in training; that a skip connection leads across a cut; or that a parameter or buffer is used on both
-        sides of one, or nowhere.
+        Of what the forward pass takes besides the images the defaults hold. A ``ModelError`` says that there is no such
+        submodule; that ``torch.fx`` cannot follow; that the forward pass is another in training, or draws at random;
+        that the module has hooks; that a skip connection leads across a cut; or that a parameter or buffer is used on
+        both sides of one, or nowhere. What only images can show, ``acceptance.accept`` tries when a trajectory is made.
 
         Args:
             module: standardised images (N, C, H, W) to logits (N, classes).
@@ -106,11 +121,12 @@ class BlockNetwork(nn.Module):
             std: channel standard deviations that it expects to be divided by. By default images are only scaled to
                 [0, 1], as torchvision's ``ToTensor`` does.
         """
-        parts, places = parts_of(module, cuts)
+        whole, parts, places = parts_of(module, cuts)
         network = cls(parts, tuple(parts)[:-1] if depths is None else depths, mean, std)
         for depth in network.depths:
             network.shallow_blocks(depth)
         network.names = {name: f"blocks.{_key(part)}.{inner}" for name, (part, inner) in places.items()}
+        network.whole = (whole,)
         return network.train(module.training)
 
     def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -184,8 +200,12 @@ class BlockNetwork(nn.Module):
 
 
 def _key(name: str) -> str:
-    """What a block is called in state dicts."""
-    return name.replace(".", "/")
+    """What a block is called in state dicts; one that is called as a method of their container has a mark."""
+    key = name.replace(".", "/")
+    return f"{key}/" if hasattr(_CONTAINER, key) else key
+
+
+_CONTAINER = nn.ModuleDict()
 
 
 def running_norms(module: nn.Module) -> list[_NormBase]:

@@ -14,6 +14,10 @@ from featdyn_core.networks.zoo import drawing_from
 CUTTING = ("cuts", "depths")
 """Options that are not the function's but say where its module is cut (see ``BlockNetwork.from_module``)."""
 
+SCALING = ("image_mean", "image_std")
+"""Options that are not the function's but say what its module expects to be taken off images in [0, 1], and to be
+divided by, one number for all channels or one for each; those of the image set if left out."""
+
 
 def from_factory(
     name: str,
@@ -32,7 +36,7 @@ def from_factory(
 
     Args:
         name: ``package.module:function``; the module is found as Python finds it (``PYTHONPATH``).
-        options: arguments of the function, but for ``cuts`` and ``depths``, where it returns another module than a
+        options: arguments of the function, but for ``CUTTING`` and ``SCALING``, where it returns another module than a
             ``BlockNetwork``.
         mean: channel means of the images in [0, 1], taken off for a module that is cut.
         std: channel standard deviations, by which it is then divided.
@@ -42,7 +46,7 @@ def from_factory(
         ModelError: no such module or function, a call that fails, what is returned is no module, or cannot be cut.
     """
     function = _found(name)
-    given = {option: value for option, value in options.items() if option not in CUTTING}
+    given = {option: value for option, value in options.items() if option not in (*CUTTING, *SCALING)}
     try:
         with drawing_from(generator):
             made = function(**given)
@@ -50,15 +54,25 @@ def from_factory(
         raise ModelError(f"network {name!r} with {given}: {type(error).__name__}: {error}") from error
     cutting = {option: options[option] for option in CUTTING if option in options}
     if isinstance(made, BlockNetwork):
-        if cutting:
-            raise ModelError(f"network {name!r} has its cuts already; leave out {', '.join(cutting)}")
+        if told := [option for option in (*CUTTING, *SCALING) if option in options]:
+            raise ModelError(f"network {name!r} has its cuts already; leave out {', '.join(told)}")
         return made
     if not isinstance(made, nn.Module):
         raise ModelError(f"network {name!r} returned a {type(made).__name__}; it must return a torch.nn.Module")
     if "cuts" not in cutting:
         children = ", ".join(child for child, _ in made.named_children())
         raise ModelError(f"network {name!r} is a {type(made).__name__}; say cuts = [...], of its submodules {children}")
+    mean, std = (
+        _numbers(name, option, options.get(option, usual)) for option, usual in zip(SCALING, (mean, std), strict=True)
+    )
     return BlockNetwork.from_module(made, **cutting, mean=mean, std=std)
+
+
+def _numbers(name: str, option: str, value: Any) -> Sequence[float]:
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if not all(type(number) in (int, float) for number in numbers):
+        raise ModelError(f"network {name!r}, {option}: {value!r} is neither a number nor one for each channel")
+    return [float(number) for number in numbers]
 
 
 def _found(name: str) -> Callable[..., object]:

@@ -10,6 +10,7 @@ from torch import nn
 from featdyn_core.errors import ModelError
 from featdyn_core.networks.blocks import BasicBlock, BlockNetwork, ConvNorm, LinearHead, Patches
 from featdyn_core.networks.names import NETWORKS
+from featdyn_core.numerics import undisturbed
 
 
 def resnet(
@@ -133,10 +134,14 @@ def vit(
     Its normalisations are layer normalisations, which have no running statistics.
 
     Raises:
-        ValueError: a number below 1, or a width that the heads do not divide.
+        ValueError: a number below 1, a patch that does not divide the images, or a width that the heads do not divide.
     """
     if not all(map(_is_count, (patch, width, layers, heads))):
         raise ValueError("patch, width, layers and heads must be numbers from 1 on")
+    if image[1] % patch or image[2] % patch:
+        raise ValueError(
+            f"patch = {patch}; it must divide the images, {image[1]} × {image[2]}, or some would not be seen"
+        )
     if width % heads:
         raise ValueError(f"width = {width}; it must be a multiple of heads = {heads}")
     blocks: dict[str, nn.Module] = {"patches": Patches(image, patch, width)}
@@ -176,6 +181,7 @@ _BUILDERS: dict[str, Callable[..., BlockNetwork]] = {
 }
 
 
+@undisturbed()
 def build_model(
     name: str,
     *,

@@ -21,7 +21,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     """Refuse a run whose settings pytest has looked for in the folder of an option.
 
     Before any plugin is loaded, pytest takes a path that stands apart from its option for a folder of tests. Where that
-    folder is outside the project, the project's settings are not found, and every tier would run.
+    folder is outside the project, the project's settings are not found, and the evidence would lie elsewhere.
 
     Raises:
         UsageError: with the way of writing that pytest understands.

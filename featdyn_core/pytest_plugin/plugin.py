@@ -21,7 +21,8 @@ from featdyn_core.harness.sweeps import all_rows
 from featdyn_core.harness.tiers import SWEEP, scales_run
 from featdyn_core.planted import Judge, World, verdict_in
 from featdyn_core.project import expanded, register_folder, store_root, sweeps_folder
-from featdyn_core.pytest_plugin.reporter import Reporter, row_of
+from featdyn_core.pytest_plugin.reporter import Reporter
+from featdyn_core.pytest_plugin.selection import ROW, deselect, leave_out, row_of
 from featdyn_core.register.reading import load_register, parse_seeds
 from featdyn_core.register.register import AUTO, FAST, FULL, Register
 from featdyn_core.register.sweeps import load_sweeps
@@ -38,6 +39,9 @@ TIERS = {
     "mutation": "breaks the core on purpose; a claim must turn red",
 }
 """Marker to what its tests are."""
+
+COSTLY = tuple(tier for tier in TIERS if tier != FAST)
+"""Tiers that are run only where ``-m`` names them."""
 
 PRECISIONS = ("fp16", "fp32", "tf32")
 
@@ -165,13 +169,15 @@ def _device(config: pytest.Config) -> str:
 @pytest.fixture
 def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
     """Return a function that measures this test's claim, records the evidence and ends the test by the verdict."""
+    for name in (EVIDENCE, FAULT):  # of a run of the same test before, where another plugin repeats it
+        _hand_over(request.node, name)
 
     def run(measure: Measure) -> Evidence:
         __tracebackhide__ = True
         row = laboratory.decide(request.param, measure)
         if request.config.getoption("--multiverse"):
             row = with_multiverse(row, laboratory, measure)
-        request.node.user_properties.append((EVIDENCE, documents.to_json(row)))
+        _hand_over(request.node, EVIDENCE, documents.to_json(row))
         strict = request.config.getoption("--no-known-findings") or request.config.getoption("--runxfail")
         known = bool(row.known) and not strict
         if row.verdict is Verdict.NOT_RUN:
@@ -185,6 +191,12 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
         return row
 
     return run
+
+
+def _hand_over(item: pytest.Item, name: str, *values: str) -> None:
+    """Leave a property for the reporting process, in the place of one of that name."""
+    item.user_properties[:] = [(known, value) for known, value in item.user_properties if known != name]
+    item.user_properties += [(name, value) for value in values]
 
 
 @pytest.fixture
@@ -222,7 +234,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run.
 
-    Tests that may train go first, so that processes that share the work end together.
+    Tiers that cost are run only where ``-m`` names them. Tests that may train go first, so that processes that share
+    the work end together.
 
     Raises:
         pytest.UsageError: a test of a claim has no tier, or several.
@@ -231,21 +244,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         tiers = [name for name in TIERS if item.get_closest_marker(name)]
         if item.get_closest_marker("claim") and len(tiers) != 1:
             raise pytest.UsageError(f"{item.nodeid} must have exactly one of the markers {tuple(TIERS)}, has {tiers}")
+    leave_out(config, items, COSTLY)
     items.sort(key=lambda item: not _may_train(item, config))
     large = [tier for tier in (FULL, SWEEP) if any(item.get_closest_marker(tier) for item in items)]
     if not large:
         return
     scales = _scales(config, large)
     other = {name for name, row in _rows(config).items() if scales.get(row.tier, row.scale.name) != row.scale.name}
-    left_out = [item for item in items if row_of(item.nodeid) in other]
-    if left_out:
-        items[:] = [item for item in items if row_of(item.nodeid) not in other]
-        config.hook.pytest_deselected(items=left_out)
+    deselect(config, items, [item for item in items if row_of(item) in other])
 
 
 def _may_train(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether a test decides a claim by trainings, and not by published records."""
-    return "decide" in getattr(item, "fixturenames", ()) and not _rows(config)[row_of(item.nodeid)].replayed
+    return bool(row_of(item)) and not _rows(config)[row_of(item)].replayed
 
 
 @_usage
@@ -261,8 +272,9 @@ def pytest_runtest_makereport(
     """In a claim's tests show featdyn's errors as their message alone: who could not measure has found no failure."""
     fault = bool(call.excinfo and call.excinfo.errisinstance(FeatdynError) and item.get_closest_marker("claim"))
     if call.excinfo and fault:
-        item.user_properties.append((FAULT, str(call.excinfo.value)))
+        _hand_over(item, FAULT, str(call.excinfo.value))
     report = yield
+    setattr(report, ROW, row_of(item))
     if call.excinfo and fault:
         report.longrepr = f"{call.excinfo.typename}: {call.excinfo.value}"
     return report

@@ -4,17 +4,18 @@ The reporter knows from the plan which rows a run should give, so that a row who
 """
 
 import os
-import re
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 from featdyn_core.errors import EvidenceError, FeatdynError
+from featdyn_core.files import readable
 from featdyn_core.harness.plan import Cell
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.project import expanded
+from featdyn_core.pytest_plugin.selection import ROW, row_named, row_of
 from featdyn_core.pytest_plugin.session import Session
 from featdyn_core.register.register import Register
 from featdyn_core.report import wording
@@ -39,10 +40,16 @@ _WORDS = {
 """Verdict to pytest's category (which keeps colours and exit codes right), letter and colour."""
 
 
-def row_of(nodeid: str) -> str:
-    """Return the id of the row that a test decides, if it decides one."""
-    found = re.search(r"\[([^\[\]]+)\]$", nodeid)
-    return found[1] if found else ""
+RERUN = "rerun"
+"""Outcome that pytest-rerunfailures gives a test that it runs again."""
+
+
+def _terminal() -> TextIO:
+    """Return the terminal, which stays connected while pytest captures it; nowhere, where standard output is closed."""
+    try:
+        return os.fdopen(os.dup(1), "w", errors="replace")
+    except OSError:
+        return open(os.devnull, "w", encoding="utf-8")
 
 
 class Reporter:
@@ -70,7 +77,7 @@ class Reporter:
         self.session = Session(expanded(path, "--evidence"))
         self.session.check_path()
         self.fault = ""
-        self.terminal = os.fdopen(os.dup(1), "w", errors="replace")  # stays connected while pytest captures it
+        self.terminal = _terminal()
         self.watcher = Watcher(store, self._write_line)
         self.watcher.start()
 
@@ -78,34 +85,38 @@ class Reporter:
         self.terminal.write(f"\n  {line}")
         self.terminal.flush()
 
-    def _collected(self, nodeids: Iterable[str]) -> None:
-        rows = self.rows() if any(row_of(nodeid) for nodeid in nodeids) else {}
-        self.session.collected |= {row for row in map(row_of, nodeids) if row in rows}
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the rows whose tests were selected."""
         if not session.testsfailed:  # else pytest stops here, and has not selected any
-            self._collected([item.nodeid for item in session.items])
+            self.session.collected |= set(filter(None, map(row_of, session.items)))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Note the rows whose tests a worker selected."""
-        self._collected(ids)
+        if any("[" in nodeid for nodeid in ids):
+            rows = self.rows()
+            self.session.collected |= {row for nodeid in ids if (row := row_named(nodeid, rows))}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the row of a test, or what kept it from having one."""
+        """Take the row of a test, or what kept it from having one; of one that is run again, the last."""
+        if report.outcome == RERUN:
+            return
         properties = dict(report.user_properties)
         if report.when == "call" and EVIDENCE in properties:
             row = documents.from_json(str(properties[EVIDENCE]))
             self.session.rows[row.id] = row
             if report.passed and row.verdict is not Verdict.SUPPORTED and not row.here:
                 self.fault = f"{row.id} is {row.verdict}, and its test passed: a claim's test ends by its verdict alone"
-        elif report.failed and row_of(report.nodeid):
-            self.session.faults[row_of(report.nodeid)] = str(properties.get(FAULT) or report.longrepr)
+        elif report.failed and (name := self._row_of(report)):
+            self.session.faults[name] = str(properties.get(FAULT) or report.longrepr)
+
+    def _row_of(self, report: pytest.TestReport) -> str:
+        """Return the row of a report; one of a process that died has nothing but the test's name."""
+        return str(getattr(report, ROW, "")) or row_named(report.nodeid, self.session.collected)
 
     def pytest_report_teststatus(self, report: pytest.TestReport | pytest.CollectReport) -> Any:
         """Show the verdict as the test's word, inside pytest's own categories."""
-        if not isinstance(report, pytest.TestReport) or report.when != "call":
+        if not isinstance(report, pytest.TestReport) or report.when != "call" or report.outcome == RERUN:
             return None
         properties = {name: str(value) for name, value in report.user_properties}
         if EVIDENCE in properties:
@@ -164,7 +175,7 @@ class Reporter:
     def _circumstances(self) -> dict[str, Any]:
         option = self.config.option
         return {
-            "command": ["pytest", *map(str, self.config.invocation_params.args)],
+            "command": ["pytest", *(readable(str(part)) for part in self.config.invocation_params.args)],
             "selection": {"markers": option.markexpr, "keywords": option.keyword},
             "seeds": self.config.getoption("--seeds"),
         }

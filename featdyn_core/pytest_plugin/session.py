@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.files import readable, temporary_name
 from featdyn_core.harness.laboratory import described
 from featdyn_core.harness.plan import Cell
 from featdyn_core.provenance import environment
@@ -52,7 +53,7 @@ class Session:
             for path in (self.path, self._marked("exploratory"), self._marked("partial")):
                 if path.exists() and not path.is_file():
                     raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
-                temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                temporary = temporary_name(path)
                 for name in temporary.absolute().relative_to(nearest).parts:
                     with contextlib.suppress(FileNotFoundError):
                         os.lstat(nearest / name)  # it may be too long, which is told whether or not it is there
@@ -83,7 +84,7 @@ class Session:
             return Evidence(**facts, verdict=Verdict.DESELECTED, reason="not selected in this run")
         lines = self.faults.get(row.id, "").strip().splitlines()
         reason = lines[-1] if lines else "its test did not report: the run was stopped, or its process died"
-        return Evidence(**facts, verdict=Verdict.ERROR, reason=reason)
+        return Evidence(**facts, verdict=Verdict.ERROR, reason=readable(reason))
 
     @property
     def remark(self) -> str:

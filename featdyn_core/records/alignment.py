@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_choice, check_splits, evenly
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_choice, check_splits, evenly, of_steps
 from featdyn_core.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -143,4 +143,12 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Alig
     return Alignment(tuple(parameters["epochs"]), **{name: array.astype(np.float64) for name, array in arrays.items()})
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="axes and shares")
+KIND = Kind(
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    on_cpu="axes and shares",
+    needs=of_steps,
+)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of, of_statistics
 from featdyn_core.records.planting import DEPTHS, LABELS, Shares, classified
 
 if TYPE_CHECKING:
@@ -140,5 +140,11 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> AveragedHalve
 
 
 KIND = Kind(
-    version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="averages and their statistics"
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    on_cpu="averages and their statistics",
+    needs=of_statistics,
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, of_statistics
 from featdyn_core.records.planting import LABELS, classified
 
 if TYPE_CHECKING:
@@ -128,5 +128,11 @@ def averaged(trajectory: "Trajectory", states: Sequence["State"]) -> "BlockNetwo
 
 
 KIND = Kind(
-    version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="averages and their statistics"
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    on_cpu="averages and their statistics",
+    needs=of_statistics,
 )

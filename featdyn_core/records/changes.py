@@ -15,7 +15,7 @@ import numpy.typing as npt
 from featdyn_core.measures.one_step.concentration import Kept
 from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.measures.one_step.spectra import ChangeSpectra
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, of_steps
 from featdyn_core.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -208,4 +208,12 @@ def _square(triangle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return square + np.triu(square, 1).T
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="Gram matrices")
+KIND = Kind(
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    on_cpu="Gram matrices",
+    needs=of_steps,
+)

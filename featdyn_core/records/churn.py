@@ -47,6 +47,10 @@ class Options:
     planted: str = ""
 
 
+_NO_CUT = "whole"
+"""What a record holds in the place of a cut; some hold the cut that the engine was given."""
+
+
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of each split or corruption, and of several epochs t of each."""
     return column.resolve(column.Options(**vars(options)), scope)
@@ -82,7 +86,7 @@ def measure(
 
     def one(parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
         rows = np.flatnonzero(np.isin(epochs, parameters["shallow"]))
-        return stored(grid, rows, rows, parameters["deep"], source)
+        return stored(grid, rows, rows, parameters["deep"], source) | {"cuts": np.array([_NO_CUT])}
 
     return [one(parameters) for parameters in several]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of, of_statistics
 from featdyn_core.records.planting import DEPTHS, LABELS, classified
 from featdyn_core.seeds import numpy_generator
 
@@ -160,4 +160,5 @@ KIND = Kind(
     measure=measure,
     read=read,
     on_cpu="composites, displacements and their statistics",
+    needs=of_statistics,
 )

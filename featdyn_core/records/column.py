@@ -26,6 +26,7 @@ from featdyn_core.records.kind import (
     check_splits,
     cuts_of,
     evenly,
+    of_statistics,
     thinned,
     turning_network,
 )
@@ -330,6 +331,11 @@ def remarks(view: Column, parameters: Parameters) -> dict[str, float | str]:
     return found | ({"corrupted images": view.source} if "corruption" in parameters else {})
 
 
+def needs(parameters: Parameters) -> tuple[str, ...]:
+    """Return what re-estimated statistics need to know of the training; statistics that are carried need nothing."""
+    return of_statistics(parameters) if parameters.get("policy") == "recalibrate" else ()
+
+
 KIND = Kind(
     version=1,
     options=Options,
@@ -342,4 +348,5 @@ KIND = Kind(
     together=together,
     part=part,
     remarks=remarks,
+    needs=needs,
 )

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of
+from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits, cuts_of, of_statistics
 from featdyn_core.records.planting import DEPTHS, LABELS, Shares, classified
 
 if TYPE_CHECKING:
@@ -170,5 +170,11 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Directions:
 
 
 KIND = Kind(
-    version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu="composites and their statistics"
+    version=1,
+    options=Options,
+    resolve=resolve,
+    measure=measure,
+    read=read,
+    on_cpu="composites and their statistics",
+    needs=of_statistics,
 )

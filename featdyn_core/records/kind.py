@@ -12,6 +12,7 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.register.register import Window
 from featdyn_core.tables import shown
 from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.specs import BATCH_SIZE, LEARNING_RATE, STATISTICS
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Parameters = Mapping[str, Any]
@@ -131,6 +132,20 @@ def _no_remarks(_: Any, __: Parameters) -> dict[str, float | str]:
     return {}
 
 
+def _of_checkpoints(_: Parameters) -> tuple[str, ...]:
+    return ()
+
+
+def of_statistics(_: Parameters) -> tuple[str, ...]:
+    """Return what is needed to know of a training whose network's statistics are re-estimated."""
+    return (STATISTICS,)
+
+
+def of_steps(_: Parameters) -> tuple[str, ...]:
+    """Return what is needed to know of a training of which single steps are made again."""
+    return (BATCH_SIZE, LEARNING_RATE)
+
+
 ALL = "all"
 """Of a kind's computing: every part of it."""
 
@@ -155,6 +170,8 @@ class Kind:
         part: the part of a view that parameters ask for, where a record may hold more.
         remarks: what evidence says of a record's measurement: numbers, of which the largest over records counts, and
             texts.
+        needs: what must be known of a training beside checkpoints and data (see ``trajectories.specs.FACTS``), which
+            of one that was done elsewhere it may not be.
     """
 
     version: int
@@ -169,6 +186,7 @@ class Kind:
     together: Callable[[Parameters, Parameters], bool] | None = None
     part: Callable[[Any, Parameters], Any] = _whole
     remarks: Callable[[Any, Parameters], Mapping[str, float | str]] = _no_remarks
+    needs: Callable[[Parameters], tuple[str, ...]] = _of_checkpoints
 
     def computed_on(self, device: str) -> str:
         """Say where a record is computed, of a trajectory that is measured on a device."""

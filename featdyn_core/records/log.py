@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope
+from featdyn_core.trajectories.specs import LOG
 
 if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
@@ -79,4 +80,9 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> TrainingLog:
     return TrainingLog(**{name: arrays[name] for name in ("epochs", "loss", "accuracy", "learning_rate")})
 
 
-KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu=ALL)
+def needs(_: Parameters) -> tuple[str, ...]:
+    """Return what a log is of: losses that were written down while the network was trained."""
+    return (LOG,)
+
+
+KIND = Kind(version=1, options=Options, resolve=resolve, measure=measure, read=read, on_cpu=ALL, needs=needs)

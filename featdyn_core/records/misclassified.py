@@ -72,7 +72,10 @@ class Misclassified:
 
     @property
     def mean_corruption_error(self) -> float:
-        """Mean error of the last epoch over all kinds and severities, the mCE of App. F.A; not normalised."""
+        """Mean error of the last epoch over all kinds and severities, the mCE of App. F.A; not normalised.
+
+        Frost is a synthesised texture, milder than the original, where the files of CIFAR-10-C are not at hand.
+        """
         return float(self.error_by_severity.mean())
 
     def within(self, first: int, last: int) -> "Misclassified":

@@ -4,6 +4,7 @@ Trainings differ by their seed alone, and claims count them as replicates. Nothi
 checkpoints of one seed were handed out as those of another.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,19 @@ def resolve(_: Options, scope: Scope) -> Resolved:
 
 
 def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Draw the network of the seed again, and compare the first checkpoint with it."""
+    """Draw the network of the seed again, and compare the first checkpoint with it.
+
+    A training that was done elsewhere draws none: what is handed out as its checkpoints is compared, by one digest over
+    all, with what was adopted under this seed, and any other is at distance 1.
+    """
     import torch
+
+    if trajectory.recipe.adopted:
+        from featdyn_core.trajectories.checkpoints import tensor_bytes, together
+
+        handed_out = (hashlib.sha256(tensor_bytes(trajectory.state(epoch))).hexdigest() for epoch in trajectory.epochs)
+        same = together(handed_out) == trajectory.recipe.adopted.checkpoints[str(trajectory.seed)]
+        return {"distance": np.array(0.0 if same else 1.0)}
 
     from featdyn_core.training.branching import initial_state
 

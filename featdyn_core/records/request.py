@@ -49,7 +49,12 @@ class Request:
 
     def covers(self, other: "Request") -> bool:
         """Whether its record holds all that ``other`` asks for."""
-        return self._like(other) and KINDS[self.kind].covers(self.parameters, other.parameters)
+        if not self._like(other):
+            return False
+        try:
+            return KINDS[self.kind].covers(self.parameters, other.parameters)
+        except (KeyError, TypeError, ValueError, AttributeError):  # parameters that no code of this kind has written
+            return False
 
     def together(self, other: "Request") -> bool:
         """Whether measuring both at once costs less than one after the other."""

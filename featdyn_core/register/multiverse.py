@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.register.asked import Asked
 from featdyn_core.register.parts import read_criteria, read_windows
-from featdyn_core.register.register import Asked, Entry
+from featdyn_core.register.register import Entry
 from featdyn_core.tables import build, explicit, unknown
 from featdyn_core.verdicts.claim import Claim
 from featdyn_core.verdicts.criterion import Criterion, Role

@@ -4,7 +4,8 @@ from typing import Any
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
-from featdyn_core.register.register import Asked, Window
+from featdyn_core.register.asked import Asked
+from featdyn_core.register.register import Window
 from featdyn_core.tables import read, unknown
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, visible
 from featdyn_core.register import multiverse
+from featdyn_core.register.likeness import check_likeness, completed, completed_numbers
 from featdyn_core.register.parts import read_criteria, read_windows
 from featdyn_core.register.register import AUTO, OTHERWISE, TIERS, WORLDS, Entry, Register, Scale
 from featdyn_core.tables import build, check_names, fields, shown, unknown
@@ -34,12 +36,17 @@ _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.RE
 
 @dataclass(frozen=True)
 class _General:
-    """What ``scales.toml`` holds beside its schema (see ``Register``)."""
+    """What ``scales.toml`` holds beside its schema (see ``Register``).
+
+    ``elsewhere``: scales, subjects and claims that claims' files may name though they are not here, so that the files
+    of another project can be taken as they are.
+    """
 
     paper: dict[str, str]
     pilot_seeds: tuple[int, ...]
     scales: dict[str, dict[str, Any]]
     shared: dict[str, Any] = field(default_factory=dict)
+    elsewhere: tuple[str, ...] = ()
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...]:
@@ -64,7 +71,7 @@ def load_register(folder: Path) -> Register:
         RecipeError: not TOML, another schema version, a missing or unknown field or one of the wrong kind, unusable
             seeds, a claim that lacks a bound, a window or a number that one of its scales needs.
     """
-    contents = {path: _read(path) for path in sorted(folder.glob("*.toml"))}
+    contents = {path: _read(path) for path in visible(folder, "*.toml")}
     if folder / "scales.toml" not in contents:
         raise RecipeError(f"there is no register at {folder}: it needs scales.toml and a file for each claim")
     digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (path.name.encode(), text) for path, text in contents.items()))
@@ -76,10 +83,15 @@ def load_register(folder: Path) -> Register:
     scales = {name: _scale(name, table) for name, table in general.scales.items()}
     if twice := set(scales) & {subject for scale in scales.values() for subject in scale.recipes}:
         raise RecipeError(f"scale {min(twice)!r} is called like a subject, and tables go by both; give it another name")
-    entries = [_entry(name, table, scales, general.shared) for name, table in documents.items()]
+    shared = general.shared
+    for scale in scales.values():
+        shared = completed_numbers(shared, scale)
+    documents = {name: _completed(name, table, scales) for name, table in documents.items()}
+    entries = [_entry(name, table, scales, shared, general.elsewhere) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
     for entry in entries:
-        if entry.rival_of and (entry.rival_of not in ordered or ordered[entry.rival_of].rival_of):
+        here = entry.rival_of in ordered and not ordered[entry.rival_of].rival_of
+        if entry.rival_of and not here and entry.rival_of not in general.elsewhere:
             raise RecipeError(f"claim {entry.id!r} is a rival of {entry.rival_of!r}, which is no claim of the paper")
     register = Register(general.paper, scales, ordered, general.pilot_seeds, digest.hexdigest())
     for scale in scales.values():
@@ -88,6 +100,12 @@ def load_register(folder: Path) -> Register:
         for entry in entries:
             _check_seeds(register, entry, scale)
     return register
+
+
+def _completed(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> dict[str, Any]:
+    for scale in scales.values():
+        table = completed(table, scale, f"claim {name!r}")
+    return table
 
 
 def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
@@ -108,7 +126,7 @@ def _check_seeds(register: Register, entry: Entry, scale: Scale) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, LARGEST_DOCUMENT).replace(b"\r\n", b"\n")  # a checkout may have other line ends
     except OSError as error:
         raise RecipeError(f"{path} of the register cannot be read: {error}") from error
 
@@ -126,10 +144,11 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
     scale = build(Scale, table | by_subject, where, name=name)
     if not re.fullmatch("[A-Za-z0-9_]+", name) or name == AUTO:
         raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and not {AUTO}")
+    check_likeness(scale, where)
     if scale.tier not in TIERS:
         raise RecipeError(f"{where}: {unknown('tier', scale.tier, TIERS, 'the tiers are')}")
     subjects = list(scale.recipes)
-    for field_name in ("seeds", "images", "seen", "found_on"):
+    for field_name in ("seeds", "images", "seen", "found_on", "windows"):
         found: dict[str, Any] = getattr(scale, field_name)
         check_names(found, subjects, f"{where}, {field_name}")
         if field_name in ("seeds", "images") and (without := [subject for subject in subjects if subject not in found]):
@@ -156,7 +175,9 @@ def _by_subject(table: Mapping[str, Any], name: str) -> Any:
     return dict.fromkeys(recipes, value)
 
 
-def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared: Mapping[str, Any]) -> Entry:
+def _entry(
+    name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared: Mapping[str, Any], elsewhere: Sequence[str]
+) -> Entry:
     where = f"claim {name!r}"
     check_names(table, [*(field for field in fields(Entry) if field not in ("id", "criteria")), *_ROLES], where)
     _check_kind(table, where)
@@ -172,7 +193,7 @@ def _entry(name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared
                 raise RecipeError(f"{where}, {title}, {criterion}, unit: {fault}")
     entry = build(Entry, own, where, id=name, windows=windows, criteria=criteria)
     entry = dataclasses.replace(entry, protocol=_shared(entry, shared, where) | entry.protocol)
-    if fault := next(_faults(entry, list(scales.values())), ""):
+    if fault := next(_faults(entry, list(scales.values()), elsewhere), ""):
         raise RecipeError(fault)
     return entry
 
@@ -208,38 +229,43 @@ def _rows(entry: Entry, scales: Sequence[Scale]) -> list[tuple[str, str]]:
     return [(scale.name, subject) for scale in scales for subject in entry.subjects_at(scale)]
 
 
-def _faults(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
-    """Yield what is wrong with a claim.
+def _faults(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with a claim; names that are ``elsewhere`` are not.
 
     A bound that is lacking is a ``RecipeError``, and so is a criterion that decides or controls.
     """
-    yield from _misnamed(entry, scales)
+    yield from _misnamed(entry, scales, elsewhere)
     yield from _lacking(entry, scales)
     yield from multiverse.faults(entry)
     where, rows = f"claim {entry.id!r}, found", ["/".join(row) for row in _rows(entry, scales)]
+
+    def is_elsewhere(row: str) -> bool:
+        return row.partition("/")[0] in elsewhere
+
     for row, verdict in entry.found.items():
-        if row not in rows:
+        if row not in rows and not is_elsewhere(row):
             yield f"{where}: {unknown('scale/subject', row, rows, 'it has')}"
         if verdict is Verdict.SUPPORTED or not verdict.decided:
             yield f"{where}: {verdict} is no finding against the claim"
         named, _, subject = row.partition("/")
-        if entry.kind == EMPIRICAL and not any(scale.name == named and subject in scale.found_on for scale in scales):
+        known = any(scale.name == named and subject in scale.found_on for scale in scales)
+        if entry.kind == EMPIRICAL and not known and not is_elsewhere(row):
             yield f"{where}: of which network {row} was found is not said; give found_on of scale {named!r} its digest"
     for row in entry.seeds:
-        if row not in rows:
+        if row not in rows and not is_elsewhere(row):
             yield f"claim {entry.id!r}, seeds: {unknown('scale/subject', row, rows, 'it has')}"
     on_the_spot = [scale.name for scale in scales if scale.here]
     for name in entry.published:
-        if name not in on_the_spot:
+        if name not in (*on_the_spot, *elsewhere):
             yield f"claim {entry.id!r}, published: {unknown('scale', name, on_the_spot, 'trained on the spot is')}"
 
 
-def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
+def _misnamed(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> Iterator[str]:
     """Yield the names in a claim of what is not there."""
     subjects = list(dict.fromkeys(subject for scale in scales for subject in scale.recipes))
     claim, names = f"claim {entry.id!r}", [scale.name for scale in scales]
     if entry.kind == EMPIRICAL:
-        for subject in sorted(set(entry.subjects) - set(subjects)):
+        for subject in sorted(set(entry.subjects) - {*subjects, *elsewhere}):
             yield f"{claim}, subjects: {unknown('subject', subject, subjects, 'the scales have')}"
     asked = {name: one for criteria in entry.criteria.values() for name, one in criteria.items()}
     tables = {"windows": entry.windows} | {f"arms, {arm}": suffix for arm, suffix in entry.arms.items()}
@@ -248,12 +274,12 @@ def _misnamed(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
     tables |= {f"criterion {name!r}, margin": one.margin for name, one in asked.items()}
     for where, table in tables.items():
         for place in table if isinstance(table, dict) else ():
-            if place not in (*names, *subjects, OTHERWISE):
+            if place not in (*names, *subjects, *elsewhere, OTHERWISE):
                 yield f"{claim}, {where}: {unknown('scale or subject', place, [*names, *subjects], 'there are')}"
     of_scales = {"scales": entry.scales}
     of_scales |= {f"criterion {name!r}, reported": one.reported for name, one in asked.items()}
     for where, listed in of_scales.items():
-        for scale in sorted(set(listed) - set(names)):
+        for scale in sorted(set(listed) - {*names, *elsewhere}):
             yield f"{claim}, {where}: {unknown('scale', scale, names, 'there are')}"
     windows = list(dict.fromkeys(name for named in entry.windows.values() for name in named))
     for name, record in entry.records.items():

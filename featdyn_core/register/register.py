@@ -11,6 +11,7 @@ from typing import Any
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
+from featdyn_core.register.asked import Asked
 from featdyn_core.tables import read, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, MINIMUM_SEEDS, THEOREM, Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Role
@@ -53,6 +54,10 @@ class Scale:
         looks: how many times claims have been judged at this scale, this time included, with seeds added each time.
         found_on: subject to the first digits of the digest of the plain recipe that known findings are of; of another
             recipe under the same name nothing is known.
+        like: "scale/subject" of the row whose bounds, arms and numbers its subjects have where a claim's file says
+            nothing of them (see ``register.likeness``); empty where all files do.
+        windows: subject to window name to its first and last epoch, for a scale that is like a row.
+        claims: those that a scale which is like a row asks; all that are about that row if left out.
     """
 
     name: str
@@ -64,52 +69,20 @@ class Scale:
     seen: dict[str, tuple[int, ...]] = field(default_factory=dict)
     looks: int = 1
     found_on: dict[str, str] = field(default_factory=dict)
+    like: str = ""
+    windows: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    claims: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Scale and subject of the row that it is like; two empty texts where there is none."""
+        scale, _, subject = self.like.partition("/")
+        return scale, subject
 
     @property
     def confidence(self) -> float:
         """Coverage of the intervals by which claims are judged at this scale."""
         return confidence_at_look(self.looks)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a claim's file says of a criterion, for all scales.
-
-    Attributes:
-        quantity: what the number is, in words, with the names of the protocol's numbers in braces: ``W_{level}(t)``.
-        unit: of the number; needed of all but theorems.
-        above: the bound above which it holds, one number or a table; None if it holds elsewhere.
-        below: the bound below which it holds.
-        within: the bound within which of ``around`` it holds, on both sides.
-        around: the middle of what is ``within``.
-        margin: the smallest difference from the bound that matters.
-        discrete: whether the number takes few values, so that seeds are counted.
-        on: the split that decides, where there is a number for each; the other split's is reported.
-        each: a list of the protocol, of each item of which it is asked; empty for one number.
-        reported: scales at which it is only reported.
-        pilot: what pilot seeds gave for it.
-        paper: whether it is the paper's own number or test.
-    """
-
-    quantity: str
-    unit: Unit | None = None
-    above: Any = None
-    below: Any = None
-    within: Any = None
-    around: float = 0.0
-    margin: Any = None
-    discrete: bool = False
-    on: str = ""
-    each: str = ""
-    reported: tuple[str, ...] = ()
-    pilot: str = ""
-    paper: bool = False
-
-    @property
-    def bounds(self) -> dict[str, Any]:
-        """Direction to the bound; one, in a claim that was read."""
-        asked = {"above": self.above, "below": self.below, "within": self.within}
-        return {direction: bound for direction, bound in asked.items() if bound is not None}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import read_text, visible
 from featdyn_core.register.register import Register
 from featdyn_core.tables import build, read, unknown
 from featdyn_core.verdicts.claim import Verdict
@@ -75,13 +76,13 @@ def load_sweeps(folder: Path, register: Register) -> list[Sweep]:
     Refused with a ``RecipeError`` are: not TOML, a missing or unknown field or one of the wrong kind, a scale,
     subject, claim or criterion that the register lacks, unusable seeds, or a variation that varies nothing.
     """
-    return [_sweep(path, register) for path in sorted(folder.glob("*.toml"))]
+    return [_sweep(path, register) for path in visible(folder, "*.toml")]
 
 
 def _sweep(path: Path, register: Register) -> Sweep:
     where = f"sweep {path}"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(read_text(path, "utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"{where}: cannot be read: {error}") from error
     listed = read(dict[str, dict[str, Any]], table.pop("variations", {}), f"{where}, variations")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.files import read_text, visible
 from featdyn_core.project import REGISTER
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
@@ -37,15 +38,15 @@ def tables(root: Path) -> dict[str, list[str]]:
 
     Returns:
         ``claims``, what each holds by; ``grid``, each by the data that it was decided on; ``findings``, what was found
-        of each, with the paper's words; ``results``, every decided row, without
-        those trained on the spot where published records of more seeds were judged as well; and one
+        of each, with the paper's words; ``results``, every decided row, once: of those that were measured and whose
+        published records were judged as well, the latter; and one
         such as ``sweep digits, small`` for each subject and scale that was swept, in the order of its run. All others
         are in the register's order.
     """
     register = load_register(root / REGISTER)
-    found = [row for path in sorted(root.glob(_EVIDENCE)) for row in read_evidence(path)]
+    found = [row for path in visible(root, _EVIDENCE) for row in read_evidence(path)]
     published = {_row(row) for row in found if row.replayed}
-    rows = [row for row in found if not row.here or _row(row) not in published]
+    rows = [row for row in found if row.replayed or row.variation or _row(row) not in published]
     ordered = sorted(rows, key=lambda row: _place(register, row))
     swept = {f"sweep {table.subject}, {table.scale}": sweep_lines(table) for table in sweep_tables(rows)}
     return {
@@ -66,7 +67,7 @@ def documents(root: Path) -> dict[Path, list[str]]:
 
     A place without an end and a document that cannot be read are an ``EvidenceError``.
     """
-    found = {path: _places(path) for pattern in _DOCUMENTS for path in sorted(root.glob(pattern))}
+    found = {path: _places(path) for pattern in _DOCUMENTS for path in visible(root, pattern)}
     return {path: names for path, names in found.items() if names}
 
 
@@ -87,7 +88,7 @@ def outdated(root: Path) -> dict[Path, str]:
     for path, names in places.items():
         if unknown := [name for name in names if name not in made]:
             raise EvidenceError(f"{path}: there is no table {unknown[0]!r}; tables are {_listed(made)}")
-    texts = {path: (path.read_text(encoding="utf-8"), _filled(path, made)) for path in places}
+    texts = {path: (read_text(path), _filled(path, made)) for path in places}
     return {path: new for path, (old, new) in texts.items() if old != new}
 
 
@@ -98,12 +99,12 @@ def _filled(path: Path, made: Mapping[str, Sequence[str]]) -> str:
         begin, _, _ = found[0].partition("\n")
         return "\n".join([begin, "", *made[found[1]], "", _END])
 
-    return _PLACE.sub(place, path.read_text(encoding="utf-8"))
+    return _PLACE.sub(place, read_text(path))
 
 
 def _places(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise EvidenceError(f"{path} cannot be read: {error}") from error
     begun, whole = _BEGIN.findall(text), _PLACE.findall(text)

@@ -25,6 +25,9 @@ Rows = Document | Sequence[Evidence]
 _KINDS = ("png", "svg", "pdf")
 """Of files that a figure is drawn as."""
 
+MOST_ROWS, MOST_FIGURES = 1000, 500
+"""Of a page that shows all of each row; a larger one would be opened by no browser, and takes long to draw."""
+
 _LONGEST_SLUG = 150
 """Letters of a file's name that are words, which leaves some for a digest and the kind."""
 
@@ -39,12 +42,20 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
     """
     documents = _documents(runs)
+    rows = [row for run in documents.values() for row in run.rows]
+    large = len(rows) > MOST_ROWS or sum(map(_figures, rows)) > MOST_FIGURES
+    # One row a claim is enough to look at a thousand; the figures of all are files.
+    shown = {row.claim: id(row) for row in reversed(rows)}
+
+    def draw(run: str, row: Evidence) -> dict[str, str]:
+        return _drawn(run, row) if not large or shown[row.claim] == id(row) else {}
+
     entries: list[outline.Entry] = []
     for name, run in documents.items():
-        entries += outline.entries(name, run.rows, _drawn, start=len(entries))
+        entries += outline.entries(name, run.rows, draw, start=len(entries))
     _need(entries)
     heads = [outline.head(name, run) for name, run in documents.items() if run.rows]
-    _write(path, _render(heads, entries).encode())
+    _write(path, _render(heads, entries, large=large).encode())
 
 
 def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
@@ -123,7 +134,15 @@ def _drawn(run: str, row: Evidence) -> dict[str, str]:
     return planes | curves | last
 
 
-def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> str:
+def _figures(row: Evidence) -> int:
+    return len(row.planes) + len(row.curves) + bool(row.multiverse)
+
+
+def _no_strip(_: object) -> None:
+    return None
+
+
+def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry], *, large: bool) -> str:
     import jinja2  # a test run, which shows no more than the terminal table, starts without it
 
     loader = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
@@ -142,7 +161,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
         "p": wording.p_value,
         "duration": _duration,
         "slug": _slug,
-        "strip": interval_strip,
+        "strip": _no_strip if large else interval_strip,
         "hinge": wording.hinge,
         "makers": _makers,
     }
@@ -150,6 +169,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry]) -> 
     registered = [entry for entry in entries if not entry.row.variation]
     chapters = outline.chapters(registered)
     return environment.get_template("page.html.jinja").render(
+        large=large,
         multiverses=any(entry.row.multiverse for entry in entries),
         heads=heads,
         chapters=chapters,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import EvidenceError
+from featdyn_core.files import read_text
 from featdyn_core.register.register import Entry, Register, Scale
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
@@ -54,7 +55,7 @@ def read_meanings(path: Path) -> dict[str, str]:
         EvidenceError: no TOML file of texts.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise EvidenceError(f"{path} cannot be read ({error}); it should be TOML, with a text for a claim") from error
     if wrong := [claim for claim, text in found.items() if not isinstance(text, str) or "|" in text]:
@@ -70,7 +71,7 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
         rows: evidence.
         meanings: claim to a sentence for the reader.
     """
-    titles = ("claim", "the paper says", *register.scales, "effect", "meaning")
+    titles = ("claim", "the paper says", *map(_heading, register.scales.values()), "effect", "meaning")
     head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     return head + [
         summary_row(
@@ -120,6 +121,11 @@ def _sign(found: Mapping[tuple[str, str, str], Evidence], entry: Entry, scale: S
     if row is None or finding is None:
         return wording.NOT_RUN
     return f"{wording.SYMBOLS[row.verdict]} {finding.interval.estimate:.2g}"
+
+
+def _heading(scale: Scale) -> str:
+    """Return the title of a scale's column: of one that is like another row, what it is about."""
+    return ", ".join(scale.recipes) if scale.like else scale.name
 
 
 def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:

@@ -80,6 +80,7 @@ def remarks(row: Evidence) -> str:
         "on seeds seen before" if row.seen and row.verdict.decided else "",
         bits[row.bits],
         f"measured by other code ({', '.join(row.other_code)})" if row.other_code else "",
+        f"what looks odd about its checkpoints: {row.suspicions}" if row.suspicions else "",
         "an extension, and no statement of the paper" if row.extension and row.verdict.decided else "",
     ]
     return "; ".join(filter(None, found))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from featdyn_core.files import LARGEST_DOCUMENT, read_file
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.store.layout import named_errors, remove
 from featdyn_core.store.locks import is_held
@@ -64,7 +65,7 @@ def _idle(what: str, *paths: Path) -> Idle:
 def _outdated(path: Path) -> str:
     """Return why no present code reads a record; empty where it does, or where that cannot be told."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(read_file(path, LARGEST_DOCUMENT))
         if facts["kind"] not in KINDS:
             return "of a kind that is no more"
         if facts["version"] != KINDS[facts["kind"]].version or facts["source"] != measuring_source(facts["kind"]):

@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 SEAL = "seal"
@@ -59,26 +58,6 @@ def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
     elif seal(content) != text:
         raise ValueError("its content does not match its seal: it was changed after it was written")
     return content
-
-
-def read_inside(folder: Path, name: str) -> bytes:
-    """Return the bytes of a file of a trajectory's folder.
-
-    One that is not there or cannot be read is an ``OSError``.
-
-    Raises:
-        ValueError: it is no file, or one that is not in the folder's store.
-    """
-    path = folder / name
-    try:
-        inside = path.resolve().is_relative_to(folder.parent.resolve())
-    except RuntimeError:
-        raise ValueError("it is a link to itself") from None
-    if not inside:
-        raise ValueError("it is a link that leads out of the store")
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no file")  # reading a pipe would wait for ever
-    return path.read_bytes()
 
 
 def one_line(text: str) -> str:

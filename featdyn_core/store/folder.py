@@ -19,9 +19,9 @@ import safetensors
 import safetensors.torch
 
 from featdyn_core.errors import DamagedTrajectoryError, StoreError
-from featdyn_core.files import sync_folder, write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, sha256_of, sync_folder, write_atomically
 from featdyn_core.store import heartbeats
-from featdyn_core.store.documents import one_line, read_inside, seal, unseal
+from featdyn_core.store.documents import one_line, parse, seal, unseal
 from featdyn_core.store.layout import (
     OPTIMIZER,
     RESUME,
@@ -41,6 +41,7 @@ from featdyn_core.store.manifest import (
     refusal,
     write_manifest,
 )
+from featdyn_core.trajectories.checkpoints import tensor_bytes
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.sink import ResumePoint
 from featdyn_core.trajectories.trajectory import EpochRecord, State
@@ -135,7 +136,7 @@ class FolderSink:
         try:
             # Not `exists`: a link that leads nowhere is damage, and no training that has yet to begin.
             if os.path.lexists(self.folder / RESUME):
-                record = unseal(read_inside(self.folder, RESUME), _UNSEALED)
+                record = unseal(read_file(self.folder / RESUME, LARGEST_DOCUMENT), _UNSEALED)
                 point = self._read_point(record)
                 self._compare(record.get("conditions", {}))
         except PermissionError as error:
@@ -152,7 +153,7 @@ class FolderSink:
 
         What cannot be written is a ``StoreError``.
         """
-        content = _tensor_bytes(state)
+        content = tensor_bytes(state)
         self._digests[epoch] = hashlib.sha256(content).hexdigest()
         self._write(checkpoint_name(epoch), content)
 
@@ -165,7 +166,7 @@ class FolderSink:
         tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
         # The tensors, then the document that names them, then away with older ones: killed anywhere between, a training
         # has one resume point that is whole.
-        content = _tensor_bytes(tensors)
+        content = tensor_bytes(tensors)
         name = resume_name(point.epoch)
         self._write(name, content)
         record = {
@@ -187,7 +188,7 @@ class FolderSink:
 
         What cannot be written is a ``StoreError``.
         """
-        content = _tensor_bytes(tensors)
+        content = tensor_bytes(tensors)
         self._optimizer = hashlib.sha256(content).hexdigest()
         self._write(OPTIMIZER, content)
 
@@ -255,7 +256,7 @@ class FolderSink:
 
     def _digest(self, name: str) -> str:
         """Return the hex sha256 of a file as it lies there."""
-        return hashlib.sha256(read_inside(self.folder, name)).hexdigest()
+        return sha256_of(self.folder / name)
 
     def _compare(self, begun: dict[str, str]) -> None:
         """Refuse to go on with a training under conditions of which some are others now.
@@ -285,7 +286,7 @@ class FolderSink:
 
 
 def _read_tensors(folder: Path, name: str, digest: str) -> State:
-    content = read_inside(folder, name)
+    content = read_file(folder / name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("its bytes do not match the recorded sha256")
     try:
@@ -306,6 +307,9 @@ def _part(part: str, tensors: State) -> State:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _tensor_bytes(tensors: State) -> bytes:
-    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
-    return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
+def resume_epoch_in(partial: Path) -> int | None:
+    """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
+    try:
+        return int(parse(read_file(partial / RESUME, LARGEST_DOCUMENT))["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None

@@ -6,6 +6,7 @@ A word on progress is never worth an error: what cannot be written is not writte
 import contextlib
 import math
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.files import write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, read_text, write_atomically
 from featdyn_core.store.documents import dump, parse
-from featdyn_core.store.layout import Layout, is_alive, remove, sweep
+from featdyn_core.store.layout import ABANDONED_SECONDS, Layout, remove, sweep
 from featdyn_core.store.locks import is_held
 
 HEARTBEAT_SECONDS = 2.0
@@ -72,12 +73,22 @@ class Beat:
     @property
     def silent(self) -> bool:
         """Whether the trainer has said nothing for so long that it is gone or stopped."""
-        return time.time() - self.time >= STALE_SECONDS + 2 * self.seconds_per_epoch
+        return self.age >= self.patience
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was said, by this machine's clock; negative where the trainer's is ahead."""
+        return time.time() - self.time
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a trainer may say nothing."""
+        return STALE_SECONDS + 2 * self.seconds_per_epoch
 
     @property
     def silence(self) -> str:
         """Who is silent, and for how long."""
-        return f"pid {self.process} on {self.host}, silent for {time.time() - self.time:.0f} s"
+        return f"pid {self.process} on {self.host}, silent for {self.age:.0f} s"
 
 
 def write_beat(root: Path, beat: Beat) -> None:
@@ -106,9 +117,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def read_beat(path: Path) -> Beat | None:
     """Return the heartbeat in a file; None if it was removed at this moment, or is none."""
     try:
-        if not path.is_file():
-            return None
-        content = parse(path.read_bytes())
+        content = parse(read_file(path, LARGEST_DOCUMENT))
         # JSON has no NaN.
         if content["train_loss"] is None:
             content["train_loss"] = math.nan
@@ -129,11 +138,12 @@ def _of_kind(value: Any, kinds: tuple[type, ...]) -> Any:
 def read_beats(root: Path) -> list[Beat]:
     """Return the heartbeats of all trainers at work in the store at ``root``.
 
-    One that is silent is left out, unless it still holds its trajectory: then others wait for it.
+    One that is silent is left out, unless it still holds its trajectory: then others wait for it. So is one from a
+    clock that is ahead of this one, by which nobody can tell whether it is silent.
     """
     layout = Layout(root)
     beats = [beat for path in _listed(root, "*.json") if (beat := read_beat(path))]
-    return [beat for beat in beats if not beat.silent or is_held(layout.lock(beat.key))]
+    return [beat for beat in beats if 0 <= beat.age < beat.patience or is_held(layout.lock(beat.key))]
 
 
 def sweep_progress(root: Path) -> None:
@@ -141,10 +151,8 @@ def sweep_progress(root: Path) -> None:
     # Heartbeats stay: each goes with its training, when that is resumed and finished.
     sweep(root / "progress")
     for path in _listed(root, "*.grid"):
-        process = path.stem.rpartition("-")[2]
         with contextlib.suppress(OSError):
-            dead = not process.isdecimal() or not is_alive(int(process))
-            if dead and time.time() - path.stat().st_mtime >= STALE_SECONDS:  # another machine's may live
+            if time.time() - path.stat().st_mtime >= ABANDONED_SECONDS:
                 remove(path)
 
 
@@ -155,7 +163,8 @@ def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         What ``composite_grid(progress=...)`` takes.
     """
-    path = root / "progress" / f"{what.replace(' ', '-')}-{os.getpid()}.grid"
+    writer = f"{socket.gethostname()[:16]}-{secrets.token_hex(6)}"  # a process id is another container's too
+    path = root / "progress" / f"{what.replace(' ', '-')}-{writer}.grid"
     started = beaten = time.monotonic()
 
     def beat(done: int, total: int) -> None:
@@ -184,8 +193,8 @@ def read_grid_beats(root: Path) -> dict[str, str]:
     lines = {}
     for path in _listed(root, "*.grid"):
         with contextlib.suppress(OSError, ValueError):  # removed at this moment, or no text
-            if path.is_file() and time.time() - path.stat().st_mtime < STALE_SECONDS:
-                lines[path.name] = path.read_text(encoding="utf-8")
+            if time.time() - path.stat().st_mtime < STALE_SECONDS:
+                lines[path.name] = read_text(path)
     return lines
 
 

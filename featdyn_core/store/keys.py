@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from featdyn_core.data.stamps import stamp
-from featdyn_core.files import write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
@@ -53,7 +53,7 @@ class DataDigests:
 
     def _read(self) -> dict[str, object]:
         try:
-            known = json.loads(self.path.read_bytes())
+            known = json.loads(read_file(self.path, LARGEST_DOCUMENT))
         except (OSError, ValueError, RecursionError):
             return {}
         return known if isinstance(known, dict) else {}

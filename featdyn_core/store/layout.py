@@ -15,19 +15,22 @@ import contextlib
 import errno
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from featdyn_core.errors import StoreError
-from featdyn_core.files import FULL_DISK
+from featdyn_core.files import FULL_DISK, HALF_WRITTEN, temporary_name
 
 MANIFEST = "manifest.json"
 RESUME = "resume.json"
 OPTIMIZER = "optimizer.safetensors"
 
 _FINISHED = re.compile(r".+-[0-9]+-[0-9a-f]{12}", re.DOTALL)
-_HALF_WRITTEN = re.compile(r".+\.([0-9]{1,10})\.tmp", re.DOTALL)  # as `write_atomically` names them, by process
+
+ABANDONED_SECONDS = 3600.0
+"""A half-written file that is older has no writer any more: each is written in seconds."""
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -87,7 +90,7 @@ class Layout:
         if target.parent != self.root or not _can_be_made(target):
             raise StoreError(f"{target} cannot be made, where this trajectory belongs; give its recipe another name")
         # Named as what is half written is: `sweep` removes it where this process is killed before it does.
-        probe = f".probe.{os.getpid()}.tmp"
+        probe = temporary_name(self.root / "probe").name
         (partial / probe).touch()
         try:
             (partial / probe).replace(self.root / probe)
@@ -116,6 +119,8 @@ def _can_be_made(target: Path) -> bool:
 def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> None:
     """Remove what writers that were killed left half written; a folder that cannot be written stays as it is.
 
+    They are known by their age alone: whether a process of another machine or container is alive cannot be asked.
+
     Args:
         folder: where to look.
         pattern: at which names.
@@ -123,8 +128,7 @@ def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> No
     """
     with contextlib.suppress(OSError):
         for path in list(folder.glob(pattern)):
-            found = _HALF_WRITTEN.fullmatch(path.name)
-            if found and (every_writer or not is_alive(int(found[1]))):
+            if HALF_WRITTEN.fullmatch(path.name) and (every_writer or _age(path) >= ABANDONED_SECONDS):
                 remove(path)
 
 
@@ -133,7 +137,7 @@ def tidy(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in list(folder.iterdir()):
             # Whoever wrote: nobody writes into a finished trajectory.
-            if path.name == RESUME or path.name.startswith("resume-") or _HALF_WRITTEN.fullmatch(path.name):
+            if path.name == RESUME or path.name.startswith("resume-") or HALF_WRITTEN.fullmatch(path.name):
                 remove(path)
 
 
@@ -143,15 +147,11 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process of this machine has this id."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):  # overflow: a file name may hold a number that no process has
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
+def _age(path: Path) -> float:
+    """Seconds since a file was written; none of one that is not there any more."""
+    with contextlib.suppress(OSError):
+        return time.time() - path.lstat().st_mtime
+    return 0.0
 
 
 @contextlib.contextmanager

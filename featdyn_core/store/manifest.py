@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import DamagedTrajectoryError, RecipeError, StoreError
-from featdyn_core.files import write_atomically
-from featdyn_core.store.documents import one_line, parse, read_inside, seal, unseal
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
+from featdyn_core.store.documents import one_line, parse, seal, unseal
 from featdyn_core.store.layout import MANIFEST, OPTIMIZER, checkpoint_name
 from featdyn_core.trajectories.recipe import Recipe, restore_recipe
 from featdyn_core.trajectories.trajectory import EpochRecord
@@ -31,7 +31,7 @@ class Manifest:
         key: hex digest of recipe, seed and data.
         recipe: what was trained, with ``seed``.
         seed: the training seed.
-        log: one record an epoch, the first for the network that the training began from.
+        log: one record an epoch, the first for the network that the training began from; empty of what was adopted.
         digests: epoch to hex sha256 of its checkpoint, ascending.
         facts: of the training, beyond what determines it: data, device, conditions, environments, date.
         optimizer: hex sha256 of the optimiser's tensors after the last epoch; empty where an earlier version trained.
@@ -78,7 +78,7 @@ def read_manifest(folder: Path) -> Manifest:
         StoreError: it must not be read.
     """
     try:
-        text = read_inside(folder, MANIFEST)
+        text = read_file(folder / MANIFEST, LARGEST_DOCUMENT)
         schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
         if schema == SCHEMA:
             return _parse(unseal(text, _UNSEALED))
@@ -149,7 +149,8 @@ def _parse(content: dict[str, Any]) -> Manifest:
         digests[epoch] = _entry(content["checkpoints"][str(epoch)], checkpoint_name(epoch))
     if len(content["checkpoints"]) != len(digests):
         raise ValueError("its checkpoints are not those of the recipe")
-    log = read_log(content["log"], recipe.first_epoch, recipe.training.epochs)
+    # What was trained elsewhere comes without a log.
+    log = () if recipe.adopted else read_log(content["log"], recipe.first_epoch, recipe.training.epochs)
     optimizer = _entry(content["optimizer"], OPTIMIZER) if "optimizer" in content else ""
     facts = {name: value for name, value in content.items() if name not in (*_REQUIRED, "optimizer")}
     return Manifest(key, recipe, seed, log, digests, facts, optimizer)

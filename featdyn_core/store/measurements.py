@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +19,7 @@ from featdyn_core.store.layout import named_errors
 from featdyn_core.store.records import Record, RecordFolder, pack
 from featdyn_core.store.source import measuring_source
 from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.checkpoints import together
 from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -103,9 +103,8 @@ class Measurements:
         partner = others[0] if others else None
         started = time.monotonic()
         beats = grid_beats(self.store.root, str(first))
-        on = torch.device("cpu" if kind.on_cpu == ALL else trajectory.device)
-        wake(on)
-        with one_thread(on), undisturbed(), beats as progress:
+        wake(torch.device("cpu" if kind.on_cpu == ALL else trajectory.device))
+        with one_thread(), undisturbed(), beats as progress:
             measured = measure(requests, trajectory, partner, progress)
         facts = {
             "key": trajectory.key,
@@ -121,5 +120,5 @@ class Measurements:
 
 def _checkpoints(trajectory: Trajectory) -> dict[str, str]:
     """The trajectory's key, and one digest over those of its checkpoints."""
-    together = hashlib.sha256("".join(trajectory.digests[epoch] for epoch in sorted(trajectory.digests)).encode())
-    return {"key": trajectory.key, "sha256": together.hexdigest()}
+    digests = (trajectory.digests[epoch] for epoch in sorted(trajectory.digests))
+    return {"key": trajectory.key, "sha256": together(digests)}

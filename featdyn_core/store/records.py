@@ -10,9 +10,7 @@ Nothing that reads a record imports torch.
 
 import hashlib
 import io
-import zipfile
-import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from featdyn_core.arrays import UNREADABLE, Archive
 from featdyn_core.errors import DamagedRecordError
-from featdyn_core.files import write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.records.kind import Kind
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, record_identity
-from featdyn_core.store.documents import seal, unseal
+from featdyn_core.store.documents import parse, seal, unseal
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
+from featdyn_core.store.listing import Listing
 from featdyn_core.store.source import measuring_source
 from featdyn_core.trajectories.recipe import Recipe
 
@@ -65,9 +65,8 @@ class Record:
             DamagedRecordError: the bytes are none of a record.
         """
         try:
-            with np.load(io.BytesIO(self.content), allow_pickle=False) as packed:
-                return {name: packed[name] for name in packed.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            return dict(Archive(io.BytesIO(self.content)))
+        except UNREADABLE as error:
             raise DamagedRecordError(f"the record {self.facts['file']} cannot be unpacked: {error}") from error
 
     @property
@@ -120,14 +119,20 @@ def pack(request: Request, arrays: Mapping[str, npt.NDArray[Any]], facts: Mappin
     return Record(described | {"file": _file_name(described)}, content)
 
 
-def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any]:
+def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any] | None:
     """Read the description of a record that stands alone; see ``check_facts``.
+
+    Returns:
+        The description; None where it is one of a newer schema.
 
     Raises:
         DamagedRecordError: it is none, or not the one that was written.
     """
     try:
-        return check_facts(unseal(text), where, mend)
+        content = parse(text)  # before the seal, which a newer version may make otherwise
+        schema = content.get("schema") if isinstance(content, dict) else None
+        newer = type(schema) is int and schema > SCHEMA
+        return None if newer else check_facts(unseal(text), where, mend)
     except ValueError as error:
         raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error
 
@@ -156,6 +161,8 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
     )
     if not good:
         raise DamagedRecordError(f"{where} does not describe a record; {mend}")
+    if not is_place(facts["file"]):
+        raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is no place in a store; {mend}")
     if facts["file"] != _file_name(facts):
         raise DamagedRecordError(
             f"{where} describes {facts['file']!r}, and that is not what a file of this content is called: the "
@@ -164,15 +171,31 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
     return dict(facts)
 
 
-def read_record(root: Path, facts: dict[str, Any], mend: str) -> Record:
-    """Read the record that ``facts`` describe from a folder of records.
+def is_newer(facts: Mapping[str, Any]) -> bool:
+    """Whether a record is of a schema, a kind or a version that this version of featdyn does not know yet."""
+    schema, kind, version = facts.get("schema"), facts.get("kind"), facts.get("version")
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    return (
+        (type(schema) is int and schema > SCHEMA)
+        or (isinstance(kind, str) and known is None)
+        or (known is not None and type(version) is int and version > known.version)
+    )
+
+
+def is_place(file: str) -> bool:
+    """Whether a record may be called so in its folder of records: a file of a folder, and nothing outside."""
+    parts = Path(file).parts
+    return len(parts) == 2 and not {"..", "/"} & set(parts)
+
+
+def read_record(path: Path, facts: dict[str, Any], mend: str) -> Record:
+    """Read the record that ``facts`` describe from its file.
 
     Raises:
         DamagedRecordError: its file is missing, or its bytes are not those that were written.
     """
-    path = root / facts["file"]
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise DamagedRecordError(f"the record {path} cannot be read ({error.strerror or error}); {mend}") from error
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
@@ -201,20 +224,52 @@ class RecordFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._trainings, self._inside = Listing(_training_of), Listing(_kind_of)
 
     def find(self, request: Request, keys: Mapping[int, str]) -> Record | None:
         """Return a record that holds all that is asked for, made by the present code of the present trajectories.
 
-        One that is there and is not what was written is a ``DamagedRecordError``.
+        What is damaged beside such a record is nobody's concern; in its place it is a ``DamagedRecordError``. What is
+        of a newer version of featdyn is left to that.
 
         Args:
             request: what is asked for.
             keys: seed to the key of its trajectory, for each seed of the request.
         """
-        for facts in self._described(request):
-            if fits(facts, request, keys):
-                return read_record(self.root, facts, _mend_of(self.root / facts["file"]))
+        fault: DamagedRecordError | None = None
+        exact = f"{request.kind}-{request.identity[:12]}.json"
+        for folder in self._folders(request):
+            listed = self._inside.of(folder)
+            # Of thousands in a folder, mostly the one that is asked for as it is.
+            for name in sorted(listed.groups.get(request.kind, ()), key=lambda name: (name != exact, name)):
+                try:
+                    if name not in listed.known:
+                        listed.known[name] = _read_description(folder / name)
+                except DamagedRecordError as error:
+                    fault = fault or error
+                    continue
+                facts = listed.known[name]
+                if facts is not None and fits(facts, request, keys):
+                    return self.read(facts)
+        if fault:
+            raise fault
         return None
+
+    def description(self, path: Path) -> dict[str, Any] | None:
+        """Return what a file of the folder describes; None where it is one of a newer schema.
+
+        Raises:
+            DamagedRecordError: it is not what was written there.
+        """
+        facts = _read_description(path)
+        if facts is not None and path != (self.root / facts["file"]).with_suffix(".json"):
+            raise DamagedRecordError(f"{path} describes {facts['file']}; {_mend_of(path)}")
+        return facts
+
+    def read(self, facts: dict[str, Any]) -> Record:
+        """Return the record that is described; one that is not what was written is a ``DamagedRecordError``."""
+        path = self.root / facts["file"]
+        return read_record(path, facts, _mend_of(path))
 
     def known(self, request: Request, digests: DataDigests) -> Record | None:
         """Return as ``find``, where the keys are known without reading images; else None."""
@@ -233,14 +288,28 @@ class RecordFolder:
         write_atomically(path, record.content)
         write_atomically(path.with_suffix(".json"), seal(record.facts))
 
-    def _described(self, request: Request) -> Iterator[dict[str, Any]]:
-        place = f"*-{request.seed}-{request.recipe.digest[:8]}/{request.kind}-*.json"  # whatever the recipe was called
-        for path in sorted(self.root.glob(place)):
-            try:
-                text = path.read_bytes()
-            except OSError as error:
-                raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
-            yield read_facts(text, path, _mend_of(path))
+    def _folders(self, request: Request) -> list[Path]:
+        """Folders with records of a training, whatever its recipe was called."""
+        training = f"{request.seed}-{request.recipe.digest[:8]}"
+        return [self.root / name for name in self._trainings.of(self.root).groups.get(training, ())]
+
+
+def _training_of(folder: str) -> str:
+    """Return what the name of a folder of records says of the training: its seed, and digits of its recipe."""
+    return "-".join(folder.rsplit("-", 2)[1:])
+
+
+def _kind_of(file: str) -> str:
+    """Return the kind that the name of a description says; empty of any other file."""
+    return file.rpartition("-")[0] if file.endswith(".json") else ""
+
+
+def _read_description(path: Path) -> dict[str, Any] | None:
+    try:
+        text = read_file(path, LARGEST_DOCUMENT)
+    except OSError as error:
+        raise DamagedRecordError(f"{path} cannot be read ({error}); {_mend_of(path)}") from error
+    return read_facts(text, path, _mend_of(path))
 
 
 def _is_table(value: Any, texts: Collection[str]) -> bool:

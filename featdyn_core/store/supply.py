@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import os
 import platform
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,12 +18,12 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
-from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
+from featdyn_core.numerics import CPU_THREADS, cpu_arithmetic, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
-from featdyn_core.store.documents import parse, read_inside
-from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors
+from featdyn_core.store.advice import absence
+from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors, resume_epoch_in
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
 from featdyn_core.store.manifest import damage, read_manifest
@@ -45,6 +44,9 @@ Key = tuple[tuple[str, str], int]
 
 Failures = dict[Key, FeatdynError]
 """What ended a training or forbids it, by the recipe's identity and seed."""
+
+Taken = dict[Key, tuple[FolderSink, float, contextlib.ExitStack]]
+"""What is trained in this process: where to, since when, and what gives its lock back."""
 
 
 class Store:
@@ -70,13 +72,12 @@ class Store:
         download: bool = True,
     ) -> None:
         self.root = Path(root) if root is not None else store_root()
-        self.layout = Layout(self.root)
+        self.layout, self.digests = Layout(self.root), DataDigests(self.root)
         self.device = resolve_device(device)
         self.engine = resolve_engine(engine, self.device)
         self.at_once = at_once or AT_ONCE.get(self.device.type, 1)
         self.watch = watch
         self.download = download
-        self.digests = DataDigests(self.root)
         self._datasets: dict[tuple[str, int | None], Dataset | DataError] = {}
         self._fitting: set[tuple[str, str]] = set()
 
@@ -131,10 +132,7 @@ class Store:
         """
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
-            raise MissingTrajectoryError(
-                f"{recipe.name} seed {seed} is not in the store {self.root}; train it with: "
-                f"{advice('train', recipe, [seed], self.root)}"
-            )
+            raise MissingTrajectoryError(absence(recipe, seed, self.root))
         # Its trainer may have been killed after the renaming and before it did this.
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
@@ -180,18 +178,17 @@ class Store:
         """
         if self._complete(recipe, seed):
             return "complete"
-        key = self.key(recipe, seed)
-        last = recipe.training.epochs
+        key, last = self.key(recipe, seed), recipe.training.epochs
         partial = self.layout.partial(key)
         if locks.is_held(self.layout.lock(key)):
             beat = heartbeats.read_beat(self.layout.heartbeat(key))
-            epoch = (beat.epoch if beat else 0) or _resume_epoch(partial) or 0
+            epoch = (beat.epoch if beat else 0) or resume_epoch_in(partial) or 0
             return f"training ({epoch}/{last}{f'; {beat.silence}' if beat and beat.silent else ''})"
-        return f"partial ({_resume_epoch(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
+        return f"partial ({resume_epoch_in(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
 
     def resume_epoch(self, recipe: Recipe, seed: int) -> int | None:
         """Epoch of the resume point that an interrupted training goes on from; None where it begins anew."""
-        return _resume_epoch(self.layout.partial(self.key(recipe, seed)))
+        return resume_epoch_in(self.layout.partial(self.key(recipe, seed)))
 
     def finished(self) -> Iterator[tuple[str, Training | FeatdynError]]:
         """Name each folder of a finished trajectory.
@@ -218,6 +215,9 @@ class Store:
         for recipe, seed in trainings:
             try:
                 if (recipe.identity, seed) in failures or self._complete(recipe, seed):
+                    continue
+                if recipe.adopted:
+                    failures[recipe.identity, seed] = MissingTrajectoryError(absence(recipe, seed, self.root))
                     continue
                 if recipe.identity not in self._fitting:
                     check_fit(recipe, self.dataset(recipe))
@@ -247,34 +247,45 @@ class Store:
         return found
 
     def _train_untaken(self, trainings: Sequence[Training], failures: Failures) -> int:
-        """Train, at once, the first trainings that are neither complete nor taken; return how many there were.
+        """Train those that are neither complete nor taken, some at once; return how many there were.
 
-        A branch whose parent is not complete has to wait. A training that cannot begin or end goes into ``failures``,
-        and the others go on.
+        Where one ends the next is taken. What cannot begin or end goes into ``failures``, and the others go on.
         """
-        # Locks are kept to the end of all. Nobody waits for one: what ends earlier is complete and looked for first.
-        with contextlib.ExitStack() as held:
-            sinks: dict[Key, FolderSink] = {}
-            jobs = []
-            for recipe, seed in trainings:
-                try:
-                    if self._take(recipe, seed, held):
-                        parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
-                        sink = sinks[recipe.identity, seed] = self._sink(recipe, seed, parent)
-                        jobs.append(Job(recipe, seed, self.dataset(recipe), sink, parent))
-                except FeatdynError as error:
-                    failures[recipe.identity, seed] = error
-                if len(sinks) == self.at_once:
-                    break
-            if sinks:
-                heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
-            started = time.monotonic()
-            for job, outcome in train_many(jobs, device=self.device, engine=self.engine):
-                try:
-                    self._finish(sinks[job.recipe.identity, job.seed], outcome, time.monotonic() - started)
-                except FeatdynError as error:
-                    failures[job.recipe.identity, job.seed] = error
-        return len(sinks)
+        taken: Taken = {}
+        with contextlib.ExitStack() as locks_left:
+            jobs = self._untaken(trainings, taken, failures, locks_left)
+            for job, outcome in train_many(jobs, device=self.device, engine=self.engine, at_once=self.at_once):
+                sink, started, lock = taken[job.recipe.identity, job.seed]
+                with lock:
+                    try:
+                        self._finish(sink, outcome, time.monotonic() - started)
+                    except FeatdynError as error:
+                        failures[job.recipe.identity, job.seed] = error
+        return len(taken)
+
+    def _untaken(
+        self, trainings: Sequence[Training], taken: Taken, failures: Failures, locks_left: contextlib.ExitStack
+    ) -> Iterator[Job]:
+        """Take one training after the other, when it is asked for; a branch whose parent is not complete has to wait.
+
+        Yields:
+            A job, whose sink, beginning and lock are in ``taken``.
+        """
+        for recipe, seed in trainings:
+            lock = locks_left.enter_context(contextlib.ExitStack())
+            try:
+                if self._take(recipe, seed, lock):
+                    parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
+                    sink = self._sink(recipe, seed, parent)
+                    job = Job(recipe, seed, self.dataset(recipe), sink, parent)
+                    if not taken:
+                        heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
+                    taken[recipe.identity, seed] = sink, time.monotonic(), lock
+                    yield job
+                    continue
+            except FeatdynError as error:
+                failures[recipe.identity, seed] = error
+            lock.close()  # nobody waits for one: what ends earlier is complete and looked for first
 
     def _take(self, recipe: Recipe, seed: int, held: contextlib.ExitStack) -> bool:
         """Take the lock of a trajectory, to be given back with ``held``; whether it is to be trained here and now."""
@@ -303,7 +314,7 @@ class Store:
             "torch": torch.__version__,
         }
         if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
-            conditions["cpu"] = torch.backends.cpu.get_cpu_capability()
+            conditions |= cpu_arithmetic()
         if parent:
             # Named by its bytes: a parent that was trained again on another machine is another beginning.
             conditions["parent"] = parent.digests[recipe.first_epoch]
@@ -330,22 +341,8 @@ class Store:
         sink.finish(self.folder(sink.recipe, sink.seed), outcome, facts)
 
 
-def advice(command: str, recipe: Recipe, seeds: Sequence[int], root: Path) -> str:
-    """Return the ``featdyn`` command that makes what is missing, as it can be pasted from any folder."""
-    named = ["--only", recipe.source or recipe.name, "--seeds", ",".join(map(str, seeds))]
-    return f"featdyn {command} {shlex.join([*named, '--store', os.path.abspath(root)])}"
-
-
 def get_trajectory(
     recipe: Recipe, seed: int, *, store: Store | None = None, train: bool = True, device: str = "auto"
 ) -> Trajectory:
     """Return a trajectory from ``store``, by default ``Store(device=device)``; see ``Store.get``."""
     return (store or Store(device=device)).get(recipe, seed, train=train)
-
-
-def _resume_epoch(partial: Path) -> int | None:
-    """Return the epoch that the resume point in a folder names; None if it cannot be read at this moment."""
-    try:
-        return int(parse(read_inside(partial, RESUME))["epoch"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return None

@@ -10,17 +10,17 @@ import io
 import json
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featdyn_core.arrays import UNREADABLE, Archive
 from featdyn_core.errors import DamagedRecordError, DamagedTransferError, StoreError
-from featdyn_core.files import sync_folder, write_atomically
+from featdyn_core.files import LARGEST_DOCUMENT, read_file, sync_folder, write_atomically
 from featdyn_core.records.request import Request
 from featdyn_core.store import locks
-from featdyn_core.store.documents import one_line, parse, read_inside, seal
+from featdyn_core.store.documents import one_line, parse, seal
 from featdyn_core.store.folder import read_tensors
 from featdyn_core.store.layout import MANIFEST, named_errors
 from featdyn_core.store.manifest import Manifest, read_manifest
@@ -28,9 +28,6 @@ from featdyn_core.store.records import Record, RecordFolder, fits, read_facts
 from featdyn_core.store.remote import LARGEST_OBJECT, Remote
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import PLAIN_NAME, Recipe
-
-MOST_ARRAYS = 1000
-"""In one record."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,8 @@ def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
     moved = Moved()
     for name, digest in manifest.files.items():
         read_tensors(folder, name, digest)
-        moved += _sent(remote, read_inside(folder, name))
-    remote.put_document(_manifest_name(manifest.key), read_inside(folder, MANIFEST))
+        moved += _sent(remote, read_file(folder / name))
+    remote.put_document(_manifest_name(manifest.key), read_file(folder / MANIFEST, LARGEST_DOCUMENT))
     return moved
 
 
@@ -107,8 +104,8 @@ def push_record(remote: Remote, record: Record) -> Moved:
 def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: Mapping[int, str]) -> Moved | None:
     """Fetch a record that holds what is asked for, made by the present code of the present trajectories.
 
-    What is there and is no record, or not what its description says, is a ``DamagedTransferError``. A remote store
-    that cannot be reached is a ``StoreError``, and so is one here that cannot be written.
+    Something else in its place, that is no record or not what its description says, is a ``DamagedTransferError``. A
+    remote store that cannot be reached is a ``StoreError``, and so is one here that cannot be written.
 
     Args:
         records: where it goes.
@@ -118,18 +115,25 @@ def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: M
 
     Returns:
         What was fetched; None where the remote store has none.
+
     """
     if records.find(request, keys):
         return Moved()
-    for name in remote.documents(_records_name(request.recipe.digest, request.seed)):
-        if name.rsplit("/", 1)[-1].startswith(f"{request.kind}-"):
+    folder, exact = _records_name(request.recipe.digest, request.seed), f"{request.kind}-{request.identity[:12]}"
+    fault: DamagedTransferError | None = None
+    for name in remote.documents(folder, rf"{request.kind}-[0-9a-f]+", first=exact):
+        try:
             facts = _received_facts(remote, name)
-            if fits(facts, request, keys):
+            if facts is not None and fits(facts, request, keys):
                 content = remote.get_object(facts["sha256"])
                 _check_arrays(remote, name, content)
                 with named_errors(records.root):
                     records.write(Record(facts, content))
                 return Moved(1, len(content))
+        except DamagedTransferError as error:  # which keeps no other from being the one that is asked for
+            fault = fault or error
+    if fault:
+        raise fault
     return None
 
 
@@ -171,7 +175,7 @@ def _received_manifest(remote: Remote, text: bytes, incoming: Path, recipe: Reci
 
 def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) -> Moved:
     with contextlib.suppress(OSError, ValueError):
-        if hashlib.sha256(read_inside(incoming, name)).hexdigest() == digest:
+        if hashlib.sha256(read_file(incoming / name)).hexdigest() == digest:
             return Moved()
     content = remote.get_object(digest)
     write_atomically(incoming / name, content)
@@ -183,12 +187,17 @@ def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) ->
     return Moved(1, len(content))
 
 
-def _received_facts(remote: Remote, name: str) -> dict[str, Any]:
+def _received_facts(remote: Remote, name: str) -> dict[str, Any] | None:
+    """Return the description of a record; None where it is one of a newer version of featdyn.
+
+    Raises:
+        DamagedTransferError: it is none, or leads out of the store.
+    """
     try:
         facts = read_facts(remote.get_document(name) or b"", Path(name), "push it again")
     except DamagedRecordError as error:
         raise DamagedTransferError(_unusable(remote, name, str(error))) from error
-    if not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
+    if facts is not None and not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
         raise DamagedTransferError(
             _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
         )
@@ -202,12 +211,9 @@ def _check_arrays(remote: Remote, name: str, content: bytes) -> None:
         DamagedTransferError: it is such.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        dict(Archive(io.BytesIO(content), LARGEST_OBJECT))
+    except UNREADABLE as error:
         raise DamagedTransferError(_unusable(remote, name, f"no record ({error})")) from error
-    if len(members) > MOST_ARRAYS or sum(member.file_size for member in members) > LARGEST_OBJECT:
-        raise DamagedTransferError(_unusable(remote, name, "more than any record holds"))
 
 
 def _unusable(remote: Remote, name: str, what: str) -> str:

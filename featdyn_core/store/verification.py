@@ -1,19 +1,25 @@
-"""Whether a stored trajectory is what it says it is: byte for byte, and as a trajectory."""
+"""Whether what is stored is what it says it is: trajectories byte for byte and as trajectories, records as records."""
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from featdyn_core.errors import FeatdynError
+from featdyn_core.errors import AbsentDataError, DamagedRecordError, FeatdynError
+from featdyn_core.files import sha256_of, visible
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
 from featdyn_core.store.documents import one_line
-from featdyn_core.store.manifest import read_manifest
+from featdyn_core.store.manifest import Manifest, read_manifest
+from featdyn_core.store.published import PublishedRecords, strays
+from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.training.optimizer import load_optimizer, new_optimizer
+from featdyn_core.trajectories.checkpoints import together
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
@@ -21,34 +27,110 @@ from featdyn_core.trajectories.trajectory import Trajectory, new_network
 PROBE_TOLERANCE = 1e-3
 """Largest difference between a logged probe loss and its re-evaluation elsewhere, relative to the larger."""
 
+Facts = dict[str, Any]
+"""Description of a record."""
+
 PROBE_FLOOR = 1e-4
 """Largest absolute difference between the two, in nats, of losses so small that rounding decides them."""
 
 
-def verify_store(store: Store) -> Iterator[tuple[str, list[str]]]:
+class Finding(NamedTuple):
+    """What came of a check.
+
+    Attributes:
+        name: of what was checked.
+        problems: what is wrong with it, in words.
+        unchecked: why it could not be checked; empty if it was.
+    """
+
+    name: str
+    problems: list[str]
+    unchecked: str = ""
+
+
+class NotCheckedError(FeatdynError):
+    """Something that cannot be checked as it is, whether or not it is in order."""
+
+
+def verify_store(store: Store) -> Iterator[Finding]:
     """Check every folder of a store that is, or by its name should be, a finished trajectory.
 
     Yields:
-        The folder's name, and what is wrong with it, in words; nothing stops at the first.
+        What came of each; nothing stops at the first.
     """
     for folder in store.layout.trajectories():
-        yield folder.name, verify_folder(store, folder)
+        yield _finding(folder.name, functools.partial(verify_folder, store, folder))
 
 
-def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[tuple[str, list[str] | None]]:
+def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[Finding]:
     """Check the trajectories of some trainings.
 
     Yields:
-        Recipe and seed, and what is wrong with the trajectory, in words; None where it is not complete, and so not
-        checked.
+        What came of each; one that is not complete is not checked.
     """
-    for recipe, seed in trainings:
-        label = str(Training(recipe, seed))
+    for training in map(Training._make, trainings):
+        yield _finding(str(training), functools.partial(_verify_training, store, training))
+
+
+def _finding(name: str, check: Callable[[], list[str]]) -> Finding:
+    try:
+        return Finding(name, check())
+    except (AbsentDataError, NotCheckedError) as error:
+        return Finding(name, [], str(error))
+    except FeatdynError as error:  # of its data set, which keeps no other from being checked
+        return Finding(name, [str(error)])
+
+
+def _verify_training(store: Store, training: Training) -> list[str]:
+    if store.status(*training) != "complete":
+        raise NotCheckedError("it is not complete")
+    return verify_folder(store, store.folder(*training), training)
+
+
+def verify_records(records: RecordFolder) -> Iterator[tuple[Finding, Facts]]:
+    """Check every record that was measured here.
+
+    Yields:
+        What came of each, with its description, which is empty where it cannot be read.
+    """
+    described = visible(records.root, "*/*.json")
+    for path in described:
+        name = f"records/{path.parent.name}/{path.stem}"
         try:
-            complete = store.status(recipe, seed) == "complete"
-            yield label, verify_folder(store, store.folder(recipe, seed), Training(recipe, seed)) if complete else None
-        except FeatdynError as error:  # of its data set, which keeps no other from being checked
-            yield label, [str(error)]
+            facts = records.description(path)
+        except DamagedRecordError as error:
+            yield Finding(name, [str(error)]), {}
+            continue
+        if facts is None:
+            yield Finding(name, [], "it is of a newer version of featdyn"), {}
+        else:
+            yield _finding(name, functools.partial(_verify_record, records.read, facts)), facts
+    for path in visible(records.root, "*/*.npz"):
+        if path.with_suffix(".json") not in described:
+            name = f"records/{path.parent.name}/{path.stem}"
+            yield Finding(name, [f"{path} has no description; remove it, and it is measured again"]), {}
+
+
+def verify_published(folder: Path) -> Iterator[tuple[Finding, Facts]]:
+    """Check every published record of a scale, and that there are no others.
+
+    Yields:
+        What came of each, with its description, which is empty where it cannot be read.
+    """
+    found, place = PublishedRecords(folder), f"published/{folder.name}"
+    for fault in found.faults:
+        yield Finding(place, [fault]), {}
+    for facts in found.facts:
+        yield _finding(f"{place}/{facts['file']}", functools.partial(_verify_record, found.read, facts)), facts
+    for path in strays(folder, found.files) if not found.fault else ():
+        name = f"{place}/{path.relative_to(folder)}"
+        yield Finding(name, [f"{path} is not in the manifest of {folder}; remove it"]), {}
+
+
+def _verify_record(read: Callable[[Facts], Record], facts: Facts) -> list[str]:
+    """Read a record; one whose bytes are not what was written, or no arrays, is a ``DamagedRecordError``."""
+    _ = read(facts).arrays
+    return []
 
 
 def verify_folder(store: Store, folder: Path, request: Training | None = None) -> list[str]:
@@ -57,29 +139,58 @@ def verify_folder(store: Store, folder: Path, request: Training | None = None) -
     Args:
         store: that it is in.
         folder: of the trajectory.
-        request: what it must be; if left out, what its manifest says it is. A manifest gets no code run.
+        request: what it must be; if left out, what its manifest says it is.
+
+    Raises:
+        AbsentDataError: its images cannot be had, without which it cannot be checked.
+        NotCheckedError: its network is made by code that runs for its recipe only; its bytes are those that were
+            written.
     """
     try:
+        manifest = read_manifest(folder)
+        if request is None and is_factory(manifest.recipe.network.name):
+            return _verify_bytes(folder, manifest)
         trajectory = store.open_folder(folder, request)
+    except (AbsentDataError, NotCheckedError):
+        raise
     except FeatdynError as error:
         return [str(error)]
-    name = trajectory.recipe.network.name
-    if request is None and is_factory(name):
-        return [f"not checked: its network is made by {name}, code that runs for its recipe only; verify it by --only"]
     problems = []
     if not folder.name.endswith(f"-{trajectory.seed}-{trajectory.key[:12]}"):
         problems.append(one_line(f"it holds seed {trajectory.seed} of {trajectory.recipe.name}"))
     problems += verify(trajectory)
-    if read_manifest(folder).optimizer and (wrong := _wrong_optimizer(trajectory)):
+    if manifest.optimizer and (wrong := _wrong_optimizer(trajectory)):
         problems.append(f"optimizer: {wrong}")
     return problems
+
+
+def _verify_bytes(folder: Path, manifest: Manifest) -> list[str]:
+    """Compare the bytes of a trajectory whose network may not be made; return what is wrong with them.
+
+    Raises:
+        NotCheckedError: nothing is, and more cannot be told.
+    """
+    problems = []
+    for name, digest in manifest.files.items():
+        try:
+            if sha256_of(folder / name) != digest:
+                problems.append(f"{name}: its bytes do not match the recorded sha256")
+        except OSError as error:
+            problems.append(f"{name}: {error.strerror or error}")
+    if problems:
+        return problems
+    raise NotCheckedError(
+        f"its bytes are those that were written, but its network is made by {manifest.recipe.network.name}, code that "
+        "runs for its recipe only; verify it by --only"
+    )
 
 
 def verify(trajectory: Trajectory) -> list[str]:
     """Check a trajectory byte for byte and as a trajectory; return what is wrong with it, in words.
 
     Every checkpoint matches its digest, fits the network as it was trained and is finite; checkpoints at different
-    epochs differ (unless nothing was learned: rate 0); the logged probe loss is that of the checkpoint.
+    epochs differ (unless nothing was learned: rate 0); the logged probe loss is that of the checkpoint. What was
+    trained elsewhere has no log; its checkpoints are together those of the recipe.
     """
     probe = {record.epoch: record.probe_loss for record in trajectory.log}
     images, labels = trajectory.training_set()
@@ -87,7 +198,10 @@ def verify(trajectory: Trajectory) -> list[str]:
     found = {epoch: _wrong(trajectory, epoch, probe.get(epoch), probe_set) for epoch in trajectory.epochs}
     problems = [f"epoch {epoch}: {wrong}" for epoch, wrong in found.items() if wrong]
     distinct = len(set(trajectory.digests.values()))
-    if distinct != len(trajectory.epochs) and trajectory.recipe.optimizer.learning_rate > 0:
+    adopted = trajectory.recipe.adopted
+    if adopted and together(trajectory.digests.values()) != adopted.checkpoints.get(str(trajectory.seed)):
+        problems.append(f"its checkpoints are not those that were adopted as seed {trajectory.seed}")
+    if distinct != len(trajectory.epochs) and (adopted or trajectory.recipe.optimizer.learning_rate > 0):
         problems.append(f"only {distinct} of {len(trajectory.epochs)} checkpoints are distinct")
     return problems
 
@@ -105,6 +219,8 @@ def _wrong(trajectory: Trajectory, epoch: int, logged: float | None, probe_set: 
             return f"{name} is of type {state[name].dtype}, the network's of {expected.dtype}"
         if not state[name].isfinite().all():
             return f"{name} is not finite"
+    if trajectory.recipe.adopted:
+        return ""
     if logged is None:
         return "no probe loss in the log"
     loss = evaluate_loss(network, *probe_set)

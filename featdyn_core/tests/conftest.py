@@ -1,6 +1,10 @@
 """Small trajectories that no training made, for every test. torch is imported when the first is asked for."""
 
+import itertools
+
 import pytest
+
+from featdyn_core.pytest_plugin.selection import leave_out
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +44,45 @@ def tiny_trajectory(make_trajectory):
 def tiny_perceptron(make_trajectory):
     """A perceptron with dropout on the digits at epochs 0, 1, 2 and 4."""
     return make_trajectory("mlp", hidden=[12, 8], dropout=0.3)
+
+
+@pytest.fixture
+def pretended_gpu():
+    """A CUDA device that is pretended on the CPU, and what it has seen; not where there is a real one."""
+    import torch
+
+    from featdyn_core.tests.pretended.api import pretended
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a real GPU, which this would hide")
+    with pretended() as device:
+        yield device
+
+
+@pytest.fixture
+def gpu(request):
+    """Name of a CUDA device: a real one, or where there is none the pretended one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        request.getfixturevalue("pretended_gpu")
+    return "cuda"
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that a real GPU is tried with, and run what takes minutes only where ``-m`` names it.
+
+    Where there is no GPU, they take seconds on the pretended one.
+    """
+    needing = [item for item in items if "gpu" in getattr(item, "fixturenames", ())]
+    if needing:
+        import torch
+
+        marks = ["gpu"] if torch.cuda.is_available() else ["gpu", "pretended"]
+        for item, mark in itertools.product(needing, marks):
+            item.add_marker(mark)
+    leave_out(config, items, ("faults", "cluster", "pretended"))
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:

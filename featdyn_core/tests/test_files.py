@@ -7,7 +7,55 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.files import md5_of, sha256_of, write_atomically
+from featdyn_core.files import (
+    HALF_WRITTEN,
+    md5_of,
+    open_file,
+    read_file,
+    read_text,
+    sha256_of,
+    temporary_name,
+    write_atomically,
+)
+from featdyn_core.tests.special import SPECIAL, without_waiting
+
+
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL)
+@pytest.mark.parametrize("read", [read_file, read_text, md5_of, sha256_of])
+def test_what_is_no_file_is_refused_without_waiting(tmp_path, make, read):
+    make(tmp_path / "special")
+    with without_waiting(), pytest.raises(OSError, match=r"special") as caught:
+        read(tmp_path / "special")
+    assert caught.value.strerror, "what error messages show"
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path):
+    (tmp_path / "file").write_bytes(b"1234")
+    (tmp_path / "link").symlink_to("file")
+    assert read_file(tmp_path / "link", 4) == b"1234"
+    with pytest.raises(OSError, match="it has 4 bytes, and 3 are the most"):
+        read_file(tmp_path / "file", 3)
+
+
+def test_a_file_that_grows_while_it_is_read_ends(tmp_path):
+    (tmp_path / "file").write_bytes(b"1234")
+    with open_file(tmp_path / "file", 4) as file, (tmp_path / "file").open("ab") as other:
+        assert other.write(b"56") == 2
+        assert file.read(4) == b"1234"
+
+
+def test_text_has_one_kind_of_line_end(tmp_path):
+    (tmp_path / "file").write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
+    assert read_text(tmp_path / "file", "utf-8-sig") == "a\nb\nc\n"
+
+
+def test_writers_with_one_process_id_do_not_share_a_name(tmp_path, monkeypatch):
+    """Two containers number their processes alike."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    names = {temporary_name(tmp_path / "file") for _ in range(100)}
+    assert len(names) == 100
+    assert all(HALF_WRITTEN.fullmatch(path.name) for path in names)
+    assert not any(map(HALF_WRITTEN.fullmatch, ["file", "a.tmp", "b.x.tmp", ".file.host.tmp"]))
 
 
 def test_checksums_are_the_standard_ones(tmp_path):

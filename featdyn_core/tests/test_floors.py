@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Lowest row first. Those of one row do not know each other.
 ROWS = (
     {"errors"},
-    {"files", "project", "seeds", "numerics", "tables", "display"},
+    {"arrays", "files", "project", "seeds", "numerics", "tables", "toml_text", "display"},
     {"provenance"},
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},
@@ -37,6 +37,7 @@ TORCHLESS = (
     "planted",
     "plots",
     "harness",
+    "arrays",
     "files",
     "project",
     "tables",
@@ -143,6 +144,7 @@ def test_only_the_plugin_knows_pytest():
         "pytest_plugin.autoload",
         "pytest_plugin.plugin",
         "pytest_plugin.reporter",
+        "pytest_plugin.selection",
     ]
 
 

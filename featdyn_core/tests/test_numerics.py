@@ -14,6 +14,7 @@ from featdyn_core.errors import DeviceError
 from featdyn_core.numerics import (
     exact_arithmetic,
     exactly,
+    forward_mode,
     is_out_of_memory,
     one_thread,
     resolve_device,
@@ -350,9 +351,31 @@ def test_dropout_is_seeded_and_the_global_generator_put_back():
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.parametrize("category", [FutureWarning, DeprecationWarning, UserWarning])
+def test_forward_mode_is_spared_torchs_warning_of_itself(category):
+    """Its category is another one in other versions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with forward_mode():
+            warnings.warn("`torch.jit.script` is deprecated", category, stacklevel=1)
+        with pytest.raises(category, match="something else"), forward_mode():
+            warnings.warn("something else", category, stacklevel=1)
+
+
+def test_one_thread_is_of_the_cpu_and_put_back():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 TURNS = {
     "undisturbed": undisturbed,
-    "one_thread": lambda: one_thread(CPU),
+    "one_thread": one_thread,
     "exact_arithmetic": exact_arithmetic,
     "seeded_dropout": lambda: seeded_dropout(7, CPU),
 }

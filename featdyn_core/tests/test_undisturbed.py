@@ -5,15 +5,27 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_parameter_registration_hook,
+)
 
+from featdyn_core.data.corruptions import corrupted_test_set
+from featdyn_core.data.sources import load_dataset
 from featdyn_core.measures.composites.composite import composite, predict, recalibrate
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.measures.linearized.descent import LinearizedNetwork, linearized_trajectory
 from featdyn_core.measures.one_step.protocol import full_batch_change, one_step_changes, parameter_noise_changes
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.zoo import build_model
+from featdyn_core.store.supply import Store
 from featdyn_core.tests.tiny import MemorySink, same_state, tiny_digits, tiny_recipe, without_seconds
 from featdyn_core.training.loop import train
+from featdyn_core.trajectories.trajectory import Trajectory
 
 CUT = "stage2_block1"
 IMAGES = 12
@@ -29,7 +41,23 @@ def default_dtype():
         torch.set_default_dtype(torch.float32)
 
 
+@contextlib.contextmanager
+def hooks_of_all_modules():
+    """Let every module that there is return its double."""
+    handles = [
+        register_module_forward_hook(lambda _module, _inputs, output: 2 * output),
+        register_module_forward_pre_hook(lambda _module, inputs: tuple(value * 3 for value in inputs)),
+        register_module_full_backward_hook(lambda _module, inputs, _: tuple(v if v is None else 2 * v for v in inputs)),
+        register_module_parameter_registration_hook(lambda _module, _name, value: torch.nn.Parameter(2 * value)),
+    ]
+    yield
+    for handle in handles:
+        assert handle.id in handle.hooks_dict_ref()
+        handle.remove()
+
+
 MODES = {
+    "hooks of all modules": hooks_of_all_modules,
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "float64": default_dtype,
     "no gradients": torch.no_grad,
@@ -154,3 +182,44 @@ def test_a_training_has_the_same_bits_in_every_mode(mode):
     assert outside.states.keys() == inside.states.keys()
     assert all(same_state(outside.states[epoch], inside.states[epoch]) for epoch in outside.states)
     assert without_seconds(found) == without_seconds(expected)
+
+
+def module():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.BatchNorm1d(12), nn.Linear(12, 10))
+
+
+MADE = module()
+
+
+def own(folder):
+    torch.save(MADE.state_dict(), folder / "1.pt")
+    network = BlockNetwork.from_module(MADE, ["1"])
+    paths = {1: folder / "1.pt"}
+    found = Trajectory.from_checkpoints(paths, network=network, dataset="digits", batch_size=9, learning_rate=0.1)
+    return [*parameters(found.network(1)), *parameters(network)]
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+LOADERS = {
+    "images": lambda _: [load_dataset("digits").test_images.numpy()],
+    "a subset": lambda _: [load_dataset("digits", subset=50).train_images.numpy()],
+    "corrupted images": lambda _: [corrupted_test_set(tiny_digits().with_subset(9, 0), "frost", 1, rng())[0].numpy()],
+    "one's own checkpoints": own,
+    "a network": lambda _: parameters(build_model("resnet8", generator=generator())),
+    "a transformer": lambda _: parameters(build_model("vit", generator=generator())),
+    "a trajectory of a store": lambda folder: parameters(Store(folder, device="cpu").get(tiny_recipe(), 0).network(2)),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", LOADERS)
+def test_what_is_loaded_has_the_same_bits_in_every_mode(tmp_path, case, mode):
+    expected = LOADERS[case](tmp_path)
+    with MODES[mode]():
+        found = LOADERS[case](tmp_path)
+    assert same(found, expected)

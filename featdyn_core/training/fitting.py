@@ -1,10 +1,13 @@
 """Whether a recipe and its images fit each other, found out before anything is trained."""
 
+import copy
+
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import ModelError, RecipeError
+from featdyn_core.networks.acceptance import accept, check_logits, misfit
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import undisturbed
@@ -42,28 +45,28 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
             f"{where}: training, batch_size: with {batch:,} of {images:,} training images the last batch is a single "
             "image, by which nothing can be normalised; choose another batch_size, or another subset of the data"
         )
-    # What is somebody's own may not be able to do without numbers.
-    _try(network, dataset, last, where, "cpu" if is_factory(recipe.network.name) else "meta")
+    own = is_factory(recipe.network.name)  # which may not be able to do without numbers
+    try:
+        _try(network, dataset, last, "cpu" if own else "meta")
+        if own:
+            accept(network, dataset.train_images, dataset.classes, dataset.name)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
 
 
 @torch.no_grad()
-def _try(network: BlockNetwork, dataset: Dataset, batch: int, where: str, device: str) -> None:
+def _try(network: BlockNetwork, dataset: Dataset, batch: int, device: str) -> None:
     """Let the network see a batch; one without numbers, on the device ``meta``, costs no memory and no time.
 
+    Logits of another shape than (N, classes) are a ``ModelError``.
+
     Raises:
-        ModelError: it cannot take the images, or gives logits of another shape than (N, classes).
+        ModelError: it cannot take the images.
     """
-    shape = tuple(dataset.train_images.shape[1:])
+    images = torch.zeros((batch, *dataset.train_images.shape[1:]), device=device)
     try:
         with torch.random.fork_rng(devices=[]):  # which dropout draws from
-            logits = network.to(device).train()(torch.zeros((batch, *shape), device=device))
+            logits = copy.deepcopy(network).to(device).train()(images)
     except (RuntimeError, ValueError, IndexError) as error:
-        raise ModelError(
-            f"{where}: network: it cannot take the images of {dataset.name}, {shape} (channels, height, width): "
-            f"{error}; choose another network or other images"
-        ) from error
-    if logits.shape != (batch, dataset.classes):
-        raise ModelError(
-            f"{where}: network: it gives logits of shape {tuple(logits.shape)} for {batch} images of {dataset.name}, "
-            f"which has {dataset.classes} classes; make it (N, {dataset.classes})"
-        )
+        raise ModelError(misfit(images, dataset.name, error)) from error
+    check_logits(logits, batch, dataset.classes, type(network).__name__, dataset.name)

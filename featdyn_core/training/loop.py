@@ -1,14 +1,15 @@
 """Recipe and seed to trajectory: the one training loop, with its schedule, log, checkpoints and resumption.
 
 Every random stream is named by seed and epoch, so a training that resumes at any epoch goes on bit for bit as
-if it had never stopped (same machine, library versions and engine). On a CPU it computes with one thread: the
-order of sums, and with it the bits, would depend on their number.
+if it had never stopped (same machine, library versions and engine). The CPU computes with one thread: the order of
+sums, and with it the bits, would depend on their number.
 """
 
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -82,44 +83,61 @@ def train(
 
 
 def train_many(
-    jobs: Sequence[Job], *, device: torch.device | str = "cpu", engine: str = "auto"
+    jobs: Iterable[Job], *, device: torch.device | str = "cpu", engine: str = "auto", at_once: int | None = None
 ) -> Iterator[tuple[Job, Log | FeatdynError]]:
     """Train several trajectories at once, epoch by epoch; each comes out as if it were alone.
 
     On a GPU each has its own stream, and while the host writes the checkpoint of one the device trains the
     others. On a CPU there is nothing to gain; use processes.
 
+    Args:
+        jobs: the trainings; the next is asked for when there is room for it, after what has ended was handed out.
+        device: where to train.
+        engine: how steps are run (see ``steps.resolve_engine``).
+        at_once: how many; all of them if left out.
+
     Yields:
-        Each job when it ends, with its log, or with the error that ended it; the others go on.
+        Each job when it ends, with its log, or with the error that ended it; the others go on. A failure of torch
+        for another reason than too little memory ends them all (see ``_advance``).
+    """
+    wake(device := torch.device(device))
+    engine, waiting = resolve_engine(engine, device), iter(jobs)
+    under_way: list[tuple[Job, Generator[None, None, Log]]] = []
+    while True:
+        room = None if at_once is None else at_once - len(under_way)
+        under_way += [(job, _train(job, device, engine)) for job in itertools.islice(waiting, room)]
+        if not under_way:
+            return
+        for entry in list(under_way):
+            outcome = _advance(*entry, device)
+            if outcome is not None:
+                under_way.remove(entry)
+                yield entry[0], outcome
+
+
+def _advance(job: Job, training: Generator[None, None, Log], device: torch.device) -> Log | FeatdynError | None:
+    """Let a training start its next epoch; return its log, or the error that ended it, once it is over.
 
     Raises:
         RuntimeError: torch fails for another reason than too little memory.
         MemoryError: as ``RuntimeError``.
     """
-    wake(device := torch.device(device))
-    engine = resolve_engine(engine, device)
-    under_way = [(job, _train(job, device, engine)) for job in jobs]
-    while under_way:
-        for entry in list(under_way):
-            job, training = entry
-            outcome: Log | FeatdynError
-            try:
-                # Not in `_train`: what a generator has entered holds for the others too while it is suspended.
-                with one_thread(device), undisturbed():
-                    next(training)
-                continue
-            except StopIteration as finished:
-                outcome = finished.value
-            except FeatdynError as error:
-                outcome = error
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)  # before others are given the memory that it still works in
-                outcome = _out_of_memory(job, device, error)
-            under_way.remove(entry)
-            yield job, outcome
+    try:
+        # Not in `_train`: what a generator has entered holds for the others too while it is suspended.
+        with one_thread(), undisturbed():
+            next(training)
+        return None
+    except StopIteration as finished:
+        log: Log = finished.value
+        return log
+    except FeatdynError as error:
+        return error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # before others are given the memory that it still works in
+        return _out_of_memory(job, device, error)
 
 
 def _out_of_memory(job: Job, device: torch.device, error: Exception) -> TrainingError:

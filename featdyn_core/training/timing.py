@@ -41,7 +41,7 @@ def epoch_seconds(
     few = dataclasses.replace(dataset, train_images=images, train_labels=labels)
     started = 0.0
     try:
-        with one_thread(device), undisturbed(), exact_arithmetic(), seeded_dropout(0, device):
+        with one_thread(), undisturbed(), exact_arithmetic(), seeded_dropout(0, device):
             stepper = new_stepper(recipe, 0, few, device, resolve_engine(engine, device))
             if recipe.branch and recipe.branch.freeze:
                 stepper.freeze(recipe.branch.freeze)

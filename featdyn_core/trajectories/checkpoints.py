@@ -2,25 +2,71 @@
 
 import hashlib
 import io
+import operator
 import os
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, SupportsIndex
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from featdyn_core.errors import ModelError
+from featdyn_core.errors import ModelError, RecipeError
+from featdyn_core.files import read_file
 from featdyn_core.networks.blocks import BlockNetwork
 
-WRAPPINGS = ("state_dict", "model_state_dict", "model")
-"""Names under which a checkpoint holds the network's state dict beside other things."""
+WRAPPINGS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+    "state_dict_ema",
+    "ema_state_dict",
+    "model_ema",
+    "ema",
+)
+"""Names under which a checkpoint holds a state dict beside other things: the network's own before its averages'."""
 
-PREFIXES = ("module.", "_orig_mod.")
-"""What ``DistributedDataParallel`` and ``torch.compile`` put before every name."""
+WRAPPERS = ("module", "_orig_mod", "model")
+"""What ``DistributedDataParallel`` and ``AveragedModel``, ``torch.compile`` and Lightning put before every name."""
+
+COUNTERS = ("num_batches_tracked",)
+"""Buffers that older versions of torch did not have."""
+
+AVERAGED = "n_averaged"
+"""What ``torch.optim.swa_utils.AveragedModel`` keeps beside its module."""
 
 SHOWN = 5
 """Most names that an error lists."""
+
+
+def by_epoch(checkpoints: Mapping[int, str | os.PathLike[str]]) -> dict[int, str | os.PathLike[str]]:
+    """Return the files of checkpoints by ascending epochs, which may be integers of NumPy's.
+
+    Raises:
+        RecipeError: no table of epochs to files, an epoch that is no integer, or none after epoch 0.
+    """
+    if not isinstance(checkpoints, Mapping):
+        raise RecipeError(
+            f"checkpoints are a table of epochs to files, and not a {type(checkpoints).__name__}; of a list of files "
+            "in the order of their epochs, dict(enumerate(files)) makes one"
+        )
+    files = {_epoch(epoch): file for epoch, file in checkpoints.items()}
+    if not any(files):
+        given = "one of epoch 0 alone" if files else "none"
+        raise RecipeError(f"checkpoints: {given} is no training; give those of later epochs, too")
+    return dict(sorted(files.items()))
+
+
+def _epoch(given: object) -> int:
+    if isinstance(given, SupportsIndex) and not isinstance(given, bool):
+        return operator.index(given)
+    mend = "count the steps of the optimiser, for all checkpoints, where some lie within an epoch"
+    if isinstance(given, str):
+        mend = f"give int({given!r})" if given.strip().isdecimal() else "give the number alone"
+    raise RecipeError(f"checkpoints: the epoch {given!r} is no integer; {mend}")
 
 
 def read_state(path: str | os.PathLike[str], network: BlockNetwork) -> tuple[dict[str, Tensor], str]:
@@ -28,30 +74,55 @@ def read_state(path: str | os.PathLike[str], network: BlockNetwork) -> tuple[dic
 
     Args:
         path: of a ``.safetensors`` file, or of one that ``torch.save`` wrote, of which only tensors and plain values
-            are read (``weights_only``); a state dict, or one of ``WRAPPINGS`` beside other things.
-        network: gives names and shapes.
+            are read (``weights_only``); a state dict, or one of ``WRAPPINGS`` beside other things, the first of them.
+            ``WRAPPERS`` may stand before its names, in any order, and ``_orig_mod`` inside them.
+        network: gives names, shapes and kinds of numbers. What it calls by two names need be in the file by one.
 
     Returns:
         The state dict under the network's names, and the hex sha256 of the file.
 
     Raises:
-        ModelError: the file cannot be read, holds no state dict, or one with other names or shapes than the network's.
+        ModelError: the file cannot be read, holds no state dict, or one with other names, shapes or kinds of numbers
+            than the network's, which are told by the names of the module that was cut.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content = read_file(path)
         found = _parsed(content, os.fspath(path).endswith(".safetensors"))
     except Exception as error:  # files of other programs fail in many ways
-        raise ModelError(
-            f"{path} is no checkpoint that can be read ({type(error).__name__}: {str(error).splitlines()[0]}); give a "
-            ".safetensors file, or what torch.save(network.state_dict(), path) writes"
-        ) from error
-    expected = network.state_dict()
+        raise ModelError(_unreadable(path, error)) from error
+    expected = network.state_dict(keep_vars=True)
     state = network.translated(_unwrapped(found, {*expected, *network.names}, path))
-    counters = {name: value for name, value in expected.items() if name.endswith("num_batches_tracked")}
-    state = {**counters, **state}  # old versions of torch did not count batches
-    _check(state, expected, path)
+    counters = {name: value for name, value in expected.items() if name.endswith(COUNTERS)}
+    twins = {id(expected[name]): value for name, value in state.items() if name in expected}
+    tied = {name: twins[id(tensor)] for name, tensor in expected.items() if id(tensor) in twins}
+    state = {**counters, **tied, **state}
+    _check(state, expected, {inner: name for name, inner in network.names.items()}, path)
     return state, hashlib.sha256(content).hexdigest()
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> str:
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if unsafe := re.search(r"GLOBAL ([\w.]+)", said):
+        return (
+            f"{path} holds more than tensors: {unsafe[1]}, an object whose code would run when it is read. Write the "
+            "state dict alone into a file: found = torch.load(path, weights_only=False), if you trust the file, and "
+            "torch.save(found.state_dict(), other) of a module, or torch.save(found['state_dict'], other)"
+        )
+    return (
+        f"{path} is no checkpoint that can be read ({type(error).__name__}: {(said.splitlines() or [''])[0]}); give a "
+        ".safetensors file, or what torch.save(network.state_dict(), path) writes"
+    )
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as the bytes of a safetensors file: the same tensors give the same bytes."""
+    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
+    return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
+
+
+def together(digests: Iterable[str]) -> str:
+    """Return one hex sha256 over those of the checkpoints of a training, in the order of their epochs."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _parsed(content: bytes, is_safetensors: bool) -> Any:
@@ -61,36 +132,63 @@ def _parsed(content: bytes, is_safetensors: bool) -> Any:
 
 
 def _unwrapped(found: Any, known: set[str], path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    for name in WRAPPINGS:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
+    """Return the state dict inside, with the names that the network knows where wrappers have lengthened them.
+
+    Raises:
+        ModelError: there is none, or it has two tensors for one name.
+    """
+    while isinstance(found, Mapping) and (inside := [n for n in WRAPPINGS if isinstance(found.get(n), Mapping)]):
+        found = found[inside[0]]
     if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
         raise ModelError(f"{path} holds no state dict, nor one called {', '.join(WRAPPINGS)}")
-    state = dict(found)
-    for prefix in PREFIXES:
-        if known.isdisjoint(state) and all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
-    return state
+    names = {str(name): _bare(str(name), known) for name in found}
+    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
+        raise ModelError(f"{path} has several tensors for {_listed(twice)}; give a file of one network")
+    return {names[str(name)]: value for name, value in found.items() if names[str(name)] != AVERAGED}
 
 
-def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+def _bare(name: str, known: set[str]) -> str:
+    """Return the name without what wrappers put before or into it, or as it is where the network has none such."""
+    words = name.split(".")
+    for start in range(len(words)):
+        for bare in (words[start:], [word for word in words[start:] if word != "_orig_mod"]):
+            if ".".join(bare) in known or (bare == [AVERAGED] and AVERAGED not in known):
+                return ".".join(bare)
+        if words[start] not in WRAPPERS:
+            break
+    return name
+
+
+def _check(
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], called: Mapping[str, str], path: str | os.PathLike[str]
+) -> None:
     """Refuse a state dict that is not the network's, with the names at fault.
 
     Raises:
-        ModelError: what is lacking, too much, or of another shape.
+        ModelError: what is lacking, too much, of another shape, or of another kind of numbers.
     """
+    shared = {called.get(name, name): (state[name], expected[name]) for name in expected if name in state}
     faults = {
-        "it lacks": [name for name in expected if name not in state],
+        "it lacks": [called.get(name, name) for name in expected if name not in state],
         "the network has no": [name for name in state if name not in expected],
         "of another shape": [
-            f"{name} {tuple(state[name].shape)}, in the network {tuple(expected[name].shape)}"
-            for name in expected
-            if name in state and state[name].shape != expected[name].shape
+            f"{name} {tuple(one.shape)}, in the network {tuple(other.shape)}"
+            for name, (one, other) in shared.items()
+            if one.shape != other.shape
+        ],
+        "of another kind of numbers": [
+            f"{name} {one.dtype}, in the network {other.dtype}"
+            for name, (one, other) in shared.items()
+            if _kind(one) != _kind(other) and not name.endswith(COUNTERS)
         ],
     }
     told = [f"{what} {_listed(names)}" for what, names in faults.items() if names]
     if told:
         raise ModelError(f"{path} does not fit the network: {'; '.join(told)}")
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
 
 
 def _listed(names: list[str]) -> str:

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,15 @@ from featdyn_core.networks.names import NETWORKS, is_factory
 from featdyn_core.project import recipes_folder
 from featdyn_core.tables import build, explicit, fields, shown
 from featdyn_core.trajectories.recipe_text import check_plain, expand_checkpoints, find_document, inherit
-from featdyn_core.trajectories.specs import DataSpec, LabelSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
+from featdyn_core.trajectories.specs import (
+    AdoptedSpec,
+    DataSpec,
+    LabelSpec,
+    NetworkSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    TrainingSpec,
+)
 
 SCHEMA = 1
 
@@ -72,6 +81,7 @@ class Recipe:
     labels: LabelSpec = dataclasses.field(default_factory=LabelSpec)
     schedule: ScheduleSpec = dataclasses.field(default_factory=ScheduleSpec)
     branch: BranchSpec | None = None
+    adopted: AdoptedSpec | None = None
     source: str = dataclasses.field(default="", compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -93,8 +103,8 @@ class Recipe:
     def digest(self) -> str:
         """Hex sha256 of the canonical JSON of every field but the name.
 
-        Of an ``.npz`` file it has the name without folder, of the parent of a branch the digest, and of labels in a
-        file their sha256.
+        Of an ``.npz`` file it has the name without folder, of the parent of a branch the digest, of labels in a
+        file their sha256, and of checkpoints from elsewhere what determines them.
         """
         tables = self.to_dict()
         if self.branch:
@@ -103,6 +113,8 @@ class Recipe:
             tables["data"]["set"] = Path(self.data.set).name
         if self.labels.file:
             tables["labels"] = {"sha256": self.labels.sha256}
+        if self.adopted:
+            tables["adopted"] = explicit(self.adopted.identity)
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -114,6 +126,10 @@ class Recipe:
     def first_epoch(self) -> int:
         """Epochs that were trained before this training begins: none, or those of a branch's parent."""
         return self.branch.at_epoch if self.branch else 0
+
+    def lacking(self, facts: Collection[str]) -> list[str]:
+        """Return those of some facts (see ``specs.FACTS``) that nobody knows, in words; none where featdyn trained."""
+        return self.adopted.lacking(facts) if self.adopted else []
 
     def learning_rate(self, epoch: int) -> float:
         """Learning rate while epoch number ``epoch`` (from 0) is trained."""
@@ -273,6 +289,11 @@ def _check(recipe: Recipe) -> None:
         (_ascending((-1, *epochs)), "training, checkpoints: ascending epochs from 0"),
         (epochs[-1:] == (last,), f"training, checkpoints: the last must be the last epoch, {last}"),
         *_branch_rules(recipe),
+        *(recipe.adopted.rules() if recipe.adopted else []),
+        (
+            not (recipe.adopted and recipe.branch),
+            "adopted, branch: checkpoints of elsewhere are no branch; leave one out",
+        ),
     ]
     for holds, message in rules:
         if not holds:

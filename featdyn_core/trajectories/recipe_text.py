@@ -1,11 +1,14 @@
 """A recipe's text: TOML read within bounds on what anyone could mean to write there."""
 
+import itertools
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.files import read_text, visible
 from featdyn_core.tables import shortened, shown
 
 INTEGERS = range(-(2**63), 2**63)
@@ -25,7 +28,7 @@ def read_document(path: Path) -> dict[str, Any]:
         RecipeError: it cannot be read, or is no TOML file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise RecipeError(f"{path} cannot be read ({error.strerror or error}); make it readable") from error
     except UnicodeDecodeError as error:
@@ -49,7 +52,7 @@ def find_document(path: Path, called: str) -> dict[str, Any]:
         RecipeError: there is none; says which there are.
     """
     if not os.path.isfile(path):  # unlike Path.is_file never an error
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml"))) or "none"
+        known = ", ".join(file.stem for file in visible(path.parent, "*.toml")) or "none"
         raise RecipeError(f"unknown recipe {shown(called)}; {path.parent} holds: {known}")
     return read_document(path)
 
@@ -84,6 +87,22 @@ def check_plain(value: Any, where: str, levels: int = MOST_LEVELS) -> None:
         raise RecipeError(
             f"{where}: {shown(value)} is a {type(value).__name__}; write a number, text, true or false, or a list"
         )
+
+
+def as_written(tables: dict[str, Any]) -> dict[str, Any]:
+    """Return the tables of a recipe (see ``Recipe.to_dict``) as a recipe's file has them."""
+    network, training = tables["network"], tables["training"]
+    return tables | {
+        "network": {"name": network["name"], **network.get("options", {})},
+        "training": {**training, "checkpoints": _ranges(training["checkpoints"])},
+    }
+
+
+def _ranges(epochs: Sequence[int]) -> list[list[int]]:
+    steps = {later - earlier for earlier, later in itertools.pairwise(epochs)}
+    if len(steps) == 1:
+        return [[epochs[0], epochs[-1], steps.pop()]]
+    return [[epoch, epoch, 1] for epoch in epochs]
 
 
 def expand_checkpoints(ranges: Any, where: str) -> tuple[int, ...]:

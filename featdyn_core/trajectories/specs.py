@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,3 +116,60 @@ class TrainingSpec:
     batch_size: int
     checkpoints: tuple[int, ...]
     precision: str = "fp32"
+
+
+BATCH_SIZE, LEARNING_RATE, AUGMENTATION = FACTS = ("batch_size", "learning_rate", "augmentation")
+"""What may be known, or not, of a training that was done elsewhere."""
+
+LOG = "log"
+"""What is never known of one: its losses, epoch by epoch."""
+
+STATISTICS = "statistics"
+"""What the re-estimation of normalisation statistics needs, where there are any: batch size and augmentation."""
+
+
+@dataclass(frozen=True)
+class AdoptedSpec:
+    """Trainings that were done elsewhere, known by their checkpoints (see ``store.adopting``).
+
+    ``checkpoints``: seed to the hex sha256 over those of its checkpoint files in the store, in the order of epochs.
+    ``unknown``: those of ``FACTS`` that nobody knows; what stands in their place in the recipe is never used as such.
+    ``normalised``: whether the network has running statistics. ``unit``: what checkpoints are counted in, ``epoch`` or
+    ``step``.
+
+    ``sources``, ``suspicions``: seed to where its checkpoints are from, and to what looks odd about them. They
+    determine nothing, and evidence repeats them.
+    """
+
+    checkpoints: dict[str, str]
+    unknown: tuple[str, ...] = ()
+    normalised: bool = True
+    unit: str = "epoch"
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    suspicions: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def identity(self) -> "AdoptedSpec":
+        """The same without what determines nothing."""
+        return dataclasses.replace(self, sources={}, suspicions={})
+
+    def lacking(self, facts: Collection[str]) -> list[str]:
+        """Return those of some facts that are not known, in words."""
+        statistics = {BATCH_SIZE, AUGMENTATION} if self.normalised and STATISTICS in facts else set()
+        wanted = {*facts, *statistics} - {STATISTICS}
+        return [fact.replace("_", " ") for fact in (*FACTS, LOG) if fact in wanted and fact in (*self.unknown, LOG)]
+
+    def rules(self) -> list[tuple[bool, str]]:
+        """Return what must hold of it, each with what to say if it does not."""
+        seeds, told = [*self.checkpoints], [*self.sources, *self.suspicions]
+        return [
+            (bool(seeds), "adopted, checkpoints: a seed at least"),
+            (all(re.fullmatch("0|[1-9][0-9]{0,14}", seed) for seed in seeds), "adopted, checkpoints: seeds from 0 on"),
+            (
+                all(re.fullmatch("[0-9a-f]{64}", digest) for digest in self.checkpoints.values()),
+                "adopted, checkpoints: 64 digits from 0 to f of each seed; adopt the checkpoints again",
+            ),
+            (set(self.unknown) <= set(FACTS), f"adopted, unknown: some of {', '.join(FACTS)}"),
+            (self.unit in ("epoch", "step"), "adopted, unit: epoch or step"),
+            (set(told) <= set(seeds), "adopted, sources and suspicions: of its seeds alone"),
+        ]

@@ -1,4 +1,4 @@
-"""A training by its name: which recipe, which seed."""
+"""A training by its name: which recipe and which seed."""
 
 from typing import NamedTuple
 

@@ -5,7 +5,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -14,16 +15,19 @@ from torch import Tensor
 from featdyn_core.data.label_files import load_labels
 from featdyn_core.data.labels import permute_labels, randomize_labels
 from featdyn_core.data.names import SPLITS
-from featdyn_core.data.sources import Dataset
+from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.display import Displayed, span
-from featdyn_core.errors import DataError, MeasurementError, ModelError, TrainingError
+from featdyn_core.errors import CheckpointError, DataError, MeasurementError, ModelError, TrainingError
+from featdyn_core.networks.acceptance import accept
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.networks.factory import from_factory
+from featdyn_core.networks.images import grey_levels
 from featdyn_core.networks.names import is_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import undisturbed
 from featdyn_core.seeds import numpy_generator
-from featdyn_core.trajectories.checkpoints import read_state
+from featdyn_core.trajectories.checkpoints import by_epoch, read_state
+from featdyn_core.trajectories.oneness import examined
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 
@@ -92,36 +96,44 @@ class Trajectory(Displayed):
     load_optimizer: Callable[[], State] = _no_optimizer
 
     @classmethod
+    @undisturbed()
     def from_checkpoints(
         cls,
         checkpoints: Mapping[int, str | os.PathLike[str]],
         *,
         network: BlockNetwork,
-        dataset: Dataset,
+        dataset: Dataset | str | os.PathLike[str],
         batch_size: int,
         learning_rate: float,
         weight_decay: float = 0.0,
         augmentation: str = "none",
         name: str = "own",
         seed: int = 0,
+        one_training: bool = True,
     ) -> "Trajectory":
         """Return the trajectory of one's own checkpoints, for every measurement that a trained one serves.
 
         Every file is read once to see that it fits, and again when its epoch is asked for. The key is a digest over
         epochs, files, images and what else is given here, so that the same checkpoints have the same one everywhere.
 
-        No checkpoints, epochs that are none and a number out of range are a ``RecipeError``.
+        No checkpoint after epoch 0, epochs that are none and a number out of range are a ``RecipeError``; checkpoints
+        that are not those of one training, a ``CheckpointError``; images that cannot be had are a ``DataError``, those
+        that are no grey levels a ``MeasurementError``; a network that is no function of an image, or not what was cut,
+        is a ``ModelError`` (see ``acceptance.accept``; it is tried with the last checkpoint).
 
         Args:
-            checkpoints: epoch to its file (see ``checkpoints.read_state``).
+            checkpoints: epoch to its file (see ``checkpoints.read_state``); steps of the optimiser will do as well,
+                where all are counted so.
             network: such as ``BlockNetwork.from_module`` makes of any module.
-            dataset: the images that it was trained and is measured on (see ``load_dataset``).
+            dataset: the images that it was trained and is measured on, or what ``load_dataset`` finds them by.
             batch_size: of the training; statistics are re-estimated, and one-step changes made, by such batches.
             learning_rate: of one-step changes.
             weight_decay: of one-step changes.
             augmentation: of the training, ``none`` or ``crop-flip``; statistics are re-estimated on such images.
             name: of the trajectory, for messages.
             seed: of the training, if it is known; measurements that draw at random draw by it.
+            one_training: whether they must be checkpoints of one training, in its order (see ``oneness``); what looks
+                odd is then a warning.
 
         Raises:
             ModelError: a file cannot be read, or its names or shapes are not the network's.
@@ -130,21 +142,27 @@ class Trajectory(Displayed):
             raise ModelError(
                 f"a {type(network).__name__} has no cuts; give BlockNetwork.from_module(module, cuts=[...])"
             )
-        epochs = tuple(sorted(checkpoints))
+        dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        for images in (dataset.train_images, dataset.test_images):
+            grey_levels(images)
+        files = by_epoch(checkpoints)
+        epochs = tuple(files)
         recipe = Recipe(
             name=name,
             data=DataSpec(dataset.name, augmentation=augmentation),
             network=NetworkSpec(f"{type(network).__module__}:{type(network).__qualname__}", {"cuts": [*network.cuts]}),
             optimizer=OptimizerSpec("sgd", learning_rate, weight_decay=weight_decay),
-            training=TrainingSpec(epochs=max(epochs, default=0), batch_size=batch_size, checkpoints=epochs),
+            training=TrainingSpec(epochs=epochs[-1], batch_size=batch_size, checkpoints=epochs),
         )
         template = copy.deepcopy(network).cpu()
-        digests = {epoch: read_state(checkpoints[epoch], template)[1] for epoch in epochs}
+        digests = _digests(files, template, dataset, name if one_training else "")
+        load_state(template, read_state(files[epochs[-1]], template)[0])
+        accept(template, dataset.train_images, dataset.classes, dataset.name)
 
         def load(epoch: int) -> State:
-            state, digest = read_state(checkpoints[epoch], template)
+            state, digest = read_state(files[epoch], template)
             if digest != digests[epoch]:
-                raise MeasurementError(f"{checkpoints[epoch]} has changed since this trajectory was made of it")
+                raise MeasurementError(f"{files[epoch]} has changed since this trajectory was made of it")
             return state
 
         facts = [recipe.to_dict(), seed, dataset.digest, sorted(digests.items())]
@@ -204,6 +222,39 @@ class Trajectory(Displayed):
     def training_set(self) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) and the labels (N,) that the network was trained with, label noise included."""
         return training_set(self.recipe, self.seed, self.dataset)
+
+
+def _digests(
+    files: Mapping[int, str | os.PathLike[str]], network: BlockNetwork, dataset: Dataset, one_training: str
+) -> dict[int, str]:
+    """Return the hex sha256 of each checkpoint file.
+
+    Args:
+        files: epoch to file.
+        network: that they are of.
+        dataset: that it is measured on.
+        one_training: name of the training that they must be; empty if they need not be one.
+
+    Raises:
+        CheckpointError: they are not one training.
+    """
+    digests: dict[int, str] = {}
+
+    def read() -> Iterator[tuple[int, State]]:
+        for epoch in sorted(files):
+            state, digests[epoch] = read_state(files[epoch], network)
+            yield epoch, state
+
+    if not one_training:
+        for _ in read():
+            pass
+        return digests
+    found = examined(copy.deepcopy(network), read(), sorted(files), dataset)
+    if told := found.told():
+        raise CheckpointError(f"{one_training}: these checkpoints are not one training: {', '.join(told)}")
+    for suspicion in found.suspicions:
+        warnings.warn(f"{one_training}: {suspicion}", stacklevel=3)
+    return digests
 
 
 @undisturbed()

@@ -6,6 +6,7 @@ from typing import Any
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.trajectories.recipe import Recipe, parse_recipe
+from featdyn_core.trajectories.recipe_text import as_written
 
 
 def varied(recipe: Recipe, tables: Mapping[str, Mapping[str, Any]], name: str) -> Recipe:
@@ -22,10 +23,7 @@ def varied(recipe: Recipe, tables: Mapping[str, Mapping[str, Any]], name: str) -
     Raises:
         RecipeError: an unknown table or field, or a value out of range.
     """
-    document = copy.deepcopy(recipe.to_dict())
-    network, training = document["network"], document["training"]
-    document["network"] = {"name": network["name"], **network.get("options", {})}
-    training["checkpoints"] = [[epoch, epoch, 1] for epoch in training["checkpoints"]]
+    document = as_written(copy.deepcopy(recipe.to_dict()))
     for table, fields in tables.items():
         if not isinstance(fields, Mapping):
             raise RecipeError(f"variation {name!r}: {table} must be a table of the recipe")

@@ -62,6 +62,7 @@ class Evidence(Displayed):
         environment: commit, versions and machine that judged.
         measured: the same of whoever made the records, each once, with ``code`` where it is ``OTHER_CODE``.
         register: digest of the register.
+        suspicions: what looks odd about checkpoints that were adopted from elsewhere; else empty.
         seconds: duration of training, measurement (if any) and judging.
 
     Examples:
@@ -109,6 +110,7 @@ class Evidence(Displayed):
     environment: dict[str, Any] = field(default_factory=dict)
     measured: list[dict[str, Any]] = field(default_factory=list)
     register: str = ""
+    suspicions: str = ""
     seconds: float = 0.0
 
     def _facts(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import scipy  # its parts are imported when first used: what judges nothing need not wait for them
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.verdicts.units import Counted, Number, Unit
+from featdyn_core.verdicts.units import Counted, Number, Unit, as_float
 
 CONFIDENCE = 0.95
 
@@ -318,7 +318,7 @@ def _check_confidence(confidence: float) -> None:
 
 
 def _finite(values: Sequence[Number]) -> list[float]:
-    numbers = list(map(float, values))
+    numbers = list(map(as_float, values))
     if len(numbers) < 2:
         raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
     if not all(map(math.isfinite, numbers)):

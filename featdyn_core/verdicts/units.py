@@ -35,9 +35,8 @@ class Counted:
     of: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.of, Integral) or self.of < 1 or not math.isfinite(self.value):
+        if not isinstance(self.of, Integral) or self.of < 1 or not math.isfinite(as_float(self.value)):
             raise MeasurementError(f"{self.value} counted from {self.of} is no number of at least one thing")
-
         object.__setattr__(self, "of", int(self.of))  # evidence holds plain numbers, and numpy has its own
 
     def __float__(self) -> float:
@@ -58,6 +57,22 @@ class Counted:
 
 Number = float | Counted
 """What a claim measures for one seed and criterion."""
+
+
+def as_float(value: object) -> float:
+    """Return a number as a float.
+
+    Raises:
+        MeasurementError: it is no number, or an integer that is too large for a float.
+    """
+    if isinstance(value, str):
+        raise MeasurementError(f"{value!r} is text and no number")
+    try:
+        return float(value)  # type: ignore[arg-type]  # what has no float says so
+    except OverflowError:
+        raise MeasurementError("an integer is too large for a float; give the number in another unit") from None
+    except (TypeError, ValueError):
+        raise MeasurementError(f"{value!r} is no number") from None
 
 
 class Unit(enum.StrEnum):
@@ -166,13 +181,19 @@ class Unit(enum.StrEnum):
 
 
 def share_of(hits: float, of: int) -> Counted:
-    """Return so many of so many things as a number; of nothing it is a ``MeasurementError``.
+    """Return so many of so many things as a number.
+
+    Raises:
+        MeasurementError: it is a part of nothing, no whole number of things, or more than there are.
 
     Examples:
         >>> share_of(3, 4)
         Counted(value=0.75, of=4)
     """
-    return Counted(float(hits) / of if of else math.nan, of)
+    count = as_float(hits)
+    if not (0 <= count <= of and count.is_integer()):
+        raise MeasurementError(f"{hits} of {of} things is no share; count whole ones, from 0 to {of}")
+    return Counted(count / of if of else math.nan, of)
 
 
 def mean_correlation(numbers: Iterable[Counted]) -> Counted:

@@ -13,6 +13,13 @@ from featdyn_core.errors import MeasurementError
 
 Floats = npt.NDArray[np.float64]
 
+TIE = 1e-13
+"""Rates of counts that differ by less are equal: they are rounded, and other counts differ by more.
+
+Two fractions differ by at least one over the product of their denominators: so it is as long as epochs times images
+times the denominator of the tolerance are below 10¹³.
+"""
+
 
 def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Point-wise consistency ``C_d(x; s, t)`` (4.1): share of composites that classify x as ``f_t`` does.
@@ -184,11 +191,14 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
         >>> window_misses([[0, 1], [1, 1]], [1, 1]).tolist()
         [0.25, 0.0]
     """
-    return _window_means((~_agreements(predictions, reference)).mean(axis=1))
+    missed = ~_agreements(predictions, reference)
+    return _window_means(missed.sum(axis=1)) / missed.shape[1]
 
 
 def epsilon_window(misses: npt.ArrayLike, epochs: npt.ArrayLike, epsilon: float) -> npt.NDArray[np.integer]:
     """Longest ``Δ`` at which ``(ε, Δ)`` holds at t (definition 2); by definition it does not fall as ``ε`` grows.
+
+    A rate that equals ``ε`` as a fraction of counts does not miss more, however either is rounded (``TIE``).
 
     Args:
         misses: miss rate over the window from each epoch u to t: (U,) of ``window_misses`` for the empirical level,
@@ -211,7 +221,7 @@ def epsilon_window(misses: npt.ArrayLike, epochs: npt.ArrayLike, epsilon: float)
         raise MeasurementError(
             f"a window needs a miss rate for each of its ascending epochs, found {rates.shape} for {times.tolist()}"
         )
-    holds = rates <= epsilon
+    holds = rates <= epsilon + TIE
     return np.where(holds.any(axis=0), times[-1] - times[holds.argmax(axis=0)], 0)
 
 

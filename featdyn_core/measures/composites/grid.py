@@ -13,8 +13,9 @@ from featdyn_core.display import Displayed, span
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import Predictions, check_policy
 from featdyn_core.measures.composites.engine import GridEngine, Progress, check_precision
-from featdyn_core.measures.composites.inputs import class_labels, grey_levels, several
+from featdyn_core.measures.composites.inputs import class_labels, several
 from featdyn_core.measures.composites.masks import spread
+from featdyn_core.networks.images import grey_levels
 from featdyn_core.numerics import resolve_device, undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 

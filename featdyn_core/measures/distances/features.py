@@ -5,6 +5,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from featdyn_core.errors import MeasurementError
+from featdyn_core.networks.images import grey_levels
 from featdyn_core.numerics import exactly
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -13,17 +15,23 @@ BATCH = 256
 
 @exactly
 @torch.no_grad()
-def features_at(trajectory: Trajectory, images: Tensor, epochs: npt.ArrayLike, cut: str) -> Tensor:
+def features_at(trajectory: Trajectory, images: Tensor | npt.ArrayLike, epochs: npt.ArrayLike, cut: str) -> Tensor:
     """Features ``h_u(x)`` (N, ...) in eval mode, on the CPU.
 
     An epoch without checkpoint is a ``MeasurementError``, an unknown cut a ``ModelError``.
 
     Args:
         trajectory: where the checkpoints come from.
-        images: (N, C, H, W), at least one.
+        images: (N, C, H, W) in grey levels 0..255, at least one.
         epochs: (N,) the epoch u of each image, or one for all.
         cut: where they are read.
+
+    Raises:
+        MeasurementError: no images, or what ``grey_levels`` refuses.
     """
+    images = grey_levels(images, trajectory.dataset.train_images.shape[1])
+    if not len(images):
+        raise MeasurementError("features are of at least one image, found none")
     each = np.broadcast_to(np.asarray(epochs), len(images))
     indices, found = [], []
     for epoch in np.unique(each).tolist():

@@ -32,6 +32,7 @@ from featdyn_core.measures.linearized.kernel import (
     foreign_layers,
 )
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.images import images_for
 from featdyn_core.numerics import exactly
 
 POWER_ITERATIONS = 30
@@ -128,6 +129,7 @@ class LinearizedNetwork:
         initial: (N, C) logits ``f_0``.
 
     Raises:
+        MeasurementError: images that are no grey levels, or that the network cannot take.
         ModelError: unknown cut, or the kernel method for a network with other layers.
         TrainingError: unknown method.
     """
@@ -136,7 +138,7 @@ class LinearizedNetwork:
     def __init__(
         self,
         network: BlockNetwork,
-        images: Tensor,
+        images: Tensor | ArrayLike,
         *,
         cut: str,
         method: str = "auto",
@@ -149,7 +151,7 @@ class LinearizedNetwork:
             "deep": network.deep_blocks(cut),
         }
         fixed = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
-        images = images.to(next(fixed.parameters()).device)
+        images = images_for(fixed, images)
         by_kernel = method == "kernel" or (method == "auto" and not foreign_layers(fixed))
         tangents = LayerwiseKernels if by_kernel else JacobianProducts
         self._tangents: LayerwiseKernels | JacobianProducts = tangents(fixed, images, blocks)
@@ -264,7 +266,7 @@ class LinearizedNetwork:
 
 def linearized_trajectory(
     network: BlockNetwork,
-    images: Tensor,
+    images: Tensor | ArrayLike,
     labels: ArrayLike,
     *,
     cut: str,

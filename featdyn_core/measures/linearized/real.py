@@ -17,6 +17,7 @@ from featdyn_core.errors import TrainingError
 from featdyn_core.measures.linearized.descent import check_schedule, checked_labels
 from featdyn_core.measures.linearized.kernel import Half
 from featdyn_core.networks.blocks import BlockNetwork
+from featdyn_core.networks.images import images_for
 from featdyn_core.numerics import exactly
 
 
@@ -38,7 +39,7 @@ class RealDescent:
 @exactly
 def real_descent(
     network: BlockNetwork,
-    images: Tensor,
+    images: Tensor | ArrayLike,
     labels: ArrayLike,
     *,
     cut: str,
@@ -50,7 +51,8 @@ def real_descent(
     """Train a copy of a network by full-batch gradient descent on the mean cross-entropy, in double precision.
 
     Nothing but ``learning_rate`` keeps the loss from rising: a rate at which the linearised network's falls at every
-    step may be too large for the network itself later on. Labels of the wrong shape or range are a ``DataError``.
+    step may be too large for the network itself later on. Labels of the wrong shape or range are a ``DataError``,
+    images that the network cannot take a ``MeasurementError``.
 
     Args:
         network: in the state to begin with; not changed.
@@ -67,6 +69,7 @@ def real_descent(
     """
     check_schedule(learning_rate, steps, every, freeze)
     moving = copy.deepcopy(network).double().eval()
+    images = images_for(moving, images)
     target = checked_labels(labels, *_logits(moving, images).shape).to(images.device)
     at = {name: value for name, value in moving.named_parameters() if _half(moving, name, cut) != freeze}
     records: list[tuple[int, float, BlockNetwork]] = []

@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.one_step.gram import ChangeGram, FloatArray, about_sample_mean, change_matrix
+from featdyn_core.measures.one_step.gram import (
+    ChangeGram,
+    FloatArray,
+    about_sample_mean,
+    beyond_floats,
+    change_matrix,
+    differences,
+)
 from featdyn_core.measures.one_step.spectra import ChangeSpectra
 
 Kept = ChangeGram | ChangeSpectra
@@ -21,6 +28,9 @@ Kept = ChangeGram | ChangeSpectra
 
 Changes = ArrayLike | Kept
 """(n, p) changes, one repetition a row, or what is kept of them."""
+
+SQUARED = (1e-140, 1e140)
+"""Sizes of changes whose squares, and what is left of them along directions that share little, float64 can hold."""
 
 
 class Scatter(NamedTuple):
@@ -43,12 +53,16 @@ class Scatter(NamedTuple):
         """The participation ratio ``tr(G)² / tr(G²)``."""
         return float(np.trace(self.gram)) ** 2 / float(np.vdot(self.gram, self.gram))
 
+    def eigenvalues(self, scale: float) -> FloatArray:
+        """Return those of the covariance that are not 0 by rank, largest first, of deviations of this size."""
+        eigenvalues = np.linalg.eigvalsh(self.gram)[::-1][: min(self.dof, self.features)]
+        return np.maximum(eigenvalues, 0) / self.dof * scale**2
+
 
 def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray:
     """Return the eigenvalues of the sample covariance of (n, p) changes, largest first.
 
-    A ``MeasurementError`` says that there are fewer than 3 rows or no features; that it is not a matrix, or not finite;
-    that no row is off the centre; or that what is kept of changes has a centre.
+    Changes that ``scatter`` refuses are a ``MeasurementError``.
 
     Args:
         changes: (n, p) feature changes, one repetition a row, or what is kept of them.
@@ -59,13 +73,17 @@ def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray
         (min(ν, p),) eigenvalues ≥ 0 in squared units of the changes, ``ν`` being ``n − 1``, or ``n`` with a
         known centre. The ``p − min(ν, p)`` others of the covariance are zero by rank and are left out.
 
+    Raises:
+        MeasurementError: changes so small or large that their squares leave the range of float64.
+
     Examples:
         >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]).tolist()
         [1.0, 0.0]
     """
     found = scatter(changes, centre)
-    eigenvalues = np.linalg.eigvalsh(found.gram)[::-1][: min(found.dof, found.features)]
-    return np.maximum(eigenvalues, 0) / found.dof * found.scale**2
+    if not SQUARED[0] <= found.scale <= SQUARED[1]:
+        raise MeasurementError(beyond_floats(found.scale, "squares"))
+    return found.eigenvalues(found.scale)
 
 
 def participation_ratio(changes: Changes, *, centre: ArrayLike | None = None) -> float:
@@ -84,7 +102,7 @@ def top_share(changes: Changes, k: int, *, centre: ArrayLike | None = None) -> f
     """Return the share of the variance of (n, p) changes in their ``k`` leading directions, in (0, 1].
 
     Raises:
-        MeasurementError: ``k`` outside ``1 … p``, and as ``spectrum``.
+        MeasurementError: ``k`` outside ``1 … p``, and as ``scatter``.
 
     Examples:
         >>> top_share([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], k=1)
@@ -93,7 +111,8 @@ def top_share(changes: Changes, k: int, *, centre: ArrayLike | None = None) -> f
     p = changes.features if isinstance(changes, Kept) else change_matrix(changes).shape[1]
     if not 1 <= k <= p:
         raise MeasurementError(f"the top {k} directions of {p} features do not exist; take k from 1 to {p}")
-    eigenvalues = spectrum(changes, centre=centre)
+    found = scatter(changes, centre)
+    eigenvalues = found.eigenvalues(min(max(found.scale, SQUARED[0]), SQUARED[1]))  # a share has no unit
     return float(eigenvalues[:k].sum() / eigenvalues.sum())
 
 
@@ -112,8 +131,11 @@ def known_centre(centre: ArrayLike, p: int) -> FloatArray:
 def scatter(changes: Changes, centre: ArrayLike | None) -> Scatter:
     """Return the deviations of the changes from the centre.
 
+    A ``MeasurementError`` says, too, that there are fewer than 3 rows or no features; that it is not a matrix, or not
+    finite; that rows are too far apart for a float64; or that what is kept of changes has a centre.
+
     Raises:
-        MeasurementError: no row is off the centre, or what else ``spectrum`` refuses.
+        MeasurementError: no row is off the centre.
     """
     if isinstance(changes, Kept):
         refuse_centre(centre)
@@ -124,7 +146,7 @@ def scatter(changes: Changes, centre: ArrayLike | None) -> Scatter:
             raise MeasurementError(_without_variance(changes.updates, "equal"))
         return Scatter(products / size, size**0.5, changes.updates - 1, changes.features)
     rows = change_matrix(changes)
-    about = about_sample_mean(rows) if centre is None else rows - known_centre(centre, rows.shape[1])
+    about = about_sample_mean(rows) if centre is None else differences(rows, known_centre(centre, rows.shape[1]))
     scale = float(np.abs(about).max())
     if not scale:
         raise MeasurementError(_without_variance(len(rows), "equal" if centre is None else "equal to the centre"))

@@ -119,8 +119,7 @@ class ChangeGram:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             products = about @ about.T
         if not np.isfinite(products).all() or (about.any() and not np.trace(products) > np.finfo(float).tiny):
-            size = np.abs(about).max()
-            raise MeasurementError(f"changes of size {size:.3g} have squares beyond float64; give them another unit")
+            raise MeasurementError(beyond_floats(float(np.abs(about).max()), "squares"))
         return cls(products, features)
 
 
@@ -144,9 +143,32 @@ def change_matrix(changes: ArrayLike) -> FloatArray:
 
 
 def about_sample_mean(rows: FloatArray) -> FloatArray:
-    """Return the rows less their mean; the first goes first, so that a constant feature becomes exactly 0."""
-    rows = rows - rows[0]
-    return rows - rows.mean(axis=0)
+    """Return the rows less their mean; the first goes first, so that a constant feature becomes exactly 0.
+
+    Rows that are too far apart are a ``MeasurementError``.
+    """
+    rows = differences(rows, rows[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = rows.mean(axis=0)
+    return differences(rows, mean)
+
+
+def differences(rows: FloatArray, centre: FloatArray) -> FloatArray:
+    """Return the rows less a centre.
+
+    Raises:
+        MeasurementError: they are too far apart for a float64.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        about = rows - centre
+    if not np.isfinite(about).all():
+        raise MeasurementError(beyond_floats(float(np.abs(rows).max()), "differences"))
+    return about
+
+
+def beyond_floats(size: float, what: str) -> str:
+    """Return what to say of changes so large or small that something of them leaves the range of float64."""
+    return f"changes of size {size:.3g} have {what} beyond float64; give them another unit"
 
 
 def cosines_of_differences(products: FloatArray) -> FloatArray:

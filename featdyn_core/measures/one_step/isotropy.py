@@ -31,6 +31,7 @@ from featdyn_core.measures.one_step.gram import (
     FloatArray,
     change_matrix,
     cosines_of_differences,
+    differences,
     require_directions,
 )
 from featdyn_core.measures.one_step.sign_law import sign_tail
@@ -98,7 +99,7 @@ def isotropy_test(
 
     Raises:
         MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, all rows equal, or
-            a centre for what is kept of changes.
+            a centre for what is kept of changes; or draws that are no number from 1 on.
 
     References:
         App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
@@ -112,8 +113,8 @@ def isotropy_test(
     dof, p = found.dof, found.features
     if p < 2:
         raise MeasurementError("one feature alone is always isotropic; give changes of at least 2 features")
-    if draws < 1:
-        raise MeasurementError(f"draws is {draws}; the bootstrap needs at least 1 draw")
+    if not isinstance(draws, int | np.integer) or isinstance(draws, bool) or draws < 1:
+        raise MeasurementError(f"draws is {draws}; the bootstrap needs at least 1 draw, a whole number")
     u = _john_u(found)
     statistic = float(np.sqrt(p * u))
     null = _shared_null(dof, p, draws) if rng is None else np.sort(null_statistics(dof, p, draws, rng))
@@ -235,9 +236,9 @@ def _cosine_squares(changes: Changes, centre: ArrayLike | None) -> tuple[float, 
     rows = change_matrix(changes)
     _require_pairs(len(rows) if centre is None else 4, rows.shape[1])
     if centre is None:
-        units = _unit_rows(rows[0 : len(rows) // 2 * 2 : 2] - rows[1::2], "their partner in a pair")
+        units = _unit_rows(differences(rows[0 : len(rows) // 2 * 2 : 2], rows[1::2]), "their partner in a pair")
     else:
-        units = _unit_rows(rows - known_centre(centre, rows.shape[1]), "the centre")
+        units = _unit_rows(differences(rows, known_centre(centre, rows.shape[1])), "the centre")
     cosines = smaller_gram(units)
     return float(np.vdot(cosines, cosines)), *units.shape
 

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from featdyn_core.errors import MeasurementError
+from featdyn_core.networks.images import grey_levels
 from featdyn_core.numerics import capture, exact_arithmetic, resolve_device, seeded_dropout, undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -40,7 +41,7 @@ Step = list[Tensor]
 def one_step_changes(
     trajectory: Trajectory,
     epoch: int,
-    samples: Tensor,
+    samples: Tensor | npt.ArrayLike,
     *,
     updates: int,
     cut: str,
@@ -51,13 +52,14 @@ def one_step_changes(
 ) -> npt.NDArray[np.float64]:
     """Feature changes of fixed samples after each of several independent one-step updates.
 
-    Fewer than 2 updates, no samples, an epoch without checkpoint, unknown statistics and half precision are each a
-    ``MeasurementError``, an unknown cut is a ``ModelError``.
+    Fewer than 2 updates, no samples or none that are grey levels of the network's channels, an epoch without
+    checkpoint, unknown statistics and half precision are each a ``MeasurementError``, an unknown cut is a
+    ``ModelError``.
 
     Args:
         trajectory: supplies checkpoint, training set, batch size, learning rate and weight decay.
         epoch: the checkpoint.
-        samples: M images (M, C, H, W).
+        samples: M images (M, C, H, W) in grey levels 0..255.
         updates: K, the number of mini-batches, each drawn without replacement.
         cut: where the features are read.
         rng: draws the mini-batches.
@@ -69,15 +71,16 @@ def one_step_changes(
         (M, K, p): change of the p flattened features of each sample by each update.
     """
     _require_repetitions(updates)
+    seen = _seen(trajectory, samples)
     checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
-    return checkpoint.changes(samples, (checkpoint.sgd_step(rng) for _ in range(updates)), updates)
+    return checkpoint.changes(seen, (checkpoint.sgd_step(rng) for _ in range(updates)), updates)
 
 
 @undisturbed()
 def full_batch_change(
     trajectory: Trajectory,
     epoch: int,
-    samples: Tensor,
+    samples: Tensor | npt.ArrayLike,
     *,
     cut: str,
     rng: np.random.Generator,
@@ -97,13 +100,13 @@ def full_batch_change(
     mean to first order in the learning rate only, except where they are linear. Handed to
     ``isotropy.isotropy_test`` as ``centre``, what is missing counts as variance along one direction.
 
-    No samples, an epoch without checkpoint, unknown statistics and half precision are each a ``MeasurementError``, an
-    unknown cut is a ``ModelError``.
+    No samples or none that are grey levels, an epoch without checkpoint, unknown statistics and half precision are each
+    a ``MeasurementError``, an unknown cut is a ``ModelError``.
 
     Args:
         trajectory: as in ``one_step_changes``, whose other arguments must be the same here.
         epoch: the checkpoint.
-        samples: M images (M, C, H, W).
+        samples: M images (M, C, H, W) in grey levels 0..255.
         cut: where the features are read.
         rng: draws the partition.
         statistics: ``frozen`` or ``updated`` running statistics.
@@ -113,15 +116,16 @@ def full_batch_change(
     Returns:
         (M, p): change of the p flattened features of each sample.
     """
+    seen = _seen(trajectory, samples)
     checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
-    return checkpoint.changes(samples, [checkpoint.mean_step(rng)], 1)[:, 0]
+    return checkpoint.changes(seen, [checkpoint.mean_step(rng)], 1)[:, 0]
 
 
 @undisturbed()
 def parameter_noise_changes(
     trajectory: Trajectory,
     epoch: int,
-    samples: Tensor,
+    samples: Tensor | npt.ArrayLike,
     *,
     updates: int,
     cut: str,
@@ -139,6 +143,7 @@ def parameter_noise_changes(
     compared with before its concentration can be ascribed to SGD.
     """
     _require_repetitions(updates)
+    seen = _seen(trajectory, samples)
     checkpoint = _Checkpoint(trajectory, epoch, cut, "frozen", dtype, device)
     norms = [_norm(checkpoint.sgd_step(rng)) for _ in range(NORM_SAMPLES)]
 
@@ -147,7 +152,7 @@ def parameter_noise_changes(
         scale = norms[int(rng.integers(len(norms)))] / _norm(noise)
         return [part * scale for part in noise]
 
-    return checkpoint.changes(samples, (isotropic() for _ in range(updates)), updates)
+    return checkpoint.changes(seen, (isotropic() for _ in range(updates)), updates)
 
 
 class _Checkpoint:
@@ -229,13 +234,7 @@ class _Checkpoint:
         self._restore()
 
     def changes(self, samples: Tensor, steps: Iterable[Step], count: int) -> npt.NDArray[np.float64]:
-        """Return the changes (M, count, p) of the samples' features by each of the steps.
-
-        Raises:
-            MeasurementError: no samples.
-        """
-        if not len(samples):
-            raise MeasurementError("the one-step protocol needs at least 1 sample, found none")
+        """Return the changes (M, count, p) of the samples' features by each of the steps."""
         samples = samples.to(self.labels.device)
         with exact_arithmetic():
             before = self._features(samples)
@@ -269,6 +268,20 @@ class _Checkpoint:
     def _restore(self) -> None:
         for tensor, origin in self.origins.items():
             tensor.copy_(origin)
+
+
+def _seen(trajectory: Trajectory, samples: Tensor | npt.ArrayLike) -> Tensor:
+    """Return the samples as a tensor.
+
+    What ``grey_levels`` refuses is a ``MeasurementError``, too.
+
+    Raises:
+        MeasurementError: no samples.
+    """
+    seen = grey_levels(samples, trajectory.dataset.train_images.shape[1])
+    if not len(seen):
+        raise MeasurementError("the one-step protocol needs at least 1 sample, found none")
+    return seen
 
 
 def _require_repetitions(updates: int) -> None:

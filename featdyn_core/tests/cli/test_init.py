@@ -1,5 +1,7 @@
 """A project is begun where there is none."""
 
+import pytest
+
 from featdyn_core.cli.main import main
 
 
@@ -13,3 +15,28 @@ def test_a_project_is_begun_in_a_folder(project, capsys):
 def test_init_refuses_in_one_line(refused):
     assert "is there already; begin a project in another folder" in refused("init")
     assert "unrecognized arguments: theirs" in refused("init", "mine", "theirs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--adopted", "mine", "--window", "4-7"), "bring checkpoints in first, with featdyn adopt mine"),
+        (
+            ("--recipe", "fixtures/recipes/toy.toml"),
+            "say --window A-B: the epochs that claims look at are fixed before",
+        ),
+        (("--recipe", "fixtures/recipes/toy.toml", "--window", "4"), "--window 4 are no first and last epoch"),
+        (("--recipe", "fixtures/recipes/toy.toml", "--window", "1-2-3"), "are no first and last epoch"),
+        (("--recipe", "x.toml", "--adopted", "mine"), "--adopted and --recipe are of two projects"),
+        (("new", "--claims", "memory-window"), "--claims is of a project on your trainings; say --adopted or --recipe"),
+    ],
+)
+def test_a_project_of_ones_own_is_refused_in_one_line(refused, arguments, told):
+    assert told in refused("init", *arguments)
+
+
+def test_a_project_of_ones_own_recipe(project, capsys):
+    command = ["init", "mine", "--recipe", "fixtures/recipes/toy.toml", "--window", "1-3", "--claims", "memory-window"]
+    assert main([*command, "--seeds", "3-6"]) == 0
+    assert capsys.readouterr().out == f"wrote 12 files to {project / 'mine'}; decide the claims there with: pytest\n"
+    assert "seeds = [3, 4, 5, 6]" in (project / "mine/claims/register/scales.toml").read_text()

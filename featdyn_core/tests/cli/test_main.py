@@ -14,13 +14,14 @@ from featdyn_core.cli.main import COMMANDS, command_line, main
 from featdyn_core.errors import MissingTrajectoryError
 from featdyn_core.provenance import version
 from featdyn_core.store.heartbeats import read_beats
-from featdyn_core.store.layout import is_alive
 from featdyn_core.store.supply import Store
+from featdyn_core.tests.store.operations import is_alive
 from featdyn_core.tests.store.watched import PATIENCE, wait_until
 from featdyn_core.trajectories.recipe import load_recipe
 
 DEEDS = {
     "init": "Begin a project",
+    "adopt": "Adopt checkpoints",
     "status": "List a tier's trajectories and records",
     "train": "Train a tier's missing trajectories",
     "measure": "Measure a tier's missing records",
@@ -33,6 +34,7 @@ DEEDS = {
     "compare": "Say how two evidence files differ",
     "docs": "Write the tables of the project's documents",
     "selfcheck": "Compare this machine's engines, precisions and devices",
+    "rehearse": "Try a new machine in a few minutes",
     "clean": "Say what the store can do without",
 }
 """Command to what its help says that it does."""
@@ -166,6 +168,12 @@ def test_sigterm_ends_workers_and_leaves_them_resumable(project, run, endless):
     for seed in (0, 1):
         line = rf"endless seed {seed} was interrupted and resumes at epoch [1-9]\d*/1000000"
         assert re.fullmatch(line, lines[seed])
+
+
+def test_a_command_without_an_output_ends_well(project):
+    command = f"{shlex.quote(sys.executable)} -m featdyn_core status >&-"
+    found = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, cwd=project, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(project):

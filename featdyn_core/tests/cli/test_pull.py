@@ -29,6 +29,11 @@ def test_what_a_remote_store_lacks_is_no_failure_and_damage_is(run, project, mon
     status, lines = run("pull", url)
     assert (status, lines[-1].split(";")[0]) == (1, "0 fetched, 0 here already, 11 missing, 1 failed")
     assert count(lines, "is damaged: its bytes do not match their sha256") == 1
+    monkeypatch.setenv("FEATDYN_STORE", str(project / "store"))
+    for arguments in ([], ["--verify"]):  # the first sends what the pull found, the second all that is damaged
+        assert run("push", url, *arguments)[1][-1].startswith("1 sent, 0 there already, 11 missing, 0 failed")
+    monkeypatch.setenv("FEATDYN_STORE", str(project / "there"))
+    assert run("pull", url)[1][-1].startswith("1 fetched, 0 here already, 11 missing, 0 failed")
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,7 @@ def test_what_a_remote_store_lacks_is_no_failure_and_damage_is(run, project, mon
     [
         pytest.param([], "the following arguments are required: url", id="no address"),
         pytest.param(["nothing://there"], "nothing://there", id="protocol"),
+        pytest.param(["nowhere"], "nowhere: there is no remote store; check the address", id="no store"),
         pytest.param(["remote", "--claims", "nothing"], "unknown claim 'nothing'", id="claim"),
     ],
 )

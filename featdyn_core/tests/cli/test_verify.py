@@ -44,7 +44,24 @@ def test_verify_says_what_it_does_not_check(run, capsys):
     assert main(["verify", "--seeds", "0,1", "--device", "cpu"]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines() == ["toy seed 0: good", "1 checked, 0 damaged"]
-    assert printed.err == "toy seed 1: not complete, not checked\n"
+    assert printed.err == "toy seed 1: not checked: it is not complete\n"
+
+
+def test_verify_checks_records_here_and_published(run, project):
+    for command in (["train", "--jobs", "1"], ["measure", "--jobs", "1"], ["publish"]):
+        assert run(*command)[0] == 0
+    assert run("verify")[1][-1] == "21 checked, 0 damaged"  # 3 trajectories, 9 records, and 9 published
+    assert run("verify", "--seeds", "1")[1][-1] == "7 checked, 0 damaged"
+    for path in [next(project.glob("store/records/toy-1-*/*.npz")), *project.glob("fixtures/records/*/toy-2-*/col*")]:
+        flip(path, 60)
+    status, lines = run("verify")
+    assert status == 1
+    assert [line.partition(":")[0].rsplit("/", 2)[-2].split("-")[1] for line in lines if "sha256" in line] == [
+        "1",
+        "2",
+        "2",
+    ]
+    assert run("verify", "--seeds", "0")[0] == 0
 
 
 def test_verify_fetches_no_data(run, fetched):

@@ -22,6 +22,7 @@ from featdyn_core.errors import (
 from featdyn_core.harness.laboratory import Laboratory, decide, described
 from featdyn_core.harness.plan import all_cells, cells, requests
 from featdyn_core.measures.composites import grid
+from featdyn_core.measures.composites.composite import predict
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.project import records_folder
 from featdyn_core.provenance import environment
@@ -29,10 +30,11 @@ from featdyn_core.register.reading import load_register
 from featdyn_core.report.wording import remarks
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
+from featdyn_core.store.records import pack
 from featdyn_core.store.supply import Store
-from featdyn_core.tests.store.made import record_of
+from featdyn_core.tests.store.made import arrays_of, record_of
 from featdyn_core.tests.toy import claim_file, edit, entry, write_project
-from featdyn_core.trajectories.specs import ScheduleSpec
+from featdyn_core.trajectories.specs import AdoptedSpec, ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.documents import from_json, to_json
 from featdyn_core.verdicts.measured import Lines, Measured
@@ -133,6 +135,21 @@ def test_faults_are_no_verdict(cell, error):
         raise error
 
     with pytest.raises(type(error), match=str(error)):
+        decide(cell, measure, source)
+
+
+def test_records_that_contradict_each_other_decide_nothing(cell):
+    columns = []
+
+    def source(request):
+        arrays = arrays_of(request)
+        if request.kind == "column":
+            columns.append(request)
+            arrays["labels"] = np.full_like(arrays["labels"], len(columns))
+        facts = record_of(request).facts | {"checkpoints": {"key": "k", "sha256": "of all"}}
+        return pack(request, arrays, {name: facts[name] for name in facts if name not in ("file", "sha256")})
+
+    with pytest.raises(DamagedRecordError, match=r"records of one network contradict each other: .* differ in labels"):
         decide(cell, measure, source)
 
 
@@ -331,12 +348,13 @@ def test_each_composite_is_evaluated_once_however_many_claims_look_at_it(registe
         for epoch in shallow_epochs:
             evaluated[trajectory.seed, images.sum().item(), batchnorm, epoch, *deep_epochs] += 1
         shape = (len(cuts), len(shallow_epochs), len(deep_epochs))
+        reference = np.stack([predict(trajectory.network(epoch), images, device="cpu") for epoch in deep_epochs])
         return CompositeGrid(
             tuple(cuts),
             np.array(shallow_epochs),
             np.array(deep_epochs),
             np.zeros((*shape, len(images)), np.uint8),
-            np.zeros((len(deep_epochs), len(images)), np.uint8),
+            reference.astype(np.uint8),
             np.ones(shape[1:], bool),
             np.zeros(shape),
             labels.numpy(),
@@ -436,3 +454,22 @@ def test_published_records_are_judged_without_torch(published_project):
     assert found.verdict is Verdict.SUPPORTED
     assert found.findings[0].values == (0.9, 0.91, 0.92)
     assert json.loads(done.stdout)["curves"]["agreement"]["x"] == [1, 2, 3]
+
+
+def test_a_row_that_can_never_be_run_says_why_and_asks_for_nothing(cell):
+    row = dataclasses.replace(cell, absent={"noisy": "toy-noisy"})
+    found = decide(row, measure, lambda _: pytest.fail("it asks for a record"))
+    assert found.verdict is Verdict.NOT_RUN
+    assert found.reason == "fixtures/recipes has no toy-noisy.toml for the arm 'noisy'"
+
+
+def test_what_looks_odd_about_adopted_checkpoints_is_in_the_evidence(cell):
+    digests = {str(seed): f"{seed:064d}" for seed in range(3)}
+    adopted = AdoptedSpec(digests, normalised=False, suspicions={"1": "epochs 3 and 4: cosine 0.31 of 0.weight"})
+    recipe = cell.recipes["clean"].replace(adopted=adopted)
+    row = dataclasses.replace(cell, recipes={"clean": recipe})
+    found = from_json(to_json(decide(row, saying(0.9, 0.91, 0.92), record_of)))
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.suspicions == "seed 1: epochs 3 and 4: cosine 0.31 of 0.weight"
+    assert f"what looks odd about its checkpoints: {found.suspicions}" in remarks(found)
+    assert decide(cell, saying(0.9, 0.91, 0.92), record_of).suspicions == ""

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from featdyn_core.errors import DamagedRecordError, RecipeError
+from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Needed, _recipe_at, all_cells, cells, requests, trainings
 from featdyn_core.project import records_folder, register_folder
 from featdyn_core.records.request import Request
@@ -240,6 +240,53 @@ def test_columns_of_several_deep_epochs_are_one_with_those_of_other_claims(regis
     assert real == {("held-out", 1): [0, 1], ("held-out", 3): [0, 1, 2, 3], ("training", 3): [2, 3]}
 
 
+def test_an_arm_without_a_recipe_costs_its_own_row_only(register, project):
+    text = entry(more='arms = { clean = "", noisy = "-noisy" }')
+    found = register(demo=text, whole=entry())
+    rows = {row.entry.id: row for row in cells(found, "small")}
+    assert rows["demo"].lacking == "fixtures/recipes has no toy-noisy.toml for the arm 'noisy'"
+    assert rows["whole"].lacking == ""
+    assert {request.recipe.name for request in requests(rows.values())} == {"toy"}
+    assert {seed for _, seed in trainings(rows.values())} == {0, 1, 2}
+    assert trainings([rows["demo"]]) == requests([rows["demo"]]) == []
+    (project / "fixtures/recipes/toy-noisy.toml").write_text(RECIPE)
+    assert {row.entry.id: row.lacking for row in cells(found, "small")} == {"demo": "", "whole": ""}
+
+
+ADOPTED = """
+[adopted]
+unknown = ["batch_size"]
+[adopted.checkpoints]
+"""
+
+
+@pytest.mark.parametrize(
+    ("record", "adopted", "lacking"),
+    [
+        ('log = { kind = "log" }', "", "nobody knows the log of toy, which its record 'log' needs"),
+        (
+            'changes = { kind = "changes", window = "late", split = "held-out" }',
+            "",
+            "nobody knows the batch size of toy, which its record 'changes' needs",
+        ),
+        ("", "", "nobody knows the batch size of toy, which its record 'stranger' needs"),
+        ("", "normalised = false", ""),
+        ('log = { kind = "log" }', "normalised = false", "nobody knows the log of toy, which its record 'log' needs"),
+    ],
+)
+def test_a_row_that_needs_what_nobody_knows_says_so(register, project, record, adopted, lacking):
+    digests = "".join(f'{seed} = "{seed:064d}"\n' for seed in range(3))
+    protocol = "[protocol]\nupdates = 5\nsamples = 2\n"
+    before, rest = entry().split("[records]")
+    found = register(demo=f"{before}{protocol}[records]\n{record}{rest}")
+    text = RECIPE + ADOPTED.replace("[adopted]", f"[adopted]\n{adopted}", 1) + digests
+    (project / "fixtures/recipes/toy.toml").write_text(text)
+    (row,) = cells(found, "small")
+    assert row.lacking.startswith(lacking)
+    assert bool(row.lacking) is bool(lacking)
+    assert bool(requests([row])) is not bool(lacking)
+
+
 def test_arms_may_differ_by_scale(register):
     text = entry(more='arms = { clean = { small = "-reduced", reduced = "" } }')
     found = register(demo=text)
@@ -383,12 +430,15 @@ def test_a_row_of_which_nothing_is_published_is_not_there(publication):
     assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]
 
 
-def test_published_records_of_a_recipe_that_was_changed_are_an_error(publication, project):
+def test_rows_of_damaged_published_records_are_there_to_tell_of_it(publication, project):
     found = publication()
     edit(project / "fixtures/recipes/toy-reduced.toml", "0.2", "0.3")
     _recipe_at.cache_clear()
-    with pytest.raises(DamagedRecordError, match=r"toy-reduced .* are foreign"):
-        all_cells(found)
+    foreign = [row.id for row in all_cells(found) if row.replayed]
+    (project / "fixtures/records/reduced/manifest.json").write_text("{")
+    published.cache_clear()
+    damaged = [row.id for row in all_cells(found) if row.replayed]
+    assert foreign == damaged == ["demo-reduced-digits-replayed"]
 
 
 def test_a_grid_of_losses_lies_on_checkpoints(register):

@@ -12,10 +12,11 @@ from featdyn_core.harness.plan import cells, requests, trainings
 from featdyn_core.harness.sweeps import all_rows, swept
 from featdyn_core.project import records_folder, sweeps_folder
 from featdyn_core.records.kinds import KINDS
+from featdyn_core.register.reading import load_register
 from featdyn_core.register.sweeps import Sweep, Variation, load_sweeps
 from featdyn_core.store.published import publish, published
 from featdyn_core.tests.store.made import record_of
-from featdyn_core.tests.toy import entry
+from featdyn_core.tests.toy import entry, write_sweeps
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.measured import Measured
 
@@ -208,3 +209,19 @@ def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
             seed = row.seeds[0]
             assert row.requests(seed) != base[row.entry.id].requests(seed), row.id
         assert Path(sweeps_folder() / f"{item.name}.toml").is_file()
+
+
+@pytest.mark.parametrize("name", ["._demo.toml", ".#demo.toml", ".demo.toml.swp", "NOTES.md"])
+def test_what_editors_and_other_machines_leave_costs_nothing(project, name):
+    """Of a Mac, of Emacs, which leaves a link to nowhere, of Vim; and a person's own notes."""
+    write_sweeps(project)
+    folders = [project / place for place in ("claims/register", "claims/sweeps", "fixtures/records/small")]
+    register = load_register(folders[0])
+    rows = [row.id for row in all_rows(register, load_sweeps(folders[1], register))]
+    for folder in folders:
+        folder.mkdir(exist_ok=True, parents=True)
+        (folder / name).symlink_to("me@here.1") if "#" in name else (folder / name).write_bytes(b"\0\5\x16\7")
+    published.cache_clear()
+    again = load_register(folders[0])
+    assert again.digest == register.digest
+    assert [row.id for row in all_rows(again, load_sweeps(folders[1], again))] == rows

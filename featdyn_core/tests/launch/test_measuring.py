@@ -7,15 +7,15 @@ import pytest
 
 from featdyn_core.errors import AbsentDataError, DamagedRecordError, StoreError
 from featdyn_core.launch import measuring
-from featdyn_core.launch.measuring import Place, measure_missing, publish_records
+from featdyn_core.launch.measuring import Place, measure_missing, publish_records, spread_by_device
 from featdyn_core.launch.processes import spread
 from featdyn_core.records.request import Request
 from featdyn_core.store import supply
 from featdyn_core.store.measurements import Measurements
-from featdyn_core.store.published import PublishedRecords
+from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import contents, flip
-from featdyn_core.tests.store.made import column
+from featdyn_core.tests.store.made import column, record_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import DataSpec
 
@@ -47,6 +47,21 @@ def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
     assert len(said) == 4
     assert measure_missing(place, requests[:1], HERE, said.append) == 0
     assert said[-1] == "1 records: 1 here, 0 to be measured"
+
+
+def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):
+    """And what the CPU computes, in as many as there are cores."""
+    spreads = []
+
+    def noted(work, pieces, *, jobs):
+        spreads.append((jobs, pieces))
+        return ((piece, work(piece)) for piece in pieces)
+
+    monkeypatch.setattr(measuring, "spread", noted)
+    groups = [[Request(tiny_recipe(), 0, kind, {})] for kind in ("descent", "churn", "log", "losses")]
+    found = list(spread_by_device(len, groups, jobs=8))
+    assert spreads == [(1, [groups[1], groups[3]]), (2, [groups[0], groups[2]])]
+    assert [outcome for _, outcome in found] == [1] * 4
 
 
 def test_what_costs_less_together_is_one_piece_of_work(place, said):
@@ -149,6 +164,30 @@ def test_a_damaged_record_is_not_published(place, tmp_path):
     flip(next(place.root.glob("records/*/*.npz")), 60)
     with pytest.raises(DamagedRecordError, match="do not match its sha256"):
         publish_records(place, [column(1)], tmp_path / "reduced", print)
+
+
+def test_a_manifest_that_cannot_be_read_is_published_anew_or_kept(place, tmp_path):
+    """Anew where all records are here; else nobody knows what would be lost."""
+    folder = tmp_path / "reduced"
+    place.measurements().get(column(1))
+    publish_records(place, [column(1)], folder, print)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(DamagedRecordError, match="cannot be read"):
+        publish_records(place, [column(1), column(1, seed=1)], folder, print)
+    assert (folder / "manifest.json").read_text() == "{"
+    assert publish_records(place, [column(1)], folder, print) == (1, 0)
+    assert PublishedRecords(folder).get(column(1)).facts["seed"] == 0
+
+
+def test_records_of_a_newer_version_are_not_lost(place, tmp_path):
+    folder = tmp_path / "reduced"
+    place.measurements().get(column(1))
+    publish(folder, [record_of(column(1)), newer := record_of(column(1, seed=1), version=99)])
+    before = contents(folder)
+    with pytest.raises(DamagedRecordError, match="records of a newer version of featdyn, which would be lost"):
+        publish_records(place, [column(1)], folder, print)
+    assert contents(folder) == before
+    assert newer.facts["file"] in before
 
 
 def test_a_place_that_cannot_be_written_is_named(place, tmp_path):

@@ -1,6 +1,7 @@
 """Work spread over processes: each piece is told of, whatever became of it."""
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 from featdyn_core.errors import FeatdynError, MeasurementError, RecipeError, TrainingError
 from featdyn_core.launch import processes
 from featdyn_core.launch.processes import Pace, Terminated, chosen_jobs, cores, spread, terminable
-from featdyn_core.store.layout import is_alive
+from featdyn_core.tests.store.operations import is_alive
 from featdyn_core.tests.store.watched import PATIENCE, wait_until
 
 
@@ -88,6 +89,25 @@ def test_sigterm_ends_the_workers_and_nothing_is_begun(tmp_path):
     workers = [int(path.read_text()) for path in (tmp_path / "at work").iterdir()]
     assert len(workers) == 2
     assert not [worker for worker in workers if is_alive(worker)]
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "at work").mkdir()
+    command = [sys.executable, tmp_path / "program.py", tmp_path / "at work"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: sum(bool(path.read_text()) for path in (tmp_path / "at work").iterdir()) == 2)
+        process.kill()
+    workers = [int(path.read_text()) for path in (tmp_path / "at work").iterdir()]
+    wait_until(lambda: not any(map(is_alive, workers)))
+
+
+def test_where_no_process_can_be_begun_all_is_done_here(monkeypatch):
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/dev/shm")
+
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", read_only)
+    assert dict(spread(squared, [1, 2], jobs=2)) == {1: 1, 2: 4}
 
 
 def test_a_reader_that_fails_ends_the_workers():

@@ -1,8 +1,12 @@
 """A project of one's own: from a checkout, and from a wheel in a folder that has nothing but it."""
 
+import inspect
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,9 @@ from featdyn_core.harness.plan import all_cells
 from featdyn_core.launch import starting
 from featdyn_core.launch.starting import start_project
 from featdyn_core.project import checkout
+from featdyn_core.provenance import commit
 from featdyn_core.register.reading import load_register
+from featdyn_core.tests import elsewhere
 
 SOURCE = checkout()
 
@@ -77,6 +83,58 @@ def test_an_installed_package_begins_a_project_whose_claims_are_collected_and_ju
     assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in output
 
 
+def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
+    """A clone whose git changes line ends would break the seal of every manifest."""
+    start_project(tmp_path / "mine")
+    git = [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+        "-c",
+        "core.autocrlf=true",
+        "-c",
+        "core.safecrlf=false",
+    ]
+    for command in (["init", "-q", "."], ["add", "fixtures", ".gitattributes"], ["commit", "-qm", "begun"]):
+        subprocess.run([*git, *command], cwd=tmp_path / "mine", check=True)
+    subprocess.run([*git, "clone", "-q", tmp_path / "mine", tmp_path / "clone"], check=True)
+    for path in (tmp_path / "mine/fixtures/records").glob("*/manifest.json"):
+        assert (tmp_path / "clone" / path.relative_to(tmp_path / "mine")).read_bytes() == path.read_bytes()
+
+
+def test_a_register_is_the_same_whatever_its_line_ends(tmp_path):
+    shutil.copytree(SOURCE / "claims/register", tmp_path / "register")
+    for path in (tmp_path / "register").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_register(tmp_path / "register").digest == load_register(SOURCE / "claims/register").digest
+
+
+def wheel_of(source: Path, folder: Path, **variables: str) -> zipfile.ZipFile:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(build, cwd=source, env=os.environ | variables, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel)
+
+
+def test_a_wheel_of_a_source_archive_knows_its_commit(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
+    subprocess.run(build, cwd=SOURCE, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (source,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    with wheel_of(source, tmp_path / "wheel") as wheel:
+        assert wheel.read("featdyn_core/commit.txt").decode().strip() == commit()
+
+
+def test_a_wheel_is_built_where_there_is_no_git(tmp_path):
+    with wheel_of(SOURCE, tmp_path, PATH="") as wheel:
+        assert "featdyn_core/commit.txt" not in wheel.namelist()
+        assert "featdyn_core/starter/claims/register/scales.toml" in wheel.namelist()
+
+
 @pytest.mark.parametrize("option", ["--store", "--evidence"])
 def test_a_path_that_hides_the_projects_settings_is_told(installed, tmp_path, option):
     run(installed, tmp_path, "featdyn_core", "init", "mine")
@@ -104,3 +162,29 @@ def test_where_there_is_no_project_the_plugin_says_nothing(installed, tmp_path):
     assert "1 passed" in output
     assert "claims" not in output
     assert not (tmp_path / "evidence.json").exists()
+
+
+def test_an_installed_package_takes_checkpoints_to_claims_in_an_empty_folder(installed, tmp_path):
+    """Other people's names are a module beside the files; nothing of a checkout is there."""
+    (tmp_path / "nets.py").write_text(
+        inspect.getsource(elsewhere.small).replace("def", "from torch import nn\n\n\ndef", 1)
+    )
+    seeds = [f"--seed={n}={elsewhere.saved(tmp_path / 'runs' / str(n), elsewhere.trained(n))}" for n in range(3)]
+    options = "--network=nets:small", "--data=digits", "--cuts=0,2,4", "--image-mean=0", "--image-std=1"
+    told = run(installed, tmp_path, "featdyn_core", "adopt", "mine", *options, *seeds)
+    assert f"adopted 3 trainings, epochs 0 to 7 of all: {tmp_path / 'fixtures' / 'recipes' / 'mine.toml'}" in told
+    begun = run(installed, tmp_path, "featdyn_core", "init", "--adopted", "mine", "--window", "4-7")
+    assert begun == f"wrote 25 files to {tmp_path}; decide the claims there with: pytest\n"
+    assert not list((tmp_path / "claims").rglob("__pycache__"))
+    output = run(installed, tmp_path, "pytest", "--collect-only", "-q")
+    assert "test_beyond_churn.py::test_beyond_churn[beyond-churn-own-mine]" in output
+
+
+def test_what_python_compiled_is_no_file_of_a_project(tmp_path, monkeypatch):
+    """Pip compiles the claims of a wheel where it installs them."""
+    shipped = tmp_path / "featdyn_core" / "starter" / "claims"
+    (shipped / "__pycache__").mkdir(parents=True)
+    (shipped / "__pycache__" / "test_one.cpython-312.pyc").touch()
+    (shipped / "test_one.py").touch()
+    monkeypatch.setattr(starting, "__file__", str(tmp_path / "featdyn_core" / "launch" / "starting.py"))
+    assert list(starting.starter()) == [Path("claims/test_one.py")]

@@ -1,13 +1,18 @@
 """Modules of one's own, cut after named submodules."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from featdyn_core.errors import ModelError
 from featdyn_core.measures.composites.composite import merged_state
+from featdyn_core.networks import whereabouts
 from featdyn_core.networks.blocks import BlockNetwork, load_state
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -160,7 +165,11 @@ ODD = {
         ["one"],
         "Odd.forward does other things in training than in evaluation.*such as nn.Dropout",
     ),
-    "two outputs": (lambda m, x: (m.two(m.one(x)), m.three(x)), ["one"], "the module returns something else than the"),
+    "two outputs": (
+        lambda m, x: (m.two(m.one(x)), m.three(x)),
+        ["one"],
+        "Odd returns a tuple, and not the one tensor",
+    ),
     "unknown": (lambda m, x: m.three(m.two(m.one(x))), ["four"], "Odd has no submodule 'four' .* are one, two, three"),
     "nothing follows": (lambda m, x: m.three(m.two(m.one(x))), ["three"], "nothing follows the cut 'three'"),
     "twice": (lambda m, x: m.three(m.two(m.one(x))), ["one", "one"], "give a list of names of submodules, each once"),
@@ -192,3 +201,206 @@ def test_tied_parameters_may_share_a_part_and_no_cut():
     assert set(network.translated(module.state_dict())) <= set(network.state_dict())
     with pytest.raises(ModelError, match=r"'two.weight' is used before and after the cut 'one'"):
         BlockNetwork.from_module(module, ["one"])
+
+
+class Whole(nn.Module):
+    """A network whose forward pass is given."""
+
+    def __init__(self, forward) -> None:
+        super().__init__()
+        self.one, self.two, self.three = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.unregistered, self.how = torch.full((4,), 0.5), forward
+        self.register_buffer("passing", torch.full((4,), 2.0), persistent=False)
+        self.scale = nn.Parameter(torch.full((4,), 3.0))
+
+    def forward(self, images: Tensor, more: bool = False, *, twice: bool = False) -> Tensor:
+        """Images (N, 1, 2, 2) to logits."""
+        if more or twice:
+            return self.one(images.flatten(1))
+        return self.how(self, images)
+
+
+def scaled_late(m, x):
+    scale = m.scale
+    return m.three(m.two(m.one(x.flatten(1))) * scale)
+
+
+def counted(m, x):
+    images, rows = x.size(0), x.shape[0]
+    return m.three(m.two(m.one(x.view(images, -1))).view(images, 2, 2).reshape(rows, 4) * m.scale)
+
+
+def counted_by_unpacking(m, x):
+    images, _, height, width = x.shape
+    return m.three(m.two(m.one(x.view(images, height * width))).reshape(images, 4) * m.scale)
+
+
+def shape_kept(m, x):
+    shape = x.size()
+    return m.three(m.two(m.one(x.flatten(1))).reshape(shape[0], -1) * m.scale)
+
+
+def plain(m, x):
+    return m.three(m.two(m.one(x.flatten(1))) * m.scale)
+
+
+RIGHT = {
+    "arguments with defaults": plain,
+    "a constant": lambda m, x: plain(m, (x - torch.tensor(0.1307)) / torch.tensor(0.3081)),
+    "constants on both sides": lambda m, x: plain(m, x - torch.tensor(0.5)) - torch.tensor(0.5),
+    "a tensor that is not registered": lambda m, x: plain(m, x) + m.unregistered[:3],
+    "a buffer that is not kept": lambda m, x: plain(m, x) + m.passing[:3],
+    "a parameter that is read early": scaled_late,
+    "the number of images": counted,
+    "the number of images, unpacked": counted_by_unpacking,
+    "the number of images, of a shape": shape_kept,
+    "the number of images, asked late": lambda m, x: plain(m, x).view(x.size(0), 3).view(x.shape[0], 3),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("case", RIGHT)
+def test_what_can_be_cut_is_cut(case):
+    module = Whole(RIGHT[case])
+    network = BlockNetwork.from_module(module, ["one", "two"])
+    images = torch.rand(5, 1, 2, 2) * 255
+    assert torch.equal(network(images), module(network.standardize(images)))
+    for cut in network.cuts:
+        assert torch.equal(network.deep(network.shallow(images[:3], cut), cut), network(images[:3])), cut
+    assert set(network.translated(module.state_dict())) == set(network.state_dict())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["update", "pop", "keys", "values", "items", "clear", "forward_"])
+def test_submodule_called_as_a_method_of_a_container_can_be_cut_after(name):
+    module = nn.Sequential(nn.Flatten())
+    module.append(nn.Linear(4, 4))
+    outer = nn.Module()
+    setattr(outer, name, module)
+    outer.last = nn.Linear(4, 3)
+    outer.__class__ = type("Named", (nn.Module,), {"forward": lambda m, x: m.last(m._modules[name](x))})
+    network = BlockNetwork.from_module(outer, [name])
+    images = torch.rand(5, 1, 2, 2) * 255
+    assert network.cuts == (name,)
+    assert torch.equal(network.deep(network.shallow(images, name), name), outer(network.standardize(images)))
+    load_state(network, network.translated(outer.state_dict()))
+    assert [key for key in network.state_dict() if network.in_shallow_part(key, name)] == [*network.state_dict()][:2]
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("normalised", [nn.utils.weight_norm, nn.utils.spectral_norm, parametrizations.weight_norm])
+def test_weights_that_are_computed_can_be_cut_and_copied(normalised):
+    module = nn.Sequential(nn.Flatten(), normalised(nn.Linear(4, 4)), nn.Linear(4, 3)).eval()
+    images = torch.rand(5, 1, 2, 2) * 255
+    network = BlockNetwork.from_module(module, ["1"])
+    logits = network(images)  # after which the weights are those of a computation
+    twin = copy.deepcopy(network)
+    assert torch.equal(logits, module(network.standardize(images)))
+    for name, value in twin.state_dict().items():
+        if name.endswith(("_g", "original0", "_orig")):
+            value.copy_(torch.rand_like(value))
+    assert not torch.equal(twin(images), logits)
+    assert torch.equal(network(images), logits)
+
+
+def drawn(m, x):
+    return plain(m, x * 2 if m.training and torch.rand(1) < 0.5 else x)
+
+
+def drawn_for_good(m, x):
+    return plain(m, x + torch.randn(2))
+
+
+def numpys(m, x):
+    return plain(m, x * float(np.random.rand()))  # noqa: NPY002
+
+
+def in_training(m, x):
+    hidden = m.one(x.flatten(1))
+    if m.training:
+        hidden = hidden * 2
+    return m.three(m.two(hidden) * m.scale)
+
+
+def other_constant(m, x):
+    return plain(m, x - torch.tensor(float(m.training)))
+
+
+def looking(m, x):
+    hidden = m.one(x.flatten(1))
+    return m.three(m.two(hidden) * m.scale) if hidden.sum() > 0 else hidden
+
+
+def skipping(m, x):
+    hidden = m.one(x.flatten(1))
+    return m.three(m.two(hidden) * m.scale + hidden)
+
+
+WRONG = {  # the function, the line of it that is told, the message
+    "a draw in training": (drawn, 1, "Whole.forward draws at random outside of the submodules .*: Whole, "),
+    "a draw that would stay": (drawn_for_good, 1, "Whole.forward draws at random .*Put it into a submodule"),
+    "another in training": (in_training, 3, "Whole.forward does other things in training than in evaluation"),
+    "another constant in training": (other_constant, 1, "Whole.forward does other things in training"),
+    "a look at numbers": (looking, 2, "torch.fx cannot follow Whole.forward up to the cuts at Whole, "),
+    "a skip connection": (skipping, 2, "a skip connection leads across the cut 'two'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_line_at_fault_is_told(case):
+    function, line, message = WRONG[case]
+    with pytest.raises(ModelError, match=message) as told:
+        BlockNetwork.from_module(Whole(function), ["one"] if case != "a skip connection" else ["one", "two"])
+    code = function.__code__
+    assert f"{code.co_filename}:{code.co_firstlineno + line}: " in str(told.value)
+
+
+def test_draw_of_another_library_is_told():
+    with pytest.raises(ModelError, match=r"draws at random .*test_cutting\.py:\d+: def forward"):
+        BlockNetwork.from_module(Whole(numpys), ["one"])
+
+
+def test_draws_of_submodules_that_are_taken_whole_are_their_own():
+    module = nn.Sequential(*flat(), nn.Dropout(0.5), nn.Linear(4, 3))
+    states = whereabouts.generators()
+    BlockNetwork.from_module(module, ["1"])
+    assert whereabouts.generators() == states
+
+
+def doubled(_module, _inputs, output):
+    return 2 * output
+
+
+@torch.no_grad()
+def test_hooks_of_the_module_are_told_and_those_inside_are_called():
+    module = nn.Sequential(*flat(), nn.Linear(4, 3))
+    module[1].register_forward_hook(doubled)
+    images = torch.rand(5, 1, 2, 2) * 255
+    network = BlockNetwork.from_module(module, ["1"])
+    assert torch.equal(network(images), module(network.standardize(images)))
+    handle = module.register_forward_hook(doubled)
+    line = f"{doubled.__code__.co_filename}:{doubled.__code__.co_firstlineno}"
+    with pytest.raises(ModelError, match=rf"Sequential has a hook, 'doubled', {line}, .*handle\.remove\(\)"):
+        BlockNetwork.from_module(module, ["1"])
+    handle.remove()
+    BlockNetwork.from_module(module, ["1"])
+
+
+@torch.no_grad()
+def test_class_that_returns_the_logits_alone_is_shown_and_does():
+    class Several(Whole):
+        def forward(self, images):
+            hidden = self.two(self.one(images.flatten(1)))
+            return {"features": hidden, "logits": self.three(hidden * self.scale)}
+
+    module = Several(None)
+    with pytest.raises(ModelError, match="Several returns a dict, and not the one tensor of logits") as told:
+        BlockNetwork.from_module(module, ["one"])
+    wrapper = str(told.value).partition("\n\n")[2]
+    assert len(wrapper.splitlines()) == 3
+    names = {"Several": Several}
+    exec(wrapper, names)
+    module = names["Logits"](None)
+    images = torch.rand(5, 1, 2, 2) * 255
+    network = BlockNetwork.from_module(module, ["one"])
+    assert torch.equal(network(images), module(network.standardize(images)))

@@ -1,6 +1,7 @@
 """Networks that a function of one's own makes, from the recipe that names it to composites."""
 
 import math
+import shutil
 import sys
 
 import numpy as np
@@ -16,7 +17,8 @@ from featdyn_core.networks.factory import from_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.seeds import torch_generator
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify_folder
+from featdyn_core.store.verification import Finding, NotCheckedError, verify_folder, verify_store
+from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.tiny import tiny_digits, tiny_recipe
 from featdyn_core.training.fitting import check_fit
 from featdyn_core.trajectories.recipe import parse_recipe, restore_recipe
@@ -167,5 +169,16 @@ def test_verification_runs_code_for_a_recipe_and_not_for_a_manifest(trained):
     store, found = trained
     folder = store.folder(found.recipe, 0)
     assert verify_folder(store, folder, (found.recipe, 0)) == []
-    (said,) = verify_folder(store, folder)
-    assert said.startswith(f"not checked: its network is made by {HERE}:perceptron, code that runs for its recipe only")
+    with pytest.raises(NotCheckedError, match=f"its network is made by {HERE}:perceptron, code that runs for its rec"):
+        verify_folder(store, folder)
+    (item,) = verify_store(store)
+    assert (item.problems, "code that runs for its recipe only" in item.unchecked) == ([], True)
+
+
+def test_bytes_are_checked_of_a_network_that_may_not_be_made(trained, tmp_path):
+    store, found = trained
+    shutil.copytree(store.root, tmp_path / "store")
+    copy = Store(tmp_path / "store", device="cpu")
+    flip(copy.folder(found.recipe, 0) / "epoch-0003.safetensors", -1)
+    (item,) = verify_store(copy)
+    assert item == Finding(item.name, ["epoch-0003.safetensors: its bytes do not match the recorded sha256"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import urllib.request
 import xml.etree.ElementTree as ElementTree
@@ -255,13 +256,12 @@ def test_a_damaged_published_record_is_an_error(project):
     result.stdout.fnmatch_lines(["*DamagedRecordError*toy-reduced-4-*do not match its sha256*publish anew"])
 
 
-def test_a_damaged_manifest_is_one_line(project):
+def test_a_damaged_manifest_costs_the_rows_of_its_scale(project):
     publish_reduced()
     (project.path / "fixtures/records/reduced/manifest.json").write_text("{")
     result = project.runpytest("-m", "fast")
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["*manifest.json cannot be read*"])
-    assert not (project.path / "evidence.json").exists()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*DamagedRecordError*manifest.json cannot be read*"])
 
 
 # Selection
@@ -708,3 +708,73 @@ def test_a_test_that_decides_nothing_is_no_success(project):
     edit(project.path / "claims/test_demo.py", "    decide(measure)", "    assert decide")
     assert project.runpytest("-m", "fast").ret == 1
     assert verdicts_of(project) == {"demo-small-digits": "ERROR"}
+
+
+# What other plugins do
+
+
+def tiers_of(project: pytest.Pytester, *options: str) -> set[str]:
+    """Return the tiers of the rows that a run is of."""
+    result = project.runpytest("--collect-only", "-q", *options)
+    names = {line.partition("[")[2].rstrip("]") for line in result.outlines if "::test_demo[" in line}
+    return {"sweep" if name.endswith(("slow", "again")) else "full" if "reduced" in name else "fast" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("expression", "tiers"),
+    [
+        pytest.param([], {"fast"}, id="nothing"),
+        pytest.param(["-m", "not mutation"], {"fast"}, id="not mutation"),
+        pytest.param(["-m", "not sweep"], {"fast"}, id="not sweep"),
+        pytest.param(["-m", "not fast"], set(), id="not fast"),
+        pytest.param(["-m", "fast or full"], {"fast", "full"}, id="two"),
+        pytest.param(["-m", "not fast and not sweep or full"], {"full"}, id="full"),
+        pytest.param(["-m", "sweep", "--scale", "small"], {"sweep"}, id="sweep"),
+    ],
+)
+@pytest.mark.parametrize("settings", ["own", "of a parent"])
+def test_tiers_that_cost_are_run_where_they_are_named(project, expression, tiers, settings):
+    """Settings of a parent's, which pytest takes where it is told of folders outside, say nothing of tiers."""
+    write_sweeps(project.path)
+    options = [*expression, "-c", "/dev/null", "--rootdir=."] if settings == "of a parent" else expression
+    assert tiers_of(project, *options) == tiers
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["here", "in workers"])
+@pytest.mark.parametrize(
+    ("plugin", "arguments"),
+    [("pytest_repeat", ["--count=3"]), ("pytest_flakefinder", ["--flake-finder", "--flake-runs=3"])],
+)
+def test_a_row_that_is_decided_several_times_is_one_row(project, plugin, arguments, options):
+    pytest.importorskip(plugin)
+    result = project.runpytest("-m", "fast", *arguments, *options)
+    result.assert_outcomes(passed=3)
+    assert verdicts_of(project) == {"demo-small-digits": "SUPPORTED"}
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["here", "in a worker"])
+def test_a_row_that_is_run_again_fails_once(project, options):
+    pytest.importorskip("pytest_rerunfailures")
+    write_claim(project.path, effect=FAILS)
+    result = project.runpytest("-m", "fast", "--reruns", "2", "-p", "no:cacheprovider", *options)
+    found = result.parseoutcomes()
+    assert (found["failed"], found["rerun"], found.get("errors", 0)) == (1, 2, 0)
+    assert verdicts_of(project) == {"demo-small-digits": "REFUTED"}
+
+
+# What must not end a run
+
+
+def test_progress_has_nowhere_to_go_where_the_output_is_closed():
+    """As where a program runs pytest without a terminal of its own."""
+    text = "import os; os.close(1); from featdyn_core.pytest_plugin.reporter import _terminal; _terminal().write('x')"
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_store_whose_path_is_no_text_is_told_of_in_evidence(project):
+    store = project.path / os.fsdecode(b"st\xffore")
+    project.runpytest("-m", "fast", "--no-train", f"--store={store}").assert_outcomes(skipped=1)
+    (row,) = evidence_of(project).values()
+    assert r"st\udcffore" in row.reason
+    assert any(r"st\udcffore" in part for part in document_of(project)["command"])

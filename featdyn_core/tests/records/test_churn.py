@@ -13,6 +13,7 @@ from featdyn_core.measures.composites.composite import predict
 from featdyn_core.records import churn, column
 from featdyn_core.records.kind import Scope
 from featdyn_core.records.kinds import KINDS
+from featdyn_core.records.path import WHOLE_NETWORK
 from featdyn_core.register.register import Window
 from featdyn_core.tables import build
 from featdyn_core.tests.tiny import tiny_recipe
@@ -135,3 +136,8 @@ def test_in_half_precision_the_flip_rate_is_kept(tiny_trajectory, monkeypatch):
 
     monkeypatch.setattr(grid, "composite_grid", in_half)
     assert measured(churn, tiny_trajectory, PARAMETERS | {"precision": "fp16"}).flip_rate == 0.25
+
+
+def test_a_record_names_no_cut(tiny_trajectory):
+    (arrays,) = churn.measure(tiny_trajectory, [PARAMETERS])
+    assert arrays["cuts"].tolist() == [WHOLE_NETWORK]

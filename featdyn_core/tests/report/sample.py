@@ -66,7 +66,9 @@ def evidence(
         "drift (log10)": -0.52,
     }
     drawn = {name: rng.normal(mean, spread, len(SEEDS)) for name, mean in means.items()}
-    values: dict[str, Any] = {name: [share_of(round(500 * min(x, 1)), 500) for x in xs] for name, xs in drawn.items()}
+    values: dict[str, Any] = {
+        name: [share_of(round(500 * min(max(x, 0), 1)), 500) for x in xs] for name, xs in drawn.items()
+    }
     values |= {"drift (log10)": drawn["drift (log10)"].tolist(), "identical halves": [0.0] * len(SEEDS)}
     values["false alarms"] = [Counted(hits / 150, 150) for hits in (7, 9, 8, 6, 10)]
     values |= {item.name: rng.normal(gain or 0, spread / 2, len(SEEDS)).tolist() for item in DIFFERENCES[:2]}

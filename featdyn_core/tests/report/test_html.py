@@ -398,3 +398,22 @@ def test_figures_of_nothing_are_refused(tmp_path):
 def test_a_report_starts_without_matplotlib_and_without_torch():
     code = "import sys, featdyn_core.report.html; sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("limit", "strips"), [("MOST_ROWS", 0), ("MOST_FIGURES", 0), ("", 1)])
+def test_a_page_of_too_many_rows_shows_one_of_each_claim(tmp_path, monkeypatch, limit, strips):
+    rows = [
+        evidence(claim, subject=subject, curves=1)
+        for claim in ("memory-window", "transferability")
+        for subject in ("cifar10", "mnist", "svhn")
+    ]
+    if limit:
+        monkeypatch.setattr(f"featdyn_core.report.html.{limit}", 5)
+    write_html(tmp_path / "page.html", rows)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    articles = page.split("<article")[1:]
+    assert len(articles) == 6
+    drawn = ["<figure" in article for article in articles]
+    assert drawn == ([True, False, False] * 2 if limit else [True] * 6)
+    assert ('class="strip' in page) == bool(strips)
+    assert ("featdyn report --figures FOLDER" in page) == bool(limit)

@@ -71,9 +71,9 @@ def test_a_complete_branch_does_without_its_parent(store):
 
 def test_branches_are_verified_as_every_trajectory_is(store):
     store.get_many([(FROZEN, 0), (RENEWED, 0)])
-    assert [problems for _, problems in verify_store(store)] == [[], [], []]
+    assert [item.problems for item in verify_store(store)] == [[], [], []]
     flip(store.folder(RENEWED, 0) / "epoch-0003.safetensors", -1)
-    assert [bool(problems) for _, problems in verify_store(store)] == [False, True, False]
+    assert [bool(item.problems) for item in verify_store(store)] == [False, True, False]
 
 
 # What is missing, damaged or fails
@@ -183,7 +183,7 @@ def test_a_continuation_in_the_store_is_the_longer_training(store):
     assert [found.digests[epoch] for epoch in (3, 4, 5)] == [whole.digests[epoch] for epoch in (3, 4, 5)]
     assert same_state(found.load_optimizer(), whole.load_optimizer())
     assert found.load_optimizer()
-    assert [problems for _, problems in verify_store(store)] == [[], [], []]
+    assert [item.problems for item in verify_store(store)] == [[], [], []]
 
 
 def test_an_interrupted_continuation_goes_on_to_the_same_bits(store, tmp_path, monkeypatch):

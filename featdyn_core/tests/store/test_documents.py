@@ -2,13 +2,12 @@
 
 import json
 import math
-import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featdyn_core.store.documents import LINE, SEAL, dump, one_line, parse, read_inside, seal, unseal
+from featdyn_core.store.documents import LINE, SEAL, dump, one_line, parse, seal, unseal
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -60,42 +59,6 @@ def test_unsealed_document_is_one_of_earlier_fields():
 def test_hostile_text_is_a_value_error(text):
     with pytest.raises(ValueError, match=r"."):
         parse(text)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    inside = tmp_path / "store" / "folder"
-    inside.mkdir(parents=True)
-    (tmp_path / "secret").write_bytes(b"secret")
-    (tmp_path / "store" / "other").write_bytes(b"other")
-    return inside
-
-
-def test_link_out_of_the_store_is_refused_and_one_within_is_not(folder):
-    (folder / "out").symlink_to(folder.parent.parent / "secret")
-    (folder / "self").symlink_to(folder / "self")
-    (folder / "within").symlink_to(folder.parent / "other")
-    for name, reason in (("out", "leads out of the store"), ("../../secret", "leads out"), ("self", "to itself")):
-        with pytest.raises(ValueError, match=reason):
-            read_inside(folder, name)
-    assert read_inside(folder, "within") == b"other"
-
-
-def test_folder_that_is_a_link_out_of_the_store_is_refused_and_a_store_that_is_a_link_is_not(folder, tmp_path):
-    (folder / "file").write_bytes(b"here")
-    (tmp_path / "linked").mkdir()
-    (tmp_path / "linked" / "folder").symlink_to(folder)
-    with pytest.raises(ValueError, match="leads out of the store"):
-        read_inside(tmp_path / "linked" / "folder", "file")
-    (tmp_path / "whole").symlink_to(folder.parent)
-    assert read_inside(tmp_path / "whole" / "folder", "file") == b"here"
-
-
-def test_what_is_no_file_is_refused_without_waiting(folder):
-    os.mkfifo(folder / "pipe")
-    for name in ("pipe", "."):
-        with pytest.raises(ValueError, match=r"it is no file|leads out"):
-            read_inside(folder, name)
 
 
 def test_what_an_error_repeats_is_one_line_of_bounded_length():

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import os
 import signal
@@ -15,14 +16,23 @@ import numpy as np
 import pytest
 import torch
 
-from featdyn_core.errors import DamagedRecordError, DamagedTrajectoryError, MissingRecordError, StoreError
+from featdyn_core.errors import (
+    DamagedRecordError,
+    DamagedTrajectoryError,
+    DamagedTransferError,
+    MissingRecordError,
+    StoreError,
+)
+from featdyn_core.store import layout
 from featdyn_core.store.published import PublishedRecords, publish
-from featdyn_core.store.records import RecordFolder
+from featdyn_core.store.records import Record, RecordFolder
+from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Store
+from featdyn_core.store.sync import pull_trajectory, push_trajectory
 from featdyn_core.store.verification import verify_folder
 from featdyn_core.tests.store.edits import contents
 from featdyn_core.tests.store.made import column, keys_of, record_of
-from featdyn_core.tests.store.operations import Kill, KilledError, dead_process, listening
+from featdyn_core.tests.store.operations import Kill, KilledError, listening
 from featdyn_core.tests.store.watched import FILES
 from featdyn_core.tests.tiny import tiny_recipe, without_seconds
 from featdyn_core.training import loop as training
@@ -32,6 +42,7 @@ pytestmark = pytest.mark.faults
 
 KILLS = 50
 DAMAGES = 1000
+REMOTES = 100
 ASKERS = 8
 PATIENCE = 600.0
 """Seconds that a busy machine may take to start eight processes."""
@@ -59,12 +70,12 @@ def assert_finished(store: Store, reference: Trajectory) -> None:
 
 def test_killed_between_any_two_file_operations_it_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
     """Every kill is followed by one of the training that goes on, at its fourth operation."""
-    dead, operations = dead_process(), 0
+    operations = 0
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
     while True:
         store, kill = Store(tmp_path / str(operations), device="cpu"), Kill(operations)
         try:
-            with monkeypatch.context() as patch, listening(store.root, kill):
-                patch.setattr(os, "getpid", lambda: dead)
+            with listening(store.root, kill):
                 store.get(tiny_recipe(), 0)
             break
         except KilledError:
@@ -261,3 +272,68 @@ def test_many_askers_one_training(tmp_path, reference):
         found = [future.result(PATIENCE) for future in [pool.submit(ask, tmp_path) for _ in range(ASKERS)]]
     assert sorted(epochs for epochs, _ in found) == [0] * (ASKERS - 1) + [3]
     assert all(digests == reference.digests for _, digests in found)
+
+
+def test_publishing_killed_between_any_two_operations_leaves_one_set(tmp_path, monkeypatch):
+    """Six records of which two stay, two have other bytes under the same name, and two are replaced by others."""
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    kept, changed, gone = ([record_of(column(number, seed=seed)) for seed in (0, 1)] for number in (1, 2, 3))
+    others = [record_of(column(4, seed=seed)) for seed in (0, 2)]
+    remade = [with_other_bytes(record) for record in changed]
+    old, new = [*kept, *changed, *gone], [*kept, *remade, *others]
+    publish(tmp_path / "whole", new)
+    kills = 0
+    for first in itertools.count():
+        for second in range(0, 40, 3):  # the rerun is killed too
+            folder = tmp_path / f"{first}-{second}"
+            publish(folder, old)
+            for left in (first, second):
+                with contextlib.suppress(KilledError), listening(folder, kill := Kill(left)):
+                    publish(folder, new)
+                kills += not kill.left
+                found = PublishedRecords(folder)
+                there = sorted(found.read(facts).content for facts in found.facts)
+                assert there in (contents_of(old), contents_of(new)), f"killed at {first}, then at {second}"
+            publish(folder, new)
+            assert contents(folder) == contents(tmp_path / "whole"), f"killed at {first}, then at {second}"
+        if kill.left and first > 20:
+            break
+    print(f"{kills} kills")
+    assert kills > 200
+
+
+def contents_of(records: list[Record]) -> list[bytes]:
+    return sorted(record.content for record in records)
+
+
+def with_other_bytes(record: Record) -> Record:
+    content = record.content + b"of other code"
+    return Record(record.facts | {"sha256": hashlib.sha256(content).hexdigest()}, content)
+
+
+@pytest.mark.parametrize("verify", [False, True], ids=["after a failed pull", "verified"])
+def test_every_damage_of_a_remote_store_is_found_and_repaired(tmp_path, verify):
+    """A pull takes all or nothing, and one push makes it whole: knowing of what pulls found, or reading all."""
+    rng, url = np.random.default_rng(4), str(tmp_path / "remote")
+    here = Store(tmp_path / "here", device="cpu")
+    here.get(tiny_recipe(), 0)
+    push_trajectory(here, Remote(url), tiny_recipe(), 0)
+    whole, failed = contents(tmp_path / "remote"), 0
+    for number in range(REMOTES):
+        harmed = rng.choice(sorted(whole), size=int(rng.integers(1, 4)), replace=False)
+        told = [harm(tmp_path / "remote" / str(name), rng, may_remove=True) for name in harmed]
+        for attempt in range(1 if verify else len(whole)):  # each finds one damaged object
+            there = Store(tmp_path / f"there-{number}-{attempt}", device="cpu")
+            try:
+                if pull_trajectory(there, Remote(url), tiny_recipe(), 0) is not None:
+                    break
+            except DamagedTransferError:
+                failed += 1
+                assert there.status(tiny_recipe(), 0) == "missing", told
+            push_trajectory(here, Remote(url, verify=verify), tiny_recipe(), 0)
+        last = Store(tmp_path / f"last-{number}", device="cpu")
+        pull_trajectory(last, Remote(url), tiny_recipe(), 0)
+        assert contents(last.folder(tiny_recipe(), 0)) == contents(here.folder(tiny_recipe(), 0)), told
+        assert contents(tmp_path / "remote") == whole, told
+    print(f"{failed} damages told of {REMOTES} remote stores")
+    assert failed > REMOTES // 2

@@ -277,12 +277,16 @@ def test_hostile_checkpoint_is_damage(finished, content):
         read_tensors(finished, "x", hashlib.sha256(content).hexdigest())
 
 
-def test_checkpoint_that_is_a_link_out_of_the_store_is_damage(finished, tmp_path):
+def test_a_checkpoint_linked_into_another_folder_is_read(finished, tmp_path):
+    expected = read_tensors(finished, name := "epoch-0001.safetensors", digest := sha256_of(finished / name))
     elsewhere = tmp_path.parent / "elsewhere.safetensors"
-    (finished / "epoch-0001.safetensors").rename(elsewhere)
-    (finished / "epoch-0001.safetensors").symlink_to(elsewhere)
-    with pytest.raises(DamagedTrajectoryError, match="a link that leads out of the store"):
-        read_tensors(finished, "epoch-0001.safetensors", sha256_of(elsewhere))
+    (finished / name).rename(elsewhere)
+    (finished / name).symlink_to(elsewhere)
+    assert same_state(read_tensors(finished, name, digest), expected)
+    (finished / name).unlink()
+    (finished / name).symlink_to(finished / name)
+    with pytest.raises(DamagedTrajectoryError, match="Too many levels of symbolic links"):
+        read_tensors(finished, name, digest)
 
 
 def test_training_begins_with_a_heartbeat(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from featdyn_core.files import temporary_name
 from featdyn_core.store import heartbeats
 from featdyn_core.store.heartbeats import (
     STALE_SECONDS,
@@ -22,7 +23,7 @@ from featdyn_core.store.heartbeats import (
 )
 from featdyn_core.store.layout import Layout
 from featdyn_core.store.locks import hold
-from featdyn_core.tests.store.operations import dead_process
+from featdyn_core.tests.store.operations import abandoned
 
 
 def beat(root, key="k", **changes) -> Beat:
@@ -89,6 +90,15 @@ def test_silent_trainer_that_holds_its_trajectory_is_told_of(tmp_path):
     assert read_beats(tmp_path) == []
 
 
+def test_beats_of_a_clock_that_is_ahead_need_a_held_lock(tmp_path):
+    """By such a clock a trainer that died an hour ago has just spoken."""
+    ahead = beat(tmp_path, time=time.time() + 3600)
+    assert read_beats(tmp_path) == []
+    with hold(Layout(tmp_path).lock("k")):
+        assert read_beats(tmp_path) == [ahead]
+        assert str(ahead).startswith("training tiny seed 3")
+
+
 @pytest.mark.parametrize("harm", ["file in place of the folder", "removed folder", "full disk", "read-only disk"])
 def test_progress_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, harm):
     def fail(*_args, **_named):
@@ -120,15 +130,15 @@ def test_grid_without_a_composite_yet_has_no_rate(tmp_path, monkeypatch):
 
 
 def test_what_killed_writers_left_is_swept_and_not_that_of_living_ones(tmp_path):
-    dead, alive = dead_process(), os.getpid()
     folder = tmp_path / "progress"
     folder.mkdir()
-    gone = [f".k.json.{dead}.tmp", f"k.json.{dead}.tmp", f"forgetting-digits-{dead}.grid"]
-    kept = [f".k.json.{alive}.tmp", f"forgetting-digits-{alive}.grid", "k.json", f"new-{dead}.grid", "notes.tmp"]
-    for name in gone + kept:
+    gone = [".k.json.7.tmp", temporary_name(folder / "k.json").name, "forgetting-digits-7.grid"]
+    kept = [temporary_name(folder / "k.json").name, "forgetting-digits-8.grid"]
+    for name in kept:
         (folder / name).touch()
-        if not name.startswith("new"):  # may be another machine's
-            os.utime(folder / name, (0, 0))
+    for name in (*gone, "k.json", "notes.tmp"):
+        abandoned(folder / name)
+    kept += ["k.json", "notes.tmp"]
     sweep_progress(tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == sorted(kept)
 

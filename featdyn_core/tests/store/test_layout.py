@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.errors import StoreError
-from featdyn_core.store.layout import Layout, is_alive, named_errors, sweep, tidy
-from featdyn_core.tests.store.operations import dead_process
+from featdyn_core.files import temporary_name
+from featdyn_core.store.layout import Layout, named_errors, sweep, tidy
+from featdyn_core.tests.store.operations import abandoned
 
 
 def fail_with(code: int):
@@ -72,14 +73,11 @@ def test_trajectory_trained_under_another_name_is_found_by_its_key(tmp_path):
 
 
 def test_what_killed_writers_left_half_written_is_swept(tmp_path):
-    dead = dead_process()
-    assert is_alive(os.getpid())
-    assert not is_alive(dead)
-    assert not is_alive(10**30)
-    gone = [f".resume.json.{dead}.tmp", f"resume-0001.safetensors.{dead}.tmp"]
-    kept = [f".resume.json.{os.getpid()}.tmp", "a.tmp", "b.x.tmp", "resume.json"]
-    for name in gone + kept:
-        (tmp_path / name).touch()
+    gone = [temporary_name(tmp_path / "resume.json").name, ".old.7.tmp", "resume-0001.safetensors.77.tmp"]
+    kept = [temporary_name(tmp_path / "resume.json").name, "a.tmp", "b.x.tmp", "resume.json"]
+    for name in gone + kept[1:]:
+        abandoned(tmp_path / name)
+    (tmp_path / kept[0]).touch()
     sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
     sweep(tmp_path, every_writer=True)
@@ -108,7 +106,7 @@ def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
     layout = Layout(tmp_path / "store")
     layout.partial("k").mkdir(parents=True)
     (layout.partial("k") / f".resume.json.{os.getpid()}.tmp").touch()  # whoever asks holds the lock
-    (tmp_path / "store" / f".probe.{dead_process()}.tmp").touch()
+    abandoned(temporary_name(layout.root / "probe"))
     layout.prepare("k", layout.root / "tiny")
     assert [str(path.relative_to(layout.root)) for path in sorted(layout.root.rglob("*"))] == ["partial", "partial/k"]
 

@@ -143,6 +143,25 @@ def test_what_the_cpu_computes_is_said_to_be_of_the_cpu(measurements, on_a_gpu, 
     assert found.content == alone.get(request).content
 
 
+def test_what_the_cpu_computes_for_a_gpu_has_one_thread(on_a_gpu, monkeypatch):
+    """Statistics, averages and distances are computed there, whose bits depend on the number of threads."""
+    threads = []
+
+    def measure(*_):
+        threads.append(torch.get_num_threads())
+        raise MissingRecordError("stop here")
+
+    monkeypatch.setattr(module, "measure", measure)
+    monkeypatch.setattr(module, "wake", lambda _: None)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(MissingRecordError):
+            on_a_gpu.get(Request(tiny_recipe(), 0, "stranger", STRANGER))
+    finally:
+        torch.set_num_threads(1)
+    assert threads == [1]
+
+
 def test_a_part_that_the_cpu_computes_is_told(on_a_gpu, monkeypatch):
     original = module.measure
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import errno
+import hashlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -10,11 +12,13 @@ import pytest
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
 from featdyn_core.records.kinds import KINDS
+from featdyn_core.store import layout
 from featdyn_core.store.documents import seal
 from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import Record
 from featdyn_core.tests.store.edits import contents, flip
 from featdyn_core.tests.store.made import column, record_of
+from featdyn_core.tests.store.operations import Kill, KilledError, listening
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import OptimizerSpec
@@ -121,7 +125,7 @@ DAMAGED_MANIFESTS = {
     "no record": (lambda folder: write(folder, {"schema": 2, "records": [1]}), "does not describe a record"),
     "epochs": (lambda folder: edit(folder, parameters=dict(column(1, 2, 3).parameters)), "was changed"),
     "recipe": (lambda folder: edit(folder, recipe_digest="0" * 64), "was changed"),
-    "outside": (lambda folder: edit(folder, file="../../x.npz"), "was changed"),
+    "outside": (lambda folder: edit(folder, file="../../x.npz"), "no place in a store"),
     "no provenance": (lambda folder: edit(folder, checkpoints={}), "does not describe a record"),
 }
 
@@ -129,40 +133,164 @@ DAMAGED_MANIFESTS = {
 @pytest.mark.parametrize(("harm", "message"), DAMAGED_MANIFESTS.values(), ids=DAMAGED_MANIFESTS)
 def test_damaged_manifests_are_named(folder, harm, message):
     harm(folder)
-    with pytest.raises(DamagedRecordError, match=message) as caught:
-        PublishedRecords(folder)
-    assert str(folder) in str(caught.value)
+    found = PublishedRecords(folder)
+    assert found.present
+    assert found.has(column(1))
+    for ask in (found.describe, found.get):
+        with pytest.raises(DamagedRecordError, match=message) as caught:
+            ask(column(1))
+        assert str(folder) in str(caught.value)
+
+
+def test_one_entry_that_is_damaged_costs_its_own_rows(folder):
+    edit(folder, checkpoints={})
+    found = PublishedRecords(folder)
+    with pytest.raises(DamagedRecordError, match="does not describe a record"):
+        found.get(column(1))
+    assert found.get(column(1, seed=1)).facts == RECORDS[1].facts
+    assert found.describe(column(1, recipe=tiny_recipe(optimizer=OptimizerSpec("sgd", 0.2), name="other"))) is None
 
 
 def test_records_of_another_version_are_refused(folder, monkeypatch):
     monkeypatch.setitem(KINDS, "column", dataclasses.replace(KINDS["column"], version=2))
+    found = PublishedRecords(folder)
     with pytest.raises(DamagedRecordError, match=r"of version 1, and this version of featdyn reads 2; publish anew"):
-        PublishedRecords(folder)
+        found.get(column(1))
+    assert found.find(column(1)) is None
+    assert not found.newer
 
 
-@pytest.mark.parametrize("place", ["stray.npz", "tiny-0/stray.npz", "tiny-0/deep/stray.npz", "notes.txt"])
-def test_a_file_that_the_manifest_does_not_name_is_refused(folder, place):
+@pytest.mark.parametrize("changes", [{"kind": "of tomorrow"}, {"version": 99}, {"schema": 2}], ids=str)
+def test_records_of_a_newer_version_cost_their_own_rows(folder, changes):
+    edit(folder, **changes)
+    found = PublishedRecords(folder)
+    assert found.newer
+    assert found.get(column(1, seed=1)).facts == RECORDS[1].facts
+
+
+STRANGE = ["NOTES.md", ".DS_Store", "._manifest.json", ".#manifest.json", "tiny/stray.npz", "tiny/deep/.x.npz"]
+
+
+@pytest.mark.parametrize("place", STRANGE)
+def test_a_file_that_the_manifest_does_not_name_costs_nothing(folder, place):
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
-    (folder / place).touch()
-    with pytest.raises(DamagedRecordError, match=rf"{place} is not in the manifest of .*reduced; remove it"):
-        PublishedRecords(folder)
+    (folder / place).symlink_to("nowhere") if "#" in place else (folder / place).write_bytes(b"\0")
+    found = PublishedRecords(folder)
+    assert [found.get(request).facts for request in (column(1), column(1, seed=1))] == [
+        record.facts for record in RECORDS
+    ]
 
 
 def test_files_without_a_manifest_are_refused(folder):
     (folder / "manifest.json").unlink()
-    with pytest.raises(DamagedRecordError, match=r"\.npz is not in the manifest"):
-        PublishedRecords(folder)
+    with pytest.raises(DamagedRecordError, match=r"manifest\.json is not there, and .*\.npz is"):
+        PublishedRecords(folder).get(column(1))
 
 
 def test_publishing_anew_replaces_what_was_there(folder):
-    (folder / "stray").mkdir()
-    (folder / "stray/stray.npz").touch()
     publish(folder, [record_of(column(3))])
     found = PublishedRecords(folder)
     assert found.describe(column(3)) is not None
     assert found.describe(column(1)) is None
     assert sorted(contents(folder)) == ["manifest.json", record_of(column(3)).facts["file"]]
     assert [path.name for path in folder.iterdir() if path.is_dir()] == [f"tiny-0-{tiny_recipe().digest[:8]}"]
+
+
+def test_publishing_removes_nothing_that_it_did_not_write(folder):
+    own = [*STRANGE, "tiny-9/mine.npz", str(Path(RECORDS[0].facts["file"]).with_name("mine.npz"))]
+    for place in own:
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(b"mine")
+    publish(folder, [record_of(column(3, seed=4))])
+    assert {place for place, content in contents(folder).items() if content == b"mine"} == set(own)
+    assert not (folder / RECORDS[1].facts["file"]).parent.exists()
+
+
+def test_a_manifest_leads_to_no_file_outside(folder):
+    outside = folder.parent / "outside.npz"
+    outside.write_bytes(b"mine")
+    path = folder / "manifest.json"
+    document = json.loads(path.read_text()) | {"retired": ["../outside.npz", "../../outside.npz", str(outside), 3]}
+    document.pop("seal")
+    path.write_bytes(seal(document))
+    publish(folder, RECORDS)
+    assert outside.read_bytes() == b"mine"
+
+
+def set_of(folder: Path) -> str:
+    """Which of the sets is published, whole."""
+    found = PublishedRecords(folder)
+    for name, records in SETS.items():
+        if found.facts == sorted((record.facts for record in records), key=lambda facts: facts["file"]):
+            assert [found.read(facts).facts["sha256"] for facts in found.facts] == [
+                facts["sha256"] for facts in found.facts
+            ]
+            return name
+    raise AssertionError(f"{folder} holds none of the sets: {found.fault}")
+
+
+OTHER_CONTENT = RECORDS[0].content + b"of other code"
+OTHER_DIGEST = hashlib.sha256(OTHER_CONTENT).hexdigest()
+SETS = {
+    "old": [record_of(column(1, 2, seed=seed)) for seed in (0, 1)],
+    # The same name with other bytes, another name, and one that is no more.
+    "new": [Record(RECORDS[0].facts | {"sha256": OTHER_DIGEST}, OTHER_CONTENT), record_of(column(3, seed=2))],
+}
+
+
+def publish_until_killed(folder: Path, left: int) -> bool:
+    """Publish the new set, with a kill after so many operations; whether it came to its end."""
+    try:
+        with listening(folder, Kill(left)):
+            publish(folder, SETS["new"])
+    except KilledError:
+        return False
+    return True
+
+
+def test_killed_anywhere_one_set_is_whole_and_a_rerun_ends_it(tmp_path, monkeypatch):
+    publish(tmp_path / "whole", SETS["new"])
+    found = []
+    for left in itertools.count():
+        folder = tmp_path / str(left)
+        publish(folder, SETS["old"])
+        ended = publish_until_killed(folder, left)
+        found.append(set_of(folder))
+        publish_until_killed(folder, 3)  # the rerun is killed too
+        assert set_of(folder) in ("old", "new"), left
+        monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)
+        publish(folder, SETS["new"])
+        assert contents(folder) == contents(tmp_path / "whole"), left
+        if ended:
+            break
+    assert found == sorted(found, reverse=True), "one point at which the new set takes the place of the old"
+    assert set(found) == {"old", "new"}
+
+
+def test_a_disk_that_is_full_at_any_file_leaves_the_old_set(tmp_path, monkeypatch):
+    real = os.fsync
+    for allowed in itertools.count():
+        folder, left = tmp_path / str(allowed), iter(range(allowed))
+        publish(folder, SETS["old"])
+        before = contents(folder)
+
+        def full(descriptor, left=left):
+            if next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(descriptor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            try:
+                publish(folder, SETS["new"])
+                break
+            except StoreError:
+                pass
+        assert set_of(folder) in ("old", "new")
+        assert set_of(folder) == "new" or contents(folder) == before
+        publish(folder, SETS["new"])
+        assert set_of(folder) == "new"
+    assert allowed > 3
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])

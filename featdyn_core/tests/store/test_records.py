@@ -12,6 +12,7 @@ import pytest
 
 import featdyn_core
 from featdyn_core.errors import DamagedRecordError
+from featdyn_core.files import temporary_name
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.store.documents import dump, seal, unseal
@@ -19,7 +20,7 @@ from featdyn_core.store.records import Record, RecordFolder, check_facts, read_r
 from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.store.made import arrays_of, column, keys_of, record_of
-from featdyn_core.tests.store.operations import dead_process
+from featdyn_core.tests.store.operations import abandoned
 from featdyn_core.tests.store.watched import fail_with
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import OptimizerSpec
@@ -164,7 +165,7 @@ DAMAGES = {
     "no table": (lambda _, facts: facts.write_text("[]"), "a list where an object was written"),
     "no seal": (lambda _, facts: facts.write_bytes(dump(unseal(facts.read_bytes()))), "and no seal"),
     "other images": (lambda _, facts: flip(facts, facts.read_bytes().index(b"some images")), "does not match its seal"),
-    "other schema": (lambda _, facts: edit(facts, schema=9), "does not describe a record"),
+    "other schema": (lambda _, facts: edit(facts, schema=0), "does not describe a record"),
     "unknown kind": (lambda _, facts: edit(facts, kind="guess"), "does not describe a record"),
     "seed of text": (lambda _, facts: edit(facts, seed="0"), "does not describe a record"),
     "no digest": (lambda _, facts: edit(facts, sha256="removed"), "does not describe a record"),
@@ -175,8 +176,8 @@ DAMAGES = {
     "other version": (lambda _, facts: edit(facts, version=2), "was changed"),
     "other seed": (lambda _, facts: edit(facts, seed=1), "was changed"),
     "other recipe": (lambda _, facts: edit(facts, recipe_digest="0" * 64), "was changed"),
-    "outside": (lambda _, facts: edit(facts, file="../../column.npz"), "was changed"),
-    "absolute": (lambda _, facts: edit(facts, file="/etc/passwd"), "was changed"),
+    "outside": (lambda _, facts: edit(facts, file="../../column.npz"), "no place in a store"),
+    "absolute": (lambda _, facts: edit(facts, file="/etc/passwd"), "no place in a store"),
 }
 
 
@@ -188,6 +189,23 @@ def test_damage_is_named_with_its_mend(folder, harm, message):
         find(folder, column(1))
     assert f"remove {arrays.with_suffix('')}.*, and it is measured again" in str(found.value)
     shutil.rmtree(arrays.parent)
+    assert find(folder, column(1)) is None
+
+
+@pytest.mark.parametrize("harm", [lambda _, facts: edit(facts, schema=9), *(harm for harm, _ in DAMAGES.values())])
+def test_damage_beside_a_record_keeps_nobody_from_it(folder, harm):
+    """A record of three epochs lies beside the damaged one of two, and comes after it by name or before."""
+    arrays, facts = files(folder)
+    for epochs in ((1, 2, 3), (1, 2, 4)):
+        folder.write(record_of(column(*epochs)))
+    harm(arrays, facts)
+    assert find(folder, column(1, 3)).request(tiny_recipe()) == column(1, 2, 3)
+    assert find(folder, column(4)).request(tiny_recipe()) == column(1, 2, 4)
+
+
+def test_a_description_of_a_newer_schema_is_left_to_its_version(folder):
+    _, facts = files(folder)
+    edit(facts, schema=9)
     assert find(folder, column(1)) is None
 
 
@@ -248,7 +266,6 @@ def test_a_description_without_arrays_is_never_left(folder, monkeypatch):
 
 def test_what_a_killed_writer_left_is_swept(folder):
     arrays, _ = files(folder)
-    left = arrays.with_name(f".{arrays.name}.{dead_process()}.tmp")
-    left.touch()
+    left = abandoned(temporary_name(arrays))
     folder.write(record_of(column(1, 2)))
     assert not left.exists()

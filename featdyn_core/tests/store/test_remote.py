@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from featdyn_core.errors import DamagedTransferError, StoreError
 from featdyn_core.store import remote as module
 from featdyn_core.store.remote import Remote
+from featdyn_core.tests.special import SPECIAL, without_waiting
 
 DIGEST = hashlib.sha256(b"content").hexdigest()
 
@@ -101,11 +102,91 @@ def test_what_is_larger_than_anything_is_not_read(url, monkeypatch):
     for limit, get in (
         ("LARGEST_OBJECT", lambda: remote.get_object(DIGEST)),
         ("LARGEST_DOCUMENT", lambda: remote.get_document("trajectories/a.json")),
-        ("MOST_DOCUMENTS", lambda: remote.documents("trajectories")),
     ):
         monkeypatch.setattr(module, limit, 0)
-        with pytest.raises(DamagedTransferError, match=r"7 bytes, and 0 are the most|holds 1 files"):
+        with pytest.raises(DamagedTransferError, match=r"7 bytes, and 0 are the most"):
             get()
+
+
+def test_of_many_documents_the_one_that_is_meant_comes_first(url, monkeypatch):
+    monkeypatch.setattr(module, "MOST_DOCUMENTS", 2)
+    remote = Remote(url)
+    for name in ("a-1", "a-2", "a-3", "b-1", "stray"):
+        remote.put_document(f"records/{name}.json", b"{}")
+    assert remote.documents("records", "a-.", first="a-3") == ["records/a-3.json", "records/a-1.json"]
+
+
+def test_a_damaged_object_is_sent_again_once_it_was_found(url):
+    remote = Remote(url)
+    remote.put_object(b"content")
+    with edited(url, f"objects/{DIGEST}") as write:
+        write(b"CONTENT")
+    with pytest.raises(DamagedTransferError, match=f"{DIGEST} is damaged.*--verify"):
+        remote.get_object(DIGEST)
+    assert [Remote(url).put_object(b"content") for _ in range(2)] == [7, 0]
+    assert Remote(url).get_object(DIGEST) == b"content"
+
+
+def test_a_damaged_object_is_found_by_who_verifies(url):
+    Remote(url).put_object(b"content")
+    with edited(url, f"objects/{DIGEST}") as write:
+        write(b"CONTENT")
+    assert Remote(url).put_object(b"content") == 0
+    assert [Remote(url, verify=True).put_object(b"content") for _ in range(2)] == [7, 0]
+
+
+def test_who_may_not_write_there_still_learns_of_the_damage(url, monkeypatch):
+    Remote(url).put_object(b"content")
+    with edited(url, f"objects/{DIGEST}") as write:
+        write(b"CONTENT")
+
+    def refuse(*_: object) -> None:
+        raise StoreError("you may not")
+
+    monkeypatch.setattr(Remote, "_put", refuse)
+    with pytest.raises(DamagedTransferError, match=f"{DIGEST} is damaged"):
+        Remote(url).get_object(DIGEST)
+
+
+def test_a_place_that_is_not_there_is_named(url, tmp_path):
+    Remote(url).check_place()  # the folder that it will lie in is there
+    with pytest.raises(StoreError, match="there is no remote store; check the address"):
+        Remote(url).check_store()
+    Remote(url).put_object(b"content")
+    Remote(url).check_store()
+    Remote(url).check_place()
+    with pytest.raises(StoreError, match=rf"there is no {tmp_path}/no; check the address, or make it first"):
+        Remote(str(tmp_path / "no/store")).check_place()
+
+
+def test_a_misspelt_bucket_is_not_made(s3):
+    for check in (Remote("s3://faetdyn/store").check_place, Remote("s3://faetdyn/store").check_store):
+        with pytest.raises(StoreError, match=r"there is no (faetdyn|remote store); check the address"):
+            check()
+    with pytest.raises(StoreError, match="cannot be used"):
+        Remote("s3://faetdyn/store").put_object(b"content")
+    assert [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]] == ["featdyn"]
+    assert s3
+
+
+@pytest.mark.parametrize("name", ["a::b", "memory::x", "a b", "s3:", "ü"])
+def test_a_folder_may_be_called_anything(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for url in (name, str(tmp_path / name), f"file://{tmp_path / name}"):
+        assert Remote(url).put_object(b"content") == (7 if url == name else 0)
+    assert (tmp_path / name / "objects" / DIGEST).read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL)
+def test_what_is_no_file_is_neither_read_nor_written(tmp_path, make):
+    remote = Remote(str(tmp_path / "remote"))
+    (tmp_path / "remote/objects").mkdir(parents=True)
+    make(tmp_path / "remote/objects" / DIGEST)
+    with without_waiting(), pytest.raises(DamagedTransferError, match=r"is no file|are the most"):
+        remote.get_object(DIGEST)
+    if make is not SPECIAL["sparse file of 4 TB"]:
+        with without_waiting(), pytest.raises(DamagedTransferError, match="is no file there; remove it"):
+            remote.put_object(b"content")
 
 
 def test_addresses_that_cannot_be_used(tmp_path, s3):

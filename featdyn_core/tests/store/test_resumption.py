@@ -102,12 +102,31 @@ def test_training_is_not_gone_on_with_on_a_processor_that_gives_other_bits(store
     assert_same(store.get(tiny_recipe(), 0), reference)
 
 
+ARITHMETIC = {
+    "oneDNN switched off": lambda patch: patch.setattr(torch.backends.mkldnn, "enabled", False),
+    "oneDNN's instructions": lambda patch: patch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2"),
+    "by its older name": lambda patch: patch.setenv("DNNL_MAX_CPU_ISA", "AVX2"),
+    "MKL's instructions": lambda patch: patch.setenv("MKL_ENABLE_INSTRUCTIONS", "AVX2"),
+}
+
+
+@pytest.mark.usefixtures("interrupted")
+@pytest.mark.parametrize("change", ARITHMETIC)
+def test_training_is_not_gone_on_with_by_other_instructions(store, monkeypatch, reference, change):
+    with monkeypatch.context() as patch:
+        ARITHMETIC[change](patch)
+        with pytest.raises(StoreError, match=r"begun with .* oneDNN on, .* this run has .* oneDNN (off|on \w+=AVX2)"):
+            store.get(tiny_recipe(), 0)
+    assert_same(store.get(tiny_recipe(), 0), reference)
+    assert store.trained[-1] == ("tiny", 0, 3)
+
+
 def test_resume_point_that_does_not_tell_of_its_processor_is_gone_on_from(store, interrupted, reference):
     path = interrupted / "resume.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     for name in ("seal", "checkpoints", "environments"):
         del record[name]
-    del record["conditions"]["cpu"]
+    del record["conditions"]["cpu"], record["conditions"]["oneDNN"]
     path.write_text(json.dumps(record), encoding="utf-8")
     assert_same(store.get(tiny_recipe(), 0), reference)
     assert [epoch for _, _, epoch in store.trained] == [3]

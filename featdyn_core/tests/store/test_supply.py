@@ -19,10 +19,12 @@ from featdyn_core.errors import (
     TrainingError,
 )
 from featdyn_core.store import supply as store_module
+from featdyn_core.store.locks import is_held
 from featdyn_core.store.supply import Store, get_trajectory
 from featdyn_core.store.verification import verify
 from featdyn_core.tests.store.edits import contents, edit_manifest
 from featdyn_core.tests.store.watched import (
+    LONGER,
     assert_same,
     folder_of,
 )
@@ -96,6 +98,23 @@ def test_several_trajectories_at_once_are_those_trained_one_by_one(store, refere
     found = store.get_many([(tiny_recipe(), seed) for seed in (0, 1, 2)])
     assert_same(found[0], reference)
     assert [seed for _, seed, _ in store.trained] == [0, 1, 0, 1, 0, 1, 2, 2, 2]
+
+
+def test_a_trajectory_that_ends_makes_room_for_the_next(store):
+    short = tiny_recipe(name="short", training=TrainingSpec(epochs=1, batch_size=50, checkpoints=(0, 1)))
+    store.at_once = 2
+    store.get_many([(short, 0), (LONGER, 1), (tiny_recipe(), 2)])
+    epochs = [(seed, epoch) for _, seed, epoch in store.trained]
+    assert epochs.index((2, 3)) < epochs.index((1, 30))
+
+
+def test_one_that_failed_gives_its_lock_back_at_once(store):
+    diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
+    held = []
+    store.watch = lambda *_: held.append(is_held(store.layout.lock(store.key(diverging, 0))))
+    with pytest.raises(TrainingError):
+        store.get_many([(diverging, 0), (tiny_recipe(), 0)])
+    assert held == [False] * 3
 
 
 def test_failed_training_leaves_those_beside_it_complete(store):

@@ -299,6 +299,65 @@ def test_a_name_that_leads_elsewhere_is_refused_though_the_file_is_called_after_
         pull_record(RecordFolder(tmp_path / "records"), remote, column(1), KEYS)
 
 
+def _document(remote: Remote, name: str, content: bytes) -> None:
+    remote.put_document(f"records/{tiny_recipe().digest[:12]}-0/{name}", content)
+
+
+STRANGE = {
+    "no description": b"no description",
+    "endless": b"[" * 100_000,
+    "hostile parameters": seal(record_of(column(1)).facts | {"parameters": {"shallow": 3}}),
+    "newer schema": seal(record_of(column(1)).facts | {"schema": 2}),
+    "unknown kind": seal(record_of(column(1)).facts | {"kind": "of tomorrow"}),
+    "elsewhere": seal(record_of(column(1)).facts | {"file": "../../outside.npz"}),
+}
+
+
+@pytest.mark.parametrize("content", STRANGE.values(), ids=STRANGE)
+def test_a_strange_document_keeps_nobody_from_a_record(tmp_path, remote, content):
+    for name in ("column-000.json", "column-fff.json"):
+        _document(remote, name, content)
+    push_record(remote, record_of(column(1, 2)))
+    for request in (column(1, 2), column(1)):
+        assert pull_record(RecordFolder(tmp_path / str(request.parameters)), remote, request, KEYS).files == 1
+
+
+def test_thousands_of_stray_documents_keep_nobody_from_a_record(tmp_path, remote):
+    _document(remote, "column-000.json", b"stray")
+    (folder,) = (tmp_path / "remote/records").iterdir()
+    for number in range(12_000):
+        (folder / f"column-{number:06x}.json").touch()
+    push_record(remote, record_of(column(1, 2)))
+    assert pull_record(RecordFolder(tmp_path / "records"), remote, column(1, 2), KEYS).files == 1
+
+
+def test_a_record_of_a_newer_schema_is_not_wanted(tmp_path, remote):
+    _document(remote, "column-000.json", STRANGE["newer schema"])
+    assert pull_record(RecordFolder(tmp_path / "records"), remote, column(1), KEYS) is None
+
+
+def test_what_a_failed_pull_found_damaged_is_pushed_again(pushed, here, there, remote):
+    """From a store that knows of no damage but by what the pull left there."""
+    flip(victim := sorted((pushed / "objects").iterdir())[0], 50)
+    with pytest.raises(DamagedTransferError, match="is damaged"):
+        pull_trajectory(there, remote, tiny_recipe(), 0)
+    again = Remote(remote.url)
+    assert push_trajectory(here, again, tiny_recipe(), 0).files == 1
+    assert hashlib.sha256(victim.read_bytes()).hexdigest() == victim.name
+    assert pull_trajectory(there, again, tiny_recipe(), 0).files > 0
+    assert push_trajectory(here, Remote(remote.url), tiny_recipe(), 0) == Moved()
+    assert not list((pushed / "damaged").iterdir())
+
+
+def test_push_with_verify_sends_what_is_damaged_there_again(pushed, here, there, remote):
+    for path in (pushed / "objects").iterdir():
+        flip(path, 50)
+    assert push_trajectory(here, remote, tiny_recipe(), 0) == Moved()
+    assert push_trajectory(here, Remote(remote.url, verify=True), tiny_recipe(), 0).files == TENSORS
+    assert push_trajectory(here, Remote(remote.url, verify=True), tiny_recipe(), 0) == Moved()
+    assert pull_trajectory(there, remote, tiny_recipe(), 0).files == TENSORS
+
+
 def _archive(arrays: int = 1, size: int = 1) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -316,15 +375,15 @@ def test_arrays_that_are_none_or_too_many_or_too_large_are_refused(tmp_path, rem
         pull_record(RecordFolder(tmp_path / "records"), remote, column(1), KEYS)
 
 
-def test_numpy_refuses_objects_in_what_was_pulled(tmp_path, remote):
+def test_objects_in_what_was_pulled_are_refused(tmp_path, remote):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, cuts=np.array([{"code": 1}], object))
     remote.put_object(buffer.getvalue())
     _described(remote, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
     folder = RecordFolder(tmp_path / "records")
-    pull_record(folder, remote, column(1), KEYS)
-    with pytest.raises(StoreError, match="cannot be unpacked"):
-        folder.find(column(1), KEYS).view  # noqa: B018 - reading is what fails
+    with pytest.raises(DamagedTransferError, match="Object arrays cannot be loaded"):
+        pull_record(folder, remote, column(1), KEYS)
+    assert folder.find(column(1), KEYS) is None
 
 
 def test_a_measured_record_travels_with_its_trajectory(here, there, remote):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,11 +12,23 @@ import safetensors.torch
 import torch
 
 from featdyn_core.errors import AbsentDataError
+from featdyn_core.files import sha256_of
 from featdyn_core.store import supply, verification
+from featdyn_core.store.published import publish
+from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import verify, verify_folder, verify_store, verify_trainings
+from featdyn_core.store.verification import (
+    Finding,
+    verify,
+    verify_folder,
+    verify_published,
+    verify_records,
+    verify_store,
+    verify_trainings,
+)
 from featdyn_core.tests.store.edits import edit_manifest, flip
-from featdyn_core.tests.store.watched import folder_of
+from featdyn_core.tests.store.made import column, record_of
+from featdyn_core.tests.store.watched import assert_same, folder_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import NetworkSpec, OptimizerSpec
 
@@ -181,7 +194,7 @@ def test_whole_store_is_checked_to_its_end(store):
     folders[4].mkdir()
     shutil.rmtree(folders[5])
     shutil.copytree(folders[6], folders[5])
-    found = {int(name.split("-")[1]): problems for name, problems in verify_store(store)}
+    found = {int(item.name.split("-")[1]): item.problems for item in verify_store(store)}
     assert list(found) == list(range(7))
     for seed, words in enumerate(
         ("FileNotFound", "JSONDecode", "another traj", "do not match", "FileNotFound", "it holds seed 6 of tiny")
@@ -197,7 +210,7 @@ def test_damaged_duplicate_beside_a_good_trajectory_is_found(store):
         copy = good.with_name(f"{name}-{good.name.partition('-')[2]}")
         shutil.copytree(good, copy)
         flip(copy / "epoch-0001.safetensors", -1)
-    found = dict(verify_store(store))
+    found = {item.name: item.problems for item in verify_store(store)}
     assert [bool(problems) for problems in found.values()] == [True, False, True]
     assert "epoch-0001" in found[copy.name][0]
 
@@ -207,7 +220,7 @@ def test_trajectory_of_an_earlier_version_is_in_order(store):
     edit_manifest(folder_of(store), str, old=True)
     text = (folder_of(store) / "manifest.json").read_text(encoding="utf-8")
     (folder_of(store) / "manifest.json").write_text(text.replace('"train_loss": null', '"train_loss": NaN'))
-    assert list(verify_store(store)) == [(folder_of(store).name, [])]
+    assert list(verify_store(store)) == [Finding(folder_of(store).name, [])]
 
 
 def test_trajectory_whose_images_cannot_be_had_is_not_called_good(store, monkeypatch):
@@ -217,15 +230,20 @@ def test_trajectory_whose_images_cannot_be_had_is_not_called_good(store, monkeyp
         raise AbsentDataError("digits could not be had")
 
     monkeypatch.setattr(supply, "load_dataset", load)
-    assert list(verify_store(Store(store.root, device="cpu"))) == [(folder_of(store).name, ["digits could not be had"])]
+    assert list(verify_store(Store(store.root, device="cpu"))) == [
+        Finding(folder_of(store).name, [], "digits could not be had")
+    ]
 
 
 def test_what_is_asked_for_and_not_complete_is_not_checked(store):
     store.get(tiny_recipe(), 0)
     requests = [(tiny_recipe(), seed) for seed in (0, 1)]
-    assert list(verify_trainings(store, requests)) == [("tiny seed 0", []), ("tiny seed 1", None)]
+    assert list(verify_trainings(store, requests)) == [
+        Finding("tiny seed 0", []),
+        Finding("tiny seed 1", [], "it is not complete"),
+    ]
     flip(folder_of(store) / "epoch-0001.safetensors", -1)
-    (problem,) = dict(verify_trainings(store, requests))["tiny seed 0"]
+    ((problem,),) = [item.problems for item in verify_trainings(store, requests[:1])]
     assert "epoch-0001" in problem
 
 
@@ -234,4 +252,92 @@ def test_images_that_cannot_be_had_are_told_of_each_request(store, monkeypatch):
         raise AbsentDataError("digits could not be had")
 
     monkeypatch.setattr(supply, "load_dataset", load)
-    assert list(verify_trainings(store, [(tiny_recipe(), 0)])) == [("tiny seed 0", ["digits could not be had"])]
+    assert list(verify_trainings(store, [(tiny_recipe(), 0)])) == [
+        Finding("tiny seed 0", [], "digits could not be had")
+    ]
+
+
+# Links of the store's owner
+
+
+def test_a_trajectory_moved_to_another_disk_is_one(store, tmp_path):
+    expected = store.get(tiny_recipe(), 0)
+    folder = folder_of(store)
+    (tmp_path / "other disk").mkdir()
+    moved = folder.rename(tmp_path / "other disk" / folder.name)
+    folder.symlink_to(moved)
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert list(verify_store(store)) == [Finding(folder.name, [])]
+    assert_same(store.get(tiny_recipe(), 0), expected)
+
+
+def test_checkpoints_linked_into_a_content_store_are_read(store, tmp_path):
+    expected = store.get(tiny_recipe(), 0)
+    (tmp_path / "content").mkdir()
+    for path in folder_of(store).glob("*.safetensors"):
+        path.symlink_to(path.rename(tmp_path / "content" / sha256_of(path)))
+    assert store.status(tiny_recipe(), 0) == "complete"
+    assert list(verify_store(store)) == [Finding(folder_of(store).name, [])]
+    assert_same(store.get(tiny_recipe(), 0), expected)
+    (tmp_path / "content" / expected.digests[1]).write_bytes(b"other")
+    (item,) = verify_store(store)
+    assert "epoch-0001" in item.problems[0]
+
+
+# Records
+
+
+@pytest.fixture
+def records(tmp_path) -> RecordFolder:
+    """Return a folder of the records of two seeds."""
+    folder = RecordFolder(tmp_path / "records")
+    for seed in (0, 1):
+        folder.write(record_of(column(1, 2, seed=seed)))
+    return folder
+
+
+def test_records_measured_here_are_checked(records):
+    assert [(item.problems, facts["seed"]) for item, facts in verify_records(records)] == [([], 0), ([], 1)]
+
+
+HARMS = {
+    "arrays": (lambda path: flip(path, 60), "do not match its sha256"),
+    "no arrays": (Path.unlink, "cannot be read"),
+    "description": (lambda path: flip(path.with_suffix(".json"), 60), "cannot be read|not match its seal|no record"),
+    "no description": (lambda path: path.with_suffix(".json").unlink(), "has no description; remove it"),
+    "another's description": (
+        lambda path: shutil.copy(path.with_suffix(".json"), path.with_name("column-000000000000.json")),
+        "column-000000000000.json describes",
+    ),
+}
+
+
+@pytest.mark.parametrize(("harm", "message"), HARMS.values(), ids=HARMS)
+def test_a_damaged_record_is_found(records, harm, message):
+    harm(next(records.root.glob("tiny-0-*/*.npz")))
+    (problem,) = [problem for item, _ in verify_records(records) for problem in item.problems]
+    assert re.search(message, problem)
+
+
+def test_bytes_that_are_no_arrays_are_found(records):
+    record = record_of(column(3))
+    content = b"no arrays"
+    records.write(Record(record.facts | {"sha256": hashlib.sha256(content).hexdigest()}, content))
+    (problem,) = [problem for item, _ in verify_records(records) for problem in item.problems]
+    assert "cannot be unpacked" in problem
+
+
+def test_published_records_are_checked_and_strays_are_told(tmp_path):
+    folder = tmp_path / "reduced"
+    publish(folder, [record_of(column(1, 2, seed=seed)) for seed in (0, 1)])
+    assert [item.problems for item, _ in verify_published(folder)] == [[], []]
+    victim = next(folder.glob("tiny-0-*/*.npz"))
+    flip(victim, 60)
+    shutil.copy(victim, folder / "stray.npz")
+    (folder / "NOTES.md").touch()
+    damaged, stray = (problem for item, _ in verify_published(folder) for problem in item.problems)
+    assert "do not match its sha256" in damaged
+    assert re.search(r"stray.npz is not in the manifest of .*; remove it", stray)
+    (folder / "manifest.json").write_text("{")
+    ((problem,),) = [item.problems for item, _ in verify_published(folder)]
+    assert "manifest.json cannot be read" in problem

@@ -221,19 +221,18 @@ def test_a_continuation_needs_its_parents_optimizer():
         initial_optimizer(tiny_continuation(), 0, None)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", CONTINUED)
 @pytest.mark.parametrize("engine", ["eager", "graphs"])
-def test_on_a_gpu_a_kept_optimizer_continues_the_parent(name, engine):
+def test_on_a_gpu_a_kept_optimizer_continues_the_parent(gpu, name, engine):
     parent = CONTINUED[name]
     more = dataclasses.replace(parent.training, epochs=5, checkpoints=(0, 3, 4, 5))
     sinks = {"parent": MemorySink(), "longer": MemorySink(), "branch": MemorySink()}
     for recipe, part in ((parent, "parent"), (parent.replace(training=more), "longer")):
-        train(recipe, 0, tiny_digits(), sinks[part], device="cuda", engine=engine)
+        train(recipe, 0, tiny_digits(), sinks[part], device=gpu, engine=engine)
     states, optimizer = sinks["parent"].states, sinks["parent"].optimizer
     whole = Trajectory(
         parent, 0, "", tuple(states), tiny_digits(), load=states.__getitem__, load_optimizer=lambda: optimizer
     )
-    train(tiny_continuation(parent), 0, tiny_digits(), sinks["branch"], parent=whole, device="cuda", engine=engine)
+    train(tiny_continuation(parent), 0, tiny_digits(), sinks["branch"], parent=whole, device=gpu, engine=engine)
     for epoch, state in sinks["branch"].states.items():
         assert same_state(state, sinks["longer"].states[epoch]), f"epoch {epoch}"

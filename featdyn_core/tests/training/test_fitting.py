@@ -131,5 +131,5 @@ def test_labels_that_are_not_here_are_found_out_before_a_training(tmp_path, monk
 def test_what_cannot_be_read_and_what_does_not_fit_are_told_together(tmp_path):
     unfit = tiny_recipe(name="unfit", network=NetworkSpec("svhn-convnet"))
     lost = tiny_recipe(name="lost", data=DataSpec(str(tmp_path / "none.npz")))
-    with pytest.raises(FeatdynError, match=r"none\.npz does not exist.*; recipe 'unfit': network"):
+    with pytest.raises(FeatdynError, match=r"none\.npz does not exist.*; recipe 'unfit': the network"):
         Store(tmp_path / "store", device="cpu").get_many([(lost, 0), (unfit, 0)])

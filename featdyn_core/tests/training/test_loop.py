@@ -292,6 +292,24 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
     assert order == sorted(order)
 
 
+def test_a_training_that_ends_makes_room_for_the_next():
+    """Its outcome is handed out before the next one is asked for."""
+    lengths, told = (1, 3, 2, 1), []
+
+    def jobs():
+        for seed, epochs in enumerate(lengths):
+            told.append(f"{seed} begins")
+            recipe = tiny_recipe(training=TrainingSpec(epochs, 50, (0, epochs)))
+            yield Job(recipe, seed, tiny_digits(), MemorySink())
+
+    for job, _ in train_many(jobs(), at_once=2):
+        told.append(f"{job.seed} ended")
+    assert told[:4] == ["0 begins", "1 begins", "0 ended", "2 begins"]
+    assert told.index("3 begins") == min(told.index("1 ended"), told.index("2 ended")) + 1
+    assert sorted(told[-2:])[0].endswith("ended")
+    assert len(told) == 8
+
+
 def test_training_that_fails_leaves_the_others_to_go_on():
     """Also where its recipe does not fit its network."""
     diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
@@ -306,15 +324,14 @@ def test_training_that_fails_leaves_the_others_to_go_on():
     assert all(same_state(state, run(tiny_recipe()).states[epoch]) for epoch, state in sinks[2].states.items())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", RESUMABLE)
-def test_graphs_on_a_gpu_train_as_the_eager_engine_does(name):
+def test_graphs_on_a_gpu_train_as_the_eager_engine_does(gpu, name):
     """On the same device: captured and replayed steps run the same kernels on the same numbers."""
     recipe, dataset = RESUMABLE[name]
     sinks = [MemorySink() for _ in range(3)]
-    train(recipe, 0, dataset(), sinks[0], device="cuda", engine="eager")
+    train(recipe, 0, dataset(), sinks[0], device=gpu, engine="eager")
     jobs = [Job(recipe, 0, dataset(), sink) for sink in sinks[1:]]
-    assert [len(log) for _, log in train_many(jobs, device="cuda", engine="graphs")] == [4, 4]
+    assert [len(log) for _, log in train_many(jobs, device=gpu, engine="graphs")] == [4, 4]
     for epoch, state in sinks[0].states.items():
         assert same_state(state, sinks[1].states[epoch]), f"epoch {epoch}"
         assert same_state(state, sinks[2].states[epoch]), f"epoch {epoch}"

@@ -1,22 +1,27 @@
 """One's own checkpoints as a trajectory: the files that are read, the files that are refused."""
 
+import dataclasses
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
-from featdyn_core.errors import MeasurementError, ModelError, RecipeError
+from featdyn_core.data.sources import load_dataset
+from featdyn_core.errors import CheckpointError, MeasurementError, ModelError, RecipeError
 from featdyn_core.measures.composites.composite import calibration_images, composite
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.measures.one_step.protocol import one_step_changes
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.records import column as columns
+from featdyn_core.tests import elsewhere
 from featdyn_core.trajectories.trajectory import Trajectory
 
 EPOCHS = (0, 3, 4)
-TRAINING = {"batch_size": 50, "learning_rate": 0.1}
+TRAINING = {"batch_size": 50, "learning_rate": 0.1, "one_training": False}  # of networks that were drawn, not trained
 
 
 def module(width: int = 6) -> nn.Module:
@@ -58,6 +63,24 @@ FORMS = {
     "with other things": {"wrap": lambda state: {"epoch": 3, "model_state_dict": state, "loss": 0.5}},
     "distributed": {"wrap": lambda state: {f"module.{name}": value for name, value in state.items()}},
     "compiled": {"wrap": lambda state: {"state_dict": {f"_orig_mod.{name}": v for name, v in state.items()}}},
+    "Lightning's": {
+        "wrap": lambda state: {"epoch": 2, "state_dict": {f"model.{name}": value for name, value in state.items()}}
+    },
+    "wrapped four times": {
+        "wrap": lambda state: {"model": {f"module.model._orig_mod.module.{name}": v for name, v in state.items()}}
+    },
+    "compiled inside": {"wrap": lambda state: {name.replace("0.0.", "0._orig_mod.0."): v for name, v in state.items()}},
+    "averaged": {
+        "wrap": lambda state: {"n_averaged": torch.tensor(3)} | {f"module.{name}": v for name, v in state.items()}
+    },
+    "averages": {"wrap": lambda state: {"epoch": 3, "state_dict_ema": state}},
+    "averages beside nothing": {"wrap": lambda state: {"ema": {"module": state, "updates": 7}}},
+    "itself before its averages": {
+        "wrap": lambda state: {"ema": {name: 2 * value for name, value in state.items()}, "state_dict": state}
+    },
+    "counters of another kind": {
+        "wrap": lambda state: {k: v.float() if "num_batches" in k else v.double() for k, v in state.items()}
+    },
     "without counters": {"wrap": lambda state: {k: v for k, v in state.items() if "num_batches" not in k}},
 }
 
@@ -151,18 +174,35 @@ class Code:
 
 
 REFUSED = {
-    "code": ({"wrap": lambda _: Code()}, r"0\.pt is no checkpoint that can be read \(UnpicklingError"),
+    "code": ({"wrap": lambda _: Code()}, r"0\.pt holds more than tensors: featdyn_core\.tests\.[^ ]+\.Code, an object"),
+    "a whole module": (
+        {"wrap": lambda _: module()},
+        r"holds more than tensors: torch\.nn\.modules\.container\.Sequential, an object whose code would run when "
+        r"it is read\. Write the state dict alone .*torch\.save\(found\.state_dict\(\), other\)",
+    ),
+    "integers": (
+        {"wrap": lambda state: {k: (100 * v).to(torch.int8) for k, v in state.items()}},
+        r"does not fit .*: of another kind of numbers 0\.0\.weight torch\.int8, in the network torch\.float32, ",
+    ),
+    "two networks": (
+        {"wrap": lambda s: s | {"module.2.bias": s["2.bias"]}},
+        r"0\.pt has several tensors for 2\.bias; give a file of one network",
+    ),
+    "names of another module around it": (
+        {"wrap": lambda state: {"state_dict": {f"net.{name}": value for name, value in state.items()}}},
+        r"it lacks 0\.0\.weight, .*; the network has no net\.0\.0\.weight, ",
+    ),
     "no state": ({"wrap": lambda _: {"epoch": 3}}, r"0\.pt holds no state dict, nor one called state_dict"),
     "no tensors": ({"wrap": lambda _: [1.0]}, r"0\.pt holds no state dict"),
     "another format": ({"suffix": "safetensors"}, r"0\.safetensors is no checkpoint that can be read"),
     "lacking": (
         {"wrap": lambda state: {k: v for k, v in state.items() if k != "2.bias"}},
-        r"0\.pt does not fit the network: it lacks blocks\.rest\.2\.bias$",
+        r"0\.pt does not fit the network: it lacks 2\.bias$",
     ),
     "too much": ({"wrap": lambda s: s | {"3.bias": s["2.bias"]}}, r"does not fit .*: the network has no 3\.bias$"),
     "another width": (
         {"network": BlockNetwork.from_module(module(7), ["0"])},
-        r"of another shape blocks\.0\.0\.0\.weight \(6, 1, 3, 3\), in the network \(7, 1, 3, 3\), .* and 2 more$",
+        r"of another shape 0\.0\.weight \(6, 1, 3, 3\), in the network \(7, 1, 3, 3\), .* and 2 more$",
     ),
     "not cut": ({"network": module()}, r"a Sequential has no cuts; give BlockNetwork\.from_module"),
 }
@@ -179,12 +219,68 @@ def test_files_that_are_not_there_and_epochs_that_are_none_are_told(tmp_path, ti
     options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
     with pytest.raises(ModelError, match=r"1\.pt is no checkpoint that can be read \(FileNotFoundError"):
         Trajectory.from_checkpoints({1: tmp_path / "1.pt"}, **options)
-    with pytest.raises(RecipeError, match="training, epochs: at least 1"):
-        Trajectory.from_checkpoints({}, **options)
     with pytest.raises(RecipeError, match="training, checkpoints: ascending epochs from 0"):
         Trajectory.from_checkpoints({-1: "a.pt", 3: "b.pt"}, **options)
     with pytest.raises(RecipeError, match="data, augmentation: none or crop-flip"):
         Trajectory.from_checkpoints({1: "a.pt"}, augmentation="mixup", **options)
+
+
+NO_EPOCHS = {
+    "none": ({}, "checkpoints: none is no training; give those of later epochs"),
+    "the first alone": ({0: "a.pt"}, "checkpoints: one of epoch 0 alone is no training"),
+    "a list": (
+        ["a.pt", "b.pt"],
+        r"a table of epochs to files, and not a list; .* dict\(enumerate\(files\)\)",
+    ),
+    "text": ({"1": "a.pt"}, r"the epoch '1' is no integer; give int\('1'\)"),
+    "a name": ({"last": "a.pt"}, "the epoch 'last' is no integer; give the number alone"),
+    "half of one": ({0: "a.pt", 0.5: "b.pt"}, "the epoch 0.5 is no integer; count the steps of the optimiser, for all"),
+    "true": ({True: "a.pt"}, "the epoch True is no integer"),
+}
+
+
+@pytest.mark.parametrize("case", NO_EPOCHS)
+def test_what_is_no_table_of_epochs_is_told(case, tiny_dataset):
+    checkpoints, message = NO_EPOCHS[case]
+    options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
+    with pytest.raises(RecipeError, match=message):
+        Trajectory.from_checkpoints(checkpoints, **options)
+
+
+def test_epochs_may_be_numpys_and_images_a_name(own, tmp_path):
+    network, expected = BlockNetwork.from_module(module(), ["0", "1"]), own(dataset=load_dataset("digits"))
+    paths = {np.int64(epoch): tmp_path / f"{epoch}.pt" for epoch in reversed(EPOCHS)}
+    found = Trajectory.from_checkpoints(paths, network=network, dataset="digits", **TRAINING)
+    assert found.key == expected.key
+    assert found.epochs == EPOCHS
+    assert {type(epoch) for epoch in found.epochs} == {int}
+    assert found.state(np.int32(3)).keys() == expected.state(3).keys()
+
+
+@pytest.mark.parametrize("kept", ["one.weight", "two.weight"])
+def test_tensor_of_two_names_may_be_in_the_file_once(kept, tmp_path, tiny_dataset):
+    tied = nn.Sequential(OrderedDict(flat=nn.Flatten(), one=nn.Linear(64, 64), two=nn.Linear(64, 64)))
+    tied.two.weight = tied.one.weight
+    whole = nn.Sequential(OrderedDict(tied=tied, last=nn.Linear(64, 10)))
+    state = whole.state_dict()
+    del state[{"one.weight": "tied.two.weight", "two.weight": "tied.one.weight"}[kept]]
+    torch.save(state, tmp_path / "1.pt")
+    network = BlockNetwork.from_module(whole, ["tied"])
+    with torch.no_grad():
+        tied.one.weight.zero_()
+    found = Trajectory.from_checkpoints({1: tmp_path / "1.pt"}, network=network, dataset=tiny_dataset, **TRAINING)
+    images = tiny_dataset.test_images[:5]
+    with torch.no_grad():
+        assert torch.equal(found.network(1)(images), network(images))
+
+
+def test_network_that_is_no_function_of_an_image_is_told(own, modules):
+    batchwise = module()
+    batchwise[0][1] = nn.BatchNorm2d(6, track_running_stats=False)
+    for epoch in EPOCHS:
+        modules[epoch] = batchwise
+    with pytest.raises(ModelError, match=r"other logits alone than in a batch: '0.1' \(BatchNorm2d\)"):
+        own(network=BlockNetwork.from_module(batchwise, ["0"]))
 
 
 def test_statistics_are_re_estimated_on_images_as_ones_own_training_showed_them(own):
@@ -192,3 +288,56 @@ def test_statistics_are_re_estimated_on_images_as_ones_own_training_showed_them(
     assert plain.shape == cropped.shape
     assert torch.equal(plain, own().dataset.train_images[: len(plain)])
     assert not torch.equal(plain, cropped)
+
+
+def test_images_of_a_data_set_are_grey_levels(own, tiny_dataset):
+    scaled = dataclasses.replace(tiny_dataset, test_images=tiny_dataset.test_images / 255)
+    with pytest.raises(MeasurementError, match=r"values from 0 to 1, not grey levels 0\.\.255; multiply by 255"):
+        own(dataset=scaled)
+
+
+@pytest.fixture
+def of_one_training(tmp_path, tiny_dataset):
+    """Return a function that makes the trajectory of state dicts by epoch."""
+
+    def make(states) -> Trajectory:
+        pattern = elsewhere.saved(tmp_path, states)
+        network = BlockNetwork.from_module(elsewhere.small(), elsewhere.CUTS)
+        files = {np.int64(epoch): pattern.format(epoch=epoch) for epoch in states}
+        return Trajectory.from_checkpoints(
+            files, network=network, dataset=tiny_dataset, batch_size=20, learning_rate=0.1
+        )
+
+    return make
+
+
+def test_checkpoints_of_one_training_are_taken_by_numpys_epochs(of_one_training):
+    trajectory = of_one_training(elsewhere.trained(0))
+    assert trajectory.epochs == tuple(elsewhere.EPOCHS)
+    assert {type(epoch) for epoch in (*trajectory.epochs, *trajectory.digests)} == {int}
+
+
+WRONG_SETS = {
+    "one file twice": lambda s, _: s | {5: s[2]},
+    "halves of two epochs": lambda s, _: s | {5: s[5] | {name: s[2][name] for name in ("0.weight", "0.bias")}},
+    "reversed": lambda s, _: {epoch: s[7 - epoch] for epoch in s},
+    "another run's": lambda s, other: s | {5: other[5]},
+    "two runs": lambda s, other: {epoch: (s if epoch < 4 else other)[epoch] for epoch in s},
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_SETS)
+def test_checkpoints_that_are_no_one_training_are_refused(of_one_training, fault):
+    states = WRONG_SETS[fault](elsewhere.trained(0), elsewhere.trained(1))
+    with pytest.raises(CheckpointError, match="own: these checkpoints are not one training: "):
+        of_one_training(states)
+
+
+def test_what_looks_odd_about_checkpoints_is_a_warning(of_one_training):
+    states = elsewhere.trained(0)
+    still = {
+        epoch: state | {"0.bias": states[3]["0.bias"], "0.weight": states[3]["0.weight"]}
+        for epoch, state in states.items()
+    }
+    with pytest.warns(UserWarning, match="own: epochs 0, … and 7 are alike before the cut '0'"):
+        of_one_training(still)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from featdyn_core.data.sources import KNOWN
 from featdyn_core.errors import RecipeError
+from featdyn_core.networks.factory import from_factory
 from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.trajectories.recipe import Recipe, load_recipe, parse_recipe, recipes_folder, restore_recipe
@@ -112,7 +113,11 @@ def test_every_shipped_recipe_loads_and_its_network_can_be_built():
         assert recipe == load_recipe(path.stem), path.name
         assert recipe.name == path.stem
         known = KNOWN[recipe.data.set]
-        network = build_model(recipe.network.name, image=known.shape, classes=known.classes, **recipe.network.options)
+        name, options = recipe.network.name, recipe.network.options
+        if recipe.adopted:
+            assert len(from_factory(name, options, mean=(0.5,), std=(0.5,)).cuts) == len(options["cuts"]), path.name
+            continue
+        network = build_model(name, image=known.shape, classes=known.classes, **options)
         if recipe.branch:
             assert {recipe.branch.keep, recipe.branch.freeze} <= {"", *network.cuts}, path.name
 
@@ -141,6 +146,9 @@ SHIPPED = {
     "cifar10-reduced-reinit1": "9e1bd0e67514a9f75fa1c92f2246d7fe1324678f1540e904dfe5e529ca7808a5",
     "cifar10-reduced-reinit2": "ab0f2c2cdd9bde0c83d1c570d6de0b14da3903b231bb12b13122dcb7f83d8c2f",
     "cifar10-reduced-retrained": "e35de2543663b694d906a7fb748dd227332e747cde68e5310cec4fa7d2434e7c",
+    "cifar10-strangers": "b8a1f0050e3addad1cdcbe948b978b553106c2b20cdd92dbb61179a7e33852f3",
+    "mnist-stranger-a": "b96779a53761e889879d1aa5a61a6ffaeb8225fb85e3268ccc4909b2d64a9e86",
+    "mnist-stranger-b": "30404267c0a683d66df34c184779d7ca3674e3c345191460fad2be069674d859",
     "cifar10-reduced": "f3838604ff391176a9fd29bcda8aa8972febf86ab53f4dee6e1d0e5d649a22d9",
     "cifar100-paper": "d07e8495b287d6a9d994dafee2bb61136aff93945273095dede5cb7c9f8b7c33",
     "digits-small-continued": "24128795150f3a5df5503d9a254cc3099d244c371e2e6eb593635201dd19582b",

@@ -69,6 +69,7 @@ def full_row(**changes):
         "bits": "equal",
         "seen": True,
         "family": 7,
+        "suspicions": "epochs 2 and 3 are alike",
         "exploratory": True,
         "variation": "adam",
         "effect": "gap",

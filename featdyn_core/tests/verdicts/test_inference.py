@@ -446,3 +446,9 @@ def test_holm_in_numbers():
 def test_holm_takes_probabilities_only(wrong):
     with pytest.raises(MeasurementError, match=r"p-values lie in \[0, 1\], found \[0.01"):
         holm([0.01, wrong, 0.02])
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), "0.5 or so", None, 1j])
+def test_what_no_float_can_hold_is_told(value):
+    with pytest.raises(MeasurementError, match=r"an integer is too large for a float|is no number|is text"):
+        seed_interval([value, 0.5])

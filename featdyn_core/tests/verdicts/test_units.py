@@ -172,3 +172,15 @@ def test_a_count_is_a_whole_number_of_whatever_kind():
     assert type(Counted(0.5, np.int64(2)).of) is int
     with pytest.raises(MeasurementError, match=r"0\.5 counted from 2\.0 is no number of at least one thing"):
         Counted(0.5, 2.0)
+
+
+@pytest.mark.parametrize("hits", [1.5, -1, 4, 10**400, math.nan, "2", None])
+def test_what_is_no_count_of_so_many_is_no_share(hits):
+    with pytest.raises(MeasurementError, match=r"of 3 things is no share; count|too large|is no number|is text"):
+        share_of(hits, 3)
+
+
+@pytest.mark.parametrize("value", [10**400, "much", None, 1j])
+def test_what_no_float_can_hold_is_no_number(value):
+    with pytest.raises(MeasurementError, match=r"an integer is too large for a float|is no number|is text"):
+        Counted(value, 3)

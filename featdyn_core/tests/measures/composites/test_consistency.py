@@ -293,6 +293,21 @@ def test_epsilon_window_is_nought_where_the_reference_itself_misses_more():
     assert epsilon_window([0.5, 0.4], [0, 1], 0.1) == 0
 
 
+@pytest.mark.parametrize("epsilon", ["0.05", "0.1", "0.15", "0.2", "0.3", "0.35", "0.6", "0.7", "0.85"])
+def test_ties_of_a_rate_with_the_tolerance_are_decided_as_integers_would(epsilon):
+    """Each window of up to 60 epochs misses as often as the tolerance allows, and once more."""
+    for size in range(2, 61):
+        allowed = int(Fraction(epsilon) * size)
+        reference, epochs = np.zeros(2, int), np.arange(size)
+        predictions = (np.arange(size)[::-1, None] >= size - np.array([allowed, allowed + 1])).astype(int)
+        found = epsilon_window(1 - window_consistency(predictions, reference), epochs, float(epsilon))
+        assert found[0] == size - 1, f"{allowed} of {size}"
+        assert found[1] < size - 1, f"{allowed + 1} of {size}"
+        for column, window in enumerate(found):
+            together = window_misses(np.repeat(predictions[:, [column]], 3, axis=1), np.zeros(3, int))
+            assert epsilon_window(together, epochs, float(epsilon)) == window, f"{size} epochs together"
+
+
 @pytest.mark.parametrize(("misses", "epochs"), [([0.1], [0, 1]), ([], []), ([0.1, 0.1], [1, 1])])
 def test_epsilon_window_needs_a_rate_for_each_of_ascending_epochs(misses, epochs):
     with pytest.raises(MeasurementError, match="a miss rate for each of its ascending epochs"):

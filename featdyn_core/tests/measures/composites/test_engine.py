@@ -314,11 +314,10 @@ def test_precision_that_cannot_be_had_says_why(precision, message):
         check_precision(precision, torch.device("cpu"))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16"])
-def test_grid_on_a_gpu_is_the_grid_on_the_cpu(tiny_trajectory, precision):
+def test_grid_on_a_gpu_is_the_grid_on_the_cpu(gpu, tiny_trajectory, precision):
     images = tiny_trajectory.dataset.test_images
     expected = grid_of(tiny_trajectory, images)
-    found = grid_of(tiny_trajectory, images, device="cuda", precision=precision)
+    found = grid_of(tiny_trajectory, images, device=gpu, precision=precision)
     assert (found.predictions != expected.predictions).mean() <= 0.01
     assert found.flip_rate <= 0.01

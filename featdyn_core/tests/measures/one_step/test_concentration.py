@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import participation_ratio, spectrum, top_share
+from featdyn_core.measures.one_step.gram import ChangeGram
 
 ROUNDING = 1e-9  # relative; two orders of summation of the same float64 sums
 shapes = st.tuples(st.integers(3, 12), st.integers(2, 12))
@@ -108,3 +109,22 @@ def test_bad_centre(measure, centre):
 def test_directions_that_do_not_exist(k):
     with pytest.raises(MeasurementError, match=f"the top {k} directions of 3 features do not exist"):
         top_share(np.random.default_rng(0).standard_normal((6, 3)), k)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+@pytest.mark.parametrize("centre", [None, np.zeros(3)])
+def test_squares_beyond_the_range_of_floats_are_told_where_they_are_asked_for(size, centre):
+    changes = np.random.default_rng(3).standard_normal((6, 3))
+    with pytest.raises(MeasurementError, match=r"changes of size \d.*e[+-](199|20\d) have squares"):
+        spectrum(size * changes / np.abs(changes).max(), centre=centre)
+    share = top_share(size * changes, 1, centre=centre)
+    assert share == pytest.approx(top_share(changes, 1, centre=centre), rel=ROUNDING)
+
+
+@pytest.mark.parametrize("measure", [spectrum, participation_ratio, ChangeGram.of, lambda rows: top_share(rows, 1)])
+def test_differences_beyond_the_range_of_floats_are_told(measure):
+    changes = 1.7e308 * np.array([[1.0, -1], [-1, 1], [1, 1], [-1, -1]])
+    with pytest.raises(MeasurementError, match=r"changes of size 1\.7e\+308 have differences beyond float64"):
+        measure(changes)
+    if measure != ChangeGram.of:
+        assert np.isfinite(measure(changes / 1.7e308)).all()

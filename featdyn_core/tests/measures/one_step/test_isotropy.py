@@ -330,3 +330,11 @@ def test_errors_of_the_tests():
         sign_test(changes)
     with pytest.raises(MeasurementError, match=r"4 of 6 directions are undefined, .* equal the centre"):
         sign_test(changes, centre=np.ones(3))
+
+
+@pytest.mark.parametrize("draws", [1.5, 0, True, "9"])
+def test_draws_are_a_whole_number(draws):
+    changes = np.random.default_rng(0).standard_normal((6, 3))
+    with pytest.raises(MeasurementError, match="the bootstrap needs at least 1 draw, a whole number"):
+        isotropy_test(changes, draws=draws)
+    assert isotropy_test(changes, draws=np.int64(9)) == isotropy_test(changes, draws=9)

@@ -175,12 +175,11 @@ def test_preparing_a_run_leaves_no_trace(tiny_perceptron, samples, protocol, mon
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("statistics", STATISTICS)
-def test_changes_on_a_gpu_are_those_on_the_cpu(tiny_trajectory, samples, statistics):
+def test_changes_on_a_gpu_are_those_on_the_cpu(gpu, tiny_trajectory, samples, statistics):
     options = {"updates": UPDATES, "cut": "stage3_block1", "statistics": statistics, "dtype": torch.float64}
     expected, found = (
-        one_step_changes(tiny_trajectory, 2, samples, rng=rng(), device=device, **options) for device in ("cpu", "cuda")
+        one_step_changes(tiny_trajectory, 2, samples, rng=rng(), device=device, **options) for device in ("cpu", gpu)
     )
     np.testing.assert_allclose(found, expected, rtol=0, atol=FEATURE_CHANGE)
 

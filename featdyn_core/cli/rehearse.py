@@ -1,0 +1,126 @@
+"""Try a new machine in a few minutes: what is worth most first, each part with a limit, as far as the time goes.
+
+The parts are the machine and its versions, the tests that need a GPU, seconds of an epoch, engines and devices against
+each other, and then the trainings, records and evidence of a tier, by default the full one. The command prints what
+comes of each and keeps it in a report; called again, it goes on where it was. Its status is 1 where a part failed.
+"""
+
+import argparse
+import functools
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.cli.options import add_choice, add_scale, path
+from featdyn_core.cli.selection import place_of, requests_of, trainings_of
+from featdyn_core.errors import FeatdynError, RecipeError
+from featdyn_core.launch.inventory import Queue
+from featdyn_core.launch.measuring import measure_missing, spread_by_device
+from featdyn_core.launch.processes import cores
+from featdyn_core.launch.rehearsal import Part, agreement, command, go_through, machine, speeds
+from featdyn_core.numerics import resolve_device
+from featdyn_core.project import project_root
+from featdyn_core.register.register import FULL
+from featdyn_core.store.supply import Store
+from featdyn_core.trajectories.recipe import load_recipe
+
+SAMPLE = "digits-small"
+"""Recipe by which engines and devices are compared: the CPU takes seconds for it."""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's."""
+    wanted = commands.add_parser(
+        "rehearse",
+        help="try a new machine in a few minutes, what is worth most first",
+        description=__doc__,
+        epilog="Example: featdyn rehearse --minutes 7",
+    )
+    add_scale(wanted)
+    wanted.set_defaults(run=rehearse, tier=FULL)
+    add_choice(wanted)
+    wanted.add_argument("--minutes", type=float, default=15.0, help="for all parts together; default: 15")
+    wanted.add_argument("--jobs", type=int, help="processes for what the CPU measures: one a core")
+    wanted.add_argument("--recipe", default="cifar10-paper", help="whose epochs are timed; default: cifar10-paper")
+    wanted.add_argument("--report", type=path, default=Path("rehearsal.json"), help="default: rehearsal.json")
+
+
+def rehearse(options: argparse.Namespace) -> int:
+    """Do the parts as far as the time goes.
+
+    Raises:
+        RecipeError: there is no time.
+    """
+    if not options.minutes > 0:
+        raise RecipeError(f"--minutes {options.minutes:g}: expected a number above 0")
+    say = functools.partial(print, flush=True)
+    return 0 if go_through(parts(options), 60 * options.minutes, options.report, say) else 1
+
+
+def parts(options: argparse.Namespace) -> list[Part]:
+    """Return the parts of a rehearsal, what is worth most first."""
+    device, timed, sample = resolve_device(options.device), load_recipe(options.recipe), load_recipe(SAMPLE)
+    return [
+        Part("machine", 0.1, machine),
+        Part("tests that need a GPU", 0.2, _tests),
+        Part("seconds of an epoch", 0.25, functools.partial(speeds, timed, device)),
+        Part("engines and devices", 0.2, functools.partial(agreement, sample)),
+        Part("trainings", 0.7, functools.partial(_train, options), goes_on=True),
+        Part("records", 0.8, functools.partial(_measure, options), goes_on=True),
+        Part("evidence", 1.0, functools.partial(_judge, options), goes_on=True),
+    ]
+
+
+def _tests() -> Iterator[str]:
+    """Run the tests that need a GPU, where they are: a wheel brings none.
+
+    Yields:
+        The line that sums them up.
+    """
+    found = importlib.util.find_spec("featdyn_core.tests")
+    if found is None or found.origin is None:
+        yield "there are no tests in this installation"
+        return
+    yield from command("pytest", "-q", "-m", "gpu", str(Path(found.origin).parent), folder=project_root())
+
+
+def _train(options: argparse.Namespace) -> Iterator[Queue]:
+    """Train what the options ask for; what is interrupted goes on in the next call.
+
+    Yields:
+        How far the queue is, before and after.
+    """
+    wanted = trainings_of(options)
+    store = Store(options.store, device=options.device)
+    queue = Queue(store, wanted)
+    yield queue
+    store.get_many(wanted)
+    yield queue
+
+
+def _measure(options: argparse.Namespace) -> Iterator[str]:
+    """Measure the records of what is trained.
+
+    Yields:
+        How many there are, and are missing afterwards.
+    """
+    told: list[str] = []
+    how = functools.partial(spread_by_device, jobs=options.jobs or cores())
+    missing = measure_missing(place_of(options), requests_of(options), how, told.append)
+    yield told[0]
+    yield f"{missing} are missing"
+
+
+def _judge(options: argparse.Namespace) -> Iterator[str]:
+    """Decide the claims on what is there; one that is refuted is no failure here.
+
+    Yields:
+        The line that sums them up.
+    """
+    words = ["--no-train", "--device", options.device, "--scale", options.scale]
+    words += ["--store", str(Store(options.store, device=options.device).root.absolute())]
+    try:
+        yield from command("pytest", "-q", "-m", options.tier, *words, folder=project_root())
+    except FeatdynError as error:
+        yield str(error)

@@ -1,0 +1,213 @@
+"""A project on trainings of one's own: some of the paper's claims, as they are, and one scale that asks them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.launch.starting import WRITTEN, starter, write_project
+from featdyn_core.project import REGISTER
+from featdyn_core.records.kinds import KINDS
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.register import Entry, Register
+from featdyn_core.tables import unknown
+from featdyn_core.toml_text import toml_text
+from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.recipe_text import as_written, read_document
+
+SCALE = "own"
+"""Name of the scale."""
+
+LIKE = "reduced/cifar10"
+"""The row whose bounds it has."""
+
+STRANGERS = "strangers"
+"""The scale whose claims are asked unless others are named: those that need checkpoints and data alone."""
+
+SEEDS = (0, 1, 2)
+"""Of trainings that are done here, unless others are named: the fewest on which a claim is judged."""
+
+CUTS = 3
+"""That a network must have: the claims are about three depths."""
+
+SPANNING = {"training": 0.0, "forgetting": 0.0, "growth": 0.25}
+"""Windows that are no late part of a training, to the share of it that is over when they begin."""
+
+SCALES = """\
+# The one scale of this project: which trainings, and the windows, in epochs of theirs, that were fixed before anything
+# was measured. "like" names the row of the paper's register whose bounds, margins and numbers are taken; the files of
+# the claims are featdyn's, unedited, and may name what is "elsewhere".
+"""
+
+README = """\
+# {name}
+
+{count} claims of one paper, *{title}* (arXiv {arxiv}), asked of {trainings}, seeds {seeds}.
+
+```bash
+{train}pytest                                  # measures what is missing, and decides
+featdyn report evidence.json            # one page of it
+```
+
+- `claims/test_*.py`: what each claim measures; `claims/register/*.toml`: its sentence, bounds and controls, unedited.
+- `claims/register/scales.toml`: what is this project's own: recipe, seeds, images, and the windows, in epochs of these
+  trainings. They were fixed before anything was measured; who changes them after a verdict says so.
+- `fixtures/recipes/{name}.toml`: {recipe}
+- `fixtures/cache/`: trajectories and records, not committed. `featdyn publish` writes the records into
+  `fixtures/records/`: committed, they let anyone judge again in seconds, as the workflow in `.github/` does.
+
+A claim that an arm is lacking for, or that needs what nobody knows of these trainings, is NOT RUN and says why.
+SUPPORTED passes; every other verdict fails, and none of them is a fault of the project.
+"""
+
+
+def begin_project(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    source: Path,
+    window: tuple[int, int],
+    claims: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    images: int = 1000,
+) -> int:
+    """Write a project that asks some claims of trainings of one recipe; return how many files it wrote.
+
+    An unknown claim, a window that the checkpoints do not have and a network of other than three cuts are a
+    ``RecipeError``; what is there already, and a folder that cannot be written, are as of ``write_project``.
+
+    Args:
+        folder: of the project.
+        recipe: of the trainings, done elsewhere or to be done.
+        source: its file; those of its arms lie beside it.
+        window: first and last epoch of the late part of the training in which claims ask for memory.
+        claims: those that are asked; if left out, those that need checkpoints and data alone.
+        seeds: of the trainings; of what was adopted all, if left out.
+        images: largest number of images of each split.
+    """
+    files = starter()
+    register = load_register(files[REGISTER / "scales.toml"].parent)
+    chosen = _chosen(register, recipe, claims)
+    windows = _windows(recipe, window, chosen)
+    _check_cuts(recipe)
+    adopted = [int(seed) for seed in recipe.adopted.checkpoints] if recipe.adopted else list(SEEDS)
+    trained = list(seeds) or adopted
+    register.check_seeds(tuple(trained))
+    names = [Path("claims") / "__init__.py", Path(".github/workflows/claims.yml")]
+    for entry in chosen:
+        names += [REGISTER / f"{entry.id}.toml", Path("claims") / f"test_{entry.id.replace('-', '_')}.py"]
+    recipes = Path("fixtures") / "recipes"
+    arms = {recipes / path.name: path for path in sorted(source.parent.glob(f"{recipe.name}-*.toml"))}
+    copied = {name: files[name] for name in names} | (
+        {} if _has_own_images(recipe) else {recipes / source.name: source}
+    )
+    scale: dict[str, Any] = {
+        "tier": "fast",
+        "seeds": trained,
+        "images": images,
+        "recipes": {recipe.name: recipe.name},
+        "like": LIKE,
+        "windows": {recipe.name: windows},
+    }
+    document = read_document(files[REGISTER / "scales.toml"])
+    written = {
+        REGISTER / "scales.toml": SCALES + toml_text(_scales(document, register, chosen, scale)),
+        Path("README.md"): _readme(register, recipe, chosen, trained),
+    }
+    if _has_own_images(recipe):
+        written[recipes / source.name] = toml_text(as_written(recipe.to_dict()))
+    return write_project(folder, copied | arms, WRITTEN | written)
+
+
+def _has_own_images(recipe: Recipe) -> bool:
+    """Whether a recipe names images by a path, which is another from another folder."""
+    return recipe.data.set.endswith(".npz") and not recipe.adopted
+
+
+def _chosen(register: Register, recipe: Recipe, claims: Sequence[str]) -> list[Entry]:
+    """Return the claims that are asked, in the register's order.
+
+    Raises:
+        RecipeError: an unknown one, or one that is not about the row that the scale is like.
+    """
+    if claims:
+        asked = {claim: register.entry(claim) for claim in claims}
+    else:
+        usual = (register.entry(claim) for claim in register.scale(STRANGERS).claims)
+        asked = {entry.id: entry for entry in usual if not recipe.lacking(_needs(entry))}
+    about = [entry.id for entry in register.entries.values() if LIKE.partition("/")[2] in entry.subjects]
+    for claim in asked:
+        if claim not in about:
+            raise RecipeError(unknown("claim of trained networks", claim, about, "there are"))
+    return [entry for entry in register.entries.values() if entry.id in asked]
+
+
+def _needs(entry: Entry) -> set[str]:
+    """Return what must be known of a training for a claim's records."""
+    return {fact for record in entry.records.values() for fact in KINDS[record["kind"]].needs(record)}
+
+
+def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -> dict[str, list[int]]:
+    """Return every window of the chosen claims, by name.
+
+    Raises:
+        RecipeError: its ends are no checkpoints, or there is none before it.
+    """
+    epochs, called = recipe.training.checkpoints, f"--window {window[0]}-{window[1]}"
+    if window[0] >= window[1] or not {*window} <= {*epochs}:
+        listed = ", ".join(map(str, epochs))
+        raise RecipeError(f"{called}: its ends are no checkpoints of {recipe.name}: {listed}")
+    if window[0] == epochs[0]:
+        raise RecipeError(f"{called}: it begins at the first checkpoint; take a late part of the training")
+    found = {}
+    for name in dict.fromkeys(name for entry in chosen for name in entry.windows_of(*LIKE.split("/"))):
+        start = epochs[0] + SPANNING.get(name, 0.0) * (epochs[-1] - epochs[0])
+        whole = [min(epoch for epoch in epochs if epoch >= start), epochs[-1]]
+        found[name] = whole if name in SPANNING else [*window]
+    return found
+
+
+def _check_cuts(recipe: Recipe) -> None:
+    """Refuse a network whose cuts are named, and are not as many as the claims are about.
+
+    Raises:
+        RecipeError: says how many it has.
+    """
+    options = recipe.network.options
+    cuts = options.get("depths", options.get("cuts"))
+    if cuts is not None and len(cuts) != CUTS:
+        raise RecipeError(f"{recipe.name} has {len(cuts)} cuts, and the claims are about {CUTS} depths; name {CUTS}")
+
+
+def _scales(
+    document: Mapping[str, Any], register: Register, chosen: Sequence[Entry], scale: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what ``scales.toml`` of the project says."""
+    asked = [entry.id for entry in chosen]
+    shared = {name for entry in chosen for name in entry.shared}
+    subjects = [
+        subject for one in register.scales.values() for subject in one.recipes if subject not in scale["recipes"]
+    ]
+    elsewhere = [*register.scales, *subjects, *(claim for claim in register.entries if claim not in asked)]
+    return {
+        "schema": document["schema"],
+        "pilot_seeds": document["pilot_seeds"],
+        "elsewhere": list(dict.fromkeys(elsewhere)),
+        "paper": document["paper"],
+        "shared": {name: value for name, value in document["shared"].items() if name in shared},
+        "scales": {SCALE: scale},
+    }
+
+
+def _readme(register: Register, recipe: Recipe, chosen: Sequence[Entry], seeds: Sequence[int]) -> str:
+    elsewhere = recipe.adopted is not None
+    return README.format(
+        name=recipe.name,
+        count=len(chosen),
+        title=register.paper["title"],
+        arxiv=register.paper["arxiv"],
+        trainings="trainings that were done elsewhere" if elsewhere else f"networks that `{recipe.name}` trains",
+        seeds=", ".join(map(str, seeds)),
+        train="" if elsewhere else "featdyn train                           # what is missing\n",
+        recipe="what is known of them, and the digests of their checkpoints." if elsewhere else "how they are trained.",
+    )

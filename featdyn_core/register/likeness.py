@@ -1,0 +1,153 @@
+"""Scales that are judged like another row: a claim's file says nothing of them, and they take what it says of that.
+
+A scale with ``like = "reduced/cifar10"`` gives its subjects, where a claim's file does not name them, the bounds,
+margins, arms and numbers of that row, and windows of their own: which epochs a window means is another matter in each
+training. So a network that somebody trained elsewhere is judged by the claims as they stand.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from featdyn_core.errors import RecipeError
+from featdyn_core.register.register import Scale
+from featdyn_core.tables import shown
+
+Table = dict[str, Any]
+
+ROLES = ("decides", "controls", "reported")
+"""Of criteria, as a claim's file calls them."""
+
+
+def check_likeness(scale: Scale, where: str) -> None:
+    """Refuse a scale that is like nothing and says what only one that is like a row may say.
+
+    Args:
+        scale: of the register.
+        where: the scale, with which errors begin.
+
+    Raises:
+        RecipeError: names what is wrong.
+    """
+    if scale.like and not all(scale.model):
+        raise RecipeError(f"{where}, like: {shown(scale.like)} is no row; write scale/subject, such as reduced/cifar10")
+    if not scale.like and (scale.windows or scale.claims):
+        raise RecipeError(f"{where}: windows and claims are of a scale that is like a row; say which, such as like = …")
+    for subject, windows in scale.windows.items():
+        for name, epochs in windows.items():
+            if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
+                raise RecipeError(
+                    f"{where}, windows, {subject}, {name}: {list(epochs)} is no span of epochs [first, last]"
+                )
+
+
+def completed(document: Table, scale: Scale, where: str) -> Table:
+    """Return a claim's document, with what it says of the row that a scale is like said of the scale's subjects too.
+
+    A scale that is like no other, a claim that is not about that row, and one that the scale leaves out are as they
+    were; what is no table or list where there should be one is told when the claim is read. A window that the claim
+    needs and the scale lacks is a ``RecipeError``.
+
+    Args:
+        document: of the claim's file.
+        scale: of the register.
+        where: the claim, with which errors begin.
+    """
+    model, listed = scale.model, _list(document, "subjects")
+    if not scale.like or not _is_asked(document, scale, where):
+        return document
+    found = copy.deepcopy(document)
+    found["subjects"] = [*listed, *(own for own in scale.recipes if own not in listed)]
+    if found.get("scales"):
+        found["scales"] = [*found["scales"], scale.name]
+    for own in scale.recipes:
+        _name_windows(found, scale, own, where)
+        for part in ("arms", "protocol", *ROLES):
+            _complete(found.get(part), model, own)
+        for alternatives in _table(found, "multiverse").values():
+            for alternative in alternatives.values() if isinstance(alternatives, dict) else ():
+                _move_windows(alternative, _table(document, "windows"), scale, own)
+                for part in ("protocol", "records", "criteria"):
+                    _complete(_table(alternative, part), model, own)
+    for asked in (asked for role in ROLES for asked in _table(found, role).values()):
+        if model[0] in _list(asked, "reported"):
+            asked["reported"] = [*asked["reported"], scale.name]
+    return found
+
+
+def completed_numbers(shared: Mapping[str, Any], scale: Scale) -> Table:
+    """Return the numbers that claims share, with those of the row that a scale is like for the scale's subjects too."""
+    found: Table = copy.deepcopy(dict(shared))
+    for own in scale.recipes if scale.like else ():
+        _complete(found, scale.model, own)
+    return found
+
+
+def _is_asked(document: Table, scale: Scale, where: str) -> bool:
+    """Whether a claim is about the row that a scale is like, and is one of those that the scale asks."""
+    name, subject = scale.model
+    about = subject in _list(document, "subjects") and name in (_list(document, "scales") or [name])
+    claim = where.removeprefix("claim ").strip("'")
+    return about and (not scale.claims or claim in scale.claims)
+
+
+def _name_windows(found: Table, scale: Scale, own: str, where: str) -> None:
+    """Give a subject the windows that a claim has, as its scale says which epochs they are.
+
+    Raises:
+        RecipeError: it says nothing of one of them.
+    """
+    windows = _table(found, "windows")
+    wanted = windows.get(scale.model[1]) or windows.get(scale.model[0], {})
+    if own in windows or not wanted:
+        return
+    given = scale.windows.get(own, {})
+    if lacking := [name for name in wanted if name not in given]:
+        raise RecipeError(
+            f"scale {scale.name!r}, windows, {own}: {where} has a window {shown(lacking[0])}; say which epochs it is"
+        )
+    windows[own] = {name: list(given[name]) for name in wanted}
+
+
+def _complete(table: Any, model: tuple[str, str], own: str) -> None:
+    """Add a subject to each table by scale or subject that speaks of the row it is like, however deep it lies."""
+    if not isinstance(table, dict):
+        return
+    name, subject = model
+    if own not in table and (subject in table or name in table):
+        table[own] = copy.deepcopy(table.get(subject, table.get(name)))
+    for value in table.values():
+        _complete(value, model, own)
+
+
+def _move_windows(alternative: Any, registered: Mapping[str, Any], scale: Scale, own: str) -> None:
+    """Give an alternative's windows to a subject: they lie inside its own as elsewhere inside the registered ones."""
+    named = _table(alternative, "windows")
+    if not named or own in named:
+        return
+    name, subject = scale.model
+    usual, wanted = (table.get(subject) or table.get(name, {}) for table in (registered, named))
+    if moved := {
+        window: _moved(epochs, usual[window], scale.windows.get(own, {})[window])
+        for window, epochs in wanted.items()
+        if window in usual and window in scale.windows.get(own, {})
+    }:
+        named[own] = moved
+
+
+def _table(holder: Any, name: str) -> Table:
+    """Return a table inside a table; an empty one where there is none."""
+    found = holder.get(name) if isinstance(holder, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _list(holder: Any, name: str) -> list[Any]:
+    """Return a list inside a table; an empty one where there is none."""
+    found = holder.get(name) if isinstance(holder, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _moved(epochs: list[int], usual: list[int], own: tuple[int, ...]) -> list[int]:
+    """Return where the ends of a window lie in another span of epochs, to the nearest whole one."""
+    start, length = usual[0], usual[1] - usual[0]
+    return [round(own[0] + (epoch - start) / length * (own[1] - own[0])) for epoch in epochs]

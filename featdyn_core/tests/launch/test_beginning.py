@@ -1,0 +1,139 @@
+"""A project on trainings of one's own: few files, the claims as they are, and windows that were fixed with it."""
+
+import shutil
+
+import pytest
+
+from featdyn_core.errors import FeatdynError, RecipeError
+from featdyn_core.harness.plan import all_cells, cells
+from featdyn_core.launch.beginning import begin_project
+from featdyn_core.project import checkout
+from featdyn_core.register.reading import load_register
+from featdyn_core.register.register import Window
+from featdyn_core.trajectories.recipe import load_recipe
+
+SOURCE = checkout()
+STRANGERS = SOURCE / "fixtures" / "recipes" / "cifar10-strangers.toml"
+SMALL = SOURCE / "fixtures" / "recipes" / "digits-small.toml"
+NINE = {
+    *("memory-window", "beyond-churn", "beyond-closeness", "transferability", "forgetting", "window-growth"),
+    *("weight-averages", "epsilon-window", "flat-drift"),
+}
+
+
+@pytest.fixture
+def begin(tmp_path, monkeypatch):
+    """Return a function that begins a project in a folder that one then stands in."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def make(source=STRANGERS, window=(14, 20), **options):
+        return begin_project(folder, load_recipe(source), source=source, window=window, **options)
+
+    make.folder = folder
+    return make
+
+
+def test_adopted_trainings_have_the_claims_that_need_no_more(begin):
+    written = begin()
+    files = [path for path in begin.folder.rglob("*") if path.is_file()]
+    assert written == len(files) <= 30
+    found = load_register(begin.folder / "claims" / "register")
+    assert set(found.entries) == NINE
+    rows = cells(found, "own")
+    assert {row.entry.id: row.lacking for row in rows} == dict.fromkeys(NINE, "")
+    assert {row.tier for row in rows} == {"fast"}
+    assert {row.seeds for row in rows} == {(0, 1, 2, 3)}
+    assert len(all_cells(found)) == len(rows)
+    windows = {name: window for row in rows for name, window in row.windows.items()}
+    assert windows == {
+        **dict.fromkeys(("memory", "transfer", "far"), Window(14, 20)),
+        **dict.fromkeys(("forgetting", "training"), Window(4, 20)),
+        "growth": Window(8, 20),
+    }
+
+
+def test_the_files_of_claims_are_those_of_the_paper(begin):
+    begin()
+    for claim in NINE:
+        for name in (f"claims/register/{claim}.toml", f"claims/test_{claim.replace('-', '_')}.py"):
+            assert (begin.folder / name).read_bytes() == (SOURCE / name).read_bytes(), name
+
+
+def test_bounds_are_those_of_the_row_it_is_like(begin):
+    begin()
+    own, theirs = load_register(begin.folder / "claims" / "register"), load_register(SOURCE / "claims" / "register")
+    for claim in NINE:
+        ours = own.entry(claim).claim("own", "cifar10-strangers")
+        assert ours == theirs.entry(claim).claim("reduced", "cifar10"), claim
+
+
+def test_everything_that_a_repository_needs_is_there(begin):
+    begin()
+    assert "fixtures/cache/" in (begin.folder / ".gitignore").read_text()
+    assert "fixtures/records/** -text" in (begin.folder / ".gitattributes").read_text()
+    assert "pytest" in (begin.folder / ".github/workflows/claims.yml").read_text()
+    readme = (begin.folder / "README.md").read_text()
+    assert "9 claims of one paper" in readme
+    assert len(readme.splitlines()) < 40
+    assert not list(begin.folder.rglob("__pycache__"))
+
+
+def test_a_recipe_of_ones_own_with_chosen_claims(begin):
+    claims = ("random-label-collapse", "memory-window", "not-convergence")
+    begin(SMALL, (14, 28), claims=claims, seeds=(3, 4, 5, 6))
+    rows = {row.entry.id: row for row in cells(load_register(begin.folder / "claims" / "register"), "own")}
+    assert set(rows) == set(claims)
+    assert {row.seeds for row in rows.values()} == {(3, 4, 5, 6)}
+    assert {row.lacking for row in rows.values()} == {""}  # its arms lie beside it, and go with it
+    assert (begin.folder / "fixtures/recipes/digits-small.toml").read_bytes() == SMALL.read_bytes()
+
+
+def test_an_arm_that_is_not_there_costs_its_row(begin, tmp_path):
+    alone = tmp_path / "alone.toml"
+    shutil.copyfile(SMALL, alone)
+    begin(alone, (14, 28), claims=("random-label-collapse", "memory-window"))
+    rows = {row.entry.id: row.lacking for row in cells(load_register(begin.folder / "claims" / "register"), "own")}
+    assert rows["memory-window"] == ""
+    assert rows["random-label-collapse"].startswith("fixtures/recipes has no alone-")
+
+
+def test_what_needs_a_log_may_be_asked_and_is_not_run(begin):
+    begin(claims=("not-convergence", "memory-window"))
+    rows = {row.entry.id: row.lacking for row in cells(load_register(begin.folder / "claims" / "register"), "own")}
+    assert rows["memory-window"] == ""
+    assert rows["not-convergence"].startswith("nobody knows the log of cifar10-strangers")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"window": (14, 21)}, "--window 14-21: its ends are no checkpoints of cifar10-strangers: 4, 5"),
+        ({"window": (20, 14)}, "--window 20-14: its ends are no checkpoints"),
+        ({"window": (4, 20)}, "it begins at the first checkpoint; take a late part of the training"),
+        ({"claims": ("memory",)}, "unknown claim 'memory'"),
+        ({"claims": ("theorem-2",)}, "unknown claim of trained networks 'theorem-2'"),
+        ({"seeds": (0, 1)}, "a claim is judged on at least 3"),
+        ({"seeds": (100, 1, 2)}, "bounds came from 100"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(begin, options, told):
+    with pytest.raises(RecipeError) as caught:
+        begin(**options)
+    assert told in str(caught.value)
+    assert not list(begin.folder.iterdir())
+
+
+def test_a_network_of_other_than_three_cuts_is_refused(begin, tmp_path):
+    two = tmp_path / "two.toml"
+    two.write_text(STRANGERS.read_text().replace('["1", "3", "5"]', '["1", "3"]'))
+    with pytest.raises(RecipeError, match="two has 2 cuts, and the claims are about 3 depths; name 3"):
+        begin(two)
+
+
+def test_what_is_there_stays_as_it_is(begin):
+    (begin.folder / "README.md").write_text("mine")
+    with pytest.raises(FeatdynError, match=r"README.md is there already"):
+        begin()
+    assert [path.name for path in begin.folder.iterdir()] == ["README.md"]
