@@ -12,11 +12,13 @@ import featdyn_core
 from featdyn_core.project import checkout
 
 NEED_A_TRAJECTORY = {
+    "Adoption",
     "ChangeSpectra",
     "LinearizedNetwork",
     "LinearizedTrajectory",
     "Store",
     "Trajectory",
+    "adopt",
     "composite",
     "composite_grid",
     "displaced",
@@ -26,6 +28,7 @@ NEED_A_TRAJECTORY = {
     "one_step_changes",
     "parameter_noise_changes",
     "plot_grid",
+    "read_adoption",
 }
 """Their example is ``docs/your-own.md`` or the gallery, which train or measure a network."""
 
