@@ -40,8 +40,8 @@ class Rows(tuple[Evidence, ...]):
     def to_frame(self) -> "pandas.DataFrame":
         """Return a table with one line a row, by its id, and the columns of ``featdyn report --csv``.
 
-        Estimates, ends of intervals, bounds and p-values are numbers, and None where nothing was judged; p-values are
-        adjusted among all of these rows.
+        Estimates, ends of intervals, bounds and p-values are numbers, and missing where nothing was judged. ``holm_p``
+        is adjusted among all of these rows.
 
         Raises:
             FeatdynError: pandas is not installed.
