@@ -42,7 +42,7 @@ def on(monkeypatch, device):
 
 
 def test_a_new_scale_is_read_and_planned_by_the_register_alone(register):
-    assert list(register.scales) == ["small", "reduced", "halfway", "paper"]
+    assert list(register.scales) == ["small", "reduced", "strangers", "halfway", "paper"]
     (row,) = cells(register, "halfway")
     assert (row.id, row.tier, row.seeds) == ("memory-window-halfway-letters", "full", (0, 1, 2, 3))
     assert (row.windows["memory"].first, row.recipes["clean"].name) == (12, "digits-small")
@@ -54,10 +54,12 @@ def test_a_new_scale_is_read_and_planned_by_the_register_alone(register):
 def test_a_new_scale_has_its_column_in_the_tables(register):
     row = evidence("memory-window", "letters", scale="halfway")
     head, _, *lines = summary_table(register, [row], {})
-    assert head == "| claim | the paper says | small | reduced | halfway | paper | effect | meaning |"
+    assert (
+        head == "| claim | the paper says | small | reduced | cifar10-strangers | halfway | paper | effect | meaning |"
+    )
     (shown,) = [line.split(" | ") for line in lines if line.startswith("| `memory-window` ")]
-    assert shown[2:6] == ["not run", "not run", "SUPPORTED (letters)", "not run"]
-    assert "(letters)" in shown[6]
+    assert shown[2:7] == ["not run", "not run", "not run", "SUPPORTED (letters)", "not run"]
+    assert "(letters)" in shown[7]
     assert "| letters | halfway | SUPPORTED" in results_table([row])[2]
     assert len(claims_table(register)) == 2 + len(register.entries)
 
@@ -86,7 +88,9 @@ def test_a_chosen_scale_is_that_of_its_tier_and_of_sweeps(register, monkeypatch)
 def test_a_scale_that_is_none_of_the_tier_is_refused(register):
     with pytest.raises(RecipeError, match="the scale small is of the tier fast, and not of full; choose another"):
         scales_run(register, ["full"], chosen="small")
-    message = r"unknown scale 'halfwey'; did you mean 'halfway'\? the register has small, reduced, halfway, paper"
+    message = (
+        r"unknown scale 'halfwey'; did you mean 'halfway'\? the register has small, reduced, strangers, halfway, paper"
+    )
     with pytest.raises(RecipeError, match=message):
         scales_run(register, ["full"], chosen="halfwey")
 
