@@ -81,5 +81,5 @@ def test_anisotropy_memory_link_at_one_noise_level(decide: Decide) -> None:
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_anisotropy_memory_link_at_one_noise_level_in_planted_worlds(judge: Judge, name: str) -> None:
+def test_anisotropy_memory_link_at_one_noise_level_in_worlds(judge: Judge, name: str) -> None:
     judge(measure, WORLDS[name])

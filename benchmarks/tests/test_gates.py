@@ -341,7 +341,7 @@ def test_trainings_that_differ(loss, weight):
         bench_training.require_equal("trainings", start, expected, found)
 
 
-def test_records_gate_sees_other_numbers_and_networks_that_say_nothing():
+def test_records_gate_sees_other_numbers_and_mute_networks():
     numbers = {"agreement": 0.9, "accuracy": 0.5}
     bench_records.require_equal(numbers, dict(numbers))
     with pytest.raises(ResultsDifferError, match="from the record"):

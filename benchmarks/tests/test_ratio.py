@@ -63,7 +63,7 @@ def test_sizes_that_break_are_computed_and_not_run():
     assert all(isinstance(row[-1], float) for row in table.rows[:4])
 
 
-def test_peak_memory_is_that_of_the_recipe_but_for_the_number_of_epochs():
+def test_peak_memory_recipe_differs_only_in_epochs():
     recipe = load_recipe(RECIPE)
     short = one_epoch(recipe, None)
     assert short.replace(training=recipe.training) == recipe

@@ -25,7 +25,7 @@ def register() -> Register:
     return load_register(HERE / "register")
 
 
-def test_every_claim_of_the_register_has_its_file_and_the_other_way_round(register):
+def test_claims_of_the_register_and_claim_files_correspond(register):
     assert set(MODULES) == set(register.entries)
     for claim, module in MODULES.items():
         assert module.__name__ == f"claims.test_{claim.replace('-', '_')}"

@@ -24,7 +24,7 @@ def test_what_is_published_can_be_judged_again(laboratory):
 
 
 @pytest.mark.parametrize("name", EVIDENCE, ids="records of {}".format)
-def test_published_records_give_the_published_numbers_and_verdict(laboratory, name):
+def test_published_records_give_published_numbers_and_verdict(laboratory, name):
     published = EVIDENCE[name]
     found = laboratory.decide(name, MODULES[published.claim].measure)
     assert found.verdict is published.verdict

@@ -64,7 +64,7 @@ def test_checksums_are_the_standard_ones(tmp_path):
     assert sha256_of(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
 
 
-def test_written_file_replaces_the_old_one_and_can_be_read_by_others(tmp_path):
+def test_a_written_file_replaces_the_old_and_others_can_read_it(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     before = os.umask(0o022)

@@ -56,7 +56,7 @@ def test_a_file_of_that_name_is_no_register(project, monkeypatch):
     assert project_root() == project
 
 
-def test_elsewhere_it_is_the_checkout_of_the_package_and_else_where_one_stands(tmp_path, monkeypatch):
+def test_the_root_is_else_the_checkout_or_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert project_root() == checkout() == Path(__file__).parents[2]
     monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages/featdyn_core/project.py"))
@@ -64,7 +64,7 @@ def test_elsewhere_it_is_the_checkout_of_the_package_and_else_where_one_stands(t
     assert project_root() == tmp_path
 
 
-def test_root_is_the_argument_then_the_environment_then_the_cache(monkeypatch, tmp_path):
+def test_the_root_is_the_argument_the_environment_or_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("FEATDYN_DATA", "~/sets")

@@ -81,7 +81,7 @@ def test_git_of_the_caller_is_not_asked(checkout, tmp_path):
     assert commit_seen(checkout, **variables) == made
 
 
-def test_a_checkout_without_git_inside_another_repository_has_none(checkout):
+def test_a_checkout_without_git_in_a_repository_has_no_commit(checkout):
     repository(checkout.parent)
     assert commit_seen(checkout) == ""
     assert commit_seen(checkout, GIT_DIR=str(checkout.parent / ".git")) == ""

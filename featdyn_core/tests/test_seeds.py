@@ -15,7 +15,7 @@ names = st.tuples(
 )
 
 
-def test_stream_seed_is_half_of_the_first_eight_bytes_of_the_names_hash():
+def test_a_stream_seed_is_half_of_eight_bytes_of_the_name_s_hash():
     # Fixed for good: another rule would make every trajectory another one under the same key.
     first = hashlib.sha256(b"7/order/12").digest()[:8]
     assert stream_seed(7, "order", 12) == int.from_bytes(first, "big") // 2

@@ -165,7 +165,7 @@ def test_a_measurement_has_the_same_bits_in_every_mode(tiny_trajectory, case, mo
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_perceptron_linearised_by_its_kernel_has_the_same_bits_in_every_mode(tiny_perceptron, mode):
+def test_a_kernel_linearised_perceptron_has_the_same_bits_always(tiny_perceptron, mode):
     expected = linearized("kernel")(tiny_perceptron)(tiny_perceptron)
     measure = linearized("kernel")(tiny_perceptron)
     with MODES[mode]():

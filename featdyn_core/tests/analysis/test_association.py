@@ -86,7 +86,7 @@ def test_consistency_is_the_mean_agreement_over_the_span():
     assert consistencies(columns, 8) == pytest.approx([(4 * 0.5 + 4 * 0.8 + 1) / 9])
 
 
-def test_strength_consistency_and_windows_are_those_of_the_same_arm_and_epoch(rng):
+def test_strength_consistency_and_windows_share_arm_and_epoch(rng):
     strong, windows = np.array([[9.0, 3.0], [6.0, 1.0]]), np.array([[8, 4], [6, 2]])
     records = planted_link(strong, windows, rng)
     changes, columns = ([records[name, arm] for arm in ("clean", "noisy")] for name in ("changes", "columns"))

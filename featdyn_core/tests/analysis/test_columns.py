@@ -31,7 +31,7 @@ def whole(missed, deep=4):
     return Column.planted(EPOCHS, missed, deep=deep, cuts=(WHOLE_NETWORK,))
 
 
-def test_a_column_is_drawn_over_its_shallow_epochs_one_line_a_depth():
+def test_a_column_is_drawn_over_shallow_epochs_one_line_a_depth():
     found = over_shallow_epochs(Column.planted([1, 2, 4], [0.3, 0.1, 0]), "agreement", "agreement with f_t")
     assert list(found.x) == [1, 2, 4]
     assert {label: list(y) for label, y in found.series.items()} == {

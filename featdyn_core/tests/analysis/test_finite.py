@@ -23,7 +23,7 @@ def test_total_variation_is_the_largest_difference_over_sets():
     assert finite_total_variation(one, other) == max(differences)
 
 
-def test_a_finite_set_against_ever_more_values_is_ever_nearer_to_1():
+def test_total_variation_nears_1_as_the_other_set_grows():
     found = [
         finite_total_variation(finite_law([1] * 2 + [0] * (values - 2)), finite_law([1] * values))
         for values in (2, 4, 8, 64)
@@ -42,7 +42,7 @@ def test_a_class_that_memory_keeps():
     assert (found.gap, found.variation, found.missed) == (Fraction(1, 4), Fraction(1, 4), 0)
 
 
-def test_features_that_are_taken_for_another_wrong_class_are_missed():
+def test_features_taken_for_another_wrong_class_are_missed():
     found = FiniteClass(true=(1,), empirical=(1,), features=((1,), (2,)), classes=(0, 1, 2))
     assert (found.gap, found.missed) == (0, HALF)
 

@@ -82,7 +82,7 @@ def test_lines_have_a_depth_each():
     assert (list(lines.x), list(lines.series["depth 2"])) == ([4, 8, 12], [1, 3, 6])
 
 
-def test_windows_of_several_deep_epochs_are_as_long_as_they_are_told():
+def test_windows_of_several_deep_epochs_have_the_given_lengths():
     found = planted_growth([3, 5], [1, 2.5])
     assert {deep: column.epochs.tolist() for deep, column in found.items()} == {3: [0, 1, 2, 3], 5: [0, 1, 2, 3, 4, 5]}
     assert {column.deep for column in found.values()} == {3, 5}

@@ -18,7 +18,7 @@ from featdyn_core.analysis.monotonicity import (
 from featdyn_core.errors import MeasurementError
 
 
-def test_reading_a_finds_the_largest_rise_at_or_after_the_shallow_step():
+def test_reading_a_finds_the_largest_rise_since_the_shallow_step():
     grid = [[3.0, 1.0, 1.5], [9.0, 2.0, 1.0], [0.0, 0.0, 5.0]]
     assert largest_rise_in_deep_time(grid) == 0.5  # the 5 of the last row comes before nothing
     assert largest_rise_in_deep_time([[3.0, 2.0], [0.0, 9.0]]) == 0.0
@@ -68,7 +68,7 @@ def test_readings_refuse_other_grids(reading):
         reading([[1.0, np.nan], [0.0, 0.0]])
 
 
-def test_the_counter_example_of_the_claim_breaks_reading_a_while_its_training_falls():
+def test_the_counter_example_breaks_reading_a_as_training_falls():
     grid = quadratic_loss_grid(**COUNTER_EXAMPLE_TO_A)
     assert (np.diff(np.diagonal(grid)) <= 0).all()
     assert largest_rise_in_deep_time(grid) > 0.01

@@ -44,7 +44,7 @@ def test_shares_of_variance_are_those_of_the_covariance(changes):
         assert found.top(k) == pytest.approx(top_share(changes, k), rel=ROUNDING)
 
 
-def test_shares_of_directions_are_those_of_unit_differences_of_pairs(changes):
+def test_shares_of_directions_use_unit_differences_of_pairs(changes):
     units = changes[0::2] - changes[1::2]
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     found = direction_shares(ChangeGram.of(changes))
@@ -71,7 +71,7 @@ def test_a_change_that_equals_its_partner_has_no_direction(changes):
         direction_shares(ChangeGram.of(changes))
 
 
-def test_fewer_directions_than_asked_for_have_all_of_the_variance():
+def test_too_few_directions_hold_all_of_the_variance():
     assert Shares(np.array([0.75, 0.25])).top(5) == 1
     assert Shares(np.array([0.75, 0.25])).participation == 1.6
 

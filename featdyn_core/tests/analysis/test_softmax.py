@@ -37,7 +37,7 @@ def test_the_hessian_is_torchs():
         assert [float(value) for value in row] == pytest.approx(wanted, abs=ROUNDING)
 
 
-def test_rows_add_up_to_nothing_so_that_the_diagonal_is_dominant_and_not_strictly():
+def test_rows_sum_to_zero_so_diagonal_dominance_is_not_strict():
     for number, row in enumerate(softmax_hessian(Q)):
         assert row[number] == sum(abs(value) for column, value in enumerate(row) if column != number)
 

@@ -47,7 +47,7 @@ def test_welch_of_samples_without_variation():
     assert welch([1.0, 1.0], [0.5, 0.5, 0.5]) == 0.0
 
 
-def test_welch_of_one_sample_without_variation_is_the_one_sample_test():
+def test_welch_with_one_constant_sample_is_the_one_sample_test():
     varying = [0.5, 0.75, 1.0, 0.75]
     expected = scipy.stats.ttest_1samp(varying, 1.0).pvalue
     assert welch([1.0] * 5, varying) == pytest.approx(expected, rel=1e-9)

@@ -11,7 +11,7 @@ NUMBERS = st.integers(-1000, 1000)
 COUNT = 50
 
 
-def test_what_holds_everywhere_is_looked_at_in_as_many_worlds_as_asked_for():
+def test_a_true_statement_is_checked_in_as_many_worlds_as_asked():
     found = search(NUMBERS, lambda n: -abs(n) - 1, COUNT, seed=0)
     assert (found.worlds, found.broken_by) == (COUNT, None)
     assert -100 < found.worst <= -1
@@ -53,7 +53,7 @@ def measured(theorem, twin=lambda n: n, **options):
     return examined(NUMBERS, COUNT, 0, theorem=theorem, twins={"twin": twin}, **options)
 
 
-def test_a_theorem_that_holds_has_its_worst_excess_a_broken_twin_and_no_counter_example():
+def test_a_true_theorem_has_its_worst_excess_and_a_broken_twin():
     found = measured({"a": lambda n: -abs(n), "b": lambda n: -1 - abs(n)}, reported={"c": 7.0})
     assert found.numbers["a"] == 0
     assert found.numbers["b"] == -1
@@ -63,7 +63,7 @@ def test_a_theorem_that_holds_has_its_worst_excess_a_broken_twin_and_no_counter_
     assert found.counter_example == ""
 
 
-def test_a_theorem_that_fails_shows_where_and_a_search_that_ended_early_for_that_is_no_short_one():
+def test_a_failed_theorem_shows_where_and_its_search_is_complete():
     found = measured({"a": lambda n: -abs(n), "b": lambda n: n - 100})
     assert found.numbers["b"] > 0
     assert found.numbers["worlds looked at"] == 1

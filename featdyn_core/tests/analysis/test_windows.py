@@ -22,7 +22,7 @@ def found():
     return inside_window(columns, {"held-out": planted.churn(EPOCHS, 0.5)}, Stranger.planted(0.25), "memory")
 
 
-def test_each_depth_of_each_split_has_its_composite_across_the_window(found):
+def test_each_depth_and_split_has_its_composite_over_the_window(found):
     values = found.values
     for split, shares in (("held-out", (0.2, 0.4, 0.1)), ("training", (0.1, 0.1, 0.1))):
         for depth, missed in enumerate(shares, start=1):
@@ -44,7 +44,7 @@ def test_splits_differ_by_the_accuracy_of_the_network():
     assert (difference.value, difference.of) == (pytest.approx(0.1), IMAGES)
 
 
-def test_every_figure_is_over_epochs_and_has_churn_where_there_is_one(found):
+def test_every_figure_is_over_epochs_with_churn_where_it_exists(found):
     drawn = {
         f"memory on {split} images: {name}": (name == "cross-entropy", split == "held-out")
         for split in ("held-out", "training")

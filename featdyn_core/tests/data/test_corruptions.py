@@ -264,7 +264,7 @@ def test_other_data_sets_are_always_synthesised(cifar: Dataset, published) -> No
 
 
 @pytest.mark.parametrize("order", [range(59, -1, -1), range(1, 60), [*range(60), *range(60)]])
-def test_other_labels_than_those_of_the_official_images_are_refused(cifar: Dataset, published, order) -> None:
+def test_labels_unlike_those_of_the_official_images_are_refused(cifar: Dataset, published, order) -> None:
     moved = dataclasses.replace(
         cifar, test_images=cifar.test_images[list(order)], test_labels=cifar.test_labels[list(order)]
     )

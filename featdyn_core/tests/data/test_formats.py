@@ -44,7 +44,7 @@ def test_digits_are_each_used_once_and_scaled_to_a_byte():
     assert sorted(expected) == sorted((*row, label) for row, label in zip(rows.tolist(), labels.tolist(), strict=True))
 
 
-def test_both_parts_of_the_digits_hold_every_class_in_like_shares():
+def test_both_parts_of_the_digits_hold_classes_in_similar_shares():
     digits = read_digits()
     train = torch.bincount(digits.train_labels, minlength=10) / 1200
     test = torch.bincount(digits.test_labels, minlength=10) / 597

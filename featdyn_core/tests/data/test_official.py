@@ -119,7 +119,7 @@ def test_tar_file_with_another_checksum_is_refused(packed):
     assert not (packed / "CIFAR-10-C").exists()
 
 
-def test_member_outside_the_folder_is_refused_and_nothing_is_left(monkeypatch, tmp_path):
+def test_a_member_outside_the_folder_is_refused_and_nothing_kept(monkeypatch, tmp_path):
     (tmp_path / "evil").write_bytes(b"evil")
     root = tmp_path / "root"
     root.mkdir()

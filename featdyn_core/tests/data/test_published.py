@@ -434,7 +434,7 @@ def test_complete_set_is_read_where_nothing_may_be_written(monkeypatch, tmp_path
         assert sorted((tmp_path / "read-only").rglob("*")) == before
 
 
-def test_what_is_not_complete_where_nothing_may_be_written_is_absent(monkeypatch, tmp_path):
+def test_incomplete_data_in_a_read_only_folder_is_absent(monkeypatch, tmp_path):
     monkeypatch.setattr(Path, "mkdir", unwritable(errno.EROFS))
     for name in CLASSES:
         message = rf"{name} cannot be read from {tmp_path} as it is .*; make the folder writable, or set FEATDYN_DATA"

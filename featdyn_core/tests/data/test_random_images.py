@@ -40,7 +40,7 @@ def test_nothing_else_of_the_images_is_left(images):
     assert (found.double() - 150)[:, 0, 1, 1].abs().max() > (images.double() - 150)[:, 0, 1, 1].abs().max() + 1
 
 
-def test_pixels_that_are_the_same_in_all_images_stay_so_where_pixels_outnumber_images():
+def test_constant_pixels_stay_constant_where_images_are_few():
     few = torch.randint(60, 190, (5, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     few[:, 1] = 7
     found = drawn(few)

@@ -52,7 +52,7 @@ def test_digits_are_the_same_for_all(digits):
     assert digits.classes == 10
 
 
-def test_own_scale_is_mean_and_standard_deviation_of_the_training_images(digits):
+def test_own_scale_is_mean_and_deviation_of_the_training_images(digits):
     scaled = digits.train_images.double() / 255
     assert digits.mean == pytest.approx([scaled.mean().item()], rel=1e-12)
     assert digits.std == pytest.approx([scaled.std(correction=0).item()], rel=1e-12)
@@ -74,7 +74,7 @@ def test_path_gives_the_users_own_set(tmp_path):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_npz_of_a_known_name_takes_precedence_and_shows_what_is_missing(monkeypatch, tmp_path, name):
+def test_an_npz_of_a_known_name_wins_and_shows_what_is_missing(monkeypatch, tmp_path, name):
     monkeypatch.setattr(sources, "load_published", refuse)
     monkeypatch.setenv("FEATDYN_DATA", str(tmp_path))
     classes = KNOWN[name].classes

@@ -113,7 +113,7 @@ def test_what_is_not_here_and_must_not_be_made_is_not_run(cell, error):
     [([(1, 2)], [1.0, 2.0]), ([(1, 2), (2,)], [2.0]), ([(1, 2), ()], [])],
     ids=["one arm", "two arms", "an arm without steps"],
 )
-def test_a_figure_over_epochs_has_the_steps_of_the_rate_that_all_arms_share(cell, milestones, steps):
+def test_a_figure_over_epochs_marks_rate_steps_that_arms_share(cell, milestones, steps):
     (recipe,) = cell.recipes.values()
     arms = {
         ("clean", "noisy")[number]: dataclasses.replace(recipe, schedule=ScheduleSpec(epochs))
@@ -176,7 +176,7 @@ def test_no_second_seed_is_read_for_a_measure_with_unknown_names(cell):
 # What a claim is given
 
 
-def test_a_claim_reads_what_it_asked_for_though_the_record_holds_more(cell):
+def test_a_claim_reads_what_it_asked_for_from_a_larger_record(cell):
     def source(request):
         wider = dict(request.parameters)
         if request.kind == "column":
@@ -192,7 +192,7 @@ def test_a_claim_reads_what_it_asked_for_though_the_record_holds_more(cell):
     assert decide(cell, look, source).verdict is Verdict.SUPPORTED
 
 
-def test_columns_of_several_deep_epochs_are_read_by_split_and_epoch(register):
+def test_columns_of_several_deep_epochs_are_read_by_split(register):
     head, rest = entry().split("[records]")
     text = head + "[protocol]\ndeep_epochs = 2\n\n[records]" + rest.replace('deep = "last" }', 'deep = "each" }', 1)
     (cell,) = cells(register(demo=text), "small")
@@ -283,7 +283,7 @@ def test_evidence_says_where_corrupted_images_come_from(cell):
     assert found.environment["corrupted images"] == "CIFAR-10-C, synthesised"
 
 
-def test_evidence_says_how_many_predictions_lower_precision_changed(cell):
+def test_evidence_counts_predictions_changed_by_lower_precision(cell):
     def source(request):
         made = record_of(request)
         if request.kind == "column":
@@ -323,7 +323,7 @@ def saying_of_records(run) -> Measured:
     return saying(0.9, 0.91, 0.92)(dataclasses.replace(run, seed=run.seed % 3))
 
 
-def test_records_that_are_there_are_judged_without_opening_the_store(laboratory, tmp_path):
+def test_existing_records_are_judged_without_opening_the_store(laboratory, tmp_path):
     (tmp_path / "store").mkdir()
     first = laboratory.decide(ROW, saying_of_records)
     again = Laboratory(laboratory.register, laboratory.rows, tmp_path / "store", lambda: pytest.fail("it was opened"))
@@ -338,7 +338,7 @@ def test_without_training_what_is_missing_is_not_run(laboratory, tmp_path):
     assert not list((tmp_path / "store").glob("toy-*"))
 
 
-def test_each_composite_is_evaluated_once_however_many_claims_look_at_it(register, tmp_path, monkeypatch):
+def test_each_composite_is_evaluated_once_for_all_claims(register, tmp_path, monkeypatch):
     """Three claims with windows that overlap, on both splits: counted by a stand-in for the grid."""
     found = register(demo=entry(first=2), wide=entry(first=0), middle=entry(first=1))
     rows = {row.id: row for row in cells(found, "small")}
@@ -456,14 +456,14 @@ def test_published_records_are_judged_without_torch(published_project):
     assert json.loads(done.stdout)["curves"]["agreement"]["x"] == [1, 2, 3]
 
 
-def test_a_row_that_can_never_be_run_says_why_and_asks_for_nothing(cell):
+def test_a_row_that_can_never_run_says_why_and_requests_nothing(cell):
     row = dataclasses.replace(cell, absent={"noisy": "toy-noisy"})
     found = decide(row, measure, lambda _: pytest.fail("it asks for a record"))
     assert found.verdict is Verdict.NOT_RUN
     assert found.reason == "fixtures/recipes has no toy-noisy.toml for the arm 'noisy'"
 
 
-def test_what_looks_odd_about_adopted_checkpoints_is_in_the_evidence(cell):
+def test_oddities_of_adopted_checkpoints_are_in_the_evidence(cell):
     digests = {str(seed): f"{seed:064d}" for seed in range(3)}
     adopted = AdoptedSpec(digests, normalised=False, suspicions={"1": "epochs 3 and 4: cosine 0.31 of 0.weight"})
     recipe = cell.recipes["clean"].replace(adopted=adopted)

@@ -117,7 +117,7 @@ def test_alternative_without_records_is_told(row):
     assert said in str(told.value)
 
 
-def test_row_without_its_own_records_is_none_of_the_register_s_faults(row):
+def test_a_row_without_records_is_not_the_fault_of_the_register(row):
     with pytest.raises(MissingRecordError):
         multiverse(row(), measure, lacking(0))
 

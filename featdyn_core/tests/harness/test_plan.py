@@ -66,7 +66,7 @@ def other_kinds() -> str:
 # Rows
 
 
-def test_a_row_for_each_claim_and_subject_of_a_scale_in_the_papers_order(register):
+def test_rows_are_claims_by_subjects_of_a_scale_in_paper_order(register):
     found = register(
         late=entry(section="4.10"), early=entry(section="4.2 and 5").replace('"digits"', '"digits", "cifar100"')
     )
@@ -168,7 +168,7 @@ def test_other_kinds_take_their_numbers_from_window_and_protocol(register):
     }
 
 
-def test_a_column_a_corruption_of_a_list_and_one_of_random_images(register):
+def test_a_record_is_a_column_per_corruption_or_of_random_images(register):
     text = entry().replace(
         "[records]",
         """[protocol]
@@ -219,7 +219,7 @@ def several_deep_epochs() -> str:
     return before + EACH + rest[rest.index("[decides") :]
 
 
-def test_a_record_of_several_deep_epochs_is_a_column_of_all_before_each(register):
+def test_a_record_of_deep_epochs_has_for_each_a_column_up_to_it(register):
     (row,) = cells(register(demo=several_deep_epochs()), "small")
     held = COLUMN | {"split": "held-out"}
     found = {(needed.record, needed.split, needed.deep): item.parameters for needed, item in row.requests(0).items()}
@@ -232,7 +232,7 @@ def test_a_record_of_several_deep_epochs_is_a_column_of_all_before_each(register
     }
 
 
-def test_columns_of_several_deep_epochs_are_one_with_those_of_other_claims(register):
+def test_columns_of_deep_epochs_are_shared_with_other_claims(register):
     rows = cells(register(demo=entry(first=2), deep=several_deep_epochs()), "small")
     wanted = [item.parameters for item in requests(rows) if item.kind == "column" and item.seed == 0]
     real = {(item["split"], item["deep"]): item["shallow"] for item in wanted if "planted" not in item}
@@ -326,7 +326,7 @@ def test_trainings_are_named_once_seed_by_seed(register):
 
 
 @pytest.mark.parametrize("arms", ['clean = "-frozen"', 'clean = "-frozen", other = "-continued", plain = ""'])
-def test_a_parent_is_trained_before_its_branches_also_if_it_is_no_arm(register, project, arms):
+def test_a_parent_is_trained_before_its_branches_even_if_no_arm(register, project, arms):
     for name, freeze in (("frozen", "hidden1"), ("continued", "")):
         text = f"""
 schema = 1
@@ -398,7 +398,7 @@ def publication(register):
     return make
 
 
-def test_rows_with_published_records_are_replayed_in_the_fast_tier_beside_their_claim(publication):
+def test_published_rows_are_replayed_fast_beside_their_claim(publication):
     rows = all_cells(publication(demo=entry(), later=entry(section="2")))
     assert [(row.id, row.tier) for row in rows] == [
         ("demo-small-digits", "fast"),
@@ -419,7 +419,7 @@ def test_other_seeds_are_not_replayed(publication):
     }
 
 
-def test_a_row_of_which_a_part_is_published_does_not_go_in_silence(publication):
+def test_a_partly_published_row_is_not_dropped_silently(publication):
     rows = all_cells(publication(lambda request: request.seed == 4 and request.kind == "stranger"))
     assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]
 
@@ -430,7 +430,7 @@ def test_a_row_of_which_nothing_is_published_is_not_there(publication):
     assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]
 
 
-def test_rows_of_damaged_published_records_are_there_to_tell_of_it(publication, project):
+def test_rows_of_damaged_published_records_stay_to_report_it(publication, project):
     found = publication()
     edit(project / "fixtures/recipes/toy-reduced.toml", "0.2", "0.3")
     _recipe_at.cache_clear()

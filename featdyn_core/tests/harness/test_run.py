@@ -34,7 +34,7 @@ def run_of(columns, other=None) -> Run:
     return Run(3, {"late": Window(1, 4)}, {"draws": 2}, lambda name, arm: views[name, arm])
 
 
-def test_a_run_hands_over_what_the_register_fixed_and_what_was_measured():
+def test_a_run_passes_on_the_protocol_and_the_measurements():
     columns = planted.on_both_splits(Column.planted([1, 2], 0.1))
     run = run_of(columns, "a stranger")
     assert (run.seed, run.window("late"), run.protocol["draws"]) == (3, Window(1, 4), 2)

@@ -34,7 +34,7 @@ def toy(register):
     return register()
 
 
-def test_a_row_for_each_variation_and_claim_with_a_name_of_its_own(toy):
+def test_each_variation_of_a_claim_has_a_row_with_its_own_name(toy):
     rows = swept(toy, sweep(SLOW, RECALIBRATED, CUTS))
     assert [row.id for row in rows] == [f"demo-small-digits-{name}" for name in ("slow", "again", "cuts")]
     assert {row.tier for row in rows} == {"sweep"}
@@ -80,7 +80,7 @@ def test_records_are_varied_in_what_the_variation_says(toy):
             assert request.parameters == expected, needed
 
 
-def test_seeds_are_the_sweeps_the_scales_or_those_of_an_exploratory_run(toy):
+def test_seeds_are_of_the_sweep_the_scale_or_an_exploratory_run(toy):
     (own,) = swept(toy, sweep(SLOW, seeds=(7, 8, 9)))
     (other,) = swept(toy, sweep(SLOW), seeds=(3, 4, 5))
     (same,) = swept(toy, sweep(SLOW), seeds=(0, 1, 2))
@@ -88,7 +88,7 @@ def test_seeds_are_the_sweeps_the_scales_or_those_of_an_exploratory_run(toy):
     assert [row.exploratory for row in (own, other, same)] == [False, True, False]
 
 
-def test_known_is_what_the_variation_found_and_not_what_the_register_did(register):
+def test_known_is_what_the_variation_found_and_not_the_register(register):
     toy = register(demo=entry(more='found = { "small/digits" = "REFUTED" }'))
     found = dataclasses.replace(SLOW, found={"demo": Verdict.INCONCLUSIVE})
     assert [row.known for row in swept(toy, sweep(SLOW))] == [None]
@@ -133,11 +133,11 @@ def test_rows_of_sweeps_are_replayed_in_the_fast_tier(toy):
     }
 
 
-def test_records_that_a_variation_shares_with_what_it_varies_are_no_publication_of_it(toy):
+def test_records_shared_with_the_original_publish_no_variation(toy):
     assert not replayed(toy, SLOW, RECALIBRATED, CUTS, chosen=lambda _: False)
 
 
-def test_a_row_of_a_sweep_of_which_one_seed_is_published_does_not_go_in_silence(toy):
+def test_a_sweep_row_with_one_published_seed_is_not_dropped(toy):
     assert list(replayed(toy, SLOW, chosen=lambda request: request.seed == 4)) == ["demo-reduced-digits-slow-replayed"]
 
 
@@ -193,7 +193,7 @@ def test_options_of_records_that_do_not_fit_are_told(toy, records, message):
 # The project's own
 
 
-def test_every_sweep_of_the_project_can_be_planned_and_varies_every_row():
+def test_every_sweep_can_be_planned_and_varies_every_row():
     from featdyn_core.project import register_folder
     from featdyn_core.register.reading import load_register
 

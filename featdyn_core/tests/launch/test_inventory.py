@@ -29,7 +29,7 @@ def test_what_is_written_is_read(seeds):
     assert set(parse_seeds(seed_ranges(seeds))) == seeds
 
 
-def test_groups_keep_the_order_of_recipes_and_tell_states_and_reasons_apart():
+def test_groups_keep_recipe_order_and_separate_state_and_reason():
     found = [Holding("b", 1, "complete"), Holding("a", 1, "missing"), Holding("b", 2, "complete"), Holding("b", 3, "x")]
     assert grouped(found) == {("b", "complete", ""): [1, 2], ("b", "x", ""): [3], ("a", "missing", ""): [1]}
 
@@ -75,7 +75,7 @@ def test_bytes_are_those_of_the_network_whatever_is_in_the_store(store, timed):
     assert timed
 
 
-def test_trainings_of_this_machine_tell_the_seconds_and_others_do_not(store, timed):
+def test_only_trainings_of_this_machine_tell_the_seconds(store, timed):
     store.get(tiny_recipe(), 0)
     (seconds,) = epochs_here(store).values()
     log = store.open(tiny_recipe(), 0).log

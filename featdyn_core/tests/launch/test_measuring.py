@@ -83,7 +83,7 @@ def test_nothing_is_trained(place, said):
     assert [path.name[:6] for path in place.root.glob("tiny-*")] == ["tiny-0"]
 
 
-def test_a_measurement_that_fails_keeps_no_other_from_being_measured(place, said):
+def test_a_failed_measurement_does_not_stop_the_others(place, said):
     assert measure_missing(place, [column(9), column(1)], HERE, said.append) == 1
     assert "has no checkpoint at epoch 9" in said[1]
     assert place.measurements().missing([column(1)]) == []
@@ -166,7 +166,7 @@ def test_a_damaged_record_is_not_published(place, tmp_path):
         publish_records(place, [column(1)], tmp_path / "reduced", print)
 
 
-def test_a_manifest_that_cannot_be_read_is_published_anew_or_kept(place, tmp_path):
+def test_an_unreadable_manifest_is_published_anew_or_kept(place, tmp_path):
     """Anew where all records are here; else nobody knows what would be lost."""
     folder = tmp_path / "reduced"
     place.measurements().get(column(1))

@@ -75,7 +75,7 @@ def run(installed: Path, folder: Path, *arguments: str | Path) -> str:
     return found.stdout
 
 
-def test_an_installed_package_begins_a_project_whose_claims_are_collected_and_judged(installed, tmp_path):
+def test_an_installed_package_begins_a_project_and_judges_it(installed, tmp_path):
     assert "decide the claims there with: pytest -m fast" in run(installed, tmp_path, "featdyn_core", "init", "mine")
     output = run(installed, tmp_path / "mine", "pytest", "-q", "-k", "memory_window_in_planted", "--store", "store")
     assert "passed" in output
@@ -164,7 +164,7 @@ def test_where_there_is_no_project_the_plugin_says_nothing(installed, tmp_path):
     assert not (tmp_path / "evidence.json").exists()
 
 
-def test_an_installed_package_takes_checkpoints_to_claims_in_an_empty_folder(installed, tmp_path):
+def test_an_installed_package_turns_checkpoints_into_claims(installed, tmp_path):
     """Other people's names are a module beside the files; nothing of a checkout is there."""
     (tmp_path / "nets.py").write_text(
         inspect.getsource(elsewhere.small).replace("def", "from torch import nn\n\n\ndef", 1)

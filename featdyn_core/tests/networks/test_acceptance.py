@@ -164,7 +164,7 @@ def test_module_taken_whole_that_returns_more():
         tried(module, cuts=["0"])
 
 
-def test_what_is_a_function_of_an_image_is_accepted_and_left_alone():
+def test_a_function_of_an_image_is_accepted_and_left_alone():
     for module, cuts in [
         (Net(), ["stem", "body"]),
         (nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.Dropout(0.5), nn.Linear(9, CLASSES)), ["1"]),

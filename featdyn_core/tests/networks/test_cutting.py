@@ -108,7 +108,7 @@ def flat() -> list[nn.Module]:
 
 
 @torch.no_grad()
-def test_chain_of_submodules_that_cannot_be_followed_is_cut_between_them():
+def test_a_submodule_chain_that_cannot_be_followed_is_still_cut():
     module = nn.Sequential(*flat(), Branching(), nn.Linear(4, 3))
     network = BlockNetwork.from_module(module, ["1", "2"])
     images = torch.rand(5, 1, 2, 2) * 255
@@ -119,7 +119,7 @@ def test_chain_of_submodules_that_cannot_be_followed_is_cut_between_them():
 
 
 @torch.no_grad()
-def test_parameters_of_the_module_itself_belong_to_the_part_that_uses_them():
+def test_parameters_of_the_module_belong_to_the_part_using_them():
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -272,7 +272,7 @@ def test_what_can_be_cut_is_cut(case):
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["update", "pop", "keys", "values", "items", "clear", "forward_"])
-def test_submodule_called_as_a_method_of_a_container_can_be_cut_after(name):
+def test_a_submodule_called_as_a_container_method_can_be_cut(name):
     module = nn.Sequential(nn.Flatten())
     module.append(nn.Linear(4, 4))
     outer = nn.Module()
@@ -372,7 +372,7 @@ def doubled(_module, _inputs, output):
 
 
 @torch.no_grad()
-def test_hooks_of_the_module_are_told_and_those_inside_are_called():
+def test_hooks_of_the_module_are_refused_and_inner_hooks_called():
     module = nn.Sequential(*flat(), nn.Linear(4, 3))
     module[1].register_forward_hook(doubled)
     images = torch.rand(5, 1, 2, 2) * 255

@@ -57,7 +57,7 @@ def recipe(function: str = "perceptron", **options):
 OWN = {"width": 12, "cuts": ["1", "2"]}
 
 
-def test_module_is_cut_and_standardises_images_as_the_data_set_asks():
+def test_a_module_is_cut_and_standardises_as_the_data_set_asks():
     network = new_network(recipe(**OWN), tiny_digits())
     assert network.cuts == network.depths == ("1", "2")
     assert new_network(recipe(**OWN, depths=["2"]), tiny_digits()).depths == ("2",)
@@ -152,7 +152,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("policy", ["carry", "recalibrate"])
-def test_trajectory_of_a_network_of_ones_own_is_trained_and_its_composites_evaluated(trained, policy):
+def test_a_custom_network_can_be_trained_and_its_composites_run(trained, policy):
     _, found = trained
     assert found.log[-1].train_loss < 0.8 * math.log(10)
     images: Tensor = found.dataset.test_images
@@ -165,7 +165,7 @@ def test_trajectory_of_a_network_of_ones_own_is_trained_and_its_composites_evalu
     assert grid.agreement[0, 0, 0] < grid.agreement[0, 1, 0]
 
 
-def test_verification_runs_code_for_a_recipe_and_not_for_a_manifest(trained):
+def test_verification_runs_code_for_a_recipe_not_for_a_manifest(trained):
     store, found = trained
     folder = store.folder(found.recipe, 0)
     assert verify_folder(store, folder, (found.recipe, 0)) == []

@@ -147,7 +147,7 @@ def test_features_of_several_cuts_are_those_of_each(networks, name):
 
 
 @pytest.mark.parametrize("name", ["resnet8", "mlp", "svhn-convnet"])
-def test_keys_of_the_shallow_part_are_what_the_shallow_part_depends_on(networks, name):
+def test_shallow_keys_are_what_the_shallow_part_depends_on(networks, name):
     network, images = networks[name], some_images(name)
     cut = network.cuts[1]
     other = copy.deepcopy(network)
@@ -182,7 +182,7 @@ def test_resnet_without_normalisation_has_biases_in_its_place():
 @torch.no_grad()
 @pytest.mark.parametrize("normalised", [True, False])
 @pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(0)])
-def test_a_residual_branch_that_begins_at_nought_leaves_the_shortcut(normalised, generator):
+def test_a_residual_branch_that_starts_at_zero_is_the_shortcut(normalised, generator):
     options = {"width": 4, "normalised": normalised}
     network = build_model("resnet8", zero_init_residual=True, generator=generator, **options)
     block, hidden = network.blocks["stage1_block1"], torch.rand(2, 4, 8, 8)
@@ -206,7 +206,7 @@ def test_transformer_sees_patches_and_their_places():
     assert not running_norms(network)
 
 
-def test_linear_last_leaves_the_last_hidden_layer_without_activation():
+def test_linear_last_leaves_the_last_hidden_layer_linear():
     images = some_images("mlp", 50)
     for linear_last in (False, True):
         network = build("mlp", hidden=[20, 20], dropout=0.0, linear_last=linear_last)

@@ -128,7 +128,7 @@ def test_what_continuous_integration_reads_of_a_run(project, monkeypatch, option
     assert "| `demo` | digits | small | INVALID" in summary
 
 
-def test_a_summary_that_cannot_be_written_is_told_and_the_run_is_no_success(project, monkeypatch):
+def test_an_unwritable_summary_is_reported_and_fails_the_run(project, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "nowhere" / "summary.md"))
     write_claim(project.path)
     result = project.runpytest("-m", "fast")
@@ -137,7 +137,7 @@ def test_a_summary_that_cannot_be_written_is_told_and_the_run_is_no_success(proj
     assert verdicts_of(project) == {"demo-small-digits": "SUPPORTED"}
 
 
-def test_a_failure_says_quantity_value_interval_seeds_bound_and_control(project):
+def test_a_failure_shows_quantity_interval_bound_and_control(project):
     write_claim(project.path, effect=FAILS)
     found = "*effect (decides): 0.11 [[]*, *[]] (95 %, 3 seeds; worst 0.1, 0 of 3 hold), to lie above 0.5: fails*"
     project.runpytest("-m", "fast").stdout.fnmatch_lines([found, "*null (control)*"])
@@ -239,7 +239,7 @@ def test_published_records_are_judged_beside_the_small_scale(project):
     assert (rows[replayed].tier, rows[replayed].seeds) == ("fast", (3, 4, 5))
 
 
-def test_a_part_of_what_was_published_is_not_run_and_says_what_is_lacking(project):
+def test_a_partial_publication_is_not_run_and_says_what_it_lacks(project):
     publish_reduced(3, 4)
     result = project.runpytest("-m", "fast", "-v", "-rs")
     result.assert_outcomes(passed=1, skipped=1)
@@ -320,7 +320,7 @@ def test_evidence_says_what_was_run(project):
     assert document["rows"][0]["register"] == document["register"]
 
 
-def test_a_place_where_evidence_cannot_be_is_told_before_anything_is_run(project):
+def test_an_unwritable_evidence_path_is_reported_before_any_run(project):
     result = project.runpytest("-m", "fast", "--evidence", str(project.path), "--store", "nothing")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*the evidence * is a folder*"])
@@ -355,7 +355,7 @@ def test_a_claim_that_errors_is_an_error_row(project):
         pytest.param('{"effect": float("nan"), "null": 0.0}', "*MeasurementError*", id="nan"),
     ],
 )
-def test_a_measurement_that_does_not_fit_the_register_is_an_error(project, returned, message):
+def test_a_measurement_that_misfits_the_register_is_an_error(project, returned, message):
     write_claim(project.path, measure=f"def measure(run):\n    return Measured({returned})")
     result = project.runpytest("-m", "fast", "-v")
     result.assert_outcomes(errors=1)
@@ -420,7 +420,7 @@ def test_damaged_data_is_an_error(project, monkeypatch):
 # Processes
 
 
-def test_processes_share_the_work_and_one_that_dies_leaves_an_error_row(project):
+def test_processes_share_work_and_a_dead_one_leaves_an_error_row(project):
     claims = {name: entry(section=str(number)) for number, name in enumerate(("demo", "dies", "other"), start=1)}
     write_project(project.path, **claims)
     write_claim(project.path, "other", effect=FAILS)
@@ -464,7 +464,7 @@ def test_tests_of_a_tier_are_handed_out_one_at_a_time(project, options, size):
         pytest.param("a,b", "*expected seeds from 0 on*", id="none"),
     ],
 )
-def test_seeds_that_cannot_be_judged_are_refused_before_anything_is_trained(project, seeds, message):
+def test_seeds_that_cannot_be_judged_are_refused_before_training(project, seeds, message):
     result = project.runpytest("-m", "fast", "--seeds", seeds, "--store", "nothing")
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     result.stdout.fnmatch_lines([message])
@@ -472,7 +472,7 @@ def test_seeds_that_cannot_be_judged_are_refused_before_anything_is_trained(proj
     assert not (project.path / "evidence.json").exists()
 
 
-def test_other_seeds_are_exploratory_and_leave_the_evidence_alone(project):
+def test_other_seeds_are_exploratory_and_change_no_evidence(project):
     project.runpytest("-m", "fast")
     whole = (project.path / "evidence.json").read_bytes()
     result = project.runpytest("-m", "fast", "--seeds", "6-8")
@@ -535,7 +535,7 @@ def test_tests_that_name_no_claim_or_two_tiers_are_refused(project, body, messag
     pytest.LineMatcher(result.outlines + result.errlines).fnmatch_lines([message])
 
 
-def test_planted_worlds_belong_to_the_fast_tier_and_must_come_out_as_due(project):
+def test_planted_worlds_are_fast_and_must_come_out_as_due(project):
     body = """
 from featdyn_core import planted
 from featdyn_core.planted import World
@@ -616,7 +616,7 @@ def test_a_drivers_warning_ends_no_run(project):
     result.stdout.fnmatch_lines(["*the device is cpu, and torch warns: the driver is too old*"])
 
 
-def test_grids_in_half_precision_say_how_many_predictions_flipped(project):
+def test_half_precision_grids_count_flipped_predictions(project):
     project.runpytest("-m", "fast", "--precision", "fp16").assert_outcomes(passed=1)
     (row,) = evidence_of(project).values()
     assert row.environment["precision of grids"] == "fp16"

@@ -77,7 +77,7 @@ def verdicts(session):
 # What became of each row
 
 
-def test_a_whole_run_has_every_row_of_its_tier_in_the_order_of_the_plan(tmp_path):
+def test_a_whole_run_has_all_rows_of_its_tier_in_plan_order(tmp_path):
     rows = [reported(row) for row in reversed(PLAN) if row.id in FAST]
     session = finished(tmp_path, FAST, rows)
     assert [row.id for row in session.evidence] == [
@@ -89,7 +89,7 @@ def test_a_whole_run_has_every_row_of_its_tier_in_the_order_of_the_plan(tmp_path
     assert (session.target, session.remark) == (session.path, "")
 
 
-def test_what_was_not_selected_is_deselected_and_says_what_it_would_have_been(tmp_path):
+def test_a_deselected_row_says_what_it_would_have_been(tmp_path):
     row = PLAN[0]
     session = finished(tmp_path, {row.id}, [reported(row)])
     assert verdicts(session) == {
@@ -179,7 +179,7 @@ def test_a_run_of_a_part_leaves_the_whole_ones_file_alone(tmp_path):
 
 
 @pytest.mark.parametrize("collected", [FAST, {PLAN[0].id}], ids=["whole", "part"])
-def test_a_run_of_other_seeds_has_a_file_of_its_own_whether_or_not_it_is_whole(tmp_path, collected):
+def test_a_run_of_other_seeds_has_its_own_file_whole_or_not(tmp_path, collected):
     plan = [row if row.replayed else dataclasses.replace(row, exploratory=True) for row in PLAN]
     session = finished(tmp_path, collected, [reported(row) for row in plan if row.id in collected], plan=plan)
     session.write()

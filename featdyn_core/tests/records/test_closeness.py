@@ -23,7 +23,7 @@ def closeness(tiny_trajectory):
     return read(measure(tiny_trajectory, PARAMETERS), PARAMETERS)
 
 
-def test_agreement_is_that_of_composites_and_displaced_networks_written_out(tiny_trajectory, closeness):
+def test_agreement_equals_explicit_composites_and_displacements(tiny_trajectory, closeness):
     images, _ = tiny_trajectory.evaluation_set("held-out")
     reference = predict(tiny_trajectory.network(4), images)
     rng = numpy_generator(tiny_trajectory.seed, "measure", "closeness", 2, 4)
@@ -42,7 +42,7 @@ def test_agreement_is_that_of_composites_and_displaced_networks_written_out(tiny
         assert tuple(closeness.moved[number]) == moved(tiny_trajectory, 2, 4, cut), cut
 
 
-def test_the_planted_direction_is_harmless_and_displacements_as_large_are_not(closeness):
+def test_the_planted_direction_is_harmless_unlike_equal_shifts(closeness):
     planted = closeness.planted
     assert planted.planted is None
     assert (planted.agreement("recalibrated") == 1).all()

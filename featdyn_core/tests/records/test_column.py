@@ -97,7 +97,7 @@ def test_a_frozen_network_agrees_with_itself_at_every_epoch(tiny_trajectory):
     assert (found.accuracy == found.reference_accuracy).all()
 
 
-def test_a_planted_network_misses_the_share_of_a_sector_that_it_turned(tiny_trajectory):
+def test_a_planted_network_misses_the_share_of_its_turned_sector(tiny_trajectory):
     parameters = PARAMETERS | {"shallow": [0, 1, 2], "planted": {"pace": "steady", "duration": 4}}
     found = read(measured(tiny_trajectory, parameters), parameters)
     assert found.cuts == ("hidden1",)
@@ -155,7 +155,7 @@ SEVERAL = [PARAMETERS, PARAMETERS | {"deep": 4, "shallow": [0, 4]}, PARAMETERS |
 
 
 @pytest.mark.parametrize("policy", ["carry", "recalibrate"])
-def test_columns_that_are_measured_together_equal_those_that_are_measured_alone(tiny_trajectory, policy):
+def test_columns_measured_together_equal_those_measured_alone(tiny_trajectory, policy):
     several = [parameters | {"policy": policy} for parameters in SEVERAL]
     for found, parameters in zip(measure(tiny_trajectory, several), several, strict=True):
         alone = measured(tiny_trajectory, parameters)
@@ -164,7 +164,7 @@ def test_columns_that_are_measured_together_equal_those_that_are_measured_alone(
             assert np.array_equal(array, alone[name]), name
 
 
-def test_only_pairs_that_a_column_has_are_evaluated_and_each_shallow_part_runs_once(tiny_trajectory):
+def test_a_column_runs_only_its_pairs_and_each_shallow_part_once(tiny_trajectory):
     seen, asked = [], []
     counted = dataclasses.replace(
         tiny_trajectory, load=lambda epoch: asked.append(epoch) or tiny_trajectory.load(epoch)
@@ -184,7 +184,7 @@ def test_columns_go_together_that_differ_in_their_deep_epoch():
         assert not together(one, one | {"deep": 4, name: value}), name
 
 
-def test_columns_are_covered_and_joined_over_their_shallow_epochs():
+def test_columns_are_covered_and_joined_over_shallow_epochs():
     fewer, other = PARAMETERS | {"shallow": [4, 1]}, PARAMETERS | {"shallow": [3]}
     assert covers(PARAMETERS, fewer)
     assert not covers(fewer, PARAMETERS)
@@ -196,7 +196,7 @@ def test_columns_are_covered_and_joined_over_their_shallow_epochs():
     assert joined(PARAMETERS | {"more": 1}, PARAMETERS) is None
 
 
-def test_precision_is_passed_on_progress_reported_and_the_flip_rate_kept(tiny_trajectory, monkeypatch):
+def test_precision_progress_and_flip_rate_are_passed_on(tiny_trajectory, monkeypatch):
     asked, seen = [], []
 
     def in_half(*arguments, precision, **options):
@@ -254,7 +254,7 @@ def test_a_share_has_all_images_as_its_count(small):
     assert Column.planted([1], 0, cuts=("whole",)).predictions.shape == (1, 1, IMAGES)
 
 
-def test_what_one_composite_misses_one_that_misses_more_misses_too():
+def test_a_composite_misses_all_that_a_better_one_misses():
     """So the share of images at consistency 1 is what the worst composite leaves."""
     found = Column.planted([1, 2, 3], [0.3, 0.1, 0])
     assert (found.consistency == 1).mean() == pytest.approx(0.7, abs=GRAIN)

@@ -31,7 +31,7 @@ def test_the_linearised_descent_is_that_of_the_other_kind(tiny_perceptron):
     assert np.array_equal(found.losses, known.losses)
 
 
-def test_the_real_descent_has_the_same_images_state_and_step_size(tiny_perceptron):
+def test_the_real_descent_has_the_same_images_state_and_step(tiny_perceptron):
     images, labels = (part[:12] for part in tiny_perceptron.training_set())
     found, linear = measured(tiny_perceptron, "real"), measured(tiny_perceptron, "linearised")
     assert np.array_equal(found.steps, linear.steps)

@@ -19,7 +19,7 @@ def features_of(trajectory, epoch: int, cut: str, split: str = "held-out") -> to
 
 
 @pytest.mark.parametrize("split", ["held-out", "training"])
-def test_distances_and_norms_are_those_of_all_features_of_a_depth(tiny_trajectory, split):
+def test_distances_and_norms_are_over_all_features_of_a_depth(tiny_trajectory, split):
     parameters = MOVING | {"split": split}
     found = read(measure(tiny_trajectory, parameters), parameters)
     assert len(tiny_trajectory.evaluation_set(split)[0]) > BATCH

@@ -51,7 +51,7 @@ def test_classes_are_those_of_composites_at_the_deepest_cut(trajectory):
         assert found.share_inside(points) == pytest.approx(agreement, abs=2 * rounded), f"epoch {epoch}"
 
 
-def test_the_last_features_are_inside_and_those_of_other_images_are_not():
+def test_the_last_features_are_inside_and_other_images_are_not():
     points = np.array([[[1.0, 0.0], [0.0, 1.0]], [[2.0, 1.0], [1.0, 2.0]]])
     found = LastLayer(np.array([1, 2]), points, np.eye(2), np.zeros(2), np.array([0, 1]))
     assert found.classes(found.last).tolist() == [0, 1]

@@ -30,7 +30,7 @@ def test_each_row_is_the_training_linearised_at_its_cut(tiny_perceptron, record)
             assert record.frozen[number, row] == pytest.approx(alone.losses, abs=ROUNDING), f"{cut}, {half} half frozen"
 
 
-def test_training_with_a_half_frozen_goes_on_from_the_joint_one_and_does_not_rise(record):
+def test_half_frozen_training_resumes_the_joint_and_never_rises(record):
     assert record.frozen.shape == (len(record.cuts), 2, 5)
     assert record.frozen[:, :, 0] == pytest.approx(np.tile(record.losses[:, 2:3], 2), abs=ROUNDING)
     assert record.frozen_rise < ROUNDING

@@ -26,7 +26,7 @@ def test_the_log_is_that_of_the_trained_epochs(tiny_trajectory):
     assert found.learning_rate == pytest.approx([0.1, 0.2, 0.3])
 
 
-def test_a_fall_is_a_share_of_that_from_the_first_trained_epoch_to_the_last_of_the_window(falling):
+def test_a_fall_is_a_share_of_the_fall_up_to_the_window_end(falling):
     assert falling.fall(2, 4) == pytest.approx((2 - 1) / (3 - 1))
     assert falling.fall(3, 5) == pytest.approx((1.5 - 1.2) / (3 - 1.2))
 

@@ -15,7 +15,7 @@ PARAMETERS = {"epochs": [0, 2, 4], "images": 40}
 LOSS_TOLERANCE = 1e-5  # of a mean cross-entropy in single precision, relative
 
 
-def test_each_loss_is_of_its_composite_on_the_first_training_images(tiny_trajectory):
+def test_each_loss_is_of_its_composite_on_first_training_images(tiny_trajectory):
     grid = read(measure(tiny_trajectory, PARAMETERS), PARAMETERS)
     images, labels = (part[:40] for part in tiny_trajectory.training_set())
     assert grid.cuts == tiny_trajectory.network(4).depths

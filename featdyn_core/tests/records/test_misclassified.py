@@ -30,7 +30,7 @@ def test_clean_errors_are_those_of_each_network(tiny_trajectory):
         _ = found.mean_corruption_error
 
 
-def test_corrupted_errors_are_those_under_each_corruption_and_severity(tiny_trajectory):
+def test_corrupted_errors_are_kept_by_corruption_and_severity(tiny_trajectory):
     found = measured(tiny_trajectory, corrupted=True)
     _, labels = tiny_trajectory.evaluation_set("held-out")
     assert found.corrupted.shape == (len(KINDS), len(SEVERITIES), len(labels))
@@ -42,7 +42,7 @@ def test_corrupted_errors_are_those_under_each_corruption_and_severity(tiny_traj
     assert (found.clean == measured(tiny_trajectory, corrupted=False).clean).all()
 
 
-def test_mean_corruption_error_is_the_plain_mean_over_kinds_and_severities():
+def test_mean_corruption_error_is_the_plain_mean_of_its_cells():
     rates = np.random.default_rng(0).random((15, 5, 1))
     corrupted = np.broadcast_to(np.arange(100) / 100, (15, 5, 100)) < rates
     found = Misclassified(np.array([1]), np.zeros((1, 100), bool), corrupted)

@@ -34,7 +34,7 @@ def parameters_of(trajectory, epoch: int, part: str) -> torch.Tensor:
     return torch.cat([value.detach().double().flatten() for value in chosen])
 
 
-def test_distances_and_norms_are_those_of_all_parameters_of_a_part(tiny_trajectory, path):
+def test_distances_and_norms_are_over_all_parameters_of_a_part(tiny_trajectory, path):
     assert path.parts == (*tiny_trajectory.network(4).depths, WHOLE_NETWORK)
     assert path.epochs.tolist() == [0, 1, 2, 4]
     assert path.distances.shape == (4, 4, 4)

@@ -14,7 +14,7 @@ def test_a_share_of_the_images_is_classified_rightly(share):
     assert (classified(share) == LABELS).mean() == pytest.approx(share, abs=GRAIN)
 
 
-def test_composites_miss_what_is_right_and_stray_from_what_is_wrong():
+def test_composites_miss_right_and_stray_from_wrong_predictions():
     predictions, reference = composed([0.3, 0.1], [0.0, 0.1], wrong=0.2)
     assert (reference == LABELS).mean() == 0.8
     assert (predictions == reference).mean(axis=1).tolist() == [0.7, 0.8]

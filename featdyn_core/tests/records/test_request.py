@@ -38,7 +38,7 @@ OTHER_COLUMNS = {
 
 
 @pytest.mark.parametrize("other", OTHER_COLUMNS.values(), ids=OTHER_COLUMNS)
-def test_what_differs_in_more_than_shallow_epochs_is_another_measurement(other):
+def test_requests_that_differ_beyond_shallow_epochs_stay_apart(other):
     one = column(1, 2)
     assert one.identity != other.identity
     assert not one.covers(other)
@@ -46,7 +46,7 @@ def test_what_differs_in_more_than_shallow_epochs_is_another_measurement(other):
     assert one.joined(other) is None
 
 
-def test_a_file_of_the_same_name_elsewhere_is_another_measurement():
+def test_a_file_of_the_same_name_elsewhere_is_a_new_measurement():
     here, there = (
         Request(tiny_recipe(data=DataSpec(f"/{folder}/own.npz")), 0, "column", COLUMN) for folder in ("here", "there")
     )
@@ -54,7 +54,7 @@ def test_a_file_of_the_same_name_elsewhere_is_another_measurement():
     assert here.joined(there) is None
 
 
-def test_identity_follows_content_and_neither_name_nor_order_nor_sequence_type():
+def test_identity_follows_content_and_not_name_or_order():
     one = column(1, 2)
     backwards = dict(reversed(one.parameters.items())) | {"shallow": (1, 2)}
     same = Request(tiny_recipe(name="renamed"), 0, "column", backwards)
@@ -90,14 +90,14 @@ def test_other_kinds_serve_their_equals_only(kind):
     assert one.joined(other) is None
 
 
-def test_a_request_says_what_it_is_of_and_which_trajectories_it_needs():
+def test_a_request_names_its_subject_and_its_trajectories():
     one = Request(tiny_recipe(), 4, "stranger", {"partner": 7})
     assert str(one) == "stranger of tiny seed 4"
     assert one.seeds == (4, 7)
     assert column(1).seeds == (0,)
 
 
-def test_columns_of_one_trajectory_go_together_and_nothing_else_does():
+def test_only_columns_of_one_trajectory_go_together():
     one, other = column(1, 2), column(1, deep=4)
     assert one.together(other)
     assert other.together(one)
@@ -107,7 +107,7 @@ def test_columns_of_one_trajectory_go_together_and_nothing_else_does():
     assert not Request.together(*(Request(tiny_recipe(), 0, "losses", each) for each in numbers))
 
 
-def test_measuring_hands_over_trajectory_parameters_a_partner_and_who_is_told_how_far_it_is(monkeypatch):
+def test_measuring_passes_on_trajectory_partner_and_progress(monkeypatch):
     seen = []
 
     def note(*arguments, **options):

@@ -33,7 +33,7 @@ def measured(trajectory, partner):
     return read(measure(trajectory, PARAMETERS, partner), PARAMETERS)
 
 
-def test_composites_are_of_the_partners_shallow_half_with_statistics_estimated_again(tiny_trajectory, partner):
+def test_composites_use_the_partner_with_statistics_re_estimated(tiny_trajectory, partner):
     found = measured(tiny_trajectory, partner)
     images, labels = tiny_trajectory.evaluation_set("held-out")
     reference = predict(tiny_trajectory.network(2), images)

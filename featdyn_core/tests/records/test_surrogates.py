@@ -45,7 +45,7 @@ def test_the_gap_is_that_of_the_network_at_the_end(found, tiny_trajectory):
     assert found.gap.max() > 0
 
 
-def test_plain_distances_are_those_between_the_splits_features_at_the_end(found, tiny_trajectory):
+def test_plain_distances_are_between_the_final_split_features(found, tiny_trajectory):
     (held_out, labels), (training, known) = map(tiny_trajectory.evaluation_set, ("held-out", "training"))
     for depth, cut in enumerate(found.cuts):
         x, y = (features_at(tiny_trajectory, images, 4, cut).flatten(1).numpy() for images in (training, held_out))
@@ -89,7 +89,7 @@ def test_training_features_are_drawn_from_the_whole_window(found, tiny_trajector
         assert alone.augmented[name] == pytest.approx(alone.plain[name], rel=ROUNDING), name
 
 
-def test_features_that_the_deep_part_takes_for_another_class_are_missed(tiny_trajectory):
+def test_features_that_the_deep_part_reclassifies_are_missed(tiny_trajectory):
     """With one early epoch beside the end, a share of the images between none and those that this epoch misses."""
     found = measured(tiny_trajectory, epochs=[0, 4])
     training, known = tiny_trajectory.evaluation_set("training")

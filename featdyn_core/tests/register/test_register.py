@@ -122,7 +122,7 @@ def test_a_bound_is_that_of_the_subject_before_that_of_the_scale(entry):
     assert [entry.claim(*cell).criteria[0].bound for cell in (("small", "digits"), ("paper", "mnist"))] == [0.95, 0.99]
 
 
-def test_a_criterion_that_decides_on_one_split_is_reported_on_the_other(entry):
+def test_a_criterion_decides_on_one_split_and_reports_the_other(entry):
     decides, reported = entry.claim("small", "digits").criteria[:2]
     assert decides == Criterion(
         "agreement, held-out",
@@ -156,7 +156,7 @@ def test_a_bound_is_a_number_with_a_point(entry):
     assert type(control.bound) is float
 
 
-def test_windows_and_protocol_are_those_of_the_subject_before_those_of_the_scale(entry):
+def test_windows_and_protocol_of_a_subject_override_the_scale(entry):
     assert entry.windows_of("small", "digits") == {"memory": Window(20, 40)}
     assert entry.windows_of("paper", "mnist") == {"memory": Window(200, 300)}
     assert entry.windows_of("paper", "svhn") == {}
@@ -164,7 +164,7 @@ def test_windows_and_protocol_are_those_of_the_subject_before_those_of_the_scale
     assert entry.protocol_of("paper", "mnist") == {"updates": 48, "draws": 99}
 
 
-def test_a_criterion_is_asked_of_each_item_of_a_list_of_the_protocol(written):
+def test_a_criterion_applies_to_each_item_of_a_protocol_list(written):
     text = MEMORY.replace("[protocol]", '[protocol]\nkinds = { digits = ["fog", "snow"], mnist = ["fog"] }')
     text = text.replace('quantity = "accuracy of the composites"', 'quantity = "accuracy"\neach = "kinds"')
     entry = written(text).entry("memory")
@@ -270,7 +270,7 @@ above = 0.0
 """
 
 
-def test_a_theorem_has_one_row_in_the_fast_tier_and_universal_criteria(written):
+def test_a_theorem_has_one_fast_row_and_universal_criteria(written):
     register = written(lemma=LEMMA)
     found = register.entry("lemma")
     assert [found.subjects_at(scale) for scale in register.scales.values()] == [("worlds",), ()]
@@ -742,7 +742,7 @@ def test_recipes_of_a_subject_are_of_that_data_set(real):
         assert entry.kind == THEOREM or load_recipe(scale.recipes[subject]).data.set == images, entry.id
 
 
-def test_every_window_and_number_of_the_real_register_is_read_from_it(real):
+def test_windows_and_numbers_are_read_from_the_real_register(real):
     """A record names a window that its claim has."""
     for entry, scale, subject in cells_of(real):
         used = {table["window"] for table in entry.records.values() if "window" in table}

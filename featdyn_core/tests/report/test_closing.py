@@ -52,7 +52,7 @@ def test_what_was_not_selected_is_counted_and_not_listed():
     assert len(lines) < 8
 
 
-def test_trainings_on_the_spot_say_whether_they_are_the_published_ones():
+def test_trainings_on_the_spot_say_whether_they_equal_published():
     rows = [evidence("forgetting", here=True, bits=bits) for bits in ("equal", "other", "equal")]
     assert "trained here, bit for bit as published: 2 of 3" in closing(rows, 80)
 

@@ -129,7 +129,7 @@ def test_marks_say_what_survives_and_what_hangs_on_differences():
     assert found[3].holm_p == found[3].holm.p_against
 
 
-def test_the_second_protocol_has_its_mark_and_what_was_not_judged_none():
+def test_the_second_protocol_has_a_mark_and_undecided_rows_none():
     assert {line.marks for line in columns.lines(whole_family(rule=2))} == {"²"}
     nothing = [dataclasses.replace(row, verdict=Verdict.NOT_RUN, findings=()) for row in whole_family()]
     assert {line.marks for line in columns.lines(nothing)} == {""}

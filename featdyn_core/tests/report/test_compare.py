@@ -81,7 +81,7 @@ def test_a_measured_row_meets_its_replay_if_there_is_no_other():
     assert [row.id for row in both] == [MEMORY.id, replay.id]
 
 
-def test_what_differs_in_protocol_and_environment_is_told_once_with_its_rows():
+def test_protocol_and_environment_differences_are_reported_once():
     changes = {"seeds": (5, 6, 7, 8, 9), "protocol": {"images": 1000}, "windows": {"memory": [1, 2]}}
     makers = {
         "environment": {"commit": "other", "python": "3.11.7", "threads": 1, "torch": ""},

@@ -46,7 +46,7 @@ def legend(axes):
 # Series
 
 
-def test_a_curve_has_a_thin_line_for_each_seed_and_a_thick_one_for_their_mean():
+def test_a_curve_has_thin_lines_for_seeds_and_a_thick_mean():
     axes = axes_of(curve(series=2, seeds=3))
     thick = means(axes)
     thin = [line for line in axes.lines if line not in thick]
@@ -140,7 +140,7 @@ def test_marks_are_what_the_row_has_under_the_names_of_its_curve():
 
 
 @pytest.mark.parametrize(("criterion", "caret"), [(ABOVE, 10), (BELOW, 11)])
-def test_a_near_bound_is_a_line_with_arrows_to_the_side_where_it_holds(criterion, caret):
+def test_a_near_bound_is_a_line_with_arrows_to_its_valid_side(criterion, caret):
     axes = axes_of(Curve([1.0, 2.0], {"series": [[0.96, 0.99]] * 3}, "epoch", "agreement"), Marks(criterion))
     line = named(axes, f"holds {criterion.direction} 0.95")
     assert list(line.get_ydata()) == [0.95, 0.95]
@@ -158,7 +158,7 @@ def test_a_near_bound_is_a_line_with_arrows_to_the_side_where_it_holds(criterion
         pytest.param([1e3, 1.1e3], True, "below", 7, 0, id="logarithmic"),
     ],
 )
-def test_a_far_bound_is_an_arrow_at_the_edge_and_leaves_the_axis_to_the_data(values, log, side, caret, place):
+def test_a_far_bound_is_an_arrow_at_the_edge_that_keeps_the_axis(values, log, side, caret, place):
     drawn = Curve([1.0, 2.0], {"series": [values] * 3}, "epoch", "agreement", log=log)
     axes = axes_of(drawn, Marks(ABOVE))
     assert axes.get_ylim() == axes_of(drawn).get_ylim()
@@ -192,7 +192,7 @@ def test_steps_of_the_learning_rate_are_dotted_lines_of_one_name():
 
 
 @pytest.mark.parametrize("series", [2, 4, 7])
-def test_the_legend_is_read_row_by_row_and_takes_nothing_from_the_axes(series):
+def test_the_legend_reads_by_rows_and_takes_no_axes_space(series):
     axes = axes_of(curve(series=series))
     assert legend(axes) == [f"series {part}" for part in range(series)]
     assert axes.bbox.height == pytest.approx(axes_of(curve()).bbox.height, rel=0.1)

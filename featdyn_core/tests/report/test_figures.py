@@ -30,7 +30,7 @@ def test_a_curve_is_one_well_formed_element_with_its_labels():
         assert label in text
 
 
-def test_a_curve_follows_the_colour_of_the_page_and_does_not_style_it():
+def test_a_curve_follows_the_page_colour_and_sets_no_style():
     drawn = curve_svg(curve(series=8), "losses")
     assert "currentColor" in drawn
     assert "#000000" not in drawn
@@ -38,7 +38,7 @@ def test_a_curve_follows_the_colour_of_the_page_and_does_not_style_it():
     assert "date" not in drawn.lower()
 
 
-def test_figures_are_the_same_twice_and_under_other_settings_which_they_leave_alone():
+def test_figures_are_reproducible_and_leave_settings_alone():
     def drawn():
         return curve_svg(curve(), "losses"), *(curve_file(curve(), "losses", kind) for kind in ("png", "svg", "pdf"))
 
@@ -106,7 +106,7 @@ WORDS = {
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
-def test_words_of_any_script_and_length_leave_space_for_the_curves(words, kind):
+def test_words_of_any_script_and_length_leave_space_for_curves(words, kind):
     drawn = Curve([0.0, 1.0], {words: [[0.0, 1.0]], "other": [[1.0, 0.0]]}, x_label=words, y_label=words)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -123,7 +123,7 @@ def test_words_that_fit_are_drawn_as_they_are():
 @pytest.mark.parametrize(
     ("backend", "kept"), [("module://matplotlib_inline.nowhere", "x"), ("no-backend", "x"), ("svg", "svg")]
 )
-def test_a_backend_that_is_not_installed_keeps_no_figure_from_being_drawn(backend, kept):
+def test_a_missing_backend_does_not_stop_a_figure(backend, kept):
     """In a process of its own: it is read when matplotlib is imported."""
     script = (
         "from featdyn_core.verdicts.evidence import Curve\n"

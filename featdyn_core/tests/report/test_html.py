@@ -80,7 +80,7 @@ def page(text):
 # The head
 
 
-def test_head_says_which_paper_when_by_whom_and_against_which_register(page):
+def test_the_head_names_paper_date_author_and_register(page):
     head = page.text[: page.text.index("How to read this page")]
     assert "on the claims of Feature dynamics , arXiv 2509.20334" in head
     for fact in (FACTS["written"], "d0f594519695", "x86_64 Some Processor, somewhere", FACTS["register"]):
@@ -162,13 +162,13 @@ def test_a_rival_stands_beside_its_claim_with_its_own_verdict(page_of):
     assert "A rival of memory-window : the same claim asked more sharply, with a verdict of its own" in claim
 
 
-def test_a_rival_of_a_claim_that_is_not_there_leads_to_no_place_that_is_not_there(page_of):
+def test_a_rival_of_an_absent_claim_has_no_dead_link(page_of):
     found = page_of([evidence("beyond-closeness", rival_of="memory-window")])
     links = {link.removeprefix("#") for link in found.attributes("href")}
     assert links <= set(found.attributes("id"))
 
 
-def test_what_is_the_papers_own_is_told_and_the_limit_of_p_stands_beside_it(page_of):
+def test_paper_criteria_are_marked_and_the_limit_of_p_is_beside(page_of):
     rows = [evidence("memory-window")]
     own = dataclasses.replace(rows[0].findings[-1].criterion, paper=True)
     changed = dataclasses.replace(rows[0].findings[-1], criterion=own)
@@ -367,7 +367,7 @@ def test_figures_are_named_after_row_and_title(tmp_path):
     assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
 
 
-def test_figures_of_titles_that_are_long_or_of_another_script_have_names_of_their_own(tmp_path):
+def test_figures_with_long_or_foreign_titles_have_distinct_names(tmp_path):
     (curve, *_) = ROWS[0].curves.values()
     titles = ["記憶", "転移", "x" * 300, f"{'x' * 300}y", "é"]
     row = dataclasses.replace(ROWS[0], curves=dict.fromkeys(titles, curve))
@@ -382,7 +382,7 @@ def test_the_same_claim_at_two_scales_has_two_figures(tmp_path):
     assert len(set(write_figures(tmp_path, rows))) == 24
 
 
-def test_figures_that_would_overwrite_each_other_are_refused_before_any_is_written(tmp_path):
+def test_figures_that_collide_are_refused_before_any_is_written(tmp_path):
     with pytest.raises(
         EvidenceError, match=r"'memory-window on digits \(small\): memory, part 1' is not the only curve"
     ):

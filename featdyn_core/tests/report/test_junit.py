@@ -64,7 +64,7 @@ def test_a_row_is_flat_properties_and_its_json_is_gone(completed):
     }
 
 
-def test_a_row_of_a_whole_family_has_both_adjusted_p_values_and_its_marks():
+def test_a_row_of_a_whole_family_has_adjusted_p_values_and_marks():
     (holm,) = adjusted_p_values([SUPPORTED])
     found = flat(SUPPORTED, holm)
     assert (found["holm_p"], found["holm_p_against"], found["marks"]) == (repr(holm.p_value), repr(holm.p_against), "*")

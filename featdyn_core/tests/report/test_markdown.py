@@ -25,7 +25,7 @@ def cells(line):
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def test_every_claim_has_a_row_with_what_decides_and_what_controls_it(register):
+def test_every_claim_has_a_row_with_its_decision_and_its_control(register):
     head, rule, *lines = claims_table(register)
     assert cells(head) == ["claim", "section", "holds if", "controls"]
     assert set(cells(rule)) == {"---"}
@@ -33,7 +33,7 @@ def test_every_claim_has_a_row_with_what_decides_and_what_controls_it(register):
     assert all(len(cells(line)) == 4 and all(cells(line)) for line in lines)
 
 
-def test_bounds_are_those_of_the_first_scale_and_subject_that_a_claim_has(register):
+def test_bounds_are_of_the_first_scale_and_subject_of_a_claim(register):
     elsewhere = replace(register.entry("memory-window"), subjects=("mnist",))
     places = ((register.entry("memory-window"), ("small", "digits")), (elsewhere, ("paper", "mnist")))
     for entry, place in places:
@@ -93,7 +93,7 @@ def test_the_summary_has_a_row_for_every_claim(register):
     assert found["transferability"][1:] == ["not run", "not run", "not run", "not run", "", ""]
 
 
-def test_the_grid_has_a_sign_and_a_number_where_a_claim_was_decided(register):
+def test_the_grid_has_a_sign_and_a_number_for_decided_claims(register):
     rows = [
         evidence("memory-window", agreement=0.985),
         replace(evidence("memory-window", "cifar10", agreement=0.6), scale="reduced"),
@@ -115,7 +115,7 @@ def test_the_grid_of_the_published_evidence_is_narrow(register):
     assert max(map(len, grid_table(register, rows))) <= 100
 
 
-def test_a_page_of_continuous_integration_has_counts_what_is_new_and_the_rest_folded():
+def test_a_ci_page_has_counts_news_and_the_rest_folded():
     lines = step_summary(ROWS)
     assert lines[0].startswith(
         "## Claims: 1 SUPPORTED, 1 EQUIVALENT, 1 REFUTED, 1 INCONCLUSIVE, 1 INVALID, 1 NOT RUN, 1 ERROR"
@@ -134,7 +134,7 @@ def test_a_page_of_continuous_integration_has_counts_what_is_new_and_the_rest_fo
     assert lines[-2] == "</details>"
 
 
-def test_a_page_of_what_was_judged_alone_has_no_list_of_what_was_not():
+def test_a_page_of_judged_rows_alone_lists_none_as_unjudged():
     assert not any("nothing was judged" in line for line in step_summary(ROWS[:1]))
 
 

@@ -52,7 +52,7 @@ def test_places_are_where_something_was_decided():
     assert chapter.at(("", "digits", "small, replayed")) == ()
 
 
-def test_a_claim_is_supported_where_it_is_on_every_row_that_was_decided():
+def test_a_claim_is_supported_if_every_decided_row_supports_it():
     nothing = dataclasses.replace(evidence("mixed"), verdict=Verdict.NOT_RUN, findings=())
     rows = [
         evidence("good"),

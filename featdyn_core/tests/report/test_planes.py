@@ -14,7 +14,7 @@ from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.tests.report.sample import evidence, plane
 
 
-def test_a_picture_is_one_well_formed_element_with_the_letters_of_its_classes():
+def test_a_picture_is_one_valid_element_with_its_class_letters():
     drawn = plane_svg(plane(), "regions")
     words = [text.strip() for text in ElementTree.fromstring(drawn).itertext()]
     assert {"0", "1", "first feature", "second feature"} <= set(words)
@@ -35,7 +35,7 @@ def test_the_first_line_of_regions_is_above():
     assert height(drawn, "a") < height(drawn, "b")
 
 
-def test_pictures_are_the_same_twice_and_have_their_name_seed_and_epochs_on_them():
+def test_pictures_are_reproducible_and_show_name_seed_and_epochs():
     for kind in ("png", "svg", "pdf"):
         assert plane_file(plane(), "regions", kind) == plane_file(plane(), "regions", kind), kind
     words = " ".join(ElementTree.fromstring(plane_file(plane(), "regions", "svg")).itertext())
@@ -77,7 +77,7 @@ def test_pictures_stand_beside_curves_in_folder_and_page(tmp_path):
     assert "the plane" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_picture_and_a_curve_of_one_name_are_not_written_over_each_other(tmp_path):
+def test_a_picture_and_a_curve_of_one_name_are_both_kept(tmp_path):
     row = evidence("induction", planes={"memory, part 1": plane()})
     with pytest.raises(EvidenceError, match="not the only curve"):
         write_figures(tmp_path, [row])

@@ -21,7 +21,7 @@ def finding(values, bound, direction="above"):
     bound=NUMBERS,
     direction=st.sampled_from(["above", "below"]),
 )
-def test_a_strip_keeps_the_order_of_the_numbers_and_the_side_of_the_bound(values, bound, direction):
+def test_a_strip_keeps_the_order_and_the_side_of_the_bound(values, bound, direction):
     item = finding(values, bound, direction)
     strip = interval_strip(item)
     numbers = [bound, item.interval.low, item.interval.estimate, item.interval.high, *values]

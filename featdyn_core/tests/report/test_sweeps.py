@@ -54,7 +54,7 @@ def shown(row: Evidence, name: str = AGREEMENT) -> str:
     return f"{row.verdict} {interval(finding)}"
 
 
-def test_a_line_for_each_variation_and_a_column_for_each_claim_with_its_effect():
+def test_a_table_has_lines_for_variations_and_columns_for_claims():
     (table,) = sweep_tables(ROWS)
     head, rule, *lines = sweep_lines(table)
     assert cells(head) == ["digits, small", f"`memory`: {AGREEMENT}", "`transfer`: drift (log10)"]
@@ -75,7 +75,7 @@ def test_registered_rows_that_are_varied_stand_first():
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_rows_that_were_measured_and_replayed_the_measured_ones_are_shown(order):
+def test_measured_rows_are_shown_before_replayed_ones(order):
     measured = [swept("memory", "adam"), evidence("memory")]
     replayed = [dataclasses.replace(row, replayed=True) for row in [*measured, swept("memory", "mlp")]]
     (table,) = sweep_tables([*measured, *replayed][::order])

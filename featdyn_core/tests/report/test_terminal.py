@@ -51,7 +51,7 @@ def test_no_line_is_longer_than_the_terminal(width):
     assert max(map(len, terminal_table(ROWS, width))) <= width
 
 
-def test_table_has_seeds_and_adjusted_p_values_where_there_is_room():
+def test_a_table_has_seeds_and_adjusted_p_where_there_is_room():
     lines = terminal_table(ROWS, 140)
     shown = [line.split()[-2:] for line in lines if any(line.startswith(row.claim) for row in ROWS)]
     adjusted = adjusted_p_values(ROWS)
@@ -94,7 +94,7 @@ def test_long_names_are_shortened_before_numbers():
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
-def test_table_gives_the_whole_reason_of_a_claim_that_was_not_run(width):
+def test_a_table_gives_the_whole_reason_of_a_claim_not_run(width):
     lines = terminal_table(ROWS[:6], width)
     start = next(at for at, line in enumerate(lines) if line.startswith("forg"))
     assert " ".join(" ".join(lines[start + 1 :]).split()).startswith(f"{REASON} *")

@@ -15,7 +15,7 @@ from featdyn_core.verdicts.families import Adjusted
 ROWS = every_verdict()
 
 
-def test_an_invalid_row_hangs_on_its_control_and_the_others_on_what_decides():
+def test_invalid_rows_hinge_on_controls_and_others_on_deciders():
     assert [found and found.criterion.name for found in map(wording.hinge, ROWS)] == [
         "agreement, held-out",
         wording.hinge(ROWS[1]).criterion.name,

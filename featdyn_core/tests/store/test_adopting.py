@@ -112,7 +112,7 @@ def test_two_seeds_of_one_training_are_refused(store, own):
         adopt(store, "mine", own({0: states_of(0), 1: states_of(0)}))
 
 
-def test_images_that_a_network_was_not_trained_on_are_a_suspicion(store, own):
+def test_images_that_a_network_did_not_train_on_are_suspicious(store, own):
     lines = []
     network = dict.fromkeys(EPOCHS)
     for epoch in EPOCHS:
@@ -161,7 +161,7 @@ def test_steps_are_counted_as_they_are(store, own, tmp_path):
     assert BlockNetwork.from_module(small(), CUTS).cuts == CUTS
 
 
-def test_an_adopted_training_has_the_origin_of_its_own_checkpoints(store, own):
+def test_an_adopted_training_has_the_origin_of_its_checkpoints(store, own):
     """Draws nothing: whether another seed's checkpoints are handed out is told by the digest that was adopted."""
     recipe = adopt(store, "mine", own())
     trajectory, other = store.get(recipe, 0), store.get(recipe, 1)

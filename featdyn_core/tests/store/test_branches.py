@@ -25,7 +25,7 @@ RENEWED = tiny_branch(name="renewed", keep="hidden1", freeze="hidden1")
 FILES_OF_A_BRANCH = FILES[1:]
 
 
-def test_a_missing_parent_is_trained_first_and_once_for_all_its_branches(store):
+def test_a_missing_parent_is_trained_once_before_its_branches(store):
     frozen, renewed = store.get_many([(FROZEN, 0), (RENEWED, 0)])
     trained = [("tiny", 1), ("tiny", 2), ("tiny", 3), ("frozen", 2), ("frozen", 3), ("renewed", 2), ("renewed", 3)]
     assert [(name, epoch) for name, _, epoch in store.trained] == trained
@@ -80,7 +80,7 @@ def test_branches_are_verified_as_every_trajectory_is(store):
 
 
 @pytest.mark.parametrize("parent", [False, True], ids=["parent missing too", "parent here"])
-def test_a_missing_branch_that_must_not_be_trained_is_named_with_the_mend(store, parent):
+def test_a_missing_branch_not_to_be_trained_is_named_with_a_mend(store, parent):
     if parent:
         store.get(tiny_recipe(), 0)
     done = list(store.trained)
@@ -106,7 +106,7 @@ def test_a_damaged_parent_is_one_error_until_it_is_removed(store, name):
     store.get_many([(FROZEN, 0), (RENEWED, 0)])
 
 
-def test_a_parent_that_fails_is_told_once_and_leaves_the_others_to_be_trained(store):
+def test_a_failed_parent_is_reported_once_and_others_are_trained(store):
     hopeless = tiny_recipe(name="hopeless", optimizer=OptimizerSpec("sgd", 1e30))
     with pytest.raises(TrainingError, match="hopeless seed 0: loss is") as found:
         store.get_many([(tiny_branch(hopeless), 0), (tiny_branch(hopeless, freeze="hidden1"), 0), (FROZEN, 0)])

@@ -68,7 +68,7 @@ def assert_finished(store: Store, reference: Trajectory) -> None:
     assert not list((store.root / "partial").iterdir()), store.root
 
 
-def test_killed_between_any_two_file_operations_it_goes_on_to_the_same_trajectory(tmp_path, monkeypatch, reference):
+def test_a_training_killed_at_any_file_operation_ends_the_same(tmp_path, monkeypatch, reference):
     """Every kill is followed by one of the training that goes on, at its fourth operation."""
     operations = 0
     monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
@@ -97,7 +97,7 @@ def train_resumably(root: Path, begun: Event) -> None:
     store.get(tiny_recipe(), 0)
 
 
-def test_killed_at_random_moments_it_goes_on_to_the_same_trajectory(tmp_path, reference):
+def test_a_training_killed_at_random_moments_ends_the_same(tmp_path, reference):
     """The next process goes on where one was killed, until one comes to the end; then another store is begun."""
     context, rng, kills, seconds = get_context("forkserver"), np.random.default_rng(2), 0, PATIENCE
     context.set_forkserver_preload([__name__])
@@ -123,7 +123,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_trajectory(tmp_path, re
     print(f"{kills} kills of {number} trainings")
 
 
-def test_disk_that_is_full_from_any_write_on_is_named_and_gone_on_from(tmp_path, monkeypatch, reference):
+def test_a_full_disk_is_named_at_any_write_and_training_goes_on(tmp_path, monkeypatch, reference):
     real, failures = os.fsync, 0
     for allowed in range(1000):
         store, left = Store(tmp_path / str(allowed), device="cpu"), iter(range(allowed))
@@ -274,7 +274,7 @@ def test_many_askers_one_training(tmp_path, reference):
     assert all(digests == reference.digests for _, digests in found)
 
 
-def test_publishing_killed_between_any_two_operations_leaves_one_set(tmp_path, monkeypatch):
+def test_publishing_killed_at_any_operation_leaves_one_set(tmp_path, monkeypatch):
     """Six records of which two stay, two have other bytes under the same name, and two are replaced by others."""
     monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
     kept, changed, gone = ([record_of(column(number, seed=seed)) for seed in (0, 1)] for number in (1, 2, 3))

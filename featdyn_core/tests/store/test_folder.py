@@ -210,7 +210,7 @@ def test_resume_point_names_no_file_but_its_own(tmp_path, file):
     assert len(str(found.value)) < 1000
 
 
-def test_checkpoint_that_is_changed_before_the_end_is_not_certified(tmp_path):
+def test_a_checkpoint_changed_before_the_end_is_not_certified(tmp_path):
     sink = fill(sink_in(tmp_path))
     flip(sink.folder / "epoch-0002.safetensors", 100)
     message = rf"epoch-0002\.safetensors: its bytes do not match.*remove {sink.folder} to train tiny seed 4 from"
@@ -239,7 +239,7 @@ def test_finished_trajectory_gives_back_its_optimizer(tmp_path, tensors):
     assert set(contents(tmp_path / "tiny")) == {*manifest.files, "manifest.json"}
 
 
-def test_checkpoint_that_is_changed_before_a_resumption_is_not_certified(tmp_path):
+def test_a_checkpoint_changed_before_resumption_is_not_certified(tmp_path):
     sink = fill(sink_in(tmp_path), last=2)
     flip(sink.folder / "epoch-0002.safetensors", 100)
     with pytest.raises(DamagedTrajectoryError, match=r"epoch-0002\.safetensors: its bytes do not match"):

@@ -129,7 +129,7 @@ def test_grid_without_a_composite_yet_has_no_rate(tmp_path, monkeypatch):
     assert line == "measuring forgetting on digits: 0/2 composites, 0 composites/s, -"
 
 
-def test_what_killed_writers_left_is_swept_and_not_that_of_living_ones(tmp_path):
+def test_leftovers_of_killed_writers_only_are_swept(tmp_path):
     folder = tmp_path / "progress"
     folder.mkdir()
     gone = [".k.json.7.tmp", temporary_name(folder / "k.json").name, "forgetting-digits-7.grid"]

@@ -64,7 +64,7 @@ def test_finished_trajectories_are_folders_by_name_or_manifest(tmp_path):
     assert Layout(tmp_path / "nowhere").trajectories() == []
 
 
-def test_trajectory_trained_under_another_name_is_found_by_its_key(tmp_path):
+def test_a_trajectory_of_another_name_is_found_by_its_key(tmp_path):
     layout, key = Layout(tmp_path), "0123456789ab" + "0" * 52
     assert layout.finished("tiny", 3, key) == tmp_path / "tiny-3-0123456789ab"
     (tmp_path / "a-3-0123456789ab").touch()  # no folder
@@ -85,7 +85,7 @@ def test_what_killed_writers_left_half_written_is_swept(tmp_path):
     sweep(tmp_path / "nowhere")
 
 
-def test_finished_trajectory_is_rid_of_what_only_its_training_needed(tmp_path):
+def test_a_finished_trajectory_drops_what_only_training_needed(tmp_path):
     needed = ["manifest.json", "epoch-0001.safetensors", "resumed.txt"]
     for name in [
         *needed,
@@ -119,7 +119,7 @@ def test_place_that_cannot_be_had_is_named(tmp_path, name):
         Layout(tmp_path).prepare("k", tmp_path / name)
 
 
-def test_partial_folder_on_another_file_system_is_found_before_the_training(tmp_path):
+def test_a_partial_folder_on_another_disk_is_found_in_advance(tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as elsewhere:
         if os.stat(elsewhere).st_dev == os.stat(tmp_path).st_dev:
             pytest.skip("needs two file systems")

@@ -40,7 +40,7 @@ def test_a_fresh_change_is_looked_at_again(tmp_path):
     assert "b" in listing.of(tmp_path).groups
 
 
-def test_a_description_is_read_once_and_only_where_it_may_be_asked_for(tmp_path, monkeypatch):
+def test_a_description_is_read_once_and_only_where_needed(tmp_path, monkeypatch):
     folder = RecordFolder(tmp_path)
     for images in range(20, 40):
         folder.write(record_of(column(1, images=images)))

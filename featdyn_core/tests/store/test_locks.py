@@ -37,7 +37,7 @@ def test_lookers_do_not_take_each_other_for_a_trainer(tmp_path):
             assert sum(pool.map(lambda _: is_held(path), range(LOOKS))) == LOOKS
 
 
-def test_file_system_without_such_locks_has_the_file_while_it_is_held(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_has_the_file_while_held(tmp_path, monkeypatch):
     def fail(*_args):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 

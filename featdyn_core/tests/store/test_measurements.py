@@ -52,7 +52,7 @@ def measured(monkeypatch) -> list[Request]:
     return seen
 
 
-def test_what_is_missing_is_trained_and_measured_and_then_is_there(measurements, measured):
+def test_missing_records_are_trained_for_and_measured_once(measurements, measured):
     record = measurements.get(column(1, 2))
     again = measurements.get(column(1, 2))
     assert measured == [column(1, 2)]
@@ -105,7 +105,7 @@ def test_what_is_missing_is_measured_with_all_that_is_planned(measurements, meas
     assert measured == [column(1, 2, 3)]
 
 
-def test_what_costs_less_together_is_measured_together_and_is_then_there(measurements, monkeypatch):
+def test_cheaper_joint_measurements_are_made_together_and_kept(measurements, monkeypatch):
     at_once, original = [], module.measure
     monkeypatch.setattr(module, "measure", lambda found, *rest: at_once.append(found) or original(found, *rest))
     planned = [column(1, deep=1), column(1, 2), column(1, deep=2), column(1, deep=2, split="training")]

@@ -126,7 +126,7 @@ def test_a_record_of_another_version_is_not_found_and_no_damage(folder, monkeypa
     assert find(folder, column(1)).facts["version"] == 2
 
 
-def test_an_edit_of_the_measuring_source_never_meets_an_old_record(tmp_path):
+def test_an_edit_of_measuring_source_never_meets_an_old_record(tmp_path):
     folder = RecordFolder(tmp_path)
     folder.write(record_of(column(1), source="of before the edit"))
     assert find(folder, column(1)) is None

@@ -73,7 +73,7 @@ def test_damaged_resume_point_is_an_error_until_it_is_removed(store, monkeypatch
 
 
 @pytest.mark.usefixtures("resuming")
-def test_training_is_not_gone_on_with_under_conditions_that_give_other_bits(store, monkeypatch, reference):
+def test_training_does_not_resume_where_conditions_change_bits(store, monkeypatch, reference):
     with monkeypatch.context() as patch:
         patch.setattr(Watched, "note", fail_with(errno.EIO))
         with pytest.raises(OSError, match="Input/output"):
@@ -90,7 +90,7 @@ def test_training_is_not_gone_on_with_under_conditions_that_give_other_bits(stor
     assert [epoch for _, _, epoch in store.trained] == [2, 3]
 
 
-def test_training_is_not_gone_on_with_on_a_processor_that_gives_other_bits(store, interrupted, monkeypatch, reference):
+def test_training_does_not_resume_where_a_processor_changes_bits(store, interrupted, monkeypatch, reference):
     before = contents(interrupted)
     with monkeypatch.context() as patch:
         patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
@@ -121,7 +121,7 @@ def test_training_is_not_gone_on_with_by_other_instructions(store, monkeypatch, 
     assert store.trained[-1] == ("tiny", 0, 3)
 
 
-def test_resume_point_that_does_not_tell_of_its_processor_is_gone_on_from(store, interrupted, reference):
+def test_a_resume_point_that_omits_its_processor_is_used(store, interrupted, reference):
     path = interrupted / "resume.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     for name in ("seal", "checkpoints", "environments"):
@@ -141,7 +141,7 @@ def test_manifest_tells_who_trained_and_on_what(store):
 
 
 @pytest.mark.parametrize("name", ["epoch-0000.safetensors", "epoch-0002.safetensors"])
-def test_damaged_checkpoint_of_a_partial_trajectory_is_not_certified(store, interrupted, name):
+def test_a_damaged_partial_checkpoint_is_not_certified(store, interrupted, name):
     flip(interrupted / name, -1)
     for _ in range(2):
         with pytest.raises(
@@ -162,7 +162,7 @@ def test_what_killed_writers_left_in_a_partial_folder_is_swept(store, interrupte
     assert sorted(contents(folder_of(store))) == FILES
 
 
-def test_what_a_kill_after_the_renaming_left_is_removed_at_the_next_use(store, interrupted, reference):
+def test_leftovers_of_a_kill_after_renaming_go_at_the_next_use(store, interrupted, reference):
     """Resume point, half-written files and heartbeat; a store that cannot be written is left as it is."""
     saved = contents(interrupted)
     store.get(tiny_recipe(), 0)

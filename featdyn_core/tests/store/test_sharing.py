@@ -36,7 +36,7 @@ def get_together(root: Path, requests: list[Training], threads: int):
     return here, [trajectory.digests for trajectory in found]
 
 
-def test_two_processes_train_each_trajectory_once_and_share_the_work(tmp_path, workers):
+def test_two_processes_train_each_trajectory_once_and_share_work(tmp_path, workers):
     requests = [(LONGER, seed) for seed in range(6)]
     both = [workers.submit(get_together, tmp_path, requests, torch.get_num_threads()) for _ in range(2)]
     (first, first_digests), (second, second_digests) = (future.result(PATIENCE) for future in both)
@@ -53,7 +53,7 @@ def test_two_processes_train_one_trajectory_once(tmp_path, workers):
     assert first_digests == second_digests
 
 
-def test_lock_held_elsewhere_is_shown_and_waited_for_when_nothing_else_is_left(store, monkeypatch, reference):
+def test_a_lock_held_elsewhere_is_shown_and_waited_for_last(store, monkeypatch, reference):
     path = store.root / "locks" / f"{store.key(tiny_recipe(), 0)}.lock"
     path.parent.mkdir(parents=True)
     lock = filelock.FileLock(path)

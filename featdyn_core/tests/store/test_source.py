@@ -32,7 +32,7 @@ def edited(tmp_path):
     "name",
     ["measures/composites/grid.py", "networks/zoo.py", "trajectories/trajectory.py", "data/labels.py", "numerics.py"],
 )
-def test_an_edit_of_what_a_column_is_measured_by_changes_its_source(edited, name):
+def test_an_edit_of_what_measures_a_column_changes_its_source(edited, name):
     assert edited(name) != measuring_source("column")
 
 
@@ -78,7 +78,7 @@ def test_kinds_of_different_families_have_sources_of_their_own():
     assert len({measuring_source(kind) for kind in KINDS}) == len(KINDS)
 
 
-def test_what_is_imported_inside_functions_and_whole_modules_counts(tmp_path):
+def test_imports_inside_functions_and_of_whole_modules_count(tmp_path):
     package = tmp_path / "package"
     package.mkdir()
     (package / "first.py").write_text("def f():\n    from package import second\n")

@@ -43,7 +43,7 @@ def test_key_changes_with_the_seed(first, second):
     assert (store.key(tiny_recipe(), first) == store.key(tiny_recipe(), second)) == (first == second)
 
 
-def test_key_changes_with_recipe_and_data_and_not_with_name_or_place(tmp_path, monkeypatch):
+def test_a_key_changes_with_recipe_and_data_not_name_or_place(tmp_path, monkeypatch):
     store, recipe = Store(tmp_path, device="cpu"), tiny_recipe()
     key = store.key(recipe, 0)
     assert key == Store(tmp_path / "other", device="cpu").key(recipe.replace(name="other"), 0)
@@ -93,7 +93,7 @@ def test_same_request_twice_is_trained_once(store):
     assert_same(second, first)
 
 
-def test_several_trajectories_at_once_are_those_trained_one_by_one(store, reference):
+def test_several_trajectories_at_once_equal_those_trained_singly(store, reference):
     store.at_once = 2
     found = store.get_many([(tiny_recipe(), seed) for seed in (0, 1, 2)])
     assert_same(found[0], reference)
@@ -156,7 +156,7 @@ def own_set(path, seed):
     return tiny_recipe(data=DataSpec(str(path)), training=training)
 
 
-def test_images_of_ones_own_are_known_by_their_content_and_not_by_their_place(store, tmp_path):
+def test_own_images_are_known_by_content_and_not_by_place(store, tmp_path):
     first, copy, other = (own_set(tmp_path / name / "own.npz", seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
     store.at_once = 3
     found = store.get_many([(first, 0), (copy, 0), (other, 0)])
@@ -165,7 +165,7 @@ def test_images_of_ones_own_are_known_by_their_content_and_not_by_their_place(st
     assert len(store.trained) == 2  # the copy finds what the first has trained
 
 
-def test_missing_trajectory_that_must_not_be_trained_is_named_with_the_mend(store):
+def test_a_missing_trajectory_not_to_be_trained_is_named(store):
     message = (
         rf"tiny seed 0 is not in the store .*; train it with: featdyn train --only tiny --seeds 0 --store {store.root}$"
     )
@@ -173,7 +173,7 @@ def test_missing_trajectory_that_must_not_be_trained_is_named_with_the_mend(stor
         store.get(tiny_recipe(), 0, train=False)
 
 
-def test_get_trajectory_uses_the_store_it_is_given_or_the_default(tmp_path, monkeypatch, reference):
+def test_get_trajectory_uses_the_given_store_or_the_default(tmp_path, monkeypatch, reference):
     monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "default"))
     assert_same(get_trajectory(tiny_recipe(), 0, device="cpu"), reference)
     assert Store(tmp_path / "default", device="cpu").status(tiny_recipe(), 0) == "complete"
@@ -199,7 +199,7 @@ def test_failed_training_comes_last_and_is_told_at_the_end(store):
     assert store.status(tiny_recipe(), 0) == "complete"
 
 
-def test_training_computes_with_one_thread_and_leaves_their_number_as_it_was(tmp_path):
+def test_training_uses_one_thread_and_restores_their_number(tmp_path):
     before = torch.get_num_threads()
     seen = []
     try:
@@ -211,7 +211,7 @@ def test_training_computes_with_one_thread_and_leaves_their_number_as_it_was(tmp
     assert seen == [1, 1, 1]
 
 
-def test_finished_trajectories_are_named_with_what_was_trained_or_what_is_wrong(store):
+def test_finished_trajectories_come_with_their_request_or_fault(store):
     assert list(store.finished()) == []
     store.get_many([(tiny_recipe(), 0), (tiny_recipe(), 1)])
     edit_manifest(store.folder(tiny_recipe(), 1), lambda manifest: manifest["recipe"].pop("network"))
@@ -240,7 +240,7 @@ def asked_for(monkeypatch) -> list[tuple[str, bool]]:
     return asked
 
 
-def test_what_lacks_its_data_is_asked_for_once_and_leaves_the_others_to_be_trained(store, asked_for):
+def test_absent_data_is_requested_once_and_others_are_trained(store, asked_for):
     absent = tiny_recipe(name="absent", data=DataSpec("svhn"))
     with pytest.raises(AbsentDataError, match=r"^svhn could not be had$"):
         store.get_many([(absent, 0), (absent, 1), (tiny_recipe(), 0)])
@@ -297,7 +297,7 @@ def test_place_and_name_of_labels_do_not_change_the_key(store, labelled, tmp_pat
     assert found.training_set()[1].shape == (40,)
 
 
-def test_absent_data_is_not_what_ends_a_run_where_a_training_failed(store, asked_for):
+def test_absent_data_does_not_hide_a_failed_training(store, asked_for):
     absent = tiny_recipe(name="absent", data=DataSpec("svhn"))
     with pytest.raises(TrainingError, match="svhn could not be had; tiny seed 0: loss is"):
         store.get_many([(absent, 0), (tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30)), 0)])

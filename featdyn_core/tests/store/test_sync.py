@@ -227,7 +227,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("content", HEADERS.values(), ids=HEADERS)
-def test_an_object_that_is_no_checkpoint_is_refused_though_its_digest_is_right(pushed, there, remote, content):
+def test_an_object_that_is_no_checkpoint_is_refused_by_content(pushed, there, remote, content):
     digest = hashlib.sha256(content).hexdigest()
     remote.put_object(content)
     edit_pushed(pushed, lambda manifest: manifest["checkpoints"]["0"].update(sha256=digest))
@@ -263,7 +263,7 @@ def test_a_record_comes_back(tmp_path, remote):
 
 
 @pytest.mark.parametrize("changes", [{"source": "of before the edit"}, {"key": "key-1"}, {"version": 2}])
-def test_a_record_of_other_source_trajectory_or_version_is_not_wanted(tmp_path, remote, changes):
+def test_a_record_of_another_source_or_version_is_not_wanted(tmp_path, remote, changes):
     push_record(remote, record_of(column(1), **changes))
     assert pull_record(RecordFolder(tmp_path / "records"), remote, column(1), KEYS) is None
 
@@ -290,7 +290,7 @@ def test_a_description_that_leads_elsewhere_is_refused(tmp_path, remote, changes
     assert not list(tmp_path.rglob("*.npz"))
 
 
-def test_a_name_that_leads_elsewhere_is_refused_though_the_file_is_called_after_it(tmp_path, remote):
+def test_a_name_leading_elsewhere_is_refused_in_a_matching_file(tmp_path, remote):
     record = record_of(column(1, recipe=tiny_recipe()), recipe="/outside")
     remote.put_object(record.content)
     facts = seal(record.facts)
@@ -367,7 +367,7 @@ def _archive(arrays: int = 1, size: int = 1) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"no archive", _archive(arrays=1001), _archive(size=5000)])
-def test_arrays_that_are_none_or_too_many_or_too_large_are_refused(tmp_path, remote, content, monkeypatch):
+def test_absent_or_excessive_arrays_are_refused(tmp_path, remote, content, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_OBJECT", 4000)
     remote.put_object(content)
     _described(remote, sha256=hashlib.sha256(content).hexdigest())

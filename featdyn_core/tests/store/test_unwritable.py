@@ -68,7 +68,7 @@ def test_fault_of_one_trajectory_leaves_the_others_to_be_trained(store, interrup
     assert [store.status(recipe, 0) for recipe in others] == ["complete"] * 2
 
 
-def test_all_damaged_trajectories_are_named_and_more_than_the_missing_ones(store):
+def test_damaged_and_missing_trajectories_are_all_named(store):
     store.get_many([(tiny_recipe(), seed) for seed in (1, 2)])
     for seed in (1, 2):
         (store.folder(tiny_recipe(), seed) / "manifest.json").unlink()
@@ -109,7 +109,7 @@ def test_progress_that_cannot_be_written_stops_no_training(store, reference, kin
             assert_same(store.get(tiny_recipe(), 0), reference)
 
 
-def test_partial_folder_on_another_file_system_is_found_before_the_training(store, monkeypatch):
+def test_a_partial_folder_on_another_disk_is_found_in_advance(store, monkeypatch):
     real = Path.replace
 
     def replace(path, target):

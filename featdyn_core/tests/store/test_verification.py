@@ -151,7 +151,7 @@ def test_optimizers_that_no_training_leaves_are_found(store, harm, problem):
     assert verify_folder(store, folder_of(store)) == [f"optimizer: {problem}"]
 
 
-def test_swapped_checkpoints_are_found_with_and_without_their_digests(store):
+def test_swapped_checkpoints_are_found_even_without_digests(store):
     store.get(tiny_recipe(), 0)
     folder = folder_of(store)
     (folder / "epoch-0002.safetensors").rename(folder / "aside")
@@ -223,7 +223,7 @@ def test_trajectory_of_an_earlier_version_is_in_order(store):
     assert list(verify_store(store)) == [Finding(folder_of(store).name, [])]
 
 
-def test_trajectory_whose_images_cannot_be_had_is_not_called_good(store, monkeypatch):
+def test_a_trajectory_without_its_images_is_not_called_good(store, monkeypatch):
     store.get(tiny_recipe(), 0)
 
     def load(*_args, **_named):

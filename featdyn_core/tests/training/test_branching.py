@@ -64,7 +64,7 @@ def trained(recipe: Recipe, seed: int = 0) -> Trajectory:
     )
 
 
-def test_a_branch_in_which_nothing_is_changed_is_its_parent_bit_for_bit_where_the_optimiser_has_no_state():
+def test_an_unchanged_branch_equals_its_parent_bit_for_bit():
     parent, branch = run(PLAIN_SGD), run(tiny_branch(PLAIN_SGD))
     assert list(branch.states) == [1, 2, 3]
     assert all(same_state(branch.states[epoch], parent.states[epoch]) for epoch in branch.states)

@@ -121,14 +121,14 @@ def test_every_shipped_recipe_fits_its_images(path):
     check_fit(recipe, image_set(recipe))
 
 
-def test_labels_that_are_not_here_are_found_out_before_a_training(tmp_path, monkeypatch):
+def test_missing_labels_are_found_before_training(tmp_path, monkeypatch):
     monkeypatch.setenv("FEATDYN_DATA", str(tmp_path))
     recipe = load_recipe("cifar10-reduced-human")
     with pytest.raises(AbsentDataError, match=r"^recipe 'cifar10-reduced-human': labels: .* is not there; .*CC BY-NC"):
         check_fit(recipe, image_set(recipe))
 
 
-def test_what_cannot_be_read_and_what_does_not_fit_are_told_together(tmp_path):
+def test_unreadable_and_unfit_things_are_reported_together(tmp_path):
     unfit = tiny_recipe(name="unfit", network=NetworkSpec("svhn-convnet"))
     lost = tiny_recipe(name="lost", data=DataSpec(str(tmp_path / "none.npz")))
     with pytest.raises(FeatdynError, match=r"none\.npz does not exist.*; recipe 'unfit': the network"):

@@ -133,7 +133,7 @@ def test_learning_rate_follows_the_schedule_in_log_and_weights():
     assert max(moved[1:]) < 1e-9
 
 
-def test_trainings_with_dropout_in_two_threads_are_those_of_one_alone():
+def test_trainings_with_dropout_in_two_threads_equal_one_alone():
     # as many epochs as make it next to certain that one thread goes on in the midst of the other's
     recipe = tiny_recipe(network=DROPOUT, training=TrainingSpec(epochs=40, batch_size=10, checkpoints=(0, 40)))
     alone = [run(recipe, seed) for seed in (0, 1)]
@@ -152,7 +152,7 @@ def test_log_begins_with_the_initial_network_and_has_every_epoch():
     assert found.records[-1].train_loss < found.records[1].train_loss
 
 
-def test_checkpoints_and_probe_losses_are_at_the_epochs_asked_for():
+def test_checkpoints_and_probe_losses_are_at_the_given_epochs():
     recipe = tiny_recipe(training=TrainingSpec(epochs=3, batch_size=50, checkpoints=(1, 3)))
     found = run(recipe)
     assert list(found.states) == [1, 3]
@@ -161,7 +161,7 @@ def test_checkpoints_and_probe_losses_are_at_the_epochs_asked_for():
     assert same_state(found.states[3], every.states[3])
 
 
-def test_probe_loss_is_that_of_the_checkpoint_on_the_noisy_training_labels():
+def test_a_probe_loss_is_of_the_checkpoint_on_noisy_train_labels():
     recipe = tiny_recipe(labels=LabelSpec(randomized=1.0), network=DROPOUT)
     found = run(recipe)
     images, labels = training_set(recipe, 0, tiny_digits())
@@ -230,7 +230,7 @@ def test_resumed_training_is_bit_for_bit_the_uninterrupted_one(name, stop_after)
     assert without_seconds(second.records) == without_seconds(expected.records)
 
 
-def test_resume_point_is_a_copy_that_further_training_leaves_alone(monkeypatch):
+def test_a_resume_point_is_a_copy_that_training_leaves_alone(monkeypatch):
     monkeypatch.setattr(training, "RESUME_SECONDS", 0.0)
     points = []
     sink = MemorySink()

@@ -48,7 +48,7 @@ def batches_of(resident: ResidentSet, epoch: int, size: int = 50) -> list[tuple[
 # Data
 
 
-def test_batches_are_the_images_in_an_epochs_order_and_as_they_were_augmented():
+def test_batches_are_augmented_images_in_the_order_of_an_epoch():
     data = coloured_digits()
     labels = torch.arange(SUBSET)
     resident = ResidentSet(data.train_images, labels, augment=True, seed=3, device=CPU)

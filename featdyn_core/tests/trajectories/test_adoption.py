@@ -91,7 +91,7 @@ def test_what_nobody_knows_of_a_training_is_unknown():
     assert asked(augmentation="RandAugment").unknown == ("batch_size", "learning_rate", "augmentation")
 
 
-def test_the_recipe_is_of_the_checkpoints_and_not_of_where_they_are_from():
+def test_a_recipe_describes_checkpoints_and_not_their_origin():
     def recipe(digest="a" * 64, **more):
         return asked().recipe("mine", [1, 2, 4], AdoptedSpec({"0": digest}, **more))
 

@@ -75,7 +75,7 @@ def test_what_a_branch_does_not_say_is_as_in_its_parent(write):
         ("[0, 4, 2]", "[0, 4, 1]"),
     ],
 )
-def test_digest_changes_with_the_parent_also_in_what_the_branch_says_itself(write, old, new):
+def test_a_digest_follows_the_parent_even_in_overridden_fields(write, old, new):
     branch = BRANCH.replace("[optimizer]", "[optimizer]\nmomentum = 0.9")
     other = PARENT.replace(old, new).replace("[[0, 4, 2]]", "[[0, 4, 2], [5, 5, 1]]" if "5\n" in new else "[[0, 4, 2]]")
     assert other != PARENT

@@ -215,7 +215,7 @@ def test_what_is_no_checkpoint_of_the_network_is_told(own, case):
         own(**options)
 
 
-def test_files_that_are_not_there_and_epochs_that_are_none_are_told(tmp_path, tiny_dataset):
+def test_missing_files_and_impossible_epochs_are_reported(tmp_path, tiny_dataset):
     options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
     with pytest.raises(ModelError, match=r"1\.pt is no checkpoint that can be read \(FileNotFoundError"):
         Trajectory.from_checkpoints({1: tmp_path / "1.pt"}, **options)
@@ -283,7 +283,7 @@ def test_network_that_is_no_function_of_an_image_is_told(own, modules):
         own(network=BlockNetwork.from_module(batchwise, ["0"]))
 
 
-def test_statistics_are_re_estimated_on_images_as_ones_own_training_showed_them(own):
+def test_statistics_are_re_estimated_on_images_as_trained_on(own):
     plain, cropped = (calibration_images(own(**more)) for more in ({}, {"augmentation": "crop-flip"}))
     assert plain.shape == cropped.shape
     assert torch.equal(plain, own().dataset.train_images[: len(plain)])

@@ -186,7 +186,7 @@ SHIPPED = {
 """Name to digest: another value means that every trajectory and record of that recipe is lost."""
 
 
-def test_shipped_recipes_have_the_digests_that_their_trajectories_were_kept_under():
+def test_shipped_recipes_keep_their_published_digests():
     assert {path.stem: load_recipe(path).digest for path in recipes_folder().glob("*.toml")} == SHIPPED
     twice = {SHIPPED[name] for name in ("digits-small-continued", "digits-small-retrained")}  # two claims, one training
     assert len(twice) == 1
@@ -456,7 +456,7 @@ def test_digest_does_not_change_with_the_place_of_the_images(tmp_path):
     assert restore_recipe(json.loads(json.dumps(recipes[0].to_dict())), "mine") == recipes[0]
 
 
-def test_a_recipe_says_what_it_was_read_by_and_that_determines_nothing(tmp_path, monkeypatch):
+def test_a_recipe_names_its_source_which_determines_nothing(tmp_path, monkeypatch):
     path = saved(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert load_recipe("mine.toml").source == str(path)
@@ -522,7 +522,7 @@ def test_what_is_nested_by_its_names_is_refused():
 @pytest.mark.parametrize(
     "ranges", [[[0, 100_000_000, 1]], [[0, 99_999, 1]] * 2, [[-(2**63), 2**63 - 1, 1]]], ids=["long", "many", "longest"]
 )
-def test_checkpoints_without_end_are_refused_before_they_are_counted_out(ranges):
+def test_endless_checkpoints_are_refused_before_they_are_counted(ranges):
     with pytest.raises(RecipeError, match=r"training, checkpoints: .* checkpoints; keep at most 100,000"):
         parse_recipe(changed(MINIMAL, "training", checkpoints=ranges), "some")
 
@@ -578,7 +578,7 @@ def test_paper_recipes_are_those_of_the_paper(name):
 
 
 @pytest.mark.parametrize("name", [*TABLE_2, "cifar10-reduced"])
-def test_checkpoints_are_dense_early_and_around_the_steps_of_the_rate(name):
+def test_checkpoints_are_dense_early_and_around_rate_steps(name):
     recipe = load_recipe(name)
     kept = set(recipe.training.checkpoints)
     assert set(range(7)) <= kept
@@ -598,14 +598,14 @@ def test_checkpoints_are_dense_early_and_around_the_steps_of_the_rate(name):
         ("cifar10-reduced-as-many", {"labels": LabelSpec(randomized=0.447)}),
     ],
 )
-def test_variants_differ_from_the_plain_recipe_in_what_they_are_named_after(name, changed):
+def test_variants_differ_from_the_plain_recipe_as_named(name, changed):
     plain, variant = load_recipe("-".join(name.split("-")[:2])), load_recipe(name)
     same = plain.replace(name=name, training=variant.training, **changed)
     assert variant == same
     assert set(variant.training.checkpoints) <= set(plain.training.checkpoints)
 
 
-def test_matched_recipe_is_the_plain_one_at_the_same_counts_of_images():
+def test_a_matched_recipe_is_the_plain_one_at_equal_image_counts():
     plain, matched = load_recipe("cifar10-reduced"), load_recipe("cifar10-reduced-matched")
     images = plain.training.epochs * plain.data.subset
     assert matched.training.epochs == round(images / matched.data.subset)

@@ -34,7 +34,7 @@ def test_network_is_in_the_state_of_its_epoch_and_evaluates():
             assert torch.equal(value, trajectory.state(epoch)[name]), f"{name} at epoch {epoch}"
 
 
-def test_network_gives_what_its_state_gives_in_a_network_of_its_own(tiny_trajectory):
+def test_a_network_equals_a_fresh_network_with_its_state(tiny_trajectory):
     recipe, data = tiny_trajectory.recipe, tiny_trajectory.dataset
     plain = build_model(
         recipe.network.name,
@@ -49,7 +49,7 @@ def test_network_gives_what_its_state_gives_in_a_network_of_its_own(tiny_traject
         assert torch.equal(tiny_trajectory.network(epoch)(data.test_images), plain(data.test_images)), f"epoch {epoch}"
 
 
-def test_network_may_be_changed_and_trained_without_changing_the_state():
+def test_a_network_can_be_trained_without_changing_the_state():
     trajectory = in_memory()
     before = {name: value.clone() for name, value in trajectory.state(2).items()}
     network = trajectory.network(2)
@@ -83,7 +83,7 @@ def test_state_of_another_network_is_refused():
         in_memory(states={0: other.state(0)}).network(0)
 
 
-def test_evaluation_sets_are_the_first_images_with_their_true_labels():
+def test_evaluation_sets_are_the_first_images_with_true_labels():
     trajectory = dataclasses.replace(in_memory(labels=LabelSpec(randomized=1.0)), evaluation_images=100)
     data = trajectory.dataset
     for split, images, labels in (

@@ -40,7 +40,7 @@ def test_a_turning_network_has_turned_by_its_pace(tiny_trajectory, pace, parts):
 
 
 @pytest.mark.parametrize("pace", [pace for pace in PACES if pace != STANDING])
-def test_it_classifies_all_points_alike_at_every_epoch_and_rightly(tiny_trajectory, pace):
+def test_it_classifies_all_points_correctly_at_every_epoch_alike(tiny_trajectory, pace):
     turned = turning(tiny_trajectory, pace, 4)
     images, labels = turned.evaluation_set("held-out")
     assert len(images) == POINTS
@@ -50,7 +50,7 @@ def test_it_classifies_all_points_alike_at_every_epoch_and_rightly(tiny_trajecto
 
 
 @pytest.mark.parametrize(("shallow", "deep"), [(0, 1), (1, 2), (2, 1)])
-def test_its_composite_misses_the_share_of_a_sector_that_lies_between_the_epochs(tiny_trajectory, shallow, deep):
+def test_its_composite_misses_the_sector_share_between_epochs(tiny_trajectory, shallow, deep):
     turned = turning(tiny_trajectory, "steady", 4)
     images, _ = turned.evaluation_set("held-out")
     network = turned.network(deep)

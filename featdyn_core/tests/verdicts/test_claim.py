@@ -321,7 +321,7 @@ def test_what_matters_little_and_has_no_control_is_invalid():
     assert found is Verdict.INVALID
 
 
-def test_items_of_a_claim_share_the_level_and_its_controls_do_not():
+def test_items_of_a_claim_share_the_level_and_controls_do_not():
     """At five seeds the same numbers fail alone, and stay open among six; a control fails in either."""
     names, fails = list("abcdef"), BARELY_BELOW
     whole = claim(*map(criterion, names), control())
@@ -355,7 +355,7 @@ def test_too_few_seeds_are_not_judged(seeds):
         claim().judge({"gap": ABOVE[:seeds], "control": ABOVE[:seeds]})
 
 
-def test_a_discrete_number_that_decides_or_controls_asks_for_six_seeds():
+def test_a_discrete_deciding_or_control_number_needs_six_seeds():
     assert claim().least_seeds == 3
     assert claim(criterion(discrete=True), control()).least_seeds == 6
     assert claim(criterion(), control(), criterion("x", Role.REPORTED, discrete=True)).least_seeds == 3
@@ -428,7 +428,7 @@ def test_means_of_plain_differences_are_told_apart():
     assert found == [True, False, False]
 
 
-def test_a_bound_of_p_values_is_a_test_of_the_same_level_as_others():
+def test_a_bound_of_p_values_tests_at_the_same_level_as_others():
     """At a later look the level of all rules is halved, that of p-values as well."""
     item, seen = RULES["p-values"]
     assert item.judge(seen, confidence=0.975).p_value == pytest.approx(2 * 10**-2.5)

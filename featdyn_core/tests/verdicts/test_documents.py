@@ -141,7 +141,7 @@ def test_counts_of_other_seeds_are_no_evidence(tmp_path):
         edited(tmp_path, judged(HIGH), more)
 
 
-def test_a_file_of_the_second_protocol_is_read_and_said_to_be_one():
+def test_a_file_of_the_second_protocol_is_read_and_named_so():
     rows = read_evidence(PUBLISHED)
     assert {row.rule for row in rows} == {SECOND}
     assert len(rows) == 80
@@ -177,7 +177,7 @@ def test_what_is_no_finding_is_refused_in_either_schema(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["a folder", "a device", "under a file"])
-def test_a_place_where_no_file_can_be_is_refused_and_left_as_it_is(tmp_path, place):
+def test_a_path_that_cannot_be_a_file_is_refused_and_untouched(tmp_path, place):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("kept")
     chosen = {"a folder": tmp_path / "folder", "a device": tmp_path / "null", "under a file": tmp_path / "file" / "e"}
@@ -324,7 +324,7 @@ def test_a_row_of_the_third_protocol_is_none_of_the_second(tmp_path):
         read_evidence(tmp_path / "evidence.json")
 
 
-def test_weak_intervals_are_refused_though_they_follow_from_the_numbers(tmp_path):
+def test_weak_intervals_are_refused_though_the_numbers_give_them(tmp_path):
     with pytest.raises(EvidenceError, match="has intervals of 50 %"):
         edited(tmp_path, judged(SPREAD, confidence=0.5), lambda _: None)
 
@@ -384,7 +384,7 @@ STRANGE = (None, True, 0, -1, 2.5, math.nan, math.inf, 10**400, "", "x", [], [[]
 
 
 @pytest.mark.parametrize("path", list(places(ROW)), ids=lambda path: "-".join(map(str, path)))
-def test_a_field_that_was_changed_or_removed_is_read_or_refused_and_nothing_else(tmp_path, path):
+def test_a_changed_or_removed_field_is_read_or_refused(tmp_path, path):
     """Of every field on its own; what is read can be shown."""
     *before, last = path
     file = tmp_path / "evidence.json"

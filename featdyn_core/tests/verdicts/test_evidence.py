@@ -12,7 +12,7 @@ from featdyn_core.verdicts.inference import Bound, infer_mean
 from featdyn_core.verdicts.units import Unit
 
 
-def test_a_row_is_named_after_claim_scale_and_subject_and_how_it_was_had():
+def test_a_row_is_named_by_claim_scale_subject_and_origin():
     assert judged(HIGH).id == "memory-small-digits"
     assert judged(HIGH, replayed=True).id == row_id("memory", "small", "digits", replayed=True)
     assert row_id("forgetting", "reduced", "cifar10", replayed=True) == "forgetting-reduced-cifar10-replayed"
@@ -42,7 +42,7 @@ def test_what_contradicts_a_known_finding(known, found):
     assert not published.in_accord
 
 
-def test_message_shows_quantity_value_interval_seeds_bound_and_control():
+def test_a_message_shows_quantity_interval_bound_and_control():
     lines = judged([0.1, 0.1, 0.1], known="SUPPORTED").message().splitlines()
     head = "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED, which this contradicts)"
     assert lines[:3] == [

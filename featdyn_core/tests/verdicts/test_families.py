@@ -38,7 +38,7 @@ def test_a_family_is_the_rows_of_one_scale():
     assert adjusted_p_values([rows[0], judged(HIGH, extension=True)]) == [found[0], Adjusted()]
 
 
-def test_rows_that_were_registered_and_not_run_count_in_the_adjustment():
+def test_registered_rows_that_did_not_run_count_in_adjustment():
     alone, of_ten = (adjusted_p_values([judged(HIGH, family=size)])[0].p_value for size in (1, 10))
     assert of_ten == pytest.approx(10 * alone)
 
@@ -62,7 +62,7 @@ def test_what_survives_holm_is_the_verdict_that_was_reached(adjusted, survives, 
         assert not Adjusted(*pair).survives(dataclasses.replace(row, verdict=other))
 
 
-def test_no_chance_is_in_a_theorem_so_that_it_has_no_p_value_and_no_place_in_the_family():
+def test_a_theorem_has_no_p_value_and_no_place_in_the_family():
     others = [judged(HIGH), nothing(scale="small"), judged(SPREAD)]
     theorem = judged(HIGH, name="lemma", kind="theorem", counter_example="z = 0")
     assert theorem.p_value is None

@@ -233,7 +233,7 @@ def test_six_of_six_is_the_least_that_decides(seeds, decides):
 
 @LAW
 @given(st.lists(st.integers(-2, 2), min_size=2, max_size=12))
-def test_counted_seeds_are_binomial_and_a_tie_is_for_neither_side(values):
+def test_counted_seeds_are_binomial_and_ties_favour_no_side(values):
     found = infer_count(values, Bound("below", 0.0))
     right, wrong = (sum(sign * value < 0 for value in values) for sign in (1, -1))
     for count, p_value in ((right, found.p_value), (wrong, found.p_against)):
@@ -381,7 +381,7 @@ def test_counted_seeds_that_decide_are_the_fewest(values):
 # Looks
 
 
-def test_all_looks_together_err_on_one_side_in_less_than_a_twentieth():
+def test_all_looks_together_err_on_one_side_in_under_a_twentieth():
     levels = [confidence_at_look(look) for look in range(1, 41)]
     assert levels[0] == CONFIDENCE
     assert all(later > earlier for earlier, later in itertools.pairwise(levels))
@@ -414,7 +414,7 @@ def test_adding_seeds_until_a_claim_passes_gains_nothing():
 
 @LAW
 @given(st.lists(st.sampled_from([0.001, 0.01, 0.02, 0.04, 0.5]) | st.floats(0, 1), max_size=7))
-def test_holm_is_the_least_level_at_which_the_step_down_procedure_rejects(p_values):
+def test_holm_is_the_least_level_at_which_step_down_rejects(p_values):
     """Holm (1979): at level α reject the smallest in turn while p ≤ α / (number not yet rejected)."""
     adjusted = holm(p_values)
     levels = sorted({*adjusted, 0.0, 0.05, 1.0})

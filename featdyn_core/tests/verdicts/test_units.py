@@ -127,7 +127,7 @@ def test_a_step_is_one_image_or_pair(unit, value, of, step):
     assert unit.step(unit.at(value, of), of) == pytest.approx(step)
 
 
-def test_what_nothing_was_counted_for_is_as_fine_as_arithmetic_but_epochs_are_whole():
+def test_uncounted_numbers_step_by_rounding_and_epochs_by_one():
     assert Unit.NATS.step(0.3, None) == Unit.DIFFERENCE.step(0.3, None) == Unit.RATIO.step(-0.1, None) == ROUNDING
     assert Unit.EPOCHS.step(4.0, None) == 1
 

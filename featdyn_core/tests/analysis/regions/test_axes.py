@@ -45,7 +45,7 @@ def test_no_difference_of_logits_changes_along_unread_axes():
     assert (weight - weight[0]) @ axes.T == pytest.approx(np.zeros((4, 6)), abs=1e-12)
 
 
-def test_what_all_classes_share_is_not_read_and_a_full_layer_reads_all():
+def test_only_axes_that_all_classes_share_are_unread():
     assert unread_axes(np.array([[1.0, 5.0], [-1.0, 5.0]])) == pytest.approx(np.array([[0.0, 1.0]]), abs=1e-12)
     assert unread_axes(np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])).shape == (0, 2)
 
@@ -60,7 +60,7 @@ def test_noise_is_the_same_along_all_axes_and_repeatable(features):
     assert one.share_inside(np.eye(4)[:2], 1.0) == before == other.share_inside(np.eye(4)[:2], 1.0)
 
 
-def test_random_axes_are_orthonormal_others_in_each_draw_and_have_no_preference(features):
+def test_random_axes_are_orthonormal_and_uniform_in_each_draw(features):
     axes = Noise(features, 4000, np.random.default_rng(0)).random_axes
     assert axes.shape == (4000, 1, 2, 4)
     assert axes @ np.swapaxes(axes, -1, -2) == pytest.approx(np.tile(np.eye(2), (4000, 1, 1, 1)))
@@ -73,7 +73,7 @@ def test_noise_takes_out_what_the_moved_points_say(features):
         assert noise.share_inside(axes, 0.7) == features.share_inside(features.past + 0.7 * noise.coordinates @ axes)
 
 
-def test_noise_moves_features_by_coordinates_times_size_along_the_axes():
+def test_noise_moves_features_along_axes_by_coordinates_and_size():
     """One point at the border's side: it stays inside exactly while its first coordinate does not fall below -0.2."""
     features = features_of(np.tile([0.2, 0.0, 0.0], (2, 1, 1)), np.array([[1.0, 0, 0], [-1.0, 0, 0]]))
     noise = Noise(features, 500, np.random.default_rng(0))
@@ -83,7 +83,7 @@ def test_noise_moves_features_by_coordinates_times_size_along_the_axes():
     assert noise.share_inside(unread_axes(features.weight)[:2], 100.0) == 1
 
 
-def test_pairs_are_of_all_features_of_their_drift_and_of_least_variance():
+def test_pairs_are_principal_of_the_drift_and_of_least_variance():
     """Images differ along the first two axes, epochs along the last two, and nothing along the third."""
     rng = np.random.default_rng(0)
     images, epochs = rng.normal(size=(1, 400, 2)) * [5.0, 4.0], rng.normal(size=(3, 400, 2)) * [1.0, 0.8]
@@ -97,7 +97,7 @@ def test_pairs_are_of_all_features_of_their_drift_and_of_least_variance():
     assert noise.unit == pytest.approx(np.sqrt((25 + 16) / 2), rel=0.05)
 
 
-def test_a_pair_is_under_noise_of_one_unit_unless_a_size_is_given(features):
+def test_a_pair_gets_noise_of_one_unit_by_default(features):
     noise = Noise(features, 6, np.random.default_rng(0))
     axes = noise.pairs["principal"]
     assert noise.inside("principal") == Counted(noise.share_inside(axes, noise.unit), 400)

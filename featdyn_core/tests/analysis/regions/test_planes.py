@@ -14,7 +14,7 @@ from featdyn_core.verdicts.plane import CLASSES
 LAYER = planted_paths(np.radians(np.linspace(0, 300, 40)))
 
 
-def test_regions_are_the_classes_in_the_middle_of_each_cell_from_the_top_down():
+def test_regions_are_classes_at_cell_centres_from_the_top_down():
     found = plane(LAYER, 3)
     assert (found.seed, found.epochs) == (3, [0, 1, 2])
     width, height = (np.diff(ends)[0] / CELLS for ends in (found.x, found.y))
@@ -40,7 +40,7 @@ def test_all_paths_are_shown_with_a_margin():
         assert ends == pytest.approx([part.min() - room, part.max() + room], abs=1e-3)
 
 
-def test_a_picture_of_sixteen_epochs_has_less_than_twenty_kilobytes_in_a_file():
+def test_a_picture_of_sixteen_epochs_takes_under_20_kilobytes():
     long = dataclasses.replace(
         LAYER, epochs=np.arange(16), points=np.repeat(LAYER.points[-1:] * 10.1234567, 16, axis=0)
     )

@@ -46,7 +46,7 @@ def test_angles_all_round_are_equal_parts_of_a_turn_without_none():
     assert all_round(4) == pytest.approx(np.array([0.5, 1, 1.5]) * np.pi)
 
 
-def test_paths_along_their_region_gain_over_those_across_it_and_nothing_over_their_mirror_image():
+def test_paths_along_regions_beat_those_across_not_the_mirror():
     features = planted_paths(
         np.zeros(50), length=4.0
     )  # of the two past points of a path the earlier leaves across the sector
@@ -55,18 +55,18 @@ def test_paths_along_their_region_gain_over_those_across_it_and_nothing_over_the
     assert gained_over(features, features.past, [*MIRRORED, *RIGHT_ANGLES]) == pytest.approx(1 / 3)
 
 
-def test_a_path_that_leaves_where_its_mirror_image_does_not_has_lost():
+def test_a_path_loses_where_only_it_leaves_and_not_its_mirror():
     features = planted_paths(np.full(50, np.radians(60)), length=4.0)
     assert gained_over(features, features.past, MIRRORED) == -0.5
 
 
-def test_paths_turned_at_random_gain_nothing_however_real_ones_run():
+def test_randomly_turned_paths_gain_nothing_unlike_real_ones():
     features, rng = planted_paths(np.full(1000, np.radians(60))), np.random.default_rng(0)
     assert abs(gained_at_random(features, MIRRORED, 64, rng)) < 0.01
     assert abs(gained_over(features, features.past, MIRRORED)) > 0.01
 
 
-def test_the_gain_at_random_has_either_sign_and_shrinks_with_draws():
+def test_the_gain_at_random_has_either_sign_and_falls_with_draws():
     features = planted_paths(np.zeros(40))
     few, many = (
         [gained_at_random(features, MIRRORED, draws, np.random.default_rng(seed)) for seed in range(20)]
@@ -91,7 +91,7 @@ def test_by_epoch_it_is_the_same_share():
         assert gained_over(features, features.past, angles) == pytest.approx(difference), name
 
 
-def test_paths_end_inside_their_sectors_and_come_from_where_they_are_told():
+def test_paths_end_inside_their_sectors_and_start_where_told():
     found = planted_paths(np.radians([0, 90, 180, 60]), length=4.0)
     assert found.classes(found.last).tolist() == found.labels.tolist() == [0, 1, 2, 3]
     assert np.linalg.norm(found.past - found.last, axis=-1) == pytest.approx(np.array([[4.0] * 4, [2.0] * 4]))

@@ -40,7 +40,7 @@ def test_both_are_equally_far(tiny_trajectory, depth):
     assert found.distances[0] > 0.1
 
 
-def test_the_past_lies_between_the_checkpoints_that_its_epoch_says(tiny_trajectory, depth):
+def test_the_past_lies_between_checkpoints_as_its_epoch_says(tiny_trajectory, depth):
     found, rows = equally_far(tiny_trajectory, EPOCHS, depth), halves(tiny_trajectory, depth)
     assert 0 < found.epoch < 4
     place = np.interp(found.epoch, EPOCHS, range(4))

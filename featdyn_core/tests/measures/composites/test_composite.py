@@ -55,16 +55,14 @@ def test_composite_of_one_epoch_is_the_network_bit_for_bit(tiny_trajectory, imag
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize(("shallow", "deep"), [(1, 4), (4, 1)])
-def test_composite_runs_the_shallow_half_of_one_and_the_deep_half_of_the_other(
-    tiny_trajectory, images, cut, shallow, deep
-):
+def test_a_composite_joins_one_shallow_half_to_another_deep_half(tiny_trajectory, images, cut, shallow, deep):
     features = tiny_trajectory.network(shallow).shallow(images, cut)
     expected = tiny_trajectory.network(deep).deep(features, cut)
     assert torch.equal(composite(tiny_trajectory, shallow, deep, cut)(images), expected)
     assert not torch.equal(expected, tiny_trajectory.network(deep)(images))
 
 
-def test_composite_is_in_eval_mode_and_leaves_the_checkpoints_alone(tiny_trajectory):
+def test_a_composite_is_in_eval_mode_and_changes_no_checkpoint(tiny_trajectory):
     before = {epoch: copy.deepcopy(tiny_trajectory.state(epoch)) for epoch in tiny_trajectory.epochs}
     found = composite(tiny_trajectory, 0, 4, "stem", batchnorm="recalibrate")
     assert not any(part.training for part in found.modules())
@@ -120,7 +118,7 @@ def test_networks_run_in_exact_arithmetic(tiny_trajectory, images, function):
 # Recalibration
 
 
-def test_recalibrated_statistics_are_those_of_a_pass_in_train_mode_over_equal_batches(tiny_trajectory):
+def test_recalibrated_statistics_equal_a_pass_in_train_mode(tiny_trajectory):
     cut, size = "stage1_block1", 50
     training = dataclasses.replace(tiny_trajectory.recipe.training, batch_size=size)
     recipe = dataclasses.replace(tiny_trajectory.recipe, training=training)
@@ -170,7 +168,7 @@ def test_recalibrated_layers_keep_their_momentum(tiny_trajectory):
     ("count", "size", "sizes"),
     [(500, 64, [64] * 7 + [52]), (500, 499, [500]), (500, 500, [500]), (5, 2, [2, 3]), (4, 1, [2, 2]), (3, 1, [3])],
 )
-def test_calibration_batches_hold_every_image_once_and_none_alone(count, size, sizes):
+def test_calibration_batches_hold_each_image_once_and_none_alone(count, size, sizes):
     images = torch.arange(count)
     batches, shares = zip(*calibration_batches(images, size), strict=True)
     assert [len(batch) for batch in batches] == sizes
@@ -215,7 +213,7 @@ NORMS = {
 
 @pytest.mark.parametrize("name", NORMS)
 @torch.no_grad()
-def test_every_class_of_normalisation_with_running_statistics_is_recalibrated(name):
+def test_every_norm_with_running_statistics_is_recalibrated(name):
     shape, norm = NORMS[name]
     network = BlockNetwork({"shape": shape, "norm": norm, "rest": torch.nn.Flatten()}, ["shape"], [0.0], [1.0]).eval()
     images = torch.rand((20, 3, 4, 4), generator=torch.Generator().manual_seed(0)) * 255
@@ -234,7 +232,7 @@ def test_every_class_of_normalisation_with_running_statistics_is_recalibrated(na
     torch.testing.assert_close(norm.running_var, plain.running_var, rtol=STATISTICS, atol=STATISTICS)
 
 
-def test_normalisation_without_running_statistics_is_no_matter_of_recalibration():
+def test_normalisation_without_statistics_needs_no_recalibration():
     norms = torch.nn.Sequential(torch.nn.BatchNorm2d(3, track_running_stats=False), torch.nn.LayerNorm(4))
     assert reset_statistics([norms]) == []
 
@@ -244,7 +242,7 @@ def test_calibration_images_are_the_first_training_images(tiny_trajectory, monke
     assert torch.equal(calibration_images(tiny_trajectory), tiny_trajectory.dataset.train_images[:150])
 
 
-def test_calibration_images_are_augmented_where_training_augments(tiny_trajectory):
+def test_calibration_images_are_augmented_if_training_augments(tiny_trajectory):
     trajectory = augmented(tiny_trajectory)
     crops = CropFlip(trajectory.dataset.train_images, torch.device("cpu"))
     crops.draw(torch_generator(trajectory.seed, "measure", "calibration"))
@@ -254,7 +252,7 @@ def test_calibration_images_are_augmented_where_training_augments(tiny_trajector
     assert not torch.equal(found, calibration_images(dataclasses.replace(trajectory, seed=trajectory.seed + 1)))
 
 
-def test_re_estimation_leaves_a_network_the_statistics_that_it_was_trained_with(tiny_trajectory):
+def test_re_estimation_keeps_a_network_s_own_training_statistics(tiny_trajectory):
     trajectory = augmented(tiny_trajectory)
     images, labels = trajectory.training_set()
     resident = ResidentSet(images, labels, augment=True, seed=trajectory.seed, device=torch.device("cpu"))

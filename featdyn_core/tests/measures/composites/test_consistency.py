@@ -59,7 +59,7 @@ def test_consistency_is_the_share_of_the_window_that_agrees(cube):
 
 @LAW
 @given(cubes(), st.randoms(use_true_random=False))
-def test_consistency_knows_neither_order_of_checkpoints_nor_names_of_classes(cube, random):
+def test_consistency_ignores_checkpoint_order_and_class_names(cube, random):
     predictions, reference = cube
     expected = pointwise_consistency(predictions, reference)
     rows, samples, names = list(range(len(predictions))), list(range(len(reference))), [0, 1, 2]
@@ -93,7 +93,7 @@ def test_shapes_that_do_not_match_are_shown(function, predictions, reference):
         function(predictions, reference)
 
 
-def test_summaries_count_samples_exactly_at_one_and_strictly_below_the_level():
+def test_summaries_count_samples_at_one_and_below_the_level():
     consistency = [1.0, 1.0 - 1e-9, 0.8, 0.5]
     assert share_at_one(consistency) == 0.25
     assert tail_mass(consistency, level=0.8) == 0.25
@@ -132,7 +132,7 @@ def test_windows_do_not_grow_with_the_level(window, column, one, other):
     assert window(values, epochs, max(one, other)) <= window(values, epochs, min(one, other))
 
 
-def test_along_a_path_a_window_ends_where_agreement_passes_the_level():
+def test_a_window_along_a_path_ends_where_agreement_meets_level():
     places = [0.0, 4.0, 5.0, 5.5]
     assert window_length([0.9, 0.2, 0.8, 1.0], places, 0.8) == pytest.approx(0.5)
     assert window_length([0.9, 0.2, 1.0, 1.0], places, 0.8) == pytest.approx(0.5 + 0.25)
@@ -218,7 +218,7 @@ def share_within(misses, level):
 
 @LAW
 @given(cubes())
-def test_window_misses_are_means_over_samples_and_over_the_rest_of_the_window(cube):
+def test_window_misses_are_means_over_samples_and_later_epochs(cube):
     predictions, reference = cube
     found = window_misses(predictions, reference)
     assert found.shape == (len(predictions),)
@@ -247,7 +247,7 @@ def test_empirical_level_implies_particle_level_for_most_samples(cube, level):
     assert share > 1 - epsilon / level or share == 1
 
 
-def test_empirical_level_does_not_imply_particle_level_for_every_sample():
+def test_empirical_level_does_not_imply_particle_level():
     """One sample of four that always misses: the share is not 1, and the inequality cannot be turned."""
     reference = np.zeros(4, int)
     predictions = np.array([[0, 0, 0, 1], [0, 0, 0, 1]])
@@ -289,12 +289,12 @@ def test_epsilon_window_does_not_fall_as_the_tolerance_grows(cube, one, other):
     assert epsilon_window(misses, epochs, min(one, other)) <= epsilon_window(misses, epochs, max(one, other))
 
 
-def test_epsilon_window_is_nought_where_the_reference_itself_misses_more():
+def test_the_epsilon_window_is_0_where_the_reference_misses_more():
     assert epsilon_window([0.5, 0.4], [0, 1], 0.1) == 0
 
 
 @pytest.mark.parametrize("epsilon", ["0.05", "0.1", "0.15", "0.2", "0.3", "0.35", "0.6", "0.7", "0.85"])
-def test_ties_of_a_rate_with_the_tolerance_are_decided_as_integers_would(epsilon):
+def test_ties_of_rate_and_tolerance_are_decided_as_for_integers(epsilon):
     """Each window of up to 60 epochs misses as often as the tolerance allows, and once more."""
     for size in range(2, 61):
         allowed = int(Fraction(epsilon) * size)
@@ -309,6 +309,6 @@ def test_ties_of_a_rate_with_the_tolerance_are_decided_as_integers_would(epsilon
 
 
 @pytest.mark.parametrize(("misses", "epochs"), [([0.1], [0, 1]), ([], []), ([0.1, 0.1], [1, 1])])
-def test_epsilon_window_needs_a_rate_for_each_of_ascending_epochs(misses, epochs):
+def test_the_epsilon_window_needs_one_rate_for_each_rising_epoch(misses, epochs):
     with pytest.raises(MeasurementError, match="a miss rate for each of its ascending epochs"):
         epsilon_window(misses, epochs, 0.1)

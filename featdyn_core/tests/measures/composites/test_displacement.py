@@ -143,7 +143,7 @@ def test_displacement_names_what_is_not_there(tiny_trajectory, arguments, option
         displaced(tiny_trajectory, *arguments, rng(), **options)
 
 
-def test_how_far_the_shallow_half_moved_is_of_all_its_parameters_together(tiny_trajectory):
+def test_the_shallow_shift_is_over_all_its_parameters_together(tiny_trajectory):
     earlier, later = (
         torch.cat([part.flatten() for part in shallow_parameters(tiny_trajectory.network(epoch)).values()])
         for epoch in (1, 4)

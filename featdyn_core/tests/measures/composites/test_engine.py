@@ -121,7 +121,7 @@ def test_each_checkpoint_is_read_once(tiny_trajectory, policy):
 # Progress
 
 
-def test_gpu_reports_a_row_when_it_is_computed_with_the_next_one_queued(monkeypatch):
+def test_the_gpu_reports_a_computed_row_with_the_next_one_queued(monkeypatch):
     log = []
 
     class Event:
@@ -224,7 +224,7 @@ def test_features_are_streamed_in_chunks(tiny_trajectory, monkeypatch):
     np.testing.assert_array_equal(chunked.predictions, whole.predictions)
 
 
-def test_intermediate_tensors_grow_neither_with_images_nor_with_deep_epochs(tiny_trajectory, monkeypatch):
+def test_intermediate_size_ignores_images_and_deep_epochs(tiny_trajectory, monkeypatch):
     monkeypatch.setitem(CHUNK_BYTES, "cpu", 16 * LARGEST_FEATURE * 4)
     images = tiny_trajectory.dataset.train_images
     for count, deep_epochs in itertools.product((25, 200), ([4], [0, 1, 2, 4])):
@@ -262,7 +262,7 @@ def test_chunk_is_of_the_largest_tensor_a_layer_returns(make_trajectory, network
 
 
 @pytest.mark.parametrize("width", [None, 0], ids=["all pairs", "band"])
-def test_predictions_take_one_byte_a_pair_and_image_evaluated_or_not(tiny_trajectory, width):
+def test_predictions_take_one_byte_for_each_pair_and_image(tiny_trajectory, width):
     images, epochs = tiny_trajectory.dataset.test_images, [0, 1, 4]
     pairs = None if width is None else band(epochs, epochs[1:], width)
     grid = grid_of(tiny_trajectory, images, shallow_epochs=epochs, deep_epochs=epochs[1:], pairs=pairs)

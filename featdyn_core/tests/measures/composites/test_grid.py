@@ -113,7 +113,7 @@ def tiny_convnet(make_trajectory, tiny_dataset):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_grid_of_a_convnet_with_dropout_is_the_loop_over_composites(tiny_convnet, policy):
+def test_the_grid_of_a_convnet_with_dropout_equals_the_loop(tiny_convnet, policy):
     """Its convolutions have a bias, its normalisation has no weights, its blocks are sequences of several layers."""
     images, labels = tiny_convnet.dataset.test_images, tiny_convnet.dataset.test_labels
     arguments = {"cuts": ("group1", "group3", "group4"), "shallow_epochs": [0, 4], "deep_epochs": [1, 4]}
@@ -121,12 +121,12 @@ def test_grid_of_a_convnet_with_dropout_is_the_loop_over_composites(tiny_convnet
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_grid_of_a_perceptron_with_dropout_is_the_loop_over_composites(tiny_perceptron, images, labels, policy):
+def test_the_grid_of_a_perceptron_with_dropout_equals_the_loop(tiny_perceptron, images, labels, policy):
     arguments = {"cuts": ("hidden1", "hidden2"), "shallow_epochs": [0, 2, 4], "deep_epochs": [0, 2, 4]}
     assert_is_the_loop(tiny_perceptron, images, labels, batchnorm=policy, **arguments)
 
 
-def test_reference_keeps_its_statistics_where_every_cut_has_them_renewed(tiny_trajectory, images):
+def test_the_reference_keeps_its_statistics_under_recalibration(tiny_trajectory, images):
     grid = grid_of(tiny_trajectory, images, cuts=["stem"], batchnorm="recalibrate")
     expected = np.stack([predict(tiny_trajectory.network(t), images) for t in (1, 4)])
     np.testing.assert_array_equal(grid.reference, expected)
@@ -230,7 +230,7 @@ def test_columns_are_those_of_memory_and_transfer(tiny_trajectory, images):
     np.testing.assert_array_equal(grid.memory("stem", 2)[-1], grid.reference_at(2))
 
 
-def test_window_with_an_epoch_left_out_is_refused_and_the_column_says_which_are_there(tiny_trajectory, images):
+def test_a_window_with_a_gap_is_refused_and_the_column_shows_it(tiny_trajectory, images):
     pairs = np.array([[True, True], [True, True], [False, True], [True, True]])
     grid = grid_of(tiny_trajectory, images, pairs=pairs)
     assert grid.memory("stem", 1).shape == (2, len(images))
@@ -289,7 +289,7 @@ def test_grid_names_what_is_not_there(tiny_trajectory, images, changes, kind, me
         grid_of(tiny_trajectory, images, **changes)
 
 
-def test_grid_is_computed_on_the_trajectorys_device_unless_told_otherwise(tiny_trajectory, images):
+def test_a_grid_uses_the_device_of_the_trajectory_by_default(tiny_trajectory, images):
     elsewhere = dataclasses.replace(tiny_trajectory, device="tpu")
     with pytest.raises(DeviceError, match="unknown device 'tpu'"):
         grid_of(elsewhere, images)
@@ -384,7 +384,7 @@ def test_flip_rate_is_large_where_half_precision_is_wrong(tiny_trajectory, image
     assert grid_of(tiny_trajectory, images, cuts=[cut], precision="fp16").flip_rate > 0.5
 
 
-def test_flip_rate_is_the_share_of_differing_predictions_on_the_sample(tiny_trajectory, images, monkeypatch):
+def test_the_flip_rate_is_the_share_of_changed_predictions(tiny_trajectory, images, monkeypatch):
     """One network alone is wrong in half precision: the rate is its share of the pairs evaluated again."""
     original = BlockNetwork.deep
     pairs = np.zeros((4, 2), bool)

@@ -50,7 +50,7 @@ def test_geometric_is_its_definition(shallow, deep, ratio):
 
 @LAW
 @given(st.integers(2, 200), st.data())
-def test_geometric_reaches_the_ends_of_a_dense_trajectory_in_logarithmically_many_steps(last, data):
+def test_geometric_reaches_both_ends_in_logarithmic_steps(last, data):
     """From any deep epoch the gaps grow from 1 to the end, none by more than twice the one before."""
     t = data.draw(st.integers(0, last))
     found = np.flatnonzero(geometric(range(last + 1), [t])[:, 0])

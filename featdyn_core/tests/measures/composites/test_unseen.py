@@ -32,7 +32,7 @@ def corrupted(kind, severity=5):
 
 @pytest.mark.parametrize("kind", ["gaussian_blur", "shot_noise"])
 @pytest.mark.parametrize("severity", [1, 5])
-def test_corrupted_images_are_the_test_images_that_a_trajectory_is_measured_on(tiny_trajectory, kind, severity):
+def test_corrupted_images_come_from_the_evaluation_set(tiny_trajectory, kind, severity):
     few = dataclasses.replace(tiny_trajectory, evaluation_images=7)
     images, labels, source = unseen_images(few, corrupted(kind, severity))
     clean, known = few.evaluation_set("held-out")
@@ -61,7 +61,7 @@ def test_few_images_are_corrupted_once_for_all_trainings(tiny_trajectory, monkey
     assert making.call_count == made
 
 
-def test_random_images_have_the_mean_of_the_test_images_and_no_more(tiny_trajectory):
+def test_random_images_share_only_the_mean_with_the_test_images(tiny_trajectory):
     images, _, _ = unseen_images(tiny_trajectory, {"kind": RANDOM})
     clean, _ = tiny_trajectory.evaluation_set("held-out")
     middle = clean.double().mean(0)

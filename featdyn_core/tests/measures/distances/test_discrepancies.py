@@ -119,7 +119,7 @@ def test_permutation_p_is_the_loop_over_permutations():
     assert result.p_value == (1 + (null >= observed - 1e-12).sum()) / 100
 
 
-def test_grouped_permutation_p_is_the_loop_over_permutations_of_images():
+def test_grouped_permutation_p_equals_the_loop_over_permutations():
     x, y = two_samples((8, 6, 2), 1)
     pooled = np.concatenate([x, y])
     groups = np.array(["d", "a", "a", "d", "b", "b", "g", "g", "c", "e", "f", "f", "c", "e"])
@@ -157,7 +157,7 @@ def peak_bytes(permutations, groups):
     return peak
 
 
-def test_memory_of_the_permutations_is_three_numbers_a_group_and_permutation():
+def test_memory_is_three_numbers_for_each_group_and_permutation():
     groups, permutations = 60, 4000  # so many that what grows with the square of the groups is little beside them
     once, twice = peak_bytes(permutations, groups), peak_bytes(2 * permutations, groups)
     assert once < twice < 2.05 * once
@@ -287,7 +287,7 @@ def test_sliced_wasserstein_of_a_shift_is_its_mean_projection():
     assert sliced(x, x + shift, projections=20_000) == pytest.approx(5 / np.sqrt(3), rel=0.02)
 
 
-def test_sliced_wasserstein_of_a_high_order_nears_the_largest_gap():
+def test_sliced_wasserstein_of_high_order_nears_the_largest_gap():
     x, y = two_samples((20, 12, 3), 0)
     distances_of = [sliced(x, y, order=order, projections=5) for order in (2, 40, 400, 1e6)]
     assert distances_of == sorted(distances_of)

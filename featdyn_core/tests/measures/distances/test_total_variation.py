@@ -33,7 +33,7 @@ def test_certified_bound_holds(shift, copies):
     assert violations(shift, copies=copies) <= 0.05
 
 
-def test_rows_of_images_taken_as_independent_break_the_certificate():
+def test_taking_image_rows_as_independent_breaks_the_certificate():
     assert violations(0.0, repetitions=40, copies=5, grouped=False) > 0.5
 
 
@@ -46,7 +46,7 @@ def test_far_samples_are_told_apart():
     assert result.tv_lower_bound == pytest.approx(sum(limits) - 1, rel=ROUNDING)
 
 
-def test_rows_of_a_small_sample_weigh_as_much_as_those_of_a_large_one():
+def test_rows_of_small_and_large_samples_weigh_alike():
     x, y = two_samples((1000, 40, 1), 0, shift=2)
     best = stats.norm.cdf(1)  # a threshold half-way between the means
     result = classifier_two_sample(x, y, rng=np.random.default_rng(0))
@@ -69,7 +69,7 @@ def test_classifier_result_is_consistent(seed, shift):
     assert bolder.tv_lower_bound >= result.tv_lower_bound
 
 
-def test_an_image_in_both_samples_is_learnt_from_or_held_out_as_a_whole():
+def test_an_image_in_both_samples_is_learnt_or_held_out_whole():
     index = np.array([0, 0, 1, 2, 3, 4, 0, 1, 2, 3, 5, 6])
     is_x = np.arange(12) < 6
     held_out = total_variation._held_out_groups(index, is_x, np.random.default_rng(0))

@@ -101,7 +101,7 @@ def test_descent_equals_the_explicit_jacobian(name, cut, method):
 
 @pytest.mark.parametrize("freeze", HALVES)
 @pytest.mark.parametrize("method", ["kernel", "jvp"])
-def test_a_half_frozen_from_a_later_step_equals_the_explicit_jacobian(method, freeze):
+def test_a_half_frozen_later_equals_the_explicit_jacobian(method, freeze):
     given, cut = problem(), "hidden1"
     linear = LinearizedNetwork(given.network, given.images, cut=cut, method=method)
     joint = linear.train(given.labels, steps=STEPS)
@@ -164,7 +164,7 @@ def test_stable_rate_comes_from_the_largest_eigenvalue():
 
 @settings(max_examples=50, deadline=None)
 @given(logits=st.lists(st.floats(-30, 30), min_size=2, max_size=12))
-def test_lemma_1_hessian_of_minus_log_softmax_is_positive_semi_definite(logits):
+def test_lemma_1_hessian_of_cross_entropy_is_semi_definite(logits):
     point = torch.tensor(logits, dtype=torch.float64)
     q = point.softmax(0)
     formula = torch.diag(q) - torch.outer(q, q)

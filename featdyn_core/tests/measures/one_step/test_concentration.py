@@ -66,7 +66,7 @@ def test_known_centre_keeps_the_mean_in_the_spectrum():
     assert top_share(changes, 1, centre=np.zeros(5)) > 0.999 > 0.5 > top_share(changes, 1)
 
 
-def test_a_known_centre_leaves_one_more_direction_where_rows_are_few():
+def test_a_known_centre_adds_a_direction_where_rows_are_few():
     changes = np.random.default_rng(0).standard_normal((4, 9))
     assert len(spectrum(changes)) == 3
     assert len(spectrum(changes, centre=np.zeros(9))) == 4
@@ -113,7 +113,7 @@ def test_directions_that_do_not_exist(k):
 
 @pytest.mark.parametrize("size", [1e200, 1e-200])
 @pytest.mark.parametrize("centre", [None, np.zeros(3)])
-def test_squares_beyond_the_range_of_floats_are_told_where_they_are_asked_for(size, centre):
+def test_squares_beyond_the_float_range_are_reported_when_used(size, centre):
     changes = np.random.default_rng(3).standard_normal((6, 3))
     with pytest.raises(MeasurementError, match=r"changes of size \d.*e[+-](199|20\d) have squares"):
         spectrum(size * changes / np.abs(changes).max(), centre=centre)

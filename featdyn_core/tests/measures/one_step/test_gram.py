@@ -128,7 +128,7 @@ def test_gram_refuses_changes_whose_squares_it_cannot_hold(scale):
         ChangeGram.of(scale * np.random.default_rng(0).standard_normal((5, 8)))
 
 
-def test_gram_of_a_frozen_layer_can_be_kept_and_has_no_statistics():
+def test_the_gram_of_a_frozen_layer_exists_without_statistics():
     gram = ChangeGram.of(np.full((7, 3), 0.1))
     assert not gram.products.any()
     for measure in (spectrum, participation_ratio):

@@ -201,7 +201,7 @@ def test_a_generator_draws_a_null_of_its_own():
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["unknown centre", "known centre"])
-def test_sign_test_keeps_its_size_where_the_gaussian_test_loses_it(known):
+def test_the_sign_test_keeps_its_size_where_the_gaussian_fails(known):
     rng = np.random.default_rng(4)
     samples = [student_t5(60, 16, rng) + 3 for _ in range(1500)]
     centre = np.full(16, 3) if known else None
@@ -239,7 +239,7 @@ def test_sign_test_without_a_centre_takes_disjoint_pairs():
     assert sign_test(changes).directions == 4
 
 
-def test_sign_test_rejects_an_elliptical_law_that_is_not_spherical():
+def test_the_sign_test_rejects_an_elliptical_nonspherical_law():
     changes = student_t5(200, 16, np.random.default_rng(9)) * np.linspace(1, 2, 16)
     assert sign_test(changes).p_value < 0.001
 

@@ -99,7 +99,7 @@ def test_changes_are_those_of_the_literal_loop(tiny_trajectory, samples, epoch, 
     np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
 
 
-def test_changes_of_a_network_with_dropout_are_those_of_the_literal_loop(tiny_perceptron, samples):
+def test_changes_of_a_network_with_dropout_equal_the_plain_loop(tiny_perceptron, samples):
     found = one_step_changes(
         tiny_perceptron, 0, samples, updates=3, cut="hidden2", rng=Batches(range(3)), dtype=torch.float64
     )
@@ -248,7 +248,7 @@ def literal_full_batch(trajectory, epoch, rate, samples, cut, parts, statistics)
 
 
 @pytest.mark.parametrize("statistics", STATISTICS)
-def test_full_batch_step_is_the_mean_over_mini_batches_of_nearly_the_recipes_size(tiny_trajectory, samples, statistics):
+def test_a_full_batch_step_averages_batches_near_the_recipe_size(tiny_trajectory, samples, statistics):
     found = full_batch_change(
         tiny_trajectory, 1, samples, cut="stage2_block1", rng=rng(), statistics=statistics, dtype=torch.float64
     )
@@ -259,7 +259,7 @@ def test_full_batch_step_is_the_mean_over_mini_batches_of_nearly_the_recipes_siz
     np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
 
 
-def test_full_batch_step_without_normalisation_is_the_gradient_step_of_all_images(make_trajectory, samples):
+def test_a_full_batch_step_is_the_gradient_without_normalisation(make_trajectory, samples):
     """The partition then does not matter, though its parts are of unequal size."""
     trajectory = make_trajectory("mlp", hidden=[12, 8])
     options = {"cut": "hidden2", "dtype": torch.float64}
@@ -269,7 +269,7 @@ def test_full_batch_step_without_normalisation_is_the_gradient_step_of_all_image
         np.testing.assert_allclose(found, expected, atol=FEATURE_CHANGE, rtol=0)
 
 
-def test_full_batch_change_is_the_mean_of_one_step_changes_where_features_are_linear(linear):
+def test_a_full_batch_change_is_the_mean_for_linear_features(linear):
     options = {"cut": "hidden1", "rng": rng(), "dtype": torch.float64}
     images = linear.dataset.test_images[:4]
     changes = one_step_changes(linear, 0, images, updates=400, **options)
@@ -279,7 +279,7 @@ def test_full_batch_change_is_the_mean_of_one_step_changes_where_features_are_li
     assert (abs(changes.mean(axis=1)) > 4.5 * error).any()  # a centre of 0 would be seen
 
 
-def test_full_batch_change_has_a_row_a_sample_and_follows_its_generator(tiny_trajectory, samples):
+def test_a_full_batch_change_has_a_row_a_sample_and_is_seeded(tiny_trajectory, samples):
     first, second, other = (
         full_batch_change(tiny_trajectory, 2, samples, cut="stem", rng=np.random.default_rng(seed))
         for seed in (1, 1, 2)

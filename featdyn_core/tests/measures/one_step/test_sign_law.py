@@ -60,7 +60,7 @@ def test_sign_test_has_its_level(directions, p):
         pytest.param(24, 4, 24 * 23 / 2, id="of many features, at 4"),
     ],
 )
-def test_the_chi_square_of_one_limit_does_not_have_the_level_near_the_other(directions, p, f):
+def test_the_chi_square_of_one_limit_misses_the_level_at_another(directions, p, f):
     z = many_sign_statistics(directions, p)
     assert np.mean(stats.chi2.sf(f + z * np.sqrt(2 * f), f) <= 0.001) > 0.0014
 
