@@ -36,4 +36,4 @@ def test_what_was_written_is_up_to_date(project, capsys):
 def test_a_table_that_there_is_not_is_an_error(project, capsys):
     (project / "README.md").write_text(PLACE.replace("claims", "clams"), encoding="utf-8")
     assert main(["docs"]) == 2
-    assert "there is no table 'clams'; tables are claims; findings; results" in capsys.readouterr().err
+    assert "there is no table 'clams'; tables are claims; grid; findings; results" in capsys.readouterr().err
