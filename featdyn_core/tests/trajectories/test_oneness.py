@@ -95,7 +95,7 @@ def test_neighbours_at_an_end_that_changed_places_are_told(early):
     assert f"epochs {early} and {late} seem to have changed places" in found.suspicions
 
 
-def test_a_fall_of_the_rate_at_the_end_is_no_fault():
+def test_behind_a_fall_of_the_rate_no_places_are_changed():
     random, there = torch.Generator().manual_seed(0), states_of(0)[7]
 
     def noisy():
@@ -105,8 +105,8 @@ def test_a_fall_of_the_rate_at_the_end_is_no_fault():
         }
 
     found = examined(dict(enumerate([states_of(0)[0], *(noisy() for _ in range(5)), there])))
-    assert found.faults == []
-    assert found.suspicions[-1:] == ["epochs 5 and 6 seem to have changed places"]
+    assert not any("changed places" in fault for fault in found.faults)
+    assert found.suspicions == ["epochs 5 and 6 seem to have changed places"]
 
 
 def test_a_reversed_order_is_told_by_the_loss():
