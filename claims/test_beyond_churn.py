@@ -40,7 +40,8 @@ def measure(run: Run) -> Measured:
     inner = run.protocol["inner_cuts"]
     gained = gained_over_churn(column, churn)
     end, whole = column.at([column.deep]), churn.at([column.deep])
-    known = gained_over_churn(Column.planted(EPOCHS, planted.fading(0.2, EPOCHS)), planted.churn(EPOCHS, 0.4))
+    halves = Column.planted(EPOCHS, planted.fading(0.2, EPOCHS)[:1], cuts=column.cuts)
+    known = gained_over_churn(halves, planted.churn(EPOCHS, 0.4))
     return Measured(
         numbers={
             "gained over churn": chosen(gained, inner),

@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from featdyn_core.data.sources import stand_in
 from featdyn_core.errors import RecipeError
 from featdyn_core.launch.starting import WRITTEN, starter, write_project
+from featdyn_core.networks.acceptance import accept
+from featdyn_core.networks.linearity import inner_depths
 from featdyn_core.project import REGISTER
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.register.reading import load_register
-from featdyn_core.register.register import Entry, Register
+from featdyn_core.register.register import Entry, Register, at
 from featdyn_core.tables import unknown
 from featdyn_core.toml_text import toml_text
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.recipe_text import as_written, read_document
+from featdyn_core.trajectories.trajectory import new_network
 
 SCALE = "own"
 """Name of the scale."""
@@ -27,8 +31,8 @@ STRANGERS = "strangers"
 SEEDS = (0, 1, 2)
 """Of trainings that are done here, unless others are named: the fewest on which a claim is judged."""
 
-CUTS = 3
-"""That a network must have: the claims are about three depths."""
+TRIED = 8
+"""Images on which a network is tried."""
 
 SPANNING = {"training": 0.0, "forgetting": 0.0, "growth": 0.25}
 """Windows that are no late part of a training, to the share of it that is over when they begin."""
@@ -73,8 +77,9 @@ def begin_project(
 ) -> int:
     """Write a project that asks some claims of trainings of one recipe; return how many files it wrote.
 
-    An unknown claim, a window that the checkpoints do not have and a network of other than three cuts are a
-    ``RecipeError``; what is there already, and a folder that cannot be written, are as of ``write_project``.
+    An unknown claim, one that asks nothing of a network with such cuts, and a window that the checkpoints do not have
+    are a ``RecipeError``, a network that cannot be made or measured a ``ModelError``; what is there already, and a
+    folder that cannot be written, are as of ``write_project``.
 
     Args:
         folder: of the project.
@@ -87,9 +92,9 @@ def begin_project(
     """
     files = starter()
     register = load_register(files[REGISTER / "scales.toml"].parent)
-    chosen = _chosen(register, recipe, claims)
+    lists = _depths(recipe)
+    chosen = _chosen(register, recipe, claims, lists)
     windows = _windows(recipe, window, chosen)
-    _check_cuts(recipe)
     adopted = [int(seed) for seed in recipe.adopted.checkpoints] if recipe.adopted else list(SEEDS)
     trained = list(seeds) or adopted
     register.check_seeds(tuple(trained))
@@ -111,7 +116,7 @@ def begin_project(
     }
     document = read_document(files[REGISTER / "scales.toml"])
     written = {
-        REGISTER / "scales.toml": SCALES + toml_text(_scales(document, register, chosen, scale)),
+        REGISTER / "scales.toml": SCALES + toml_text(_scales(document, register, chosen, scale, lists)),
         Path("README.md"): _readme(register, recipe, chosen, trained),
     }
     if _has_own_images(recipe):
@@ -124,21 +129,28 @@ def _has_own_images(recipe: Recipe) -> bool:
     return recipe.data.set.endswith(".npz") and not recipe.adopted
 
 
-def _chosen(register: Register, recipe: Recipe, claims: Sequence[str]) -> list[Entry]:
+def _chosen(
+    register: Register, recipe: Recipe, claims: Sequence[str], lists: Mapping[str, Sequence[str]]
+) -> list[Entry]:
     """Return the claims that are asked, in the register's order.
 
     Raises:
-        RecipeError: an unknown one, or one that is not about the row that the scale is like.
+        RecipeError: an unknown one, one that is not about the row that the scale is like, or that is about depths which
+            the network has none of.
     """
     if claims:
         asked = {claim: register.entry(claim) for claim in claims}
     else:
         usual = (register.entry(claim) for claim in register.scale(STRANGERS).claims)
-        asked = {entry.id: entry for entry in usual if not recipe.lacking(_needs(entry))}
+        asked = {entry.id: entry for entry in usual if not recipe.lacking(_needs(entry)) and not entry.unasked(lists)}
     about = [entry.id for entry in register.entries.values() if LIKE.partition("/")[2] in entry.subjects]
-    for claim in asked:
+    for claim, entry in asked.items():
         if claim not in about:
             raise RecipeError(unknown("claim of trained networks", claim, about, "there are"))
+        if none := entry.unasked(lists):
+            raise RecipeError(
+                f"{claim} asks of each of {none}, of which {recipe.name} has none; leave it out, or cut earlier"
+            )
     return [entry for entry in register.entries.values() if entry.id in asked]
 
 
@@ -167,22 +179,42 @@ def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -
     return found
 
 
-def _check_cuts(recipe: Recipe) -> None:
-    """Refuse a network whose cuts are named, and are not as many as the claims are about.
+def _depths(recipe: Recipe) -> dict[str, list[str]]:
+    """Return the lists of depths that claims share, as they are of a recipe's network.
+
+    One that cannot be made, or takes no such images, is a ``ModelError``.
 
     Raises:
-        RecipeError: says how many it has.
+        RecipeError: it has no depth.
     """
-    options = recipe.network.options
-    cuts = options.get("depths", options.get("cuts"))
-    if cuts is not None and len(cuts) != CUTS:
-        raise RecipeError(f"{recipe.name} has {len(cuts)} cuts, and the claims are about {CUTS} depths; name {CUTS}")
+    dataset = stand_in(recipe.data.set, TRIED)
+    network = new_network(recipe, dataset)
+    if not network.depths:
+        raise RecipeError(f"the network of {recipe.name} is not cut; name at least one cut")
+    accept(network, dataset.train_images, dataset.classes, dataset.name)
+    names = {depth: f"depth {number}" for number, depth in enumerate(network.depths, start=1)}
+    inner = inner_depths(network, dataset.train_images[:TRIED])
+    return {
+        "depths": [*names.values()],
+        "inner_cuts": [names[depth] for depth in inner],
+        "last_cut": [*names.values()][-1:],
+    }
 
 
 def _scales(
-    document: Mapping[str, Any], register: Register, chosen: Sequence[Entry], scale: Mapping[str, Any]
+    document: Mapping[str, Any],
+    register: Register,
+    chosen: Sequence[Entry],
+    scale: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Return what ``scales.toml`` of the project says."""
+    """Return what ``scales.toml`` of the project says; lists of depths where they are others than those of ``LIKE``."""
+    ((subject, _),) = scale["recipes"].items()
+    own = {
+        name: {subject: found}
+        for name, found in lists.items()
+        if found != at(document["shared"][name], *LIKE.split("/"))
+    }
     asked = [entry.id for entry in chosen]
     shared = {name for entry in chosen for name in entry.shared}
     subjects = [
@@ -194,7 +226,11 @@ def _scales(
         "pilot_seeds": document["pilot_seeds"],
         "elsewhere": list(dict.fromkeys(elsewhere)),
         "paper": document["paper"],
-        "shared": {name: value for name, value in document["shared"].items() if name in shared},
+        "shared": {
+            name: value | own[name] if name in own else value
+            for name, value in document["shared"].items()
+            if name in shared
+        },
         "scales": {SCALE: scale},
     }
 

@@ -40,8 +40,7 @@ def accept(network: BlockNetwork, images: Tensor, classes: int, called: str) -> 
     Raises:
         ModelError: names the module and the line, where they are found.
     """
-    network = copy.deepcopy(network).cpu().eval()
-    _fill(network)
+    network = filled(copy.deepcopy(network).cpu().eval())
     whole: nn.Module = network
     if network.whole:
         whole, state = network.whole[0].cpu().eval(), network.state_dict()
@@ -102,11 +101,14 @@ def check_logits(logits: object, count: int, classes: int, name: str, called: st
         )
 
 
-def _fill(network: BlockNetwork) -> None:
+@torch.no_grad()
+def filled(network: BlockNetwork) -> BlockNetwork:
+    """Return a network, itself, with small numbers drawn in the place of parameters that are all 0."""
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
         if parameter.is_floating_point() and not parameter.any():
             parameter.normal_(0, HIDING, generator=generator)
+    return network
 
 
 def _first(run: Callable[[], Tensor], whole: nn.Module, classes: int, images: Tensor, called: str) -> Tensor:

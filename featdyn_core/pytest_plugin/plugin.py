@@ -203,12 +203,16 @@ def _hand_over(item: pytest.Item, name: str, *values: str) -> None:
 def judge(request: pytest.FixtureRequest) -> Judge:
     """Return a function that judges this test's claim in a planted world, and asserts the verdict that is due there.
 
-    Bounds and numbers are those of the first scale and subject that the register has for the claim.
+    Bounds and numbers are those of the first scale and subject that the register has for the claim; where that scale is
+    like another row, those of that row, whose depths the planted networks have.
     """
     row = _claim_of(request.node, request.config, "judge")[0]
+    is_like = row.scale.model[1] in row.entry.subjects
+    place = row.scale.model if is_like else (row.scale.name, row.subject)
+    claim, protocol = row.entry.claim(*place), row.entry.protocol_of(*place)
 
     def run(measure: Measure, world: World) -> Verdict:
-        verdict = verdict_in(world, row.claim, measure, protocol=row.protocol)
+        verdict = verdict_in(world, claim, measure, protocol=protocol)
         assert world.verdict in (None, verdict), f"{row.entry.id}: {verdict} in a world where {world.verdict} is due"
         return verdict
 

@@ -2,15 +2,17 @@
 
 A scale with ``like = "reduced/cifar10"`` gives its subjects, where a claim's file does not name them, the bounds,
 margins, arms and numbers of that row, and windows of their own: which epochs a window means is another matter in each
-training. So a network that somebody trained elsewhere is judged by the claims as they stand.
+training. So a network that somebody trained elsewhere is judged by the claims as they stand. Where ``shared`` in
+``scales.toml`` gives a subject another list than that row has, such as the depths of a network with other cuts, it
+stands wherever a claim's file names the row's.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.register.register import Scale
+from featdyn_core.register.register import Scale, at
 from featdyn_core.tables import shown
 
 Table = dict[str, Any]
@@ -41,7 +43,7 @@ def check_likeness(scale: Scale, where: str) -> None:
                 )
 
 
-def completed(document: Table, scale: Scale, where: str) -> Table:
+def completed(document: Table, scale: Scale, shared: Mapping[str, Any], where: str) -> Table:
     """Return a claim's document, with what it says of the row that a scale is like said of the scale's subjects too.
 
     A scale that is like no other, a claim that is not about that row, and one that the scale leaves out are as they
@@ -51,9 +53,10 @@ def completed(document: Table, scale: Scale, where: str) -> Table:
     Args:
         document: of the claim's file.
         scale: of the register.
+        shared: numbers that claims share, of this scale too (see ``completed_numbers``).
         where: the claim, with which errors begin.
     """
-    model, listed = scale.model, _list(document, "subjects")
+    listed = _list(document, "subjects")
     if not scale.like or not _is_asked(document, scale, where):
         return document
     found = copy.deepcopy(document)
@@ -62,15 +65,16 @@ def completed(document: Table, scale: Scale, where: str) -> Table:
         found["scales"] = [*found["scales"], scale.name]
     for own in scale.recipes:
         _name_windows(found, scale, own, where)
+        lists = _renamed(shared, scale.model, own)
         for part in ("arms", "protocol", *ROLES):
-            _complete(found.get(part), model, own)
+            _complete(found.get(part), scale.model, own, lists)
         for alternatives in _table(found, "multiverse").values():
             for alternative in alternatives.values() if isinstance(alternatives, dict) else ():
                 _move_windows(alternative, _table(document, "windows"), scale, own)
                 for part in ("protocol", "records", "criteria"):
-                    _complete(_table(alternative, part), model, own)
+                    _complete(_table(alternative, part), scale.model, own, lists)
     for asked in (asked for role in ROLES for asked in _table(found, role).values()):
-        if model[0] in _list(asked, "reported"):
+        if scale.model[0] in _list(asked, "reported"):
             asked["reported"] = [*asked["reported"], scale.name]
     return found
 
@@ -109,15 +113,25 @@ def _name_windows(found: Table, scale: Scale, own: str, where: str) -> None:
     windows[own] = {name: list(given[name]) for name in wanted}
 
 
-def _complete(table: Any, model: tuple[str, str], own: str) -> None:
-    """Add a subject to each table by scale or subject that speaks of the row it is like, however deep it lies."""
+def _complete(table: Any, model: tuple[str, str], own: str, lists: Sequence[tuple[Any, Any]] = ()) -> None:
+    """Add a subject to each table by scale or subject that speaks of the row it is like, however deep it lies.
+
+    ``lists``: what that row has, and what the subject has in its place.
+    """
     if not isinstance(table, dict):
         return
     name, subject = model
     if own not in table and (subject in table or name in table):
-        table[own] = copy.deepcopy(table.get(subject, table.get(name)))
+        theirs = table.get(subject, table.get(name))
+        table[own] = copy.deepcopy(next((ours for known, ours in lists if known == theirs), theirs))
     for value in table.values():
-        _complete(value, model, own)
+        _complete(value, model, own, lists)
+
+
+def _renamed(shared: Mapping[str, Any], model: tuple[str, str], own: str) -> list[tuple[Any, Any]]:
+    """Return the shared lists of the row that a subject is like, each with the subject's own where that is another."""
+    pairs = [(at(value, *model), at(value, model[0], own)) for value in shared.values()]
+    return [(theirs, ours) for theirs, ours in pairs if isinstance(theirs, list) and theirs != ours]
 
 
 def _move_windows(alternative: Any, registered: Mapping[str, Any], scale: Scale, own: str) -> None:

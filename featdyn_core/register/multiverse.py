@@ -80,10 +80,17 @@ def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
     return found
 
 
-def choices(entry: Entry, scale: str, subject: str) -> dict[str, dict[str, Alternative]]:
+def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dict[str, dict[str, Alternative]]:
     """Return the choices at a scale and subject, by dimension and name, the registered one first.
 
-    An alternative that changes nothing there is left out, and so is a dimension of none.
+    An alternative that changes nothing there, or asks of each item of an empty list, is left out, and so is a dimension
+    of none.
+
+    Args:
+        entry: the claim.
+        scale: name of the scale.
+        subject: of the row.
+        few: whether there may be few, as of networks that the claim was not written for.
 
     Raises:
         RecipeError: an alternative does not fit the claim, or there are too few.
@@ -93,6 +100,8 @@ def choices(entry: Entry, scale: str, subject: str) -> dict[str, dict[str, Alter
         chosen = {REGISTERED: AS_REGISTERED}
         for name, alternative in named.items():
             other = altered(entry, {dimension: (name, alternative)})
+            if other.unasked(other.protocol_of(scale, subject)):
+                continue
             with _inside(entry, dimension, name):
                 judged = _judged(other.claim(scale, subject))
             if judged != _judged(usual) or _measured(other, scale, subject) != _measured(entry, scale, subject):
@@ -100,7 +109,7 @@ def choices(entry: Entry, scale: str, subject: str) -> dict[str, dict[str, Alter
         if len(chosen) > 1:
             found[dimension] = chosen
     count = math.prod(map(len, found.values()))
-    if len(found) < LEAST_DIMENSIONS or count < LEAST_SPECIFICATIONS:
+    if not few and (len(found) < LEAST_DIMENSIONS or count < LEAST_SPECIFICATIONS):
         raise RecipeError(
             f"claim {entry.id!r}, multiverse: at {scale}/{subject} it has {len(found)} dimensions and {count} "
             f"specifications; it needs {LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS} at least, so give it alternatives"

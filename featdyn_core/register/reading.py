@@ -86,7 +86,7 @@ def load_register(folder: Path) -> Register:
     shared = general.shared
     for scale in scales.values():
         shared = completed_numbers(shared, scale)
-    documents = {name: _completed(name, table, scales) for name, table in documents.items()}
+    documents = {name: _completed(name, table, scales, shared) for name, table in documents.items()}
     entries = [_entry(name, table, scales, shared, general.elsewhere) for name, table in documents.items()]
     ordered = {entry.id: entry for entry in sorted(entries, key=lambda entry: (_section(entry), entry.id))}
     for entry in entries:
@@ -102,9 +102,11 @@ def load_register(folder: Path) -> Register:
     return register
 
 
-def _completed(name: str, table: dict[str, Any], scales: Mapping[str, Scale]) -> dict[str, Any]:
+def _completed(
+    name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared: Mapping[str, Any]
+) -> dict[str, Any]:
     for scale in scales.values():
-        table = completed(table, scale, f"claim {name!r}")
+        table = completed(table, scale, shared, f"claim {name!r}")
     return table
 
 

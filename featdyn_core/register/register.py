@@ -5,7 +5,7 @@ A value may be a table by scale or by subject; what stands under the subject goe
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +148,14 @@ class Entry:
         ]
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
 
+    def unasked(self, protocol: Mapping[str, Any]) -> str:
+        """Return the name of a list that decides the claim and is empty in a protocol, so that nothing would be asked.
+
+        It is empty where there is none.
+        """
+        lists = (asked.each for asked in self.criteria[Role.DECIDES].values())
+        return next((name for name in lists if name in protocol and not protocol[name]), "")
+
     def _items(self, name: str, asked: Asked, scale: str, subject: str) -> list[str]:
         """Return the items that a criterion is asked of; an empty one if it is one number.
 
@@ -212,7 +220,7 @@ class Entry:
         Raises:
             RecipeError: it is no finite number.
         """
-        number = _at(value, scale, subject)
+        number = at(value, scale, subject)
         if number is not None and (type(number) not in (int, float) or not abs(number) <= sys.float_info.max):
             fault = f"{shown(number)} for {scale}/{subject} is no finite number"
             raise RecipeError(f"claim {self.id!r}, criterion {name!r}: {fault}")
@@ -250,12 +258,12 @@ class Entry:
 
     def arms_of(self, scale: str, subject: str) -> dict[str, str]:
         """Return the arms for a subject at a scale: those that a row has."""
-        arms = {name: _at(value, scale, subject) for name, value in self.arms.items()}
+        arms = {name: at(value, scale, subject) for name, value in self.arms.items()}
         return {name: suffix for name, suffix in arms.items() if suffix is not False}
 
     def protocol_of(self, scale: str, subject: str) -> dict[str, Any]:
         """Return the numbers of the measurement for a subject at a scale."""
-        return {name: _at(value, scale, subject) for name, value in self.protocol.items()}
+        return {name: at(value, scale, subject) for name, value in self.protocol.items()}
 
 
 @dataclass(frozen=True)
@@ -319,7 +327,7 @@ class Register:
             raise RecipeError(f"seeds {shown}: a claim is judged on at least {least}{why}")
 
 
-def _at(value: Any, scale: str, subject: str) -> Any:
+def at(value: Any, scale: str, subject: str) -> Any:
     """Return what a value is for a subject at a scale; None where a table does not say."""
     if not isinstance(value, dict):
         return value

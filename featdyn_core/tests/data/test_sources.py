@@ -216,6 +216,16 @@ def test_unknown_name_lists_the_known_ones():
         load_dataset("imagenet")
 
 
+@pytest.mark.parametrize("name", sources.KNOWN)
+def test_a_stand_in_has_the_form_of_a_set_that_is_not_here(name):
+    known, found = sources.KNOWN[name], sources.stand_in(name, 8)
+    assert found.train_images.shape == (8, *known.shape)
+    assert (found.classes, found.train_images.dtype) == (known.classes, torch.uint8)
+    assert len(found.mean) == len(found.std) == known.shape[0]
+    assert found.train_images.unique().numel() > 200
+    assert not found.complete or found.source == "noise"
+
+
 def real(name: str) -> sources.Dataset:
     """Load a set from FEATDYN_DATA, or skip where it is not there; never download."""
     root = os.environ.get("FEATDYN_DATA")

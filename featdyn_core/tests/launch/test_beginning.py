@@ -1,13 +1,15 @@
 """A project on trainings of one's own: few files, the claims as they are, and windows that were fixed with it."""
 
+import json
 import shutil
 
 import pytest
 
-from featdyn_core.errors import FeatdynError, RecipeError
+from featdyn_core.errors import FeatdynError, ModelError, RecipeError
 from featdyn_core.harness.plan import all_cells, cells
 from featdyn_core.launch.beginning import begin_project
 from featdyn_core.project import checkout
+from featdyn_core.register.multiverse import choices
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Window
 from featdyn_core.trajectories.recipe import load_recipe
@@ -125,11 +127,60 @@ def test_what_cannot_be_judged_is_refused(begin, options, told):
     assert not list(begin.folder.iterdir())
 
 
-def test_a_network_of_other_than_three_cuts_is_refused(begin, tmp_path):
-    two = tmp_path / "two.toml"
-    two.write_text(STRANGERS.read_text().replace('["1", "3", "5"]', '["1", "3"]'))
-    with pytest.raises(RecipeError, match="two has 2 cuts, and the claims are about 3 depths; name 3"):
-        begin(two)
+def cut_at(folder, *cuts):
+    """The strangers' recipe with other cuts."""
+    path = folder / "other.toml"
+    path.write_text(STRANGERS.read_text().replace('["1", "3", "5"]', json.dumps(cuts)))
+    return path
+
+
+def lists(folder, *claims):
+    """The lists of depths of each claim's row."""
+    rows = {row.entry.id: row.protocol for row in cells(load_register(folder / "claims" / "register"), "own")}
+    return [rows[claim].get(name) for claim, name in claims]
+
+
+def depths(*numbers):
+    return [f"depth {number}" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("cuts", "all_depths", "inner", "last"),
+    [
+        (("1",), depths(1), depths(1), depths(1)),
+        (("1", "5"), depths(1, 2), depths(1), depths(2)),
+        (("0", "1", "2", "3", "5"), depths(1, 2, 3, 4, 5), depths(1, 2, 3, 4), depths(5)),
+        (("0", "1", "2"), depths(1, 2, 3), depths(1, 2, 3), depths(3)),
+    ],
+)
+def test_lists_of_depths_follow_the_cuts(begin, tmp_path, cuts, all_depths, inner, last):
+    begin(cut_at(tmp_path, *cuts))
+    found = lists(
+        begin.folder,
+        ("memory-window", "depths"),
+        ("beyond-closeness", "directions"),
+        ("beyond-churn", "inner_cuts"),
+        ("flat-drift", "last_cut"),
+    )
+    assert found == [all_depths, all_depths, inner, last]
+    register = load_register(begin.folder / "claims" / "register")
+    assert {entry for entry in register.entries} == NINE
+    for entry in register.entries.values():
+        assert choices(entry, "own", "other", few=True), entry.id
+
+
+def test_behind_the_last_non_linearity_there_is_no_inner_cut(begin, tmp_path):
+    last = cut_at(tmp_path, "5", "6")
+    with pytest.raises(RecipeError, match="beyond-churn asks of each of inner_cuts, of which other has none; leave it"):
+        begin(last, claims=("memory-window", "beyond-churn"))
+    begin(last)
+    assert set(load_register(begin.folder / "claims" / "register").entries) == NINE - {"beyond-churn"}
+
+
+def test_a_network_that_cannot_be_measured_is_refused(begin, tmp_path):
+    with pytest.raises(ModelError, match="no submodule"):
+        begin(cut_at(tmp_path, "one"))
+    assert not list(begin.folder.iterdir())
 
 
 def test_what_is_there_stays_as_it_is(begin):

@@ -40,7 +40,7 @@ def scale(**more) -> Scale:
 
 def test_what_a_file_says_of_the_row_it_says_of_the_subject_too():
     before = copy.deepcopy(DOCUMENT)
-    found = completed(DOCUMENT, scale(), "claim 'demo'")
+    found = completed(DOCUMENT, scale(), {}, "claim 'demo'")
     assert before == DOCUMENT
     assert found["subjects"] == ["digits", "mnist", "mine"]
     assert found["windows"]["mine"] == {"late": [14, 20]}
@@ -56,15 +56,26 @@ def test_what_a_file_says_of_the_row_it_says_of_the_subject_too():
     }
 
 
+def test_a_shared_list_that_is_another_stands_in_the_file_too():
+    shared = {"depths": {"otherwise": [1, 2, 3], "mine": [1, 2]}, "draws": {"otherwise": 2, "mine": 9}}
+    document = DOCUMENT | {
+        "protocol": {"at": {"small": [1], "reduced": [1, 2, 3]}, "other": {"reduced": [1, 3]}, "n": {"reduced": 2}}
+    }
+    document["multiverse"] = {"cut": {"every": {"protocol": {"inner": {"reduced": [1, 2, 3]}}}}}
+    found = completed(document, scale(), shared, "claim 'demo'")
+    assert {name: value["mine"] for name, value in found["protocol"].items()} == {"at": [1, 2], "other": [1, 3], "n": 2}
+    assert found["multiverse"]["cut"]["every"]["protocol"]["inner"]["mine"] == [1, 2]
+
+
 def test_an_alternative_window_lies_inside_the_subjects_own():
-    found = completed(DOCUMENT, scale(), "claim 'demo'")
+    found = completed(DOCUMENT, scale(), {}, "claim 'demo'")
     assert found["multiverse"]["window"]["half"]["windows"]["mine"] == {"late": [17, 20]}
 
 
 def test_what_a_file_says_of_the_subject_itself_counts():
     document = DOCUMENT | {"windows": DOCUMENT["windows"] | {"mine": {"late": [2, 3]}}}
     document["decides"] = {"it": {"above": {"reduced": 0.2, "mine": 0.9}}}
-    found = completed(document, scale(), "claim 'demo'")
+    found = completed(document, scale(), {}, "claim 'demo'")
     assert (found["windows"]["mine"], found["decides"]["it"]["above"]["mine"]) == ({"late": [2, 3]}, 0.9)
 
 
@@ -77,18 +88,18 @@ def test_what_a_file_says_of_the_subject_itself_counts():
     ],
 )
 def test_a_claim_that_is_not_asked_stays_as_it_was(other):
-    assert completed(DOCUMENT, scale(**other), "claim 'demo'") is DOCUMENT
+    assert completed(DOCUMENT, scale(**other), {}, "claim 'demo'") is DOCUMENT
 
 
 def test_a_claim_of_other_scales_alone_is_not_asked():
     document = DOCUMENT | {"scales": ["small"]}
-    assert completed(document, scale(), "claim 'demo'") is document
-    assert completed(DOCUMENT | {"scales": ["reduced"]}, scale(), "claim 'demo'")["scales"] == ["reduced", "own"]
+    assert completed(document, scale(), {}, "claim 'demo'") is document
+    assert completed(DOCUMENT | {"scales": ["reduced"]}, scale(), {}, "claim 'demo'")["scales"] == ["reduced", "own"]
 
 
 def test_a_window_that_the_scale_lacks_is_told():
     with pytest.raises(RecipeError, match="scale 'own', windows, mine: claim 'demo' has a window 'late'; say which"):
-        completed(DOCUMENT, scale(windows={}), "claim 'demo'")
+        completed(DOCUMENT, scale(windows={}), {}, "claim 'demo'")
 
 
 def test_shared_numbers_are_those_of_the_row():

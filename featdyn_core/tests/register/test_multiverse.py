@@ -127,6 +127,17 @@ def test_too_few_specifications_are_told(read, lacking, said):
         choices(read(multiverse=few), "small", "digits")
 
 
+def test_networks_of_ones_own_may_have_few_specifications(read):
+    few = "\n".join(line for line in MULTIVERSE.splitlines() if not line.startswith('control."twice"'))
+    assert list(choices(read(multiverse=few), "small", "digits", few=True)) == ["window", "bound"]
+
+
+def test_an_alternative_that_asks_nothing_is_no_choice(read):
+    text = DEMO.replace("[decides", '[protocol]\nnone = { small = [], otherwise = ["one"] }\n\n[decides', 1)
+    found = choices(read('cut.none = { criteria = { "effect".each = "none" } }', text=text), "small", "digits")
+    assert list(found) == ["window", "bound", "control"]
+
+
 def test_bound_outside_its_range_is_told_with_its_alternative(read):
     text = DEMO.replace('unit = "difference"\nabove', 'unit = "ratio"\nabove')
     with pytest.raises(RecipeError, match="multiverse, low, 'one': claim 'demo', criterion 'effect': its bound -1 is"):

@@ -80,6 +80,35 @@ def test_epochs_that_go_back_are_a_fault():
     assert any("lies off the way" in fault or "is nearer to 0" in fault for fault in found.faults)
 
 
+@pytest.mark.parametrize("early", [*EPOCHS][1:-2])
+def test_neighbours_that_changed_places_are_a_fault(early):
+    late = early + 1
+    found = examined(states_of(0) | {early: states_of(0)[late], late: states_of(0)[early]})
+    assert f"epochs {early} and {late} seem to have changed places" in found.faults
+    assert found.of_order
+
+
+@pytest.mark.parametrize("early", [EPOCHS[0], EPOCHS[-2]])
+def test_neighbours_at_an_end_that_changed_places_are_told(early):
+    late = early + 1
+    found = examined(states_of(0) | {early: states_of(0)[late], late: states_of(0)[early]})
+    assert f"epochs {early} and {late} seem to have changed places" in found.suspicions
+
+
+def test_behind_a_fall_of_the_rate_no_places_are_changed():
+    random, there = torch.Generator().manual_seed(0), states_of(0)[7]
+
+    def noisy():
+        return {
+            name: value + 0.03 * value.std() * torch.randn(value.shape, generator=random)
+            for name, value in there.items()
+        }
+
+    found = examined(dict(enumerate([states_of(0)[0], *(noisy() for _ in range(5)), there])))
+    assert not any("changed places" in fault for fault in found.faults)
+    assert found.suspicions == ["epochs 5 and 6 seem to have changed places"]
+
+
 def test_a_reversed_order_is_told_by_the_loss():
     backwards = {epoch: states_of(0)[7 - epoch] for epoch in EPOCHS}
     found = examined(backwards, {7 - epoch: loss for epoch, loss in LOSSES.items()})
