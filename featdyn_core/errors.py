@@ -51,6 +51,10 @@ class DamagedTrajectoryError(StoreError):
     """A stored trajectory whose bytes or manifest are not what was written."""
 
 
+class OtherCodeError(StoreError):
+    """A stored trajectory of a network that its maker's code makes otherwise now."""
+
+
 class MissingRecordError(StoreError):
     """A record that is not there, where measuring it was not allowed."""
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from featdyn_core.errors import AbsentDataError, DamagedRecordError, FeatdynError
+from featdyn_core.errors import AbsentDataError, DamagedRecordError, FeatdynError, OtherCodeError
 from featdyn_core.files import sha256_of, visible
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
@@ -75,7 +75,7 @@ def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[Fi
 def _finding(name: str, check: Callable[[], list[str]]) -> Finding:
     try:
         return Finding(name, check())
-    except (AbsentDataError, NotCheckedError) as error:
+    except (AbsentDataError, NotCheckedError, OtherCodeError) as error:
         return Finding(name, [], str(error))
     except FeatdynError as error:  # of its data set, which keeps no other from being checked
         return Finding(name, [str(error)])
@@ -145,13 +145,14 @@ def verify_folder(store: Store, folder: Path, request: Training | None = None) -
         AbsentDataError: its images cannot be had, without which it cannot be checked.
         NotCheckedError: its network is made by code that runs for its recipe only; its bytes are those that were
             written.
+        OtherCodeError: its network is made by other code now.
     """
     try:
         manifest = read_manifest(folder)
         if request is None and is_factory(manifest.recipe.network.name):
             return _verify_bytes(folder, manifest)
         trajectory = store.open_folder(folder, request)
-    except (AbsentDataError, NotCheckedError):
+    except (AbsentDataError, NotCheckedError, OtherCodeError):
         raise
     except FeatdynError as error:
         return [str(error)]
