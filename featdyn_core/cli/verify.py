@@ -1,7 +1,8 @@
 """Check every byte of the trajectories and records of the store, or of a tier, and of the published records.
 
 The command prints a line for each trajectory, which says that it is good, what is wrong with it or why it was not
-checked, and one for each record that is damaged; in the end how many it checked. Its status is 1 where something is
+checked, and one for each record that is damaged, or that says something else of a network than another record of it;
+in the end how many it checked. Its status is 1 where something is
 damaged and where there is nothing to check.
 """
 
@@ -15,6 +16,7 @@ from featdyn_core.cli.options import add_choice, add_json, add_scale
 from featdyn_core.cli.selection import trainings_of
 from featdyn_core.files import visible
 from featdyn_core.project import records_folder
+from featdyn_core.store.agreement import Agreement
 from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import (
@@ -71,8 +73,9 @@ def verify(options: argparse.Namespace) -> int:
 def _records(store: Store, chosen: list[Training] | None) -> Iterator[Finding]:
     """Yield what came of the records here and of the published ones; of those of some trainings only, if some are."""
     trainings = None if chosen is None else {(recipe.digest, seed) for recipe, seed in chosen}
-    groups = [verify_records(RecordFolder(store.root / "records"))]
-    groups += [verify_published(folder) for folder in visible(records_folder(), "*") if folder.is_dir()]
+    agreement = Agreement()
+    groups = [verify_records(RecordFolder(store.root / "records"), agreement)]
+    groups += [verify_published(folder, agreement) for folder in visible(records_folder(), "*") if folder.is_dir()]
     for item, facts in (pair for group in groups for pair in group):
         # Of what cannot be read nobody knows whether it is one of them.
         if trainings is None or not facts or (facts["recipe_digest"], facts["seed"]) in trainings:
