@@ -67,6 +67,10 @@ class DamagedTransferError(StoreError):
     """Something in a remote store that is not what it is called there."""
 
 
+class SignatureError(FeatdynError):
+    """A signature that is missing, that is not of what was signed, or that cannot be verified here."""
+
+
 class EvidenceError(FeatdynError):
     """An evidence file that cannot be read, or that was written by another schema version."""
 
