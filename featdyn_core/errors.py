@@ -51,6 +51,10 @@ class DamagedTrajectoryError(StoreError):
     """A stored trajectory whose bytes or manifest are not what was written."""
 
 
+class OtherCodeError(StoreError):
+    """A stored trajectory of a network that its maker's code makes otherwise now."""
+
+
 class MissingRecordError(StoreError):
     """A record that is not there, where measuring it was not allowed."""
 
@@ -61,6 +65,10 @@ class DamagedRecordError(StoreError):
 
 class DamagedTransferError(StoreError):
     """Something in a remote store that is not what it is called there."""
+
+
+class SignatureError(FeatdynError):
+    """A signature that is missing, that is not of what was signed, or that cannot be verified here."""
 
 
 class EvidenceError(FeatdynError):

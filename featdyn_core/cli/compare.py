@@ -8,9 +8,9 @@ import argparse
 import json
 from typing import Any
 
+from featdyn_core.cli.evidence import add_public_key, read_signed
 from featdyn_core.cli.options import path
 from featdyn_core.report import compare as comparison
-from featdyn_core.verdicts.documents import read_evidence
 
 
 def add_to(commands: Any) -> None:
@@ -25,10 +25,12 @@ def add_to(commands: Any) -> None:
     command.add_argument("one", type=path, help="an evidence file")
     command.add_argument("other", type=path, help="another one")
     command.add_argument("--json", action="store_true", help="as JSON, with what differs row by row")
+    add_public_key(command)
 
 
 def compare(options: argparse.Namespace) -> int:
     """Print how the files differ."""
-    rows = comparison.compare(read_evidence(options.one), read_evidence(options.other))
+    one, other = (list(read_signed(file, options.public_key).rows) for file in (options.one, options.other))
+    rows = comparison.compare(one, other)
     print(json.dumps(comparison.to_plain(rows), indent=1) if options.json else "\n".join(comparison.to_lines(rows)))
     return 0 if comparison.same_verdicts(rows) else 1

@@ -7,10 +7,12 @@ where some are not.
 import argparse
 from typing import Any
 
-from featdyn_core.cli.options import add_scale
+from featdyn_core.cli.options import add_scale, path
 from featdyn_core.cli.selection import place_of, register_of, rows_to_publish, scale_of
 from featdyn_core.launch.measuring import publish_records
 from featdyn_core.project import records_folder
+from featdyn_core.store.published import MANIFEST
+from featdyn_core.store.signatures import sign, tool
 
 
 def add_to(commands: Any) -> None:
@@ -24,14 +26,20 @@ def add_to(commands: Any) -> None:
     command.set_defaults(run=publish)
     # Always all of a scale, its sweeps too: what a narrower choice leaves out would be removed.
     add_scale(command, tiers=("fast", "full"))
+    command.add_argument("--sign", metavar="FILE", type=path, help="minisign's secret key, to sign what is published")
 
 
 def publish(options: argparse.Namespace) -> int:
-    """Publish the records of the scale that the options name."""
+    """Publish the records of the scale that the options name, and sign them if that is asked for."""
     folder = records_folder() / scale_of(options, register_of(options))
     rows = [row for row in rows_to_publish(options) if not row.lacking]
     read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
     wanted = list({request.identity: request for request in read}.values())
+    if options.sign:
+        tool()  # before anything is published that could then not be signed
     published, missing = publish_records(place_of(options), wanted, folder, print)
     print(f"published {published} records in {folder}; {missing} are not measured")
+    if options.sign and published:
+        sign(folder / MANIFEST, options.sign)
+        print(f"signed {folder / MANIFEST}")
     return 1 if missing else 0

@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from featdyn_core.cli.evidence import add_public_key, read_signed
 from featdyn_core.cli.options import path
 from featdyn_core.report.html import write_csv, write_figures, write_html
-from featdyn_core.verdicts.documents import read_document
 
 
 def add_to(commands: Any) -> None:
@@ -26,12 +26,16 @@ def add_to(commands: Any) -> None:
     command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
     command.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
     command.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
+    add_public_key(command)
 
 
 def report(options: argparse.Namespace) -> int:
     """Write the page, and the figures if they are asked for."""
     # A run is called by its file's name; two of one name in two folders are told apart by their folders.
-    runs = {file.name if file.parent == Path() else str(file): read_document(file) for file in options.evidence}
+    runs = {
+        file.name if file.parent == Path() else str(file): read_signed(file, options.public_key)
+        for file in options.evidence
+    }
     write_html(options.output, runs)
     print(f"wrote {options.output}")
     if options.csv:

@@ -1,21 +1,28 @@
 """Check every byte of the trajectories and records of the store, or of a tier, and of the published records.
 
 The command prints a line for each trajectory, which says that it is good, what is wrong with it or why it was not
-checked, and one for each record that is damaged; in the end how many it checked. Its status is 1 where something is
-damaged and where there is nothing to check.
+checked, and one for each record that is damaged, or that says something else of a network than another record of it;
+in the end how many it checked. Where there is a public key, the signatures of what is published are verified as well.
+Its status is 1 where something is damaged and where there is nothing to check.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from featdyn_core.cli.options import add_choice, add_json, add_scale
+from featdyn_core.cli.options import add_choice, add_json, add_scale, path
 from featdyn_core.cli.selection import trainings_of
+from featdyn_core.errors import SignatureError
 from featdyn_core.files import visible
 from featdyn_core.project import records_folder
+from featdyn_core.store.agreement import Agreement
+from featdyn_core.store.published import MANIFEST
 from featdyn_core.store.records import RecordFolder
+from featdyn_core.store.signatures import PUBLIC_KEY, tool, verify_signature
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import (
     Finding,
@@ -39,6 +46,12 @@ def add_to(commands: Any) -> None:
     add_scale(command)
     add_choice(command)
     add_json(command)
+    command.add_argument(
+        "--public-key",
+        metavar="FILE",
+        type=path,
+        help="minisign's, of whoever signed what is published; default: fixtures/records/minisign.pub, if it is there",
+    )
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -51,7 +64,7 @@ def verify(options: argparse.Namespace) -> int:
         found.append(item)
         if not options.json and not item.unchecked:
             _tell(item)
-    for item in _records(store, chosen):
+    for item in chain(_records(store, chosen), _signatures(options.public_key)):
         found.append(item)
         if not options.json and item.problems:
             _tell(item)
@@ -71,12 +84,40 @@ def verify(options: argparse.Namespace) -> int:
 def _records(store: Store, chosen: list[Training] | None) -> Iterator[Finding]:
     """Yield what came of the records here and of the published ones; of those of some trainings only, if some are."""
     trainings = None if chosen is None else {(recipe.digest, seed) for recipe, seed in chosen}
-    groups = [verify_records(RecordFolder(store.root / "records"))]
-    groups += [verify_published(folder) for folder in visible(records_folder(), "*") if folder.is_dir()]
+    agreement = Agreement()
+    groups = [verify_records(RecordFolder(store.root / "records"), agreement)]
+    groups += [verify_published(folder, agreement) for folder in visible(records_folder(), "*") if folder.is_dir()]
     for item, facts in (pair for group in groups for pair in group):
         # Of what cannot be read nobody knows whether it is one of them.
         if trainings is None or not facts or (facts["recipe_digest"], facts["seed"]) in trainings:
             yield item
+
+
+def _signatures(key: Path | None) -> Iterator[Finding]:
+    """Yield what came of the signature of each published manifest, where there is a key to verify them with.
+
+    Raises:
+        SignatureError: a key is given, and the tool that verifies is not installed.
+    """
+    found = key or records_folder() / PUBLIC_KEY
+    if key is None and not found.is_file():
+        return
+    without = ""
+    try:
+        tool()
+    except SignatureError as error:
+        if key is not None:
+            raise
+        without = str(error)  # nobody asked for it: all else is checked
+    for manifest in visible(records_folder(), f"*/{MANIFEST}"):
+        name = f"published/{manifest.parent.name}/{manifest.name}"
+        problems = []
+        try:
+            if not without:
+                verify_signature(manifest, found)
+        except SignatureError as error:
+            problems.append(str(error))
+        yield Finding(name, problems, without)
 
 
 def _tell(item: Finding) -> None:

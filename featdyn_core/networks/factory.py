@@ -30,9 +30,9 @@ def from_factory(
     """Call a function that returns a ``BlockNetwork``, or a module that is then cut.
 
     The function's code runs: take recipes that name one only from whom you trust. **Reading:** such a recipe's digest
-    names the function and its arguments, not its code, of which no digest could know the reach. So who changes the
-    code gives the function, or an argument of it, another name, or removes the trajectories; that the checkpoints'
-    names and shapes are the network's is checked whenever one is loaded.
+    names the function and its arguments, not its code. What a store keeps says beside that which code made it: after
+    an edit, records are measured again, and a trajectory is refused. So who changes the code gives the function
+    another name, or removes the trajectories.
 
     Args:
         name: ``package.module:function``; the module is found as Python finds it (``PYTHONPATH``).

@@ -15,6 +15,7 @@ from featdyn_core.errors import CheckpointError, StoreError
 from featdyn_core.networks.blocks import BlockNetwork, running_norms
 from featdyn_core.provenance import environment
 from featdyn_core.store import locks
+from featdyn_core.store.conditions import made_by
 from featdyn_core.store.folder import FolderSink
 from featdyn_core.store.layout import named_errors
 from featdyn_core.store.supply import Store
@@ -187,7 +188,7 @@ def _keep(store: Store, recipe: Recipe, seed: int, one: _Seed, network: BlockNet
         if not free:
             raise StoreError(f"{recipe.name} seed {seed} is being written by another process; wait for it")
         store.layout.prepare(key, store.folder(recipe, seed))
-        sink = FolderSink(store.layout, key, recipe, seed, environment=environment())
+        sink = FolderSink(store.layout, key, recipe, seed, made_by(recipe), environment())
         chosen = _Seed({epoch: one.files[epoch] for epoch in epochs})
         for epoch, state, original in _read(chosen, network):
             if original != one.originals[epoch]:

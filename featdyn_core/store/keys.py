@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from featdyn_core.data.stamps import stamp
+from featdyn_core.errors import DataError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.trajectories.recipe import Recipe
 
@@ -39,12 +40,22 @@ class DataDigests:
         return known if isinstance(known, str) else None
 
     def learn(self, recipe: Recipe, digest: str) -> None:
-        """Remember the digest of the recipe's images; a store that cannot be written goes on without."""
+        """Remember the digest of the recipe's images; a store that cannot be written goes on without.
+
+        Raises:
+            DataError: keys were made of another digest, by the same stamp: the files were replaced, and have the size
+                and time of before. The digest is remembered all the same.
+        """
         text = stamp(recipe.data.set, recipe.data.subset)
         known = self._read()
         if text and known.get(text) != digest and self.path.parent.is_dir():
             with contextlib.suppress(OSError):
                 write_atomically(self.path, json.dumps(known | {text: digest}, indent=1, sort_keys=True).encode())
+        if isinstance(known.get(text), str) and known[text] != digest:
+            raise DataError(
+                f"the images of {recipe.data.set} are not those that were here before, though their files have the "
+                "same size and time; run again to use these, or put the others back"
+            )
 
     def key(self, recipe: Recipe, seed: int) -> str | None:
         """Return the key of a trajectory; None where the images must be read to know it."""

@@ -14,6 +14,7 @@ from featdyn_core.provenance import environment
 from featdyn_core.records.kind import ALL
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, measure
+from featdyn_core.store.factories import factory_source
 from featdyn_core.store.heartbeats import grid_beats
 from featdyn_core.store.layout import named_errors
 from featdyn_core.store.records import Record, RecordFolder, pack
@@ -112,6 +113,7 @@ class Measurements:
             "checkpoints": _checkpoints(trajectory),
             "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
             "source": source,
+            **({"factory": factory} if (factory := factory_source(first.recipe.network.name)) else {}),
             "measured": environment() | {"device": kind.computed_on(trajectory.device)},
             "seconds": round((time.monotonic() - started) / len(requests), 3),
         }

@@ -21,11 +21,14 @@ from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreErr
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, sha256_of, sync_folder, write_atomically
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
-from featdyn_core.store.documents import parse, seal, unseal
+from featdyn_core.store.documents import parse, seal_lines, unseal, unseal_lines
 from featdyn_core.store.layout import remove, sweep
 from featdyn_core.store.records import Record, check_facts, is_newer, is_place, read_record
 
-SCHEMA = 2
+SCHEMA = 3
+SECOND = 2
+"""The schema before it, which spells a manifest otherwise and says the same."""
+
 MANIFEST = "manifest.json"
 
 MEND = "take what was published, or publish anew"
@@ -196,7 +199,7 @@ def publish(folder: Path, records: Sequence[Record]) -> None:
 
 
 def _manifest(facts: list[dict[str, Any]], retired: list[str]) -> bytes:
-    return seal({"schema": SCHEMA, "records": facts, **({"retired": retired} if retired else {})})
+    return seal_lines({"schema": SCHEMA, "records": facts, **({"retired": retired} if retired else {})}, "records")
 
 
 def _stage(folder: Path, records: Sequence[Record], staged: list[Path]) -> None:
@@ -256,13 +259,14 @@ def _read_manifest(folder: Path) -> tuple[list[Any], list[str]]:
         return [], []
     try:
         text = read_file(path, LARGEST_DOCUMENT)
-        schema = parse(text)["schema"]  # before the seal, which another schema may have made otherwise
-        content = unseal(text) if schema == SCHEMA else {}
+        parsed = parse(text)
+        schema = parsed["schema"]  # before the seal, which another schema may have made otherwise
+        content = unseal_lines(parsed) if schema == SCHEMA else unseal(text) if schema == SECOND else {}
         entries, retired = list(content.get("records", [])), list(content.get("retired", []))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedRecordError(f"{path} cannot be read ({error}); {MEND}") from error
-    if schema != SCHEMA:
-        raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SCHEMA}")
+    if schema not in (SECOND, SCHEMA):
+        raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SECOND} and {SCHEMA}")
     return entries, [name for name in retired if isinstance(name, str) and is_place(name)]
 
 

@@ -26,6 +26,7 @@ from featdyn_core.records.kind import Kind
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, record_identity
 from featdyn_core.store.documents import parse, seal, unseal
+from featdyn_core.store.factories import factory_source
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
 from featdyn_core.store.listing import Listing
@@ -50,7 +51,8 @@ class Record:
 
     Attributes:
         facts: what it is: kind, version, parameters, recipe, recipe_digest, seed, key, data, checkpoints, partner,
-            source, measured (see ``provenance.environment``), seconds, file, sha256.
+            source, measured (see ``provenance.environment``), seconds, file, sha256; and factory, the source of the
+            network's function, where it is the user's.
         content: bytes of the compressed arrays.
     """
 
@@ -215,6 +217,8 @@ def fits(facts: Mapping[str, Any], request: Request, keys: Mapping[int, str]) ->
     made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
     present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
     of_now = facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
+    network = factory_source(request.recipe.network.name)
+    of_now &= not network or facts.get("factory", network) == network
     of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
     return of_now and of_this and present.covers(request)
 

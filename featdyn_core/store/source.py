@@ -67,14 +67,14 @@ def _parts(module: str, function: str, root: Path) -> dict[str, str]:
         path = _file(pending.pop(), root)
         if path is not None and (name := path.relative_to(root).as_posix()) not in parts:
             parts[name] = _read(path)
-            pending += _imports_of(parts[name])
+            pending += _imports_of(parts[name], _package(path, root))
     return parts
 
 
 @functools.cache
-def _imports_of(text: str) -> tuple[str, ...]:
-    """Dotted names that a source imports; kinds share most of what they need."""
-    return tuple(_imported(ast.parse(text)))
+def _imports_of(text: str, package: str) -> tuple[str, ...]:
+    """Dotted names that a source of a package imports; kinds share most of what they need."""
+    return tuple(_imported(ast.parse(text), package))
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
@@ -89,7 +89,7 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
             f"{module} has no source in {root}, and records are kept under the source that measured them; install "
             "featdyn with its .py files"
         )
-    text = _read(path)
+    text, package = _read(path), _package(path, root)
     body = ast.parse(text).body
     defined: dict[str, list[ast.stmt]] = {}
     for node in body:
@@ -112,9 +112,9 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
             parts[f"{module}:{name}"] = "\n".join(_segment(text, node) for node in defined[name])
             for node in defined[name]:
                 pending += _names(node)
-                modules += _imported(node)
+                modules += _imported(node, package)
         elif name in imports:
-            modules += _imported(imports[name])
+            modules += _imported(imports[name], package)
     return parts, modules
 
 
@@ -157,15 +157,25 @@ def _read(path: Path) -> str:
 
 
 def _file(module: str, root: Path) -> Path | None:
-    """The file of a module; None for a name that is none here, and for a package, which has no code of its own."""
-    path = root.joinpath(*module.split(".")).with_suffix(".py")
-    return path if path.is_file() else None
+    """The file of a module; None for a name that is none here, and for a package without code of its own."""
+    path = root.joinpath(*module.split("."))
+    if (single := path.with_suffix(".py")).is_file():
+        return single
+    package = path / "__init__.py"
+    return package if package.is_file() and len(ast.parse(_read(package)).body) > 1 else None
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def _package(path: Path, root: Path) -> str:
+    """Dotted name of the package that a file lies in; empty at the root."""
+    return ".".join(path.relative_to(root).parent.parts)
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
     """Yield the dotted names that may be modules; of ``from a import b``, both ``a`` and ``a.b``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            if base := ".".join([*above, *filter(None, [node.module])]):
+                yield from (base, *(f"{base}.{alias.name}" for alias in node.names))

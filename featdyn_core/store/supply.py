@@ -18,11 +18,12 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
-from featdyn_core.numerics import CPU_THREADS, cpu_arithmetic, resolve_device, wake
+from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks
 from featdyn_core.store.advice import absence
+from featdyn_core.store.conditions import check_code, conditions
 from featdyn_core.store.folder import FolderSink, Watch, read_optimizer, read_tensors, resume_epoch_in
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.layout import RESUME, Layout, checkpoint_name, named_errors, remove, tidy
@@ -84,7 +85,8 @@ class Store:
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
         # Of a set that was read before the digest is known: naming a trajectory needs no images, and no download.
-        digest = self.digests.find(recipe)
+        loaded = self._datasets.get((recipe.data.set, recipe.data.subset))
+        digest = loaded.digest if isinstance(loaded, Dataset) else self.digests.find(recipe)
         return trajectory_key(recipe, seed, self.dataset(recipe).digest if digest is None else digest)
 
     def folder(self, recipe: Recipe, seed: int) -> Path:
@@ -141,7 +143,8 @@ class Store:
     def open_folder(self, folder: Path, training: Training | None = None) -> Trajectory:
         """Return the trajectory in a folder of the store.
 
-        Images that cannot be had are a ``DataError``.
+        Images that cannot be had are a ``DataError``; a network that other code makes now is an
+        ``OtherCodeError``.
 
         Args:
             folder: of a finished trajectory.
@@ -154,6 +157,7 @@ class Store:
         recipe, seed = training or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
             raise DamagedTrajectoryError(damage(folder, "the manifest belongs to another trajectory"))
+        check_code(folder, manifest)
         # Only whether they are there: bytes are compared when an epoch is read, so that opening reads no checkpoint.
         for name in manifest.files:
             if not (folder / name).is_file():
@@ -305,20 +309,9 @@ class Store:
         key = self.key(recipe, seed)
         with named_errors(self.root):
             self.layout.prepare(key, self.folder(recipe, seed))
-        cuda = self.device.type == "cuda"
         wake(self.device)
-        # What the bits depend on beside the key; a resumption under others is refused.
-        conditions = {
-            "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
-            "engine": self.engine,
-            "torch": torch.__version__,
-        }
-        if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
-            conditions |= cpu_arithmetic()
-        if parent:
-            # Named by its bytes: a parent that was trained again on another machine is another beginning.
-            conditions["parent"] = parent.digests[recipe.first_epoch]
-        return FolderSink(self.layout, key, recipe, seed, conditions, environment(), self.watch)
+        found = conditions(recipe, self.device, self.engine, parent)
+        return FolderSink(self.layout, key, recipe, seed, found, environment(), self.watch)
 
     def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:
         """Put a finished trajectory in its place.

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from featdyn_core.errors import AbsentDataError, DamagedRecordError, FeatdynError
+from featdyn_core.errors import AbsentDataError, DamagedRecordError, FeatdynError, OtherCodeError
 from featdyn_core.files import sha256_of, visible
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.names import is_factory
+from featdyn_core.store.agreement import Agreement
 from featdyn_core.store.documents import one_line
 from featdyn_core.store.manifest import Manifest, read_manifest
 from featdyn_core.store.published import PublishedRecords, strays
@@ -75,7 +76,7 @@ def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[Fi
 def _finding(name: str, check: Callable[[], list[str]]) -> Finding:
     try:
         return Finding(name, check())
-    except (AbsentDataError, NotCheckedError) as error:
+    except (AbsentDataError, NotCheckedError, OtherCodeError) as error:
         return Finding(name, [], str(error))
     except FeatdynError as error:  # of its data set, which keeps no other from being checked
         return Finding(name, [str(error)])
@@ -87,8 +88,12 @@ def _verify_training(store: Store, training: Training) -> list[str]:
     return verify_folder(store, store.folder(*training), training)
 
 
-def verify_records(records: RecordFolder) -> Iterator[tuple[Finding, Facts]]:
-    """Check every record that was measured here.
+def verify_records(records: RecordFolder, agreement: Agreement) -> Iterator[tuple[Finding, Facts]]:
+    """Check every record that was measured here, and that those of one network agree.
+
+    Args:
+        records: the folder.
+        agreement: with what was checked before.
 
     Yields:
         What came of each, with its description, which is empty where it cannot be read.
@@ -104,15 +109,19 @@ def verify_records(records: RecordFolder) -> Iterator[tuple[Finding, Facts]]:
         if facts is None:
             yield Finding(name, [], "it is of a newer version of featdyn"), {}
         else:
-            yield _finding(name, functools.partial(_verify_record, records.read, facts)), facts
+            yield _verify_record(name, records.read, facts, agreement), facts
     for path in visible(records.root, "*/*.npz"):
         if path.with_suffix(".json") not in described:
             name = f"records/{path.parent.name}/{path.stem}"
             yield Finding(name, [f"{path} has no description; remove it, and it is measured again"]), {}
 
 
-def verify_published(folder: Path) -> Iterator[tuple[Finding, Facts]]:
-    """Check every published record of a scale, and that there are no others.
+def verify_published(folder: Path, agreement: Agreement) -> Iterator[tuple[Finding, Facts]]:
+    """Check every published record of a scale, that there are no others, and that those of one network agree.
+
+    Args:
+        folder: of the scale.
+        agreement: with what was checked before.
 
     Yields:
         What came of each, with its description, which is empty where it cannot be read.
@@ -121,16 +130,14 @@ def verify_published(folder: Path) -> Iterator[tuple[Finding, Facts]]:
     for fault in found.faults:
         yield Finding(place, [fault]), {}
     for facts in found.facts:
-        yield _finding(f"{place}/{facts['file']}", functools.partial(_verify_record, found.read, facts)), facts
+        yield _verify_record(f"{place}/{facts['file']}", found.read, facts, agreement), facts
     for path in strays(folder, found.files) if not found.fault else ():
         name = f"{place}/{path.relative_to(folder)}"
         yield Finding(name, [f"{path} is not in the manifest of {folder}; remove it"]), {}
 
 
-def _verify_record(read: Callable[[Facts], Record], facts: Facts) -> list[str]:
-    """Read a record; one whose bytes are not what was written, or no arrays, is a ``DamagedRecordError``."""
-    _ = read(facts).arrays
-    return []
+def _verify_record(name: str, read: Callable[[Facts], Record], facts: Facts, agreement: Agreement) -> Finding:
+    return _finding(name, lambda: agreement.differing(read(facts), name))
 
 
 def verify_folder(store: Store, folder: Path, request: Training | None = None) -> list[str]:
@@ -145,13 +152,14 @@ def verify_folder(store: Store, folder: Path, request: Training | None = None) -
         AbsentDataError: its images cannot be had, without which it cannot be checked.
         NotCheckedError: its network is made by code that runs for its recipe only; its bytes are those that were
             written.
+        OtherCodeError: its network is made by other code now.
     """
     try:
         manifest = read_manifest(folder)
         if request is None and is_factory(manifest.recipe.network.name):
             return _verify_bytes(folder, manifest)
         trajectory = store.open_folder(folder, request)
-    except (AbsentDataError, NotCheckedError):
+    except (AbsentDataError, NotCheckedError, OtherCodeError):
         raise
     except FeatdynError as error:
         return [str(error)]

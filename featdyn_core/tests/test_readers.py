@@ -30,6 +30,7 @@ from featdyn_core.tests.store.made import column, keys_of, record_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.checkpoints import read_state
 from featdyn_core.trajectories.recipe_text import read_document
+from featdyn_core.verdicts.documents import read_evidence
 
 RECORD = record_of(column(1))
 FILE = Path(RECORD.facts["file"])
@@ -38,6 +39,7 @@ Reader = Callable[[Path], object]
 READERS: dict[str, tuple[str, Reader, type[FeatdynError]]] = {
     "recipe": ("recipe.toml", lambda root: read_document(root / "recipe.toml"), RecipeError),
     "register": ("scales.toml", load_register, RecipeError),
+    "evidence": ("evidence.json", lambda root: read_evidence(root / "evidence.json"), EvidenceError),
     "meanings": ("meanings.toml", lambda root: read_meanings(root / "meanings.toml"), EvidenceError),
     "image set": ("images.npz", lambda root: read_npz(root / "images.npz"), DataError),
     "corruptions": (f"{FOLDER}/fog.npy", lambda root: load_official_corruption("fog", 1, root=root), DataError),

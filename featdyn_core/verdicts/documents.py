@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
-from featdyn_core.files import json_digest, write_atomically
+from featdyn_core.files import json_digest, read_text, write_atomically
 from featdyn_core.tables import build, read
 from featdyn_core.verdicts.claim import THEOREM, Claim, Verdict
 from featdyn_core.verdicts.criterion import Finding
@@ -136,11 +136,11 @@ def read_document(path: Path) -> Document:
     """Read an evidence file, and judge its numbers again.
 
     Raises:
-        EvidenceError: no such file, not JSON, from another schema version, or with a row that does not follow from
-            its own numbers and bounds.
+        EvidenceError: no such file; what is there is none, or too large; not JSON, from another schema version, or
+            with a row that does not follow from its own numbers and bounds.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(read_text(path, "utf-8-sig"))
         json.dumps(document, ensure_ascii=False).encode()  # JSON can spell what is no text
         seal = document.pop(SEAL, None)
         expected = json_digest(document)

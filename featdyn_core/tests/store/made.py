@@ -60,6 +60,15 @@ def record_of(request: Request, **changes: Any) -> Record:
     return pack(request, arrays_of(request), facts | changes)
 
 
+def contradicting(request: Request, name: str, **changes: Any) -> Record:
+    """Return a record of ``record_of`` in which one image of an array is another."""
+    arrays = arrays_of(request)
+    arrays[name] = arrays[name].copy()
+    arrays[name][0] += 1
+    facts = record_of(request, **changes).facts
+    return pack(request, arrays, {key: facts[key] for key in facts if key not in ("sha256", "file")})
+
+
 def keys_of(request: Request) -> dict[int, str]:
     """Return the keys of its trajectories."""
     return {seed: f"key-{seed}" for seed in request.seeds}

@@ -4,22 +4,12 @@ import numpy as np
 import pytest
 
 from featdyn_core.store.agreement import disagreements
-from featdyn_core.store.records import pack
-from featdyn_core.tests.store.made import arrays_of, column, record_of
-
-
-def edited(request, name, **changes):
-    """Return a record in which one image of an array is another."""
-    arrays = arrays_of(request)
-    arrays[name] = arrays[name].copy()
-    arrays[name][0] += 1
-    facts = dict(record_of(request).facts) | changes
-    return pack(request, arrays, {key: facts[key] for key in facts if key not in ("sha256", "file")})
+from featdyn_core.tests.store.made import column, contradicting, record_of
 
 
 @pytest.mark.parametrize("name", ["reference", "labels"])
 def test_records_of_one_network_that_differ_are_named(name):
-    one, other = record_of(column(1, 2)), edited(column(0, 1), name)
+    one, other = record_of(column(1, 2)), contradicting(column(0, 1), name)
     assert disagreements([one, record_of(column(2, 3))]) == []
     assert disagreements([one, other]) == [f"{one.facts['file']} and {other.facts['file']} differ in {name}"]
 
@@ -36,11 +26,17 @@ def test_records_of_one_network_that_differ_are_named(name):
     ids=["epoch", "split", "images", "precision", "planted"],
 )
 def test_records_of_other_networks_or_images_may_differ(other):
-    assert disagreements([record_of(column(1, 2)), edited(other, "reference")]) == []
+    assert disagreements([record_of(column(1, 2)), contradicting(other, "reference")]) == []
 
 
 def test_records_of_other_checkpoints_may_differ():
-    other = edited(column(0, 1), "reference", checkpoints={"key": "another", "sha256": "another"})
+    other = contradicting(column(0, 1), "reference", checkpoints={"key": "another", "sha256": "another"})
+    assert disagreements([record_of(column(1, 2)), other]) == []
+
+
+@pytest.mark.parametrize("measured", [{"device": "cuda"}, {"machine": "another"}], ids=str)
+def test_records_of_other_machines_may_differ(measured):
+    other = contradicting(column(0, 1), "reference", measured=measured)
     assert disagreements([record_of(column(1, 2)), other]) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.store import layout
-from featdyn_core.store.documents import seal
+from featdyn_core.store.documents import seal, seal_lines
 from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import Record
 from featdyn_core.tests.store.edits import contents, flip
@@ -38,7 +38,7 @@ def edit(folder: Path, number: int = 0, **changes) -> None:
     document = json.loads(path.read_text())
     document["records"][number] |= changes
     document.pop("seal")
-    path.write_bytes(seal(document))
+    path.write_bytes(seal_lines(document, "records"))
 
 
 def test_what_was_published_is_read_back(folder):
@@ -47,6 +47,21 @@ def test_what_was_published_is_read_back(folder):
         assert found.get(request) == Record(record.facts, record.content), str(request)
     assert found.get(column(2)).facts == RECORDS[0].facts
     assert found.describe(column(2, seed=1)) == RECORDS[1].facts
+
+
+def test_a_manifest_of_the_second_schema_says_the_same(folder):
+    third = PublishedRecords(folder)
+    document = json.loads((folder / "manifest.json").read_text())
+    write(folder, {"schema": 2, "records": document["records"]})
+    second = PublishedRecords(folder)
+    assert (second.facts, second.files, second.fault) == (third.facts, third.files, "")
+    replace(folder, b"some images", b"four images")
+    assert "does not match its seal" in PublishedRecords(folder).fault
+
+
+def test_a_manifest_has_a_line_for_each_record(folder):
+    lines = (folder / "manifest.json").read_text().splitlines()
+    assert [json.loads(line.rstrip(",")) for line in lines[1:-1]] == PublishedRecords(folder).facts
 
 
 def test_publishing_twice_gives_the_same_files(folder, tmp_path):
@@ -119,8 +134,20 @@ DAMAGED_MANIFESTS = {
         lambda folder: (folder / "manifest.json").write_text("[" * 100_000),
         "manifest.json cannot be read",
     ),
-    "schema": (lambda folder: write(folder, {"schema": 9, "records": []}), "has schema 9; this version reads 2"),
-    "no seal": (lambda folder: (folder / "manifest.json").write_text('{"schema": 2, "records": []}'), "and no seal"),
+    "schema": (lambda folder: write(folder, {"schema": 9, "records": []}), "has schema 9; this version reads 2 and"),
+    "no seal": (
+        lambda folder: (folder / "manifest.json").write_text('{"schema": 3, "records": []}'),
+        "does not match its seal",
+    ),
+    "seal of another kind": (
+        lambda folder: write(folder, {"schema": 3, "records": []}),
+        "does not match its seal",
+    ),
+    "no number": (lambda folder: replace(folder, b'"seconds":1.0', b'"seconds":NaN'), "manifest.json cannot be read"),
+    "no seal of the second schema": (
+        lambda folder: (folder / "manifest.json").write_text('{"schema": 2, "records": []}'),
+        "and no seal",
+    ),
     "other images": (lambda folder: replace(folder, b"some images", b"four images"), "does not match its seal"),
     "no record": (lambda folder: write(folder, {"schema": 2, "records": [1]}), "does not describe a record"),
     "epochs": (lambda folder: edit(folder, parameters=dict(column(1, 2, 3).parameters)), "was changed"),
@@ -212,7 +239,7 @@ def test_a_manifest_leads_to_no_file_outside(folder):
     path = folder / "manifest.json"
     document = json.loads(path.read_text()) | {"retired": ["../outside.npz", "../../outside.npz", str(outside), 3]}
     document.pop("seal")
-    path.write_bytes(seal(document))
+    path.write_bytes(seal_lines(document, "records"))
     publish(folder, RECORDS)
     assert outside.read_bytes() == b"mine"
 

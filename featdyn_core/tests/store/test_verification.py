@@ -14,6 +14,7 @@ import torch
 from featdyn_core.errors import AbsentDataError
 from featdyn_core.files import sha256_of
 from featdyn_core.store import supply, verification
+from featdyn_core.store.agreement import Agreement
 from featdyn_core.store.published import publish
 from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.supply import Store
@@ -27,7 +28,7 @@ from featdyn_core.store.verification import (
     verify_trainings,
 )
 from featdyn_core.tests.store.edits import edit_manifest, flip
-from featdyn_core.tests.store.made import column, record_of
+from featdyn_core.tests.store.made import column, contradicting, record_of
 from featdyn_core.tests.store.watched import assert_same, folder_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import NetworkSpec, OptimizerSpec
@@ -297,7 +298,20 @@ def records(tmp_path) -> RecordFolder:
 
 
 def test_records_measured_here_are_checked(records):
-    assert [(item.problems, facts["seed"]) for item, facts in verify_records(records)] == [([], 0), ([], 1)]
+    assert [(item.problems, facts["seed"]) for item, facts in verify_records(records, Agreement())] == [
+        ([], 0),
+        ([], 1),
+    ]
+
+
+def test_records_of_one_network_here_and_published_must_agree(records, tmp_path):
+    told = contradicting(column(0, 1), "reference")
+    publish(tmp_path / "reduced", [told])
+    agreement = Agreement()
+    assert [item.problems for item, _ in verify_records(records, agreement)] == [[], []]
+    ((found, _),) = verify_published(tmp_path / "reduced", agreement)
+    here, there = (record.facts["file"] for record in (record_of(column(1, 2)), told))
+    assert found.problems == [f"records/{here.removesuffix('.npz')} and published/reduced/{there} differ in reference"]
 
 
 HARMS = {
@@ -315,7 +329,7 @@ HARMS = {
 @pytest.mark.parametrize(("harm", "message"), HARMS.values(), ids=HARMS)
 def test_a_damaged_record_is_found(records, harm, message):
     harm(next(records.root.glob("tiny-0-*/*.npz")))
-    (problem,) = [problem for item, _ in verify_records(records) for problem in item.problems]
+    (problem,) = [problem for item, _ in verify_records(records, Agreement()) for problem in item.problems]
     assert re.search(message, problem)
 
 
@@ -323,21 +337,21 @@ def test_bytes_that_are_no_arrays_are_found(records):
     record = record_of(column(3))
     content = b"no arrays"
     records.write(Record(record.facts | {"sha256": hashlib.sha256(content).hexdigest()}, content))
-    (problem,) = [problem for item, _ in verify_records(records) for problem in item.problems]
+    (problem,) = [problem for item, _ in verify_records(records, Agreement()) for problem in item.problems]
     assert "cannot be unpacked" in problem
 
 
 def test_published_records_are_checked_and_strays_are_told(tmp_path):
     folder = tmp_path / "reduced"
     publish(folder, [record_of(column(1, 2, seed=seed)) for seed in (0, 1)])
-    assert [item.problems for item, _ in verify_published(folder)] == [[], []]
+    assert [item.problems for item, _ in verify_published(folder, Agreement())] == [[], []]
     victim = next(folder.glob("tiny-0-*/*.npz"))
     flip(victim, 60)
     shutil.copy(victim, folder / "stray.npz")
     (folder / "NOTES.md").touch()
-    damaged, stray = (problem for item, _ in verify_published(folder) for problem in item.problems)
+    damaged, stray = (problem for item, _ in verify_published(folder, Agreement()) for problem in item.problems)
     assert "do not match its sha256" in damaged
     assert re.search(r"stray.npz is not in the manifest of .*; remove it", stray)
     (folder / "manifest.json").write_text("{")
-    ((problem,),) = [item.problems for item, _ in verify_published(folder)]
+    ((problem,),) = [item.problems for item, _ in verify_published(folder, Agreement())]
     assert "manifest.json cannot be read" in problem

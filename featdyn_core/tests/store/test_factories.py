@@ -1,0 +1,179 @@
+"""The code of a network of one's own is a condition of what was trained and measured by it."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from featdyn_core.errors import OtherCodeError, StoreError
+from featdyn_core.records.request import Request
+from featdyn_core.store import factories
+from featdyn_core.store.conditions import FACTORY
+from featdyn_core.store.documents import seal
+from featdyn_core.store.factories import factory_source
+from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.source import source_digest
+from featdyn_core.store.supply import Store
+from featdyn_core.store.verification import NotCheckedError, verify_store, verify_trainings
+from featdyn_core.tests.store.made import COLUMN
+from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.trajectories.specs import NetworkSpec
+from featdyn_core.trajectories.training import Training
+
+NAME = "ownnets.tall:make"
+RECIPE = tiny_recipe(name="own", network=NetworkSpec(NAME, {"cuts": ["1"]}))
+REQUEST = Request(RECIPE, 0, "column", COLUMN | {"shallow": [1, 2]})
+
+FILES = {
+    "ownnets/__init__.py": '"""Networks."""\n',
+    "ownnets/tall.py": "from torch import nn\n\nfrom .parts import activation\n\nUNUSED = 1\n\n\ndef make():\n"
+    "    return nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(64, 8), activation()), nn.Linear(8, 10))\n",
+    "ownnets/parts.py": "from torch.nn import ReLU\n\n\ndef activation():\n    return ReLU()\n",
+    "ownnets/other.py": "A = 1\n",
+}
+
+
+def begin_anew():
+    """Forget what this process has imported and looked at, as another process would not know it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ownnets"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    factories._digest.cache_clear()
+    source_digest.cache_clear()
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Return the folder of a package with a network, and forget it afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two texts of one second and one length have one bytecode
+    (tmp_path / "ownnets").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    begin_anew()
+    yield tmp_path
+    begin_anew()
+
+
+def edit(own: Path, name: str, before: str, after: str) -> None:
+    """Replace a text in a file, and begin anew."""
+    text = (own / name).read_text()
+    assert before in text
+    (own / name).write_text(text.replace(before, after))
+    begin_anew()
+
+
+def test_an_edited_activation_never_meets_what_was_stored(own, tmp_path):
+    store = Store(tmp_path / "store", device="cpu")
+    before = Measurements(store).get(REQUEST)
+    edit(own, "ownnets/parts.py", "ReLU", "Tanh")
+    with pytest.raises(OtherCodeError, match=f"was trained by another code of {NAME}, which was edited since; put "):
+        Measurements(Store(store.root, device="cpu")).get(REQUEST)
+    edit(own, "ownnets/parts.py", "Tanh", "ReLU")
+    again = Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
+    assert again.content == before.content
+
+
+def test_what_was_trained_by_other_code_is_not_checked(own, tmp_path):
+    store = Store(tmp_path / "store", device="cpu")
+    store.get(RECIPE, 0)
+    edit(own, "ownnets/tall.py", "8", "9")
+    (by_recipe,), (by_folder,) = verify_trainings(store, [Training(RECIPE, 0)]), verify_store(store)
+    assert (by_recipe.problems, by_folder.problems) == ([], [])
+    assert "put the code back" in by_recipe.unchecked
+    assert NotCheckedError.__name__ not in by_folder.unchecked
+    assert "runs for its recipe only" in by_folder.unchecked
+
+
+def test_a_resumption_by_edited_code_is_refused(own, tmp_path, monkeypatch):
+    monkeypatch.setattr("featdyn_core.training.loop.RESUME_SECONDS", 0.0)
+
+    def stop(_key, _recipe, _seed, record):
+        if record.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Store(tmp_path / "store", device="cpu", watch=stop).get(RECIPE, 0)
+    edit(own, "ownnets/parts.py", "ReLU", "Tanh")
+    with pytest.raises(StoreError, match="which gives other bits; go on with what it was begun with"):
+        Store(tmp_path / "store", device="cpu").get(RECIPE, 0)
+
+
+@pytest.mark.usefixtures("own")
+def test_what_earlier_versions_stored_is_read(tmp_path):
+    store = Store(tmp_path / "store", device="cpu")
+    before = Measurements(store).get(REQUEST)
+    path = store.folder(RECIPE, 0) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["conditions"].pop(FACTORY) == before.facts["factory"]
+    path.write_bytes(seal({name: value for name, value in manifest.items() if name != "seal"}))
+    description = (store.root / "records" / before.facts["file"]).with_suffix(".json")
+    description.write_bytes(seal({name: value for name, value in before.facts.items() if name != "factory"}))
+    found = Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
+    assert found.content == before.content
+    assert store.open(RECIPE, 0).epochs == (0, 1, 2, 3)
+
+
+def test_records_are_judged_where_the_code_is_not(own, tmp_path):
+    store = Store(tmp_path / "store", device="cpu")
+    before = Measurements(store).get(REQUEST)
+    for path in (own / "ownnets").iterdir():
+        path.unlink()
+    (own / "ownnets").rmdir()
+    begin_anew()
+    assert factory_source(NAME) == ""
+    found = Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
+    assert found.content == before.content
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "other"),
+    [
+        ("ownnets/tall.py", "64, 8", "64, 6", True),
+        ("ownnets/parts.py", "ReLU", "Tanh", True),
+        ("ownnets/tall.py", "UNUSED = 1", "UNUSED = 2", False),
+        ("ownnets/other.py", "A = 1", "A = 2", False),
+        ("ownnets/parts.py", "\n", "\r\n", False),
+    ],
+)
+def test_the_source_is_what_the_function_needs(own, name, before, after, other):
+    source = factory_source(NAME)
+    assert source
+    edit(own, name, before, after)
+    assert (factory_source(NAME) != source) == other
+
+
+def test_nothing_is_imported_to_know_it(own):
+    (own / "ownnets/__init__.py").write_text("raise RuntimeError\n")
+    assert factory_source(NAME)
+    assert "ownnets" not in sys.modules
+
+
+def test_a_function_of_a_package_has_a_source(own):
+    (own / "ownnets/__init__.py").write_text('"""Networks."""\n\nfrom .tall import make\n')
+    begin_anew()
+    source = factory_source("ownnets:make")
+    edit(own, "ownnets/parts.py", "ReLU", "Tanh")
+    assert source != factory_source("ownnets:make") != ""
+
+
+@pytest.mark.parametrize("text", ["def make(:\n", "from ownnets.parts import *\n"])
+def test_a_module_that_tells_of_no_function_has_a_source(own, text):
+    sources = set()
+    for end in ("", "A = 1\n"):
+        (own / "ownnets/tall.py").write_text(text + end)
+        begin_anew()
+        sources.add(factory_source(NAME))
+    assert "" not in sources
+    assert len(sources) == 2
+
+
+@pytest.mark.parametrize("name", ["mlp", "torch.nn:Linear", "json:loads", "nowhere.at.all:make", "sys:exit"])
+def test_what_is_not_the_users_own_has_none(name):
+    assert factory_source(name) == ""
+
+
+def test_networks_of_this_package_have_none():
+    assert factory_source("featdyn_core.networks.strangers:two_blocks") == ""
