@@ -160,6 +160,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("holm_p", lambda line: line.holm.p_value, _PROGRAMS),
     Column("holm_p_against", lambda line: line.holm.p_against, _PROGRAMS),
     Column("marks", lambda line: line.marks or None, _PROGRAMS),
+    Column("reproduction", lambda line: wording.reproduction(line.row), Table.HTML, look="words"),
     Column("remarks", lambda line: wording.remarks(line.row), Table.HTML, look="words"),
     Column("reason", lambda line: wording.remarks(line.row), Table.UNDECIDED | Table.CSV, look="words"),
 )

@@ -86,6 +86,19 @@ def remarks(row: Evidence) -> str:
     return "; ".join(filter(None, found))
 
 
+def reproduction(row: Evidence) -> str:
+    """How much of a decided row was done by the run: from judging alone to training; empty of one that has no records.
+
+    What was done again is said to be so where published records of it are there to compare with.
+    """
+    if not row.verdict.decided or not row.records:
+        return ""
+    if row.replayed:
+        return "judged again, on published records"
+    bits = {"equal": "trained and measured again, same bits", "other": "trained and measured again, other bits"}
+    return bits.get(row.bits, "trained and measured here")
+
+
 def verdict(row: Evidence) -> str:
     """Verdict of a row, and whether the register knows it or another."""
     if row.changed:

@@ -162,3 +162,20 @@ def test_coverage_names_every_level_once():
 )
 def test_curves_answer_the_figures_that_the_section_names(section, figures):
     assert wording.answers(evidence("memory-window", section=section)) == figures
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"replayed": True}, "judged again, on published records"),
+        ({"here": True, "bits": "equal"}, "trained and measured again, same bits"),
+        ({"bits": "other"}, "trained and measured again, other bits"),
+        ({}, "trained and measured here"),
+        ({"records": {}}, ""),  # a theorem, of which nothing is trained
+        ({"verdict": Verdict.NOT_RUN, "findings": ()}, ""),
+    ],
+    ids=str,
+)
+def test_a_row_says_how_much_of_it_was_done_again(changes, words):
+    row = dataclasses.replace(ROWS[0], **({"records": {"column": 3}, "replayed": False, "bits": ""} | changes))
+    assert wording.reproduction(row) == words
