@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.cli.options import path
+from featdyn_core.project import project_root
+from featdyn_core.provenance import repository
+from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.html import write_csv, write_figures, write_html
 from featdyn_core.verdicts.documents import read_document
 
@@ -32,7 +35,7 @@ def report(options: argparse.Namespace) -> int:
     """Write the page, and the figures if they are asked for."""
     # A run is called by its file's name; two of one name in two folders are told apart by their folders.
     runs = {file.name if file.parent == Path() else str(file): read_document(file) for file in options.evidence}
-    write_html(options.output, runs)
+    write_html(options.output, runs, meanings=project_meanings(project_root()), repository=repository())
     print(f"wrote {options.output}")
     if options.csv:
         write_csv(options.csv, runs)

@@ -64,7 +64,7 @@ def test_a_claim_is_supported_where_it_is_on_every_row_that_was_decided():
     found = outline.summary(outline.chapters(entries(*rows)))
     assert {words: [chapter.claim for chapter in chapters] for words, chapters in found.items()} == {
         "SUPPORTED wherever decided": ["good"],
-        "not SUPPORTED everywhere": ["mixed"],
+        "REFUTED somewhere": ["mixed"],
         "decided nowhere": ["absent"],
     }
 
