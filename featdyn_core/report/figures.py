@@ -112,7 +112,7 @@ def saved(figure: "Figure", name: str, kind: str, **options: Any) -> bytes:
         # Left to itself, matplotlib draws everything once more for the layout's sake.
         if engine := figure.get_layout_engine():
             engine.execute(figure)
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)
         buffer = io.BytesIO()
         figure.savefig(
             buffer, format=kind, dpi=150, transparent="facecolor" not in options, metadata=undated, **options

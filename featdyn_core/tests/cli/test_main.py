@@ -31,6 +31,7 @@ DEEDS = {
     "push": "Send a tier's trajectories and records to a remote store",
     "pull": "Fetch what a tier lacks from a remote store",
     "verify": "Check every byte of the trajectories",
+    "audit": "Train one seed of the published evidence again",
     "multiverse": "Compute each row's verdict by every other reasonable choice",
     "report": "Make one HTML file of one or more evidence files",
     "compare": "Say how two evidence files differ",
