@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -47,11 +48,38 @@ def commit() -> str:
     root = checkout()
     if root is None or not (root / ".git").exists():
         return _commit_of_build()
+    return _git(root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def repository() -> str:
+    """Address on the web of the repository of this package's code; empty where none is known.
+
+    Of a checkout it is where the checkout was cloned from, without a password that may stand in it; of an installed
+    package, the ``Repository`` of its metadata.
+    """
+    root = checkout()
+    if root is None:
+        return _repository_of_metadata()
+    address = _git(root, "remote", "get-url", "origin")
+    found = re.fullmatch(r"(?:https?://(?:[^@/]*@)?|git@)([\w.-]+(?::\d+)?)[:/](.+?)(?:\.git)?/?", address)
+    return f"https://{found[1]}/{found[2]}" if found else ""
+
+
+def _repository_of_metadata() -> str:
+    try:
+        urls = importlib.metadata.metadata("featdyn").get_all("Project-URL") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    named = dict(url.split(", ", 1) for url in urls)
+    return str(named.get("Repository", "")).rstrip("/")
+
+
+def _git(root: Path, *command: str) -> str:
+    """Return what git says in a folder; empty where it says nothing."""
     elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         found = subprocess.run(
-            command, cwd=root, env=elsewhere, capture_output=True, text=True, timeout=10, check=False
+            ["git", *command], cwd=root, env=elsewhere, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "adopt",
-        help="adopt checkpoints of trainings that were done elsewhere",
+        help="adopt checkpoints of trainings that were done elsewhere, as trajectories of the store",
         description=__doc__,
         epilog="Example: featdyn adopt mine --network nets:small --data cifar10 --cuts conv1,conv2 "
         "--seed '0=runs/a/epoch_{epoch}.pt' --seed '1=runs/b/epoch_{epoch}.pt' --seed '2=runs/c/epoch_{epoch}.pt'",

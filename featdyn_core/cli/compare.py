@@ -1,7 +1,7 @@
 """Say how two evidence files differ.
 
-The command prints each row's verdicts and numbers, what differs in protocol and environment, and how many verdicts
-changed. Its status is 1 where one did.
+The command prints how many verdicts changed; then each row's verdicts and numbers, those that changed first; then what
+differs in protocol and environment. Its status is 1 where a verdict changed.
 """
 
 import argparse

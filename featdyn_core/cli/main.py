@@ -1,11 +1,12 @@
 """The ``featdyn`` command: what is trained and measured, train, measure, publish and check it, report on it."""
 
 import argparse
+import contextlib
 import io
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from featdyn_core.cli import (
     adopt,
@@ -27,6 +28,7 @@ from featdyn_core.cli import (
     verify,
 )
 from featdyn_core.cli.parser import USAGE_ERROR, Parser
+from featdyn_core.cli.state import state
 from featdyn_core.errors import FeatdynError
 from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
@@ -37,6 +39,8 @@ COMMANDS = (
     *(multiverse, report, compare, docs, selfcheck, rehearse, clean),
 )
 """Modules of commands, in the order in which the help lists them: that of the work."""
+
+_COLOURS = "FORCE_COLOR", "TTY_COMPATIBLE"
 
 TERMINATED = 143
 """Exit status of a process that SIGTERM ended, as shells have it."""
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command_line().parse_args(given)
     again = f"featdyn {shlex.join(given)}"
     try:
-        with terminable():
+        with terminable(), _no_bars_in_logs():
             code = int(options.run(options))
         if sys.stdout is not None:  # as it is where it was closed before the command began
             sys.stdout.flush()  # here, where a reader who went away is still no error
@@ -77,17 +81,28 @@ def command_line() -> Parser:
     """Return the parser of all commands."""
     parser = Parser(prog="featdyn", description=__doc__)
     parser.add_argument("--version", action="version", version=f"featdyn {version('featdyn')} {commit()}".strip())
-    parser.set_defaults(run=_advise)
+    parser.set_defaults(run=_look)
     commands = parser.add_subparsers(metavar="COMMAND")
     for module in COMMANDS:
         module.add_to(commands)
     return parser
 
 
-def _advise(_: argparse.Namespace) -> int:
-    """Say what there is to do next, to somebody who named no command."""
-    print("Decide the paper's claims on small networks, which are trained on the spot:  pytest -m fast -n 2")
-    print("See what larger scales need, and what of it is here:  featdyn status --tier full")
-    print("Train it, measure it, decide:  featdyn train --tier full; featdyn measure --tier full; pytest -m full")
-    print("All commands:  featdyn --help")
+def _look(_: argparse.Namespace) -> int:
+    """Print the state of things to somebody who named no command."""
+    print("\n".join(state()))
     return 0
+
+
+@contextlib.contextmanager
+def _no_bars_in_logs() -> Iterator[None]:
+    """Keep progress bars out of what is no terminal.
+
+    FORCE_COLOR and TTY_COMPATIBLE ask for colours; rich, which draws the bars, takes them to mean a terminal, and the
+    lines that a log is to have would be missing.
+    """
+    asked = {} if sys.stdout is None or sys.stdout.isatty() else {name: os.environ.pop(name, None) for name in _COLOURS}
+    try:
+        yield
+    finally:
+        os.environ.update({name: value for name, value in asked.items() if value is not None})

@@ -10,6 +10,9 @@ from typing import Any
 
 from featdyn_core.cli.evidence import add_public_key, read_signed
 from featdyn_core.cli.options import path
+from featdyn_core.project import project_root
+from featdyn_core.provenance import repository
+from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.html import write_csv, write_figures, write_html
 
 
@@ -36,7 +39,7 @@ def report(options: argparse.Namespace) -> int:
         file.name if file.parent == Path() else str(file): read_signed(file, options.public_key)
         for file in options.evidence
     }
-    write_html(options.output, runs)
+    write_html(options.output, runs, meanings=project_meanings(project_root()), repository=repository())
     print(f"wrote {options.output}")
     if options.csv:
         write_csv(options.csv, runs)

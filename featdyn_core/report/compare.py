@@ -168,9 +168,12 @@ def to_plain(rows: Sequence[ComparedRow]) -> dict[str, Any]:
 
 
 def to_lines(rows: Sequence[ComparedRow]) -> list[str]:
-    """Return a comparison as lines of text: rows with their criteria, then what differs, then how many changed."""
-    lines: list[str] = []
-    for row in rows:
+    """Return a comparison as lines of text: the answer, rows with their criteria, changed ones first, what differs."""
+    alone = sum(ABSENT in row.verdicts for row in rows)
+    changed = sum(row.changed for row in rows) - alone
+    answer = f"{changed} of {len(rows) - alone} verdicts changed" if changed else "no verdict changed"
+    lines = [f"{answer}; {len(rows) - alone} rows in both files, {alone} in one only"]
+    for row in sorted(rows, key=lambda row: not row.changed):
         lines.append(f"{row.id}: {' -> '.join(row.verdicts)}" if row.changed else f"{row.id}: {row.verdicts[0]}")
         for item in row.criteria:
             numbers = [wording.interval(finding) if finding else wording.NOTHING for finding in item.findings]
@@ -186,6 +189,4 @@ def to_lines(rows: Sequence[ComparedRow]) -> list[str]:
             f"  {name}: {one or wording.NOTHING} | {other or wording.NOTHING} ({count} rows)"
             for (name, (one, other)), count in found.items()
         ]
-    alone = sum(ABSENT in row.verdicts for row in rows)
-    changed = sum(row.changed for row in rows) - alone
-    return [*lines, f"{len(rows) - alone} rows in both, {changed} verdicts changed, {alone} rows in one file only"]
+    return lines

@@ -122,16 +122,24 @@ def _place(register: Register, row: Evidence) -> tuple[int, int, int]:
     return claim, size, subject
 
 
+def project_meanings(root: Path) -> dict[str, str]:
+    """Return what a project's published evidence says of its claims, a sentence each; empty where it says nothing.
+
+    A file that cannot be read is an ``EvidenceError``.
+    """
+    path = root / _MEANINGS
+    return read_meanings(path) if path.exists() else {}
+
+
 def _meanings(root: Path, register: Register, rows: Sequence[Evidence]) -> dict[str, str]:
     """Return what was found, in a sentence a claim that was decided; nothing in a project that says none.
 
     Raises:
         EvidenceError: a claim that was decided has none, or a line is of no claim.
     """
-    path = root / _MEANINGS
+    path, found = root / _MEANINGS, project_meanings(root)
     if not path.exists():
         return {}
-    found = read_meanings(path)
     decided = dict.fromkeys(row.claim for row in rows if row.verdict.decided)
     if missing := [claim for claim in decided if claim not in found]:
         raise EvidenceError(f"{path} does not say what was found of {missing[0]!r}: give it a line")

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 INK = "#010203"
 """Near-black of text and axes; ``currentColor`` in SVG, so that a figure follows its page into dark mode."""
 
+LETTERS = 11.5
+"""Size of all letters, in points: a page shows a figure of five inches at 350 pixels or more, so 11 pixels or more."""
+
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", INK, "#8822ee")
 """Colours of the series: those of Okabe and Ito (2008) that show on white and on black, ink, violet."""
 
@@ -42,10 +45,10 @@ _MARKED = 12
 _TITLE = 62
 """Letters in a line of a figure's title."""
 
-_LABEL = 50
+_LABEL = 43
 """Most letters of the name of an axis or a series; one that is twice as wide counts twice."""
 
-_UPRIGHT = 28
+_UPRIGHT = 24
 """Letters in a line of the name of the ordinates."""
 
 _WIDTHS = 4.5, 1.8
@@ -58,10 +61,10 @@ curves would have no height left."""
 _FROM, _TO = {"above": 10, "below": 11}, {"above": 6, "below": 7}
 """matplotlib's markers: carets that start at their place and point up or down, and that end there."""
 
-_SIZE, _ROW = (5.0, 3.0), 0.2
+_SIZE, _ROW = (5.0, 3.2), 0.23
 """Width and height of a figure without its legend, and height of a row of that, in inches."""
 
-_LEGEND, _HANDLE = 61, 10
+_LEGEND, _HANDLE = 53, 9
 """Letters in a row of the legend, and those for which the line before a label takes space."""
 
 
@@ -99,7 +102,7 @@ def style(name: str) -> Iterator[None]:
         "axes.spines.right": False,
         "axes.spines.top": False,
         "font.sans-serif": ["DejaVu Sans"],
-        "font.size": 10,
+        "font.size": LETTERS,
         "legend.frameon": False,
         "legend.columnspacing": 1.6,
         "legend.handlelength": 3.0,

@@ -2,10 +2,12 @@
 
 import csv
 import hashlib
+import html
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report import outline, wording
@@ -16,8 +18,12 @@ from featdyn_core.report.multiverse import CURVE, specification_csv, specificati
 from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
 from featdyn_core.report.strips import interval_strip
 from featdyn_core.report.sweeps import sweep_tables
+from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.documents import Document
 from featdyn_core.verdicts.evidence import RULE, Evidence
+
+if TYPE_CHECKING:
+    import jinja2
 
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
@@ -32,7 +38,9 @@ _LONGEST_SLUG = 150
 """Letters of a file's name that are words, which leaves some for a digest and the kind."""
 
 
-def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
+def write_html(
+    path: Path, runs: Mapping[str, Rows] | Rows, *, meanings: Mapping[str, str] | None = None, repository: str = ""
+) -> None:
     """Write one HTML file that needs no other file and no network; the same evidence gives the same bytes.
 
     No rows, a curve that cannot be drawn and a file that cannot be written are an ``EvidenceError``.
@@ -40,6 +48,8 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
     Args:
         path: of the file; missing folders are made.
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
+        meanings: claim to what was found of it, in a sentence for the reader.
+        repository: address of the code's repository, whose commits the page links to; empty for no links.
     """
     documents = _documents(runs)
     rows = [row for run in documents.values() for row in run.rows]
@@ -55,7 +65,7 @@ def write_html(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
         entries += outline.entries(name, run.rows, draw, start=len(entries))
     _need(entries)
     heads = [outline.head(name, run) for name, run in documents.items() if run.rows]
-    _write(path, _render(heads, entries, large=large).encode())
+    _write(path, _render(heads, entries, large=large, meanings=meanings or {}, repository=repository).encode())
 
 
 def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
@@ -142,7 +152,39 @@ def _no_strip(_: object) -> None:
     return None
 
 
-def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry], *, large: bool) -> str:
+def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry], *, large: bool, **words: object) -> str:
+    environment = _environment(large=large)
+    registered = [entry for entry in entries if not entry.row.variation]
+    chapters = outline.chapters(entries)
+    shown = [chapter for chapter in chapters if chapter.shown]
+    return environment.get_template("page.html.jinja").render(
+        large=large,
+        multiverses=any(entry.row.multiverse for entry in entries),
+        heads=heads,
+        claims=len(chapters),
+        chapters=shown,
+        targets=[chapter.claim for chapter in shown],
+        places=outline.places(registered),
+        summary=outline.summary(chapters),
+        counts=outline.counts(registered),
+        rows=sum(not entry.row.extension for entry in registered),
+        extensions=sum(bool(entry.row.extension) for entry in registered),
+        verdicts=[verdict for verdict in Verdict if any(entry.row.verdict is verdict for entry in entries)],
+        subjects=list(dict.fromkeys(entry.row.subject for entry in entries)),
+        sweeps=sweep_tables([entry.row for entry in entries]),
+        provenance=outline.provenance(entries),
+        makers=outline.makers(entries),
+        undecided=[entry for entry in entries if not entry.row.verdict.decided],
+        several=len(heads) > 1,
+        filled=lambda table, shown: filled(Table[table], shown),
+        limit=f"{wording.P_LIMIT:g}",
+        marks=wording.MARKS,
+        symbols=wording.SYMBOLS,
+        **words,
+    )
+
+
+def _environment(*, large: bool) -> "jinja2.Environment":
     import jinja2  # a test run, which shows no more than the terminal table, starts without it
 
     loader = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
@@ -163,35 +205,18 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry], *, 
         "slug": _slug,
         "strip": _no_strip if large else interval_strip,
         "hinge": wording.hinge,
-        "makers": _makers,
+        "emphasis": _emphasis,
+        "commit": lambda text: text.removesuffix("-dirty"),
     }
     environment.globals["rule"] = RULE
-    registered = [entry for entry in entries if not entry.row.variation]
-    chapters = outline.chapters(registered)
-    return environment.get_template("page.html.jinja").render(
-        large=large,
-        multiverses=any(entry.row.multiverse for entry in entries),
-        heads=heads,
-        chapters=chapters,
-        places=outline.places(registered),
-        summary=outline.summary(chapters),
-        counts=outline.counts(registered),
-        sweeps=sweep_tables([entry.row for entry in entries]),
-        provenance=outline.provenance(entries),
-        undecided=[entry for entry in entries if not entry.row.verdict.decided],
-        several=len(heads) > 1,
-        filled=lambda table, shown: filled(Table[table], shown),
-        limit=f"{wording.P_LIMIT:g}",
-        marks=wording.MARKS,
-    )
+    return environment
 
 
-def _makers(row: Evidence) -> dict[str, list[str]]:
-    """Fact to what it is for who judged a row, and for everyone who measured for it; facts that all lack left out."""
-    makers = [row.environment, *row.measured]
-    names = dict.fromkeys(name for maker in makers for name in maker)
-    found = {name: [str(maker.get(name, "")) for maker in makers] for name in names}
-    return {name: values for name, values in found.items() if any(values)}
+def _emphasis(text: str) -> str:
+    """Return a sentence of ``meanings.toml``, which is Markdown, as HTML."""
+    escaped = html.escape(text)
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", marked)
 
 
 def _need(rows: Sequence[object]) -> None:

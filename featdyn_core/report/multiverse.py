@@ -4,6 +4,7 @@ import csv
 import io
 import textwrap
 from collections.abc import Sequence
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from featdyn_core.report.drawing import INK, style
@@ -30,7 +31,7 @@ _NOTE = (
     "The verdict is that of the registered one; the others decide nothing."
 )
 
-_WIDTH, _CURVE, _CHOICE = 5.6, 2.0, 0.17
+_WIDTH, _CURVE, _CHOICE = 5.0, 2.2, 0.2
 """Width of the figure, and heights of the curve and of the line of one choice, in inches."""
 
 
@@ -87,7 +88,7 @@ def _draw(multiverse: Multiverse, name: str, *, titled: bool) -> "Figure":
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[_CURVE, height])
         _draw_curve(above, multiverse, order)
         _draw_choices(below, multiverse, order, lines)
-        figure.legend(*above.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=8)
+        figure.legend(*above.get_legend_handles_labels(), loc="outside lower left", ncols=2)
         if titled:
             figure.suptitle("\n".join(textwrap.wrap(name, 70)), x=0.01, horizontalalignment="left", fontsize=9)
     return figure
@@ -103,23 +104,25 @@ def _draw_curve(axes: "Axes", multiverse: Multiverse, order: Sequence[int]) -> N
         axes.plot(at, reached, "o", markersize=3, color=COLOURS[verdict], label=str(verdict))
     look: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": INK}
     axes.plot([order.index(0)], [multiverse.reach[0]], "o", label="as registered", **look)
-    axes.set_ylabel("distance to the bound\n(arms of the interval)", fontsize=8)
+    axes.set_ylabel("distance to the bound\n(arms of the interval)")
 
 
 def _draw_choices(axes: "Axes", multiverse: Multiverse, order: Sequence[int], lines: Sequence[tuple[str, str]]) -> None:
     """Mark the choices of each specification, one line a choice."""
     places, specifications = {line: at for at, line in enumerate(lines)}, multiverse.specifications
     for verdict, at in _by_verdict(multiverse, order).items():
-        marks = [
+        marked = [
             (place, places[line])
             for place in at
             for line in zip(multiverse.dimensions, specifications[order[place]], strict=True)
         ]
-        axes.plot(*zip(*marks, strict=True), "|", markersize=6, color=COLOURS[verdict])
+        # one broken line for all: as a marker each would be an element of the page
+        ends = [end for place, line in marked for end in ((place, line - 0.35), (place, line + 0.35), (nan, nan))]
+        axes.plot(*zip(*ends, strict=True), "-", color=COLOURS[verdict], linewidth=1, solid_capstyle="butt")
     labels = [f"{dimension}: {choice}" for dimension, choice in lines]
-    axes.set_yticks(range(len(lines)), labels, fontsize=7)
+    axes.set_yticks(range(len(lines)), labels)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{len(order)} specifications, by distance", fontsize=8)
+    axes.set_xlabel(f"{len(order)} specifications, by distance")
 
 
 def _by_verdict(multiverse: Multiverse, order: Sequence[int]) -> dict[Verdict, list[int]]:

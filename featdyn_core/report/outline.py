@@ -1,5 +1,6 @@
 """What the report shows and in which order: runs, claims with their rivals beside them, rows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ from featdyn_core.verdicts.evidence import Evidence
 
 Place = tuple[str, str, str]
 """Where a row was decided: name of its run, subject, scale in words."""
+
+EVERYWHERE, AS_REGISTERED = "SUPPORTED wherever decided", "SUPPORTED as registered, but not in every sweep"
+SOMEWHERE, NEITHER = "REFUTED somewhere", "neither: open, EQUIVALENT or INVALID somewhere"
+IN_SWEEPS, NOWHERE = "decided in sweeps alone", "decided nowhere"
+FARED = EVERYWHERE, AS_REGISTERED, SOMEWHERE, NEITHER, IN_SWEEPS, NOWHERE
+"""How a claim fared, in the order of the summary."""
 
 Draw = Callable[[str, Evidence], dict[str, str]]
 """Name of a run and row to the row's figures, title to ``<svg>`` element."""
@@ -52,6 +59,14 @@ class Entry(Line):
         return self.run, self.row.subject, wording.scale(self.row)
 
     @property
+    def makers(self) -> dict[str, list[str]]:
+        """Fact to what it is for who judged the row, and for everyone who measured for it; what all lack left out."""
+        makers = [self.row.environment, *self.row.measured]
+        names = dict.fromkeys(name for maker in makers for name in maker)
+        found = {name: [str(maker.get(name, "")) for maker in makers] for name in names}
+        return {name: values for name, values in found.items() if any(values)}
+
+    @property
     def groups(self) -> dict[str, tuple[Finding, ...]]:
         """Findings by what they are for, as a reader asks for them; groups without any left out."""
         reported = self.row.of(Role.REPORTED)
@@ -70,23 +85,46 @@ class Chapter:
 
     Attributes:
         claim: its id.
-        entries: its rows, decided or not.
+        entries: its rows of the register, decided or not.
+        swept: its rows of sweeps, decided or not.
         rivals: the claims that ask it more sharply.
     """
 
     claim: str
     entries: tuple[Entry, ...]
+    swept: tuple[Entry, ...] = ()
     rivals: tuple["Chapter", ...] = ()
 
     @property
     def first(self) -> Evidence:
         """The row that says what the claim is."""
-        return self.entries[0].row
+        return (self.entries or self.swept)[0].row
+
+    @property
+    def shown(self) -> bool:
+        """Whether numbers were judged, as registered or in a sweep."""
+        return any(entry.row.verdict.decided for entry in self.entries + self.swept)
 
     @property
     def decided(self) -> tuple[Entry, ...]:
-        """The rows on which numbers were judged."""
+        """The rows of the register on which numbers were judged."""
         return tuple(entry for entry in self.entries if entry.row.verdict.decided)
+
+    @property
+    def sweep_counts(self) -> dict[Verdict, int]:
+        """How many rows of sweeps came to each verdict on judged numbers that some came to."""
+        counted = Counter(entry.row.verdict for entry in self.swept)
+        return {verdict: counted[verdict] for verdict in Verdict if verdict.decided and counted[verdict]}
+
+    @property
+    def fared(self) -> str:
+        """How the claim fared, in words: one of ``FARED``."""
+        registered, swept = {entry.row.verdict for entry in self.decided}, set(self.sweep_counts)
+        if not registered:
+            return IN_SWEEPS if swept else NOWHERE
+        if registered == {Verdict.SUPPORTED}:
+            return EVERYWHERE if swept <= {Verdict.SUPPORTED} else AS_REGISTERED
+        return SOMEWHERE if Verdict.REFUTED in registered else NEITHER
 
     def at(self, place: Place) -> tuple[Entry, ...]:
         """Return the rows of a place."""
@@ -130,16 +168,18 @@ def chapters(found: Iterable[Entry]) -> list[Chapter]:
     rows: dict[str, list[Entry]] = {}
     for entry in found:
         rows.setdefault(entry.row.claim, []).append(entry)
-    single = {claim: Chapter(claim, tuple(entries)) for claim, entries in rows.items()}
 
-    def rivals_of(claim: str) -> tuple[Chapter, ...]:
-        return tuple(chapter for chapter in single.values() if chapter.first.rival_of == claim)
+    def chapter_of(claim: str, rivals: tuple[Chapter, ...] = ()) -> Chapter:
+        entries = rows[claim]
+        registered, swept = (tuple(x for x in entries if bool(x.row.variation) is varied) for varied in (False, True))
+        return Chapter(claim, registered, swept, rivals)
 
+    single = {claim: chapter_of(claim) for claim in rows}
     ordered: list[Chapter] = []
     for claim, chapter in single.items():
         if chapter.first.rival_of not in single:  # a claim of the paper, or the rival of one that is not here
-            rivals = rivals_of(claim)
-            ordered += [Chapter(claim, chapter.entries, rivals), *rivals]
+            rivals = tuple(rival for rival in single.values() if rival.first.rival_of == claim)
+            ordered += [chapter_of(claim, rivals), *rivals]
     return ordered
 
 
@@ -157,17 +197,17 @@ def counts(found: Sequence[Entry]) -> dict[Verdict, int]:
 
 def summary(found: Sequence[Chapter]) -> dict[str, list[Chapter]]:
     """Return the claims by how they fared; groups without any left out."""
-    decided = [chapter for chapter in found if chapter.decided]
-
-    def supported(chapter: Chapter) -> bool:
-        return all(entry.row.verdict is Verdict.SUPPORTED for entry in chapter.decided)
-
-    groups = {
-        "SUPPORTED wherever decided": [chapter for chapter in decided if supported(chapter)],
-        "not SUPPORTED everywhere": [chapter for chapter in decided if not supported(chapter)],
-        "decided nowhere": [chapter for chapter in found if not chapter.decided],
-    }
+    groups = {words: [chapter for chapter in found if chapter.fared == words] for words in FARED}
     return {words: chapters for words, chapters in groups.items() if chapters}
+
+
+def makers(found: Iterable[Entry]) -> list[dict[str, list[str]]]:
+    """Return who judged and who measured, each once, for all rows on which numbers were judged."""
+    tables: list[dict[str, list[str]]] = []
+    for entry in found:
+        if entry.row.verdict.decided and entry.makers and entry.makers not in tables:
+            tables.append(entry.makers)
+    return tables
 
 
 def provenance(found: Iterable[Entry]) -> dict[str, list[tuple[str, str]]]:

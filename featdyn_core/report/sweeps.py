@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featdyn_core.report import wording
+from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.criterion import Finding
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.multiverse import REGISTERED
@@ -24,6 +25,17 @@ class SweepTable:
     subject: str
     effects: dict[str, str]
     lines: dict[str, dict[str, Evidence]]
+
+    @property
+    def varied(self) -> int:
+        """How many variations there are."""
+        return sum(variation != REGISTERED for variation in self.lines)
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many rows of variations came to each verdict that some came to."""
+        varied = [row.verdict for rows in self.lines.values() for row in rows.values() if row.variation]
+        return {verdict: varied.count(verdict) for verdict in Verdict if verdict in varied}
 
     def effect(self, row: Evidence) -> Finding | None:
         """Return the finding whose estimate is shown of a row; None if nothing was judged."""

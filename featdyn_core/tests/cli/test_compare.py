@@ -16,9 +16,12 @@ def test_two_evidence_files_are_compared(capsys):
     write_evidence(Path("one.json"), rows)
     write_evidence(Path("other.json"), [rows[0], evidence("forgetting", agreement=0.9)])
     assert main(["compare", "one.json", "one.json"]) == 0
-    assert "2 rows in both, 0 verdicts changed" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("no verdict changed; 2 rows in both files")
     assert main(["compare", "one.json", "other.json"]) == 1
-    assert "forgetting-small-digits: SUPPORTED -> REFUTED" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "1 of 2 verdicts changed; 2 rows in both files, 0 in one only",
+        "forgetting-small-digits: SUPPORTED -> REFUTED",
+    ]
     assert main(["compare", "one.json", "other.json", "--json"]) == 1
     assert [row["changed"] for row in json.loads(capsys.readouterr().out)["rows"]] == [False, True]
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from featdyn_core.cli.main import COMMANDS, command_line, main
 from featdyn_core.errors import MissingTrajectoryError
 from featdyn_core.provenance import version
+from featdyn_core.register.reading import load_register
 from featdyn_core.store.heartbeats import read_beats
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.operations import is_alive
@@ -89,9 +91,39 @@ def test_what_comes_up_below_is_one_line(refused):
     assert "there is no register at nowhere" in refused("status", "--register", "nowhere")
 
 
-def test_without_a_command_it_says_what_to_do_next(capsys):
+def test_without_a_command_it_says_how_things_stand(project, capsys):
+    def said() -> str:
+        assert main([]) == 0
+        return capsys.readouterr().out
+
+    found = said()
+    assert f"project {project}" in found
+    assert "0 of 3 trajectories of the first scale are trained" in found
+    assert "there is no evidence.json of a run" in found
+    assert "pytest -m fast" in found
+    digest = load_register(project / "claims" / "register").digest
+    (project / "evidence.json").write_text(json.dumps({"register": digest}), encoding="utf-8")
+    assert f"featdyn report {project / 'evidence.json'}" in said()
+    (project / "evidence.json").write_text('{"register": "older"}', encoding="utf-8")
+    assert "is of another register than today's" in said()
+
+
+def test_without_a_command_and_without_a_project_it_offers_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     assert main([]) == 0
-    assert "pytest -m fast" in capsys.readouterr().out
+    found = capsys.readouterr().out
+    assert found.startswith("no project here")
+    assert "featdyn init" in found
+
+
+@pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_a_log_has_no_bars_whatever_colours_are_asked_for(name, run, monkeypatch):
+    monkeypatch.setenv(name, "1")
+    status, lines = run("train", "--seeds", "100", "--jobs", "1")
+    assert status == 0
+    assert any("seed 100" in line and "epoch 3" in line for line in lines), lines
+    assert not any("\x1b" in line for line in lines)
+    assert os.environ[name] == "1"
 
 
 def test_it_knows_its_version(capsys):

@@ -21,7 +21,7 @@ def test_the_same_run_twice_differs_in_nothing():
     assert [row.id for row in found] == [row.id for row in rows]
     assert all(row.protocol == row.environment == {} for row in found)
     assert {item.overlap for row in found for item in row.criteria} == {True}
-    assert to_lines(found)[-1] == "8 rows in both, 0 verdicts changed, 0 rows in one file only"
+    assert to_lines(found)[0] == "no verdict changed; 8 rows in both files, 0 in one only"
 
 
 def test_a_verdict_that_changes_is_told_with_both_numbers():
@@ -32,7 +32,10 @@ def test_a_verdict_that_changes_is_told_with_both_numbers():
     assert overlap.pop("agreement, held-out") is False
     assert set(overlap.values()) == {True}
     lines = to_lines([row])
-    assert lines[0] == "memory-window-small-digits: SUPPORTED -> REFUTED"
+    assert lines[:2] == [
+        "1 of 1 verdicts changed; 1 rows in both files, 0 in one only",
+        "memory-window-small-digits: SUPPORTED -> REFUTED",
+    ]
     (agreement,) = (line for line in lines if "agreement, held-out" in line)
     assert "0.98" in agreement.partition("|")[0]
     assert "0.9" in agreement.partition("|")[2]
@@ -58,7 +61,7 @@ def test_a_row_of_one_file_only_is_a_difference():
         found = compare(one, two)
         assert found[-1].verdicts == verdicts
         assert not same_verdicts(found), verdicts
-        assert to_lines(found)[-1] == "1 rows in both, 0 verdicts changed, 1 rows in one file only", verdicts
+        assert to_lines(found)[0] == "no verdict changed; 1 rows in both files, 1 in one only", verdicts
 
 
 def test_files_of_nothing_are_no_agreement():
@@ -69,7 +72,7 @@ def test_what_was_not_run_has_no_interval_to_overlap():
     (row,) = compare([MEMORY], [NOTHING])
     assert row.verdicts == ("SUPPORTED", "NOT RUN")
     assert {item.overlap for item in row.criteria} == {None}
-    assert "(one of them)" in to_lines([row])[1]
+    assert "(one of them)" in to_lines([row])[2]
 
 
 def test_a_measured_row_meets_its_replay_if_there_is_no_other():

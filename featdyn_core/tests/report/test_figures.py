@@ -114,7 +114,7 @@ def test_words_of_any_script_and_length_leave_space_for_curves(words, kind):
 
 
 def test_words_that_fit_are_drawn_as_they_are():
-    label, title = "x" * 50, "word " * 11 + "word"
+    label, title = "x" * 43, "word " * 11 + "word"
     text = curve_file(curve(x_label=label), title, "svg").decode()
     assert f">{label}<" in text
     assert f">{title}<" in text

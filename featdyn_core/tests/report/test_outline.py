@@ -64,7 +64,7 @@ def test_a_claim_is_supported_if_every_decided_row_supports_it():
     found = outline.summary(outline.chapters(entries(*rows)))
     assert {words: [chapter.claim for chapter in chapters] for words, chapters in found.items()} == {
         "SUPPORTED wherever decided": ["good"],
-        "not SUPPORTED everywhere": ["mixed"],
+        "REFUTED somewhere": ["mixed"],
         "decided nowhere": ["absent"],
     }
 
