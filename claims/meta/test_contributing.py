@@ -61,7 +61,7 @@ def test_a_claim_is_added_as_contributing_says(project, capsys):
     for path in named:
         add(project, path)
     assert main(["docs"]) == 0
-    assert capsys.readouterr().out == "wrote README.md\nwrote docs/claims.md\n"
+    assert capsys.readouterr().out == "wrote README.md\nwrote docs/claims.md\nwrote evidence/README.md\n"
     assert main(["docs", "--check"]) == 0
 
     status, printed = collected_or_run("--collect-only", "claims", "-m", "fast")
@@ -72,4 +72,8 @@ def test_a_claim_is_added_as_contributing_says(project, capsys):
 
     after = files(project)
     assert set(after) - set(before) == {"claims/register/recent-memory.toml", "claims/test_recent_memory.py"}
-    assert {path for path in before if after[path] != before[path]} == {"README.md", "docs/claims.md"}
+    assert {path for path in before if after[path] != before[path]} == {
+        "README.md",
+        "docs/claims.md",
+        "evidence/README.md",
+    }
