@@ -50,7 +50,7 @@ def test_trajectories_are_the_checkpoints_that_were_saved(store, own):
             torch.testing.assert_close(network.standardize(images), images / 255)
             assert torch.equal(network(images), module.eval()(network.standardize(images))), f"{seed}, {epoch}"
     trainings = [Training(recipe, seed) for seed in SETS]
-    assert [wrong for _, wrong in verify_trainings(store, trainings)] == [[], [], []]
+    assert [found.problems for found in verify_trainings(store, trainings)] == [[], [], []]
 
 
 def test_the_same_tensors_are_the_same_recipe_whatever_the_files(store, own, tmp_path):
