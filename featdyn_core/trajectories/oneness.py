@@ -175,7 +175,8 @@ class Examiner:
         """
         self._tell_repeated()
         # Across a seam there is no order.
-        wrong, odd = [], []
+        wrong: list[str] = []
+        odd: list[str] = []
         if not self.found.seams:
             swapped, odd = _swapped(self._samples)
             wrong = [*swapped, *self._disordered(), *_rising(losses or {})]
@@ -256,7 +257,8 @@ def _swapped(samples: Mapping[int, Tensor]) -> tuple[list[str], list[str]]:
     at all; and so are neighbours between which a training has turned back, whose way is as long in either order.
     """
     epochs, points = [*samples], [*samples.values()]
-    wrong, odd = [], []
+    wrong: list[str] = []
+    odd: list[str] = []
     for place in range(len(epochs) - 1 if len(epochs) > 2 else 0):
         sides = [(place - 1, place, place + 1), (place + 2, place + 1, place)]
         there = [[points[index] for index in side] for side in sides if 0 <= side[0] < len(points)]
