@@ -104,7 +104,7 @@ def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
     ]
     signs = [f"{sign} {verdict}" for verdict, sign in wording.SYMBOLS.items()]
     return [
-        _joined(["claim", *(f"{subject}, {scale.name}" for scale, subject in shown)]),
+        _joined(["claim", *(subject if scale.like else f"{subject}, {scale.name}" for scale, subject in shown)]),
         "|" + "---|" * (len(shown) + 1),
         *lines,
         "",
