@@ -14,7 +14,8 @@ from typing import Any
 from featdyn_core.cli.options import add_register, path
 from featdyn_core.cli.selection import register_of
 from featdyn_core.errors import RecipeError
-from featdyn_core.harness.audit import audit, lines, other_numbers, published_requests
+from featdyn_core.harness.audit import audit as audit_records
+from featdyn_core.harness.audit import lines, other_numbers, published_requests
 from featdyn_core.harness.claims import measures
 from featdyn_core.harness.plan import cells
 from featdyn_core.project import project_root, records_folder
@@ -30,7 +31,7 @@ def add_to(commands: Any) -> None:
         description=__doc__,
         epilog="Example: featdyn audit --claims memory-window,beyond-churn --seed 31",
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=audit)
     command.add_argument("--claims", metavar="A,B", help="default: all that are published")
     command.add_argument("--scale", metavar="NAME", help="of the register; default: its first")
     command.add_argument("--subject", metavar="NAME", help="default: the scale's first")
@@ -40,7 +41,7 @@ def add_to(commands: Any) -> None:
     add_register(command)
 
 
-def run(options: argparse.Namespace) -> int:
+def audit(options: argparse.Namespace) -> int:
     """Audit what the options ask for.
 
     Raises:
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         root = options.store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featdyn-audit-")))
         measurements = Measurements(Store(root, device=options.device))
-        audited = audit(requests, source, measurements.get)
+        audited = audit_records(requests, source, measurements.get)
     measure = measures(project_root() / "claims", [row.entry.id for row in rows])
     count, numbers = other_numbers(rows, measure, seed, source, audited)
     print("\n".join(lines(list(audited.values()), count, numbers)))
