@@ -49,12 +49,10 @@ def status(options: argparse.Namespace) -> int:
         return 0
     print(f"trajectories in {store.root}")
     _print_table(found)
-    reasons = {item.reason for item in found}
+    told = [item.reason for item in found]
     for name, value in lines:
-        if isinstance(value, str) and value in reasons:
-            print(f"{name}: not known, for a reason above")
-            continue
-        print(f"{name}: {value if isinstance(value, str) else '{measured} of {wanted} measured'.format(**value)}")
+        said = value if isinstance(value, str) else "{measured} of {wanted} measured".format(**value)
+        print(f"{name}: {'not known, for a reason above' if said in told else said}")
     return 0
 
 

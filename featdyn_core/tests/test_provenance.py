@@ -43,9 +43,9 @@ def place(folder: Path) -> None:
         shutil.copy(PACKAGE / name, folder / "featdyn_core" / name)
 
 
-def commit_seen(folder: Path, **variables: str) -> str:
-    """Return the commit that the package in a folder says, asked in a process of its own."""
-    command = [sys.executable, "-B", "-c", "from featdyn_core.provenance import commit; print(commit())"]
+def commit_seen(folder: Path, asked: str = "commit", **variables: str) -> str:
+    """Return the commit that the package in a folder says, asked in a process of its own; or another of its facts."""
+    command = [sys.executable, "-B", "-c", f"from featdyn_core.provenance import {asked}; print({asked}())"]
     own = os.environ | {"PYTHONPATH": str(folder)} | variables
     done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=True)
     return done.stdout.strip()
@@ -102,6 +102,22 @@ def test_an_installed_package_inside_another_repository_has_none(tmp_path, of_cl
 def test_without_git_there_is_none(checkout):
     repository(checkout)
     assert commit_seen(checkout, PATH="") == ""
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        ("https://name:secret@example.org/us/code.git", "https://example.org/us/code"),
+        ("git@example.org:us/code.git", "https://example.org/us/code"),
+        ("/somewhere/here", ""),
+        ("", ""),
+    ],
+)
+def test_a_checkout_says_where_its_repository_is(checkout, origin, wanted):
+    repository(checkout)
+    if origin:
+        git(checkout, "remote", "add", "origin", origin)
+    assert commit_seen(checkout, "repository") == wanted
 
 
 def test_environment_names_package_libraries_and_machine():

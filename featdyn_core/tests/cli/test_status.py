@@ -52,6 +52,13 @@ def test_status_for_a_program(run, project):
     assert (project / "store" / found["trajectories"][0]["folder"]).is_dir()
 
 
+def test_a_reason_is_told_once(run, fetched):
+    _, lines = run("status")
+    assert sum("digits could not be had" in line for line in lines) == 1
+    assert lines[-1] == "records: not known, for a reason above"
+    assert not any(download for _, download in fetched)
+
+
 def test_status_fetches_no_data(run, fetched):
     status, lines = run("status", "--only", "toy")
     assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "not known (1)"}, "(1) digits could not be had")
