@@ -6,6 +6,9 @@ import scipy  # its parts are imported when first used: what judges nothing need
 
 from featdyn_core.errors import MeasurementError
 
+MANY = 500
+"""Numbers of which all pairs at once are too many for the memory."""
+
 
 def geometric_mean(values: npt.ArrayLike) -> float:
     """Geometric mean of (n,) numbers above 0: the mean on the scale of ratios.
@@ -27,7 +30,7 @@ def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Kendall's rank correlation tau-b in [-1, 1]; 0 where one of the two is constant (no trend).
 
     Claims ask for it thousands of times, of tens of numbers each; ``scipy.stats.kendalltau``, which gives the same
-    statistic, takes twenty times as long over a p-value that nobody reads.
+    statistic, takes twenty times as long over a p-value that nobody reads. Of ``MANY`` numbers or more it is asked.
 
     Args:
         first: (n,) numbers.
@@ -42,6 +45,8 @@ def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     one, two = np.asarray(first, float), np.asarray(second, float)
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return 0.0
+    if len(one) >= MANY:
+        return float(scipy.stats.kendalltau(one, two).statistic)
     order, other = (np.sign(values[:, None] - values) for values in (one, two))  # each pair stands there twice
     agreeing, untied, other_untied = (pairs.sum() / 2 for pairs in (order * other, np.abs(order), np.abs(other)))
     return float(np.clip(agreeing / np.sqrt(untied) / np.sqrt(other_untied), -1.0, 1.0))

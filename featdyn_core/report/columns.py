@@ -124,10 +124,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("variation", lambda line: line.row.variation, _ON_PAGES | Table.UNDECIDED | _PROGRAMS),
     Column("verdict", lambda line: line.row.verdict, _PROGRAMS),
     Column("verdict", lambda line: line.marked(line.row.verdict), Table.MARKDOWN),
+    Column("verdict", lambda line: line.marked(wording.short_verdict(line.row)), Table.TERMINAL),
     Column(
         "verdict",
         lambda line: line.marked(wording.verdict(line.row)),
-        Table.TERMINAL | Table.HTML | Table.UNDECIDED,
+        Table.HTML | Table.UNDECIDED,
         look="verdict",
     ),
     Column("multiverse", lambda line: wording.multiverse(line.row), _READERS | Table.CSV, keep=0, look="shares"),

@@ -11,7 +11,11 @@ from featdyn_core.verdicts.evidence import Evidence
 
 _INDENT = "  "
 
-_FIRST = 14
+_IN_ACCORD = (
+    "(…) what the register knows, of more seeds or another machine; the verdict beside it does not contradict it"
+)
+
+_FIRST = 12
 """Letters that the first column keeps before other columns are left out: enough to tell claims apart."""
 
 
@@ -39,6 +43,8 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     for head, detail, reason in zip(heads, details, reasons, strict=True):
         found += [head, _INDENT + detail] if detail else [head]
         found += textwrap.wrap(reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    if any(line.row.in_accord for line in shown):
+        found += textwrap.wrap(_IN_ACCORD, width, subsequent_indent=_INDENT)
     for mark, meaning in legend(shown).items():
         found += textwrap.wrap(f"{mark} {meaning}", width, subsequent_indent=_INDENT)
     return [line[:width] for line in found]

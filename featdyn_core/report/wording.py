@@ -108,6 +108,11 @@ def verdict(row: Evidence) -> str:
     return f"{row.verdict}, known" if row.known == row.verdict else str(row.verdict)
 
 
+def short_verdict(row: Evidence) -> str:
+    """Return the verdict where there is little room: in brackets the one that the register knows of more seeds."""
+    return f"{row.verdict} ({row.known})" if row.in_accord else verdict(row)
+
+
 def is_new(row: Evidence) -> bool:
     """Whether a row was decided against the claim, and the register knows no finding of it."""
     return row.verdict.decided and row.verdict is not Verdict.SUPPORTED and not row.known

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featdyn_core.analysis.statistics import geometric_mean, kendall, welch
+from featdyn_core.analysis.statistics import MANY, geometric_mean, kendall, welch
 from featdyn_core.errors import MeasurementError
 
 LAW = settings(max_examples=50, deadline=None)
@@ -27,6 +27,12 @@ def test_kendall_counts_concordant_pairs(pairs):
     assert kendall(first, second) == pytest.approx(expected, abs=ROUNDING)
     if untied:
         assert kendall(first, second) == scipy.stats.kendalltau(first, second).statistic
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY])
+def test_kendall_is_that_of_scipy_at_any_length(count):
+    first, second = np.random.default_rng(0).integers(0, 50, (2, count))
+    assert kendall(first, second) == scipy.stats.kendalltau(first, second).statistic
 
 
 def test_kendall_of_a_constant_is_no_trend():

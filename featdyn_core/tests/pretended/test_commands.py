@@ -60,8 +60,9 @@ def test_a_session_of_the_full_tier_decides_on_ones_own_images(project, pytester
     result.assert_outcomes(passed=1)
     (row,) = json.loads((project / "evidence.json").read_text())["rows"]
     assert row["verdict"] == "SUPPORTED"
-    assert {one["device"].split(";")[0] for one in row["measured"]} == {"cuda"}
-    assert {one["device"] for one in manifests(project)} == {"cuda"}
+    # A process of pytest-xdist has a device of its own.
+    assert {one["device"].split(";")[0] for one in row["measured"]} <= {"cuda", "cuda:0"}
+    assert {one["device"] for one in manifests(project)} <= {"cuda", "cuda:0"}
 
 
 @pytest.mark.pretended

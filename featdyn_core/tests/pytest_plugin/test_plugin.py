@@ -188,7 +188,7 @@ def test_a_verdict_of_another_machine_may_be_in_accord(project, known, effect, v
     result = project.runpytest("-m", "fast", "-v")
     result.assert_outcomes(**outcomes)
     assert result.ret == 0
-    result.stdout.fnmatch_lines([f"demo*{verdict}, known as {known}*"])
+    result.stdout.fnmatch_lines([f"demo*{verdict} ({known})*"])
 
 
 @pytest.mark.parametrize("option", ["--no-known-findings", "--runxfail"])
