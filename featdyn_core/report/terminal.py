@@ -15,7 +15,7 @@ _IN_ACCORD = (
     "(…) what the register knows, of more seeds or another machine; the verdict beside it does not contradict it"
 )
 
-_FIRST = 12
+_FIRST = 11
 """Letters that the first column keeps before other columns are left out: enough to tell claims apart."""
 
 
