@@ -32,6 +32,7 @@ from featdyn_core.cli.state import state
 from featdyn_core.errors import FeatdynError
 from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
+from featdyn_core.project import checkout, project_here
 from featdyn_core.provenance import commit, version
 
 COMMANDS = (
@@ -39,6 +40,9 @@ COMMANDS = (
     *(multiverse, report, compare, docs, selfcheck, rehearse, clean),
 )
 """Modules of commands, in the order in which the help lists them: that of the work."""
+
+_FOR_ANY_FOLDER = "init", "report", "selfcheck"
+"""Commands that are about the files that they are given, or about the machine."""
 
 _COLOURS = "FORCE_COLOR", "TTY_COMPATIBLE"
 
@@ -56,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # whatever the terminal lacks letters for is still to be read
             stream.reconfigure(errors="backslashreplace")
     options = command_line().parse_args(given)
+    _say_whose(given)
     again = f"featdyn {shlex.join(given)}"
     try:
         with terminable(), _no_bars_in_logs():
@@ -86,6 +91,13 @@ def command_line() -> Parser:
     for module in COMMANDS:
         module.add_to(commands)
     return parser
+
+
+def _say_whose(given: Sequence[str]) -> None:
+    """Say that a command is about the checkout of this package, where the working directory lies in no project."""
+    root = None if project_here() else checkout()
+    if root and given and given[0] not in _FOR_ANY_FOLDER:
+        print(f"featdyn: no project here; this is about the checkout {root}", file=sys.stderr)
 
 
 def _look(_: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from featdyn_core.cli.evidence import add_public_key, read_signed
 from featdyn_core.cli.options import path
 from featdyn_core.project import project_root
 from featdyn_core.provenance import repository
+from featdyn_core.report.badge import write_badge
 from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.html import write_csv, write_figures, write_html
 
@@ -29,6 +30,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
     command.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
     command.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
+    command.add_argument("--badge", metavar="FILE", type=path, help="file for the counts, as JSON for shields.io")
     add_public_key(command)
 
 
@@ -47,4 +49,7 @@ def report(options: argparse.Namespace) -> int:
     if options.figures:
         written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
         print(f"wrote {len(written)} files of figures to {options.figures}")
+    if options.badge:
+        write_badge(options.badge, [row for run in runs.values() for row in run.rows])
+        print(f"wrote {options.badge}")
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.plan import cells, trainings
 from featdyn_core.launch.inventory import COMPLETE, holdings
-from featdyn_core.project import project_here, project_root, register_folder
+from featdyn_core.project import evidence_file, project_here, project_root, register_folder
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
 from featdyn_core.store.supply import Store
@@ -28,7 +28,7 @@ def state() -> list[str]:
         return [*found, f"Work there:  cd {root}", "Begin one here:  featdyn init --help"]
     trained, wanted = _trained(register)
     found.append(f"{trained} of {wanted} trajectories of the first scale are trained")
-    evidence = root / "evidence.json"
+    evidence = evidence_file()
     if not evidence.is_file():
         found += [f"there is no {evidence.name} of a run", f"Decide the claims:  {_JUDGE}"]
     elif _register_of(evidence) != register.digest:

@@ -13,6 +13,7 @@ import pytest
 
 from featdyn_core.cli.main import COMMANDS, command_line, main
 from featdyn_core.errors import MissingTrajectoryError
+from featdyn_core.project import checkout
 from featdyn_core.provenance import version
 from featdyn_core.register.reading import load_register
 from featdyn_core.store.heartbeats import read_beats
@@ -114,6 +115,14 @@ def test_without_a_command_and_without_a_project_it_offers_one(tmp_path, monkeyp
     found = capsys.readouterr().out
     assert found.startswith("no project here")
     assert "featdyn init" in found
+
+
+@pytest.mark.parametrize(("command", "said"), [("docs", True), ("init", False)])
+def test_outside_a_project_it_says_that_it_uses_the_checkout(command, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"featdyn_core.cli.main.{command}.{command}", lambda _: 0)
+    assert main([command]) == 0
+    assert (f"this is about the checkout {checkout()}" in capsys.readouterr().err) == said
 
 
 @pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE"])
