@@ -12,7 +12,7 @@ from featdyn_core.project import REGISTER, checkout
 SETTINGS = """\
 [pytest]
 testpaths = claims
-addopts = --strict-markers
+addopts = --strict-markers -p featdyn
 xfail_strict = true
 """
 

@@ -83,6 +83,16 @@ def test_an_installed_package_begins_a_project_and_judges_it(installed, tmp_path
     assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in output
 
 
+def test_a_new_project_names_its_plugin(tmp_path, monkeypatch):
+    """Where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set, pytest loads what its settings name."""
+    start_project(tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "fast", "claims/test_memory_window.py"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in found.stdout
+
+
 def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
     """A clone whose git changes line ends would break the seal of every manifest."""
     start_project(tmp_path / "mine")

@@ -16,6 +16,7 @@ from featdyn_core.harness.plan import cells, requests
 from featdyn_core.launch.progress import Watcher
 from featdyn_core.project import records_folder, register_folder
 from featdyn_core.register.reading import load_register
+from featdyn_core.report.junit import EVIDENCE
 from featdyn_core.store.heartbeats import Beat, write_beat
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import publish, published
@@ -756,10 +757,15 @@ def test_a_row_that_is_decided_several_times_is_one_row(project, plugin, argumen
 def test_a_row_that_is_run_again_fails_once(project, options):
     pytest.importorskip("pytest_rerunfailures")
     write_claim(project.path, effect=FAILS)
-    result = project.runpytest("-m", "fast", "--reruns", "2", "-p", "no:cacheprovider", *options)
+    result = project.runpytest(
+        "-m", "fast", "--reruns", "2", "-p", "no:cacheprovider", "--junitxml=claims.xml", *options
+    )
     found = result.parseoutcomes()
     assert (found["failed"], found["rerun"], found.get("errors", 0)) == (1, 2, 0)
     assert verdicts_of(project) == {"demo-small-digits": "REFUTED"}
+    names = [item.get("name") for item in ElementTree.parse(project.path / "claims.xml").iter("property")]
+    assert names.count("verdict") == 3, "of each time that it ran"
+    assert EVIDENCE not in names
 
 
 # What must not end a run
