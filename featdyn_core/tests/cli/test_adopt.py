@@ -85,7 +85,7 @@ def test_a_seam_is_an_error_and_a_side_is_taken(folder, capsys):
 )
 def test_what_cannot_be_adopted_is_told_in_one_line(folder, capsys, arguments, told):
     assert main(["adopt", *arguments]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    _, line = capsys.readouterr().err.splitlines()  # after one that says that this folder is no project
     assert told in line
     assert not list(folder.rglob("*.safetensors"))
 
