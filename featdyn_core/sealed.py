@@ -1,13 +1,13 @@
-"""Sealed documents of many items: an item to a line, and what items repeat told once.
+"""Sealed documents of many items: an item to a line, and what items repeat once.
 
 A document says itself how its items are to be read:
 
-- ``columns`` are paths at which a list of objects stands as one object of lists, with null for what an object lacks;
-- ``shared`` has a table for each path at which items hold a number: the value is that entry of the table, from 0.
+- ``shared`` has a table for each of some paths: an item has a number there, which counts the table's entries from 0.
+- ``columns`` are paths at which a list of objects stands as one list a field, with null where an object lacks it.
 
-A path is the names of fields from an item inwards, joined by dots; ``*`` is every entry of a list, or every field of an
-object. ``curves.*.x`` is the field ``x`` of each curve. What stands deeper is told by numbers first, so that entries of
-a table may hold numbers themselves.
+A path leads from an item inwards: names of fields, joined by dots, and ``*`` for every entry of a list or every field
+of an object. ``curves.*.x`` is the field ``x`` of each curve. The entries of a table may have numbers in their turn, of
+a longer path.
 """
 
 import functools
@@ -34,31 +34,30 @@ def seal_lines(
     null.
 
     Args:
-        content: the document; its fields ``columns``, ``shared`` and ``seal`` are taken by others.
+        content: the document; ``columns``, ``shared`` and ``seal`` are no fields of its own.
         items: name of its list of items.
         columns: paths of lists of objects that have much the same fields. Null counts as a field that is missing.
         shared: paths of values that are repeated.
     """
-    packed = finite({name: value for name, value in content.items() if name not in (_COLUMNS, _SHARED, SEAL)})
+    facts = finite({name: value for name, value in content.items() if name not in (items, _COLUMNS, _SHARED, SEAL)})
+    listed = finite(content[items])
     for path in sorted(columns, key=_inwards):
-        packed[items] = [_along(item, path.split("."), _in_columns) for item in packed[items]]
+        listed = [_along(item, path.split("."), _in_columns) for item in listed]
     tables: dict[str, list[Any]] = {}
     for path in sorted(shared, key=_inwards, reverse=True):
         number = _Numbers()
-        packed[items] = [_along(item, path.split("."), number) for item in packed[items]]
+        listed = [_along(item, path.split("."), number) for item in listed]
         tables |= {path: number.values} if number.values else {}
-    listed = packed.pop(items)
-    packed |= {_COLUMNS: list(columns)} if columns else {}
-    packed |= {_SHARED: tables} if tables else {}
-    packed[items] = listed
-    return _text(packed | {SEAL: json_digest(packed)}, items)
+    how = {_COLUMNS: list(columns), _SHARED: tables}
+    document = facts | {name: value for name, value in how.items() if value} | {items: listed}
+    return _text(document | {SEAL: json_digest(document)}, items)
 
 
 def unseal_lines(document: Mapping[str, Any], items: str) -> dict[str, Any]:
-    """Return the content of a document that ``seal_lines`` wrote, parsed. What items share is one object.
+    """Return the content of a document that ``seal_lines`` wrote, parsed. What items share is one object: change none.
 
     Raises:
-        ValueError: it says something else than what was written, or its items are not told as it says.
+        ValueError: it says something else than what was written, or has a number that leads to no entry of its table.
     """
     content = {name: value for name, value in document.items() if name != SEAL}
     if document.get(SEAL) != json_digest(content):

@@ -2,7 +2,8 @@
 
 Layout of ``fixtures/records``::
 
-    <scale>/manifest.json           what every record is: sha256, recipe, key, data, checkpoints, who measured it
+    <scale>/manifest.json           what every record is: sha256, recipe, key, data, checkpoints, who measured it;
+                                    sealed, and what records repeat once (see ``sealed``)
     <scale>/<folder>/<record>.npz   the records (see ``records``)
 
 Whatever is damaged costs the rows that read it, and no others. Files that no manifest names, such as notes, cost

@@ -12,7 +12,7 @@ from featdyn_core.files import json_digest
 from featdyn_core.sealed import SEAL, seal_lines, unseal_lines
 from featdyn_core.tests.store.test_documents import JSON, standard
 
-ROOT = Path(__file__).parents[2]
+PUBLISHED = [Path(__file__).parents[2] / folder for folder in ("evidence", "fixtures/records")]
 
 LARGEST = 1_500_000
 """Bytes of a published document at most: what a person's tools still show, compare and keep in git."""
@@ -119,12 +119,7 @@ def test_tables_that_nobody_wrote_are_refused(document, message):
         unseal_lines(document | {SEAL: json_digest(document)}, "items")
 
 
-def published():
-    """Return the evidence and the manifests that are published."""
-    return [*(ROOT / "evidence").rglob("evidence.json"), *(ROOT / "fixtures" / "records").rglob("manifest.json")]
-
-
 def test_no_published_document_is_large():
-    assert len(published()) > 6
-    large = {str(path): path.stat().st_size for path in published() if path.stat().st_size > LARGEST}
-    assert not large
+    sizes = {str(path): path.stat().st_size for folder in PUBLISHED for path in folder.rglob("*.json")}
+    assert len(sizes) > 6
+    assert {path: size for path, size in sizes.items() if size > LARGEST} == {}
