@@ -6,14 +6,10 @@ changes the spelling. Trajectories of earlier versions have documents without a 
 
 import hashlib
 import json
-import math
 from collections.abc import Collection
 from typing import Any
 
-from featdyn_core.files import json_digest
-
-SEAL = "seal"
-"""Field of a document with the hex sha256 of the others."""
+from featdyn_core.sealed import SEAL, finite
 
 LINE = 400
 """Most characters that an error repeats of what was in a file."""
@@ -21,7 +17,7 @@ LINE = 400
 
 def dump(content: Any) -> bytes:
     """Return standard JSON; a number that is not finite becomes null, since JSON has no word for it."""
-    return json.dumps(_finite(content), indent=1, allow_nan=False).encode()
+    return json.dumps(finite(content), indent=1, allow_nan=False).encode()
 
 
 def parse(text: bytes) -> Any:
@@ -39,33 +35,6 @@ def parse(text: bytes) -> Any:
 def seal(content: dict[str, Any]) -> bytes:
     """Return a document as JSON, with its seal."""
     return dump({**content, SEAL: hashlib.sha256(dump(content)).hexdigest()})
-
-
-def seal_lines(content: dict[str, Any], items: str) -> bytes:
-    """Return a document of many items as compact JSON, an item to a line, with a seal of what it says.
-
-    Unlike that of ``seal``, it holds however the document is spaced, so that it is quickly compared.
-
-    Args:
-        content: the document.
-        items: name of its list of them.
-    """
-    finite = _finite(content)
-    rest = {name: value for name, value in finite.items() if name != items} | {SEAL: json_digest(finite)}
-    lines = ",\n".join(map(_compact, finite[items]))
-    return f"{_compact(rest)[:-1]},{_compact(items)}:[\n{lines}\n]}}\n".encode()
-
-
-def unseal_lines(content: Any) -> dict[str, Any]:
-    """Return the content of a document that ``seal_lines`` wrote, parsed, without its seal.
-
-    Raises:
-        ValueError: it says something else than what was written.
-    """
-    rest = {name: value for name, value in content.items() if name != SEAL}
-    if content.get(SEAL) != json_digest(rest):
-        raise ValueError("its content does not match its seal: it was changed after it was written")
-    return rest
 
 
 def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
@@ -89,19 +58,7 @@ def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
     return content
 
 
-def _compact(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
 def one_line(text: str) -> str:
     """Return a text so that it can be read at once, whatever was in the file that it is about."""
     line = " ".join(text.split())
     return line if len(line) <= LINE else f"{line[:LINE]}…"
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _finite(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
