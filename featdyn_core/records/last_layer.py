@@ -115,7 +115,7 @@ class LastLayer:
         logits = self.weight @ points.T
         logits += self.bias[:, None]
         own = logits.ravel().take(self.reference[images] * len(points) + np.arange(len(points)))
-        return np.count_nonzero(own == logits.max(axis=0))
+        return int(np.count_nonzero(own == logits.max(axis=0)))
 
     @classmethod
     def planted(cls, points: Points, weight: Points) -> "LastLayer":
