@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from featdyn_core import (
-    ChangeGram,
     Changes,
     Decide,
     Judge,
@@ -32,9 +31,9 @@ from featdyn_core import (
     by_criterion,
     concentrated,
     direction_shares,
+    isotropic_changes,
     isotropic_p_values,
     isotropic_shares,
-    numpy_generator,
     planted,
     share_of,
     variance_shares,
@@ -50,12 +49,12 @@ def measure(run: Run) -> Measured:
     changes, count = run.record("changes"), run.protocol["isotropic_draws"]
     found = [[against_isotropy(image, count) for image in epoch] for epoch in changes.sgd]
     size = changes.sgd[0][0].updates, changes.sgd[0][0].features
-    rng = numpy_generator(run.seed, "measure", "planted concentration")
     draws, level, tail = (run.protocol[f"planted_{name}"] for name in ("draws", "level", "tail"))
-    gaussian = [isotropic_p_values(ChangeGram.gaussian(*size, rng), count, variance_shares) for _ in range(draws)]
-    heavy = [
-        isotropic_p_values(ChangeGram.heavy_tailed(*size, tail, rng), count, direction_shares) for _ in range(draws)
-    ]
+    drawn = isotropic_changes(*size, draws, tail, seed=run.seed, stream="planted concentration")
+    gaussian, heavy = (
+        [isotropic_p_values(sample, count, of) for sample in samples]
+        for samples, of in zip(drawn, (variance_shares, direction_shares), strict=True)
+    )
     spectra = {f"epoch {epoch}": one[0].shares.values for epoch, one in zip(changes.epochs, found, strict=True)}
     spectra["isotropic"] = flat = isotropic_shares(*size, count).values.mean(axis=0)
     return Measured(

@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 
 from featdyn_core import (
-    ChangeGram,
     Changes,
     Counted,
     Decide,
@@ -31,8 +30,8 @@ from featdyn_core import (
     Run,
     Verdict,
     World,
+    isotropic_changes,
     isotropy_test,
-    numpy_generator,
     planted,
     share_of,
     sign_test,
@@ -53,10 +52,10 @@ def measure(run: Run) -> Measured:
     signs = [[sign_test(image).p_value for image in epoch] for epoch in changes.sgd]
     tests = {"both tests": np.maximum(paper, signs), "the paper's test": paper, "the sign test": signs}
     found = {test: [rejected(epoch, least) for epoch in p_values] for test, p_values in tests.items()}
-    size, draws = (changes.sgd[0][0].updates, changes.sgd[0][0].features), range(protocol["planted_draws"])
-    rng = numpy_generator(run.seed, "measure", "planted isotropy")
-    gaussian = [ChangeGram.gaussian(*size, rng) for _ in draws]
-    heavy = [ChangeGram.heavy_tailed(*size, protocol["planted_tail"], rng) for _ in draws]
+    size, draws = (changes.sgd[0][0].updates, changes.sgd[0][0].features), protocol["planted_draws"]
+    gaussian, heavy = isotropic_changes(
+        *size, draws, protocol["planted_tail"], seed=run.seed, stream="planted isotropy"
+    )
     drawn = {"SGD": changes.sgd[-1][0], "parameter noise": changes.noise[-1][0], "isotropic Gaussian": gaussian[0]}
     found_gaussian = [isotropy_test(sample, **bootstrap).p_value for sample in gaussian]
     return Measured(

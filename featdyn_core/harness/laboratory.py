@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 Source = Callable[[Request], Record]
 """Returns the record that holds what is asked for; measures it first, if that is what it does."""
 
+KEPT = 1024
+"""Published records that stay in memory for the next claim, a few tens of kilobytes each, those read last."""
+
 Used = dict[tuple[Needed, int], Record]
 """What a row reads of a seed to the record that held it."""
 
@@ -65,6 +68,7 @@ class Laboratory:
         self.register, self.rows, self.open_store, self.train = register, rows, open_store, train
         self.records, self.digests = RecordFolder(root / "records"), DataDigests(root)
         self._planned: dict[tuple[str, str], list[Request]] = {}
+        self._kept: dict[tuple[str, str], Record] = {}
 
     @functools.cached_property
     def measurements(self) -> "Measurements":
@@ -81,7 +85,7 @@ class Laboratory:
     def source(self, cell: Cell) -> Source:
         """Return where the records of a row come from."""
         if cell.replayed:
-            return published(records_folder() / cell.scale.name).get
+            return functools.partial(self._published, cell.scale.name)
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def recorded(self, cell: Cell) -> Source:
@@ -90,6 +94,15 @@ class Laboratory:
         What it returns raises a ``MissingRecordError`` where there is none.
         """
         return self.source(cell) if cell.replayed else self._found
+
+    def _published(self, scale: str, request: Request) -> Record:
+        """Return a published record (see ``PublishedRecords.get``), unpacked already where a claim before has read it."""
+        place = scale, request.identity
+        found = self._kept.pop(place, None) or published(records_folder() / scale).get(request)
+        self._kept[place] = found  # last, as the one that was asked for last
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found
 
     def _found(self, request: Request) -> Record:
         """Return a record of the store.

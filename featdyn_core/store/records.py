@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.arrays import UNREADABLE, Archive
+from featdyn_core.arrays import UNREADABLE
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.records.kind import Kind
@@ -31,6 +31,7 @@ from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
 from featdyn_core.store.listing import Listing
 from featdyn_core.store.source import measuring_source
+from featdyn_core.store.unpacking import RecordArchive
 from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
@@ -67,7 +68,7 @@ class Record:
             DamagedRecordError: the bytes are none of a record.
         """
         try:
-            return dict(Archive(io.BytesIO(self.content)))
+            return dict(RecordArchive(io.BytesIO(self.content)))
         except UNREADABLE as error:
             raise DamagedRecordError(f"the record {self.facts['file']} cannot be unpacked: {error}") from error
 
