@@ -306,7 +306,8 @@ items).
 PUBLISHED = """The table shows what each published row can detect, given the spread over its own seeds. *Seen from* is a
 number in the unit of an item: if all items lie beyond theirs, the row is SUPPORTED in 80 % of trainings. The table
 shows it for the item that needs most. A row whose numbers lie nearer to the bound than that needs more seeds to be
-decided. Rows whose name ends in "replayed" are the published ones. The others were trained during the run, on fewer seeds."""
+decided. Rows whose name ends in "replayed" are the published ones. The others were trained during the run, on fewer
+seeds."""
 
 
 def document() -> str:
