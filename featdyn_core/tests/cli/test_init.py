@@ -13,7 +13,7 @@ def test_a_project_is_begun_in_a_folder(project, capsys):
 
 
 def test_init_refuses_in_one_line(refused):
-    assert "is there already; begin a project in another folder" in refused("init")
+    assert "is there already; create the project in another folder" in refused("init")
     assert "unrecognized arguments: theirs" in refused("init", "mine", "theirs")
 
 
@@ -28,7 +28,7 @@ def test_init_refuses_in_one_line(refused):
         (("--recipe", "fixtures/recipes/toy.toml", "--window", "4"), "--window 4: expected a first and a last epoch"),
         (("--recipe", "fixtures/recipes/toy.toml", "--window", "1-2-3"), "1-2-3: expected a first and a last epoch"),
         (("--recipe", "x.toml", "--adopted", "mine"), "--adopted and --recipe exclude each other"),
-        (("new", "--claims", "memory-window"), "--claims is for a project on your own trainings; add --adopted or --recipe"),
+        (("new", "--claims", "memory-window"), "--claims is for a project on your own trainings; add --adopted"),
     ],
 )
 def test_a_project_of_ones_own_is_refused_in_one_line(refused, arguments, told):

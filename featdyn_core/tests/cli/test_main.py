@@ -199,7 +199,8 @@ def test_sigterm_ends_workers_and_leaves_them_resumable(project, run, endless):
         return len(workers) == len(resume_points(project)) == 2
 
     lines, told = ended_by_sigterm(project, [*endless, "2"], both_at_work)
-    assert told == f"featdyn: SIGTERM ended this command and its processes; continue with: featdyn {shlex.join([*endless, '2'])}\n"
+    again = f"featdyn {shlex.join([*endless, '2'])}"
+    assert told == f"featdyn: SIGTERM ended this command and its processes; continue with: {again}\n"
     assert lines[-1].startswith("0 trained, 0 already complete, 2 not; ")
     assert not [worker for worker in workers if is_alive(worker)]
     found = json.loads("\n".join(run("status", *endless[1:5], "--json")[1]))["trajectories"]
