@@ -185,7 +185,7 @@ def test_what_is_no_file_is_neither_read_nor_written(tmp_path, make):
     with without_waiting(), pytest.raises(DamagedTransferError, match=r"is not a file|the limit is"):
         remote.get_object(DIGEST)
     if make is not SPECIAL["sparse file of 4 TB"]:
-        with without_waiting(), pytest.raises(DamagedTransferError, match="is no file there; remove it"):
+        with without_waiting(), pytest.raises(DamagedTransferError, match="is not a file; remove it"):
             remote.put_object(b"content")
 
 
