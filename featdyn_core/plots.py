@@ -69,7 +69,7 @@ def plot_evidence(row: Evidence, title: str = "", *, axes: "Axes | None" = None)
     """
     title = title or next(iter(row.curves), "")
     if not row.curves:
-        raise EvidenceError(f"the row {row.id} has no figure: nothing was measured that is drawn")
+        raise EvidenceError(f"the row {row.id} has no figure, because it has no curves")
     if title not in row.curves:
         raise EvidenceError(f"the row {row.id}: {unknown('figure', title, row.curves, 'its figures are')}")
     curve = row.curves[title]

@@ -1,4 +1,4 @@
-"""The ``featdyn`` command: what is trained and measured, train, measure, publish and check it, report on it."""
+"""Train networks, measure records of them, publish and check these records, and report on the claims."""
 
 import argparse
 import contextlib
@@ -39,25 +39,25 @@ COMMANDS = (
     *(init, adopt, status, train, measure, publish, push, pull, verify, audit),
     *(multiverse, report, compare, docs, selfcheck, rehearse, clean),
 )
-"""Modules of commands, in the order in which the help lists them: that of the work."""
+"""Modules of commands, in the order of the work; the help lists them so."""
 
 _FOR_ANY_FOLDER = "init", "report", "selfcheck"
-"""Commands that are about the files that they are given, or about the machine."""
+"""Commands that work on the files that they are given, or on the machine, and need no project."""
 
 _COLOURS = "FORCE_COLOR", "TTY_COMPATIBLE"
 
 TERMINATED = 143
-"""Exit status of a process that SIGTERM ended, as shells have it."""
+"""Exit status of a process that SIGTERM ended, as in shells."""
 
 BROKEN_PIPE = 141
-"""Exit status of a process whose reader went away, as shells have it."""
+"""Exit status of a process whose reader went away, as in shells."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # whatever the terminal lacks letters for is still to be read
+        if isinstance(stream, io.TextIOWrapper):  # letters that the terminal lacks are escaped
             stream.reconfigure(errors="backslashreplace")
     options = command_line().parse_args(given)
     _say_whose(given)
@@ -65,19 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with terminable(), _no_bars_in_logs():
             code = int(options.run(options))
-        if sys.stdout is not None:  # as it is where it was closed before the command began
-            sys.stdout.flush()  # here, where a reader who went away is still no error
+        if sys.stdout is not None:  # None if it was closed before the command began
+            sys.stdout.flush()  # here, where the BrokenPipeError of a reader who went away is caught
         return code
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         return USAGE_ERROR
-    except Terminated:  # before its kind, an interruption from the keyboard
-        print(f"featdyn: ended by SIGTERM, its processes too; go on with: {again}", file=sys.stderr)
+    except Terminated:  # a subclass of KeyboardInterrupt, so it comes first
+        print(f"featdyn: SIGTERM ended this command and its processes; continue with: {again}", file=sys.stderr)
         return TERMINATED
     except KeyboardInterrupt:
-        print(f"featdyn: interrupted; go on with: {again}", file=sys.stderr)
+        print(f"featdyn: interrupted; continue with: {again}", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read has seen enough; what is still to be flushed has no reader
+    except BrokenPipeError:  # the reader has closed the pipe; the rest of the output has no reader
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
@@ -94,24 +94,24 @@ def command_line() -> Parser:
 
 
 def _say_whose(given: Sequence[str]) -> None:
-    """Say that a command is about the checkout of this package, where the working directory lies in no project."""
+    """Say that a command works on this package's checkout, if the working directory lies in no project."""
     root = None if project_here() else checkout()
     if root and given and given[0] not in _FOR_ANY_FOLDER:
-        print(f"featdyn: no project here; this is about the checkout {root}", file=sys.stderr)
+        print(f"featdyn: there is no project here; using the checkout {root}", file=sys.stderr)
 
 
 def _look(_: argparse.Namespace) -> int:
-    """Print the state of things to somebody who named no command."""
+    """Print the state of the project, for a call without a command."""
     print("\n".join(state()))
     return 0
 
 
 @contextlib.contextmanager
 def _no_bars_in_logs() -> Iterator[None]:
-    """Keep progress bars out of what is no terminal.
+    """Keep progress bars out of output that is not a terminal.
 
-    FORCE_COLOR and TTY_COMPATIBLE ask for colours; rich, which draws the bars, takes them to mean a terminal, and the
-    lines that a log is to have would be missing.
+    FORCE_COLOR and TTY_COMPATIBLE ask for colours. rich, which draws the bars, takes them to mean a terminal, and a log
+    would then have bars in place of lines.
     """
     asked = {} if sys.stdout is None or sys.stdout.isatty() else {name: os.environ.pop(name, None) for name in _COLOURS}
     try:

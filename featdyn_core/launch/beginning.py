@@ -149,7 +149,7 @@ def _chosen(
             raise RecipeError(unknown("claim of trained networks", claim, about, "there are"))
         if none := entry.unasked(lists):
             raise RecipeError(
-                f"{claim} asks of each of {none}, of which {recipe.name} has none; leave it out, or cut earlier"
+                f"{claim} is about {none}, and {recipe.name} has none; leave the claim out, or cut the network earlier"
             )
     return [entry for entry in register.entries.values() if entry.id in asked]
 
@@ -168,7 +168,7 @@ def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -
     epochs, called = recipe.training.checkpoints, f"--window {window[0]}-{window[1]}"
     if window[0] >= window[1] or not {*window} <= {*epochs}:
         listed = ", ".join(map(str, epochs))
-        raise RecipeError(f"{called}: its ends are no checkpoints of {recipe.name}: {listed}")
+        raise RecipeError(f"{called}: its ends must be checkpoints of {recipe.name}: {listed}")
     if window[0] == epochs[0]:
         raise RecipeError(f"{called}: it begins at the first checkpoint; take a late part of the training")
     found = {}

@@ -104,7 +104,7 @@ def _read(report: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(report.read_text(encoding="utf-8"))) if report.exists() else {}
     except (OSError, ValueError, TypeError) as error:
-        raise StoreError(f"{report} is no report of a rehearsal ({error}); remove it, or name another") from error
+        raise StoreError(f"{report} is not a report of a rehearsal ({error}); remove it, or name another") from error
 
 
 def _write(report: Path, known: dict[str, Any]) -> None:
@@ -209,4 +209,4 @@ def agreement(recipe: Recipe) -> Iterator[str]:
     yield from lines(ways)
     wrong = [f"{way.engine} on {way.device} in {way.precision}" for way in ways if not way.agrees]
     if wrong:
-        raise FeatdynError(f"not as plain steps: {', '.join(wrong)}")
+        raise FeatdynError(f"these ways do not agree with plain steps: {', '.join(wrong)}")

@@ -58,6 +58,6 @@ def check_code(folder: Path, manifest: Manifest) -> None:
     if made and present and present[FACTORY] != made:
         name = manifest.recipe.network.name
         raise OtherCodeError(
-            f"{folder} was trained by another code of {name}, which was edited since; put the code back, give the "
-            "edited function a name of its own, or remove this folder, and the next run trains it again"
+            f"{folder} was trained with other code of {name}, which was edited since; restore the code, give the "
+            "edited function a new name, or remove this folder, and the next run trains it again"
         )

@@ -85,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
     except PermissionError as error:
         raise StoreError(refusal(folder, error)) from error
     except RecipeError as error:
-        raise DamagedTrajectoryError(damage(folder, f"{MANIFEST} tells of no recipe ({error})")) from error
+        raise DamagedTrajectoryError(damage(folder, f"{MANIFEST} has no valid recipe ({error})")) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedTrajectoryError(
             damage(folder, f"{MANIFEST} cannot be read ({type(error).__name__}: {error})")
@@ -132,7 +132,7 @@ def read_digest(digest: Any) -> str:
         ValueError: it is none.
     """
     if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-        raise ValueError(f"{digest!r} is no sha256")
+        raise ValueError(f"{digest!r} is not a sha256")
     return digest
 
 
@@ -143,7 +143,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
     if recipe.digest != content["recipe_digest"]:
         raise RecipeError("the recipe is not the one with the recorded digest")
     if type(seed) is not int or seed < 0 or type(key) is not str:
-        raise ValueError(f"seed {seed!r} and key {key!r}, where a number from 0 on and a text were written")
+        raise ValueError(f"seed {seed!r} and key {key!r}, expected a number from 0 on and a text")
     digests = {}
     for epoch in recipe.training.checkpoints:
         digests[epoch] = _entry(content["checkpoints"][str(epoch)], checkpoint_name(epoch))

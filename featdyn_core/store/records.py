@@ -165,7 +165,7 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
     if not good:
         raise DamagedRecordError(f"{where} does not describe a record; {mend}")
     if not is_place(facts["file"]):
-        raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is no place in a store; {mend}")
+        raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is not a valid path in a store; {mend}")
     if facts["file"] != _file_name(facts):
         raise DamagedRecordError(
             f"{where} describes {facts['file']!r}, and that is not what a file of this content is called: the "

@@ -70,7 +70,7 @@ class Remote:
         """
         place = self._root.rpartition("/")[0] or "/" if self._has_folders else self._root.split("/", 1)[0]
         if not (self._exists(self._root) or self._exists(place)):
-            raise StoreError(f"{self.url}: there is no {place}; check the address, or make it first")
+            raise StoreError(f"{self.url}: {place} does not exist; check the address, or create it first")
 
     def check_store(self) -> None:
         """Refuse to look for something where no remote store is.
@@ -191,7 +191,7 @@ class Remote:
             except FileNotFoundError:
                 return None
         if found["type"] != "file":
-            raise DamagedTransferError(f"{self.url}: {name} is no file there; remove it, and push again {_FROM}")
+            raise DamagedTransferError(f"{self.url}: {name} is not a file; remove it, and push again {_FROM}")
         return int(found["size"])
 
     def _put(self, name: str, content: bytes) -> None:
@@ -211,7 +211,7 @@ class Remote:
         if size is None:
             return None
         if size > most:
-            raise DamagedTransferError(f"{self.url}: {name} has {size} bytes, and {most} are the most that it may have")
+            raise DamagedTransferError(f"{self.url}: {name} has {size} bytes; the limit is {most}")
         with self._reached():
             # Up to `size`: a file may have grown since it was asked for.
             return bytes(self._system.cat_file(self._place(name), end=size))

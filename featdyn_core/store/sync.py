@@ -74,7 +74,7 @@ def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
         return Moved()
     with named_errors(store.root), locks.hold(store.layout.lock(key)) as free:
         if not free:
-            raise StoreError(f"{recipe.name} seed {seed} is being trained in {store.root}; it will be there soon")
+            raise StoreError(f"{recipe.name} seed {seed} is being trained in {store.root}; pull it again after that")
         text = remote.get_document(_manifest_name(key))
         if text is None:
             return None
@@ -199,7 +199,7 @@ def _received_facts(remote: Remote, name: str) -> dict[str, Any] | None:
         raise DamagedTransferError(_unusable(remote, name, str(error))) from error
     if facts is not None and not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
         raise DamagedTransferError(
-            _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
+            _unusable(remote, name, f"a description of {facts['file']!r}, which is not a valid path in a store")
         )
     return facts
 

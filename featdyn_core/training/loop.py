@@ -144,7 +144,7 @@ def _out_of_memory(job: Job, device: torch.device, error: Exception) -> Training
     said = str(error).strip().partition("\n")[0]
     return TrainingError(
         f"{job}: {device} is out of memory{said and f' ({said})'}; free it or train fewer trajectories at once "
-        "(--at-once). The next run goes on from the last resume point."
+        "(--at-once). The next run continues from the last resume point."
     )
 
 

@@ -122,7 +122,7 @@ class Claim:
         counts = {name: len(values) for name, values in measurements.items()}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{name!r} {count}" for name, count in counts.items())
-            raise MeasurementError(f"claim {self.id!r} needs as many seeds for each criterion: {listed}")
+            raise MeasurementError(f"claim {self.id!r} needs equally many seeds for each criterion: {listed}")
         if min(counts.values()) < MINIMUM_SEEDS:
             raise MeasurementError(
                 f"claim {self.id!r} needs at least {MINIMUM_SEEDS} seeds, found {min(counts.values())}"

@@ -93,16 +93,17 @@ class Criterion:
         if self.direction == "within" and self.bound <= 0:
             return f"nothing lies within {self.bound:g} of {self.around:g}; give a bound above 0"
         if self.margin is not None and not 0 < self.margin < math.inf:
-            return f"margin {self.margin:g} is no smallest difference that matters; give one above 0, or leave it out"
+            return f"margin {self.margin:g}: give a smallest difference that matters, above 0, or leave it out"
         if self.margin is not None and (not self.averages_differences or self.direction == "within"):
             what = f"discrete {self.unit}" if self.discrete else str(self.unit)
             return f"it has a margin, and is a {what} {self.direction} a bound; only a mean difference has one"
         if outside := [end for end in self.asked.ends if math.isfinite(end) and not low < end < high]:
-            return f"its bound {outside[0]:g} is no {self.unit}: it is to lie between {low:g} and {high:g}"
+            return f"its bound {outside[0]:g} ({self.unit}) must lie between {low:g} and {high:g}"
         if self.unit is Unit.LOG_P and (self.direction != "below" or self.bound > math.log10(LEVEL)):
-            return f"{self.direction} {self.bound:g}: a log10 p is to lie below at most {math.log10(LEVEL):.2f}"
+            most = f"{math.log10(LEVEL):.2f}"
+            return f"{self.direction} {self.bound:g}: a log10 p must lie below a bound of at most {most}"
         if self.unit is Unit.DRAWS and self.role is not Role.CONTROL:
-            return "it counts planted draws, which only a control may: they are no seeds"
+            return "it counts planted draws, which are not seeds; only a control may"
         return ""
 
     @property
@@ -168,12 +169,12 @@ class Criterion:
         counts = {value.of for value in values if isinstance(value, Counted)}
         if self.unit in (Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION) and len(counts) > 1:
             raise MeasurementError(
-                f"{self.name!r}: a {self.unit} is counted from as many in every seed, found {sorted(counts)}; its "
-                "bound would lie in another place for each"
+                f"{self.name!r}: a {self.unit} must be counted from equally many in every seed, found "
+                f"{sorted(counts)}; its bound would otherwise differ between seeds"
             )
         if any(counted) is not all(counted) or (self.unit.counted and not all(counted)):
             raise MeasurementError(
-                f"{self.name!r}: a {self.unit} says for every seed what it was counted from; give Counted(value, of)"
+                f"{self.name!r}: a {self.unit} needs for every seed what it was counted from; give Counted(value, of)"
             )
         for value in map(float, values):
             if math.isfinite(value):  # of others the rule says what is wrong

@@ -322,5 +322,5 @@ def _finite(values: Sequence[Number]) -> list[float]:
     if len(numbers) < 2:
         raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
     if not all(map(math.isfinite, numbers)):
-        raise MeasurementError(f"a value that is not finite cannot be judged: {numbers}")
+        raise MeasurementError(f"values must be finite, found: {numbers}")
     return numbers

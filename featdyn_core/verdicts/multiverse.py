@@ -42,9 +42,9 @@ class Multiverse:
         if {count} != {len(self.verdicts), len(self.reach), len(self.hinges)} or not count:
             raise RecipeError(f"a multiverse of {count} specifications has {len(self.verdicts)} verdicts")
         if not all(map(math.isfinite, self.reach)):
-            raise RecipeError("how far a specification lies from its bound is to be a finite number")
+            raise RecipeError("how far a specification lies from its bound must be a finite number")
         if strange := [verdict for verdict in self.verdicts if verdict not in SHOWN]:
-            raise RecipeError(f"{strange[0]} is no verdict of a specification; they are {', '.join(SHOWN)}")
+            raise RecipeError(f"{strange[0]} is not a verdict of a specification; they are {', '.join(SHOWN)}")
 
     @property
     def specifications(self) -> list[tuple[str, ...]]:

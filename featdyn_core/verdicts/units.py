@@ -36,7 +36,9 @@ class Counted:
 
     def __post_init__(self) -> None:
         if not isinstance(self.of, Integral) or self.of < 1 or not math.isfinite(as_float(self.value)):
-            raise MeasurementError(f"{self.value} counted from {self.of} is no number of at least one thing")
+            raise MeasurementError(
+                f"{self.value} counted from {self.of}: expected a number, counted from at least one thing"
+            )
         object.__setattr__(self, "of", int(self.of))  # evidence holds plain numbers, and numpy has its own
 
     def __float__(self) -> float:
@@ -51,7 +53,7 @@ class Counted:
         """
         hits = round(self.value * self.of)
         if not 0 <= hits <= self.of or not math.isclose(hits, self.value * self.of, abs_tol=ROUNDING * self.of):
-            raise MeasurementError(f"{self.value} is no share of {self.of}")
+            raise MeasurementError(f"{self.value} is not a share of {self.of}")
         return hits
 
 
@@ -66,13 +68,13 @@ def as_float(value: object) -> float:
         MeasurementError: it is no number, or an integer that is too large for a float.
     """
     if isinstance(value, str):
-        raise MeasurementError(f"{value!r} is text and no number")
+        raise MeasurementError(f"{value!r} is text, not a number")
     try:
         return float(value)  # type: ignore[arg-type]  # what has no float says so
     except OverflowError:
         raise MeasurementError("an integer is too large for a float; give the number in another unit") from None
     except (TypeError, ValueError):
-        raise MeasurementError(f"{value!r} is no number") from None
+        raise MeasurementError(f"{value!r} is not a number") from None
 
 
 class Unit(enum.StrEnum):
@@ -119,7 +121,7 @@ class Unit(enum.StrEnum):
         """
         low, high = self.range
         if not low <= value <= high:
-            raise MeasurementError(f"{value} is no {self}: it lies outside {low:g} to {high:g}")
+            raise MeasurementError(f"{self} {value} lies outside {low:g} to {high:g}")
 
     def at(self, value: float, of: float = math.inf) -> float:
         """Return a number on its scale.
@@ -192,7 +194,7 @@ def share_of(hits: float, of: int) -> Counted:
     """
     count = as_float(hits)
     if not (0 <= count <= of and count.is_integer()):
-        raise MeasurementError(f"{hits} of {of} things is no share; count whole ones, from 0 to {of}")
+        raise MeasurementError(f"{hits} of {of} is not a share; count whole things, from 0 to {of}")
     return Counted(count / of if of else math.nan, of)
 
 
@@ -208,7 +210,7 @@ def mean_correlation(numbers: Iterable[Counted]) -> Counted:
     """
     numbers = list(numbers)
     if not numbers:
-        raise MeasurementError("a mean of no correlations does not exist; give at least one")
+        raise MeasurementError("the mean of no correlations does not exist; give at least one")
     places = [Unit.CORRELATION.at(number.value, number.of) for number in numbers]
     return dataclasses.replace(
         numbers[0],

@@ -35,7 +35,7 @@ def test_two_evidence_files_are_compared(capsys):
     [
         pytest.param(["nowhere.json", "nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
         pytest.param([], "evidence.json is no evidence file", id="no file"),
-        pytest.param(["a.json", "b.json", "c.json"], "takes two evidence files at most; got 3", id="three files"),
+        pytest.param(["a.json", "b.json", "c.json"], "takes at most two evidence files, and got 3", id="three files"),
     ],
 )
 def test_compare_refuses_in_one_line(refused, arguments, message):

@@ -111,13 +111,13 @@ def test_what_needs_a_log_may_be_asked_and_is_not_run(begin):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"window": (14, 21)}, "--window 14-21: its ends are no checkpoints of cifar10-strangers: 4, 5"),
-        ({"window": (20, 14)}, "--window 20-14: its ends are no checkpoints"),
+        ({"window": (14, 21)}, "--window 14-21: its ends must be checkpoints of cifar10-strangers: 4, 5"),
+        ({"window": (20, 14)}, "--window 20-14: its ends must be checkpoints"),
         ({"window": (4, 20)}, "it begins at the first checkpoint; take a late part of the training"),
         ({"claims": ("memory",)}, "unknown claim 'memory'"),
         ({"claims": ("theorem-2",)}, "unknown claim of trained networks 'theorem-2'"),
         ({"seeds": (0, 1)}, "a claim is judged on at least 3"),
-        ({"seeds": (100, 1, 2)}, "bounds came from 100"),
+        ({"seeds": (100, 1, 2)}, "bounds came from the pilot seeds 100"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(begin, options, told):
@@ -171,7 +171,7 @@ def test_lists_of_depths_follow_the_cuts(begin, tmp_path, cuts, all_depths, inne
 
 def test_behind_the_last_non_linearity_there_is_no_inner_cut(begin, tmp_path):
     last = cut_at(tmp_path, "5", "6")
-    with pytest.raises(RecipeError, match="beyond-churn asks of each of inner_cuts, of which other has none; leave it"):
+    with pytest.raises(RecipeError, match="beyond-churn is about inner_cuts, and other has none; leave the claim"):
         begin(last, claims=("memory-window", "beyond-churn"))
     begin(last)
     assert set(load_register(begin.folder / "claims" / "register").entries) == NINE - {"beyond-churn"}

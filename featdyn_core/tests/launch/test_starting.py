@@ -36,7 +36,7 @@ def test_a_new_project_has_every_claim_and_what_it_needs(tmp_path, monkeypatch):
 def test_what_is_there_is_not_overwritten(tmp_path, present):
     (tmp_path / present).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / present).write_text("mine")
-    with pytest.raises(FeatdynError, match="is there already; begin a project in another folder"):
+    with pytest.raises(FeatdynError, match="is there already; create the project in another folder"):
         start_project(tmp_path)
     assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["mine"]
 

@@ -69,7 +69,9 @@ def test_an_edited_activation_never_meets_what_was_stored(own, tmp_path):
     store = Store(tmp_path / "store", device="cpu")
     before = Measurements(store).get(REQUEST)
     edit(own, "ownnets/parts.py", "ReLU", "Tanh")
-    with pytest.raises(OtherCodeError, match=f"was trained by another code of {NAME}, which was edited since; put "):
+    with pytest.raises(
+        OtherCodeError, match=f"was trained with other code of {NAME}, which was edited since; restore "
+    ):
         Measurements(Store(store.root, device="cpu")).get(REQUEST)
     edit(own, "ownnets/parts.py", "Tanh", "ReLU")
     again = Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
@@ -82,7 +84,7 @@ def test_what_was_trained_by_other_code_is_not_checked(own, tmp_path):
     edit(own, "ownnets/tall.py", "8", "9")
     (by_recipe,), (by_folder,) = verify_trainings(store, [Training(RECIPE, 0)]), verify_store(store)
     assert (by_recipe.problems, by_folder.problems) == ([], [])
-    assert "put the code back" in by_recipe.unchecked
+    assert "restore the code" in by_recipe.unchecked
     assert NotCheckedError.__name__ not in by_folder.unchecked
     assert "runs for its recipe only" in by_folder.unchecked
 
@@ -97,7 +99,7 @@ def test_a_resumption_by_edited_code_is_refused(own, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Store(tmp_path / "store", device="cpu", watch=stop).get(RECIPE, 0)
     edit(own, "ownnets/parts.py", "ReLU", "Tanh")
-    with pytest.raises(StoreError, match="which gives other bits; go on with what it was begun with"):
+    with pytest.raises(StoreError, match="which gives other bits; continue with the first conditions"):
         Store(tmp_path / "store", device="cpu").get(RECIPE, 0)
 
 

@@ -208,7 +208,7 @@ DAMAGED_MANIFESTS = {
     "no record": (lambda folder: write(folder, {"schema": 2, "records": [1]}), "does not describe a record"),
     "epochs": (lambda folder: edit(folder, parameters=dict(column(1, 2, 3).parameters)), "was changed"),
     "recipe": (lambda folder: edit(folder, recipe_digest="0" * 64), "was changed"),
-    "outside": (lambda folder: edit(folder, file="../../x.npz"), "no place in a store"),
+    "outside": (lambda folder: edit(folder, file="../../x.npz"), "not a valid path in a store"),
     "no provenance": (lambda folder: edit(folder, checkpoints={}), "does not describe a record"),
 }
 

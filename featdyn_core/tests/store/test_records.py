@@ -176,8 +176,8 @@ DAMAGES = {
     "other version": (lambda _, facts: edit(facts, version=2), "was changed"),
     "other seed": (lambda _, facts: edit(facts, seed=1), "was changed"),
     "other recipe": (lambda _, facts: edit(facts, recipe_digest="0" * 64), "was changed"),
-    "outside": (lambda _, facts: edit(facts, file="../../column.npz"), "no place in a store"),
-    "absolute": (lambda _, facts: edit(facts, file="/etc/passwd"), "no place in a store"),
+    "outside": (lambda _, facts: edit(facts, file="../../column.npz"), "not a valid path in a store"),
+    "absolute": (lambda _, facts: edit(facts, file="/etc/passwd"), "not a valid path in a store"),
 }
 
 

@@ -25,10 +25,10 @@ def test_what_was_signed_is_verified(signed):
 
 
 HARMS = {
-    "edited": (lambda file, _: file.write_text("{ }"), "evidence.json is not what was signed by the key .*key; take"),
+    "edited": (lambda file, _: file.write_text("{ }"), "evidence.json is not what was signed by the key .*key; get"),
     "another key": (lambda _, key: key.write_text("another's"), "is not what was signed by the key"),
-    "no signature": (lambda file, _: signature_of(file).unlink(), "has no signature evidence.json.minisig; take what"),
-    "no key": (lambda _, key: key.unlink(), "key is no file of a public key; give the one that the writer"),
+    "no signature": (lambda file, _: signature_of(file).unlink(), "has no signature evidence.json.minisig; get the"),
+    "no key": (lambda _, key: key.unlink(), "key is not a public key file; give the one that the signer"),
 }
 
 
@@ -45,7 +45,7 @@ def test_what_the_tool_does_not_sign_is_an_error(signed):
     with pytest.raises(SignatureError, match=r"minisign did not sign .*evidence\.json with .*key"):
         sign(file, key)
     key.unlink()
-    with pytest.raises(SignatureError, match="key is no file of a secret key; make one by minisign -G"):
+    with pytest.raises(SignatureError, match="key is not a secret key file; make one with minisign -G"):
         sign(file, key)
 
 
