@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Rows = Document | Sequence[Evidence]
 """An evidence file, or its rows alone."""
 
-MOST_ROWS, MOST_FIGURES = 1000, 500
+MOST_ROWS, MOST_FIGURES = 1000, 1500
 """Of a page that shows all of each row; a larger one would be opened by no browser, and takes long to draw."""
 
 

@@ -107,6 +107,14 @@ class Chapter:
         return (self.entries or self.swept)[0].row
 
     @property
+    def sentences(self) -> dict[str, str]:
+        """What the claim says, each sentence once, and the section that it is from."""
+        found: dict[str, str] = {}
+        for entry in self.decided + self.swept:
+            found.setdefault(entry.row.sentence, entry.row.section)
+        return found
+
+    @property
     def shown(self) -> bool:
         """Whether numbers were judged, as registered or in a sweep."""
         return any(entry.row.verdict.decided for entry in self.entries + self.swept)

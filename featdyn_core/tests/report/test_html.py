@@ -31,7 +31,7 @@ def test_page_is_whole_on_paper_and_reads_on_a_telephone(text):
     assert "@media print" in text
     assert "details:is(.claim, .printed)::details-content { content-visibility: visible; }" in text
     assert 'name="viewport" content="width=device-width' in text
-    assert {"bound", "p, limit 0.025", "seeds", "control", "Holm p", "digits, small"} <= set(
+    assert {"bound", "p, limit 0.025", "hold", "control", "Holm p", "digits, small"} <= set(
         Page(text).attributes("data-label")
     )
 

@@ -115,7 +115,7 @@ def test_page_of_several_runs_names_them_and_adjusts_within_each(page_of):
     assert len(set(runs.values())) == 2
     for name, p_value in runs.items():
         assert f"run {name} " in found.text.partition("How to read this page")[0]
-        assert re.search(rf"{name} digits small .{{,200}} holds 5 {p_value.p_value:.4f}", found.text)
+        assert re.search(rf"{name} digits small .{{,200}} holds {p_value.p_value:.4f}", found.text)
     identifiers = found.attributes("id")
     assert len(set(identifiers)) == len(identifiers)
 

@@ -72,6 +72,13 @@ def test_every_claim_is_introduced_by_the_papers_words(page):
     assert "Section 4.2 (Fig. 2, 10) of the paper" in page.text
 
 
+def test_a_sentence_of_many_rows_is_said_once(page_of):
+    """Such as of rows of a sweep under an earlier register, whose words were others."""
+    earlier = [evidence("forgetting", variation=name, sentence="Earlier words.") for name in ("adam", "no-decay")]
+    found = page_of([evidence("forgetting"), *earlier])
+    assert found.text.count("Earlier words.") == found.text.count(SENTENCE) == 1
+
+
 def test_rows_of_one_claim_stand_together_under_its_sentence(page_of):
     rows = [evidence("memory-window"), evidence("forgetting"), evidence("memory-window", "mnist")]
     found = page_of(rows)
