@@ -47,12 +47,15 @@ def write_html(
     """
     documents = _documents(runs)
     rows = [row for run in documents.values() for row in run.rows]
-    large = len(rows) > MOST_ROWS or sum(map(_figures, rows)) > MOST_FIGURES
-    # One row a claim is enough to look at a thousand; the figures of all are files.
-    shown = {row.claim: id(row) for row in reversed(rows)}
+    # Others have no numbers, or stand in tables of sweeps.
+    whole = [row for row in rows if row.verdict.decided and not row.variation]
+    large = len(rows) > MOST_ROWS or sum(map(_figures, whole)) > MOST_FIGURES
+    if large:  # one row a claim is enough to look at a thousand; the figures of all are files
+        whole = list({row.claim: row for row in reversed(whole)}.values())
+    drawn = set(map(id, whole))
 
     def draw(row: Evidence) -> list[outline.Figure]:
-        return _drawn(row) if not large or shown[row.claim] == id(row) else []
+        return _drawn(row) if id(row) in drawn else []
 
     entries: list[outline.Entry] = []
     for name, run in documents.items():

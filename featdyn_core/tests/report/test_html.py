@@ -31,9 +31,7 @@ def test_page_is_whole_on_paper_and_reads_on_a_telephone(text):
     assert "@media print" in text
     assert "details:is(.claim, .printed)::details-content { content-visibility: visible; }" in text
     assert 'name="viewport" content="width=device-width' in text
-    assert {"bound", "p, limit 0.025", "hold", "control", "Holm p", "digits, small"} <= set(
-        Page(text).attributes("data-label")
-    )
+    assert {"bound", "p", "hold", "control", "Holm p", "digits, small"} <= set(Page(text).attributes("data-label"))
 
 
 def test_page_escapes_what_evidence_says(page_of):
@@ -90,8 +88,8 @@ def test_a_page_is_made_without_matplotlib_and_without_torch(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("limit", "strips"), [("MOST_ROWS", 0), ("MOST_FIGURES", 0), ("", 1)])
-def test_a_page_of_too_many_rows_shows_one_of_each_claim(tmp_path, monkeypatch, limit, strips):
+@pytest.mark.parametrize("limit", ["MOST_ROWS", "MOST_FIGURES", ""])
+def test_a_page_of_too_many_rows_shows_one_of_each_claim(tmp_path, monkeypatch, limit):
     rows = [
         evidence(claim, subject=subject, curves=1)
         for claim in ("memory-window", "transferability")
@@ -103,10 +101,29 @@ def test_a_page_of_too_many_rows_shows_one_of_each_claim(tmp_path, monkeypatch, 
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     articles = page.split("<article")[1:]
     assert len(articles) == 6
-    drawn = ["<figure" in article for article in articles]
-    assert drawn == ([True, False, False] * 2 if limit else [True] * 6)
-    assert ('class="strip' in page) == bool(strips)
+    for said in ("<figure", "<small>worst seed", "relative drift of the parameters"):
+        whole = [said in article for article in articles]
+        assert whole == ([True, False, False] * 2 if limit else [True] * 6), said
+    assert all("agreement, held-out" in article and "agreement of a stranger" in article for article in articles)
+    assert ('class="strip' in page) == (not limit)
     assert ("featdyn report --figures FOLDER" in page) == bool(limit)
+
+
+def test_a_page_of_thousands_of_rows_stays_small(tmp_path):
+    """A page of 5,000 rows is one that a browser opens: below 30 MB, so below 6 kB a row."""
+    rows = [evidence(f"claim-{number % 5}", subject=f"subject-{number}") for number in range(1005)]
+    write_html(tmp_path / "page.html", rows)
+    assert (tmp_path / "page.html").stat().st_size / len(rows) < 6000
+
+
+def test_what_has_no_article_is_not_drawn(tmp_path, monkeypatch):
+    """So a sweep's figures cost nothing, and do not make the page one of too many figures."""
+    monkeypatch.setattr("featdyn_core.report.html.MOST_FIGURES", 1)
+    swept = [evidence("memory-window", variation=name) for name in ("adam", "no-decay")]
+    write_html(tmp_path / "page.html", [evidence("memory-window"), *swept])
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<figure") == 1
+    assert "featdyn report --figures FOLDER" not in page
 
 
 def test_heads_of_tables_say_what_they_are_of(page):
