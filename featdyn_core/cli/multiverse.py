@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from rich.console import Console
+
 from featdyn_core.cli.options import add_json, add_register, add_store, path
 from featdyn_core.cli.selection import register_of
 from featdyn_core.errors import RecipeError
@@ -19,10 +21,11 @@ from featdyn_core.harness.claims import measures
 from featdyn_core.harness.laboratory import Laboratory, decide
 from featdyn_core.harness.multiverse import has_multiverse, with_multiverse
 from featdyn_core.harness.plan import Cell, cells
+from featdyn_core.launch.progress import progress
 from featdyn_core.project import project_root, records_folder, store_root
 from featdyn_core.register.reading import parse_seeds
 from featdyn_core.register.register import Register
-from featdyn_core.report.html import write_figures
+from featdyn_core.report.folders import write_figures
 from featdyn_core.report.multiverse import multiverse_lines
 from featdyn_core.store.published import published
 from featdyn_core.verdicts.evidence import Evidence
@@ -40,7 +43,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("claims", metavar="CLAIM", nargs="*", help="default: all claims with a multiverse")
     command.add_argument("--scale", metavar="NAME", help="a scale of the register; default: all scales")
     command.add_argument("--seeds", metavar="0-2,7", help="default: the seeds of the register")
-    command.add_argument("--figures", type=path, help="folder for the specification curves (PNG, SVG, PDF and CSV)")
+    command.add_argument("--figures", type=path, help="folder for the specification curves, and an index of them")
     add_store(command)
     add_register(command)
     add_json(command)
@@ -52,7 +55,9 @@ def multiverse(options: argparse.Namespace) -> int:
     judged = [row for row in rows if row.multiverse]
     figures = []
     if options.figures and judged:
-        figures = write_figures(options.figures, [dataclasses.replace(row, curves={}, planes={}) for row in judged])
+        alone = [dataclasses.replace(row, curves={}, planes={}) for row in judged]
+        with progress("figures", "figures", Console(stderr=True)) as told:
+            figures = write_figures(options.figures, alone, told)
     if options.json:
         print(json.dumps([_plain(row) for row in rows], indent=1))
         return 0
@@ -61,7 +66,7 @@ def multiverse(options: argparse.Namespace) -> int:
     if left := [row for row in rows if not row.multiverse]:
         print(f"{len(left)} rows have no records here, such as {left[0].id}: {left[0].reason}")
     if figures:
-        print(f"wrote {len(figures)} files of figures to {options.figures}")
+        print(f"wrote {len(figures) - 1} files of figures to {options.figures}; {figures[-1]} shows them")
     return 0
 
 

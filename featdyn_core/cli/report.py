@@ -1,20 +1,25 @@
 """Make one HTML file of one or more evidence files.
 
 The command writes report.html, or the file that ``--output`` names, and prints its name; with ``--figures`` it also
-writes every curve, as PNG, SVG, PDF and CSV files, and with ``--csv`` every row with all of its columns.
+writes every figure, as PNG, SVG, PDF and CSV files in a folder a claim, and an index.html that shows them; with
+``--csv`` it writes every row with all of its columns.
 """
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from featdyn_core.cli.evidence import add_public_key, read_signed
 from featdyn_core.cli.options import path
+from featdyn_core.launch.progress import progress
 from featdyn_core.project import project_root
 from featdyn_core.provenance import repository
 from featdyn_core.report.badge import write_badge
 from featdyn_core.report.documents import project_meanings
-from featdyn_core.report.html import write_csv, write_figures, write_html
+from featdyn_core.report.folders import write_figures
+from featdyn_core.report.html import write_csv, write_html
 
 
 def add_to(commands: Any) -> None:
@@ -29,7 +34,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("evidence", type=path, nargs="+", help="a file that a run of the claims has written")
     command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
     command.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
-    command.add_argument("--figures", type=path, help="folder for every curve, as PNG, SVG, PDF and CSV files")
+    command.add_argument("--figures", type=path, help="folder for every figure, and an index of them")
     command.add_argument("--badge", metavar="FILE", type=path, help="file for the counts, as JSON for shields.io")
     add_public_key(command)
 
@@ -47,8 +52,9 @@ def report(options: argparse.Namespace) -> int:
         write_csv(options.csv, runs)
         print(f"wrote {options.csv}")
     if options.figures:
-        written = write_figures(options.figures, [row for run in runs.values() for row in run.rows])
-        print(f"wrote {len(written)} files of figures to {options.figures}")
+        with progress("figures", "figures", Console(stderr=True)) as told:
+            written = write_figures(options.figures, [row for run in runs.values() for row in run.rows], told)
+        print(f"wrote {len(written) - 1} files of figures to {options.figures}; {written[-1]} shows them")
     if options.badge:
         write_badge(options.badge, [row for run in runs.values() for row in run.rows])
         print(f"wrote {options.badge}")

@@ -94,7 +94,27 @@ def bars(unit: str, console: Console | None = None, *, disable: bool = False) ->
 
 
 @contextlib.contextmanager
-def grid_progress(title: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
+def progress(title: str, unit: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with steps done, their rate in ``unit`` a second and the time left.
+
+    Away from a terminal only its last state is printed.
+
+    Args:
+        title: stands before the bar.
+        unit: what a step is, in the plural.
+        console: where to show it; the standard output if left out.
+
+    Yields:
+        What takes the steps done and their total.
+    """
+    with bars(unit, console) as shown:
+        task = shown.add_task(title, total=None)  # the first report tells it
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def grid_progress(
+    title: str, console: Console | None = None
+) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
     """Show a bar with composites done, their rate and the time left, for ``composite_grid(progress=...)``.
 
     Away from a terminal only its last state is printed.
@@ -107,9 +127,7 @@ def grid_progress(title: str, console: Console | None = None) -> Iterator[Callab
         title: stands before the bar.
         console: where to show it; the standard output if left out.
 
-    Yields:
-        What ``composite_grid`` reports to: it takes the composites done and their total.
+    Returns:
+        A context of what ``composite_grid`` reports to, which takes the composites done and their total.
     """
-    with bars("composites", console) as shown:
-        task = shown.add_task(title, total=None)  # the first report tells it
-        yield lambda done, total: shown.update(task, completed=done, total=total)
+    return progress(title, "composites", console)

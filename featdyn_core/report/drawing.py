@@ -11,7 +11,7 @@ import sys
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#010203"
-"""Near-black of text and axes; ``currentColor`` in SVG, so that a figure follows its page into dark mode."""
+"""Near-black of text and axes."""
 
 LETTERS = 11.5
-"""Size of all letters, in points: a page shows a figure of five inches at 350 pixels or more, so 11 pixels or more."""
+"""Size of all letters, in points."""
 
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", INK, "#8822ee")
 """Colours of the series: those of Okabe and Ito (2008) that show on white and on black, ink, violet."""
@@ -39,7 +39,7 @@ _STYLES = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5)))
 """Line styles of the series: as many as share no factor with the colours, so that forty series differ in one of them,
 and neighbours in both."""
 
-_MARKED = 12
+MARKED = 12
 """Up to this many points each is marked: it shows at which epochs there was a checkpoint."""
 
 _TITLE = 62
@@ -54,7 +54,7 @@ _UPRIGHT = 24
 _WIDTHS = 4.5, 1.8
 """Line widths of the first and the last series' mean, in points."""
 
-_FAR = 3.0
+FAR = 3.0
 """A bound that is further from the middle of the axis than this many times its height is named and not reached: the
 curves would have no height left."""
 
@@ -79,6 +79,12 @@ class Marks:
 
     bound: Criterion | None = None
     window: tuple[str, float, float] | None = None
+
+    def shaded(self, x: Sequence[float]) -> tuple[str, float, float] | None:
+        """Return the window, unless it is all there is of some abscissae."""
+        if self.window and self.window[1] <= min(x) <= max(x) <= self.window[2]:
+            return None
+        return self.window
 
 
 UNMARKED = Marks()
@@ -144,12 +150,12 @@ def _short(text: str, most: int) -> str:
     return text if fitting == len(text) else f"{text[: fitting - 1]}…"
 
 
-def draw(curve: Curve, name: str, marks: Marks, *, titled: bool = False) -> "Figure":
-    """Return a figure: one thin line a seed and a thick one for the mean of each series, and the marks.
+def draw(curve: Curve, name: str, marks: Marks) -> "Figure":
+    """Return a figure: its name, one thin line a seed and a thick one for the mean of each series, and the marks.
 
     No series, and one without an ordinate for each seed and abscissa, are an ``EvidenceError``.
     """
-    _check(curve, name)
+    check_curve(curve, name)
     with style(name):
         from matplotlib.figure import Figure
 
@@ -157,15 +163,14 @@ def draw(curve: Curve, name: str, marks: Marks, *, titled: bool = False) -> "Fig
         axes = figure.add_subplot()
         _fill(axes, curve, marks)
         _draw_legend(figure, axes)
-        if titled:
-            title = textwrap.wrap(name, _TITLE, max_lines=3, placeholder=" …")
-            figure.suptitle("\n".join(title), x=0.01, horizontalalignment="left", fontsize=9)
+        title = textwrap.wrap(name, _TITLE, max_lines=3, placeholder=" …")
+        figure.suptitle("\n".join(title), x=0.01, horizontalalignment="left", fontsize=9)
     return figure
 
 
 def draw_on(axes: "Axes", curve: Curve, name: str, marks: Marks) -> None:
     """Draw a curve and its marks on given axes, with a legend inside them; raises as ``draw``."""
-    _check(curve, name)
+    check_curve(curve, name)
     _fill(axes, curve, marks)
     axes.legend()
 
@@ -176,12 +181,21 @@ def _fill(axes: "Axes", curve: Curve, marks: Marks) -> None:
     axes.set(xlabel=_short(curve.x_label, _LABEL), ylabel=upright)
     _draw_axes(axes, curve)
     _draw_series(axes, curve)
-    _draw_window(axes, curve, marks.window)
+    _draw_window(axes, curve, marks.shaded(curve.x))
     _draw_bound(axes, marks.bound)
     _place_ticks(axes)
 
 
-def _check(curve: Curve, name: str) -> None:
+def check_curve(curve: Curve, name: str) -> None:
+    """Refuse a curve that cannot be drawn.
+
+    Args:
+        curve: to draw.
+        name: in the error's message.
+
+    Raises:
+        EvidenceError: no series, or one without an ordinate for each seed and abscissa.
+    """
     if not curve.series:
         raise EvidenceError(f"curve {name!r} has no series: leave it out")
     for label, seeds in curve.series.items():
@@ -206,7 +220,7 @@ def _draw_axes(axes: "Axes", curve: Curve) -> None:
 
 def _draw_series(axes: "Axes", curve: Curve) -> None:
     """Draw each mean thinner than the one below it, so that all show where they coincide; and every seed."""
-    marker = "o" if len(curve.x) <= _MARKED else ""
+    marker = "o" if len(curve.x) <= MARKED else ""
     widths = np.linspace(*_WIDTHS, len(curve.series)) if len(curve.series) > 1 else _WIDTHS[1:]
     for (label, seeds), width in zip(curve.series.items(), widths, strict=True):
         (mean,) = axes.plot(
@@ -227,9 +241,9 @@ def _draw_series(axes: "Axes", curve: Curve) -> None:
 
 
 def _draw_window(axes: "Axes", curve: Curve, window: tuple[str, float, float] | None) -> None:
-    """Shade a window, if it is not all there is, and draw the steps of the learning rate."""
+    """Shade a window, and draw the steps of the learning rate."""
     limits = axes.get_xlim()
-    if window and not window[1] <= min(curve.x) <= max(curve.x) <= window[2]:
+    if window:
         name, *ends = window
         axes.axvspan(*ends, color=INK, alpha=0.08, linewidth=0, label=_short(f"window {name}", _LABEL))
     for number, step in enumerate(curve.steps):
@@ -246,7 +260,7 @@ def _draw_bound(axes: "Axes", criterion: Criterion | None) -> None:
     words = f"holds {criterion.direction} {bound:g}"
     low, high, place = scale.transform(np.array([*axes.get_ylim(), bound], float))
     side = "below" if place < low else "above"
-    if not abs(place - (low + high) / 2) <= _FAR * (high - low):
+    if not abs(place - (low + high) / 2) <= FAR * (high - low):
         axes.set_ylim(axes.get_ylim())
         edge: dict[str, Any] = {"transform": axes.transAxes, "marker": _TO[side], "linestyle": "none"}
         axes.plot(

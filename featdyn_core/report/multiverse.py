@@ -3,12 +3,14 @@
 import csv
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from featdyn_core.report.axes import Axis, dots, fitted, path
 from featdyn_core.report.drawing import INK, style
-from featdyn_core.report.figures import in_page, saved
+from featdyn_core.report.figures import saved
 from featdyn_core.report.wording import scale
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
@@ -32,7 +34,34 @@ _NOTE = (
 )
 
 _WIDTH, _CURVE, _CHOICE = 5.0, 2.2, 0.2
-"""Width of the figure, and heights of the curve and of the line of one choice, in inches."""
+"""Width of a file's figure, and heights of the curve and of the line of one choice, in inches."""
+
+_HEIGHT, _LINE = 120, 16
+"""Heights of the curve on a page and of the line of one choice, in pixels."""
+
+
+@dataclass(frozen=True)
+class SpecificationPanel:
+    """The specification curve as a page draws it: above, distances to the bound; below, one line a choice.
+
+    Attributes:
+        y: axis of the distances.
+        size: how many specifications there are, which is the width, and the height in pixels.
+        heights: of the curve and of the line of one choice, in pixels.
+        choices: names of the lines.
+        marks: verdict to two paths, in the steps of ``axes.FINE``: dots above, and marks on the lines of choices.
+        registered: the dot of the specification that decides.
+    """
+
+    look: ClassVar[str] = "specifications"
+    title: ClassVar[str] = CURVE
+
+    y: Axis
+    size: tuple[int, int]
+    heights: tuple[int, int]
+    choices: list[str]
+    marks: dict[Verdict, tuple[str, str]]
+    registered: str
 
 
 def multiverse_lines(rows: Sequence[Evidence], width: int) -> list[str]:
@@ -56,14 +85,31 @@ def _line(cells: Sequence[str], spaces: Sequence[int]) -> str:
     return "  ".join([first.ljust(spaces[0]), *numbers, cells[-1]])
 
 
-def specification_svg(multiverse: Multiverse, name: str) -> str:
-    """Draw the specification curve as one ``<svg>`` element to stand inside a page (see ``figures.curve_svg``)."""
-    return in_page(_draw(multiverse, name, titled=False), name)
+def specification_panel(multiverse: Multiverse) -> SpecificationPanel:
+    """Lay the specification curve out for a page."""
+    order, choices = _order(multiverse), _choices(multiverse)
+    y, columns = fitted([*multiverse.reach, -1.0, 1.0], _HEIGHT, 0.0), len(order)
+    marks: dict[Verdict, tuple[str, str]] = {}
+    for verdict, at in _by_verdict(multiverse, order).items():
+        reached = dots((place, y.place(multiverse.reach[order[place]])) for place in at)
+        marked = "".join(
+            path([(place, _HEIGHT + _LINE * (line + 0.15)), (place, _HEIGHT + _LINE * (line + 0.85))])
+            for place, line in _marked(multiverse, order, at, choices)
+        )
+        marks[verdict] = reached, marked
+    return SpecificationPanel(
+        y=y,
+        size=(columns, _HEIGHT + _LINE * len(choices)),
+        heights=(_HEIGHT, _LINE),
+        choices=[f"{dimension}: {choice}" for dimension, choice in choices],
+        marks=marks,
+        registered=dots([(order.index(0), y.place(multiverse.reach[0]))]),
+    )
 
 
-def specification_file(multiverse: Multiverse, name: str, kind: str) -> bytes:
-    """Draw the specification curve as a file, ``svg``, ``pdf`` or ``png``, its name above it."""
-    return saved(_draw(multiverse, name, titled=True), name, kind, facecolor="white")
+def specification_files(multiverse: Multiverse, name: str) -> dict[str, bytes]:
+    """Draw the specification curve, its name above it, and return its files by their kind (see ``figures.saved``)."""
+    return saved(_draw(multiverse, name), name)
 
 
 def specification_csv(multiverse: Multiverse) -> str:
@@ -76,21 +122,44 @@ def specification_csv(multiverse: Multiverse) -> str:
     return text.getvalue()
 
 
-def _draw(multiverse: Multiverse, name: str, *, titled: bool) -> "Figure":
+_Choice = tuple[str, str]
+"""Names of a dimension and of one of its choices."""
+
+
+def _order(multiverse: Multiverse) -> list[int]:
+    """Return the specifications by how far they lie from their bound."""
+    return sorted(range(len(multiverse.verdicts)), key=lambda at: multiverse.reach[at])
+
+
+def _choices(multiverse: Multiverse) -> dict[_Choice, int]:
+    """Return each choice and its line."""
+    named = [(dimension, choice) for dimension, choices in multiverse.dimensions.items() for choice in choices]
+    return {choice: line for line, choice in enumerate(named)}
+
+
+def _marked(
+    multiverse: Multiverse, order: Sequence[int], at: Sequence[int], choices: Mapping[_Choice, int]
+) -> Iterator[tuple[int, int]]:
+    """Yield places in the order and the lines of what is chosen there."""
+    specifications = multiverse.specifications
+    for place in at:
+        for choice in zip(multiverse.dimensions, specifications[order[place]], strict=True):
+            yield place, choices[choice]
+
+
+def _draw(multiverse: Multiverse, name: str) -> "Figure":
     """Return the figure: above, how far each specification lies from its bound; below, which choices it is of."""
-    order = sorted(range(len(multiverse.verdicts)), key=lambda at: multiverse.reach[at])
-    lines = [(dimension, choice) for dimension, named in multiverse.dimensions.items() for choice in named]
+    order, choices = _order(multiverse), _choices(multiverse)
     with style(name):
         from matplotlib.figure import Figure
 
-        height = _CHOICE * len(lines)
+        height = _CHOICE * len(choices)
         figure = Figure(figsize=(_WIDTH, _CURVE + height + 0.7), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[_CURVE, height])
         _draw_curve(above, multiverse, order)
-        _draw_choices(below, multiverse, order, lines)
+        _draw_choices(below, multiverse, order, choices)
         figure.legend(*above.get_legend_handles_labels(), loc="outside lower left", ncols=2)
-        if titled:
-            figure.suptitle("\n".join(textwrap.wrap(name, 70)), x=0.01, horizontalalignment="left", fontsize=9)
+        figure.suptitle("\n".join(textwrap.wrap(name, 70)), x=0.01, horizontalalignment="left", fontsize=9)
     return figure
 
 
@@ -107,20 +176,14 @@ def _draw_curve(axes: "Axes", multiverse: Multiverse, order: Sequence[int]) -> N
     axes.set_ylabel("distance to the bound\n(arms of the interval)")
 
 
-def _draw_choices(axes: "Axes", multiverse: Multiverse, order: Sequence[int], lines: Sequence[tuple[str, str]]) -> None:
+def _draw_choices(axes: "Axes", multiverse: Multiverse, order: Sequence[int], choices: Mapping[_Choice, int]) -> None:
     """Mark the choices of each specification, one line a choice."""
-    places, specifications = {line: at for at, line in enumerate(lines)}, multiverse.specifications
     for verdict, at in _by_verdict(multiverse, order).items():
-        marked = [
-            (place, places[line])
-            for place in at
-            for line in zip(multiverse.dimensions, specifications[order[place]], strict=True)
-        ]
-        # one broken line for all: as a marker each would be an element of the page
+        marked = _marked(multiverse, order, at, choices)
+        # one broken line for all: as a marker each would be an element of the file
         ends = [end for place, line in marked for end in ((place, line - 0.35), (place, line + 0.35), (nan, nan))]
         axes.plot(*zip(*ends, strict=True), "-", color=COLOURS[verdict], linewidth=1, solid_capstyle="butt")
-    labels = [f"{dimension}: {choice}" for dimension, choice in lines]
-    axes.set_yticks(range(len(lines)), labels)
+    axes.set_yticks(range(len(choices)), [f"{dimension}: {choice}" for dimension, choice in choices])
     axes.invert_yaxis()
     axes.set_xlabel(f"{len(order)} specifications, by distance")
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Line, lines
+from featdyn_core.report.multiverse import SpecificationPanel
+from featdyn_core.report.panels import Multiples
+from featdyn_core.report.planes import PlanePanel
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.criterion import Finding, Role
 from featdyn_core.verdicts.documents import Document
@@ -20,8 +23,11 @@ IN_SWEEPS, NOWHERE = "decided in sweeps alone", "decided nowhere"
 FARED = EVERYWHERE, AS_REGISTERED, SOMEWHERE, NEITHER, IN_SWEEPS, NOWHERE
 """How a claim fared, in the order of the summary."""
 
-Draw = Callable[[str, Evidence], dict[str, str]]
-"""Name of a run and row to the row's figures, title to ``<svg>`` element."""
+Figure = Multiples | PlanePanel | SpecificationPanel
+"""What a page draws."""
+
+Draw = Callable[[Evidence], list[Figure]]
+"""Row to its figures."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,11 @@ class Entry(Line):
     """One row as the page shows it.
 
     Attributes:
-        figures: title to ``<svg>`` element.
+        figures: of the row, laid out.
         anchor: what links lead to.
     """
 
-    figures: dict[str, str]
+    figures: list[Figure]
     anchor: str
 
     @property
@@ -99,6 +105,14 @@ class Chapter:
     def first(self) -> Evidence:
         """The row that says what the claim is."""
         return (self.entries or self.swept)[0].row
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """What the claim says, each sentence once, and the section that it is from."""
+        found: dict[str, str] = {}
+        for entry in self.decided + self.swept:
+            found.setdefault(entry.row.sentence, entry.row.section)
+        return found
 
     @property
     def shown(self) -> bool:
@@ -158,7 +172,7 @@ def _at(facts: object, *path: str) -> str:
 def entries(run: str, rows: Sequence[Evidence], draw: Draw, start: int = 0) -> list[Entry]:
     """Return the rows of a run as entries, with anchors that count from ``start``."""
     return [
-        Entry(line.row, line.holm, run, draw(run, line.row), f"row-{number}")
+        Entry(line.row, line.holm, run, draw(line.row), f"row-{number}")
         for number, line in enumerate(lines(rows, run), start)
     ]
 

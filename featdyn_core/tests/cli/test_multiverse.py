@@ -49,8 +49,8 @@ def test_shares_of_what_is_in_the_store(demo, run, told):
     assert plain["counts"] == {"SUPPORTED": 10, "EQUIVALENT": 0, "INCONCLUSIVE": 0, "REFUTED": 14, "INVALID": 0}
     assert len(plain["reach"]) == len(plain["hinges"]) == 24
     written = told("--scale", "small", "--figures", "curves")[-1]
-    assert written == "wrote 4 files of figures to curves"
-    assert (demo / "curves/demo-small-digits-specification-curve.png").exists()
+    assert written == "wrote 4 files of figures to curves; curves/index.html shows them"
+    assert (demo / "curves/demo/small-digits-specification-curve.png").exists()
 
 
 def test_rows_without_records_are_counted_and_nothing_is_made(demo, told):

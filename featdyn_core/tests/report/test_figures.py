@@ -1,10 +1,9 @@
-"""Tests of the figures as files and as parts of a page."""
+"""Tests of a curve's files."""
 
 import csv
 import io
 import math
 import os
-import re
 import subprocess
 import sys
 import warnings
@@ -14,7 +13,7 @@ import matplotlib
 import pytest
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report.figures import curve_csv, curve_file, curve_svg
+from featdyn_core.report.figures import curve_csv, curve_files
 from featdyn_core.verdicts.curve import Curve
 
 
@@ -23,45 +22,26 @@ def curve(series=1, seeds=3, points=5, **names):
     return Curve([float(point) for point in range(points)], lines, **({"x_label": "epoch", "y_label": "loss"} | names))
 
 
-def test_a_curve_is_one_well_formed_element_with_its_labels():
-    drawn = curve_svg(curve(series=2, x_label="epoch <s> & $t$", y_label="$loss$"), "losses")
+def test_a_file_is_well_formed_and_has_its_labels_and_name():
+    drawn = curve_files(curve(series=2, x_label="epoch <s> & $t$", y_label="$loss$"), "losses <of> one")["svg"].decode()
     text = " ".join(ElementTree.fromstring(drawn).itertext())
-    for label in ("epoch <s> & $t$", "$loss$", "series 0", "series 1"):
+    for label in ("epoch <s> & $t$", "$loss$", "series 0", "series 1", "losses <of> one"):
         assert label in text
 
 
-def test_a_curve_follows_the_page_colour_and_sets_no_style():
-    drawn = curve_svg(curve(series=8), "losses")
-    assert "currentColor" in drawn
-    assert "#000000" not in drawn
-    assert "<style" not in drawn
-    assert "date" not in drawn.lower()
+def test_a_file_has_white_ground_and_no_date():
+    files = curve_files(curve(series=8), "losses")
+    assert {kind: content[:4] for kind, content in files.items()} == {"png": b"\x89PNG", "svg": b"<?xm", "pdf": b"%PDF"}
+    assert "fill: #ffffff" in files["svg"].decode()
+    assert "date" not in files["svg"].decode().lower()
 
 
 def test_figures_are_reproducible_and_leave_settings_alone():
-    def drawn():
-        return curve_svg(curve(), "losses"), *(curve_file(curve(), "losses", kind) for kind in ("png", "svg", "pdf"))
-
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.fonttype": "path"}):
         before = dict(matplotlib.rcParams)
-        other = drawn()
+        other = curve_files(curve(), "losses")
         assert dict(matplotlib.rcParams) == before
-    assert drawn() == other
-
-
-def test_identifiers_of_two_figures_differ():
-    one, two = (set(re.findall(r' id="([^"]+)"', curve_svg(curve(), name))) for name in ("one", "two"))
-    assert one
-    assert not one & two
-
-
-def test_a_file_has_its_name_on_it_and_white_ground():
-    assert curve_file(curve(series=8), "losses", "png").startswith(b"\x89PNG\r\n\x1a\n")
-    drawn = curve_file(curve(), "losses <of> one", "svg").decode()
-    assert "losses <of> one" in " ".join(ElementTree.fromstring(drawn).itertext())
-    assert "fill: #ffffff" in drawn
-    assert "currentColor" not in drawn
-    assert "date" not in drawn.lower()
+    assert curve_files(curve(), "losses") == other
 
 
 def test_a_table_has_every_number_of_a_curve():
@@ -84,12 +64,12 @@ def test_a_table_has_every_number_of_a_curve():
 def test_a_series_that_does_not_fit_is_named(seeds, found):
     broken = Curve([0.0, 1.0], {"clean": seeds}, "epoch", "loss")
     with pytest.raises(EvidenceError, match=f"'losses', series 'clean': each seed needs 2 ordinates.*found {found}$"):
-        curve_svg(broken, "losses")
+        curve_files(broken, "losses")
 
 
 def test_a_curve_without_series_is_refused():
     with pytest.raises(EvidenceError, match="'losses' has no series"):
-        curve_svg(Curve([0.0], {}, "epoch", "loss"), "losses")
+        curve_files(Curve([0.0], {}, "epoch", "loss"), "losses")
 
 
 # Words that are long, or of another script, and a notebook's backend
@@ -104,18 +84,17 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["svg", "png"])
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
-def test_words_of_any_script_and_length_leave_space_for_curves(words, kind):
+def test_words_of_any_script_and_length_leave_space_for_curves(words):
     drawn = Curve([0.0, 1.0], {words: [[0.0, 1.0]], "other": [[1.0, 0.0]]}, x_label=words, y_label=words)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert curve_file(drawn, words, kind)
+        assert all(curve_files(drawn, words).values())
 
 
 def test_words_that_fit_are_drawn_as_they_are():
     label, title = "x" * 43, "word " * 11 + "word"
-    text = curve_file(curve(x_label=label), title, "svg").decode()
+    text = curve_files(curve(x_label=label), title)["svg"].decode()
     assert f">{label}<" in text
     assert f">{title}<" in text
 
@@ -127,8 +106,8 @@ def test_a_missing_backend_does_not_stop_a_figure(backend, kept):
     """In a process of its own: it is read when matplotlib is imported."""
     script = (
         "from featdyn_core.verdicts.evidence import Curve\n"
-        "from featdyn_core.report.figures import curve_file\n"
-        "curve_file(Curve([0.0, 1.0], {'s': [[0.0, 1.0]]}, x_label='x', y_label='y'), 'name', 'png')\n"
+        "from featdyn_core.report.figures import curve_files\n"
+        "curve_files(Curve([0.0, 1.0], {'s': [[0.0, 1.0]]}, x_label='x', y_label='y'), 'name')\n"
         "import matplotlib, os\n"
         f"assert os.environ['MPLBACKEND'] == {backend!r}\n"
         f"assert {kept!r} == 'x' or matplotlib.get_backend() == {kept!r}\n"

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report.html import write_figures, write_html
-from featdyn_core.report.multiverse import multiverse_lines, specification_csv, specification_file, specification_svg
+from featdyn_core.report.folders import write_figures
+from featdyn_core.report.html import write_html
+from featdyn_core.report.multiverse import multiverse_lines, specification_csv, specification_files, specification_panel
 from featdyn_core.report.terminal import terminal_table
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Role
@@ -61,23 +62,32 @@ def test_no_line_is_longer_than_the_terminal(width):
 # The curve
 
 
-def test_curve_is_a_picture_of_every_specification():
-    drawn = specification_svg(made(), "demo")
-    assert drawn == specification_svg(made(), "demo")
-    words = "".join(ElementTree.fromstring(re.sub(r"xlink:href", "href", drawn)).itertext())
-    for said in ("8 specifications", "bound: low", f"cut: {REGISTERED}", "split: training", *SHOWN):
-        assert said in words
+def test_a_page_shows_every_specification_and_choice():
+    panel = specification_panel(made())
+    assert panel.size == (8, 120 + 6 * 16)
+    assert panel.choices == ["bound: as registered", "bound: low", "cut: as registered", "cut: inner",
+                             "split: as registered", "split: training"]  # fmt: skip
+    assert {verdict: (dots.count("h0"), marks.count("M")) for verdict, (dots, marks) in panel.marks.items()} == {
+        HOLDS: (3, 9),
+        SAME: (1, 3),
+        OPEN: (1, 3),
+        FAILS: (1, 3),
+        BROKEN: (2, 6),
+    }
+    assert panel.registered == f"M40 {round(10 * panel.y.place(1.5))}h0", "fifth by its distance to the bound"
 
 
 def test_verdict_that_none_comes_to_is_not_in_the_legend():
-    drawn = specification_svg(made((HOLDS,) * 8), "demo")
-    assert "SUPPORTED" in drawn
-    assert "REFUTED" not in drawn
+    assert list(specification_panel(made((HOLDS,) * 8)).marks) == [HOLDS]
 
 
-@pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_curve_as_a_file(kind, begins):
-    assert specification_file(made(), "demo", kind).startswith(begins)
+def test_a_file_of_the_curve_has_every_choice_and_verdict():
+    files = specification_files(made(), "demo")
+    assert files == specification_files(made(), "demo")
+    assert {kind: content[:4] for kind, content in files.items()} == {"png": b"\x89PNG", "svg": b"<?xm", "pdf": b"%PDF"}
+    words = "".join(ElementTree.fromstring(files["svg"]).itertext())
+    for said in ("8 specifications", "bound: low", f"cut: {REGISTERED}", "split: training", *SHOWN):
+        assert said in words
 
 
 def test_curve_as_a_table_has_a_line_a_specification():
@@ -101,7 +111,7 @@ def test_page_has_a_bar_beside_the_verdict_and_the_curve(tmp_path):
         ("refuted", "62.5", "12.5"),
         ("invalid", "75.0", "25.0"),
     ]
-    assert "<figcaption>specification curve</figcaption>" in text
+    assert "<figcaption>specification curve <small>8 specifications" in text
 
 
 def test_row_without_multiverse_has_neither(tmp_path):
@@ -113,8 +123,8 @@ def test_row_without_multiverse_has_neither(tmp_path):
 
 def test_curve_is_among_the_figures(tmp_path):
     written = write_figures(tmp_path, [row()])
-    assert {path.name for path in written} == {
-        f"demo-small-digits-specification-curve.{kind}" for kind in ("png", "svg", "pdf", "csv")
+    assert {path.relative_to(tmp_path).as_posix() for path in written} == {"index.html"} | {
+        f"demo/small-digits-specification-curve.{kind}" for kind in ("png", "svg", "pdf", "csv")
     }
 
 

@@ -3,42 +3,38 @@
 import csv
 import dataclasses
 import io
-import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from featdyn_core.errors import EvidenceError
-from featdyn_core.report.html import write_figures, write_html
-from featdyn_core.report.planes import plane_csv, plane_file, plane_svg
+from featdyn_core.report.folders import write_figures
+from featdyn_core.report.html import write_html
+from featdyn_core.report.planes import plane_csv, plane_files, plane_panel
 from featdyn_core.tests.report.sample import evidence, plane
 
 
-def test_a_picture_is_one_valid_element_with_its_class_letters():
-    drawn = plane_svg(plane(), "regions")
-    words = [text.strip() for text in ElementTree.fromstring(drawn).itertext()]
-    assert {"0", "1", "first feature", "second feature"} <= set(words)
-    assert "currentColor" in drawn
-    assert "<style" not in drawn
+def test_a_page_shows_regions_paths_and_class_letters():
+    panel = plane_panel(plane(), "regions")
+    assert panel.regions == {"0": (0, "M0 0h3v1h-3z"), "1": (1, "M0 1h3v1h-3z")}
+    assert panel.cell == (311 / 3, 250 / 2)
+    (zero, to_left, end), (one, _, _) = panel.paths
+    assert (zero, one) == (0, 1)
+    assert to_left.startswith("M")
+    assert end == f"M{round(10 * panel.x.place(-2.0))} {round(10 * panel.y.place(1.0))}h0"
 
 
 def test_the_first_line_of_regions_is_above():
     """So the letter of its class stands higher in the drawing, where ordinates grow downwards."""
-
-    def height(drawn, letter):
-        (place,) = re.findall(rf'<!-- {letter} -->\s*<g [^>]*><text [^>]*y="([-\d.]+)"', drawn) or re.findall(
-            rf'<text [^>]*y="([-\d.]+)"[^>]*>{letter}</text>', drawn
-        )
-        return float(place)
-
-    drawn = plane_svg(dataclasses.replace(plane(), regions=["aaa", "bbb"], paths=[]), "regions")
-    assert height(drawn, "a") < height(drawn, "b")
+    centres = plane_panel(dataclasses.replace(plane(), regions=["aaa", "bbb"], paths=[]), "regions").centres
+    assert centres["a"][1] < centres["b"][1]
+    assert centres["a"][0] == centres["b"][0]
 
 
 def test_pictures_are_reproducible_and_show_name_seed_and_epochs():
-    for kind in ("png", "svg", "pdf"):
-        assert plane_file(plane(), "regions", kind) == plane_file(plane(), "regions", kind), kind
-    words = " ".join(ElementTree.fromstring(plane_file(plane(), "regions", "svg")).itertext())
+    files = plane_files(plane(), "regions")
+    assert files == plane_files(plane(), "regions")
+    words = " ".join(ElementTree.fromstring(files["svg"]).itertext())
     assert "regions, seed 7, epochs 50 to 200" in words
 
 
@@ -61,23 +57,24 @@ def test_a_table_has_every_point_of_the_paths():
         ({"epochs": [50]}, "no point for each"),
         ({"epochs": [], "paths": []}, "lacks ends"),
         ({"x": [1.0]}, "lacks ends"),
+        ({"y": [1.0, 1.0]}, "lacks ends"),
     ],
 )
 def test_what_cannot_be_drawn_is_named(change, message):
     with pytest.raises(EvidenceError, match=rf"picture 'regions': .*{message}"):
-        plane_svg(dataclasses.replace(plane(), **change), "regions")
+        plane_panel(dataclasses.replace(plane(), **change), "regions")
 
 
 def test_pictures_stand_beside_curves_in_folder_and_page(tmp_path):
     rows = [evidence("induction", planes={"the plane": plane()})]
     names = {path.name for path in write_figures(tmp_path, rows)}
-    assert {f"induction-small-digits-the-plane.{kind}" for kind in ("png", "svg", "pdf", "csv")} <= names
-    assert len(names) == 8
+    assert {f"small-digits-the-plane.{kind}" for kind in ("png", "svg", "pdf", "csv")} <= names
+    assert len(names) == 9
     write_html(tmp_path / "report.html", rows)
     assert "the plane" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_picture_and_a_curve_of_one_name_are_both_kept(tmp_path):
     row = evidence("induction", planes={"memory, part 1": plane()})
-    with pytest.raises(EvidenceError, match="not the only curve"):
+    with pytest.raises(EvidenceError, match="not the only figure"):
         write_figures(tmp_path, [row])

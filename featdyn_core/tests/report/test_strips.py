@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featdyn_core.report.strips import interval_strip
+from featdyn_core.report.strips import interval_strip, strips
 from featdyn_core.verdicts.criterion import Criterion
 
 NUMBERS = st.floats(-100, 100).map(lambda number: round(number, 3))
@@ -52,3 +52,12 @@ def test_a_strip_of_two_ends_holds_between_them():
     assert low == strip.values[0]
     assert (low + high) / 2 == pytest.approx(strip.values[1], abs=0.01)
     assert strip.holds == (low, pytest.approx(high - low))
+
+
+def test_strips_of_several_findings_have_one_scale():
+    near, far = strips([finding([1.0, 1.0, 1.0, 5.0], 11.0), finding([5.0, 5.0, 5.0, 21.0], 11.0)])
+    assert near.bounds == far.bounds
+    assert near.values[3] == far.values[0]
+    assert near.ends == far.ends
+    assert near.ends[1] >= 21.0
+    assert interval_strip(finding([1.0, 1.0, 1.0, 5.0], 11.0)) != near
