@@ -216,11 +216,18 @@ def fits(facts: Mapping[str, Any], request: Request, keys: Mapping[int, str]) ->
     partner = facts.get("partner")
     made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
     present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
-    of_now = facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
-    network = factory_source(request.recipe.network.name)
-    of_now &= not network or facts.get("factory", network) == network
     of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
-    return of_now and of_this and present.covers(request)
+    of_now = facts["version"] == KINDS[request.kind].version and is_of_present_code(facts, request.recipe)
+    return of_this and of_now and present.covers(request)
+
+
+def is_of_present_code(facts: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether a record was measured by the code that would measure it now, that of a network of one's own included.
+
+    A record of such a network that does not name its code may be of any.
+    """
+    network = factory_source(recipe.network.name)
+    return facts["source"] == measuring_source(facts["kind"]) and (not network or facts.get("factory") == network)
 
 
 class RecordFolder:
