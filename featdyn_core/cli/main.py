@@ -30,6 +30,7 @@ from featdyn_core.cli import (
 from featdyn_core.cli.parser import USAGE_ERROR, Parser
 from featdyn_core.cli.state import state
 from featdyn_core.errors import FeatdynError
+from featdyn_core.files import FULL_DISK
 from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.provenance import commit, version
@@ -50,7 +51,11 @@ BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command; return its exit status.
+
+    Raises:
+        OSError: one that no command has foreseen; that the output has no reader or no room is foreseen.
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever the terminal lacks letters for is still to be read
@@ -72,9 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"featdyn: interrupted; go on with: {again}", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read has seen enough; what is still to be flushed has no reader
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+    except OSError as error:
+        left = isinstance(error, BrokenPipeError)  # whoever read has seen enough
+        if not left and (error.errno not in FULL_DISK or error.filename is not None):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        if not left:
+            print(f"featdyn: the output cannot be written ({error.strerror}); go on with: {again}", file=sys.stderr)
+        return BROKEN_PIPE if left else USAGE_ERROR
 
 
 def command_line() -> Parser:
