@@ -30,6 +30,7 @@ from featdyn_core.cli import (
 from featdyn_core.cli.parser import USAGE_ERROR, Parser
 from featdyn_core.cli.state import state
 from featdyn_core.errors import FeatdynError
+from featdyn_core.files import FULL_DISK
 from featdyn_core.launch.processes import Terminated, terminable
 from featdyn_core.launch.training import INTERRUPTED
 from featdyn_core.project import checkout, project_here
@@ -54,7 +55,11 @@ BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command; return its exit status.
+
+    Raises:
+        OSError: one that no command has foreseen; that the output has no reader or no room is foreseen.
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # letters that the terminal lacks are escaped
@@ -77,9 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"featdyn: interrupted; continue with: {again}", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has closed the pipe; the rest of the output has no reader
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+    except OSError as error:
+        left = isinstance(error, BrokenPipeError)  # the reader has closed the pipe
+        if not left and (error.errno not in FULL_DISK or error.filename is not None):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest of the output
+        if not left:
+            print(f"featdyn: the output cannot be written ({error.strerror}); continue with: {again}", file=sys.stderr)
+        return BROKEN_PIPE if left else USAGE_ERROR
 
 
 def command_line() -> Parser:

@@ -12,7 +12,7 @@ from featdyn_core.cli.selection import place_of, register_of, rows_to_publish, s
 from featdyn_core.launch.measuring import publish_records
 from featdyn_core.project import records_folder
 from featdyn_core.store.published import MANIFEST
-from featdyn_core.store.signatures import sign, tool
+from featdyn_core.store.signatures import check_signing, sign
 
 
 def add_to(commands: Any) -> None:
@@ -38,7 +38,7 @@ def publish(options: argparse.Namespace) -> int:
     read = [request for row in rows for seed in row.seeds for request in row.requests(seed).values()]
     wanted = list({request.identity: request for request in read}.values())
     if options.sign:
-        tool()  # fails before anything is published if minisign is not installed
+        check_signing(options.sign)  # before anything is published
     published, missing = publish_records(place_of(options), wanted, folder, print)
     print(f"published {published} records in {folder}; {missing} are not measured")
     if options.sign and published:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from featdyn_core.errors import FeatdynError
+from featdyn_core.files import read_text
 from featdyn_core.harness.plan import cells, trainings
 from featdyn_core.launch.inventory import COMPLETE, holdings
 from featdyn_core.project import evidence_file, project_here, project_root, register_folder
@@ -30,7 +31,7 @@ def state() -> list[str]:
     trained, wanted = _trained(register)
     found.append(f"{trained} of {wanted} trajectories of the first scale are trained")
     evidence = evidence_file()
-    if not evidence.is_file():
+    if not evidence.exists():
         found += [f"there is no {evidence.name} yet", f"Decide the claims:  {_JUDGE}"]
     elif _register_of(evidence) != register.digest:
         found += [f"{evidence} was made with another register", f"Decide the claims again:  {_JUDGE}"]
@@ -54,6 +55,6 @@ def _register_of(path: Path) -> str:
         FeatdynError: the file cannot be read.
     """
     try:
-        return str(json.loads(path.read_text(encoding="utf-8-sig"))["register"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(json.loads(read_text(path, "utf-8-sig"))["register"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FeatdynError(f"{path} is not an evidence file ({error!r}); remove it, or run {_JUDGE}") from error

@@ -25,8 +25,7 @@ from featdyn_core.register.register import Register
 from featdyn_core.store.agreement import disagreements
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
-from featdyn_core.store.records import Record, RecordFolder
-from featdyn_core.store.source import measuring_source
+from featdyn_core.store.records import Record, RecordFolder, is_of_present_code
 from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
 from featdyn_core.verdicts.evidence import OTHER_CODE, Evidence
 
@@ -164,7 +163,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     facts["environment"] |= _remarks(used.values())
     return Evidence(
         **facts,
-        **_provenance(used),
+        **_provenance(cell, used),
         bits=_bits(cell, used) if cell.here else "",
         verdict=verdict,
         findings=findings,
@@ -295,17 +294,17 @@ def _bits(cell: Cell, used: Used) -> str:
     return "" if not found else "equal" if all(found) else "other"
 
 
-def _provenance(used: Used) -> dict[str, Any]:
+def _provenance(cell: Cell, used: Used) -> dict[str, Any]:
     """Return where the records come from, each fact once."""
     fields: dict[str, Any] = {"recipes": {}, "checkpoints": {}, "data": {}}
     makers: dict[str, dict[str, Any]] = {}
-    for record in used.values():
+    for (needed, _), record in used.items():
         facts = record.facts
         fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
         fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
         fields["data"][readable(facts["data"]["description"])] = facts["data"]["digest"]
         maker = facts["measured"]
-        if facts["source"] != measuring_source(facts["kind"]):
+        if not is_of_present_code(facts, cell.recipes[needed.arm]):
             maker = maker | {"code": OTHER_CODE}
         makers[repr(sorted(maker.items()))] = maker
     kinds = Counter(record.facts["kind"] for record in used.values())

@@ -37,6 +37,17 @@ def seal(content: dict[str, Any]) -> bytes:
     return dump({**content, SEAL: hashlib.sha256(dump(content)).hexdigest()})
 
 
+def _holds(text: bytes) -> bool:
+    """Whether a document with a seal is as ``seal`` returned it.
+
+    The digest is taken of the bytes as they stand there: to write a document again, for a comparison, takes ten times
+    as long as to read it, and a store may have tens of thousands.
+    """
+    before, _, after = text.rpartition(f'\n "{SEAL}": "'.encode())
+    content = b"{}" if before == b"{" else before.removesuffix(b",") + b"\n}"
+    return after == f'{hashlib.sha256(content).hexdigest()}"\n}}'.encode()
+
+
 def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
     """Return the content of a document, without its seal.
 
@@ -53,7 +64,7 @@ def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
     if content.pop(SEAL, None) is None:
         if unknown := sorted(set(content) - set(unsealed)):
             raise ValueError(f"it has the field {unknown[0]!r} and no seal")
-    elif seal(content) != text:
+    elif not _holds(text):
         raise ValueError("its content does not match its seal: it was changed after it was written")
     return content
 

@@ -189,11 +189,14 @@ def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def read_grid_beats(root: Path) -> dict[str, str]:
-    """Return what is being measured and how far it is, by file name."""
+    """Return what is being measured and how far it is, by file name.
+
+    What was said by a clock that is ahead is left out: by such a clock a process that died an hour ago has just spoken.
+    """
     lines = {}
     for path in _listed(root, "*.grid"):
         with contextlib.suppress(OSError, ValueError):  # removed at this moment, or no text
-            if time.time() - path.stat().st_mtime < STALE_SECONDS:
+            if 0 <= time.time() - path.stat().st_mtime < STALE_SECONDS:
                 lines[path.name] = read_text(path)
     return lines
 

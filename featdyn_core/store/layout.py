@@ -17,11 +17,12 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from featdyn_core.errors import StoreError
 from featdyn_core.files import FULL_DISK, HALF_WRITTEN, temporary_name
+from featdyn_core.store.listing import Listing
 
 MANIFEST = "manifest.json"
 RESUME = "resume.json"
@@ -43,11 +44,17 @@ def resume_name(epoch: int) -> str:
     return f"resume-{epoch:04d}.safetensors"
 
 
+def _key_of(folder: str) -> str:
+    """Return the digits of a key that the name of a finished trajectory ends with."""
+    return folder.rpartition("-")[2]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Places in the store at ``root``."""
 
     root: Path
+    _folders: Listing = field(default_factory=lambda: Listing(_key_of), init=False, repr=False, compare=False)
 
     def partial(self, key: str) -> Path:
         """Folder of a trajectory in the making."""
@@ -67,8 +74,8 @@ class Layout:
 
     def finished(self, name: str, seed: int, key: str) -> Path:
         """Where a finished trajectory is or will be; one that was trained under another name is found too."""
-        found = sorted(path for path in self.root.glob(f"*-{key[:12]}") if path.is_dir())
-        return found[0] if found else self.root / f"{name}-{seed}-{key[:12]}"
+        named = map(self.root.joinpath, self._folders.of(self.root).groups.get(key[:12], ()))
+        return next(filter(os.path.isdir, named), self.root / f"{name}-{seed}-{key[:12]}")
 
     def trajectories(self) -> list[Path]:
         """Folders that are or were finished trajectories: by their name, or by the manifest in them."""

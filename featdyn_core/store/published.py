@@ -233,9 +233,10 @@ def _settle(folder: Path, facts: Iterable[dict[str, Any]]) -> None:
 
 
 def _remove(folder: Path, files: Collection[str]) -> None:
-    """Remove files, and the folders that they leave empty."""
+    """Remove files, and the folders that they leave empty; what somebody put in a file's place stays."""
     for name in files:
-        (folder / name).unlink(missing_ok=True)
+        if not (folder / name).is_dir():
+            (folder / name).unlink(missing_ok=True)
     for place in {(folder / name).parent for name in files} - {folder}:
         with contextlib.suppress(OSError):  # it holds more
             place.rmdir()

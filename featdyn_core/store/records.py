@@ -8,6 +8,7 @@ Layout of a folder of records::
 Nothing that reads a record imports torch.
 """
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Collection, Mapping
@@ -166,7 +167,7 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
         raise DamagedRecordError(f"{where} does not describe a record; {mend}")
     if not is_place(facts["file"]):
         raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is not a valid path in a store; {mend}")
-    if facts["file"] != _file_name(facts):
+    if not _is_called_so(facts):
         raise DamagedRecordError(
             f"{where} describes {facts['file']!r}, and that is not what a file of this content is called: the "
             f"description was changed; {mend}"
@@ -186,9 +187,9 @@ def is_newer(facts: Mapping[str, Any]) -> bool:
 
 
 def is_place(file: str) -> bool:
-    """Whether a record may be called so in its folder of records: a file of a folder, and nothing outside."""
+    """Whether a record may be called so in its folder of records: an ``.npz`` file of a folder, and nothing outside."""
     parts = Path(file).parts
-    return len(parts) == 2 and not {"..", "/"} & set(parts)
+    return len(parts) == 2 and not {"..", "/"} & set(parts) and file.endswith(".npz")
 
 
 def read_record(path: Path, facts: dict[str, Any], mend: str) -> Record:
@@ -217,11 +218,18 @@ def fits(facts: Mapping[str, Any], request: Request, keys: Mapping[int, str]) ->
     partner = facts.get("partner")
     made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
     present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
-    of_now = facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
-    network = factory_source(request.recipe.network.name)
-    of_now &= not network or facts.get("factory", network) == network
     of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
-    return of_now and of_this and present.covers(request)
+    of_now = facts["version"] == KINDS[request.kind].version and is_of_present_code(facts, request.recipe)
+    return of_this and of_now and present.covers(request)
+
+
+def is_of_present_code(facts: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether a record was measured by the code that would measure it now, that of a network of one's own included.
+
+    A record of such a network that does not name its code may be of any.
+    """
+    network = factory_source(recipe.network.name)
+    return facts["source"] == measuring_source(facts["kind"]) and (not network or facts.get("factory") == network)
 
 
 class RecordFolder:
@@ -324,6 +332,13 @@ def _is_table(value: Any, texts: Collection[str]) -> bool:
 def _mend_of(path: Path) -> str:
     """Return what to do about a damaged record of a store, which is two files."""
     return f"remove {path.with_suffix('')}.*, and it is measured again"
+
+
+def _is_called_so(facts: Mapping[str, Any]) -> bool:
+    """Whether the file of a record is called after what it holds."""
+    with contextlib.suppress(RecursionError):  # of parameters that are nested deeper than any
+        return bool(facts["file"] == _file_name(facts))
+    return False
 
 
 def _file_name(facts: Mapping[str, Any]) -> str:

@@ -33,6 +33,20 @@ def signature_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.minisig")
 
 
+def check_signing(key: Path) -> None:
+    """Find out, before anything is written, what would keep it from being signed; without the tool, as ``tool``.
+
+    Args:
+        key: file of the secret key.
+
+    Raises:
+        SignatureError: there is no key.
+    """
+    if not key.is_file():
+        raise SignatureError(f"{key} is not a secret key file; make one with {TOOL} -G")
+    tool()
+
+
 def sign(path: Path, key: Path) -> None:
     """Sign a file; the tool asks for the key's password, where it has one.
 
@@ -40,11 +54,12 @@ def sign(path: Path, key: Path) -> None:
         path: the file.
         key: file of the secret key.
 
+    What ``check_signing`` finds is a ``SignatureError``.
+
     Raises:
-        SignatureError: there is no key or no tool, or it did not sign.
+        SignatureError: the tool did not sign.
     """
-    if not key.is_file():
-        raise SignatureError(f"{key} is not a secret key file; make one with {TOOL} -G")
+    check_signing(key)
     if _run("-S", "-s", key, "-m", path, quiet=False).returncode:
         raise SignatureError(f"{TOOL} did not sign {path} with {key}")
 

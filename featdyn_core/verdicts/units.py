@@ -35,7 +35,8 @@ class Counted:
     of: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.of, Integral) or self.of < 1 or not math.isfinite(as_float(self.value)):
+        whole = type(self.of) is int or isinstance(self.of, Integral)  # the quick way first: rows have thousands
+        if not whole or self.of < 1 or not math.isfinite(as_float(self.value)):
             raise MeasurementError(
                 f"{self.value} counted from {self.of}: expected a number, counted from at least one thing"
             )

@@ -1,6 +1,7 @@
 """Two files of evidence, for a person and for a program."""
 
 import datetime
+import gc
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from featdyn_core.cli.main import main
+from featdyn_core.errors import EvidenceError
 from featdyn_core.tests.report.sample import evidence
 from featdyn_core.verdicts import documents
-from featdyn_core.verdicts.documents import write_evidence
+from featdyn_core.verdicts.documents import Document, write_evidence
 
 
 @pytest.mark.usefixtures("project")
@@ -28,6 +30,24 @@ def test_two_evidence_files_are_compared(capsys):
     ]
     assert main(["compare", "one.json", "other.json", "--json"]) == 1
     assert [row["changed"] for row in json.loads(capsys.readouterr().out)["rows"]] == [False, True]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("fault", [None, EvidenceError("damaged")], ids=["read", "refused"])
+def test_no_garbage_is_looked_for_while_rows_are_read(monkeypatch, capsys, fault):
+    seen = []
+
+    def read(_):
+        seen.append(gc.isenabled())
+        if fault:
+            raise fault
+        return Document((evidence("forgetting"),), {})
+
+    monkeypatch.setattr("featdyn_core.cli.evidence.read_document", read)
+    assert main(["compare", "one.json", "other.json"]) == (2 if fault else 0)
+    assert not any(seen)
+    assert gc.isenabled()
+    assert capsys.readouterr().err == ("featdyn: damaged\n" if fault else "")
 
 
 @pytest.mark.parametrize(

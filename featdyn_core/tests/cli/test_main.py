@@ -219,6 +219,15 @@ def test_a_command_without_an_output_ends_well(project):
     assert (found.returncode, found.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk")
+@pytest.mark.parametrize("command", ["status", "train --jobs 1 --device cpu"])
+def test_an_output_on_a_full_disk_is_one_line(project, command):
+    text = f"{shlex.quote(sys.executable)} -m featdyn_core {command} >/dev/full"
+    found = subprocess.run(["bash", "-c", text], stderr=subprocess.PIPE, text=True, cwd=project, check=False)
+    told = f"featdyn: the output cannot be written (No space left on device); go on with: featdyn {command}\n"
+    assert (found.returncode, found.stderr) == (2, told)
+
+
 def test_a_reader_who_has_seen_enough_is_no_error(project):
     command = (
         f"{shlex.quote(sys.executable)} -c 'from featdyn_core.cli.main import main; raise SystemExit(main())' status"

@@ -114,6 +114,16 @@ def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
         assert (tmp_path / "clone" / path.relative_to(tmp_path / "mine")).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.skipif(not (SOURCE / ".git").exists(), reason="needs a clone")
+@pytest.mark.parametrize("published", ["fixtures/records/small/manifest.json", "evidence/fast-cpu/evidence.json"])
+def test_a_clone_keeps_the_line_ends_of_what_may_be_signed(published):
+    assert (SOURCE / published).is_file()
+    told = subprocess.run(
+        ["git", "check-attr", "text", published], cwd=SOURCE, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"{published}: text: unset\n"
+
+
 def test_a_register_is_the_same_whatever_its_line_ends(tmp_path):
     shutil.copytree(SOURCE / "claims/register", tmp_path / "register")
     for path in (tmp_path / "register").iterdir():
@@ -129,6 +139,7 @@ def wheel_of(source: Path, folder: Path, **variables: str) -> zipfile.ZipFile:
 
 
 def test_a_wheel_of_a_source_archive_knows_its_commit(tmp_path):
+    commit.cache_clear()  # a test that hides all programs may have asked before
     build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
     subprocess.run(build, cwd=SOURCE, check=True, capture_output=True)
     (archive,) = tmp_path.glob("*.tar.gz")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featdyn_core.sealed import SEAL
+from featdyn_core.store import documents
 from featdyn_core.store.documents import LINE, dump, one_line, parse, seal, unseal
 
 JSON = st.recursive(
@@ -48,6 +49,12 @@ def test_any_other_byte_breaks_the_seal(content, data):
     text[data.draw(st.integers(0, len(text) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ValueError, match=r"."):
         unseal(bytes(text))
+
+
+def test_a_seal_is_checked_without_writing_the_document_again(monkeypatch):
+    text = seal({"log": [1.5, {"é": None}], "nested": {SEAL: "of another"}})
+    monkeypatch.setattr(documents, "dump", None)
+    assert unseal(text) == {"log": [1.5, {"é": None}], "nested": {SEAL: "of another"}}
 
 
 def test_unsealed_document_is_one_of_earlier_fields():

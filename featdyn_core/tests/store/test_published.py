@@ -298,6 +298,30 @@ def test_a_manifest_leads_to_no_file_outside(folder):
     assert outside.read_bytes() == b"mine"
 
 
+def test_a_manifest_names_no_file_of_somebody_else(folder):
+    """Whatever it says of what was to be removed when it was written."""
+    own = [folder / "notes/mine.md", folder / "notes/.git", folder / "notes/mine.json"]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"mine")
+    document = json.loads((folder / "manifest.json").read_text())
+    document["retired"] = [path.relative_to(folder).as_posix() for path in own]
+    document.pop("seal")
+    (folder / "manifest.json").write_bytes(seal_lines(document, "records"))
+    publish(folder, [record_of(column(3))])
+    assert [path.read_bytes() for path in own] == [b"mine"] * 3
+
+
+def test_a_folder_in_the_place_of_a_record_stays(folder):
+    place = folder / RECORDS[1].facts["file"]
+    place.unlink()
+    place.mkdir()
+    (place / "mine").touch()
+    publish(folder, [record_of(column(3))])
+    assert PublishedRecords(folder).get(column(3)).facts == record_of(column(3)).facts
+    assert (place / "mine").exists()
+
+
 def set_of(folder: Path) -> str:
     """Which of the sets is published, whole."""
     found = PublishedRecords(folder)

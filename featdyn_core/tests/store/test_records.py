@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -234,6 +235,18 @@ def test_facts_are_checked_where_they_are_read(tmp_path):
         check_facts(None, Path("here.json"), "weep")
     with pytest.raises(DamagedRecordError, match=r"cannot be read .*; weep"):
         read_record(tmp_path, record_of(column(1)).facts, "weep")
+
+
+def test_a_description_that_is_nested_too_deep_is_damage(folder):
+    """By hand, for what is nested so deep cannot be written here: at some depths it can be read and not written."""
+    _, facts = files(folder)
+    written = dump(unseal(facts.read_bytes()) | {"parameters": {"shallow": "deep"}})
+    for depth in (300, 600, *range(800, 1000), 5000):
+        content = written.replace(b'"deep"', b"[" * depth + b"]" * depth)
+        digest = hashlib.sha256(content).hexdigest()
+        facts.write_bytes(content.removesuffix(b"\n}") + f',\n "seal": "{digest}"\n}}'.encode())
+        with pytest.raises(DamagedRecordError, match=r"nested too deep|the description was changed"):
+            find(folder, column(1))
 
 
 # Writing

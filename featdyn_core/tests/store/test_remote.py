@@ -127,6 +127,29 @@ def test_a_damaged_object_is_sent_again_once_it_was_found(url):
     assert Remote(url).get_object(DIGEST) == b"content"
 
 
+def test_a_report_of_what_was_sent_again_goes_at_the_next_push(url):
+    """Whoever sent it was killed before, or a pull has told of it once more meanwhile."""
+    Remote(url).put_object(b"content")
+    Remote(url).put_document(f"damaged/{DIGEST}", b"")
+    remote = Remote(url)
+    assert [remote.put_object(b"content") for _ in range(2)] == [0, 0]
+    assert not Remote(url)._reported
+
+
+def test_who_may_not_remove_a_report_still_sends(url, monkeypatch):
+    Remote(url).put_document(f"damaged/{DIGEST}", b"")
+    remote = Remote(url)
+    system = type(remote._system)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(system, "rm_file", refuse)
+    monkeypatch.setattr(system, "_rm_file", refuse, raising=False)
+    assert remote.put_object(b"content") == 7
+    assert Remote(url).get_object(DIGEST) == b"content"
+
+
 def test_a_damaged_object_is_found_by_who_verifies(url):
     Remote(url).put_object(b"content")
     with edited(url, f"objects/{DIGEST}") as write:
