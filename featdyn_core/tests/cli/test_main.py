@@ -224,7 +224,7 @@ def test_a_command_without_an_output_ends_well(project):
 def test_an_output_on_a_full_disk_is_one_line(project, command):
     text = f"{shlex.quote(sys.executable)} -m featdyn_core {command} >/dev/full"
     found = subprocess.run(["bash", "-c", text], stderr=subprocess.PIPE, text=True, cwd=project, check=False)
-    told = f"featdyn: the output cannot be written (No space left on device); go on with: featdyn {command}\n"
+    told = f"featdyn: the output cannot be written (No space left on device); continue with: featdyn {command}\n"
     assert (found.returncode, found.stderr) == (2, told)
 
 

@@ -68,7 +68,7 @@ def test_what_no_key_signs_is_not_published(run, project, capsys):
     run("measure", "--jobs", "1")
     before = (records_folder() / "small/manifest.json").read_bytes()
     assert main(["publish", "--sign", str(project / "no key"), "--device", "cpu"]) == 2
-    assert "no key is no file of a secret key" in capsys.readouterr().err
+    assert "no key is not a secret key file" in capsys.readouterr().err
     assert (records_folder() / "small/manifest.json").read_bytes() == before
 
 
