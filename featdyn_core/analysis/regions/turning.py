@@ -87,12 +87,14 @@ class _Far:
     Attributes:
         features: whose regions they are.
         points: (m, 2), those of the paths that are far.
+        ends: (m, 2), where their paths end.
         images: (m,) places of their images.
         count: number of all points of the paths.
     """
 
     features: LastLayer
     points: Points
+    ends: Points
     images: npt.NDArray[np.int64]
     count: int
 
@@ -100,11 +102,12 @@ class _Far:
     def of(cls, features: LastLayer, past: Points) -> "_Far":
         """Return what is far of ``past`` (..., N, 2)."""
         far = np.linalg.norm(past - features.last, axis=-1) > (1 - _ROUNDING) * features.room
-        return cls(features, past[far], far.nonzero()[-1], far.size)
+        images = far.nonzero()[-1]
+        return cls(features, past[far], features.last[images], images, far.size)
 
     def turned(self, angle: float | npt.NDArray[np.float64]) -> "_Far":
         """Return the same of paths turned by an angle, in radians, one for all or (m,) one a point."""
-        return replace(self, points=turned(self.points, self.features.last[self.images], angle))
+        return replace(self, points=turned(self.points, self.ends, angle))
 
     def gained_over(self, angles: Iterable[float]) -> float:
         """Return as ``gained_over``."""
