@@ -115,7 +115,7 @@ class Scope:
         return int(getattr(self.window(window), which))
 
     def policy(self, wanted: str) -> str:
-        """Return a policy for statistics; ``carry`` where nothing is to be re-estimated, so that one record serves both.
+        """Return a policy for statistics; where there are none ``carry``, so that one record serves both.
 
         An unknown one is a ``RecipeError`` (see ``check_choice``).
         """
