@@ -124,6 +124,7 @@ BATCH_SIZE, LEARNING_RATE, AUGMENTATION = FACTS = ("batch_size", "learning_rate"
 LOG = "log"
 """What is never known of one: its losses, epoch by epoch."""
 
+
 def telling(facts: Collection[str]) -> str:
     """Say how facts that were lacking, in words, are told, in a sentence that goes on; empty where none can be."""
     options = [f"--{fact.replace('_', '-')}" for fact in FACTS if fact.replace("_", " ") in facts]
