@@ -87,4 +87,5 @@ def _begin(options: argparse.Namespace) -> int:
         claims=options.claims.split(",") if options.claims else (),
         seeds=parse_seeds(options.seeds),
         images=options.images,
+        say=print,
     )

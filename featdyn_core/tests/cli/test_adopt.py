@@ -43,7 +43,9 @@ def test_a_project_is_begun_on_them(seeds, capsys):
     main(["adopt", "mine", *COMMON, *seeds])
     capsys.readouterr()
     assert main(["init", "--adopted", "mine", "--window", "4-7"]) == 0
-    assert capsys.readouterr().out.startswith("wrote 25 files to ")
+    told, written = capsys.readouterr().out.splitlines()
+    assert told == "not asked: not-convergence: nobody knows the log of mine"
+    assert written.startswith("wrote 25 files to ")
     assert main(["train"]) == 0
     assert "0 trained, 3 already complete, 0 not" in capsys.readouterr().out
 

@@ -267,7 +267,8 @@ unknown = ["batch_size"]
         (
             'changes = { kind = "changes", window = "late", split = "held-out" }',
             "",
-            "nobody knows the batch size of toy, which its record 'changes' needs",
+            "nobody knows the batch size of toy, which its record 'changes' needs; if you do, adopt its checkpoints "
+            "again with --batch-size",
         ),
         ("", "", "nobody knows the batch size of toy, which its record 'stranger' needs"),
         ("", "normalised = false", ""),

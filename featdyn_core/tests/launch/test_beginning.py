@@ -1,5 +1,6 @@
 """A project on trainings of one's own: few files, the claims as they are, and windows that were fixed with it."""
 
+import dataclasses
 import json
 import shutil
 
@@ -30,8 +31,8 @@ def begin(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
 
-    def make(source=STRANGERS, window=(14, 20), **options):
-        return begin_project(folder, load_recipe(source), source=source, window=window, **options)
+    def make(source=STRANGERS, window=(14, 20), recipe=None, **options):
+        return begin_project(folder, recipe or load_recipe(source), source=source, window=window, **options)
 
     make.folder = folder
     return make
@@ -54,6 +55,18 @@ def test_adopted_trainings_have_the_claims_that_need_no_more(begin):
         **dict.fromkeys(("forgetting", "training"), Window(4, 20)),
         "growth": Window(8, 20),
     }
+
+
+def test_claims_that_are_not_asked_are_told_with_the_mend(begin):
+    known, told = load_recipe(STRANGERS), []
+    normalised = dataclasses.replace(known.adopted, normalised=True, unknown=("batch_size", "augmentation"))
+    begin(recipe=known.replace(adopted=normalised), say=told.append)
+    mend = "; if you do, adopt its checkpoints again with --batch-size and --augmentation"
+    assert told == [
+        "not asked: memory-window, beyond-closeness, transferability, forgetting, weight-averages: "
+        f"nobody knows the batch size and augmentation of cifar10-strangers{mend}",
+        "not asked: not-convergence: nobody knows the log of cifar10-strangers",
+    ]
 
 
 def test_the_files_of_claims_are_those_of_the_paper(begin):
