@@ -45,7 +45,9 @@ def measure(run: Run) -> Measured:
         numbers=with_splits({split: levels(column, epsilon) for split, column in columns.items()})
         | {"window at a steady pace": levels(run.columns("steady")["held-out"], epsilon)["window"]["depth 1"]},
         curves={
-            f"longest window at a tolerance, {split} images": curve(column, run.protocol["epsilons"])
+            f"longest window at a tolerance, {split} images": curve(
+                column, run.protocol["epsilons"], f"window, {split}"
+            )
             for split, column in columns.items()
         },
     )
@@ -64,11 +66,11 @@ def levels(column: Column, epsilon: float) -> dict[str, dict[str, Number]]:
     return found
 
 
-def curve(column: Column, epsilons: list[float]) -> Lines:
-    """Return the figure of the empirical level over the tolerance, one line a depth."""
+def curve(column: Column, epsilons: list[float], bound: str) -> Lines:
+    """Return the figure of the empirical level over the tolerance, one line a depth, and a criterion's bound."""
     shares = [[float(share) for share in levels(column, epsilon)["window"].values()] for epsilon in epsilons]
     series = {f"depth {depth}": row for depth, row in enumerate(np.array(shares).T, start=1)}
-    return Lines(epsilons, series, "tolerance ε", "longest window Δ over training")
+    return Lines(epsilons, series, "tolerance ε", "longest window Δ over training", bound)
 
 
 def world(window: planted.Shares, *, steady: float = 0.1) -> Run:

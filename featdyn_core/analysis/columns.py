@@ -99,7 +99,7 @@ def over_shallow_epochs(
         quantity: name of a property of theirs. Cross-entropy is drawn on a logarithmic scale.
         label: of the ordinates, with unit.
         churn: the whole networks, a line of their own.
-        bound: name of the criterion whose bound is drawn.
+        bound: name of the criterion whose bound is drawn, without an item.
         window: name of the window of the register that is shaded.
 
     Examples:

@@ -14,7 +14,7 @@ DRAWN = {
     "accuracy kept": ("accuracy_kept", "accuracy over that of f_t"),
     "cross-entropy": ("cross_entropy", "cross-entropy (nats)"),
 }
-"""Quantity to the property of a column that is drawn, and its axis."""
+"""Criterion to the property of a column that is drawn, and its axis."""
 
 
 def inside_window(
@@ -43,7 +43,9 @@ def inside_window(
             "accuracy on training over held-out images": difference(shares["training"], shares["held-out"]),
         },
         curves={
-            f"{what} on {split} images: {name}": over_shallow_epochs(column, *shown, churn=churn.get(split))
+            f"{what} on {split} images: {name}": over_shallow_epochs(
+                column, *shown, churn=churn.get(split), bound=f"{name}, {split}"
+            )
             for split, column in columns.items()
             for name, shown in DRAWN.items()
         },

@@ -148,7 +148,7 @@ def _check_measured(claim: Claim, measured: Any) -> None:
 
 
 def _check_lines(claim: Claim, title: str, lines: Lines, windows: Collection[str] | None) -> None:
-    if lines.bound and lines.bound not in (item.name for item in claim.criteria):
+    if lines.bound and not any(lines.bound in (item.name, item.parts.name) for item in claim.criteria):
         raise MeasurementError(
             f"claim {claim.id!r}: the figure {title!r} draws the bound of no criterion {lines.bound!r}"
         )

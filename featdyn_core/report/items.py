@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from featdyn_core.report.strips import Strip, strips
 from featdyn_core.verdicts.criterion import Criterion, Finding
 
-_BETWEEN = ", "
-"""Between what a criterion is called, its item and its split (see ``register.Entry``)."""
-
 
 @dataclass(frozen=True)
 class Item:
@@ -48,32 +45,15 @@ def asked(findings: Iterable[Finding]) -> list[Asked]:
     """Return findings by their criterion, the strips of each on one scale."""
     found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
     for finding in findings:
-        criterion = finding.criterion
-        name, item, quantity = _taken_apart(criterion)
-        key = name, quantity, criterion.asked, criterion.unit, criterion.paper
-        found.setdefault(key, []).append((item, finding))
+        criterion, parts = finding.criterion, finding.criterion.parts
+        key = parts.name, parts.quantity, criterion.asked, criterion.unit, criterion.paper
+        found.setdefault(key, []).append((parts.item, finding))
     return [_asked(items) for items in found.values()]
 
 
 def _asked(items: Sequence[tuple[str, Finding]]) -> Asked:
-    laid_out = strips([finding for _, finding in items])
-    name, _, quantity = _taken_apart(items[0][1].criterion)
+    laid_out, criterion = strips([finding for _, finding in items]), items[0][1].criterion
     if len(items) == 1:  # the only one keeps its whole name
-        name, quantity = items[0][1].criterion.name, items[0][1].criterion.quantity
-    named = [item if len(items) > 1 else "" for item, _ in items]
-    each = zip(named, items, laid_out, strict=True)
-    return Asked(name, quantity, tuple(Item(item, finding, strip) for item, (_, finding), strip in each))
-
-
-def _taken_apart(criterion: Criterion) -> tuple[str, str, str]:
-    """Return name, item and quantity of a criterion; an item ends both its name and its quantity, before the split."""
-    names, quantities = criterion.name.split(_BETWEEN), criterion.quantity.split(_BETWEEN)
-    split = names[-1] if quantities[-1] == f"{names[-1]} images" else ""
-    if split:
-        names, quantities = names[:-1], quantities[:-1]
-    shared = 0
-    while shared < min(len(names), len(quantities)) - 1 and names[-1 - shared] == quantities[-1 - shared]:
-        shared += 1
-    place, item = len(names) - shared, _BETWEEN.join(names[len(names) - shared :])
-    name = _BETWEEN.join(filter(None, [*names[:place], split]))
-    return name, item, _BETWEEN.join([*quantities[: len(quantities) - shared], *([f"{split} images"] if split else [])])
+        return Asked(criterion.name, criterion.quantity, (Item("", items[0][1], laid_out[0]),))
+    each = tuple(Item(item, finding, strip) for (item, finding), strip in zip(items, laid_out, strict=True))
+    return Asked(criterion.parts.name, criterion.parts.quantity, each)

@@ -7,6 +7,7 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from featdyn_core.errors import MeasurementError, RecipeError
 from featdyn_core.verdicts.inference import (
@@ -39,6 +40,18 @@ class Outcome(enum.StrEnum):
     HOLDS = "holds"
     FAILS = "fails"
     UNDECIDED = "undecided"
+
+
+_BETWEEN = ", "
+"""Between what a criterion is called, its item and its split (see ``register.Entry``)."""
+
+
+class Parts(NamedTuple):
+    """What a criterion is called: its name and quantity as all of its items share them, and the item, or nothing."""
+
+    name: str
+    quantity: str
+    item: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,19 @@ class Criterion:
         if self.unit is Unit.DRAWS and self.role is not Role.CONTROL:
             return "it counts planted draws, which are not seeds; only a control may"
         return ""
+
+    @property
+    def parts(self) -> Parts:
+        """Its name and quantity taken apart: an item ends both, before the split."""
+        names, quantities = self.name.split(_BETWEEN), self.quantity.split(_BETWEEN)
+        split = names[-1:] if quantities[-1] == f"{names[-1]} images" else []
+        names, quantities = names[: len(names) - len(split)], quantities[: len(quantities) - len(split)]
+        shared = 0
+        while shared < min(len(names), len(quantities)) - 1 and names[-1 - shared] == quantities[-1 - shared]:
+            shared += 1
+        name, item = names[: len(names) - shared], names[len(names) - shared :]
+        quantity = quantities[: len(quantities) - shared] + [f"{one} images" for one in split]
+        return Parts(_BETWEEN.join(name + split), _BETWEEN.join(quantity), _BETWEEN.join(item))
 
     @property
     def asked(self) -> Bound:

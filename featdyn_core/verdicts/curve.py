@@ -18,7 +18,7 @@ class Curve:
         series: label to one list of (points,) ordinates per seed; NaN, in a file null, where there is none.
         x_label: axis with unit.
         y_label: axis with unit.
-        bound: name of the criterion whose bound is drawn; empty for none.
+        bound: name of the criterion whose bound is drawn, without an item; empty for none.
         window: name of the claim's window that is shaded; empty for none.
         steps: abscissae behind which the learning rate is another.
         log: whether the ordinates are drawn on a logarithmic scale.

@@ -213,8 +213,9 @@ class Evidence(Displayed):
         return tuple(item for item in self.findings if item.criterion.role is role)
 
     def criterion(self, name: str) -> Criterion | None:
-        """Return the criterion of a name; None if nothing was judged by it."""
-        return next((item.criterion for item in self.findings if item.criterion.name == name), None)
+        """Return the criterion of a name, or the first of its items; None if nothing was judged by it."""
+        found = [item.criterion for item in self.findings]
+        return next((one for one in found if name in (one.name, one.parts.name)), None)
 
     def message(self) -> str:
         """Return verdict and all findings, one a line."""

@@ -18,7 +18,7 @@ class Lines:
         series: label to (points,) ordinates.
         x_label: axis with unit.
         y_label: axis with unit.
-        bound: name of the criterion whose bound is drawn.
+        bound: name of the criterion whose bound is drawn, without an item; all items of one have the same bound.
         window: name of the window of the register that is shaded.
         over_epochs: whether the abscissae are epochs: the steps of the learning rate are then drawn as well.
         log: whether the ordinates are drawn on a logarithmic scale.

@@ -31,6 +31,12 @@ def test_each_depth_and_split_has_its_composite_over_the_window(found):
             assert float(values[f"accuracy kept, depth {depth}, {split}"]) == pytest.approx(1 - missed, abs=GRAIN)
 
 
+def test_each_figure_names_the_criterion_whose_bound_it_shows(found):
+    bounds = {title: lines.bound for title, lines in found.curves.items()}
+    assert bounds["memory on held-out images: agreement"] == "agreement, held-out"
+    assert bounds["memory on training images: cross-entropy"] == "cross-entropy, training"
+
+
 def test_a_stranger_is_counted_at_each_depth(found):
     strangers = {name: value for name, value in found.values.items() if name.startswith("agreement of a stranger")}
     assert list(strangers) == [f"agreement of a stranger, depth {depth}" for depth in (1, 2, 3)]

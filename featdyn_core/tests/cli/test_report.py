@@ -1,10 +1,12 @@
 """One page of files of evidence, and the figures of it."""
 
 import json
+import re
 
 import pytest
 
 from featdyn_core.cli.main import main
+from featdyn_core.tests.report.sample import evidence
 from featdyn_core.verdicts.documents import write_evidence
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -16,6 +18,18 @@ def test_a_report_of_evidence(project, capsys):
     assert capsys.readouterr().out.splitlines() == ["wrote page.html", "wrote badge.json"]
     assert json.loads((project / "badge.json").read_text(encoding="utf-8"))["message"] == "nothing judged"
     assert "it was not run" in (project / "page.html").read_text(encoding="utf-8")
+
+
+def test_figures_have_a_folder_a_claim_an_index_and_progress(project, capsys):
+    write_evidence(project / "evidence.json", [evidence("memory-window"), evidence("forgetting", curves=2)])
+    assert main(["report", "evidence.json", "--figures", "figures"]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[1] == "wrote 12 files of figures to figures; figures/index.html shows them"
+    assert re.search(r"figures .*3/3", told.err)
+    assert {path.name: len(list(path.iterdir())) for path in (project / "figures").iterdir() if path.is_dir()} == {
+        "memory-window": 4,
+        "forgetting": 8,
+    }
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,14 @@ def test_marks_are_what_the_row_has_under_the_names_of_its_curve():
     assert marks(row, curve()) == marks(row, curve(bound="of another claim", window="another")) == UNMARKED
 
 
+def test_a_bound_of_items_is_named_without_an_item():
+    deep = [Criterion(f"kept, depth {d}, held-out", f"what, depth {d}, held-out images", "above", 0.9) for d in (1, 2)]
+    row = evidence("memory-window", findings=tuple(one.judge([0.95, 0.96, 0.97]) for one in deep))
+    assert marks(row, curve(bound="kept, held-out")) == Marks(deep[0])
+    assert marks(row, curve(bound="kept, depth 2, held-out")) == Marks(deep[1])
+    assert marks(row, curve(bound="kept, training")) == UNMARKED
+
+
 @pytest.mark.parametrize(("criterion", "caret"), [(ABOVE, 10), (BELOW, 11)])
 def test_a_near_bound_is_a_line_with_arrows_to_its_valid_side(criterion, caret):
     axes = axes_of(Curve([1.0, 2.0], {"series": [[0.96, 0.99]] * 3}, "epoch", "agreement"), Marks(criterion))

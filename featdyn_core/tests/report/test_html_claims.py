@@ -94,6 +94,11 @@ def test_a_row_says_what_was_fixed_in_advance(page):
     assert "read from 10 column, 5 stranger records" in page.text
 
 
+def test_a_list_of_the_protocol_is_said_in_words(page_of):
+    text = page_of([evidence("memory-window", protocol={"depths": ["depth 1", "depth 2"], "by": "seed"})]).text
+    assert "protocol depths depth 1, depth 2; by seed" in text
+
+
 def test_what_is_replayed_known_new_or_exploratory_can_be_seen(page):
     marks = [names for names in page.attributes("class") if names.startswith("mark")]
     assert marks.count("mark replayed") == marks.count("mark changed") == 2  # in the overview and at the row itself
