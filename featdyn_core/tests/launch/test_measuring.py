@@ -80,7 +80,7 @@ def test_work_is_shared_out_without_comparing_its_pieces(monkeypatch):
         def __eq__(self, _):
             raise AssertionError("pieces were compared")
 
-    monkeypatch.setattr(measuring, "spread", lambda work, groups, jobs: ((group, work(group)) for group in groups))
+    monkeypatch.setattr(measuring, "spread", lambda work, groups, **_: ((group, work(group)) for group in groups))
     groups = [Group([Request(tiny_recipe(), seed, kind, {})]) for seed in (0, 1) for kind in ("log", "churn")]
     assert [group[0].kind for group, _ in spread_by_device(len, groups, jobs=2)] == ["churn"] * 2 + ["log"] * 2
 

@@ -333,6 +333,19 @@ def test_a_damaged_record_is_found(records, harm, message):
     assert re.search(message, problem)
 
 
+def test_descriptions_are_not_looked_through_for_each_record(records, monkeypatch):
+    """A store may have tens of thousands."""
+
+    class Listed(list):
+        def __contains__(self, _):
+            raise AssertionError("the list was looked through")
+
+    original = verification.visible
+    monkeypatch.setattr(verification, "visible", lambda *arguments: Listed(original(*arguments)))
+    next(records.root.glob("tiny-1-*/*.json")).unlink()
+    assert sum(bool(item.problems) for item, _ in verify_records(records, Agreement())) == 1
+
+
 def test_bytes_that_are_no_arrays_are_found(records):
     record = record_of(column(3))
     content = b"no arrays"
