@@ -107,7 +107,7 @@ def verify_records(records: RecordFolder, agreement: Agreement) -> Iterator[tupl
             yield Finding(name, [str(error)]), {}
             continue
         if facts is None:
-            yield Finding(name, [], "it is of a newer version of featdyn"), {}
+            yield Finding(name, [], "it is of another version of featdyn"), {}
         else:
             yield _verify_record(name, records.read, facts, agreement), facts
     known = set(described)
