@@ -211,10 +211,11 @@ def _manifest(facts: list[dict[str, Any]], retired: list[str]) -> bytes:
 def _stage(folder: Path, records: Sequence[Record], staged: list[Path]) -> None:
     """Write what is not there yet beside its place, and note where."""
     sweep(folder)
+    for place in {(folder / record.facts["file"]).parent for record in records}:
+        place.mkdir(parents=True, exist_ok=True)
+        sweep(place)
     for record in records:
         path = folder / record.facts["file"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
         if not _holds(path, record.facts["sha256"]):
             staged.append(_staged(folder, record.facts))
             write_atomically(staged[-1], record.content)

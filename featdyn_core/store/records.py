@@ -127,7 +127,7 @@ def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any] | None:
     """Read the description of a record that stands alone; see ``check_facts``.
 
     Returns:
-        The description; None where it is one of a newer schema.
+        The description; None where it is one of a newer schema, or of a kind that this version does not know.
 
     Raises:
         DamagedRecordError: it is none, or not the one that was written.
@@ -135,8 +135,12 @@ def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any] | None:
     try:
         content = parse(text)  # before the seal, which a newer version may make otherwise
         schema = content.get("schema") if isinstance(content, dict) else None
-        newer = type(schema) is int and schema > SCHEMA
-        return None if newer else check_facts(unseal(text), where, mend)
+        if type(schema) is int and schema > SCHEMA:
+            return None
+        facts = unseal(text)
+        kind = facts.get("kind")
+        foreign = isinstance(kind, str) and kind not in KINDS and where.name.startswith(f"{kind}-")
+        return None if foreign else check_facts(facts, where, mend)
     except ValueError as error:
         raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error
 
@@ -269,7 +273,7 @@ class RecordFolder:
         return None
 
     def description(self, path: Path) -> dict[str, Any] | None:
-        """Return what a file of the folder describes; None where it is one of a newer schema.
+        """Return what a file of the folder describes; None where only another version of featdyn can read it.
 
         Raises:
             DamagedRecordError: it is not what was written there.

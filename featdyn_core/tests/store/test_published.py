@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,6 +16,7 @@ from featdyn_core.files import json_digest
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.sealed import seal_lines, unseal_lines
 from featdyn_core.store import layout
+from featdyn_core.store import published as module
 from featdyn_core.store.documents import seal
 from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import Record
@@ -268,6 +270,13 @@ def test_files_without_a_manifest_are_refused(folder):
     (folder / "manifest.json").unlink()
     with pytest.raises(DamagedRecordError, match=r"manifest\.json is not there, and .*\.npz is"):
         PublishedRecords(folder).get(column(1))
+
+
+def test_a_folder_is_swept_once_however_many_records_it_gets(tmp_path, monkeypatch):
+    swept = Mock()
+    monkeypatch.setattr(module, "sweep", swept)
+    publish(tmp_path / "new", [record_of(column(1, images=images)) for images in range(15, 20)])
+    assert swept.call_count == 2  # with the folder of all
 
 
 def test_publishing_anew_replaces_what_was_there(folder):
