@@ -1,7 +1,7 @@
-"""What the store reads and writes beside tensors: JSON that any reader takes, and that can say it was changed.
+"""JSON documents of the store: standard JSON with a seal that reveals changes.
 
-A sealed document holds the digest of its own content: an edit of one logged number is found, and so is one that only
-changes the spelling. Trajectories of earlier versions have documents without a seal, which are known by their fields.
+A sealed document holds the digest of its own content, so any edit is detected, even one that changes only the spelling.
+Documents of earlier versions have no seal and are recognised by their fields.
 """
 
 import hashlib
@@ -13,22 +13,22 @@ from typing import Any
 from featdyn_core.files import json_digest
 
 SEAL = "seal"
-"""Field of a document with the hex sha256 of the others."""
+"""Field of a document that holds the hex sha256 of the other fields."""
 
 LINE = 400
-"""Most characters that an error repeats of what was in a file."""
+"""Most characters of a file that an error message repeats."""
 
 
 def dump(content: Any) -> bytes:
-    """Return standard JSON; a number that is not finite becomes null, since JSON has no word for it."""
+    """Return standard JSON; numbers that are not finite become null, because JSON cannot express them."""
     return json.dumps(_finite(content), indent=1, allow_nan=False).encode()
 
 
 def parse(text: bytes) -> Any:
-    """Return what JSON holds, that of earlier versions with its NaN and Infinity included.
+    """Return the content of JSON; NaN and Infinity of earlier versions are accepted.
 
     Raises:
-        ValueError: it is none, or it is nested deeper than any that is written here.
+        ValueError: it is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text.decode("utf-8"))
@@ -42,13 +42,13 @@ def seal(content: dict[str, Any]) -> bytes:
 
 
 def seal_lines(content: dict[str, Any], items: str) -> bytes:
-    """Return a document of many items as compact JSON, an item to a line, with a seal of what it says.
+    """Return a document of many items as compact JSON with a seal, one item on each line.
 
-    Unlike that of ``seal``, it holds however the document is spaced, so that it is quickly compared.
+    Unlike the seal of ``seal``, this one does not depend on spacing, so it is quick to check.
 
     Args:
         content: the document.
-        items: name of its list of them.
+        items: name of its list of items.
     """
     finite = _finite(content)
     rest = {name: value for name, value in finite.items() if name != items} | {SEAL: json_digest(finite)}
@@ -60,7 +60,7 @@ def unseal_lines(content: Any) -> dict[str, Any]:
     """Return the content of a document that ``seal_lines`` wrote, parsed, without its seal.
 
     Raises:
-        ValueError: it says something else than what was written.
+        ValueError: it is not what was written.
     """
     rest = {name: value for name, value in content.items() if name != SEAL}
     if content.get(SEAL) != json_digest(rest):
@@ -73,14 +73,14 @@ def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
 
     Args:
         text: JSON.
-        unsealed: fields of such documents of earlier versions, where these had no seal.
+        unsealed: fields of such documents in earlier versions, which had no seal.
 
     Raises:
-        ValueError: no such document, or not the one that was written.
+        ValueError: it is not such a document, or not what was written.
     """
     content = parse(text)
     if not isinstance(content, dict):
-        raise ValueError(f"a {type(content).__name__} where an object was written")
+        raise ValueError(f"expected an object, found a {type(content).__name__}")
     if content.pop(SEAL, None) is None:
         if unknown := sorted(set(content) - set(unsealed)):
             raise ValueError(f"it has the field {unknown[0]!r} and no seal")
@@ -94,7 +94,7 @@ def _compact(content: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text so that it can be read at once, whatever was in the file that it is about."""
+    """Return a text as one line of limited length, whatever a file contained."""
     line = " ".join(text.split())
     return line if len(line) <= LINE else f"{line[:LINE]}…"
 
