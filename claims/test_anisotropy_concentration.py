@@ -3,13 +3,14 @@
     "Instead of spreading variance evenly across all directions, the feature perturbations concentrate strongly along a
     few dominant axes. [...] this anisotropic pattern persists throughout training."
 
-Measured: feature changes of held-out images by one-step SGD updates, deepest of the paper's cuts, at the first, the
-middle and the last epoch of a window; the variance in the leading directions and the participation ratio, beside
-isotropic samples of the same size; the same of directions alone, each change at length 1. All are means over images.
-**Reading:** "a few" are five, and carry more than half of the variance.
+Measured: feature changes of held-out images by one-step SGD updates, at the deepest of the paper's cuts, at the first,
+the middle and the last epoch of a window. Two numbers decide, as means over images: the variance in the leading
+directions, and the participation ratio relative to isotropic samples of the same size. The ratio also decides for
+directions alone, with each change scaled to length 1. **Reading:** "a few" means five directions, which carry more than
+half of the variance.
 
-Controls: planted isotropic Gaussian features and heavy tails, whose top five must not pass for concentrated more often
-than the level allows; the draw is their unit of replication.
+Controls: planted isotropic samples, Gaussian and heavy-tailed, must not count as concentrated more often than the level
+allows. Their unit of replication is the draw.
 """
 
 import dataclasses

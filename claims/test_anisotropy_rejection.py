@@ -5,13 +5,13 @@
     distribution"
 
 Measured: feature changes of held-out images by repeated one-step SGD updates from one checkpoint, at the deepest of the
-paper's cuts, at the first and at the last epoch of a window; the share of images for which two tests reject isotropy.
-They are the paper's test, calibrated by parametric bootstrap, and the multivariate sign test, which holds its size for
-every elliptical law: the paper's statistic also rejects isotropic samples with heavy tails. What the Jacobian alone
-makes of isotropic noise is asked by the claim anisotropy-beyond-jacobian.
+paper's cuts, at the first and the last epoch of a window. The number is the share of images for which two tests reject
+isotropy. One is the paper's test, calibrated by parametric bootstrap. Its statistic also rejects isotropic samples with
+heavy tails, so the second is the multivariate sign test, which keeps its size for every elliptical distribution. The
+claim anisotropy-beyond-jacobian tests what the Jacobian alone makes of isotropic noise.
 
-Controls: planted isotropic Gaussian features and planted isotropic heavy tails of the same size, which the two tests
-must not reject more often than their level allows. All seeds' draws are judged together.
+Controls: the two tests must not reject planted isotropic samples of the same size, Gaussian and heavy-tailed, more
+often than their level allows. The draws of all seeds are judged together.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """featdyn: empirical claims about training dynamics as assertion-based tests over checkpoint trajectories.
 
-The names below are public; scripts may rely on them. What stands where: see the README.
+The names below are public; scripts may rely on them.
 """
 
 from . import planted

@@ -24,7 +24,7 @@ def fail_with(code: int):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (errno.ENOSPC, "no space left for the store here; free some, and the next run goes on from here"),
+        (errno.ENOSPC, "no space left for the store here; free some, and the next run continues from here"),
         (errno.EDQUOT, "no space left for the store here; free some"),
         (
             errno.EROFS,
@@ -129,7 +129,7 @@ def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
 def test_place_that_cannot_be_had_is_named(tmp_path, name):
     (tmp_path / "taken").touch()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(StoreError, match="cannot be made, where this trajectory belongs; give its recipe another name"):
+    with pytest.raises(StoreError, match="cannot be made; give its recipe another name"):
         Layout(tmp_path).prepare("k", tmp_path / name)
 
 

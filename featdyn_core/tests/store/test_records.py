@@ -163,7 +163,7 @@ DAMAGES = {
     "half a description": (lambda _, facts: facts.write_bytes(facts.read_bytes()[:-10]), "cannot be read"),
     "no text": (lambda _, facts: facts.write_bytes(b"\xff\xfe"), "cannot be read"),
     "nested too deep": (lambda _, facts: facts.write_text("[" * 100_000), "cannot be read"),
-    "no table": (lambda _, facts: facts.write_text("[]"), "a list where an object was written"),
+    "no table": (lambda _, facts: facts.write_text("[]"), "expected an object, found a list"),
     "no seal": (lambda _, facts: facts.write_bytes(dump(unseal(facts.read_bytes()))), "and no seal"),
     "other images": (lambda _, facts: flip(facts, facts.read_bytes().index(b"some images")), "does not match its seal"),
     "other schema": (lambda _, facts: edit(facts, schema=0), "does not describe a record"),

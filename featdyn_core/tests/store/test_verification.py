@@ -342,7 +342,7 @@ def test_records_of_another_version_are_not_called_damaged(records, changes):
     (folder / f"{facts['kind']}-0123456789ab.npz").write_bytes(b"of tomorrow")
     found = [item for item, _ in verify_records(records, Agreement())]
     assert [item.problems for item in found] == [[]] * 3
-    assert [item.unchecked for item in found if item.unchecked] == ["it is of another version of featdyn"]
+    assert [item.unchecked for item in found if item.unchecked] == ["another version of featdyn wrote it"]
     assert records.find(column(1, 2), keys_of(column(1, 2))) is not None
 
 

@@ -114,7 +114,7 @@ def test_within_holds_inside_and_fails_beyond_either_end():
     assert both.judge(BELOW).outcome is Outcome.FAILS
     assert both.judge([3.0, 3.1, 3.2]).outcome is Outcome.FAILS
     assert both.judge(ACROSS).outcome is Outcome.UNDECIDED
-    assert "to lie within 0.5 of 1: holds" in str(both.judge(ABOVE))
+    assert "must lie within 0.5 of 1: holds" in str(both.judge(ABOVE))
 
 
 RULES = {
@@ -210,7 +210,7 @@ def test_a_universal_criterion_takes_no_infinite_number():
 def test_the_worst_seed_and_k_of_n_stand_beside_the_interval():
     finding = criterion(bound=0.5).judge([0.9, 0.4, 0.7])
     assert (finding.worst, finding.on_right_side) == (0.4, 2)
-    assert "worst 0.4, 2 of 3 hold), to lie above 0.5: undecided" in str(finding)
+    assert "worst 0.4, 2 of 3 hold), must lie above 0.5: undecided" in str(finding)
     assert criterion(direction="below", bound=0.5).judge([0.9, 0.4, 0.7]).worst == 0.9
     within = criterion(direction="within", bound=0.5).judge([0.4, -0.7, 0.6])
     assert (within.worst, within.on_right_side) == (-0.7, 1)
@@ -218,7 +218,7 @@ def test_the_worst_seed_and_k_of_n_stand_beside_the_interval():
 
 def test_planted_draws_are_named_as_such():
     item, seen = RULES["draws"]
-    assert "(95 %, 450 planted draws; worst 0.06, 3 of 3 hold), to lie below 0.2: holds" in str(item.judge(seen))
+    assert "(95 %, 450 planted draws; worst 0.06, 3 of 3 hold), must lie below 0.2: holds" in str(item.judge(seen))
 
 
 @pytest.mark.parametrize("items", [1, 6])
