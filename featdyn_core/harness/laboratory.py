@@ -67,7 +67,7 @@ class Laboratory:
         self.register, self.rows, self.open_store, self.train = register, rows, open_store, train
         self.records, self.digests = RecordFolder(root / "records"), DataDigests(root)
         self._planned: dict[tuple[str, str], list[Request]] = {}
-        self._kept: dict[tuple[str, str], Record] = {}
+        self._kept: dict[tuple[Path, str], Record] = {}
 
     @functools.cached_property
     def measurements(self) -> "Measurements":
@@ -84,7 +84,7 @@ class Laboratory:
     def source(self, cell: Cell) -> Source:
         """Return where the records of a row come from."""
         if cell.replayed:
-            return functools.partial(self._published, cell.scale.name)
+            return functools.partial(self._published, records_folder() / cell.scale.name)
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def recorded(self, cell: Cell) -> Source:
@@ -94,10 +94,10 @@ class Laboratory:
         """
         return self.source(cell) if cell.replayed else self._found
 
-    def _published(self, scale: str, request: Request) -> Record:
-        """Return a published record (see ``PublishedRecords.get``), unpacked already where a claim before has read it."""
-        place = scale, request.identity
-        found = self._kept.pop(place, None) or published(records_folder() / scale).get(request)
+    def _published(self, folder: Path, request: Request) -> Record:
+        """Return as ``PublishedRecords.get``; what a claim before has read is unpacked already."""
+        place = folder, request.identity
+        found = self._kept.pop(place, None) or published(folder).get(request)
         self._kept[place] = found  # last, as the one that was asked for last
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]

@@ -93,7 +93,7 @@ class LastLayer:
 
     @cached_property
     def room(self) -> npt.NDArray[np.float64]:
-        """Distances (N,) of the last features from the nearest border of their regions; infinite where there is none."""
+        """Distances (N,) of the last features from the nearest border of their regions; infinite without one."""
         logits = self.logits(self.last)
         apart = np.linalg.norm(self.weight[self.reference][:, None] - self.weight, axis=-1)
         ahead = np.take_along_axis(logits, self.reference[:, None], axis=-1) - logits

@@ -9,6 +9,7 @@ from featdyn_core.analysis.shares import (
     against_isotropy,
     concentrated,
     direction_shares,
+    isotropic_changes,
     isotropic_shares,
     p_values,
     spectrum_lines,
@@ -18,6 +19,7 @@ from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.one_step.concentration import participation_ratio, top_share
 from featdyn_core.measures.one_step.gram import ChangeGram
 from featdyn_core.measures.one_step.spectra import ChangeSpectra
+from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.units import Counted
 
 ROUNDING = 1e-9  # relative; two ways to the eigenvalues of one matrix
@@ -100,6 +102,19 @@ def test_all_who_ask_share_one_law_that_none_can_change():
     assert isotropic_shares(ROWS, FEATURES, DRAWS) is null
     with pytest.raises(ValueError, match="read-only"):
         null.values[0, 0] = 1
+
+
+def test_isotropic_changes_are_drawn_once_from_their_stream():
+    asked = {"rows": 8, "features": 20, "draws": 3, "tail": 5, "seed": 1, "stream": "planted isotropy"}
+    gaussian, heavy = isotropic_changes(**asked)
+    rng = numpy_generator(1, "measure", "planted isotropy")
+    expected = [ChangeGram.gaussian(8, 20, rng) for _ in range(3)] + [
+        ChangeGram.heavy_tailed(8, 20, 5, rng) for _ in range(3)
+    ]
+    for found, one in zip((*gaussian, *heavy), expected, strict=True):
+        assert np.array_equal(found.products, one.products)
+    assert isotropic_changes(**asked)[0] is gaussian
+    assert not np.array_equal(isotropic_changes(**asked | {"seed": 2})[0][0].products, gaussian[0].products)
 
 
 def test_p_values_of_isotropic_samples_are_uniform(rng):

@@ -19,6 +19,7 @@ from featdyn_core.errors import (
     MissingRecordError,
     MissingTrajectoryError,
 )
+from featdyn_core.harness import laboratory as module
 from featdyn_core.harness.laboratory import Laboratory, decide, described
 from featdyn_core.harness.plan import all_cells, cells, requests
 from featdyn_core.measures.composites import grid
@@ -29,7 +30,7 @@ from featdyn_core.provenance import environment
 from featdyn_core.register.reading import load_register
 from featdyn_core.report.wording import remarks
 from featdyn_core.store.measurements import Measurements
-from featdyn_core.store.published import publish, published
+from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import pack
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import arrays_of, record_of
@@ -413,6 +414,18 @@ def test_replay_judges_what_is_published_and_never_measures(published_project, m
     assert found.records == {"column": 6, "stranger": 3}
     assert found.measured[0]["device"] == "cpu"
     assert not (published_project / "nowhere").exists()
+
+
+@pytest.mark.parametrize(("kept", "times"), [(1, 2), (1024, 1)])
+def test_so_many_published_records_stay_for_the_next_claim(published_project, monkeypatch, kept, times):
+    monkeypatch.chdir(published_project)
+    monkeypatch.setattr(module, "KEPT", kept)
+    found, read, files = replaying(published_project), PublishedRecords.read, []
+    monkeypatch.setattr(PublishedRecords, "read", lambda self, facts: files.append(facts["file"]) or read(self, facts))
+    for _ in range(2):
+        found.decide(REPLAYED, saying_of_records)
+    assert len(set(files)) > 1
+    assert {files.count(file) for file in files} == {times}
 
 
 def test_replay_says_what_is_lacking_and_measures_nothing(published_project, tmp_path, monkeypatch):

@@ -61,6 +61,14 @@ def test_the_last_features_are_inside_and_other_images_are_not():
     assert found.share_inside(np.stack([found.last, found.last[::-1]])) == 0.5
 
 
+def test_room_is_the_distance_of_the_nearest_border():
+    points = np.array([[[0.0, 0.0]] * 2, [[3.0, 1.0], [1.0, 5.0]]])  # past, and last
+    layer = LastLayer(np.arange(2), points, np.eye(2), np.zeros(2), np.array([0, 1]))
+    assert layer.room == pytest.approx(np.array([2, 4]) / np.sqrt(2))
+    alike = dataclasses.replace(layer, weight=np.ones((2, 2)), bias=np.array([0.0, 1.0]))
+    assert alike.room.tolist() == [np.inf, np.inf]  # one class leads everywhere
+
+
 def test_a_bias_moves_the_border():
     points = np.array([[[1.0, 0.0]]])
     found = LastLayer(np.array([1]), points, np.eye(2), np.array([0.0, 2.0]), np.array([0]))

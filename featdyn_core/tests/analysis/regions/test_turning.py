@@ -76,6 +76,33 @@ def test_the_gain_at_random_has_either_sign_and_falls_with_draws():
     assert np.std(many) < np.std(few) / 2
 
 
+@pytest.fixture
+def drawn() -> LastLayer:
+    """Paths of all lengths among regions of all shapes, some of which are whole half-planes."""
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(4, 60, 2)) * rng.exponential(size=(60, 1))
+    return LastLayer(np.arange(4), points, rng.normal(size=(5, 2)), rng.normal(size=5), np.zeros(60, int))
+
+
+def share_turned(features, past, angle):
+    """The share by its definition: every point is turned and classified."""
+    inside = features.classes(turned(past, features.last, angle)) == features.reference
+    return inside.mean()
+
+
+def test_the_gain_is_that_of_all_points_by_definition(drawn):
+    shares = [share_turned(drawn, drawn.past, angle) for angle in all_round(7)]
+    expected = share_turned(drawn, drawn.past, 0.0) - np.mean(shares)
+    assert gained_over(drawn, drawn.past, all_round(7)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_gain_at_random_is_that_of_all_points_by_definition(drawn):
+    directions = np.random.default_rng(5).uniform(0, 2 * np.pi, (3, 60))
+    pasts = [turned(drawn.past, drawn.last, angle) for angle in directions]
+    expected = np.mean([share_turned(drawn, past, 0.0) - share_turned(drawn, past, np.pi) for past in pasts])
+    assert gained_at_random(drawn, MIRRORED, 3, np.random.default_rng(5)) == pytest.approx(expected, abs=1e-12)
+
+
 def test_paths_without_length_gain_exactly_nothing():
     still = LastLayer(np.arange(3), np.repeat(PAST[:1], 3, axis=0), np.eye(2), np.zeros(2), np.zeros(2, int))
     assert gained_over(still, still.past, all_round(8)) == 0
