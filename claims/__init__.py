@@ -1,1 +1,1 @@
-"""The claims, one file each, in the paper's order; ``register.toml`` holds what was fixed in advance."""
+"""The claims, one file each. The folder ``register`` holds what was fixed in advance."""

@@ -1,14 +1,14 @@
-"""Anisotropy beyond the Jacobian, section 6 and App. E: the rival of the anisotropy rejection.
+"""Anisotropy beyond the Jacobian, section 6 and App. E: the rival of anisotropy-rejection.
 
     "SGD-induced noise forms a structured distribution"
 
-The Jacobian of the features shapes even isotropic noise of the parameters, so that isotropy is rejected there as well.
-Measured at the first and at the last epoch of a window: participation ratio of the feature changes by single SGD
-updates over that of the changes by isotropic parameter noise of equal norm, geometric mean over held-out images. SGD's
-changes must be the more concentrated.
+The Jacobian of the features gives structure even to isotropic noise of the parameters, so isotropy is rejected there
+too. Measured at the first and the last epoch of a window: the participation ratio of the feature changes by single SGD
+updates, divided by that of the changes by isotropic parameter noise of equal norm; geometric mean over held-out images.
+The changes by SGD must be more concentrated.
 
-Control: the first half of the updates by parameter noise against the second, in which there is nothing to be found. All
-images share these updates, so that only more updates make it sharper.
+Control: the first half of the parameter-noise updates against the second half, which do not differ. All images share
+these updates, so only more updates make the control sharper.
 """
 
 from collections.abc import Iterable, Sequence

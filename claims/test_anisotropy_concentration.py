@@ -3,13 +3,14 @@
     "Instead of spreading variance evenly across all directions, the feature perturbations concentrate strongly along a
     few dominant axes. [...] this anisotropic pattern persists throughout training."
 
-Measured: feature changes of held-out images by one-step SGD updates, deepest of the paper's cuts, at the first, the
-middle and the last epoch of a window; the variance in the leading directions and the participation ratio, beside
-isotropic samples of the same size; the same of directions alone, each change at length 1. All are means over images.
-**Reading:** "a few" are five, and carry more than half of the variance.
+Measured: feature changes of held-out images by one-step SGD updates, at the deepest of the paper's cuts, at the first,
+the middle and the last epoch of a window. Two numbers decide, as means over images: the variance in the leading
+directions, and the participation ratio relative to isotropic samples of the same size. The ratio also decides for
+directions alone, with each change scaled to length 1. **Reading:** "a few" means five directions, which carry more than
+half of the variance.
 
-Controls: planted isotropic Gaussian features and heavy tails, whose top five must not pass for concentrated more often
-than the level allows; the draw is their unit of replication.
+Controls: planted isotropic samples, Gaussian and heavy-tailed, must not count as concentrated more often than the level
+allows. Their unit of replication is the draw.
 """
 
 import dataclasses
@@ -19,7 +20,6 @@ import numpy as np
 import pytest
 
 from featdyn_core import (
-    ChangeGram,
     Changes,
     Decide,
     Judge,
@@ -32,9 +32,9 @@ from featdyn_core import (
     by_criterion,
     concentrated,
     direction_shares,
+    isotropic_changes,
     isotropic_p_values,
     isotropic_shares,
-    numpy_generator,
     planted,
     share_of,
     variance_shares,
@@ -50,12 +50,12 @@ def measure(run: Run) -> Measured:
     changes, count = run.record("changes"), run.protocol["isotropic_draws"]
     found = [[against_isotropy(image, count) for image in epoch] for epoch in changes.sgd]
     size = changes.sgd[0][0].updates, changes.sgd[0][0].features
-    rng = numpy_generator(run.seed, "measure", "planted concentration")
     draws, level, tail = (run.protocol[f"planted_{name}"] for name in ("draws", "level", "tail"))
-    gaussian = [isotropic_p_values(ChangeGram.gaussian(*size, rng), count, variance_shares) for _ in range(draws)]
-    heavy = [
-        isotropic_p_values(ChangeGram.heavy_tailed(*size, tail, rng), count, direction_shares) for _ in range(draws)
-    ]
+    drawn = isotropic_changes(*size, draws, tail, seed=run.seed, stream="planted concentration")
+    gaussian, heavy = (
+        [isotropic_p_values(sample, count, of) for sample in samples]
+        for samples, of in zip(drawn, (variance_shares, direction_shares), strict=True)
+    )
     spectra = {f"epoch {epoch}": one[0].shares.values for epoch, one in zip(changes.epochs, found, strict=True)}
     spectra["isotropic"] = flat = isotropic_shares(*size, count).values.mean(axis=0)
     return Measured(

@@ -3,16 +3,17 @@
     "Moreover, the strength of this anisotropy correlates with temporal consistency and memory-window length, linking
     SGD-induced noise to generalization."
 
-The paper shows no data. Measured: over checkpoints of trainings that differ in label noise, within one phase of the
-learning rate, Kendall's tau of the strength of the anisotropy of one-step feature changes with the consistency over a
-span before each, and with the window ``W_0.8(t)``. **Reading:** strength is minus the logarithm of the participation
-ratio, mean over images; consistency and window are means over the paper's depths.
+The paper shows no data. Measured: Kendall's tau between the strength of the anisotropy of one-step feature changes and
+two measures of memory, the consistency over a span before the checkpoint and the window ``W_0.8(t)``. It is taken over
+checkpoints of trainings that differ in label noise, within one phase of the learning rate. **Reading:** strength is
+minus the logarithm of the participation ratio, mean over images. Consistency and window are means over the paper's
+depths.
 
-Control: the strength beside another seed's memory at shuffled checkpoints, where no link is left.
+Control: the strength is compared with another seed's memory at shuffled checkpoints, where no link is left.
 
-Two things that change with label noise, or with time, correlate without a link between them. The correlation over the
-levels of noise at one epoch, without time's part, is reported; whether any is left over the checkpoints of one training
-is asked by the claim anisotropy-memory-link-at-one-noise-level.
+Two quantities that change with label noise, or with time, correlate even without a link between them. The correlation
+over noise levels at one epoch, which excludes the effect of time, is reported. The claim
+anisotropy-memory-link-at-one-noise-level tests whether a correlation is left over the checkpoints of one training.
 """
 
 import numpy as np

@@ -3,11 +3,12 @@
     "Moreover, the strength of this anisotropy correlates with temporal consistency and memory-window length, linking
     SGD-induced noise to generalization."
 
-Label noise makes changes less anisotropic and memory shorter, so that the two correlate over trainings that differ in
-it, whether or not there is a link. Measured: the same correlations over the checkpoints of one training, mean over
-levels of label noise.
+Label noise makes changes less anisotropic and memory shorter. The two therefore correlate over trainings that differ in
+label noise, whether or not there is a link. Measured: the same correlations over the checkpoints of one training, mean
+over levels of label noise.
 
-Control: the strength beside another seed's memory at shuffled checkpoints of each training, where no link is left.
+Control: the strength is compared with another seed's memory at shuffled checkpoints of each training, where no link is
+left.
 """
 
 import numpy as np

@@ -2,13 +2,13 @@
 
     "later classifiers remain predictive on earlier features within a temporal window"
 
-That a composite agrees with ``f_t`` may only say that predictions change little: the whole past network ``f_s`` agrees
-with ``f_t`` as well. Measured at each inner cut: agreement of the composite across the window, minus that of ``f_s``.
-Behind the last stage only pooling and a linear layer follow, so that nothing can be gained there; that is reported. The
-gain says less than beyond-closeness does: a composite shares its deep half with ``f_t``, and is nearer to it than
-``f_s`` is.
+A composite may agree with ``f_t`` only because predictions change little: the whole past network ``f_s`` agrees with
+``f_t`` as well. Measured at each inner cut: the agreement of the composite across the window minus that of ``f_s``.
+After the last stage only pooling and a linear layer follow, so nothing can be gained there; that number is reported.
+This gain says less than beyond-closeness does, because a composite shares its deep part with ``f_t`` and is therefore
+nearer to it than ``f_s``.
 
-Controls: where both halves are those of t nothing can be gained; a planted pair gains by construction.
+Controls: if both parts are those of t, nothing can be gained. A planted pair gains by construction.
 """
 
 import pytest

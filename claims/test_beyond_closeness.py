@@ -3,14 +3,15 @@
     "earlier classifiers can still process later features when the shift is moderate, reflecting structured rather than
     arbitrary drift [...] the memory window is not a trivial convergence artifact"
 
-Were closeness all there is to memory, any network as near to ``f_t`` as the past one would serve its deep half as
-well. Measured at each depth: across a far window, the agreement of the composite minus that of a shallow half moved as
-far in norm and in angle, in a random direction; normalisation statistics are re-estimated for both, so that stale ones
-excuse neither. Reported are directions that training itself drew, the drift mirrored and that of another period, and
-equal distance alone, which tests mostly norms: weight decay shrinks them, and batch normalisation cancels that.
+If memory were only closeness, any shallow part as near to that of ``f_t`` as the past one would serve its deep part as
+well. Measured at each depth, across a far window: the agreement of the composite minus that of a shallow part that was
+moved in a random direction, by the same norm and angle. Normalisation statistics are re-estimated for both, so that
+stale statistics excuse neither. Three other comparisons are reported: directions from training itself (the mirrored
+drift and the drift of another period), and equal distance alone. The last mostly compares norms, which weight decay
+shrinks and batch normalisation cancels.
 
-Controls: a planted network whose real direction is better than a random one by construction, where the same code must
-find a difference; ``f_t`` with its own statistics re-estimated, which must leave it its predictions.
+Controls: in a planted network the real direction is better than a random one by construction, and the same code must
+find this. ``f_t`` with its own statistics re-estimated must keep its predictions.
 """
 
 from typing import Any

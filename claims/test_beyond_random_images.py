@@ -3,9 +3,9 @@
     "training-induced temporal augmentations generalize to both unseen and corrupted inputs. [...] temporal augmentation
     arises only when anchored in meaningful semantic structure."
 
-Late checkpoints lie near each other, so that their composites may agree on any image at all, one without meaning
-included. Measured: mean point-wise consistency over a late window and over the depths, on test images as they are and
-under each corruption at severity 5, minus that on random images of the same mean and covariance.
+Late checkpoints lie near each other, so their composites may agree on any image, even a meaningless one. Measured: mean
+point-wise consistency over a late window and over the depths, on test images and under each corruption at severity 5,
+minus that on random images of the same mean and covariance.
 
 Control: every other random image against the rest, where nothing is gained.
 """

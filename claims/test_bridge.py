@@ -1,21 +1,21 @@
-"""A bridge to generalisation by computable surrogates, sections 7 and 8: an extension, left by the paper to others.
+"""A bridge to generalisation by computable surrogates, sections 7 and 8: an extension beyond the paper.
 
     "this framing opens avenues for future research toward tractable surrogates and profound insights, potentially
     connecting with divergences such as MMD or Wasserstein distances."
 
-Measured: for each class the distance between its augmented training features (at epochs u of the window) and its
-held-out features at t, and its generalisation gap; do the distances put the classes in the order of the gaps? Pilots
-chose what decides: the sliced Wasserstein distance at the deepest of the paper's cuts, which orders the classes best;
-unbiased MMD², energy distance and a classifier are reported beside it, and so is the distance without augmentation.
-**Reading:** order, by Kendall's tau; the gap is that of theorem 3, absolute. The classes of a data set and its held-out
-images are the same for every seed: what the interval says, it says of trainings on this data set.
+Measured for each class: the distance between its augmented training features (at epochs u of the window) and its
+held-out features at t, and its generalisation gap. The question is whether the distances order the classes as the gaps
+do. Pilots chose the deciding number: the sliced Wasserstein distance at the deepest of the paper's cuts, which orders
+the classes best. Unbiased MMD², energy distance, a classifier and the distance without augmentation are reported.
+**Reading:** order is measured by Kendall's tau; the gap is that of theorem 3, absolute. The classes and the held-out
+images of a data set are the same for every seed, so the interval is about trainings on this data set.
 
-What is *certified* is another thing: a held-out classifier bounds total variation from below, on its own scale. MMD and
-Wasserstein distances bound it from below only as well, up to a constant, so that none of them can stand in for it in
-theorem 3, which needs it from above. They are surrogates to be correlated with the gap, no more.
+A *certified* bound is something else: a held-out classifier bounds total variation from below. MMD and Wasserstein
+distances also bound it only from below, up to a constant. Theorem 3 needs a bound from above, so none of them can
+replace total variation there. They are only surrogates that may correlate with the gap.
 
-Controls: shuffled classes, where the distance of one class stands beside the gap of another; and augmentation over the
-window moves the distances from what they are at t alone.
+Controls: with shuffled classes, each distance meets the gap of another class. Augmentation over the window must move
+the distances from their values at t alone.
 """
 
 import math

@@ -2,12 +2,12 @@
 
     "with randomized labels, the model fails to exploit feature dynamics, and temporal consistency collapses."
 
-A network with random labels is less accurate too, and what it classifies worse it may only be less sure of. Measured at
-each depth: mean point-wise consistency over a late window of a clean network that is as accurate, minus that of the
-noisy one. **Reading:** the clean one is trained on fewer images for as many steps; windows, checkpoints and changes of
-the learning rate lie at the same steps.
+A network trained on random labels is also less accurate, and it may be less consistent only because it classifies
+worse. Measured at each depth: mean point-wise consistency over a late window of an equally accurate clean network,
+minus that of the noisy one. **Reading:** the clean network is trained on fewer images for as many steps. Windows,
+checkpoints and changes of the learning rate lie at the same steps.
 
-Control: the two are as accurate on held-out images.
+Control: both are equally accurate on held-out images.
 """
 
 import pytest

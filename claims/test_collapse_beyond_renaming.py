@@ -3,11 +3,11 @@
     "corrupted supervision prevents the model from reusing past features, confirming that temporal augmentation arises
     only when anchored in meaningful semantic structure."
 
-Labels that are renamed consistently are other labels of the same meaning. Measured at each depth: mean point-wise
-consistency over a late window under renamed classes, minus that under random labels, seed by seed.
+Consistently renamed labels are different labels with the same meaning. Measured at each depth: mean point-wise
+consistency over a late window under renamed classes minus that under random labels, for each seed.
 
-Control: renaming itself takes nothing away. **Reading:** the only networks of CIFAR-10 with renamed classes are of
-seeds that were seen before; so this is a claim of its own, and random-label-collapse is decided on fresh ones.
+Control: renaming itself takes nothing away. **Reading:** on CIFAR-10, networks with renamed classes exist only for
+seeds that were seen before. This is therefore a claim of its own, and random-label-collapse is decided on fresh seeds.
 """
 
 import pytest

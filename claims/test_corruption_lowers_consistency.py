@@ -2,10 +2,10 @@
 
     "when semantic structure is destroyed (random labels or heavy corruption), the consistency distribution collapses"
 
-Measured: mean point-wise consistency over a late window, t its end, and over the depths, on test images minus that on
-the same under each corruption of the benchmark of fifteen at severity 5, where a difference of 0.01 matters. What the
-whole networks ``f_s`` lose is reported beside it. **Reading:** "heavy" is the highest severity, and what is asked for
-is a lower mean, no collapse: how far the distribution is from that is for unseen-corrupted to say.
+Measured: mean point-wise consistency over a late window with t its end, and over the depths, on test images minus that
+on the same images under each of the fifteen corruptions of the benchmark at severity 5. A difference of 0.01 matters.
+The loss of the whole networks ``f_s`` is reported. **Reading:** "heavy" is the highest severity. The claim asks for a
+lower mean, not for a collapse; unseen-corrupted tests how concentrated the distribution is.
 
 Control: every other test image against the rest, where nothing is lost.
 """

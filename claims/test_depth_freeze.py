@@ -4,14 +4,15 @@
     models with frozen shallow networks (Fix Depth1/2/3) achieve slightly lower and less stable test accuracy compared
     to the fully trainable baseline (SGD) (Figure 18)."
 
-Measured: mean and standard deviation of held-out accuracy over the epochs of a late window, in trainings whose first
-one or two stages are frozen, against one that goes on from the same checkpoint with nothing frozen; both differences,
-of each. With all three stages frozen only the last layer is trained; that is reported. **Reading:** the paper's epoch
-150 is the last step of the learning rate, and so is ours; at small scale the rate has no step, and half of the time is
-taken. Depth d is the end of stage d; a frozen part keeps its normalisation statistics too; all branches begin with a
-new optimiser (see ``training.branching``).
+Measured: mean and standard deviation of held-out accuracy over the epochs of a late window. Trainings with the first
+one or two stages frozen are compared with a training that continues from the same checkpoint with nothing frozen. Both
+differences decide, for one and for two stages. With all three stages frozen only the last layer is trained; that result
+is reported. **Reading:** the paper's epoch 150 is the last step of the learning rate, and this claim freezes at that
+step. At small scale the rate has no step, so it freezes halfway. Depth d is the end of stage d. A frozen part also
+keeps its normalisation statistics. All branches start with a new optimiser (see ``training.branching``).
 
-Controls: all stages frozen at the last epochs only, too late for a difference; and what is frozen does not move.
+Controls: if all stages are frozen only for the last epochs, that is too late for a difference. The frozen part does not
+move.
 """
 
 from typing import Any

@@ -5,15 +5,15 @@
     increases"
 
 Measured: held-out accuracy and mean corruption error (mCE: mean error over 15 corruptions and 5 severities, not
-normalised) of what becomes of a trained network when its first one or two stages are kept and the rest is initialised
-anew and trained again for as long, each against the same network **retrained for as long** with nothing initialised
-anew: what longer training alone does is no effect of new layers. **Reading:** the paper's "basic blocks" are the
-stages; what is kept stays frozen ("by selectively freezing shallow layers"), with its normalisation statistics.
-Accuracy is the mean over the last few epochs, mCE that of the last; without the official files of CIFAR-10-C its frost
-is a synthesised texture, milder than theirs (see ``data.corruptions``). What retraining alone does, and the mCE of the
-network before it, are reported.
+normalised) of a trained network whose first one or two stages are kept while the rest is initialised anew and trained
+again for as long. The reference is the same network **retrained for as long** with nothing initialised anew, because
+the effect of longer training alone is not an effect of new layers. **Reading:** the paper's "basic blocks" are the
+stages. The kept stages stay frozen ("by selectively freezing shallow layers"), with their normalisation statistics.
+Accuracy is the mean over the last few epochs, and mCE is that of the last. Without the official files of CIFAR-10-C,
+frost is a synthesised texture that is milder than theirs (see ``data.corruptions``). The effect of retraining alone,
+and the mCE before it, are reported.
 
-Control: what is initialised anew must begin with an accuracy near chance.
+Control: the newly initialised network must start with an accuracy near chance.
 """
 
 import numpy as np

@@ -4,11 +4,12 @@
     training progresses, neural networks tend to exhibit empirical-level memory, with most samples showing
     particle-level memory." (App. G)
 
-Measured at the end of training and at each depth: the longest ``Δ`` at which ``(ε, Δ)`` holds, that is at which
-composites of the last Δ epochs miss the last network's prediction at a mean rate of at most ε = 0.05, as a share of
-training (empirical level); and the share of images whose own such window is at least half of training (particle
-level). Every epoch counts once, wherever checkpoints lie. **Reading:** a large window is more than half of training,
-and most samples are more than half of them. That ``Δ(ε)`` does not fall as ε grows, by definition, decides nothing.
+Measured at the end of training and at each depth, at two levels. Empirical level: the longest ``Δ`` at which ``(ε, Δ)``
+holds, as a share of training; it holds if the composites of the last Δ epochs miss the last network's prediction at a
+mean rate of at most ε = 0.05. Particle level: the share of images whose own window of this kind covers at least half of
+training. Every epoch counts once, wherever the checkpoints lie. **Reading:** a large window is more than half of
+training, and most samples are more than half of them. By definition ``Δ(ε)`` cannot fall as ε grows, so that decides
+nothing.
 
 Control: a planted network that turns its features at a steady pace forgets all the time, and has a short window.
 """

@@ -3,14 +3,14 @@
     "This balance explains why deep classifiers remain predictive on features generated at earlier epochs: features
     drift in directions that are locally “flat” for the classifier."
 
-Measured: change of the logits, to first order at ``h_t(x)``, along the drift ``h_t(x) − h_s(x)`` of the features over a
-late window, s its first epoch and t its last, over that along directions of equal norm, at each of the paper's depths;
-training images decide. **Reading:** the balance's formula is lost; "flat" is what changes the logits less than a
-direction drawn from the covariance of the features themselves. Features fill few directions of their space, so that
-isotropic ones, which are reported, are no measure of what a drift among features could do.
+Measured at each of the paper's depths: the change of the logits, to first order at ``h_t(x)``, along the drift ``h_t(x)
+− h_s(x)`` of the features over a late window (s its first epoch, t its last), divided by the change along directions of
+equal norm. Training images decide. **Reading:** the paper does not give the formula of the balance. "Flat" means that
+the drift changes the logits less than a direction drawn from the covariance of the features. Features fill only a few
+directions of their space, so isotropic directions are no fair comparison; they are reported.
 
-Controls: another draw from the same covariance; and the drift with its coordinates shuffled and of random signs, over
-isotropic directions, which shows that norms are equal.
+Controls: another draw from the same covariance. The drift with shuffled coordinates and random signs, against isotropic
+directions, shows that norms are equal.
 """
 
 import dataclasses

@@ -3,12 +3,12 @@
     "However, this explanation is specific to the training set. On test data or corrupted inputs, the shallow feature
     trajectories differ, and the balance above no longer holds globally."
 
-Measured: the ratio of flat-drift, that is the change of the logits along the drift of the features over that along
-directions of equal norm drawn from them, at each of the paper's depths, on held-out images over that on training
-images. **Reading:** the balance holds less well where drift is less flat; whether it is flat on either is asked by the
-claim flat-drift.
+Measured at each of the paper's depths: the ratio of flat-drift on held-out images divided by that on training images.
+The ratio is the change of the logits along the drift of the features, over that along directions of equal norm drawn
+from the features' covariance. **Reading:** the balance holds less well where the drift is less flat. The claim
+flat-drift tests whether it is flat at all.
 
-Control: two halves of the training images, of which neither is more of the training set than the other.
+Control: two halves of the training images, both of which belong to the training set.
 """
 
 import numpy as np

@@ -3,12 +3,13 @@
     "As the temporal gap between [...] and [...] increases, composite performance deteriorates. On CIFAR-10 (Fig. 4),
     when [...] decreases from 1000 to 300, cross-entropy rises and accuracy drops"
 
-Measured at each depth: accuracy of the composites ``(s, t)``, t the last epoch of the window, as s recedes: Kendall's
-tau with s < t, and how much accuracy is lost at the window's far end. **Reading:** at small and reduced scale the
-window is the whole training but its first epochs, whose networks are hardly trained. Training accuracy is against the
-true labels. The composite (t, t) is left out of the trend: it is better than any other however far away that is. At the
-paper's scale CIFAR-10 is read from the training that goes on at 300 where the others end. Both numbers are reported of
-composites with re-estimated statistics of normalisation as well: how much is only that these do not fit.
+Measured at each depth: the accuracy of the composites ``(s, t)``, with t the last epoch of the window, as s recedes.
+The numbers are Kendall's tau with s < t, and the accuracy lost at the far end of the window. **Reading:** at small and
+reduced scale the window is the whole training except its first epochs, whose networks are hardly trained. Training
+accuracy is against the true labels. The trend leaves out the composite (t, t), which is better than any other at any
+distance. At the paper's scale CIFAR-10 is read from the training that continues after epoch 300, where the others end.
+Both numbers are also reported with re-estimated normalisation statistics, which shows how much is due to stale
+statistics.
 
 Control: the same network frozen at t forgets nothing.
 """

@@ -2,11 +2,11 @@
 
     "In contrast, for the MNIST and STL-10 datasets, accuracy remains largely unchanged as [...] varies."
 
-Measured at each depth: accuracy of ``f_t`` minus that of the composite ``(s, t)``, s the first epoch of a late window,
-t its end. **Reading:** "largely unchanged" is by less than 0.01, either way, between the ends of the window. What is in
-between is in the figure.
+Measured at each depth: the accuracy of ``f_t`` minus that of the composite ``(s, t)``, with s the first epoch of a late
+window and t its end. **Reading:** "largely unchanged" means a change of less than 0.01, in either direction, between
+the ends of the window. The figure shows what lies between.
 
-Control: a window that reaches back to the initial network, whose features nothing has trained, must not be flat.
+Control: a window that reaches back to the initial network, whose features are untrained, must not be flat.
 """
 
 import numpy as np

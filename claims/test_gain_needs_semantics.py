@@ -4,11 +4,12 @@
     semantic structure (e.g., random labels)."
 
 Composites may lose agreement under random labels only because whole networks change more there. Measured at each inner
-cut: what the composite across a late window agrees with ``f_t`` more often than the whole network ``f_s`` does, the
-gain of beyond-churn, under clean labels minus under random ones, seed by seed. Whether it disappears is reported.
+cut: the gain of beyond-churn under clean labels minus that under random labels, for each seed. The gain is the
+agreement of the composite across a late window with ``f_t`` minus that of the whole network ``f_s``. Whether it
+disappears is reported.
 
-Control: a clean seed against the next one. Over the circle of seeds nothing is lost; what can fail there is that they
-differ by too much.
+Control: each clean seed against the next. Summed over the circle of seeds nothing is lost; the control fails if seeds
+differ too much.
 """
 
 import pytest

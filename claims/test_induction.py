@@ -5,12 +5,13 @@
     alignment with these historical trajectories"
 
 Measured in networks with two units before the last layer, so that its regions lie in a plane: the share of past
-features in the region of their image's last class. Being inside may come of being near; so the same paths are turned
-about their ends, and the real ones must lie inside more often. **Reading:** held-out images decide, which no training
-loss has drawn inside; what fills the gaps is reported as coverage.
+features that lie in the region of their image's last class. Features may lie inside only because they are near the end
+of the path. The same paths are therefore turned about their ends, and the real paths must lie inside more often.
+**Reading:** held-out images decide, because no training loss has drawn them inside. The filling of gaps is reported as
+coverage.
 
-Controls: the paths of a stranger, another seed's network; and paths turned at random before they are compared, which
-gain nothing by construction. Whether it matters which way along its line a path runs: see induction-imprint.
+Controls: the paths of a stranger, another seed's network. Paths that are first turned at random gain nothing by
+construction. The claim induction-imprint tests whether the direction of travel along a path matters.
 """
 
 import numpy as np

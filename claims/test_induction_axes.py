@@ -4,12 +4,13 @@
     components, and evaluated their classification using the network at epoch 300. This experiment reveals the
     robustness of feature dynamics in specific directions."
 
-Measured: the share of late features that are classified as their image is at the end, under that noise. Whether any
-other direction does as well is asked by the rival induction-axes-against-random. **Reading:** features are what the
-last layer reads; the axes are those of all images' features over the late epochs; the unit is the root of the mean
-variance along the two axes, and with the features' own unit the share is reported; held-out images decide.
+Measured: the share of late features that, under the paper's noise, are still classified as their image is at the end.
+The rival induction-axes-against-random tests whether any other direction does as well. **Reading:** features are the
+inputs of the last layer. The axes are the principal axes of all images' features over the late epochs. The unit of the
+noise is the root of the mean variance along the two axes; the share with the features' own unit is reported. Held-out
+images decide.
 
-Controls: another seed's features are not inside; and strong noise does harm along random axes, none along axes that the
+Controls: another seed's features are not inside. Strong noise does harm along random axes, and none along axes that the
 last layer does not read.
 """
 

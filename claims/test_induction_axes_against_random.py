@@ -3,12 +3,12 @@
     "The observed stability in certain directions suggests that, in high-dimensional space, feature dynamics are closely
     related to classification regions."
 
-If any direction does as well as the principal axes, it is only that the noise is small. Measured: the share of late
-features that are classified as their image is at the end, under noise along the two principal axes, less the same under
-the same noise along random axes. The gains of the axes of least variance, and of those of the changes over the late
-epochs, are reported. The claim induction-axes has the figure, and the readings.
+If any direction does as well as the principal axes, the noise is merely small. Measured: the share of late features
+that are classified as their image is at the end, under noise along the two principal axes, minus the same share under
+the same noise along random axes. The gains of the axes of least variance, and of the axes of the changes over the late
+epochs, are reported. The claim induction-axes has the figure and the readings.
 
-Controls: another seed's features are not inside; and axes that the last layer does not read are found to be better than
+Controls: another seed's features are not inside. Axes that the last layer does not read must be found better than
 random ones, as they are by construction.
 """
 

@@ -3,13 +3,13 @@
     "earlier feature paths leave a lasting imprint on the decision regions, reinforcing the view that feature dynamics
     guide the shaping of classification boundaries."
 
-Among the regions of a linear layer lies that of each class about the ray along which its features grow: that alone
-keeps paths inside which run along the ray, either way. Had the past formed the regions, these would reach further where
-features came from than where they never were. Measured: the share of past features inside, less that of the same paths
-mirrored at their ends.
+Features of a class grow along a ray, and in a linear layer the region of the class lies around that ray. This alone
+keeps paths inside that run along the ray in either direction. If the past had formed the regions, they would reach
+further where features came from than where they never were. Measured: the share of past features inside, minus that of
+the same paths mirrored at their ends.
 
-Controls: paths that are turned at random first, since which way these came from is nothing to the regions; and a frozen
-network, which has no past.
+Controls: paths that are first turned at random, whose origin the regions cannot know. A frozen network, which has no
+past.
 """
 
 import numpy as np

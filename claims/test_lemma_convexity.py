@@ -3,14 +3,14 @@
     "The [...] is convex [...] Hessian of [...] is diagonally dominant: As a result, the [...] is a convex function and
     the gradient flow can converge to the global minima." (of −log softmax)
 
-A theorem, searched: Hypothesis looks for logits in which it fails, and SUPPORTED says that there is no counter-example
-in as many worlds as the register tells. Logits are logarithms of whole numbers, so that
-the softmax q is a fraction, and ``vᵀ(diag(q) − qqᵀ)v``, the variance of v under q, is exact. That this is the Hessian
-of the loss, and that the loss is convex along segments, is seen in floats. **Reading:** convex in the logits. What the
-paper goes on to say of parameters holds where logits are linear in them, as in the claim ntk-monotonicity. The
-Hessian's diagonal equals the sum of the rest of its row: it is dominant, but not strictly.
+A theorem, tested by search: Hypothesis looks for logits for which it fails, and SUPPORTED says that there is no
+counter-example in the registered number of worlds. Logits are logarithms of whole numbers, so the softmax q is a
+fraction, and ``vᵀ(diag(q) − qqᵀ)v``, the variance of v under q, is exact. Floats are used to check that this is the
+Hessian of the loss, and that the loss is convex along segments. **Reading:** convex in the logits. The paper's further
+statement on parameters holds where logits are linear in them, as in the claim ntk-monotonicity. The Hessian's diagonal
+equals the sum of the rest of its row, so it is dominant, but not strictly.
 
-Control: the twin, concavity, must be broken by some world.
+Control: the search must find a counter-example to the twin, concavity.
 """
 
 import math

@@ -4,15 +4,15 @@
     composite network achieves near-zero cross-entropy and over 98% accuracy. Consistency values are tightly
     concentrated around 1.0"
 
-Measured at each of the paper's depths: the composite across a late window, s its first epoch and t its last;
-agreement with ``f_t`` on held-out images, where no training loss has drawn it to 1, and accuracy on training images, as
-in the paper. **Reading:** the window lies where the paper's does, behind the last step of the learning rate. Below the
-paper's scale networks do not fit their training set, so that what decides is the accuracy *kept*, composite over
-``f_t``. The whole network ``f_s`` is drawn beside the composites.
+Measured at each of the paper's depths for the composite across a late window (s its first epoch, t its last): its
+agreement with ``f_t`` on held-out images, where no training loss has drawn it to 1, and its accuracy on training
+images, as in the paper. **Reading:** the window lies after the last step of the learning rate, as the paper's does.
+Below the paper's scale networks do not fit their training set, so the accuracy *kept* decides: that of the composite
+divided by that of ``f_t``. The figure shows the whole network ``f_s`` beside the composites.
 
-Controls: the shallow half of a stranger, another seed's network at the same epoch; and ``f_t`` is more accurate on the
-images that it was trained on, or splits are not what they are called. Whether memory is more than that
-predictions change little, or more than closeness, is asked by the claims beyond-churn and beyond-closeness.
+Controls: the shallow part of a stranger, another seed's network at the same epoch. ``f_t`` must be more accurate on
+training images than on held-out ones, otherwise the splits are mixed up. The rivals beyond-churn and beyond-closeness
+test whether memory is more than slow change of predictions, and more than closeness.
 """
 
 import pytest

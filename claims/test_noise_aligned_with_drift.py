@@ -2,14 +2,15 @@
 
     "Through perturbation analysis, we demonstrate that SGD injects anisotropic noise aligned with feature dynamics"
 
-Measured at the first and at the last epoch t of a window, at the deepest of the paper's cuts: the share of an image's
+Measured at the first and the last epoch t of a window, at the deepest of the paper's cuts: the share of an image's
 drift ``h_t'(x) − h_t(x)`` along the leading axes of its changes by single SGD updates at t, mean over held-out images.
-Any few axes hold some of a drift, so it is taken over the share along axes drawn from the covariance of ``h_t`` over
-images. **Reading:** t' is the checkpoint after t, so that the last t is the window's last that another one follows.
+Any few axes hold some of a drift, so this share is divided by the share along axes drawn from the covariance of ``h_t``
+over images. **Reading:** t' is the checkpoint after t, so the last t is the last checkpoint of the window that has a
+successor.
 
-Control: other draws from that covariance in place of the noise's axes. A drift drawn from the covariance along the
-noise's axes would be no control: that is 1 only if the noise has the shape of the features. It is reported, and so is
-the drift of another image.
+Control: other draws from that covariance replace the noise's axes. Drift drawn from the covariance would not be a
+control, because its ratio is 1 only if the noise has the shape of the features. It is reported, and so is the drift of
+another image.
 """
 
 import numpy as np

@@ -4,14 +4,14 @@
     decays [...]. Moreover, late-stage parameter drift [...] and non-negligible feature variation [...] indicate that
     the model continues to evolve even after loss and accuracy appear stable."
 
-Measured over a window in which the training loss has flattened, t its end: relative distance of the parameters, and at
-each depth of the features of held-out images, between its ends; and Kendall's tau of the agreement of the composites
-(s, t) with s < t. **Reading:** distances are "non-negligible" beyond 0.001, a thousand times what rounding in single
-precision can do. What decays is judged by agreement with ``f_t``: composites may be as accurate as ever and still be
-other networks. The trend of accuracy is reported.
+Measured over a window in which the training loss has flattened, with t its end: the relative distance between its ends
+of the parameters and, at each depth, of the features of held-out images; and Kendall's tau of the agreement of the
+composites (s, t) with s < t. **Reading:** distances are "non-negligible" above 0.001, a thousand times the effect of
+rounding in single precision. The decay is judged by agreement with ``f_t``, because composites can be as accurate as
+before and still be different networks. The trend of accuracy is reported.
 
-Controls: the loss has flattened; and the same network frozen at t, where memory is trivial: no drift, no trend, and
-consistency exactly 1. Whether memory is more than closeness is asked by the claim beyond-closeness.
+Controls: the loss has flattened. In the same network frozen at t, where memory is trivial, there is no drift and no
+trend, and consistency is exactly 1. The claim beyond-closeness tests whether memory is more than closeness.
 """
 
 import numpy as np

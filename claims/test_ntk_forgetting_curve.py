@@ -4,15 +4,16 @@
     bigger than [...], which is contradict with the theoretical analysis. Hence the NTK assumption cannot explain the
     phenomenon."
 
-**Reading B:** under the last deep half, the loss does not rise as the shallow half recedes. This is what the paper's
-figure of forgetting shows of a real network; if a linearised one does the same, the figure does not tell the two apart.
+**Reading B:** under the last deep part, the loss does not rise as the shallow part recedes. The paper's figure of
+forgetting shows such a rise for a real network. If a linearised network forgets too, the figure does not tell the two
+apart.
 
-Measured: a perceptron linearised at its initial state, by full-batch descent in float64 on training images; what older
-shallow halves cost more than the last one. Nothing of step 0 counts, whose half is untrained. Beside it stands the same
-perceptron by the same descent, not linearised.
+Measured: how much older shallow parts cost more than the last one, in a perceptron linearised at its initial state and
+trained by full-batch descent in float64, on training images. Step 0 is left out, because its shallow part is untrained.
+The same perceptron under the same descent, not linearised, is reported beside it.
 
-Controls: with the shallow half frozen from the start there is nothing to forget; two parameters of which the loss sees
-the sum are linear, and forget.
+Controls: if the shallow part is frozen from the start, there is nothing to forget. A linear model with two parameters,
+whose loss depends only on their sum, forgets.
 """
 
 import numpy as np

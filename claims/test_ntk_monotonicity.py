@@ -3,16 +3,16 @@
     "By gradient descent (gradient flow), the value of the loss function decrease monotonicly, even when some of the
     parameters are frozen. [...] Hence the NTK assumption cannot explain the phenomenon."
 
-The inequality itself is lost in the paper's text. **Reading A:** over a fixed shallow half, the loss does not rise as
-the deep half trains on. Reading B is asked by the claim ntk-forgetting-curve, and reported here.
+The text of the paper lacks the inequality itself. **Reading A:** for a fixed shallow part, the loss does not rise as
+the deep part trains on. The claim ntk-forgetting-curve tests reading B, which is reported here.
 
-Measured: one perceptron by one full-batch descent in float64, linearised at its initial state and not; the theorem,
-which is *training* with a half frozen; and reading A on the composites of both. It is to hold in the linearised network
-and to fail in the real one: else linearisation does not tell the two apart. Nothing of step 0 counts, whose halves are
-untrained.
+Measured: one perceptron under one full-batch descent in float64, linearised at its initial state and not. Two things
+are tested: the theorem, which is about *training* with a part frozen, and reading A on the composites of both. Reading
+A must hold in the linearised network and fail in the real one; otherwise linearisation does not tell the two apart.
+Step 0 is left out, because its parts are untrained.
 
-For composites of one joint training reading A is no theorem: two correlated parameters with an ill-conditioned Hessian
-break it, which is the control, and so does a linearised perceptron after long training with random labels.
+Reading A is not a theorem for composites of one joint training. Two correlated parameters with an ill-conditioned
+Hessian break it, which is the control. A linearised perceptron after long training with random labels breaks it too.
 """
 
 from collections.abc import Callable

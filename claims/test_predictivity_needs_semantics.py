@@ -3,12 +3,13 @@
     "when semantic structure is destroyed (random labels or heavy corruption), the consistency distribution collapses,
     and composite models lose predictivity."
 
-Measured at each depth: agreement with ``f_t`` of the composite across a late window, s its first epoch and t its last,
-under clean labels minus under random ones, seed by seed. **Reading:** predictivity is agreement on held-out images, and
-not accuracy, which random labels take from ``f_t`` itself. The whole network ``f_s`` stands beside it.
+Measured at each depth: the agreement with ``f_t`` of the composite across a late window (s its first epoch, t its
+last), under clean labels minus under random ones, for each seed. **Reading:** predictivity is agreement on held-out
+images. It is not accuracy, which ``f_t`` itself loses under random labels. The whole network ``f_s`` is reported beside
+it.
 
-Control: a clean seed against the next one. Over the circle of seeds nothing is lost; what can fail there is that they
-differ by too much.
+Control: each clean seed against the next. Summed over the circle of seeds nothing is lost; the control fails if seeds
+differ too much.
 """
 
 import pytest

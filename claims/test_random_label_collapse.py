@@ -3,13 +3,13 @@
     "when 40% of training labels are randomized, the consistency distributions on both CIFAR-10 and CIFAR-10C collapse
     (Fig. 7(b,d) and Appendix Fig. 17): long tails emerge and mass shifts away from 1.0."
 
-Measured at each depth: mean point-wise consistency over a late window, t its end, clean against noisy, seed by seed.
-**Reading:** the window lies behind the last step of the learning rate, as the paper's does; a wider one that crosses it
-is reported. So are the shares of images at exactly 1 and below 0.8, and the paper's own Welch test between the images
-of two networks, which are no replicates of a training.
+Measured at each depth: mean point-wise consistency over a late window with t its end, clean minus noisy, for each seed.
+**Reading:** the window lies after the last step of the learning rate, as the paper's does; a wider window that crosses
+it is reported. Also reported are the shares of images at exactly 1 and below 0.8, and the paper's Welch test between
+the images of two networks, which are not replicates of a training.
 
-Controls: two clean trainings, which differ by their seed only; labels of held-out images are the true ones in both
-arms. Renamed labels and accuracy are among its rivals.
+Controls: two clean trainings that differ only in their seed. The labels of held-out images are the true ones in both
+arms. Renamed labels and accuracy are rivals of this claim.
 """
 
 import math

@@ -2,12 +2,12 @@
 
     "temporal augmentation arises only when anchored in meaningful semantic structure."
 
-Random labels are wrong and without structure; those of people are wrong too, but mistake what looks alike. Measured at
-each depth: mean point-wise consistency over a late window under the labels of people (CIFAR-10N, "worse", 40.2 %
-wrong), minus that under random labels of which as many are wrong, seed by seed. **Reading:** "40 % randomized" leaves a
-tenth of the drawn labels right; here 44.7 % are drawn, so that the two differ in structure alone.
+Random labels are wrong and have no structure. Labels that people gave are wrong too, but they confuse images that look
+alike. Measured at each depth: mean point-wise consistency over a late window under the labels of people (CIFAR-10N,
+"worse", 40.2 % wrong) minus that under random labels of which equally many are wrong, for each seed. **Reading:** "40 %
+randomized" leaves a tenth of the drawn labels right. Here 44.7 % are drawn, so the two differ only in structure.
 
-Control: the shares of wrong labels are the same.
+Control: the shares of wrong labels are equal.
 """
 
 import pytest

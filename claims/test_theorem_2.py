@@ -5,12 +5,13 @@
     epoch [...], then more than [...] of the data in the empirical distribution exhibit a particle-level memory property
     at [...] and epoch [...], for any [...]."
 
-A theorem, searched: Hypothesis looks for predictions of composites in which it fails, and SUPPORTED says that there is
-no counter-example in as many worlds as the register tells; all is exact in fractions. (2), "more than 1 − ε/a", is
-Markov's inequality, with ε the least level at which empirical-level memory holds and a in (0, 1]. **Reading:** "more
-than" is meant for ε > 0. Where nothing is missed, all samples are within a, and not more than all; that is reported.
+A theorem, tested by search: Hypothesis looks for predictions of composites for which it fails, and SUPPORTED says that
+there is no counter-example in the registered number of worlds. All numbers are exact fractions. Statement (2), "more
+than 1 − ε/a", is Markov's inequality, with ε the smallest level at which empirical-level memory holds and a in (0, 1].
+**Reading:** "more than" is meant for ε > 0. If nothing is missed, all samples are within a, which is not more than all;
+that case is reported.
 
-Controls: the twins, each statement turned round, must be broken by some world.
+Controls: the search must find counter-examples to the twins, which are the two statements reversed.
 """
 
 from dataclasses import dataclass

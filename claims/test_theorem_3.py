@@ -3,15 +3,15 @@
     "If empirical-level memory holds at [...] and epoch [...], then the generalization gap of class [...] is bounded by
     the difference between the induced measure [...] and the empirical level distribution [...]."
 
-A theorem, searched: Hypothesis looks for a world in which ``|μ_c(f_t = c) − μ̂_c(f_t = c)|`` exceeds
-``TV(h_t # μ_c, ν_c) + ε_c``, with ν_c the mixture over the window of the empirical features. Inputs and features are
-finite, so that total variation is exact. **Reading:** ε_c is the class's own miss rate.
+A theorem, tested by search: Hypothesis looks for a world in which ``|μ_c(f_t = c) − μ̂_c(f_t = c)|`` exceeds ``TV(h_t #
+μ_c, ν_c) + ε_c``, with ν_c the mixture of the empirical features over the window. Inputs and features are finite, so
+total variation is exact. **Reading:** ε_c is the class's own miss rate.
 
-SUPPORTED says that there is no counter-example in as many worlds as the register tells. The bound says little of
-networks: between a finite set of features and a continuous law total variation is exactly 1, so for empirical measures
-it says nothing. What can be computed in its place is asked by the claim bridge.
+SUPPORTED says that there is no counter-example in the registered number of worlds. The bound says little about
+networks: total variation between a finite set of features and a continuous distribution is exactly 1, so for empirical
+measures the bound is empty. The claim bridge tests what can be computed instead.
 
-Controls: the twins, the bound without either of its terms, must be broken by some world.
+Controls: the search must find counter-examples to the twins, which are the bound without one of its terms.
 """
 
 import dataclasses

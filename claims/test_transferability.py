@@ -4,11 +4,11 @@
     concentrated around 1.0 for [...], showing that earlier classifiers remain predictive on the moderately shifted
     later features."
 
-Measured as memory-window is, the other way round: at each of the paper's depths the shallow half of the window's last
-epoch s under the deep half of its first epoch t.
+Measured like memory-window, in the other direction: at each of the paper's depths, the shallow part of the window's
+last epoch s under the deep part of its first epoch t.
 
-Controls: the shallow half of a stranger, another seed's network at the same epoch; and ``f_t`` is more accurate on the
-images that it was trained on, or splits are not what they are called.
+Controls: the shallow part of a stranger, another seed's network at the same epoch. ``f_t`` must be more accurate on
+training images than on held-out ones, otherwise the splits are mixed up.
 """
 
 import pytest

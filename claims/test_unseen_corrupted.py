@@ -5,11 +5,12 @@
     inputs. [...] The high concentration of consistency values near 1.0 across all corruption types indicates that
     temporal augmentation remains effective even under severe distribution shift"
 
-Measured: mean point-wise consistency over a late window, t its end, and over the depths, on test images as they are and
-under each corruption of CIFAR-10-C at severity 5; evidence says whether those are the official images or synthesised
-ones. **Reading:** "concentrated near 1" is a mean of at least 0.95, of each corruption; each depth is reported.
+Measured: mean point-wise consistency over a late window with t its end, and over the depths, on test images and under
+each corruption of CIFAR-10-C at severity 5. The evidence says whether the corrupted images are the official ones or
+synthesised. **Reading:** "concentrated near 1" means a mean of at least 0.95, for each corruption. Each depth is
+reported.
 
-Controls: random images of the same mean and covariance are less consistent; blurred ones are not classified as sharp.
+Controls: random images of the same mean and covariance are less consistent. Blurring changes how images are classified.
 """
 
 import dataclasses

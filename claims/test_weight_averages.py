@@ -2,16 +2,16 @@
 
     "composite networks retain high performance when the temporal gap between [...] and [...] is moderate."
 
-Stochastic weight averaging (Izmailov et al. 2018) mixes checkpoints, and does well where they lie in one basin of the
-loss. Were that all there is to memory, an average of the window's shallow halves would serve the deep half of ``f_t``
-as well as a single one of the past does. Measured at each depth on held-out images: the agreement of that average
-minus that of the composite **at equal distance** from ``θ_t``, which a mere place nearer to it cannot win;
-normalisation is re-estimated in both. **Reading:** SUPPORTED says that this rival explains more than memory does,
-EQUIVALENT as much.
+Stochastic weight averaging (Izmailov et al. 2018) mixes checkpoints, and does well if they lie in one basin of the
+loss. If memory were no more than that, an average of the window's shallow parts would serve the deep part of ``f_t`` as
+well as a single past one. Measured at each depth on held-out images: the agreement of that average minus that of the
+composite **at equal distance** from ``θ_t``, so that the average cannot win merely by lying nearer. Normalisation
+statistics are re-estimated in both. **Reading:** SUPPORTED says that this rival explains more than memory does,
+EQUIVALENT that it explains as much.
 
-Controls: ``f_t`` with its own statistics re-estimated, which must leave it its predictions, and the average with the
-weights of a stranger, another seed's network, which lies in another basin. Statistics come from training images, and
-every checkpoint from the training of its own seed: both are measured.
+Controls: ``f_t`` with its own statistics re-estimated must keep its predictions. The average with the weights of a
+stranger, another seed's network, lies in another basin. Statistics come from training images, and every checkpoint from
+the training of its own seed; both are measured.
 """
 
 import numpy as np

@@ -3,16 +3,17 @@
     "As training proceeds, deep networks increasingly reuse earlier features. [...] the window above 0.8 gradually
     expands (Fig. 3)"
 
-Measured at each depth: the memory window ``W_0.8(t)``, in epochs, of deep epochs t from a quarter of training to its
-end, each over all checkpoints up to it, on held-out images; its rank correlation with t, and the window at the end
-minus that at a quarter. W cannot exceed t, so that a network that forgets nothing has a growing window: ``W/t`` is
-reported beside it, and so are the windows as lengths of the path that the shallow part's parameters go. **Reading:**
-before a quarter t itself bounds W, and such epochs are left out. A window whose end lies between two checkpoints that
-are several epochs apart is longer than it seems: the share of such windows is reported, and the figure shows how long
-they could be. Whether the schedule alone makes the window is asked by the claim window-growth-constant-rate.
+Measured at each depth on held-out images: the memory window ``W_0.8(t)`` in epochs, for deep epochs t from a quarter of
+training to its end, each over all checkpoints up to t. The numbers are its rank correlation with t, and the window at
+the end minus the window at a quarter. W cannot exceed t, so a network that forgets nothing has a growing window.
+``W/t`` is therefore reported, and so are the windows as lengths of the path of the shallow part's parameters.
+**Reading:** before a quarter of training, t itself bounds W, so these epochs are left out. If a window ends between two
+checkpoints that are several epochs apart, it may be shorter than it seems. The share of such windows is reported, and
+the figure shows the range. The claim window-growth-constant-rate tests whether the schedule alone makes the window
+grow.
 
-Control: a planted network that turns its features at a steady pace. There agreement depends on the number of epochs
-between the halves alone, so that the window is as long at every epoch.
+Control: a planted network turns its features at a steady pace. Agreement then depends only on the number of epochs
+between the parts, so the window has the same length at every epoch.
 """
 
 import numpy as np

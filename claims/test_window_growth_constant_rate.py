@@ -3,14 +3,14 @@
     "the window above 0.8 gradually expands (Fig. 3), indicating classifiers become more robust to temporally varying
     shallow features."
 
-A learning rate that falls makes the window grow without any help: the shallow half goes less far in an epoch, so that
-the same distance is more epochs. Measured: the windows of window-growth, in epochs and at each depth, under a constant
-rate. As lengths of the path that the parameters of the shallow part go they are reported, their far end interpolated
-between checkpoints. **Reading:** the path is the polygon through the checkpoints, in parameter units. That weight decay
-makes the same step a larger part of the shrinking weights speaks against growth, not for it.
+A falling learning rate makes the window grow by itself: the shallow part moves less in an epoch, so the same distance
+takes more epochs. Measured at each depth: the windows of window-growth, in epochs, under a constant rate. The windows
+as lengths of the path of the shallow part's parameters are reported, with their far end interpolated between
+checkpoints. **Reading:** the path is the polygon through the checkpoints, in parameter units. Weight decay shrinks the
+weights, so the same step becomes a larger part of them; this works against growth.
 
-Controls: a planted network that turns its features at a steady pace, whose window is as long at every epoch; and one
-that turns them at half the pace from half of the training on: along its path the window is as long at every epoch.
+Controls: a planted network that turns its features at a steady pace has the same window at every epoch. Another turns
+at half the pace in the second half of training; along its path the window is the same at every epoch.
 """
 
 import numpy as np

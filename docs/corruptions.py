@@ -1,10 +1,10 @@
-"""Draw every corruption at every severity: one row a kind, one column a severity, a few images in each cell.
+"""Draw every corruption at every severity: a row for each kind, a column for each severity, a few images in each cell.
 
 Run from the root of the repository::
 
     python docs/corruptions.py [--data FOLDER] [--output docs/corruptions.png]
 
-With ``--data`` the images are the first of ``x_test`` in FOLDER/cifar10.npz, uint8 (N, 32, 32, 3). Without,
+With ``--data`` the images are the first ones of ``x_test`` in FOLDER/cifar10.npz, uint8 (N, 32, 32, 3). Without it,
 they are cut from the two photographs that come with scikit-learn, china.jpg and flower.jpg (CC BY 2.0,
 attributed to danielbuechele in scikit-learn's ``datasets/images/README.txt``), and scaled to 32×32.
 """

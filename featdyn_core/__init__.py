@@ -1,7 +1,7 @@
 """featdyn: empirical claims about training dynamics as assertion-based tests over checkpoint trajectories.
 
-The public names stand in ``__init__.pyi``; scripts may rely on them. Each is imported when it is first used, so that
-judging records, which needs no network, does not wait for torch.
+``__init__.pyi`` lists the public names; scripts may rely on them. Each is imported on first use, so judging records,
+which needs no network, does not load torch.
 """
 
 import lazy_loader

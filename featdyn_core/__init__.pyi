@@ -1,6 +1,6 @@
 """featdyn: empirical claims about training dynamics as assertion-based tests over checkpoint trajectories.
 
-The names below are public; scripts may rely on them. What stands where: see the README.
+The names below are public; scripts may rely on them.
 """
 
 from . import planted
@@ -46,6 +46,7 @@ from .analysis.shares import (
     against_isotropy,
     concentrated,
     direction_shares,
+    isotropic_changes,
     isotropic_p_values,
     isotropic_shares,
     spectrum_lines,
@@ -236,6 +237,7 @@ __all__ = [
     "inside_by_epoch",
     "inside_by_size",
     "inside_window",
+    "isotropic_changes",
     "isotropic_p_values",
     "isotropic_shares",
     "isotropy_test",

@@ -17,7 +17,10 @@ from typing import Any
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 LARGEST_DOCUMENT = 2**26
-"""Bytes of a file that is read as text, at most: ten times the largest that is written here."""
+"""Bytes of a document of a store, at most: ten times the largest that is written here."""
+
+LARGEST_TEXT = 2**28
+"""Bytes of what else is read as text, at most: evidence of five thousand rows has half as many."""
 
 LARGEST_BINARY = 2**32
 """Bytes of a file of tensors, arrays or images, at most."""
@@ -72,7 +75,7 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
 
     What cannot be opened is an ``OSError`` (see ``open_file``), and what is no text a ``UnicodeDecodeError``.
     """
-    return read_file(path, LARGEST_DOCUMENT).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    return read_file(path, LARGEST_TEXT).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def readable(text: str) -> str:

@@ -1,8 +1,8 @@
 """Planted worlds: runs in which a claim is true, false or undecidable by construction, and null worlds.
 
-A world makes the run of one seed from random numbers, without network or image. What a claim is given there has the
-form of what it is given of real trainings, so that its whole judgement is tested. Each kind of record makes planted
-ones of its own (``Column.planted`` and the like).
+A world makes the run of one seed from random numbers, without a network or images. A claim reads it in the same form as
+a run of real trainings, so its whole judgement is tested. Each kind of record makes its own planted records
+(``Column.planted`` and the like).
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.inference import CONFIDENCE
 
 SEEDS = 5
-"""Of a planted world."""
+"""Number of seeds of a planted world."""
 
 IMAGES, CLASSES, DEPTHS = planting.IMAGES, planting.CLASSES, planting.DEPTHS
-"""Of planted records."""
+"""Sizes of planted records."""
 
 Shares = planting.Shares
 fading = planting.fading
@@ -39,9 +39,9 @@ class World:
     """A planted world.
 
     Attributes:
-        verdict: what a claim must come to in it; None for a null world, where the claim is not true and chance alone
-            decides: there it must seldom be SUPPORTED.
-        make: random numbers of a seed to its run.
+        verdict: the verdict that a claim must get in it; None for a null world, where the claim is not true and chance
+            alone decides, so that it must seldom be SUPPORTED.
+        make: turns the random numbers of a seed into its run.
 
     Examples:
         >>> world = World(Verdict.SUPPORTED, lambda rng: planted.run({"stranger": Stranger.planted(rng.uniform())}))
@@ -54,7 +54,7 @@ class World:
 
 
 Judge = Callable[[Measure, World], Verdict]
-"""The fixture ``judge``: judges a claim in a planted world, and asserts the verdict that is due there."""
+"""The fixture ``judge``: it judges a claim in a planted world and asserts the expected verdict."""
 
 
 def verdict_in(
@@ -69,12 +69,12 @@ def verdict_in(
     """Judge a claim in a world.
 
     Args:
-        world: where.
-        claim: with the bounds of a row.
-        measure: of the claim.
-        protocol: of the row: numbers that the world does not plant.
-        number: tells apart several draws of the same world.
-        seeds: of the world.
+        world: the planted world.
+        claim: the claim, with the bounds of a row.
+        measure: the measurement of the claim.
+        protocol: numbers of the row that the world does not plant.
+        number: number of the draw, if the same world is drawn several times.
+        seeds: number of seeds of the world.
     """
     draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
     values, *_ = gather(claim, (measure(_with(protocol or {}, world.make(rng))) for rng in draws))
@@ -82,7 +82,7 @@ def verdict_in(
 
 
 def _with(protocol: Mapping[str, Any], planted: Run) -> Run:
-    """Return a run that has numbers of the register where it has none of its own."""
+    """Return a run that takes numbers from the register where it has none of its own."""
     return dataclasses.replace(planted, protocol={**protocol, **planted.protocol})
 
 
@@ -96,10 +96,10 @@ def run(
     """Return a planted run.
 
     Args:
-        records: name in the register, or (name, arm), to what is read; a mapping is one by split.
+        records: name in the register, or (name, arm), to the view that is read, or to a mapping of views by split.
         windows: name to first and last epoch.
         protocol: name to number.
-        neighbour: run of the next seed; this one if left out.
+        neighbour: run of the next seed; the run itself if left out.
     """
     found = {(key, "clean") if isinstance(key, str) else key: value for key, value in records.items()}
 
@@ -113,11 +113,11 @@ def run(
 
 
 def theorem(rng: np.random.Generator, worlds: Any, count: int = 20) -> Run:
-    """Return the run of a theorem that is searched in other worlds than its own.
+    """Return the run of a theorem that is searched in other worlds than the claim's.
 
     Args:
-        rng: what distinguishes the seeds.
-        worlds: a strategy of Hypothesis, in place of the claim's.
+        rng: random numbers, which differ between seeds.
+        worlds: a Hypothesis strategy that replaces the claim's.
         count: number of worlds.
     """
     planted = run({}, protocol={"worlds": count})
@@ -125,26 +125,26 @@ def theorem(rng: np.random.Generator, worlds: Any, count: int = 20) -> Run:
 
 
 def churn(epochs: Sequence[int], missed: float, *, deep: int | None = None) -> Column:
-    """Return whole networks that miss a share of the images far from t, and fewer and fewer towards it.
+    """Return whole networks that miss a share of the images far from t, and ever fewer towards it.
 
-    ``deep`` is t: the first of the epochs, or the last, which it is if left out.
+    ``deep`` is t, the first or the last of the epochs; the last if left out.
     """
     shares = fading(missed, epochs)[:1]
     return Column.planted(epochs, shares if deep is None else shares[:, ::-1], deep=deep, cuts=(WHOLE_NETWORK,))
 
 
 def by_arm(name: str, epochs: Sequence[int], missed: Mapping[str, Shares]) -> dict[tuple[str, str], dict[str, Column]]:
-    """Return a record's columns of composites on either split, by name and arm, for ``run``.
+    """Return a record's columns of composites on both splits, by name and arm, for ``run``.
 
     Args:
-        name: of the record.
-        epochs: ascending shallow epochs, of which the last is t.
-        missed: arm to the shares that composites miss at the first epoch, and fewer and fewer towards t (``fading``).
+        name: name of the record.
+        epochs: ascending shallow epochs; the last one is t.
+        missed: arm to the shares of images that composites miss at the first epoch, ever fewer towards t (``fading``).
     """
     columns = {arm: Column.planted(epochs, fading(shares, epochs)) for arm, shares in missed.items()}
     return {(name, arm): on_both_splits(column) for arm, column in columns.items()}
 
 
 def on_both_splits(view: View) -> dict[str, View]:
-    """Return the same view for either split."""
+    """Return the same view for both splits."""
     return dict.fromkeys(SPLITS, view)

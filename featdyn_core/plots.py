@@ -1,7 +1,7 @@
-"""Figures for notebooks and scripts: each returns the matplotlib axes that it drew on, for whoever goes on from there.
+"""Figures for notebooks and scripts. Each function returns the matplotlib axes that it drew on.
 
-They look as those of the report do. Without ``axes`` they draw on the current ones, which pyplot makes where there are
-none. matplotlib is imported when the first figure is drawn.
+The figures look like those of the report. Without ``axes`` they are drawn on the current axes, which pyplot creates if
+there are none. matplotlib is imported when the first figure is drawn.
 """
 
 from typing import TYPE_CHECKING
@@ -27,16 +27,16 @@ COLUMN_QUANTITIES = {
     "accuracy_kept": "accuracy over that of f_t",
     "cross_entropy": "cross-entropy (nats)",
 }
-"""What of a column can be drawn, to the name of its axis."""
+"""Quantity of a column to the label of its axis."""
 
 GRID_QUANTITIES = ("agreement", "accuracy", "cross_entropy")
-"""What of a grid can be drawn."""
+"""Quantities of a grid that can be drawn."""
 
 
 def plot_curve(curve: Curve, *, axes: "Axes | None" = None) -> "Axes":
-    """Draw a curve: of each series a thin line a seed and a thick one for the mean.
+    """Draw a curve: for each series, a thin line for each seed and a thick line for the mean.
 
-    No series, and one without an ordinate for each seed and abscissa, are an ``EvidenceError``.
+    A curve without series, or a series without an ordinate for each seed and abscissa, is an ``EvidenceError``.
 
     Args:
         curve: the numbers.
@@ -51,10 +51,10 @@ def plot_curve(curve: Curve, *, axes: "Axes | None" = None) -> "Axes":
 
 
 def plot_evidence(row: Evidence, title: str = "", *, axes: "Axes | None" = None) -> "Axes":
-    """Draw a figure of a row of evidence, with the bound, the window and the steps of the rate that belong to it.
+    """Draw a figure of a row of evidence, with its bound, its window and the steps of the learning rate.
 
     Args:
-        row: of an evidence file (see ``read_evidence``).
+        row: a row of an evidence file (see ``read_evidence``).
         title: name of the figure, one of ``row.curves``; the first if left out.
         axes: to draw on; the current ones if left out.
 
@@ -69,7 +69,7 @@ def plot_evidence(row: Evidence, title: str = "", *, axes: "Axes | None" = None)
     """
     title = title or next(iter(row.curves), "")
     if not row.curves:
-        raise EvidenceError(f"the row {row.id} has no figure: nothing was measured that is drawn")
+        raise EvidenceError(f"the row {row.id} has no figure, because it has no curves")
     if title not in row.curves:
         raise EvidenceError(f"the row {row.id}: {unknown('figure', title, row.curves, 'its figures are')}")
     curve = row.curves[title]
@@ -79,15 +79,15 @@ def plot_evidence(row: Evidence, title: str = "", *, axes: "Axes | None" = None)
 
 
 def plot_column(column: Column, quantity: str = "agreement", *, axes: "Axes | None" = None) -> "Axes":
-    """Draw a quantity of a column of composites over the shallow epoch, one line a cut.
+    """Draw a quantity of a column of composites against the shallow epoch, with one line for each cut.
 
     Args:
-        column: the composites ``(s, t)`` of several s with one t (see ``read_record``).
+        column: the composites ``(s, t)`` of several epochs s and one epoch t (see ``read_record``).
         quantity: ``agreement``, ``accuracy``, ``accuracy_kept`` (shares in [0, 1]) or ``cross_entropy`` (nats).
         axes: to draw on; the current ones if left out.
 
     Raises:
-        MeasurementError: a quantity that a column does not have.
+        MeasurementError: a column has no such quantity.
 
     Examples:
         >>> axes = plot_column(Column.planted(range(3), [0.2, 0.1, 0.0]))
@@ -107,19 +107,19 @@ def plot_column(column: Column, quantity: str = "agreement", *, axes: "Axes | No
 def plot_grid(
     grid: "CompositeGrid", cut: str = "", quantity: str = "agreement", *, axes: "Axes | None" = None
 ) -> "Axes":
-    """Draw a quantity of a grid of composites as a map, the deep epoch upwards over the shallow one.
+    """Draw a quantity of a grid of composites as a map: the shallow epoch to the right, the deep epoch upwards.
 
-    Epochs are spaced evenly, whatever lies between them. A pair that was not evaluated is left white. An unknown cut is
-    a ``MeasurementError``, and so is accuracy of a grid that was made without labels.
+    Epochs are spaced evenly, whatever their distance. Pairs that were not evaluated stay white. An unknown cut is a
+    ``MeasurementError``, and so is the accuracy of a grid that was made without labels.
 
     Args:
-        grid: of ``composite_grid``.
-        cut: one of the grid's; the first if left out.
+        grid: result of ``composite_grid``.
+        cut: a cut of the grid; the first if left out.
         quantity: ``agreement``, ``accuracy`` (shares in [0, 1]) or ``cross_entropy`` (nats).
         axes: to draw on; the current ones if left out.
 
     Raises:
-        MeasurementError: a quantity that a grid does not have.
+        MeasurementError: a grid has no such quantity.
     """
     if quantity not in GRID_QUANTITIES:
         raise MeasurementError(unknown("quantity", quantity, GRID_QUANTITIES, "those of a grid are"))
@@ -150,6 +150,6 @@ def _current() -> "Axes":
 
 
 def _ticks(epochs: npt.NDArray[np.int64]) -> tuple[list[int], list[str]]:
-    """Return the places and the names of at most eight epochs of an axis."""
+    """Return the positions and labels of at most eight epochs of an axis."""
     places = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 8)).round().astype(int)).tolist()
     return places, [str(epochs[place]) for place in places]

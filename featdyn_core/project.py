@@ -49,6 +49,11 @@ def records_folder() -> Path:
     return project_root() / "fixtures" / "records"
 
 
+def evidence_file() -> Path:
+    """File that a run of the claims writes unless it is told otherwise."""
+    return project_root() / "evidence.json"
+
+
 def store_root(project: Path | None = None) -> Path:
     """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project.
 

@@ -26,6 +26,7 @@ def environment() -> dict[str, str]:
     }
 
 
+@functools.cache
 def version(distribution: str) -> str:
     """Return the version of an installed distribution; empty where there is none."""
     try:

@@ -1,7 +1,7 @@
-"""Worlds on the boundary, where a rule errs most often: how often each claim is decided falsely, and what it can see.
+"""Worlds on the boundary, where a rule errs most often: its error rates, and how small an effect it detects.
 
-Every registered row is judged in them through ``Claim.judge``, with its own units, items, bounds and margins. Rows that
-ask the same are simulated once. ``python -m claims.meta.boundary`` writes ``docs/calibration.md``, in minutes.
+``Claim.judge`` judges every registered row in them, with its own units, items, bounds and margins. Rows with the same
+criteria are simulated once. ``python -m claims.meta.boundary`` writes ``docs/calibration.md``, in minutes.
 """
 
 import dataclasses
@@ -36,28 +36,28 @@ MOST = int(scipy.stats.binom.isf(ALLOWANCE, WORLDS, LARGEST_RATE))
 SEEDS = (3, 4, 5, 6, 8, 20)
 CORRELATIONS = (0.0, 0.7)
 IMAGES, PAIRS = 500, 28
-"""What shares and rank correlations are counted from: the fewest of any scale."""
+"""Images of a share and pairs of a rank correlation: the fewest of any scale."""
 
 SIGMA = 0.8
-"""Of log-normal skew."""
+"""Sigma of the log-normal skew."""
 
 FAR = 8
-"""Spreads by which an item lies on the right side where it is no matter of doubt."""
+"""Distance from the bound, in spreads, of an item that is clearly on the right side."""
 
 ERRORS = (Verdict.SUPPORTED, Verdict.REFUTED, Verdict.EQUIVALENT)
 NORMAL, OWN, SKEWED = "normal", "skewed on its own scale", "skewed differences"
-CONTROL = Criterion("control", "a world in which nothing is", "above", 0.0, Role.CONTROL)
+CONTROL = Criterion("control", "a number that always holds", "above", 0.0, Role.CONTROL)
 DOCUMENT = HERE.parent / "docs" / "calibration.md"
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What rows have in common that are decided alike.
+    """What rows that are decided alike have in common.
 
     Attributes:
-        criteria: those that decide, by names of their own.
+        criteria: those that decide, under names of their own.
         rows: the claims, each once.
-        seeds: numbers of seeds that some row has, beside ``SEEDS``.
+        seeds: numbers of seeds: those of the rows, and ``SEEDS``.
     """
 
     criteria: tuple[Criterion, ...]
@@ -71,7 +71,7 @@ class Structure:
 
     @property
     def items(self) -> str:
-        """What it asks, in words."""
+        """The criteria, in words."""
         found: dict[str, int] = {}
         for item in self.criteria:
             margin = "" if item.margin is None else ", with a margin"
@@ -88,7 +88,7 @@ class Structure:
 
     @property
     def laws(self) -> dict[str, bool]:
-        """How seeds may be spread, and whether the rates are to be at most 5 % there."""
+        """How seeds may be distributed, and whether the test asserts a rate of at most 5 % there."""
         found = {NORMAL: True}
         if any(_near_an_end(item) for item in self.criteria):
             found[OWN] = True
@@ -98,7 +98,7 @@ class Structure:
 
 
 def structures() -> list[Structure]:
-    """Return what the rows of the register ask, each once."""
+    """Return the structures of the register's rows, each once."""
     register = load_register(HERE / "register")
     found: dict[tuple[Criterion, ...], tuple[dict[str, None], set[int]]] = {}
     for entry in register.entries.values():
@@ -113,12 +113,12 @@ def structures() -> list[Structure]:
 
 
 def _free(item: Criterion) -> bool:
-    """Whether neither place nor size of its numbers matter to the rule."""
+    """Whether the rule depends on neither the position nor the size of its numbers."""
     return item.averages_differences and item.unit is not Unit.EPOCHS and item.direction != "within"
 
 
 def _plain(item: Criterion) -> Criterion:
-    """Return a criterion without what does not matter to the rule."""
+    """Return a criterion without the fields that do not affect the rule."""
     found = dataclasses.replace(item, name="", quantity="", pilot="", paper=False)
     if not _free(item):
         return found
@@ -127,7 +127,7 @@ def _plain(item: Criterion) -> Criterion:
 
 
 def _near_an_end(item: Criterion) -> bool:
-    """Whether its bound leaves log-normal numbers room inside the range, on the side where they end."""
+    """Whether its bound lies near an end of the range, where log-normal numbers fit in."""
     low, high = item.unit.range
     if item.counts_seeds or item.unit is Unit.RATIO or not math.isfinite(high - low):
         return item.unit is Unit.RATIO
@@ -154,7 +154,7 @@ def _drawn(
     """Yield the numbers of each item in each world: (items, seeds).
 
     SUPPORTED is false where one item lies on its bound and the others far on the right side; REFUTED where all lie on
-    their bounds; EQUIVALENT where one lies at the margin, on the wrong side. Each item is that one in turn.
+    their bounds; EQUIVALENT where one lies at the margin, on the wrong side. The items take turns as that one.
     """
     case = [ERRORS.index(error), round(10 * correlation), seeds, *map(ord, law)]
     rng, count = np.random.default_rng(case), len(structure.criteria)
@@ -169,7 +169,7 @@ def _drawn(
 
 
 def numbers(item: Criterion, normal: Floats, law: str, *, error: Verdict, chosen: bool) -> list[Number]:
-    """Return an item's numbers, one a seed, from standard normal ones, positive on its right side."""
+    """Return an item's numbers, one for each seed, from standard normal ones; positive is its right side."""
     inwards = 1 if item.direction == "above" else -1
     on_bound = chosen or error is not Verdict.SUPPORTED
     if item.unit is Unit.LOG_P:
@@ -189,7 +189,7 @@ def numbers(item: Criterion, normal: Floats, law: str, *, error: Verdict, chosen
 
 
 def _spread(item: Criterion, error: Verdict) -> float:
-    """Spread over seeds on the scale of the unit, at which the error is as frequent as it becomes."""
+    """Spread over seeds, on the scale of the unit, at which the error is most frequent."""
     if item.margin is not None:
         return {Verdict.EQUIVALENT: 0.05, Verdict.REFUTED: 2.0}.get(error, 1.0) * item.margin
     if item.direction == "within":
@@ -217,7 +217,7 @@ def deviations(item: Criterion, normal: Floats, law: str, *, against: bool = Fal
 
 
 def _log_odds(normal: Floats, room: float) -> Floats:
-    """Log odds of what is not missed, where what is missed is log-normal round so large a part of the range."""
+    """Log odds of the share that is not missed; the missed share is log-normal around ``room``, a part of the range."""
     missed = np.minimum(room * np.exp(-SIGMA * normal), 0.999)
     return np.asarray(np.log((1 - missed) / missed))
 
@@ -237,7 +237,7 @@ def _number(unit: Unit, value: float) -> Number:
 
 
 def rates(structure: Structure, law: str, seeds: int) -> dict[Verdict, float]:
-    """Return each error's rate, the larger of independent items and of such that go together."""
+    """Return the rate of each error: the larger one of independent and of correlated items."""
     correlations = CORRELATIONS if len(structure.criteria) > 1 else CORRELATIONS[:1]
     return {
         error: max(rate(structure, error, law, correlation, seeds) for correlation in correlations)
@@ -246,13 +246,13 @@ def rates(structure: Structure, law: str, seeds: int) -> dict[Verdict, float]:
 
 
 def smallest_effect(items: int, seeds: int) -> float:
-    """Return by how many spreads all of several independent items must hold to be SUPPORTED in 80 % of trainings."""
+    """Return by how many spreads each of several independent items must hold, for SUPPORTED in 80 % of trainings."""
     each = POWER ** (1 / items)
     return float(scipy.optimize.brentq(lambda effect: power_of_mean(effect, seeds, LEVEL) - each, 0, 100))
 
 
 def published_effects(rows: Sequence[Evidence]) -> list[str]:
-    """Return the smallest effect that each decided row sees, in the unit of its widest item, as lines of a table."""
+    """Return the smallest effect that each decided row detects, in the unit of its widest item, as lines of a table."""
     lines = ["| row | seeds | item | bound | spread over seeds | seen from |", "|---|---:|---|---|---:|---:|"]
     for row in rows:
         means = [item for item in row.deciding if item.criterion.direction != "within"]
@@ -279,30 +279,35 @@ def _counted(number: Number) -> tuple[float, float]:
 
 INTRODUCTION = f"""# Calibration
 
-How often a claim is decided falsely, and what it can see. `python -m claims.meta.boundary` writes this page, in
-minutes; `pytest -m calibration` asserts what it says.
+This page shows how often the rule decides a claim falsely, and how small an effect it detects.
+`python -m claims.meta.boundary` writes the page, in minutes. `pytest -m calibration` asserts its error rates.
 
-Each row of the register is judged by `Claim.judge`, with its own units, items, bounds and margins, in worlds on the
-boundary: where one item lies on its bound and the others far on the right side (SUPPORTED is false), where all items
-lie on their bounds (REFUTED is false), and where one lies a margin away on the wrong side (EQUIVALENT is false).
-Seeds are spread normally, or skewed so that the raw numbers are log-normal (sigma {SIGMA}) towards the end of their
-range; items are independent, or correlated by {CORRELATIONS[1]}; the larger rate is shown. Each rate is of {WORLDS}
-worlds and to be at most 5 %: a rate of exactly 5 % comes out above {MOST / WORLDS:.1%} once in {1 / ALLOWANCE:,.0f}
-times, which is where the test fails. Shares are counted from {IMAGES} images, rank correlations from {PAIRS} pairs.
+`Claim.judge` judges each row of the register, with its own units, items, bounds and margins, in simulated worlds on
+the boundary. SUPPORTED is false where one item lies on its bound and the others lie far on the right side. REFUTED is
+false where all items lie on their bounds. EQUIVALENT is false where one item lies a margin away on the wrong side.
 
-Rows marked † hang on means of plain differences or of rank correlations, whose skew in the middle of their range no
-scale mends: the last three columns (SUPPORTED, REFUTED, EQUIVALENT) are their rates where differences are log-normal
-(sigma {SIGMA}) with the long tail to the side that errs. They are measured and not asserted.
+Seeds have a normal distribution, or a skewed one in which the raw numbers are log-normal (sigma {SIGMA}) towards the
+end of their range. Items are independent, or correlated by {CORRELATIONS[1]}. The table shows the largest rate of
+these cases. Each rate is measured in {WORLDS} worlds and should be at most 5 %. A true rate of exactly 5 % measures
+above {MOST / WORLDS:.1%} once in {1 / ALLOWANCE:,.0f} times; above that the test fails. Shares are counted from
+{IMAGES} images, and rank correlations from {PAIRS} pairs.
 
-*Seen from* is the smallest distance of all items from their bounds, in units of the spread over seeds on the scale of
-the unit, at which the claim is SUPPORTED in 80 % of trainings (noncentral t law, independent items).
+Rows marked † depend on means of plain differences or of rank correlations. If these are skewed in the middle of their
+range, no scale corrects it. The last three columns (SUPPORTED, REFUTED, EQUIVALENT) show the rates where differences
+are log-normal (sigma {SIGMA}) with the long tail on the side that causes errors. These rates are measured and not
+asserted.
+
+*Seen from* is the smallest distance of all items from their bounds at which the claim is SUPPORTED in 80 % of
+trainings. It is in units of the spread over seeds, on the scale of the unit (noncentral t distribution, independent
+items).
 """
 
 
-PUBLISHED = """What each published row can see, with the spread that its own seeds have. *Seen from* is the number
-from which on, or down to which, all items together are SUPPORTED in 80 % of trainings; it is shown for the item that
-needs most, in that item's own unit. A row whose numbers lie nearer to the bound than that stays open for want of
-seeds. Rows whose name ends in "replayed" are the published ones; the others are trained on the spot, on fewer seeds."""
+PUBLISHED = """The table shows what each published row can detect, given the spread over its own seeds. *Seen from* is a
+number in the unit of an item: if all items lie beyond theirs, the row is SUPPORTED in 80 % of trainings. The table
+shows it for the item that needs most. A row whose numbers lie nearer to the bound than that needs more seeds to be
+decided. Rows whose name ends in "replayed" are the published ones. The others were trained during the run, on fewer
+seeds."""
 
 
 def document() -> str:

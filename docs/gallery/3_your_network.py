@@ -1,11 +1,11 @@
-"""A grid of composites of a network of your own.
+"""A grid of composites of your own network.
 
-Any state dicts of a network that `torch.fx` can follow are a trajectory. This one is trained for six epochs on the
-digits; [the guide](../docs/your-own.md) says how files of your own take its place.
+State dicts of any network that `torch.fx` can trace make a trajectory. This example trains a network for six epochs on
+the digits. [The guide](../docs/your-own.md) shows how to use your own files instead.
 """
 
 # %%
-# The training: one file an epoch.
+# The training saves one file per epoch.
 import tempfile
 from pathlib import Path
 
@@ -29,7 +29,7 @@ for epoch in range(7):
         optimizer.step()
 
 # %%
-# The trajectory, with two places at which the network is cut.
+# The trajectory names two places at which the network is cut.
 trajectory = Trajectory.from_checkpoints(
     {epoch: folder / f"{epoch}.pt" for epoch in range(7)},
     network=BlockNetwork.from_module(network, cuts=["0", "1"]),
@@ -40,7 +40,8 @@ trajectory = Trajectory.from_checkpoints(
 print(trajectory)
 
 # %%
-# Every shallow half under every deep half: agreement with the network whose deep half it is.
+# The grid holds every shallow part under every deep part. The figure shows the agreement of each composite with the
+# network of its deep part.
 images, labels = trajectory.evaluation_set("held-out")
 epochs = trajectory.epochs
 grid = composite_grid(trajectory, images, labels=labels, cuts=["0", "1"], shallow_epochs=epochs, deep_epochs=epochs)

@@ -1,11 +1,11 @@
 """Is the noise of one SGD step isotropic?
 
-A published record keeps the Gram matrix of the feature changes that 48 single steps make to an image. All tests of
-isotropy follow from it.
+A published record keeps the Gram matrix of 48 feature changes of an image, one for each single step. The tests of
+isotropy need nothing else.
 """
 
 # %%
-# One image of one seed, at the last epoch; beside it changes of the same number and size that are isotropic.
+# Take one image of one seed at the last epoch. For comparison, draw as many isotropic changes with as many features.
 import numpy as np
 from matplotlib import pyplot
 
@@ -17,13 +17,13 @@ isotropic = ChangeGram.gaussian(of_sgd.updates, of_sgd.features, np.random.defau
 print(of_sgd.updates, "steps,", of_sgd.features, "features")
 
 # %%
-# Two tests of isotropy: the paper's, and one by signs that does not look at lengths.
+# There are two tests of isotropy: the paper's, and a sign test that ignores lengths.
 for name, kept in (("SGD", of_sgd), ("isotropic", isotropic)):
     shape, signs = isotropy_test(kept, draws=999, rng=np.random.default_rng(0)), sign_test(kept)
     print(f"{name:10} p = {shape.p_value:.3f} and {signs.p_value:.3f}, {participation_ratio(kept):.1f} directions")
 
 # %%
-# The share of the variance along each direction, largest first.
+# The figure shows the share of the variance along each direction, largest first.
 axes = pyplot.gca()
 for name, kept in (("SGD", of_sgd), ("isotropic", isotropic)):
     eigenvalues = spectrum(kept)

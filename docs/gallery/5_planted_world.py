@@ -1,11 +1,11 @@
-"""How a claim is decided, in a world that is known.
+"""How a claim is decided, in a planted world.
 
-A claim is a set of criteria with bounds that are fixed in advance. Here a world is planted in which composites miss 2 %
-of the images, and the claim that they agree on more than 95 % is judged on it.
+A claim is a set of criteria with bounds that are fixed in advance. This example plants worlds in which composites miss
+a known share of the images, and judges there the claim that they agree on more than 95 %.
 """
 
 # %%
-# Two criteria: one decides, and one is a control, a number whose right value is known.
+# The claim has two criteria. One decides. The other is a control: a number whose right value is known.
 import numpy as np
 
 from featdyn_core import Claim, Column, Criterion, Role, Stranger, Unit, share_of
@@ -22,9 +22,9 @@ claim = Claim(
 
 
 # %%
-# Five seeds of the planted world. All images of one network are one observation.
+# The planted world has five seeds. All images of one network are one observation.
 def judged(missed: float, stranger: float = 0.1) -> str:
-    """Return the verdict where composites miss a share of the images, about which seeds scatter."""
+    """Return the verdict in a world where composites miss a share of the images; seeds scatter around it."""
     rng = np.random.default_rng(0)
     columns = [Column.planted(range(3), rng.normal(missed, 0.005)) for _ in range(5)]
     numbers = {
@@ -36,8 +36,8 @@ def judged(missed: float, stranger: float = 0.1) -> str:
 
 
 # %%
-# A world in which the claim is true, one in which it is false, one at the bound, and one with a measurement that always
-# says yes.
+# The claim is true in the first world and false in the second. The third lies at the bound. In the fourth, the
+# measurement always says yes.
 print(judged(missed=0.02))
 print(judged(missed=0.10))
 print(judged(missed=0.05))

@@ -1,6 +1,6 @@
-"""The gallery: scripts of ``docs/gallery``, run, as pages with what they print and draw.
+"""Run the scripts of ``docs/gallery`` and make a page of each, with what it prints and draws.
 
-A script begins with a docstring, whose first line is its title. ``# %%`` begins a new cell; comments right behind it
+A script begins with a docstring, whose first line is its title. ``# %%`` begins a new cell. Comments directly below it
 are the text above the cell.
 """
 
@@ -30,7 +30,7 @@ def title(script: Path) -> str:
 def pages(root: Path) -> dict[str, str | bytes]:
     """Run all scripts in the project's folder; return pages and figures by their paths in the site.
 
-    What a script raises ends the build.
+    An exception in a script ends the build.
     """
     pyplot.switch_backend("agg")
     with contextlib.chdir(root):
@@ -63,7 +63,7 @@ def _docstring(script: Path) -> str:
 
 
 def _cells(script: Path) -> list[str]:
-    """Return the source of each cell; what stands before the first is the docstring."""
+    """Return the source of each cell; the docstring comes before the first."""
     return CELL.split(script.read_text(encoding="utf-8"))[1:]
 
 
@@ -81,6 +81,6 @@ def _svg(figure: Any) -> bytes:
 
 
 def _alternative(figure: Any) -> str:
-    """Return what a figure shows, for who does not see it."""
+    """Return a description of a figure, for readers who do not see it."""
     axes = figure.axes[0]
     return ": ".join(filter(None, [axes.get_title(loc="left"), f"{axes.get_ylabel()} over {axes.get_xlabel()}"]))

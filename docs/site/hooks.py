@@ -1,7 +1,7 @@
-"""What MkDocs calls while it builds the site: pages come from their places in the repository, examples are run.
+"""Hooks that MkDocs calls while it builds the site: they collect pages from the repository and run the examples.
 
-A page of the site has the path that it has in the repository, so that its relative links hold. A link to a file that is
-no page brings that file along; one to a folder becomes plain text, since the site has no folders to look into.
+A page has the same path in the site as in the repository, so its relative links hold. If a page links to a file that is
+not a page, the site includes that file. A link to a folder becomes plain text, because the site shows no folders.
 """
 
 import ast
@@ -32,7 +32,7 @@ GROUPS = {
     "Analysis": ("analysis",),
     "Claims": ("harness", "register", "planted"),
 }
-"""Pages of the reference, each with the packages whose public names it describes."""
+"""Pages of the reference, each with the packages whose public names it lists."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -45,7 +45,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Bring in the pages of the navigation, what they link to, the gallery and the reference."""
+    """Add the pages of the navigation, the files they link to, the gallery and the reference."""
     sources = [path for path in _paths(config.nav) if (ROOT / path).is_file()]
     linked = {target for path in sources for target in _linked(path) if (ROOT / target).is_file()}
     for path in [*sources, *sorted(linked - set(sources))]:
@@ -57,7 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Leave of a link to a folder its text."""
+    """Replace links to folders by their text."""
 
     def shown(link: re.Match[str]) -> str:
         return link[1] if (ROOT / _target(page.file.src_uri, link[2])).is_dir() else link[0]
@@ -74,7 +74,7 @@ def _paths(nav: Any) -> Iterator[str]:
 
 
 def _target(page: str, path: str) -> str:
-    """Return the path in the repository of what a page links to."""
+    """Return the path, in the repository, of the target of a link."""
     return normpath((PurePosixPath(page).parent / path).as_posix())
 
 
@@ -87,7 +87,7 @@ def _slug(title: str) -> str:
 
 
 def _public() -> dict[str, list[str]]:
-    """Return the public names of each package, as the stub of the flat API has them."""
+    """Return the public names of each package, as listed in the stub of the public names."""
     found: dict[str, list[str]] = {}
     stub = ast.parse((ROOT / "featdyn_core" / "__init__.pyi").read_text(encoding="utf-8"))
     for node in stub.body:
@@ -98,7 +98,7 @@ def _public() -> dict[str, list[str]]:
 
 
 def _summary(name: str) -> str:
-    """Return the first line of what a function or a class says of itself."""
+    """Return the first line of the docstring of a function or a class."""
     one = getattr(featdyn_core, name)
     said = inspect.getdoc(one) if inspect.isfunction(one) or inspect.isclass(one) else None
     return f" – {said.splitlines()[0].replace('``', '`')}" if said else ""
@@ -108,7 +108,7 @@ def _reference() -> dict[str, str]:
     """Return the pages of the reference by their paths.
 
     Raises:
-        ValueError: a package with public names is on no page.
+        ValueError: ``GROUPS`` lacks a package that has public names.
     """
     public = _public()
     if absent := set(public) - {package for packages in GROUPS.values() for package in packages}:
@@ -117,7 +117,7 @@ def _reference() -> dict[str, str]:
         {},
         [
             "# Reference",
-            "Public names, all of `featdyn_core` itself. Examples begin with `from featdyn_core import …`, "
+            "Import all public names from `featdyn_core` itself. Examples assume `from featdyn_core import …`, "
             "`import numpy as np`, `import torch` and `from fractions import Fraction`; the unit tests run them.",
         ],
     )

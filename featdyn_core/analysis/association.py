@@ -1,5 +1,6 @@
 """Whether two things go together over the checkpoints and the arms of one training seed (section 1)."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ def anisotropy_and_memory(
     return {name: Association(strength, np.array(values)) for name, values in memory.items()}
 
 
+@functools.lru_cache(maxsize=128)  # of a seed, and then of the next one's neighbour; of one claim, and then of another
 def strengths(changes: Changes) -> Floats:
     """Strength of the anisotropy at each epoch, (T,): minus the log participation ratio, mean over samples."""
     return np.array([-np.mean([np.log(participation_ratio(one)) for one in samples]) for samples in changes.sgd])

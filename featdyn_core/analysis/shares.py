@@ -18,6 +18,7 @@ from featdyn_core.analysis.statistics import geometric_mean
 from featdyn_core.measures.one_step.concentration import Kept, spectrum
 from featdyn_core.measures.one_step.gram import ChangeGram, FloatArray
 from featdyn_core.measures.one_step.isotropy import directions_kept
+from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.measured import Lines
 from featdyn_core.verdicts.units import Counted, Number, share_of
 
@@ -29,6 +30,9 @@ LEAST_P = 1e-3
 
 DRAWN = 20
 """Leading directions in a figure."""
+
+SAMPLES = 512
+"""Whose shares stay in memory: planted samples are looked at again by the next claim or world."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +155,7 @@ def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) 
     return p_values(of(changes), isotropic_shares(changes.updates, changes.features, draws, of))
 
 
+@lru_cache(maxsize=SAMPLES)
 def variance_shares(changes: Kept) -> Shares:
     """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
 
@@ -165,6 +170,7 @@ def variance_shares(changes: Kept) -> Shares:
     return Shares(eigenvalues / eigenvalues.sum())
 
 
+@lru_cache(maxsize=SAMPLES)
 def direction_shares(changes: Kept) -> Shares:
     """Return the shares of the ``K // 2`` directions in which changes differ from their partners.
 
@@ -178,6 +184,33 @@ def direction_shares(changes: Kept) -> Shares:
     found = directions_kept(changes)
     eigenvalues = found if found.ndim == 1 else np.linalg.eigvalsh(found)[::-1]
     return Shares(np.maximum(eigenvalues, 0) / len(found))
+
+
+@lru_cache(maxsize=2)
+def isotropic_changes(
+    rows: int, features: int, draws: int, tail: float, *, seed: int, stream: str
+) -> tuple[tuple[ChangeGram, ...], tuple[ChangeGram, ...]]:
+    """Draw isotropic changes, in which nobody is to find a direction that leads.
+
+    Args:
+        rows: ``K``.
+        features: ``p``.
+        draws: number of samples of either kind.
+        tail: degrees of freedom of those with heavy tails.
+        seed: the training seed.
+        stream: name of the random stream.
+
+    Returns:
+        Gaussian samples, and samples of the multivariate t law.
+
+    Examples:
+        >>> gaussian, heavy = isotropic_changes(8, 20, draws=3, tail=5, seed=0, stream="planted")
+        >>> len(gaussian), heavy[0].updates
+        (3, 8)
+    """
+    rng = numpy_generator(seed, "measure", stream)
+    gaussian = tuple(ChangeGram.gaussian(rows, features, rng) for _ in range(draws))
+    return gaussian, tuple(ChangeGram.heavy_tailed(rows, features, tail, rng) for _ in range(draws))
 
 
 def isotropic_shares(rows: int, features: int, draws: int, of: Callable[[Kept], Shares] = variance_shares) -> Shares:

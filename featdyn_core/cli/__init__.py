@@ -1,1 +1,1 @@
-"""The command ``featdyn``: options, and calls of the packages below."""
+"""The command ``featdyn``: it reads options and calls the packages below."""

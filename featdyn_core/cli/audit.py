@@ -1,8 +1,8 @@
-"""Train one seed of the published evidence again, measure it, and compare it with what is published.
+"""Train one seed of the published evidence again, measure it, and compare the results with the published ones.
 
-The command prints how many trajectories end in the published bits, how many records are the published ones, and each
-number that differs, beside the interval in which other trainings lie. Its status is 1 where a number lies outside.
-Nothing that was trained before is used, unless --store names a folder in which an audit goes on.
+The command prints how many trajectories end in the published bits, how many records equal the published ones, and each
+number that differs, with the interval that contains 95 % of other trainings. Its status is 1 if a number lies outside
+its interval. It trains in a temporary folder; --store names a folder in which an interrupted audit can continue.
 """
 
 import argparse
@@ -31,17 +31,17 @@ def add_to(commands: Any) -> None:
         epilog="Example: featdyn audit --claims memory-window,beyond-churn --seed 31",
     )
     command.set_defaults(run=audit)
-    command.add_argument("--claims", metavar="A,B", help="default: all that are published")
-    command.add_argument("--scale", metavar="NAME", help="of the register; default: its first")
+    command.add_argument("--claims", metavar="A,B", help="default: all published claims")
+    command.add_argument("--scale", metavar="NAME", help="a scale of the register; default: the first")
     command.add_argument("--subject", metavar="NAME", help="default: the scale's first")
-    command.add_argument("--seed", type=int, help="default: the first published one")
-    command.add_argument("--store", type=path, help="folder in which it trains; default: a temporary one")
+    command.add_argument("--seed", type=int, help="default: the first published seed")
+    command.add_argument("--store", type=path, help="folder to train in; default: a temporary one")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     add_register(command)
 
 
 def audit(options: argparse.Namespace) -> int:
-    """Audit what the options ask for.
+    """Audit the rows that the options ask for.
 
     Raises:
         RecipeError: the scale has no such subject.

@@ -1,7 +1,7 @@
-"""Say what the store can do without, or remove it.
+"""List what the store can do without, or remove it.
 
-The command prints a line for each interrupted training or pull and each record of other code, with its size, and
-removes them with ``--yes`` only. Nothing finished is among them.
+The command prints a line, with the size, for each interrupted training or pull and for each record of other code. It
+removes them only with ``--yes``. It never removes finished trajectories.
 """
 
 import argparse
@@ -16,19 +16,19 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "clean",
-        help="say what the store can do without, or remove it",
+        help="list what the store can do without, or remove it",
         description=__doc__,
         epilog="Example: featdyn clean --yes",
     )
     command.set_defaults(run=clean)
     add_store(command)
-    command.add_argument("--yes", action="store_true", help="remove it")
+    command.add_argument("--yes", action="store_true", help="remove what is listed")
 
 
 def clean(options: argparse.Namespace) -> int:
-    """Say what can go, and remove it if told so."""
+    """List what can be removed, and remove it with ``--yes``."""
     store = Store(options.store, download=False)
-    found = list(idle(store))  # all of it, before the first is removed
+    found = list(idle(store))  # listed in full before the first is removed
     for item in found:
         print(f"{item.what}: {item.size / 1e6:.1f} MB", flush=True)
         if options.yes:

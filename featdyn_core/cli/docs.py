@@ -1,7 +1,7 @@
-"""Write the tables of the project's documents, from its register and its published evidence.
+"""Write the tables of the project's documents from its register and its published evidence.
 
 The command fills the marked places of README.md, docs/ and evidence/, and prints the names of the documents that it
-changed; with ``--check`` it writes nothing, and its status is 1 where a document is out of date.
+changed. With ``--check`` it writes nothing, and its status is 1 if a document is out of date.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "docs",
-        help="write the tables of the project's documents, from its register and its published evidence",
+        help="write the tables of the project's documents from its register and its published evidence",
         description=__doc__,
         epilog="Example: featdyn docs --check",
     )

@@ -1,7 +1,7 @@
-"""Measure a tier's missing records, of the trajectories that are trained.
+"""Measure a tier's missing records on the trajectories that are trained.
 
-The command prints how many records are here and how many there are to measure, and a line for each with its time in
-seconds. Its status is 1 where a record is still missing in the end; it trains nothing.
+The command prints how many records are in the store and how many are to be measured, and a line with the seconds for
+each. Its status is 1 if a record is still missing at the end. It trains nothing.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "measure",
-        help="measure a tier's missing records, of the trajectories that are trained",
+        help="measure a tier's missing records on the trajectories that are trained",
         description=__doc__,
         epilog="Example: featdyn measure --tier full --claims memory-window",
     )
@@ -37,6 +37,6 @@ def measure(options: argparse.Namespace) -> int:
         how = cluster_of(options).spread
     elif options.jobs is None and usual_jobs(options) < cores():
         how = functools.partial(spread_by_device, jobs=cores())
-    # A line that waits in a buffer is no progress to somebody who reads a log.
+    # Flushed, so that a reader of a log sees each line at once.
     missing = measure_missing(place_of(options), wanted, how, lambda line: print(line, flush=True))
     return 1 if missing else 0

@@ -1,8 +1,8 @@
-"""Compute each row's verdict by every other reasonable choice of the register, from records alone.
+"""Compute each row's verdict under every other reasonable choice of the register, from records alone.
 
-The command prints, of each row whose records are published or in the store, how many specifications there are and the
-share of each verdict over them in %; with ``--figures`` it draws the specification curves. It decides nothing, and it
-trains and measures nothing.
+The command covers the rows whose records are published or in the store. For each row it prints the number of
+specifications, and the share of each verdict over them in %. With ``--figures`` it draws the specification curves. It
+trains, measures and decides nothing.
 """
 
 import argparse
@@ -35,26 +35,22 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "multiverse",
-        help="compute each row's verdict by every other reasonable choice, from records alone",
+        help="compute each row's verdict under every other reasonable choice, from records alone",
         description=__doc__,
         epilog="Example: featdyn multiverse memory-window --scale reduced --figures figures",
     )
     command.set_defaults(run=multiverse)
-    command.add_argument("claims", metavar="CLAIM", nargs="*", help="default: all that have a multiverse")
-    command.add_argument("--scale", metavar="NAME", help="of the register; default: all")
-    command.add_argument("--seeds", metavar="0-2,7", help="in place of the register's")
-    command.add_argument(
-        "--figures",
-        type=path,
-        help="folder for the specification curves, and an index of them",
-    )
+    command.add_argument("claims", metavar="CLAIM", nargs="*", help="default: all claims with a multiverse")
+    command.add_argument("--scale", metavar="NAME", help="a scale of the register; default: all scales")
+    command.add_argument("--seeds", metavar="0-2,7", help="default: the seeds of the register")
+    command.add_argument("--figures", type=path, help="folder for the specification curves, and an index of them")
     add_store(command)
     add_register(command)
     add_json(command)
 
 
 def multiverse(options: argparse.Namespace) -> int:
-    """Print the shares, and write the figures if they are asked for."""
+    """Print the shares, and write the figures if asked to."""
     rows = _rows(register_of(options), options)
     judged = [row for row in rows if row.multiverse]
     figures = []
@@ -75,10 +71,10 @@ def multiverse(options: argparse.Namespace) -> int:
 
 
 def _rows(register: Register, options: argparse.Namespace) -> list[Evidence]:
-    """Judge the rows that the options ask for, NOT RUN where their records are not here.
+    """Judge the rows that the options ask for; rows without records here are NOT RUN.
 
     Raises:
-        RecipeError: no row that is asked for has a multiverse.
+        RecipeError: none of the rows has a multiverse.
     """
     claims = [register.entry(claim).id for claim in options.claims or register.entries]
     scales = [register.scale(options.scale).name] if options.scale else list(register.scales)
@@ -97,7 +93,7 @@ def _rows(register: Register, options: argparse.Namespace) -> list[Evidence]:
 
 
 def _planned(register: Register, scale: str, seeds: Sequence[int]) -> list[Cell]:
-    """Return the rows of a scale: those of published records, if there are any, and those of the store."""
+    """Return the rows of a scale: those of published records, if any, and those of the store."""
     known = (True, False) if published(records_folder() / scale).present else (False,)
     return [row for replayed in known for row in cells(register, scale, seeds=seeds, replayed=replayed)]
 

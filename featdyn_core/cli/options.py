@@ -1,4 +1,4 @@
-"""Options that several commands share; what they ask for is in ``selection``."""
+"""Options that several commands share; ``selection`` works out what they ask for."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def path(text: str) -> Path:
     """Read a path on the command line.
 
     Raises:
-        argparse.ArgumentTypeError: it starts at a home folder that nobody knows.
+        argparse.ArgumentTypeError: it starts with ``~``, and no home folder is known.
     """
     try:
         return expanded(text, "it")
@@ -22,15 +22,15 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def add_scale(command: argparse.ArgumentParser, tiers: Sequence[str] = TIERS) -> None:
-    """Add what names a scale, and where it is worked on."""
-    command.add_argument("--tier", choices=tiers, help=f"{FAST}, unless said otherwise")
+def add_scale(command: argparse.ArgumentParser, tiers: Sequence[str] = TIERS, usual: str = FAST) -> None:
+    """Add the options that choose a scale, the store, the register and the device; ``usual`` is the usual tier."""
+    command.add_argument("--tier", choices=tiers, help=f"default: {usual}")
     command.add_argument(
         "--scale",
         default=AUTO,
         metavar="NAME",
-        help="of the register, for its tier and for sweeps; auto (default): the tier's first, with a GPU its last; "
-        "of sweeps the first of all",
+        help="a scale of the register, for its own tier and for sweeps; auto (default): the tier's first scale, or its "
+        "last on a GPU; for sweeps the register's first scale",
     )
     add_store(command)
     add_register(command)
@@ -38,34 +38,36 @@ def add_scale(command: argparse.ArgumentParser, tiers: Sequence[str] = TIERS) ->
 
 
 def add_choice(command: argparse.ArgumentParser) -> None:
-    """Add what chooses a part of a scale."""
+    """Add the options that choose a part of a scale."""
     command.add_argument(
         "--only",
         metavar="RECIPE",
         action="append",
-        help="one recipe, by name or path, in place of the tier's; give it again for another one",
+        help="only this recipe, by name or path; repeat the option for more recipes",
     )
-    command.add_argument("--seeds", metavar="0-2,7", help="in place of the register's")
-    command.add_argument("--claims", metavar="A,B", help="what these claims need, in place of all")
+    command.add_argument("--seeds", metavar="0-2,7", help="default: the seeds of the register")
+    command.add_argument("--claims", metavar="A,B", help="only what these claims need; default: all claims")
 
 
 def add_workers(command: argparse.ArgumentParser) -> None:
-    """Add what shares out the work."""
-    command.add_argument("--jobs", type=int, help="processes at work at once: one a core, one for a GPU")
-    command.add_argument("--launcher", choices=["local", "slurm"], default="local", help="slurm: a job for each")
-    command.add_argument("--slurm", default="", help="sbatch's options: partition=gpu,gres=gpu:1,time=240 (minutes)")
+    """Add the options that distribute the work."""
+    command.add_argument("--jobs", type=int, help="processes at the same time; default: one per core, or one on a GPU")
+    command.add_argument(
+        "--launcher", choices=["local", "slurm"], default="local", help="slurm: one job for each piece"
+    )
+    command.add_argument("--slurm", default="", help="options of sbatch: partition=gpu,gres=gpu:1,time=240 (minutes)")
 
 
 def add_store(command: argparse.ArgumentParser) -> None:
     """Add the store's folder."""
-    command.add_argument("--store", type=path, help="default: FEATDYN_STORE, or fixtures/cache")
+    command.add_argument("--store", type=path, help="folder of the store; default: FEATDYN_STORE, or fixtures/cache")
 
 
 def add_register(command: argparse.ArgumentParser) -> None:
     """Add the register's folder."""
-    command.add_argument("--register", type=path, help="folder; default: claims/register of the project")
+    command.add_argument("--register", type=path, help="folder of the register; default: the project's claims/register")
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
     """Add the switch to JSON."""
-    command.add_argument("--json", action="store_true", help="for a program to read")
+    command.add_argument("--json", action="store_true", help="print JSON")

@@ -1,4 +1,4 @@
-"""The parser of the command line: an error is one line, a word nearly right is answered with the right one."""
+"""The parser of the command line: an error is one line, and suggests the word that was probably meant."""
 
 import argparse
 import difflib
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 USAGE_ERROR = 2
-"""Exit status of a command that cannot do what it is asked, as argparse and shells have it."""
+"""Exit status of a command that cannot do what it is asked, as in argparse and shells."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, of which the parsers of commands are too; an option that takes one value is given once."""
+    """A parser, also of each command; it refuses a second value of an option that takes one."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        for name in (None, "store"):  # argparse's own keeps the last value, and the others are lost in silence
+        for name in (None, "store"):  # argparse's own action silently keeps only the last value
             self.register("action", name, _Once)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Parse the arguments, all of which are known: a command, not the parser of all, answers for its own."""
+        """Parse the arguments and refuse unknown ones, so that a command's own parser reports them."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             options = list(self._option_string_actions)
@@ -27,12 +27,12 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """End the process with one line; the usage, which is longer than a screen, is a command away."""
+        """End the process with one line, which names --help; the usage itself is longer than a screen."""
         self.exit(USAGE_ERROR, f"featdyn: {message}{_meant(message)} (see {self.prog} --help)\n")
 
 
 class _Once(argparse.Action):
-    """Keeps the value of an argument, and refuses a second one."""
+    """Store the value of an argument, and refuse a second one."""
 
     def __call__(
         self,
@@ -41,7 +41,7 @@ class _Once(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        # A value that equals the default tells nothing of whether it was given, so the namespace remembers that.
+        # A value may equal the default, so the namespace remembers which options were given.
         given = vars(namespace).setdefault("given", set())
         if option_string and self.dest in given:
             parser.error(f"{option_string} is given twice; it takes one value")
@@ -50,15 +50,15 @@ class _Once(argparse.Action):
 
 
 def _meant(message: str) -> str:
-    """Return a question after the choice that a wrong one resembles; empty if there is none.
+    """Return a question that suggests the choice most like a wrong one; empty if there is none.
 
-    argparse asks it from Python 3.14 on. Its message is all that ``error`` is given.
+    argparse itself asks it from Python 3.14 on. ``error`` gets only its message.
     """
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
     return _nearest(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    """Return a question after the known word that one resembles; empty if there is none."""
+    """Return a question that suggests the known word most like this one; empty if there is none."""
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,7 +1,8 @@
-"""Fetch what a tier lacks from a remote store, and verify what arrives.
+"""Fetch a tier's missing trajectories and records from a remote store, and verify them.
 
-The command prints a line for each trajectory and record, and in the end how many it fetched, how many were here
-already, are missing there or failed. Its status is 1 where one failed, such as one that arrives damaged.
+The command prints a line for each trajectory and record. At the end it prints how many it fetched, how many were here
+already, how many the remote store lacks and how many failed. Its status is 1 if one failed, such as one that arrived
+damaged.
 """
 
 import argparse
@@ -16,7 +17,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "pull",
-        help="fetch what a tier lacks from a remote store, and verify what arrives",
+        help="fetch a tier's missing trajectories and records from a remote store, and verify them",
         description=__doc__,
         epilog="Example: featdyn pull s3://bucket/featdyn --tier full --seeds 0",
     )

@@ -1,7 +1,7 @@
-"""Send a tier's trajectories and records to a remote store, whatever of them is here.
+"""Send those of a tier's trajectories and records that are here to a remote store.
 
-The command prints a line for each, and in the end how many it sent, how many were there already, are missing here or
-failed. Its status is 1 where one failed.
+The command prints a line for each. At the end it prints how many it sent, how many were there already, how many are
+missing here and how many failed. Its status is 1 if one failed.
 """
 
 import argparse
@@ -16,13 +16,15 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "push",
-        help="send a tier's trajectories and records to a remote store, whatever of them is here",
+        help="send those of a tier's trajectories and records that are here to a remote store",
         description=__doc__,
         epilog="Example: featdyn push s3://bucket/featdyn --tier full",
     )
     command.set_defaults(run=push)
     add_sync(command)
-    command.add_argument("--verify", action="store_true", help="read what is there, and send it again if damaged")
+    command.add_argument(
+        "--verify", action="store_true", help="also read what is there already, and send it again if it is damaged"
+    )
 
 
 def push(options: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
-"""Try a new machine in a few minutes: what is worth most first, each part with a limit, as far as the time goes.
+"""Try a new machine in a few minutes: the most useful checks come first, each with a time limit.
 
-The parts are the machine and its versions, the tests that need a GPU, seconds of an epoch, engines and devices against
-each other, and then the trainings, records and evidence of a tier, by default the full one. The command prints what
-comes of each and keeps it in a report; called again, it goes on where it was. Its status is 1 where a part failed.
+The parts are the machine and its versions, the tests that need a GPU, seconds per epoch, a comparison of engines and
+devices, and then the trainings, records and evidence of a tier, by default the full one. The command prints the results
+of each part and saves them in a report. Called again, it continues where it stopped. Its status is 1 if a part failed.
 """
 
 import argparse
@@ -26,31 +26,33 @@ from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import load_recipe
 
 SAMPLE = "digits-small"
-"""Recipe by which engines and devices are compared: the CPU takes seconds for it."""
+"""Recipe on which engines and devices are compared; it takes seconds on the CPU."""
 
 
 def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     wanted = commands.add_parser(
         "rehearse",
-        help="try a new machine in a few minutes, what is worth most first",
+        help="try a new machine in a few minutes, the most useful checks first",
         description=__doc__,
         epilog="Example: featdyn rehearse --minutes 7",
     )
-    add_scale(wanted)
+    add_scale(wanted, usual=FULL)
     wanted.set_defaults(run=rehearse, tier=FULL)
     add_choice(wanted)
-    wanted.add_argument("--minutes", type=float, default=15.0, help="for all parts together; default: 15")
-    wanted.add_argument("--jobs", type=int, help="processes for what the CPU measures: one a core")
-    wanted.add_argument("--recipe", default="cifar10-paper", help="whose epochs are timed; default: cifar10-paper")
-    wanted.add_argument("--report", type=path, default=Path("rehearsal.json"), help="default: rehearsal.json")
+    wanted.add_argument("--minutes", type=float, default=15.0, help="time limit for all parts together; default: 15")
+    wanted.add_argument("--jobs", type=int, help="processes for measurements on the CPU; default: one per core")
+    wanted.add_argument(
+        "--recipe", default="cifar10-paper", help="recipe whose epochs are timed; default: cifar10-paper"
+    )
+    wanted.add_argument("--report", type=path, default=Path("rehearsal.json"), help="report; default: rehearsal.json")
 
 
 def rehearse(options: argparse.Namespace) -> int:
-    """Do the parts as far as the time goes.
+    """Do the parts until the time is up.
 
     Raises:
-        RecipeError: there is no time.
+        RecipeError: ``--minutes`` is not above 0.
     """
     if not options.minutes > 0:
         raise RecipeError(f"--minutes {options.minutes:g}: expected a number above 0")
@@ -59,7 +61,7 @@ def rehearse(options: argparse.Namespace) -> int:
 
 
 def parts(options: argparse.Namespace) -> list[Part]:
-    """Return the parts of a rehearsal, what is worth most first."""
+    """Return the parts of a rehearsal, the most useful first."""
     device, timed, sample = resolve_device(options.device), load_recipe(options.recipe), load_recipe(SAMPLE)
     return [
         Part("machine", 0.1, machine),
@@ -73,23 +75,23 @@ def parts(options: argparse.Namespace) -> list[Part]:
 
 
 def _tests() -> Iterator[str]:
-    """Run the tests that need a GPU, where they are: a wheel brings none.
+    """Run the tests that need a GPU, if they are installed; a wheel has none.
 
     Yields:
-        The line that sums them up.
+        Their summary line.
     """
     found = importlib.util.find_spec("featdyn_core.tests")
     if found is None or found.origin is None:
-        yield "there are no tests in this installation"
+        yield "this installation has no tests"
         return
     yield from command("pytest", "-q", "-m", "gpu", str(Path(found.origin).parent), folder=project_root())
 
 
 def _train(options: argparse.Namespace) -> Iterator[Queue]:
-    """Train what the options ask for; what is interrupted goes on in the next call.
+    """Train what the options ask for; an interrupted training continues in the next call.
 
     Yields:
-        How far the queue is, before and after.
+        The state of the queue, before and after.
     """
     wanted = trainings_of(options)
     store = Store(options.store, device=options.device)
@@ -100,10 +102,10 @@ def _train(options: argparse.Namespace) -> Iterator[Queue]:
 
 
 def _measure(options: argparse.Namespace) -> Iterator[str]:
-    """Measure the records of what is trained.
+    """Measure the records of trained trajectories.
 
     Yields:
-        How many there are, and are missing afterwards.
+        How many records there are, and how many are missing afterwards.
     """
     told: list[str] = []
     how = functools.partial(spread_by_device, jobs=options.jobs or cores())
@@ -113,10 +115,10 @@ def _measure(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _judge(options: argparse.Namespace) -> Iterator[str]:
-    """Decide the claims on what is there; one that is refuted is no failure here.
+    """Decide the claims on the records that exist; a refuted claim is no failure here.
 
     Yields:
-        The line that sums them up.
+        The summary line of the run.
     """
     words = ["--no-train", "--device", options.device, "--scale", options.scale]
     words += ["--store", str(Store(options.store, device=options.device).root.absolute())]

@@ -16,6 +16,7 @@ from featdyn_core.cli.options import path
 from featdyn_core.launch.progress import progress
 from featdyn_core.project import project_root
 from featdyn_core.provenance import repository
+from featdyn_core.report.badge import write_badge
 from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.folders import write_figures
 from featdyn_core.report.html import write_csv, write_html
@@ -34,6 +35,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
     command.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
     command.add_argument("--figures", type=path, help="folder for every figure, and an index of them")
+    command.add_argument("--badge", metavar="FILE", type=path, help="file for the counts, as JSON for shields.io")
     add_public_key(command)
 
 
@@ -53,4 +55,7 @@ def report(options: argparse.Namespace) -> int:
         with progress("figures", "figures", Console(stderr=True)) as told:
             written = write_figures(options.figures, [row for run in runs.values() for row in run.rows], told)
         print(f"wrote {len(written) - 1} files of figures to {options.figures}; {written[-1]} shows them")
+    if options.badge:
+        write_badge(options.badge, [row for run in runs.values() for row in run.rows])
+        print(f"wrote {options.badge}")
     return 0

@@ -1,4 +1,4 @@
-"""What the options of a command (see ``options``) ask for: rows of the plan, trajectories, records, where to work."""
+"""Turn the options of a command (see ``options``) into rows of the plan, trajectories, records and a place to work."""
 
 import argparse
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def rows_of(options: argparse.Namespace, seeds: Sequence[int]) -> list[Cell]:
 
 
 def rows_to_publish(options: argparse.Namespace) -> list[Cell]:
-    """Return all rows of the scale that the options ask for, those of its sweeps too."""
+    """Return all rows of the scale that the options ask for, including those of its sweeps."""
     register = register_of(options)
     scale = scale_of(options, register)
     return cells(register, scale) + _swept(register, scale, ())
@@ -63,9 +63,9 @@ def trainings_of(options: argparse.Namespace) -> list[Training]:
             for seed in seeds or _seeds_of(recipe, register, options)
             for needed in lineage(recipe)
         ]
-        # A recipe may be asked for, and be the parent of another one that is.
+        # A recipe may be asked for and also be the parent of another.
         return list({(training.recipe.identity, training.seed): training for training in chosen}.values())
-    if seeds:  # pilot seeds and few ones may be trained, though not judged
+    if seeds:  # also pilot seeds, and fewer seeds than a claim is judged on
         wanted = trainings(rows_of(options, ()))
         return [
             Training(recipe, seed)
@@ -76,7 +76,7 @@ def trainings_of(options: argparse.Namespace) -> list[Training]:
 
 
 def _seeds_of(recipe: Recipe, register: Register, options: argparse.Namespace) -> Sequence[int]:
-    """Seeds of the first scale that uses the recipe; of the tier's scale if none does."""
+    """Seeds of the first scale that uses the recipe, or of the tier's scale if none does."""
     for scale in register.scales.values():
         found = [row.seeds for row in cells(register, scale.name) if recipe in row.recipes.values()]
         if found:
@@ -88,7 +88,7 @@ def requests_of(options: argparse.Namespace) -> list[Request]:
     """Return the records that the options ask for.
 
     Raises:
-        RecipeError: a recipe that no claim reads a record of.
+        RecipeError: no claim reads a record of a recipe.
     """
     wanted = requests(rows_of(options, parse_seeds(options.seeds)))
     if not options.only:
@@ -116,5 +116,5 @@ def cluster_of(options: argparse.Namespace) -> Cluster:
 
 
 def usual_jobs(options: argparse.Namespace) -> int:
-    """Return how many processes are at work unless told otherwise."""
+    """Return how many processes work by default."""
     return 1 if resolve_device(options.device).type == "cuda" else cores()

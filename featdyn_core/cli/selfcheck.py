@@ -1,7 +1,7 @@
-"""Compare this machine's engines, precisions and devices: how fast each is, and whether it gives what plain steps give.
+"""Compare this machine's engines, precisions and devices: their speed, and whether they agree with plain steps.
 
-The command trains the first epochs of a recipe in every way, and prints a table with a row for each. Its status is 1
-where one does not agree with plain steps.
+The command trains the first epochs of a recipe in every way, and prints a table with a row for each way. Its status is
+1 if a way does not agree with plain steps.
 """
 
 import argparse
@@ -20,14 +20,14 @@ def add_to(commands: Any) -> None:
         epilog="Example: featdyn selfcheck --recipe digits-small",
     )
     command.set_defaults(run=selfcheck)
-    command.add_argument("--recipe", default="digits-small", help="by name or path; default: digits-small")
+    command.add_argument("--recipe", default="digits-small", help="its name or path; default: digits-small")
 
 
 def selfcheck(options: argparse.Namespace) -> int:
-    """Train a little in every way, and print how they compare."""
+    """Train a few epochs in every way, and print the comparison."""
     ways = list(try_all(load_recipe(options.recipe)))
     print("\n".join(lines(ways)))
     wrong = [way for way in ways if not way.agrees]
     for way in wrong:
-        print(f"{way.engine} on {way.device} does not agree with eager steps: train with --engine eager there")
+        print(f"{way.engine} on {way.device} does not agree with eager steps; train with --engine eager there")
     return 1 if wrong else 0

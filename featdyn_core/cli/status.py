@@ -1,7 +1,7 @@
-"""List a tier's trajectories and records: which are complete, training, partial or missing.
+"""List a tier's trajectories and records.
 
-The command prints a table with a row for each recipe and state, and how many records are measured. It trains,
-measures and fetches nothing.
+The command prints a table with a row for each recipe and state (complete, training, partial or missing), and how many
+records are measured. It trains, measures and downloads nothing.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print what is here of what the options ask for."""
+    """Print which of the wanted trajectories and records the store has."""
     store = Store(options.store, device=options.device, download=False)
     found = holdings(store, trainings_of(options))
     # Records belong to claims, and a recipe may belong to none.
@@ -52,12 +52,12 @@ def status(options: argparse.Namespace) -> int:
     told = [item.reason for item in found]
     for name, value in lines:
         said = value if isinstance(value, str) else "{measured} of {wanted} measured".format(**value)
-        print(f"{name}: {'not known, for a reason above' if said in told else said}")
+        print(f"{name}: {'unknown, for the reason above' if said in told else said}")
     return 0
 
 
 def _print_table(found: list[Holding]) -> None:
-    """Print a row for each recipe and state; reasons, which are long, stand below by number."""
+    """Print a row for each recipe and state; long reasons are numbered and follow the table."""
     table = Table("recipe", "seeds", "state")
     reasons = list(dict.fromkeys(item.reason for item in found if item.reason))
     for (recipe, state, reason), seeds in grouped(found).items():
@@ -69,10 +69,10 @@ def _print_table(found: list[Holding]) -> None:
 
 
 def _record_counts(store: Store, options: argparse.Namespace) -> list[tuple[str, Any]]:
-    """Return how many of the wanted records are measured, or why that is not known."""
+    """Return how many of the wanted records are measured, or why this is unknown."""
     try:
         wanted = requests(rows_of(options, parse_seeds(options.seeds)))
         measured = len(wanted) - len(Measurements(store).missing(wanted))
         return [("records", {"measured": measured, "wanted": len(wanted)})]
-    except FeatdynError as error:  # which keeps nobody from seeing the trajectories
+    except FeatdynError as error:  # the trajectories are shown all the same
         return [("records", str(error))]

@@ -1,4 +1,4 @@
-"""What ``push`` and ``pull`` share: the remote store's address, and the way there or back."""
+"""The shared part of ``push`` and ``pull``: the remote store's address, and the transfer."""
 
 import argparse
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from featdyn_core.store.remote import Remote
 
 
 def add_sync(command: argparse.ArgumentParser) -> None:
-    """Add the address, and what is sent or fetched."""
-    command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (featdyn[s3])")
+    """Add the address and the options that choose what to transfer."""
+    command.add_argument("url", help="a folder, or an address such as s3://bucket/folder (needs featdyn[s3])")
     add_scale(command)
     add_choice(command)
 
@@ -20,7 +20,7 @@ def sync(way: Callable[..., int], options: argparse.Namespace, remote: Remote) -
     """Send or fetch the trajectories that the options ask for, and the register's records of them."""
     wanted = trainings_of(options)
     chosen = {(recipe.identity, seed) for recipe, seed in wanted}
-    # All rows, and then those of the chosen seeds: a claim refuses fewer seeds than it is judged on.
+    # All rows are planned and then filtered by seed, because a claim refuses fewer seeds than it is judged on.
     records = [one for one in requests(rows_of(options, ())) if (one.recipe.identity, one.seed) in chosen]
     measurements = place_of(options).measurements(measure=False)
     failed = way(measurements, remote, wanted, records, lambda line: print(line, flush=True))

@@ -1,7 +1,7 @@
-"""Train a tier's missing trajectories. What was interrupted goes on where it stopped.
+"""Train a tier's missing trajectories. Interrupted trainings continue where they stopped.
 
-The command prints a line for each epoch, or progress bars on a terminal, and in the end how many trajectories it
-trained, how many were complete before and how many are not. Its status is 2 where a training fails.
+The command prints a line for each epoch, or progress bars on a terminal. At the end it prints how many trajectories it
+trained, how many were complete before and how many are still incomplete. Its status is 2 if a training fails.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "train",
-        help="train a tier's missing trajectories; what was interrupted goes on where it stopped",
+        help="train a tier's missing trajectories; interrupted trainings continue where they stopped",
         description=__doc__,
         epilog="Example: featdyn train --tier full --jobs 2",
     )
@@ -28,16 +28,16 @@ def add_to(commands: Any) -> None:
     add_scale(command)
     add_choice(command)
     add_workers(command)
-    command.add_argument("--at-once", type=int, help="trajectories at once in a process: 4 on a GPU, else 1")
+    command.add_argument("--at-once", type=int, help="trajectories at once in one process; default: 4 on a GPU, else 1")
     command.add_argument("--engine", default="auto", help="auto, eager, graphs (GPU) or compiled")
-    command.add_argument("--dry-run", action="store_true", help="say what there is to do and what it costs")
+    command.add_argument("--dry-run", action="store_true", help="only print what is to be trained and what it costs")
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train what the options ask for, or say what there is to do.
+    """Train what the options ask for, or print what is to be trained.
 
     Raises:
-        RecipeError: fewer than one training at once.
+        RecipeError: ``--at-once`` is below 1.
     """
     wanted = trainings_of(options)
     if options.at_once is not None and options.at_once < 1:

@@ -1,9 +1,9 @@
 """Check every byte of the trajectories and records of the store, or of a tier, and of the published records.
 
-The command prints a line for each trajectory, which says that it is good, what is wrong with it or why it was not
-checked, and one for each record that is damaged, or that says something else of a network than another record of it;
-in the end how many it checked. Where there is a public key, the signatures of what is published are verified as well.
-Its status is 1 where something is damaged and where there is nothing to check.
+The command prints a line for each trajectory: it is good, has these problems, or was not checked for this reason. It
+also prints a line for each record that is damaged or contradicts another record of the same network, and at the end how
+many items it checked. If there is a public key, it also verifies the signatures of published records. Its status is 1
+if something is damaged or if there is nothing to check.
 """
 
 import argparse
@@ -50,12 +50,12 @@ def add_to(commands: Any) -> None:
         "--public-key",
         metavar="FILE",
         type=path,
-        help="minisign's, of whoever signed what is published; default: fixtures/records/minisign.pub, if it is there",
+        help="minisign public key of the publisher; default: fixtures/records/minisign.pub, if it exists",
     )
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Check what the options ask for, or all of the store; nothing checked is no success."""
+    """Check what the options ask for, or the whole store; a check of nothing is no success."""
     store = Store(options.store, device=options.device, download=False)
     asked = options.tier or options.only or options.seeds or options.claims
     chosen = trainings_of(options) if asked else None
@@ -82,22 +82,22 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _records(store: Store, chosen: list[Training] | None) -> Iterator[Finding]:
-    """Yield what came of the records here and of the published ones; of those of some trainings only, if some are."""
+    """Yield findings on the local and the published records, only of the chosen trainings if some are chosen."""
     trainings = None if chosen is None else {(recipe.digest, seed) for recipe, seed in chosen}
     agreement = Agreement()
     groups = [verify_records(RecordFolder(store.root / "records"), agreement)]
     groups += [verify_published(folder, agreement) for folder in visible(records_folder(), "*") if folder.is_dir()]
     for item, facts in (pair for group in groups for pair in group):
-        # Of what cannot be read nobody knows whether it is one of them.
+        # A record that cannot be read may belong to any training.
         if trainings is None or not facts or (facts["recipe_digest"], facts["seed"]) in trainings:
             yield item
 
 
 def _signatures(key: Path | None) -> Iterator[Finding]:
-    """Yield what came of the signature of each published manifest, where there is a key to verify them with.
+    """Yield findings on the signature of each published manifest, if there is a key.
 
     Raises:
-        SignatureError: a key is given, and the tool that verifies is not installed.
+        SignatureError: a key is given, and minisign is not installed.
     """
     found = key or records_folder() / PUBLIC_KEY
     if key is None and not found.is_file():
@@ -108,7 +108,7 @@ def _signatures(key: Path | None) -> Iterator[Finding]:
     except SignatureError as error:
         if key is not None:
             raise
-        without = str(error)  # nobody asked for it: all else is checked
+        without = str(error)  # the user gave no key, so everything else is still checked
     for manifest in visible(records_folder(), f"*/{MANIFEST}"):
         name = f"published/{manifest.parent.name}/{manifest.name}"
         problems = []

@@ -31,9 +31,18 @@ class AuditedRecord:
     again: Record
 
     @property
+    def trained(self) -> dict[tuple[str, int], bool]:
+        """Recipe and seed of each training that it looks at to whether all checkpoints end in the published bits."""
+        one, other = self.published.facts, self.again.facts
+        found = {one["seed"]: one["checkpoints"]["sha256"] == other["checkpoints"]["sha256"]}
+        if one["partner"] is not None:
+            found[one["partner"]["seed"]] = one["partner"]["sha256"] == other["partner"]["sha256"]
+        return {(one["recipe"], seed): alike for seed, alike in found.items()}
+
+    @property
     def trained_alike(self) -> bool:
-        """Whether all checkpoints end in the published bits."""
-        return bool(self.published.facts["checkpoints"]["sha256"] == self.again.facts["checkpoints"]["sha256"])
+        """Whether all of them do."""
+        return all(self.trained.values())
 
     @property
     def measured_alike(self) -> bool:
@@ -139,9 +148,8 @@ def _number(row: str, finding: Finding, place: int, again: float) -> AuditedNumb
 def lines(records: Sequence[AuditedRecord], count: int, numbers: Sequence[AuditedNumber]) -> list[str]:
     """Return what an audit found, a line each."""
     trainings: dict[tuple[str, int], bool] = {}
-    for record in records:
-        place = record.published.facts["recipe"], record.published.facts["seed"]
-        trainings[place] = trainings.get(place, True) and record.trained_alike
+    for place, trained_alike in (item for record in records for item in record.trained.items()):
+        trainings[place] = trainings.get(place, True) and trained_alike
     alike = sum(record.measured_alike for record in records)
     return [
         f"trained again: {sum(trainings.values())} of {len(trainings)} trajectories bit for bit as published",

@@ -25,8 +25,7 @@ from featdyn_core.register.register import Register
 from featdyn_core.store.agreement import disagreements
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
-from featdyn_core.store.records import Record, RecordFolder
-from featdyn_core.store.source import measuring_source
+from featdyn_core.store.records import Record, RecordFolder, is_of_present_code
 from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
 from featdyn_core.verdicts.evidence import OTHER_CODE, Evidence
 
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
 
 Source = Callable[[Request], Record]
 """Returns the record that holds what is asked for; measures it first, if that is what it does."""
+
+KEPT = 1024
+"""Published records that stay in memory for the next claim, a few tens of kilobytes each, those read last."""
 
 Used = dict[tuple[Needed, int], Record]
 """What a row reads of a seed to the record that held it."""
@@ -65,6 +67,7 @@ class Laboratory:
         self.register, self.rows, self.open_store, self.train = register, rows, open_store, train
         self.records, self.digests = RecordFolder(root / "records"), DataDigests(root)
         self._planned: dict[tuple[str, str], list[Request]] = {}
+        self._kept: dict[tuple[str, str], Record] = {}
 
     @functools.cached_property
     def measurements(self) -> "Measurements":
@@ -81,7 +84,7 @@ class Laboratory:
     def source(self, cell: Cell) -> Source:
         """Return where the records of a row come from."""
         if cell.replayed:
-            return published(records_folder() / cell.scale.name).get
+            return functools.partial(self._published, cell.scale.name)
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def recorded(self, cell: Cell) -> Source:
@@ -90,6 +93,15 @@ class Laboratory:
         What it returns raises a ``MissingRecordError`` where there is none.
         """
         return self.source(cell) if cell.replayed else self._found
+
+    def _published(self, scale: str, request: Request) -> Record:
+        """Return a published record (see ``PublishedRecords.get``), unpacked already where a claim before has read it."""
+        place = scale, request.identity
+        found = self._kept.pop(place, None) or published(records_folder() / scale).get(request)
+        self._kept[place] = found  # last, as the one that was asked for last
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found
 
     def _found(self, request: Request) -> Record:
         """Return a record of the store.
@@ -151,7 +163,7 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     facts["environment"] |= _remarks(used.values())
     return Evidence(
         **facts,
-        **_provenance(used),
+        **_provenance(cell, used),
         bits=_bits(cell, used) if cell.here else "",
         verdict=verdict,
         findings=findings,
@@ -282,17 +294,17 @@ def _bits(cell: Cell, used: Used) -> str:
     return "" if not found else "equal" if all(found) else "other"
 
 
-def _provenance(used: Used) -> dict[str, Any]:
+def _provenance(cell: Cell, used: Used) -> dict[str, Any]:
     """Return where the records come from, each fact once."""
     fields: dict[str, Any] = {"recipes": {}, "checkpoints": {}, "data": {}}
     makers: dict[str, dict[str, Any]] = {}
-    for record in used.values():
+    for (needed, _), record in used.items():
         facts = record.facts
         fields["recipes"][facts["recipe"]] = facts["recipe_digest"]
         fields["checkpoints"][f"{facts['recipe']}/{facts['seed']}"] = facts["checkpoints"]
         fields["data"][readable(facts["data"]["description"])] = facts["data"]["digest"]
         maker = facts["measured"]
-        if facts["source"] != measuring_source(facts["kind"]):
+        if not is_of_present_code(facts, cell.recipes[needed.arm]):
             maker = maker | {"code": OTHER_CODE}
         makers[repr(sorted(maker.items()))] = maker
     kinds = Counter(record.facts["kind"] for record in used.values())

@@ -19,6 +19,7 @@ from featdyn_core.register.sweeps import Variation
 from featdyn_core.store.published import PublishedRecords, published
 from featdyn_core.tables import build, unknown
 from featdyn_core.trajectories.recipe import Recipe, load_recipe
+from featdyn_core.trajectories.specs import telling
 from featdyn_core.trajectories.training import Training
 from featdyn_core.verdicts.claim import EMPIRICAL, Claim, Verdict
 from featdyn_core.verdicts.evidence import row_id
@@ -115,8 +116,8 @@ class Cell:
             return f"fixtures/recipes has no {names}"
         for needed, request in self.requests(self.seeds[0]).items():
             if unknown := request.recipe.lacking(KINDS[request.kind].needs(request.parameters)):
-                facts = " and ".join(unknown)
-                return f"nobody knows the {facts} of {request.recipe.name}, which its record {needed.record!r} needs"
+                told = f"nobody knows the {' and '.join(unknown)} of {request.recipe.name}"
+                return f"{told}, which its record {needed.record!r} needs{telling(unknown)}"
         return ""
 
     @property

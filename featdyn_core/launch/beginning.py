@@ -1,6 +1,6 @@
 """A project on trainings of one's own: some of the paper's claims, as they are, and one scale that asks them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from featdyn_core.tables import unknown
 from featdyn_core.toml_text import toml_text
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.recipe_text import as_written, read_document
+from featdyn_core.trajectories.specs import telling
 from featdyn_core.trajectories.trajectory import new_network
 
 SCALE = "own"
@@ -74,6 +75,7 @@ def begin_project(
     claims: Sequence[str] = (),
     seeds: Sequence[int] = (),
     images: int = 1000,
+    say: Callable[[str], object] = lambda _: None,
 ) -> int:
     """Write a project that asks some claims of trainings of one recipe; return how many files it wrote.
 
@@ -89,11 +91,14 @@ def begin_project(
         claims: those that are asked; if left out, those that need checkpoints and data alone.
         seeds: of the trainings; of what was adopted all, if left out.
         images: largest number of images of each split.
+        say: is told which usual claims are not asked, and why.
     """
     files = starter()
     register = load_register(files[REGISTER / "scales.toml"].parent)
     lists = _depths(recipe)
     chosen = _chosen(register, recipe, claims, lists)
+    for reason, names in _left(register, recipe, lists).items() if not claims else ():
+        say(f"not asked: {', '.join(names)}: {reason}")
     windows = _windows(recipe, window, chosen)
     adopted = [int(seed) for seed in recipe.adopted.checkpoints] if recipe.adopted else list(SEEDS)
     trained = list(seeds) or adopted
@@ -149,9 +154,23 @@ def _chosen(
             raise RecipeError(unknown("claim of trained networks", claim, about, "there are"))
         if none := entry.unasked(lists):
             raise RecipeError(
-                f"{claim} asks of each of {none}, of which {recipe.name} has none; leave it out, or cut earlier"
+                f"{claim} is about {none}, and {recipe.name} has none; leave the claim out, or cut the network earlier"
             )
     return [entry for entry in register.entries.values() if entry.id in asked]
+
+
+def _left(register: Register, recipe: Recipe, lists: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return why some of the usual claims are not asked, and which they are."""
+    found: dict[str, list[str]] = {}
+    for entry in map(register.entry, register.scale(STRANGERS).claims):
+        reason = ""
+        if unknown := recipe.lacking(_needs(entry)):
+            reason = f"nobody knows the {' and '.join(unknown)} of {recipe.name}{telling(unknown)}"
+        elif none := entry.unasked(lists):
+            reason = f"there are no {none.replace('_', ' ')} of {recipe.name}; cut it earlier"
+        if reason:
+            found.setdefault(reason, []).append(entry.id)
+    return found
 
 
 def _needs(entry: Entry) -> set[str]:
@@ -168,7 +187,7 @@ def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -
     epochs, called = recipe.training.checkpoints, f"--window {window[0]}-{window[1]}"
     if window[0] >= window[1] or not {*window} <= {*epochs}:
         listed = ", ".join(map(str, epochs))
-        raise RecipeError(f"{called}: its ends are no checkpoints of {recipe.name}: {listed}")
+        raise RecipeError(f"{called}: its ends must be checkpoints of {recipe.name}: {listed}")
     if window[0] == epochs[0]:
         raise RecipeError(f"{called}: it begins at the first checkpoint; take a late part of the training")
     found = {}

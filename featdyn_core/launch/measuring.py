@@ -49,8 +49,11 @@ def spread_by_device(
     Yields:
         A group of requests, with what it gave or the error that ended it.
     """
-    on_cpu = [group for group in groups if KINDS[group[0].kind].on_cpu == ALL]
-    yield from spread(work, [group for group in groups if group not in on_cpu], jobs=1)
+    parts: dict[bool, list[Sequence[Request]]] = {True: [], False: []}
+    for group in groups:
+        parts[KINDS[group[0].kind].on_cpu == ALL].append(group)
+    on_cpu = parts[True]
+    yield from spread(work, parts[False], jobs=1)
     if on_cpu:
         yield from spread(work, on_cpu, jobs=min(jobs, len(on_cpu)))
 
@@ -153,12 +156,15 @@ def _trained(store: Store, request: Request) -> bool:
 def _grouped(requests: Sequence[Request]) -> list[list[Request]]:
     """Return requests in their order, with each those of the others that are measured together with it."""
     groups: list[list[Request]] = []
+    alike: dict[tuple[tuple[str, str], int, str], list[list[Request]]] = {}  # those of one training and kind
     for request in requests:
-        group = next((group for group in groups if all(map(request.together, group))), None)
+        near = alike.setdefault((request.recipe.identity, request.seed, request.kind), [])
+        group = next((group for group in near if all(map(request.together, group))), None)
         if group is None:
-            groups.append([request])
-        else:
-            group.append(request)
+            group = []
+            near.append(group)
+            groups.append(group)
+        group.append(request)
     return groups
 
 

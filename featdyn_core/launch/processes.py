@@ -147,7 +147,7 @@ def _result(future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except BrokenProcessPool:
-        return TrainingError("a process died at work (out of memory?); run again with fewer --jobs")
+        return TrainingError("a process died (out of memory?); run again with fewer --jobs")
 
 
 def outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:

@@ -1,7 +1,7 @@
-"""What the trainers of a store and a composite grid are doing, for a person who waits.
+"""Progress of the trainers of a store and of composite grids.
 
-Trainers may be other processes, whose output nobody sees; each writes its progress into the store, and this
-module reads it from there.
+Trainers may be other processes, whose output nobody sees. Each writes its progress into the store, and this module
+reads it there.
 """
 
 import contextlib
@@ -17,20 +17,20 @@ from rich.text import Text
 from featdyn_core.store.heartbeats import Beat, read_beats, read_grid_beats
 
 SILENCE_SECONDS = 60.0
-"""Least time between two words on a trainer that says nothing any more."""
+"""Shortest time between two lines on a trainer that has gone silent."""
 
 
 class Watcher(threading.Thread):
-    """Writes a line for each trainer and each claim's grid that got on, at most every ``interval`` seconds.
+    """Writes a line for each trainer and each claim's grid that made progress, at most every ``interval`` seconds.
 
-    A trainer that is waited for and says nothing any more has a line now and then, with its process and machine.
+    A trainer that has gone silent gets a line now and then, with its process and machine.
 
     Args:
         root: the store.
         write: takes one line of text.
         interval: seconds.
-        skip: keys of trajectories to say nothing of.
-        beats: takes the word of a trainer that is at work, in place of the line.
+        skip: keys of trajectories that get no line.
+        beats: takes the heartbeat of a working trainer instead of a line.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Watcher(threading.Thread):
                 if self.beats and not beat.silent:
                     self.beats(beat)
                 elif beat.key not in self.skip:
-                    # Shown is whatever has changed: by its age in such units a silent trainer has a line now and then.
+                    # A line is written when the state changes; for a silent trainer, its age in these units changes it.
                     age = int((time.time() - beat.time) / SILENCE_SECONDS) if beat.silent else None
                     self._show(beat.key, (beat.epoch, age), str(beat))
             for name, line in read_grid_beats(self.root).items():
                 self._show(name, line, line)
 
     def _show(self, name: str, state: object, line: str) -> None:
-        """Write a line if there is something new to say."""
+        """Write a line if the state has changed."""
         if self.shown.get(name) != state:
             self.shown[name] = state
-            with contextlib.suppress(OSError, ValueError):  # nobody reads any more: no reason to stop
+            with contextlib.suppress(OSError, ValueError):  # the reader is gone, which is no reason to stop
                 self.write(line)
 
     def stop(self) -> None:
@@ -80,16 +80,16 @@ class _Rate(ProgressColumn):
         self.unit = unit
 
     def render(self, task: Task) -> Text:
-        """Return the rate, or a dash until two steps were taken."""
+        """Return the rate, or a dash before the second step."""
         return Text(f"{task.speed:.3g} {self.unit}/s" if task.speed else f"- {self.unit}/s")
 
 
 def bars(unit: str, console: Console | None = None, *, disable: bool = False) -> Progress:
     """Return rich's progress bars with steps done, their rate in ``unit`` a second and the time left."""
-    # Without mark-up: brackets in a title are no colours.
+    # Without mark-up, because brackets in a title are not colours.
     told = TextColumn("{task.description}", markup=False)
     columns = (told, BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
-    # A step may take minutes, longer than rich remembers one unless told to.
+    # A step may take minutes, longer than rich remembers by default.
     return Progress(*columns, console=console, disable=disable, speed_estimate_period=float("inf"))
 
 
@@ -117,17 +117,17 @@ def grid_progress(
 ) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
     """Show a bar with composites done, their rate and the time left, for ``composite_grid(progress=...)``.
 
-    Away from a terminal only its last state is printed.
+    If the output is not a terminal, only the last state is printed.
 
     Example:
         >>> with grid_progress("memory") as report:
         ...     grid = composite_grid(..., progress=report)
 
     Args:
-        title: stands before the bar.
-        console: where to show it; the standard output if left out.
+        title: text before the bar.
+        console: where to show the bar; the standard output if left out.
 
     Returns:
-        A context of what ``composite_grid`` reports to, which takes the composites done and their total.
+        A context manager of the function that ``composite_grid`` calls with the composites done and their total.
     """
     return progress(title, "composites", console)

@@ -14,7 +14,7 @@ import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
 from featdyn_core.errors import FeatdynError, StoreError
-from featdyn_core.files import write_atomically
+from featdyn_core.files import read_text, write_atomically
 from featdyn_core.launch.processes import OutOfTime, limited
 from featdyn_core.launch.selfcheck import PRECISIONS, Kept, devices, lines, try_all
 from featdyn_core.provenance import environment
@@ -102,9 +102,9 @@ def _done(part: Part, limit: float, say: Callable[[object], Any]) -> dict[str, A
 
 def _read(report: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(report.read_text(encoding="utf-8"))) if report.exists() else {}
-    except (OSError, ValueError, TypeError) as error:
-        raise StoreError(f"{report} is no report of a rehearsal ({error}); remove it, or name another") from error
+        return dict(json.loads(read_text(report))) if report.exists() else {}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{report} is not a report of a rehearsal ({error}); remove it, or name another") from error
 
 
 def _write(report: Path, known: dict[str, Any]) -> None:
@@ -209,4 +209,4 @@ def agreement(recipe: Recipe) -> Iterator[str]:
     yield from lines(ways)
     wrong = [f"{way.engine} on {way.device} in {way.precision}" for way in ways if not way.agrees]
     if wrong:
-        raise FeatdynError(f"not as plain steps: {', '.join(wrong)}")
+        raise FeatdynError(f"these ways do not agree with plain steps: {', '.join(wrong)}")

@@ -12,7 +12,7 @@ from featdyn_core.project import REGISTER, checkout
 SETTINGS = """\
 [pytest]
 testpaths = claims
-addopts = --strict-markers
+addopts = --strict-markers -p featdyn
 xfail_strict = true
 """
 
@@ -53,7 +53,7 @@ def starter() -> dict[Path, Path]:
     if shipped.is_dir():
         found = {path.relative_to(shipped): path for path in visible(shipped, "**/*")}
     elif source is None:
-        raise FeatdynError(f"there is no {shipped}: this featdyn was installed without its claims; install it anew")
+        raise FeatdynError(f"{shipped} does not exist: this featdyn was installed without its claims; install it again")
     else:
         settings = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
         patterns = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["starter"]
@@ -85,7 +85,7 @@ def write_project(folder: Path, copied: Mapping[Path, Path], written: Mapping[Pa
     sources = {folder / name: path for name, path in copied.items() if (folder / name).resolve() != path.resolve()}
     targets: dict[Path, Path | str] = {**sources, **{folder / name: text for name, text in written.items()}}
     if present := [path for path in (folder / REGISTER, *targets) if path.exists()]:
-        raise FeatdynError(f"{present[0]} is there already; begin a project in another folder")
+        raise FeatdynError(f"{present[0]} is there already; create the project in another folder")
     try:
         for target, content in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -38,5 +38,5 @@ def load_published_resnet(network: BlockNetwork, state: Mapping[str, object]) ->
             case [end, tensor] if end in ends:
                 renamed[f"blocks.{ends[end]}.{tensor}"] = value
             case _:
-                raise ModelError(f"{key!r} is no tensor of the published ResNet for CIFAR")
+                raise ModelError(f"{key!r} is not a tensor of the published ResNet for CIFAR")
     load_state(network, renamed)

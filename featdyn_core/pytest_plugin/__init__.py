@@ -1,1 +1,1 @@
-"""The pytest plugin: hooks, options and fixtures, and what a run leaves behind."""
+"""The pytest plugin: its hooks, options and fixtures, and the files that a run writes."""

@@ -1,4 +1,4 @@
-"""What pytest loads wherever featdyn is installed: the plugin where there is a project, and nothing anywhere else."""
+"""What pytest loads wherever featdyn is installed: in a project it loads the plugin, elsewhere nothing."""
 
 import itertools
 from pathlib import Path
@@ -12,19 +12,19 @@ PATHS = ("--store", "--evidence")
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Load the plugin before any option is read, so that a path may stand apart from the option it belongs to."""
+    """Load the plugin before any option is read, so that a space may separate an option from its path."""
     if project_here() is not None:
         pluginmanager.import_plugin(PLUGIN)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Refuse a run whose settings pytest has looked for in the folder of an option.
+    """Refuse a run in which pytest mistakes the path of an option for a folder of tests.
 
-    Before any plugin is loaded, pytest takes a path that stands apart from its option for a folder of tests. Where that
-    folder is outside the project, the project's settings are not found, and the evidence would lie elsewhere.
+    Before it loads plugins, pytest takes a path that a space separates from its option for a folder of tests. If that
+    folder is outside the project, pytest misses the project's settings, and the evidence would be written elsewhere.
 
     Raises:
-        UsageError: with the way of writing that pytest understands.
+        UsageError: it says how to write the option.
     """
     project = project_here()
     if project is None or early_config.rootpath.is_relative_to(project):
@@ -32,6 +32,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     for option, path in itertools.pairwise(args):
         if option in PATHS and Path(path).exists():
             raise pytest.UsageError(
-                f"pytest takes {path} for a folder of tests, and so misses the settings of {project}; "
+                f"pytest takes {path} for a folder of tests, and misses the settings of {project}; "
                 f"write {option}={path}"
             )

@@ -1,7 +1,7 @@
-"""The pytest plugin: options, markers, the ``decide`` and ``judge`` fixtures, what is collected.
+"""The pytest plugin: options, markers, the ``decide`` and ``judge`` fixtures, and the collection of tests.
 
-Thin hooks over pure modules. Evidence travels from the test to the reporting process (see ``reporter``) as one JSON
-string in ``user_properties``, which works with and without pytest-xdist.
+The hooks are thin, over pure modules. Evidence travels from the test to the reporting process (see ``reporter``) as one
+JSON string in ``user_properties``, which works with and without pytest-xdist.
 """
 
 import functools
@@ -32,16 +32,16 @@ from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
 TIERS = {
-    FAST: "small variants on data that needs no download, and published records judged again",
+    FAST: "small trainings on data that needs no download, and published records judged again",
     FULL: "the paper's data sets and networks, at one of the tier's scales (--scale)",
-    SWEEP: "claims decided again where one thing is varied (claims/sweeps), at one scale (--scale)",
+    SWEEP: "claims decided again with one thing varied (claims/sweeps), at one scale (--scale)",
     "calibration": "error rates of the claim tests over planted worlds",
-    "mutation": "breaks the core on purpose; a claim must turn red",
+    "mutation": "faults planted in the core; each must make a claim fail",
 }
-"""Marker to what its tests are."""
+"""Marker to a description of its tests."""
 
 COSTLY = tuple(tier for tier in TIERS if tier != FAST)
-"""Tiers that are run only where ``-m`` names them."""
+"""Tiers that run only if ``-m`` names them."""
 
 PRECISIONS = ("fp16", "fp32", "tf32")
 
@@ -56,23 +56,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--scale",
         default=AUTO,
-        help="scale of the register for its tier and for sweeps; auto (default): the tier's first, with a GPU its "
-        "last; of sweeps the first of all",
+        help="a scale of the register, for its own tier and for sweeps; auto (default): the tier's first scale, or its "
+        "last on a GPU; for sweeps the register's first scale",
     )
-    group.addoption("--store", default=None, help="--store=DIR: default FEATDYN_STORE, or fixtures/cache")
-    group.addoption("--precision", choices=PRECISIONS, default="fp32", help="of composite grids; tf32, fp16: for GPUs")
-    group.addoption("--no-train", action="store_true", help="a claim whose trajectories are missing is NOT RUN")
-    group.addoption("--seeds", default=None, help="such as 0,1,2 or 0-4, not the register's: an exploratory run")
-    group.addoption("--evidence", default=None, help="--evidence=FILE: to be written (default: evidence.json)")
-    group.addoption("--multiverse", action="store_true", help="add each row's verdict by every other specification")
-    group.addoption("--junit-evidence", action="store_true", help="leave every row's JSON in the --junitxml file")
     group.addoption(
-        "--no-known-findings", action="store_true", help="every verdict but SUPPORTED fails, known findings as well"
+        "--store", default=None, help="--store=DIR: folder of the store (default: FEATDYN_STORE, or fixtures/cache)"
+    )
+    group.addoption(
+        "--precision", choices=PRECISIONS, default="fp32", help="precision of composite grids; tf32 and fp16 need a GPU"
+    )
+    group.addoption(
+        "--no-train", action="store_true", help="train nothing: a claim without its trajectories is NOT RUN"
+    )
+    group.addoption("--seeds", default=None, help="use these seeds, such as 0,1,2 or 0-4; the run is then exploratory")
+    group.addoption("--evidence", default=None, help="--evidence=FILE: evidence file to write (default: evidence.json)")
+    group.addoption("--multiverse", action="store_true", help="add each row's verdict under every other specification")
+    group.addoption("--junit-evidence", action="store_true", help="keep every row's JSON in the --junitxml file")
+    group.addoption(
+        "--no-known-findings", action="store_true", help="fail every verdict except SUPPORTED, also known findings"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and, in the process that owns the terminal, the reporter."""
+    """Register the markers, and the reporter in the process that owns the terminal."""
     config.addinivalue_line("markers", "claim(id): the claim of the register that this test decides or probes")
     for tier, text in TIERS.items():
         config.addinivalue_line("markers", f"{tier}: {text}")
@@ -84,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _usage(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn featdyn's errors into one line of pytest's own on bad usage."""
+    """Turn featdyn's errors into pytest's one-line usage errors."""
 
     @functools.wraps(function)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> T:
@@ -109,7 +115,7 @@ def _register(config: pytest.Config) -> Register:
 
 @_usage
 def _rows(config: pytest.Config) -> dict[str, Cell]:
-    """Every row that a run may ask for, by its id."""
+    """Every row that a run may include, by its id."""
     if _ROWS not in config.stash:
         options = {"seeds": parse_seeds(config.getoption("--seeds")), "precision": config.getoption("--precision")}
         register = _register(config)
@@ -119,7 +125,7 @@ def _rows(config: pytest.Config) -> dict[str, Cell]:
 
 
 def _claim_of(node: Any, config: pytest.Config, fixture: str) -> list[Cell]:
-    """Return the rows of the claim that a test names, which are some.
+    """Return the rows of the claim that a test names; there is at least one.
 
     Raises:
         pytest.UsageError: the test names no claim, or one that the register does not have.
@@ -155,7 +161,7 @@ def _store(config: pytest.Config) -> Path:
 
 
 def _device(config: pytest.Config) -> str:
-    """Give each xdist worker its own GPU, where there are several."""
+    """Give each xdist worker its own GPU, if there are several."""
     import torch
 
     from featdyn_core.numerics import cuda_devices, resolve_device
@@ -169,7 +175,7 @@ def _device(config: pytest.Config) -> str:
 @pytest.fixture
 def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
     """Return a function that measures this test's claim, records the evidence and ends the test by the verdict."""
-    for name in (EVIDENCE, FAULT):  # of a run of the same test before, where another plugin repeats it
+    for name in (EVIDENCE, FAULT):  # left from an earlier run, if another plugin repeats the test
         _hand_over(request.node, name)
 
     def run(measure: Measure) -> Evidence:
@@ -194,17 +200,17 @@ def decide(request: pytest.FixtureRequest, laboratory: Laboratory) -> Decide:
 
 
 def _hand_over(item: pytest.Item, name: str, *values: str) -> None:
-    """Leave a property for the reporting process, in the place of one of that name."""
+    """Leave a property for the reporting process; it replaces one of the same name."""
     item.user_properties[:] = [(known, value) for known, value in item.user_properties if known != name]
     item.user_properties += [(name, value) for value in values]
 
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Judge:
-    """Return a function that judges this test's claim in a planted world, and asserts the verdict that is due there.
+    """Return a function that judges this test's claim in a planted world, and asserts the expected verdict.
 
-    Bounds and numbers are those of the first scale and subject that the register has for the claim; where that scale is
-    like another row, those of that row, whose depths the planted networks have.
+    Bounds and numbers come from the first scale and subject that the register has for the claim. If that scale is like
+    another row, they come from that row, because planted networks have its depths.
     """
     row = _claim_of(request.node, request.config, "judge")[0]
     is_like = row.scale.model[1] in row.entry.subjects
@@ -213,14 +219,16 @@ def judge(request: pytest.FixtureRequest) -> Judge:
 
     def run(measure: Measure, world: World) -> Verdict:
         verdict = verdict_in(world, claim, measure, protocol=protocol)
-        assert world.verdict in (None, verdict), f"{row.entry.id}: {verdict} in a world where {world.verdict} is due"
+        assert world.verdict in (None, verdict), (
+            f"{row.entry.id}: {verdict} in a world where {world.verdict} is expected"
+        )
         return verdict
 
     return run
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a claim test once for every row that the register has for it, each in its tier."""
+    """Run a claim test once for every row that the register has for it, each row in its tier."""
     if "decide" not in metafunc.fixturenames:
         return
     chosen = _claim_of(metafunc.definition, metafunc.config, "decide")
@@ -229,17 +237,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """What probes a claim without deciding it, as in planted worlds, belongs to the fast tier."""
+    """Put tests that probe a claim without deciding it, such as planted worlds, into the fast tier."""
     if item.get_closest_marker("claim") and not any(item.get_closest_marker(name) for name in TIERS):
         item.add_marker(getattr(pytest.mark, FAST))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test of a claim belongs to exactly one tier; of the full tier's and of sweeps' scales one is run.
+    """Check that every test of a claim belongs to one tier, and select one scale of the full tier and of sweeps.
 
-    Tiers that cost are run only where ``-m`` names them. Tests that may train go first, so that processes that share
-    the work end together.
+    Costly tiers run only if ``-m`` names them. Tests that may train come first, so that processes that share the work
+    end at about the same time.
 
     Raises:
         pytest.UsageError: a test of a claim has no tier, or several.
@@ -259,7 +267,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _may_train(item: pytest.Item, config: pytest.Config) -> bool:
-    """Whether a test decides a claim by trainings, and not by published records."""
+    """Whether a test decides a claim on trainings, rather than on published records."""
     return bool(row_of(item)) and not _rows(config)[row_of(item)].replayed
 
 
@@ -273,7 +281,7 @@ def _scales(config: pytest.Config, tiers: list[str]) -> dict[str, str]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In a claim's tests show featdyn's errors as their message alone: who could not measure has found no failure."""
+    """Show featdyn's errors in a claim's tests by their message alone: a missing measurement is not a failed claim."""
     fault = bool(call.excinfo and call.excinfo.errisinstance(FeatdynError) and item.get_closest_marker("claim"))
     if call.excinfo and fault:
         _hand_over(item, FAULT, str(call.excinfo.value))

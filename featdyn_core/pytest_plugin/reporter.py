@@ -1,6 +1,6 @@
-"""The reporting side of the pytest plugin: words of verdicts, the table at the end, the files that a run leaves.
+"""The reporting side of the pytest plugin: words of verdicts, the table at the end, and the files that a run writes.
 
-The reporter knows from the plan which rows a run should give, so that a row whose test never reported is not lost.
+The reporter takes the expected rows from the plan, so that a row whose test never reported is not lost.
 """
 
 import os
@@ -37,15 +37,15 @@ _WORDS = {
     Verdict.ERROR: ("error", "E", {"red": True}),
     Verdict.DESELECTED: ("deselected", "-", {"yellow": True}),
 }
-"""Verdict to pytest's category (which keeps colours and exit codes right), letter and colour."""
+"""Verdict to pytest's category (which sets colours and exit codes), letter and colour."""
 
 
 RERUN = "rerun"
-"""Outcome that pytest-rerunfailures gives a test that it runs again."""
+"""Outcome that pytest-rerunfailures reports for a test that it runs again."""
 
 
 def _terminal() -> TextIO:
-    """Return the terminal, which stays connected while pytest captures it; nowhere, where standard output is closed."""
+    """Return the terminal, also while pytest captures output; a null device if standard output is closed."""
     try:
         return os.fdopen(os.dup(1), "w", errors="replace")
     except OSError:
@@ -57,7 +57,7 @@ class Reporter:
 
     Args:
         config: of pytest.
-        rows: returns every row that a run may ask for, by its id.
+        rows: returns every row that a run may include, by its id.
         register: returns the register.
         store: root of the store, whose trainings are watched.
 
@@ -87,7 +87,7 @@ class Reporter:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the rows whose tests were selected."""
-        if not session.testsfailed:  # else pytest stops here, and has not selected any
+        if not session.testsfailed:  # otherwise pytest stops here and has selected none
             self.session.collected |= set(filter(None, map(row_of, session.items)))
 
     @pytest.hookimpl(optionalhook=True)
@@ -98,7 +98,7 @@ class Reporter:
             self.session.collected |= {row for nodeid in ids if (row := row_named(nodeid, rows))}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the row of a test, or what kept it from having one; of one that is run again, the last."""
+        """Take the row of a test, or the reason why it has none; of a repeated test, take the last."""
         if report.outcome == RERUN:
             return
         properties = dict(report.user_properties)
@@ -106,12 +106,12 @@ class Reporter:
             row = documents.from_json(str(properties[EVIDENCE]))
             self.session.rows[row.id] = row
             if report.passed and row.verdict is not Verdict.SUPPORTED and not row.here:
-                self.fault = f"{row.id} is {row.verdict}, and its test passed: a claim's test ends by its verdict alone"
+                self.fault = f"{row.id} is {row.verdict}, but its test passed; only the verdict may decide how it ends"
         elif report.failed and (name := self._row_of(report)):
             self.session.faults[name] = str(properties.get(FAULT) or report.longrepr)
 
     def _row_of(self, report: pytest.TestReport) -> str:
-        """Return the row of a report; one of a process that died has nothing but the test's name."""
+        """Return the row of a report; if its process died, the report has only the test's name."""
         return str(getattr(report, ROW, "")) or row_named(report.nodeid, self.session.collected)
 
     def pytest_report_teststatus(self, report: pytest.TestReport | pytest.CollectReport) -> Any:
@@ -124,9 +124,9 @@ class Reporter:
             category, letter, colour = _WORDS[row.verdict]
             if hasattr(report, "wasxfail"):
                 return "xfailed", letter.lower(), (wording.verdict(row), colour)
-            if report.failed and category == "passed":  # it changed, or the test asks for more
+            if report.failed and category == "passed":  # the verdict changed, or the test asserts more
                 category, colour = "failed", {"red": True}
-            if report.passed and row.here:  # what is trained on the spot is to be in accord, and need be no more
+            if report.passed and row.here:  # a row trained in this run passes if it is in accord
                 category, colour = "passed", {"green": True}
             return category, letter, (wording.verdict(row), colour)
         if FAULT in properties and report.failed:
@@ -135,7 +135,7 @@ class Reporter:
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # between pytest's own files and its summary
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Write the evidence, then complete what pytest itself writes; a run without verdict is no success."""
+        """Write the evidence, then complete the files of pytest itself; a run without a verdict is no success."""
         self.watcher.stop()
         self.terminal.close()
         if self.session.collected:
@@ -157,10 +157,10 @@ class Reporter:
             self.fault = self.fault or str(error)
 
     def _write_for_ci(self) -> None:
-        """Put verdicts and numbers where continuous integration looks for them.
+        """Write verdicts and numbers into the files that continuous integration reads.
 
         Raises:
-            EvidenceError: the summary of the step cannot be written.
+            EvidenceError: the step summary cannot be written.
         """
         rows, path = self.session.evidence, getattr(self.config.option, "xmlpath", None)
         if path:
@@ -181,7 +181,7 @@ class Reporter:
         }
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Show how many rows came to what; each with its numbers where they are few, or with -v."""
+        """Show the counts of verdicts; with few rows or -v, also each row with its numbers."""
         rows, width = self.session.evidence, terminalreporter._tw.fullwidth
         if not rows:
             return
@@ -194,9 +194,9 @@ class Reporter:
             found = {"red": True} if CHANGED in line else found
             terminalreporter.write_line(line, **found)
         if not detailed:
-            terminalreporter.write_line("each row with its numbers: -v, or featdyn report")
+            terminalreporter.write_line("for each row with its numbers: pytest -v, or featdyn report")
         if not any(row.verdict.decided for row in rows):
-            terminalreporter.write_line("no claim was decided: this run is no evidence, and it fails", red=True)
+            terminalreporter.write_line("no claim was decided, so this run is no evidence and fails", red=True)
         if self.fault:
             terminalreporter.write_line(self.fault, red=True)
         else:

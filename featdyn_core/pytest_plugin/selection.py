@@ -1,4 +1,4 @@
-"""Which tests a run is of: the rows that they decide, and tiers that cost only where ``-m`` names them."""
+"""Select the tests of a run: find the rows that they decide, and leave out costly tiers unless ``-m`` names them."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -16,10 +16,10 @@ def row_of(item: pytest.Item) -> str:
 
 
 def row_named(nodeid: str, rows: Collection[str]) -> str:
-    """Return the row whose id stands in a test's name, the longest if one holds another; empty if none does.
+    """Return the row whose id is in a test's name, or the longest of several; empty if there is none.
 
-    For where the name is all there is: of pytest-xdist's workers, and of a test whose process died. Other plugins put
-    parameters of their own beside it.
+    Reports of pytest-xdist's workers, and of a test whose process died, have only the name. Other plugins may add
+    their own parameters to it.
     """
     told = nodeid.partition("[")[2].removesuffix("]")
     if told in rows:
@@ -29,15 +29,15 @@ def row_named(nodeid: str, rows: Collection[str]) -> str:
 
 
 def named_marks(expression: str) -> set[str]:
-    """Return the names that stand in an expression of ``-m``, be it behind ``not``."""
+    """Return the names in an expression of ``-m``, also those after ``not``."""
     return set(re.findall(r"\w+", expression))
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item], marks: Iterable[str]) -> None:
-    """Deselect tests with marks that cost, unless ``-m`` names the mark.
+    """Deselect tests with costly marks, unless ``-m`` names the mark.
 
-    Decided here, and not by the settings of a project: ``-m`` on the command line takes the place of one that stands
-    there, and settings of another folder may be read in their place.
+    A project's settings cannot do this: ``-m`` on the command line replaces one in the settings, and pytest may read
+    the settings of another folder.
     """
     named = named_marks(config.option.markexpr)
     idle = [mark for mark in marks if mark not in named]
@@ -45,7 +45,7 @@ def leave_out(config: pytest.Config, items: list[pytest.Item], marks: Iterable[s
 
 
 def deselect(config: pytest.Config, items: list[pytest.Item], left_out: Collection[pytest.Item]) -> None:
-    """Take tests out of a run, and tell pytest of them."""
+    """Take tests out of a run, and report them to pytest as deselected."""
     if left_out:
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]

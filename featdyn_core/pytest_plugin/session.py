@@ -1,4 +1,4 @@
-"""One run of claim tests: which rows it was to give, what became of each, and the file that says so."""
+"""One run of claim tests: its expected rows, the result of each, and the evidence file."""
 
 import contextlib
 import os
@@ -21,15 +21,15 @@ from featdyn_core.verdicts.evidence import Evidence
 
 @dataclass
 class Session:
-    """A run in the making.
+    """A run in progress.
 
     Attributes:
-        path: the evidence file that was asked for.
+        path: the evidence file to write.
         collected: ids of the rows whose tests were selected.
-        rows: id to what a test reported.
-        faults: id to why a test reported nothing.
-        evidence: all rows that the run was to give, in the order of the plan; empty before ``finish``.
-        facts: what the file says of the run as a whole; empty before ``finish``.
+        rows: id to the row that a test reported.
+        faults: id to the reason why a test reported nothing.
+        evidence: all expected rows, in the order of the plan; empty before ``finish``.
+        facts: facts about the run as a whole; empty before ``finish``.
     """
 
     path: Path
@@ -40,31 +40,31 @@ class Session:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def check_path(self) -> None:
-        """Find out at the start what would otherwise be found out when all is measured.
+        """Check at the start that the file can be written, rather than after all measurements.
 
         Raises:
             EvidenceError: the file cannot be written.
         """
         try:
             if self.path.is_dir():
-                raise EvidenceError(f"the evidence {self.path} cannot be written: that is a folder; name a file")
+                raise EvidenceError(f"the evidence {self.path} cannot be written: it is a folder; name a file")
             nearest = next(folder for folder in self.path.absolute().parents if os.path.lexists(folder))
-            tempfile.TemporaryFile(dir=nearest).close()  # who may write there is told by writing alone
+            tempfile.TemporaryFile(dir=nearest).close()  # only writing shows whether one may write there
             for path in (self.path, self._marked("exploratory"), self._marked("partial")):
                 if path.exists() and not path.is_file():
-                    raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
+                    raise EvidenceError(f"the evidence {path} cannot be written: it is not a file; name another")
                 temporary = temporary_name(path)
                 for name in temporary.absolute().relative_to(nearest).parts:
                     with contextlib.suppress(FileNotFoundError):
-                        os.lstat(nearest / name)  # it may be too long, which is told whether or not it is there
+                        os.lstat(nearest / name)  # an error for a name that is too long, whether or not it exists
         except OSError as error:
             raise EvidenceError(f"the evidence {self.path} cannot be written ({error.strerror or error})") from error
 
     def finish(self, plan: Iterable[Cell], register: Register, circumstances: dict[str, Any]) -> None:
-        """Give every row that the run was to give what became of it.
+        """Give every expected row its result.
 
-        A run is to give all rows of each tier and scale of which it selected one: what a narrower selection left out
-        is DESELECTED, and what was selected and reported nothing is an ERROR.
+        If a run selected one row of a tier and scale, all rows of these are expected. Rows that a narrower selection
+        left out are DESELECTED. Rows that were selected and reported nothing are an ERROR.
         """
         plan = list(plan)
         touched = {_group(row) for row in plan if row.id in self.collected}
@@ -83,21 +83,21 @@ class Session:
         if row.id not in self.collected:
             return Evidence(**facts, verdict=Verdict.DESELECTED, reason="not selected in this run")
         lines = self.faults.get(row.id, "").strip().splitlines()
-        reason = lines[-1] if lines else "its test did not report: the run was stopped, or its process died"
+        reason = lines[-1] if lines else "the test did not report: the run was stopped, or its process died"
         return Evidence(**facts, verdict=Verdict.ERROR, reason=readable(reason))
 
     @property
     def remark(self) -> str:
-        """Why the file is not the one that was asked for; empty if it is."""
+        """Why the file has another name than asked for; empty if it has not."""
         if any(row.exploratory for row in self.evidence):
-            return " (exploratory: these are not the register's seeds)"
+            return " (exploratory: the seeds are not the register's)"
         if any(row.verdict is Verdict.DESELECTED for row in self.evidence):
-            return " (of a part of the claims)"
+            return " (partial: only some of the claims)"
         return ""
 
     @property
     def target(self) -> Path:
-        """The file: a run of other seeds, or of a part of the claims, never takes the place of a whole one's."""
+        """The file to write; a run of other seeds or of some claims never overwrites the file of a whole run."""
         if any(row.exploratory for row in self.evidence):
             return self._marked("exploratory")
         if any(row.verdict is Verdict.DESELECTED for row in self.evidence):

@@ -22,7 +22,6 @@ from featdyn_core.records.kind import (
     Parameters,
     Resolved,
     Scope,
-    check_choice,
     check_splits,
     cuts_of,
     evenly,
@@ -37,10 +36,6 @@ from featdyn_core.tables import shown
 if TYPE_CHECKING:
     from featdyn_core.measures.composites.engine import Progress
     from featdyn_core.trajectories.trajectory import Trajectory
-
-
-POLICIES = ("carry", "recalibrate")
-"""Of batch normalisation; here as well, so that what plans can do without torch."""
 
 
 @dataclass(frozen=True)
@@ -199,8 +194,8 @@ class Column:
 
 def resolve(options: Options, scope: Scope) -> Resolved:
     """Return the parameters of each split or corruption, and of several deep epochs of each."""
-    check_choice("policy", options.policy, POLICIES)
-    common = {"images": scope.images, "policy": options.policy, "frozen": options.frozen, "precision": scope.precision}
+    policy = scope.policy(options.policy)
+    common = {"images": scope.images, "policy": policy, "frozen": options.frozen, "precision": scope.precision}
     common |= cuts_of(options.cuts) | turning_network(scope, options.planted, options.window)
     parts = _images(options, scope)
     if options.deep != "each":

@@ -20,6 +20,9 @@ Parameters = Mapping[str, Any]
 PACES = ("steady", "slowing", "standing")
 """Of turning networks; here as well, so that what plans can do without torch."""
 
+POLICIES = ("carry", "recalibrate")
+"""Of batch normalisation; here as well, for the same reason."""
+
 Part = str | tuple[str, int]
 """What one request of a record is of: a split or a corruption ("" for neither), and of several deep epochs which."""
 
@@ -110,6 +113,15 @@ class Scope:
         """
         check_choice("deep", which, ("first", "last"))
         return int(getattr(self.window(window), which))
+
+    def policy(self, wanted: str) -> str:
+        """Return a policy for statistics; where there are none ``carry``, so that one record serves both.
+
+        An unknown one is a ``RecipeError`` (see ``check_choice``).
+        """
+        check_choice("policy", wanted, POLICIES)
+        without = self.recipe.adopted is not None and not self.recipe.adopted.normalised
+        return "carry" if without else wanted
 
     def evenly(self, window: str, points: int) -> list[int]:
         """Return the checkpoints nearest to so many evenly spaced epochs of a window; raises as ``epochs``."""

@@ -91,15 +91,31 @@ class LastLayer:
         """Classes (N,) of ``f_t``."""
         return self.classes(self.last)
 
+    @cached_property
+    def room(self) -> npt.NDArray[np.float64]:
+        """Distances (N,) of the last features from the nearest border of their regions; infinite where there is none."""
+        logits = self.logits(self.last)
+        apart = np.linalg.norm(self.weight[self.reference][:, None] - self.weight, axis=-1)
+        ahead = np.take_along_axis(logits, self.reference[:, None], axis=-1) - logits
+        return np.divide(ahead, apart, out=np.full_like(ahead, np.inf), where=apart > 0).min(axis=-1)
+
     def share_inside(self, points: Points) -> float:
         """Share of the points (..., N, p) that lie in the region of ``argmax f_t(x)`` of their own image x.
 
-        A point on the boundary of its region lies inside. Classes come first in memory: the largest logit of many
-        points is found several times as fast that way.
+        A point on the boundary of its region lies inside.
         """
-        logits = self.weight @ points.reshape(-1, points.shape[-1]).T + self.bias[:, None]
-        images = np.arange(logits.shape[1]) % len(self.reference)
-        return float((logits[self.reference[images], np.arange(logits.shape[1])] == logits.max(axis=0)).mean())
+        images = np.broadcast_to(np.arange(len(self.reference)), points.shape[:-1])
+        return self.inside(points.reshape(-1, points.shape[-1]), images.ravel()) / images.size
+
+    def inside(self, points: Points, images: npt.NDArray[np.int64]) -> int:
+        """Number of points (m, p) inside the region of their image, whose place among all is in ``images`` (m,).
+
+        Classes come first in memory: the largest logit of many points is found several times as fast that way.
+        """
+        logits = self.weight @ points.T
+        logits += self.bias[:, None]
+        own = logits.ravel().take(self.reference[images] * len(points) + np.arange(len(points)))
+        return int(np.count_nonzero(own == logits.max(axis=0)))
 
     @classmethod
     def planted(cls, points: Points, weight: Points) -> "LastLayer":

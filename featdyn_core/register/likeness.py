@@ -32,14 +32,16 @@ def check_likeness(scale: Scale, where: str) -> None:
         RecipeError: names what is wrong.
     """
     if scale.like and not all(scale.model):
-        raise RecipeError(f"{where}, like: {shown(scale.like)} is no row; write scale/subject, such as reduced/cifar10")
+        raise RecipeError(
+            f"{where}, like: {shown(scale.like)} is not a row; write scale/subject, such as reduced/cifar10"
+        )
     if not scale.like and (scale.windows or scale.claims):
-        raise RecipeError(f"{where}: windows and claims are of a scale that is like a row; say which, such as like = …")
+        raise RecipeError(f"{where}: only a scale that is like a row has windows and claims; add that row as like = …")
     for subject, windows in scale.windows.items():
         for name, epochs in windows.items():
             if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
                 raise RecipeError(
-                    f"{where}, windows, {subject}, {name}: {list(epochs)} is no span of epochs [first, last]"
+                    f"{where}, windows, {subject}, {name}: {list(epochs)} is not a span of epochs [first, last]"
                 )
 
 
@@ -108,7 +110,7 @@ def _name_windows(found: Table, scale: Scale, own: str, where: str) -> None:
     given = scale.windows.get(own, {})
     if lacking := [name for name in wanted if name not in given]:
         raise RecipeError(
-            f"scale {scale.name!r}, windows, {own}: {where} has a window {shown(lacking[0])}; say which epochs it is"
+            f"scale {scale.name!r}, windows, {own}: {where} needs the window {shown(lacking[0])}; give its epochs"
         )
     windows[own] = {name: list(given[name]) for name in wanted}
 

@@ -75,7 +75,7 @@ def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
         for name, table in tables.items():
             where = _where(entry, dimension, name)
             if not table or name == REGISTERED:
-                raise RecipeError(f"{where}: it overrides nothing; {REGISTERED!r} is among the choices without a line")
+                raise RecipeError(f"{where}: it overrides nothing; remove it, since {REGISTERED!r} is always a choice")
             found.setdefault(dimension, {})[name] = build(Alternative, table, where)
     return found
 
@@ -112,7 +112,7 @@ def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dic
     if not few and (len(found) < LEAST_DIMENSIONS or count < LEAST_SPECIFICATIONS):
         raise RecipeError(
             f"claim {entry.id!r}, multiverse: at {scale}/{subject} it has {len(found)} dimensions and {count} "
-            f"specifications; it needs {LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS} at least, so give it alternatives"
+            f"specifications; it needs at least {LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS}; add alternatives"
         )
     return found
 

@@ -19,7 +19,7 @@ def read_windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
     for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
         for name, epochs in named.items():
             if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
-                raise RecipeError(f"{where}, {place}, {name}: {list(epochs)} is no span of epochs [first, last]")
+                raise RecipeError(f"{where}, {place}, {name}: {list(epochs)} is not a span of epochs [first, last]")
             found.setdefault(place, {})[name] = Window(*epochs)
     return found
 

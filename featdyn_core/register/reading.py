@@ -82,7 +82,7 @@ def load_register(folder: Path) -> Register:
     general = build(_General, content, f"{folder}/scales.toml")
     scales = {name: _scale(name, table) for name, table in general.scales.items()}
     if twice := set(scales) & {subject for scale in scales.values() for subject in scale.recipes}:
-        raise RecipeError(f"scale {min(twice)!r} is called like a subject, and tables go by both; give it another name")
+        raise RecipeError(f"scale {min(twice)!r} has the name of a subject, and tables use both; give it another name")
     shared = general.shared
     for scale in scales.values():
         shared = completed_numbers(shared, scale)
@@ -92,7 +92,7 @@ def load_register(folder: Path) -> Register:
     for entry in entries:
         here = entry.rival_of in ordered and not ordered[entry.rival_of].rival_of
         if entry.rival_of and not here and entry.rival_of not in general.elsewhere:
-            raise RecipeError(f"claim {entry.id!r} is a rival of {entry.rival_of!r}, which is no claim of the paper")
+            raise RecipeError(f"claim {entry.id!r} is a rival of {entry.rival_of!r}, which is not a claim of the paper")
     register = Register(general.paper, scales, ordered, general.pilot_seeds, digest.hexdigest())
     for scale in scales.values():
         for seeds in filter(None, (*scale.seeds.values(), scale.here)):
@@ -145,7 +145,7 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
     by_subject = {field: _by_subject(table, field) for field in ("seeds", "images") if field in table}
     scale = build(Scale, table | by_subject, where, name=name)
     if not re.fullmatch("[A-Za-z0-9_]+", name) or name == AUTO:
-        raise RecipeError(f"{where}: its name is to be of letters, digits and '_', and not {AUTO}")
+        raise RecipeError(f"{where}: its name must consist of letters, digits and '_', and not be {AUTO}")
     check_likeness(scale, where)
     if scale.tier not in TIERS:
         raise RecipeError(f"{where}: {unknown('tier', scale.tier, TIERS, 'the tiers are')}")
@@ -154,18 +154,18 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
         found: dict[str, Any] = getattr(scale, field_name)
         check_names(found, subjects, f"{where}, {field_name}")
         if field_name in ("seeds", "images") and (without := [subject for subject in subjects if subject not in found]):
-            raise RecipeError(f"{where}, {field_name}: it says nothing of {without[0]!r}")
+            raise RecipeError(f"{where}, {field_name}: it lacks {without[0]!r}")
     every = [seed for seeds in (*scale.seeds.values(), *scale.seen.values(), scale.here) for seed in seeds]
     if min(every, default=0) < 0 or min(scale.images.values(), default=1) < 1 or scale.looks < 1:
-        raise RecipeError(f"{where}: seeds are integers from 0 on, images and looks from 1 on")
+        raise RecipeError(f"{where}: seeds must be integers from 0 on, images and looks from 1 on")
     for subject, seeds in scale.seeds.items():
         if strange := sorted(set(scale.here) - set(seeds)):
-            raise RecipeError(f"{where}, here: {strange[0]} is none of the seeds of {subject!r}; take some of them")
+            raise RecipeError(f"{where}, here: {strange[0]} is not a seed of {subject!r}; choose from its seeds")
     if scale.looks > MOST_LOOKS:
         raise RecipeError(f"{where}: after {scale.looks} looks no interval is left; take fresh seeds, and looks = 1")
     for subject, digits in scale.found_on.items():
         if not re.fullmatch("[0-9a-f]{12,64}", digits):
-            raise RecipeError(f"{where}, found_on, {subject}: {shown(digits)} are no 12 first digits of a digest")
+            raise RecipeError(f"{where}, found_on, {subject}: {shown(digits)} is not the first 12 digits of a digest")
     return scale
 
 
@@ -222,9 +222,9 @@ def _check_kind(table: Mapping[str, Any], where: str) -> None:
     if kind not in (EMPIRICAL, THEOREM):
         raise RecipeError(f"{where}: its kind is {shown(kind)}; a claim is {EMPIRICAL} or a {THEOREM}")
     if kind == THEOREM and idle:
-        raise RecipeError(f"{where}: a theorem has no {idle[0]}: no training is behind it")
+        raise RecipeError(f"{where}: a theorem cannot have {idle[0]}, because it involves no training; remove that")
     if kind == EMPIRICAL and not table.get("records"):
-        raise RecipeError(f"{where}: it has no records")
+        raise RecipeError(f"{where}: it has no records; add [records]")
 
 
 def _rows(entry: Entry, scales: Sequence[Scale]) -> list[tuple[str, str]]:
@@ -248,11 +248,11 @@ def _faults(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> 
         if row not in rows and not is_elsewhere(row):
             yield f"{where}: {unknown('scale/subject', row, rows, 'it has')}"
         if verdict is Verdict.SUPPORTED or not verdict.decided:
-            yield f"{where}: {verdict} is no finding against the claim"
+            yield f"{where}: {verdict} is not a finding against the claim"
         named, _, subject = row.partition("/")
         known = any(scale.name == named and subject in scale.found_on for scale in scales)
         if entry.kind == EMPIRICAL and not known and not is_elsewhere(row):
-            yield f"{where}: of which network {row} was found is not said; give found_on of scale {named!r} its digest"
+            yield f"{where}: {row} was found on an unknown network; add its digest to found_on of scale {named!r}"
     for row in entry.seeds:
         if row not in rows and not is_elsewhere(row):
             yield f"claim {entry.id!r}, seeds: {unknown('scale/subject', row, rows, 'it has')}"
@@ -310,7 +310,7 @@ def _lacking(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
                 yield f"{claim}, arms: {arm!r} has no suffix for {scale}/{subject}"
         for name, value in entry.protocol_of(scale, subject).items():
             if value is None:
-                yield f"{claim}: the protocol says nothing of {name!r} for {scale}/{subject}"
+                yield f"{claim}: the protocol lacks {name!r} for {scale}/{subject}"
 
 
 def _section(entry: Entry) -> list[int]:

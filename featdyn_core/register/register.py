@@ -169,7 +169,7 @@ class Entry:
             raise RecipeError(f"{where}: {unknown('list', asked.each, protocol, 'its protocol has')}")
         items: list[str] = read(list[str], protocol[asked.each], f"{where} of {asked.each}")
         if not items and asked in self.criteria[Role.DECIDES].values():
-            raise RecipeError(f"{where}: the list {asked.each!r} is empty, so that nothing would be asked")
+            raise RecipeError(f"{where}: the list {asked.each!r} is empty, so nothing would be judged")
         return items
 
     def _criteria(
@@ -183,7 +183,7 @@ class Entry:
         ((direction, bounds),) = asked.bounds.items()
         bound, margin = (self._number(name, value, scale, subject) for value in (bounds, asked.margin))
         if bound is None:
-            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: it says no bound for {scale}/{subject}")
+            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: it has no bound for {scale}/{subject}")
         quantity = self._said(name, asked.quantity, self.protocol_of(scale, subject))
         for split in SPLITS if asked.on else ("",):
             decides = split == asked.on
@@ -218,11 +218,11 @@ class Entry:
         """Return a bound or a margin at a scale; None where it has none.
 
         Raises:
-            RecipeError: it is no finite number.
+            RecipeError: it is not a finite number.
         """
         number = at(value, scale, subject)
         if number is not None and (type(number) not in (int, float) or not abs(number) <= sys.float_info.max):
-            fault = f"{shown(number)} for {scale}/{subject} is no finite number"
+            fault = f"{shown(number)} for {scale}/{subject} is not a finite number"
             raise RecipeError(f"claim {self.id!r}, criterion {name!r}: {fault}")
         return None if number is None else float(number)
 
@@ -235,7 +235,7 @@ class Entry:
         try:
             return quantity.format_map(protocol)
         except (LookupError, ValueError, AttributeError, TypeError) as error:
-            fault = f"{quantity!r} has braces around what is no number of the protocol ({error})"
+            fault = f"{quantity!r} has braces around something that is not a number of the protocol ({error})"
             raise RecipeError(f"claim {self.id!r}, criterion {name!r}, quantity: {fault}") from error
 
     def subjects_at(self, scale: Scale) -> tuple[str, ...]:
@@ -319,9 +319,11 @@ class Register:
         if min(seeds, default=0) < 0:
             raise RecipeError(f"seeds {shown}: seeds are integers from 0 on")
         if len(set(seeds)) < len(seeds):
-            raise RecipeError(f"seeds {shown}: a seed stands there twice, and one training is no two observations")
+            raise RecipeError(f"seeds {shown}: a seed occurs twice, and one training is not two observations")
         if pilots := sorted(set(seeds) & set(self.pilot_seeds)):
-            raise RecipeError(f"seeds {shown}: bounds came from {', '.join(map(str, pilots))}; take others")
+            raise RecipeError(
+                f"seeds {shown}: bounds came from the pilot seeds {', '.join(map(str, pilots))}; take others"
+            )
         if len(seeds) < least:
             why = "" if least == MINIMUM_SEEDS else ", since one of its numbers is discrete"
             raise RecipeError(f"seeds {shown}: a claim is judged on at least {least}{why}")

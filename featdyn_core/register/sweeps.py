@@ -126,4 +126,4 @@ def _faults(sweep: Sweep, register: Register) -> Iterator[str]:
             yield f"{where}: {unknown('claim', claim, sweep.effects, 'the effects are of')}"
         for verdict in variation.found.values():
             if verdict is Verdict.SUPPORTED or not verdict.decided:
-                yield f"{where} found {verdict}, which is no finding against the claim"
+                yield f"{where} found {verdict}, which is not a finding against the claim"

@@ -15,7 +15,7 @@ from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
 from featdyn_core.report.markdown import claims_table, grid_table, read_meanings, results_table, summary_table
 from featdyn_core.report.sweeps import sweep_lines, sweep_tables
-from featdyn_core.verdicts.documents import read_evidence
+from featdyn_core.verdicts.documents import read_document
 from featdyn_core.verdicts.evidence import Evidence
 
 _DOCUMENTS = ("*.md", "docs/*.md", "evidence/*.md")
@@ -44,7 +44,7 @@ def tables(root: Path) -> dict[str, list[str]]:
         are in the register's order.
     """
     register = load_register(root / REGISTER)
-    found = [row for path in visible(root, _EVIDENCE) for row in read_evidence(path)]
+    found = [row for path in visible(root, _EVIDENCE) for row in read_document(path).rows]
     published = {_row(row) for row in found if row.replayed}
     rows = [row for row in found if row.replayed or row.variation or _row(row) not in published]
     ordered = sorted(rows, key=lambda row: _place(register, row))
@@ -60,6 +60,28 @@ def tables(root: Path) -> dict[str, list[str]]:
 
 def _row(row: Evidence) -> tuple[str, str, str]:
     return row.claim, row.scale, row.subject
+
+
+def newest_published(root: Path, file: Path) -> Path:
+    """Return the evidence file that a project published last, of those that share a row with another file.
+
+    Evidence that cannot be read is an ``EvidenceError``.
+
+    Args:
+        root: the project's folder.
+        file: of a run.
+
+    Raises:
+        EvidenceError: no published file has a row of it.
+    """
+    ids = {row.id for row in read_document(file).rows}
+    published = {path: read_document(path) for path in visible(root, _EVIDENCE)}
+    shared = [path for path, document in published.items() if any(row.id in ids for row in document.rows)]
+    if not shared:
+        raise EvidenceError(
+            f"no file {_EVIDENCE} of {root} shares a row with {file}; name the file that it is to be compared with"
+        )
+    return max(shared, key=lambda path: str(published[path].facts.get("written", "")))
 
 
 def documents(root: Path) -> dict[Path, list[str]]:

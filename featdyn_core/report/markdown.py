@@ -88,7 +88,7 @@ def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
     """Return a table of claims by the data that they were decided on: a sign and the number that the verdict hangs on.
 
     A column is a subject at a scale, where some claim was decided on that subject; what a claim is not asked of is
-    left empty. The signs stand below.
+    left empty. The signs are ``wording.SYMBOLS``.
 
     Args:
         register: of the claims.
@@ -102,13 +102,10 @@ def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
         for entry in register.entries.values()
         if entry.kind == EMPIRICAL
     ]
-    signs = [f"{sign} {verdict}" for verdict, sign in wording.SYMBOLS.items()]
     return [
         _joined(["claim", *(subject if scale.like else f"{subject}, {scale.name}" for scale, subject in shown)]),
         "|" + "---|" * (len(shown) + 1),
         *lines,
-        "",
-        ", ".join([*signs, f"{wording.NOT_RUN} not run"]),
     ]
 
 

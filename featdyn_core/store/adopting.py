@@ -6,6 +6,7 @@ all trainings have, under the names of the cut network.
 
 import datetime
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,7 +133,8 @@ def _read(one: _Seed, network: BlockNetwork) -> Iterator[tuple[int, State, str]]
 def _told(seed: int, one: _Seed, unit: str) -> str:
     """Say what a training is, in a line."""
     epochs, cosines = [*one.files], [*one.findings.cosines.values()]
-    unlike = f", weights from one to the next at cosine {min(cosines):.2f} or more" if cosines else ""
+    least = math.floor(100 * min(cosines, default=1.0)) / 100  # never above what is seen
+    unlike = f", weights from one to the next at cosine {least:.2f} or more" if cosines else ""
     line = f"seed {seed}: {len(epochs)} checkpoints, {unit}s {epochs[0]} to {epochs[-1]}{unlike}"
     line += f"; accuracy {one.accuracy:.2f} of the last on training images"
     return "; ".join([line, *(f"suspicion: {told}" for told in one.findings.suspicions)])

@@ -1,4 +1,4 @@
-"""What is said of a trajectory that is not in a store: the command that makes it."""
+"""Messages about a trajectory that is not in a store, with the command that makes it."""
 
 import os
 import shlex
@@ -9,13 +9,13 @@ from featdyn_core.trajectories.recipe import Recipe
 
 
 def advice(command: str, recipe: Recipe, seeds: Sequence[int], root: Path) -> str:
-    """Return the ``featdyn`` command that makes what is missing, as it can be pasted from any folder."""
+    """Return the ``featdyn`` command that makes a missing trajectory; it works from any folder."""
     named = ["--only", recipe.source or recipe.name, "--seeds", ",".join(map(str, seeds))]
     return f"featdyn {command} {shlex.join([*named, '--store', os.path.abspath(root)])}"
 
 
 def absence(recipe: Recipe, seed: int, root: Path) -> str:
-    """Return what is said of a trajectory that is not in the store at ``root``."""
+    """Return the message for a trajectory that is not in the store at ``root``."""
     lack = f"{recipe.name} seed {seed} is not in the store {root}"
     if recipe.adopted:
         return f"{lack}, and was trained elsewhere; bring it in with featdyn adopt or pull"

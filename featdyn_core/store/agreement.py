@@ -1,4 +1,4 @@
-"""Records that hold the same thing: what one says of a network's own predictions and labels, all others say too."""
+"""Check that records agree: all records of a network must hold the same predictions and labels of it."""
 
 import json
 from collections.abc import Iterable
@@ -10,29 +10,29 @@ import numpy.typing as npt
 from featdyn_core.store.records import Record
 
 _SAME = ("reference", "labels")
-"""Arrays that depend on the checkpoint and the images alone, whatever else is measured beside them."""
+"""Arrays that depend only on the checkpoint and the images, whatever else the record measures."""
 
 _OF_THE_NETWORK = ("images", "split", "corruption", "precision", "planted")
-"""Parameters that change the network ``f_t`` or the images that it looks at."""
+"""Parameters that change the network ``f_t`` or its images."""
 
 
 class Agreement:
-    """What records have said of the networks that they look at, for the next to be compared with.
+    """Remembers what records hold of their networks, and compares the next records with it.
 
-    Compared are the predictions of ``f_t`` and the labels of the same images, which columns, whole networks,
-    strangers, averages and closeness have in common. Of records of other checkpoints, images or epochs nothing is
-    compared, nor of those of another machine, whose rounding decides a tie otherwise.
+    It compares the predictions of ``f_t`` and the labels of the same images. Columns, whole networks, strangers,
+    averages and closeness all hold them. It does not compare records of different checkpoints, images or epochs, nor
+    records of different machines, where rounding may decide ties differently.
     """
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, ...], tuple[str, npt.NDArray[Any]]] = {}
 
     def differing(self, record: Record, name: str) -> list[str]:
-        """Return what a record has otherwise than one before it, each in words; raises as ``Record.arrays``.
+        """Return in words how a record differs from earlier ones; errors are those of ``Record.arrays``.
 
         Args:
-            record: to compare, and to compare later ones with.
-            name: what it is called in such words.
+            record: the record to compare, and to remember for later ones.
+            name: its name in the words.
         """
         found = []
         for array in (array for array in _SAME if array in record.arrays):
@@ -43,7 +43,7 @@ class Agreement:
 
 
 def disagreements(records: Iterable[Record]) -> list[str]:
-    """Return the records that differ from another one in what both hold, each in a line that names the two."""
+    """Return a line for each record that contradicts another one; the line names both."""
     agreement = Agreement()
     return [line for record in records for line in agreement.differing(record, record.facts["file"])]
 

@@ -1,4 +1,4 @@
-"""What a store can do without: what was interrupted and what no present code reads; told before it is removed."""
+"""What a store can do without: interrupted work, and records that no present code reads."""
 
 import contextlib
 import json
@@ -20,9 +20,9 @@ class Idle:
     """Something that nobody needs.
 
     Attributes:
-        what: in words.
+        what: description in words.
         paths: its files and folders.
-        size: their bytes.
+        size: their size in bytes.
     """
 
     what: str
@@ -31,9 +31,9 @@ class Idle:
 
 
 def idle(store: Store) -> Iterator[Idle]:
-    """Yield what can go without a loss of anything finished; what somebody is at work on is not among it.
+    """Yield what can be removed without losing anything finished. Work in progress is left out.
 
-    An interrupted training would go on from where it stopped, if it were kept.
+    An interrupted training could still continue if it were kept.
     """
     for place, what in (("partial", "an interrupted training"), ("incoming", "an interrupted pull")):
         for path in sorted((store.root / place).glob("*")):
@@ -63,11 +63,11 @@ def _idle(what: str, *paths: Path) -> Idle:
 
 
 def _outdated(path: Path) -> str:
-    """Return why no present code reads a record; empty where it does, or where that cannot be told."""
+    """Return why no present code reads a record; empty if some does, or if this is unknown."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         facts = json.loads(read_file(path, LARGEST_DOCUMENT))
         if facts["kind"] not in KINDS:
-            return "of a kind that is no more"
+            return "of a kind that no longer exists"
         if facts["version"] != KINDS[facts["kind"]].version or facts["source"] != measuring_source(facts["kind"]):
             return "measured by other code"
     return ""

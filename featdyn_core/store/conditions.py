@@ -1,4 +1,4 @@
-"""What the bits of a training depend on beside its key: a resumption under other conditions is refused."""
+"""Conditions on which the bits of a training depend besides its key; resuming under other conditions is refused."""
 
 from pathlib import Path
 
@@ -12,17 +12,17 @@ from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.trajectory import Trajectory
 
 FACTORY = "network's code"
-"""Name of the condition that says which source made the network, where a function of the user's does."""
+"""Name of the condition for the source of a network that a user's function makes."""
 
 
 def conditions(recipe: Recipe, device: torch.device, engine: str, parent: Trajectory | None) -> dict[str, str]:
     """Return the conditions of a training that begins now, by name.
 
     Args:
-        recipe: what is trained.
-        device: where.
-        engine: how (see ``steps.resolve_engine``).
-        parent: what it branches off, if it does.
+        recipe: recipe of the training.
+        device: device of the training.
+        engine: its engine (see ``steps.resolve_engine``).
+        parent: parent of a branch; None otherwise.
     """
     cuda = device.type == "cuda"
     found = {
@@ -30,27 +30,27 @@ def conditions(recipe: Recipe, device: torch.device, engine: str, parent: Trajec
         "engine": engine,
         "torch": torch.__version__,
     }
-    if not cuda:  # a GPU's numbers are its own, whatever processor feeds it
+    if not cuda:  # numbers of a GPU do not depend on the processor
         found |= cpu_arithmetic()
     if parent:
-        # Named by its bytes: a parent that was trained again on another machine is another beginning.
+        # By its bytes: a parent that was trained again on another machine may be another starting point.
         found["parent"] = parent.digests[recipe.first_epoch]
     return found | made_by(recipe)
 
 
 def made_by(recipe: Recipe) -> dict[str, str]:
-    """Return the condition that the code of a recipe's network is; none where it is no function of the user's."""
+    """Return the condition for the code of a recipe's network; empty if no user's function makes it."""
     source = factory_source(recipe.network.name)
     return {FACTORY: source} if source else {}
 
 
 def check_code(folder: Path, manifest: Manifest) -> None:
-    """Refuse a trajectory whose network was made by other code than the present.
+    """Refuse a trajectory whose network was made by other code than the present code.
 
-    Those of earlier versions do not say which code it was.
+    Trajectories of earlier versions do not record their code and are accepted.
 
     Raises:
-        OtherCodeError: it was.
+        OtherCodeError: the code differs.
     """
     known = manifest.facts.get("conditions")
     made = known.get(FACTORY) if isinstance(known, dict) else None
@@ -58,6 +58,6 @@ def check_code(folder: Path, manifest: Manifest) -> None:
     if made and present and present[FACTORY] != made:
         name = manifest.recipe.network.name
         raise OtherCodeError(
-            f"{folder} was trained by another code of {name}, which was edited since; put the code back, give the "
-            "edited function a name of its own, or remove this folder, and the next run trains it again"
+            f"{folder} was trained with other code of {name}, which was edited since; restore the code, give the "
+            "edited function a new name, or remove this folder, and the next run trains it again"
         )

@@ -1,34 +1,30 @@
-"""What the store reads and writes beside tensors: JSON that any reader takes, and that can say it was changed.
+"""JSON documents of the store: standard JSON with a seal that reveals changes.
 
-A sealed document holds the digest of its own content: an edit of one logged number is found, and so is one that only
-changes the spelling. Trajectories of earlier versions have documents without a seal, which are known by their fields.
+A sealed document holds the digest of its own content, so any edit is detected, even one that changes only the spelling.
+Documents of earlier versions have no seal and are recognised by their fields.
 """
 
 import hashlib
 import json
-import math
 from collections.abc import Collection
 from typing import Any
 
-from featdyn_core.files import json_digest
-
-SEAL = "seal"
-"""Field of a document with the hex sha256 of the others."""
+from featdyn_core.sealed import SEAL, finite
 
 LINE = 400
-"""Most characters that an error repeats of what was in a file."""
+"""Most characters of a file that an error message repeats."""
 
 
 def dump(content: Any) -> bytes:
-    """Return standard JSON; a number that is not finite becomes null, since JSON has no word for it."""
-    return json.dumps(_finite(content), indent=1, allow_nan=False).encode()
+    """Return standard JSON; numbers that are not finite become null, because JSON cannot express them."""
+    return json.dumps(finite(content), indent=1, allow_nan=False).encode()
 
 
 def parse(text: bytes) -> Any:
-    """Return what JSON holds, that of earlier versions with its NaN and Infinity included.
+    """Return the content of JSON; NaN and Infinity of earlier versions are accepted.
 
     Raises:
-        ValueError: it is none, or it is nested deeper than any that is written here.
+        ValueError: it is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text.decode("utf-8"))
@@ -41,31 +37,15 @@ def seal(content: dict[str, Any]) -> bytes:
     return dump({**content, SEAL: hashlib.sha256(dump(content)).hexdigest()})
 
 
-def seal_lines(content: dict[str, Any], items: str) -> bytes:
-    """Return a document of many items as compact JSON, an item to a line, with a seal of what it says.
+def _holds(text: bytes) -> bool:
+    """Whether a document with a seal is as ``seal`` returned it.
 
-    Unlike that of ``seal``, it holds however the document is spaced, so that it is quickly compared.
-
-    Args:
-        content: the document.
-        items: name of its list of them.
+    The digest is that of the bytes in the file. To write the document again and compare takes ten times as long as to
+    read it, and a store may have tens of thousands.
     """
-    finite = _finite(content)
-    rest = {name: value for name, value in finite.items() if name != items} | {SEAL: json_digest(finite)}
-    lines = ",\n".join(map(_compact, finite[items]))
-    return f"{_compact(rest)[:-1]},{_compact(items)}:[\n{lines}\n]}}\n".encode()
-
-
-def unseal_lines(content: Any) -> dict[str, Any]:
-    """Return the content of a document that ``seal_lines`` wrote, parsed, without its seal.
-
-    Raises:
-        ValueError: it says something else than what was written.
-    """
-    rest = {name: value for name, value in content.items() if name != SEAL}
-    if content.get(SEAL) != json_digest(rest):
-        raise ValueError("its content does not match its seal: it was changed after it was written")
-    return rest
+    before, _, after = text.rpartition(f'\n "{SEAL}": "'.encode())
+    content = b"{}" if before == b"{" else before.removesuffix(b",") + b"\n}"
+    return after == f'{hashlib.sha256(content).hexdigest()}"\n}}'.encode()
 
 
 def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
@@ -73,35 +53,23 @@ def unseal(text: bytes, unsealed: Collection[str] = ()) -> dict[str, Any]:
 
     Args:
         text: JSON.
-        unsealed: fields of such documents of earlier versions, where these had no seal.
+        unsealed: fields of such documents in earlier versions, which had no seal.
 
     Raises:
-        ValueError: no such document, or not the one that was written.
+        ValueError: it is not such a document, or not what was written.
     """
     content = parse(text)
     if not isinstance(content, dict):
-        raise ValueError(f"a {type(content).__name__} where an object was written")
+        raise ValueError(f"expected an object, found a {type(content).__name__}")
     if content.pop(SEAL, None) is None:
         if unknown := sorted(set(content) - set(unsealed)):
             raise ValueError(f"it has the field {unknown[0]!r} and no seal")
-    elif seal(content) != text:
+    elif not _holds(text):
         raise ValueError("its content does not match its seal: it was changed after it was written")
     return content
 
 
-def _compact(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
 def one_line(text: str) -> str:
-    """Return a text so that it can be read at once, whatever was in the file that it is about."""
+    """Return a text as one line of limited length, whatever a file contained."""
     line = " ".join(text.split())
     return line if len(line) <= LINE else f"{line[:LINE]}…"
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _finite(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content

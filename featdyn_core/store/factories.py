@@ -1,7 +1,7 @@
-"""The source of a network that somebody's own function makes: a condition of all that was trained and measured by it.
+"""The source of a network that a user's function makes: a condition of everything trained and measured with it.
 
-A recipe's digest names the function and its arguments, not its code. So what is stored says beside its key by which
-code it was made, and is not taken for what an edited function makes.
+A recipe's digest names the function and its arguments, not its code. The store therefore also records the code, so that
+results of an edited function are not confused with earlier ones.
 """
 
 import contextlib
@@ -16,20 +16,20 @@ from featdyn_core.networks.names import is_factory
 from featdyn_core.store.source import ROOT, source_digest
 
 _NOTHING = hashlib.sha256().hexdigest()
-"""Digest where a file's text does not say where the function comes from."""
+"""Digest of a file whose text does not show where the function comes from."""
 
 
 def factory_source(network: str) -> str:
-    """Digest of the source of a network's function and of all that it needs of its own package.
+    """Digest of the source of a network's function and of everything that it needs from its own package.
 
-    It is of the code as it is when it is first asked for: a process imports a module once. Nothing is imported here.
+    The digest is of the code at the first call, since a process imports a module once. Nothing is imported here.
 
     Args:
-        network: a recipe's name of it.
+        network: the network's name in a recipe.
 
     Returns:
-        Hex sha256; empty where there is none of the user's own: of the networks of this package, of installed
-        libraries, and where no file of the function is found.
+        Hex sha256; empty for networks of this package or of installed libraries, and if no file of the function is
+        found.
     """
     return _digest(network, tuple(sys.path)) if is_factory(network) else ""
 
@@ -41,7 +41,7 @@ def _digest(network: str, _where: tuple[str, ...]) -> str:
     if path is None or _is_library(path):
         return ""
     inside = len(module.split(".")) - (path.name != "__init__.py")
-    with contextlib.suppress(SyntaxError, ValueError):  # to import it is an error that says more
+    with contextlib.suppress(SyntaxError, ValueError):  # importing it raises an error that says more
         if (found := source_digest(module, function.partition(".")[0], path.parents[inside])) != _NOTHING:
             return found
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -53,7 +53,7 @@ def _is_library(path: Path) -> bool:
 
 
 def _path(module: str) -> Path | None:
-    """Return the source file of a module, wherever Python would find it; None where there is none."""
+    """Return the source file that Python would find for a module; None if there is none."""
     names, inside = module.split("."), None
     found: ModuleSpec | None = None
     for number in range(len(names)):

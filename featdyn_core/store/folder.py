@@ -77,7 +77,7 @@ def read_optimizer(folder: Path, manifest: Manifest) -> State:
     """
     if not manifest.optimizer:
         raise StoreError(
-            f"{folder} has no {OPTIMIZER}: an earlier version trained it, and no branch can go on with its optimiser; "
+            f"{folder} has no {OPTIMIZER}, which a branch needs: an earlier version trained it and did not save it; "
             f"remove this folder, and the next run trains {manifest.recipe.name} seed {manifest.seed} again"
         )
     return read_tensors(folder, OPTIMIZER, manifest.optimizer)
@@ -266,8 +266,8 @@ class FolderSink:
         """
         if any(self.conditions.get(name) != value for name, value in begun.items()):
             raise StoreError(
-                f"{self.recipe.name} seed {self.seed} was begun with {_listed(begun)}, and this run has "
-                f"{_listed(self.conditions)}, which gives other bits; go on with what it was begun with, or remove "
+                f"{self.recipe.name} seed {self.seed} was begun with {_listed(begun)}, but this run has "
+                f"{_listed(self.conditions)}, which gives other bits; continue with the first conditions, or remove "
                 f"{self.folder} to train it from its beginning"
             )
 

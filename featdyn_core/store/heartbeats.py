@@ -1,6 +1,6 @@
-"""What trainers and composite grids say of themselves while they work, in files of the store's ``progress`` folder.
+"""Progress reports of trainers and composite grids, in files of the store's ``progress`` folder.
 
-A word on progress is never worth an error: what cannot be written is not written, what cannot be read is left out.
+Progress never causes an error: a report that cannot be written is skipped, and one that cannot be read is ignored.
 """
 
 import contextlib
@@ -20,18 +20,18 @@ from featdyn_core.store.layout import ABANDONED_SECONDS, Layout, remove, sweep
 from featdyn_core.store.locks import is_held
 
 HEARTBEAT_SECONDS = 2.0
-"""Least time between two heartbeats of a trainer, each of which waits some milliseconds for the disk."""
+"""Shortest time between two heartbeats of a trainer; each waits some milliseconds for the disk."""
 
 STALE_SECONDS = 120.0
-"""A heartbeat older than this, and two epochs more, belongs to a trainer that is gone or stopped."""
+"""A heartbeat older than this plus two epochs belongs to a trainer that is gone or stopped."""
 
 GRID_SECONDS = 5.0
-"""Least time between two words on a composite grid."""
+"""Shortest time between two reports on a composite grid."""
 
 
 @dataclass(frozen=True)
 class Beat:
-    """One trainer's last word: which trajectory, how far, how fast, and who says so.
+    """The last heartbeat of a trainer: its trajectory, progress, speed and process.
 
     Attributes:
         key: hex digest of recipe, seed and data.
@@ -41,7 +41,7 @@ class Beat:
         epochs: epochs to be trained.
         train_loss: of the last epoch, in nats; NaN before the first.
         seconds_per_epoch: duration of the last epoch.
-        time: when it was said, in seconds since 1970.
+        time: time of the heartbeat, in seconds since 1970.
         process: the trainer's id, on ``host``.
         host: name of the trainer's machine.
     """
@@ -53,7 +53,7 @@ class Beat:
     epochs: int
     train_loss: float
     seconds_per_epoch: float
-    # The wall clock, though it may be set: a monotonic one says nothing to other machines, which read this too.
+    # The wall clock, although it may be reset: other machines read this, and a monotonic clock means nothing there.
     time: float = field(default_factory=time.time)
     process: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
@@ -72,27 +72,27 @@ class Beat:
 
     @property
     def silent(self) -> bool:
-        """Whether the trainer has said nothing for so long that it is gone or stopped."""
+        """Whether the trainer has been silent for so long that it is gone or stopped."""
         return self.age >= self.patience
 
     @property
     def age(self) -> float:
-        """Seconds since it was said, by this machine's clock; negative where the trainer's is ahead."""
+        """Seconds since the heartbeat, by this machine's clock; negative if the trainer's clock is ahead."""
         return time.time() - self.time
 
     @property
     def patience(self) -> float:
-        """Seconds that a trainer may say nothing."""
+        """Seconds for which a trainer may be silent."""
         return STALE_SECONDS + 2 * self.seconds_per_epoch
 
     @property
     def silence(self) -> str:
-        """Who is silent, and for how long."""
+        """Which process is silent, and for how long."""
         return f"pid {self.process} on {self.host}, silent for {self.age:.0f} s"
 
 
 def write_beat(root: Path, beat: Beat) -> None:
-    """Write a trainer's last word into the store at ``root``."""
+    """Write a heartbeat into the store at ``root``."""
     path = Layout(root).heartbeat(beat.key)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def read_beat(path: Path) -> Beat | None:
-    """Return the heartbeat in a file; None if it was removed at this moment, or is none."""
+    """Return the heartbeat in a file; None if it has just been removed, or is not a heartbeat."""
     try:
         content = parse(read_file(path, LARGEST_DOCUMENT))
         # JSON has no NaN.
@@ -127,19 +127,19 @@ def read_beat(path: Path) -> Beat | None:
 
 
 def _of_kind(value: Any, kinds: tuple[type, ...]) -> Any:
-    # Not `isinstance`, to which true and false are integers.
+    # Not `isinstance`, for which true and false are integers.
     if type(value) not in kinds:
         raise TypeError(f"{value!r} is not of type {kinds[0].__name__}")
     if kinds is not _TEXT:
-        float(value)  # raises where arithmetic with it would
+        float(value)  # raises for integers too large for arithmetic
     return value
 
 
 def read_beats(root: Path) -> list[Beat]:
-    """Return the heartbeats of all trainers at work in the store at ``root``.
+    """Return the heartbeats of all trainers that work in the store at ``root``.
 
-    One that is silent is left out, unless it still holds its trajectory: then others wait for it. So is one from a
-    clock that is ahead of this one, by which nobody can tell whether it is silent.
+    A silent trainer is left out, unless it still holds its trajectory, since others then wait for it. The same is true
+    of a trainer whose clock is ahead of this one, because its silence cannot be judged.
     """
     layout = Layout(root)
     beats = [beat for path in _listed(root, "*.json") if (beat := read_beat(path))]
@@ -147,8 +147,8 @@ def read_beats(root: Path) -> list[Beat]:
 
 
 def sweep_progress(root: Path) -> None:
-    """Remove what processes that were killed left in the ``progress`` folder: half-written words, and on grids."""
-    # Heartbeats stay: each goes with its training, when that is resumed and finished.
+    """Remove what killed processes left in the ``progress`` folder: half-written files, and reports on grids."""
+    # Heartbeats stay; each is removed when its training is resumed and finished.
     sweep(root / "progress")
     for path in _listed(root, "*.grid"):
         with contextlib.suppress(OSError):
@@ -158,12 +158,12 @@ def sweep_progress(root: Path) -> None:
 
 @contextlib.contextmanager
 def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell those who watch the store at ``root`` how far the composite grid of ``what`` is.
+    """Report the progress of the composite grid of ``what`` in the store at ``root``.
 
     Yields:
-        What ``composite_grid(progress=...)`` takes.
+        The function for ``composite_grid(progress=...)``.
     """
-    writer = f"{socket.gethostname()[:16]}-{secrets.token_hex(6)}"  # a process id is another container's too
+    writer = f"{socket.gethostname()[:16]}-{secrets.token_hex(6)}"  # a process id is not unique across containers
     path = root / "progress" / f"{what.replace(' ', '-')}-{writer}.grid"
     started = beaten = time.monotonic()
 
@@ -178,7 +178,7 @@ def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, f"{line}, {left}".encode())
             beaten = now
-        # A record may need several grids, and the rate of the next is its own.
+        # A record may need several grids, and each has its own rate.
         if done == total:
             started = now
 
@@ -189,11 +189,14 @@ def grid_beats(root: Path, what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def read_grid_beats(root: Path) -> dict[str, str]:
-    """Return what is being measured and how far it is, by file name."""
+    """Return the reports on running grids, by file name.
+
+    Reports from the future are left out: a clock that is ahead would make a process that died an hour ago look alive.
+    """
     lines = {}
     for path in _listed(root, "*.grid"):
-        with contextlib.suppress(OSError, ValueError):  # removed at this moment, or no text
-            if time.time() - path.stat().st_mtime < STALE_SECONDS:
+        with contextlib.suppress(OSError, ValueError):  # just removed, or not text
+            if 0 <= time.time() - path.stat().st_mtime < STALE_SECONDS:
                 lines[path.name] = read_text(path)
     return lines
 

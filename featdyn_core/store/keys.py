@@ -54,7 +54,7 @@ class DataDigests:
         if isinstance(known.get(text), str) and known[text] != digest:
             raise DataError(
                 f"the images of {recipe.data.set} are not those that were here before, though their files have the "
-                "same size and time; run again to use these, or put the others back"
+                "same size and time; run again to use these, or restore the old ones"
             )
 
     def key(self, recipe: Recipe, seed: int) -> str | None:

@@ -1,12 +1,12 @@
-"""Names and places of the store's folders and files, and nothing of what they hold.
+"""Names and places of the store's folders and files, without their contents.
 
 Layout of the store's folder::
 
     <recipe name>-<seed>-<key, 12 digits>/   a finished trajectory: manifest.json, epoch-NNNN.safetensors,
                                              optimizer.safetensors (not in those of earlier versions)
-    partial/<key>/                           one in the making: checkpoints so far, resume point
-    incoming/<key>/                          one on its way from a remote store
-    progress/<key>.json                      what its trainer last wrote, for whoever waits
+    partial/<key>/                           an unfinished one: checkpoints so far, resume point
+    incoming/<key>/                          one that is being fetched from a remote store
+    progress/<key>.json                      the last heartbeat of its trainer
     jobs/                                    scripts and logs of a cluster's jobs
     locks/<key>.lock                         held by the one process that trains it
 """
@@ -17,11 +17,12 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from featdyn_core.errors import StoreError
 from featdyn_core.files import FULL_DISK, HALF_WRITTEN, temporary_name
+from featdyn_core.store.listing import Listing
 
 MANIFEST = "manifest.json"
 RESUME = "resume.json"
@@ -30,7 +31,7 @@ OPTIMIZER = "optimizer.safetensors"
 _FINISHED = re.compile(r".+-[0-9]+-[0-9a-f]{12}", re.DOTALL)
 
 ABANDONED_SECONDS = 3600.0
-"""A half-written file that is older has no writer any more: each is written in seconds."""
+"""A half-written file that is older than this has lost its writer; files are written in seconds."""
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -43,22 +44,28 @@ def resume_name(epoch: int) -> str:
     return f"resume-{epoch:04d}.safetensors"
 
 
+def _key_of(folder: str) -> str:
+    """Return the digits of a key that the name of a finished trajectory ends with."""
+    return folder.rpartition("-")[2]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Places in the store at ``root``."""
 
     root: Path
+    _folders: Listing = field(default_factory=lambda: Listing(_key_of), init=False, repr=False, compare=False)
 
     def partial(self, key: str) -> Path:
-        """Folder of a trajectory in the making."""
+        """Folder of an unfinished trajectory."""
         return self.root / "partial" / key
 
     def incoming(self, key: str) -> Path:
-        """Folder of a trajectory on its way from a remote store."""
+        """Folder of a trajectory that is being fetched from a remote store."""
         return self.root / "incoming" / key
 
     def heartbeat(self, key: str) -> Path:
-        """File with a trainer's last word."""
+        """File with a trainer's last heartbeat."""
         return self.root / "progress" / f"{key}.json"
 
     def lock(self, key: str) -> Path:
@@ -66,17 +73,17 @@ class Layout:
         return self.root / "locks" / f"{key}.lock"
 
     def finished(self, name: str, seed: int, key: str) -> Path:
-        """Where a finished trajectory is or will be; one that was trained under another name is found too."""
-        found = sorted(path for path in self.root.glob(f"*-{key[:12]}") if path.is_dir())
-        return found[0] if found else self.root / f"{name}-{seed}-{key[:12]}"
+        """Folder of a finished or future trajectory; one that was trained under another name is found too."""
+        named = map(self.root.joinpath, self._folders.of(self.root).groups.get(key[:12], ()))
+        return next(filter(os.path.isdir, named), self.root / f"{name}-{seed}-{key[:12]}")
 
     def trajectories(self) -> list[Path]:
-        """Folders that are or were finished trajectories: by their name, or by the manifest in them."""
+        """Folders of finished trajectories, recognised by their name or by the manifest in them."""
         found = sorted(path for path in self.root.glob("*") if path.is_dir())
         return [path for path in found if _FINISHED.fullmatch(path.name) or os.path.lexists(path / MANIFEST)]
 
     def prepare(self, key: str, target: Path) -> None:
-        """Make the partial folder of a training, and try now what is done when the training is over.
+        """Make the partial folder of a training, and try the final renaming now.
 
         Raises:
             StoreError: the finished trajectory could not be moved to ``target``.
@@ -84,12 +91,12 @@ class Layout:
         """
         partial = self.partial(key)
         partial.mkdir(parents=True, exist_ok=True)
-        sweep(partial, every_writer=True)  # whoever asks holds the lock: nobody else writes here
+        sweep(partial, every_writer=True)  # the caller holds the lock, so nobody else writes here
         sweep(self.root, ".probe.*")
-        # All that follows would else be found out by the last renaming, after hours of training.
+        # Otherwise the last renaming would find these faults after hours of training.
         if target.parent != self.root or not _can_be_made(target):
-            raise StoreError(f"{target} cannot be made, where this trajectory belongs; give its recipe another name")
-        # Named as what is half written is: `sweep` removes it where this process is killed before it does.
+            raise StoreError(f"the folder {target} of this trajectory cannot be made; give its recipe another name")
+        # Named like a half-written file, so that `sweep` removes it if this process is killed first.
         probe = temporary_name(self.root / "probe").name
         (partial / probe).touch()
         try:
@@ -101,8 +108,8 @@ class Layout:
             if error.errno != errno.EXDEV:
                 raise
             raise StoreError(
-                f"{partial.parent} is on another file system than the store {self.root}, and what is trained there "
-                "cannot be moved into the store; put both on one"
+                f"{partial.parent} is on another file system than the store {self.root}, so finished trainings "
+                "cannot be moved into the store; put both on one file system"
             ) from error
 
 
@@ -111,20 +118,20 @@ def _can_be_made(target: Path) -> bool:
     try:
         target.lstat()
     except (OSError, ValueError) as error:
-        # Any other answer, as to a name that is too long, will be the answer to the renaming too.
+        # The renaming will meet any other error too, such as a name that is too long.
         return isinstance(error, FileNotFoundError)
     return False
 
 
 def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> None:
-    """Remove what writers that were killed left half written; a folder that cannot be written stays as it is.
+    """Remove half-written files of killed writers; a folder that cannot be written stays as it is.
 
-    They are known by their age alone: whether a process of another machine or container is alive cannot be asked.
+    They are recognised by their age alone, because processes of other machines or containers cannot be checked.
 
     Args:
-        folder: where to look.
-        pattern: at which names.
-        every_writer: also what is another's; for whoever knows that there is none.
+        folder: folder to clean.
+        pattern: names to consider.
+        every_writer: whether to remove young files too, if the caller knows that nobody writes.
     """
     with contextlib.suppress(OSError):
         for path in list(folder.glob(pattern)):
@@ -133,10 +140,10 @@ def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> No
 
 
 def tidy(folder: Path) -> None:
-    """Remove from a finished trajectory what only its training needed; its trainer may have been killed before."""
+    """Remove from a finished trajectory what only its training needed; a killed trainer may have left it."""
     with contextlib.suppress(OSError):
         for path in list(folder.iterdir()):
-            # Whoever wrote: nobody writes into a finished trajectory.
+            # Of any age, because nobody writes into a finished trajectory.
             if path.name == RESUME or path.name.startswith("resume-") or HALF_WRITTEN.fullmatch(path.name):
                 remove(path)
 
@@ -148,7 +155,7 @@ def remove(path: Path) -> None:
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file was written; none of one that is not there any more."""
+    """Seconds since a file was written; 0 if it is gone."""
     with contextlib.suppress(OSError):
         return time.time() - path.lstat().st_mtime
     return 0.0
@@ -165,7 +172,7 @@ def named_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL_DISK:
-            message = f"no space left for the store {root}; free some, and the next run goes on from here"
+            message = f"no space left for the store {root}; free some, and the next run continues from here"
         else:
             reason = f"{error.strerror or error}{_place(root, error.filename)}"
             message = f"the store {root} cannot be written ({reason}); set FEATDYN_STORE to a folder that can"
@@ -173,7 +180,7 @@ def named_errors(root: Path) -> Iterator[None]:
 
 
 def _place(root: Path, name: object) -> str:
-    """Return the store's own folder that an error is about: the same words for every trajectory."""
+    """Return the store's folder that an error is about, in the same words for every trajectory."""
     if not isinstance(name, str) or not Path(name).is_relative_to(root):
         return ""
     return "".join(f": {part}" for part in Path(name).relative_to(root).parts[:1])

@@ -1,7 +1,7 @@
-"""What a folder of descriptions holds, read once and again when it has changed: a store may have tens of thousands.
+"""Cached listings of folders of descriptions, which are read again when the folder changes.
 
-Files are put into a folder by renaming, which changes its time. A time that is so fresh that another change could have
-the same is believed for one look only.
+A store may have tens of thousands of descriptions. Files are put into a folder by renaming, which changes the folder's
+time. If the time is so recent that another change could have the same time, the listing is used only once.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SETTLED_SECONDS = 2.0
-"""Age of a change from which on no other can have the same time; file systems count in less than this."""
+"""Age at which no other change can have the same time; the clocks of file systems are finer than this."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Listed:
 
     Attributes:
         changed: when it was changed last, in nanoseconds since 1970.
-        groups: names in it by what they have in common, in order.
-        known: what was read of its files, by name, for whoever reads them to fill.
+        groups: its names, in order, grouped by what they have in common.
+        known: what was read from its files, by name; the reader of the files fills it.
     """
 
     changed: int
@@ -31,10 +31,10 @@ class Listed:
 
 
 class Listing:
-    """Folders as they were looked at.
+    """The listings of folders.
 
     Args:
-        group: what a name has in common with those that are looked for together.
+        group: returns what a name has in common with names that are looked up together.
     """
 
     def __init__(self, group: Callable[[str], str]) -> None:
@@ -42,7 +42,7 @@ class Listing:
         self._folders: dict[Path, Listed] = {}
 
     def of(self, folder: Path) -> Listed:
-        """Return what a folder holds; nothing where there is none."""
+        """Return the listing of a folder; an empty one if there is no folder."""
         try:
             changed = os.stat(folder).st_mtime_ns
             known = self._folders.get(folder)

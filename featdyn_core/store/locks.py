@@ -1,4 +1,4 @@
-"""One trainer a trajectory: held by it, and looked at by others without their being taken for one."""
+"""One lock for each trajectory: its trainer holds it, and others can test it without holding it."""
 
 import contextlib
 import fcntl
@@ -13,13 +13,13 @@ import filelock
 def hold(path: Path) -> Iterator[bool]:
     """Hold a lock, if it is free.
 
-    Where its file cannot be made, that is an ``OSError``.
+    If its file cannot be created, that is an ``OSError``.
 
     Yields:
-        Whether it was.
+        Whether the lock was free.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # It never waits: who finds a trajectory taken goes on to another one.
+    # It never waits: a trainer that finds a trajectory taken tries another one.
     lock = filelock.FileLock(path)
     with contextlib.suppress(filelock.Timeout):
         lock.acquire(blocking=False)
@@ -30,19 +30,19 @@ def hold(path: Path) -> Iterator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock; looking makes no file, needs no right to write, and holds nobody up for long.
+    """Whether a process holds the lock. The test creates no file, needs no write access and delays nobody for long.
 
-    A shared lock is refused where somebody has the exclusive one, and not where others look at the same time.
+    It asks for a shared lock, which is refused only while somebody holds the exclusive one.
     """
     try:
-        # O_NONBLOCK: opening a pipe that lies in its place would wait for ever.
+        # O_NONBLOCK: opening a pipe in its place would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        return False  # nobody ever trained it, or nobody can in a store of which even that is hidden
+        return False  # nobody has trained it, or the store cannot be read
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return True  # a file system without such locks has the file just as long as somebody holds it
+        return True  # without such locks, the file exists just as long as somebody holds it
     finally:
         os.close(descriptor)
     return False

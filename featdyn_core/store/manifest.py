@@ -1,4 +1,4 @@
-"""The manifest of a finished trajectory: what it says of itself, with one writer and one reader."""
+"""The manifest of a finished trajectory, with one writer and one reader."""
 
 import dataclasses
 import math
@@ -25,16 +25,16 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a finished trajectory says of itself.
+    """Facts about a finished trajectory.
 
     Attributes:
         key: hex digest of recipe, seed and data.
-        recipe: what was trained, with ``seed``.
+        recipe: recipe of the training.
         seed: the training seed.
-        log: one record an epoch, the first for the network that the training began from; empty of what was adopted.
+        log: one record for each epoch, the first for the initial network; empty for adopted trainings.
         digests: epoch to hex sha256 of its checkpoint, ascending.
-        facts: of the training, beyond what determines it: data, device, conditions, environments, date.
-        optimizer: hex sha256 of the optimiser's tensors after the last epoch; empty where an earlier version trained.
+        facts: further facts about the training: data, device, conditions, environments, date.
+        optimizer: hex sha256 of the optimiser's tensors after the last epoch; empty if an earlier version trained it.
     """
 
     key: str
@@ -74,8 +74,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of the finished trajectory in ``folder``.
 
     Raises:
-        DamagedTrajectoryError: not there, not what ``write_manifest`` writes, or from another schema version.
-        StoreError: it must not be read.
+        DamagedTrajectoryError: it is missing, is not what ``write_manifest`` writes, or has another schema version.
+        StoreError: reading it is not permitted.
     """
     try:
         text = read_file(folder / MANIFEST, LARGEST_DOCUMENT)
@@ -85,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
     except PermissionError as error:
         raise StoreError(refusal(folder, error)) from error
     except RecipeError as error:
-        raise DamagedTrajectoryError(damage(folder, f"{MANIFEST} tells of no recipe ({error})")) from error
+        raise DamagedTrajectoryError(damage(folder, f"{MANIFEST} has no valid recipe ({error})")) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedTrajectoryError(
             damage(folder, f"{MANIFEST} cannot be read ({type(error).__name__}: {error})")
@@ -97,17 +97,17 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def log_tables(log: tuple[EpochRecord, ...]) -> list[dict[str, Any]]:
-    """Return a log as JSON holds it."""
+    """Return a log as tables for JSON."""
     return [dataclasses.asdict(record) for record in log]
 
 
 def read_log(tables: Any, first: int, last: int) -> tuple[EpochRecord, ...]:
-    """Return the log that JSON holds, of the epochs from ``first`` to ``last``; a number that is null was not finite.
+    """Return the log of the epochs ``first`` to ``last`` from JSON tables; null stands for a number that is not finite.
 
-    What is no log at all is a ``TypeError``.
+    Tables that are not a log are a ``TypeError``.
 
     Raises:
-        ValueError: it is not of those epochs.
+        ValueError: its epochs are others.
     """
     log = tuple(_record(**table) for table in tables)
     if len(log) != last - first + 1 or any(record.epoch != epoch for epoch, record in enumerate(log, first)):
@@ -116,23 +116,23 @@ def read_log(tables: Any, first: int, last: int) -> tuple[EpochRecord, ...]:
 
 
 def damage(folder: Path, what: str) -> str:
-    """Say what is wrong with a finished trajectory and how to mend it."""
+    """Return a message on damage of a finished trajectory, with the mend."""
     return f"{folder} is damaged: {one_line(what)}; remove this folder, and the next run trains it again"
 
 
 def refusal(folder: Path, error: PermissionError) -> str:
-    """Say which file must not be read."""
-    return f"{error.filename or folder} must not be read ({error.strerror}); allow it, and run again"
+    """Return a message that names the file whose reading is not permitted."""
+    return f"{error.filename or folder} may not be read ({error.strerror}); allow it, and run again"
 
 
 def read_digest(digest: Any) -> str:
-    """Return a hex sha256 that JSON holds.
+    """Return a hex sha256 from JSON.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a sha256.
     """
     if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-        raise ValueError(f"{digest!r} is no sha256")
+        raise ValueError(f"{digest!r} is not a sha256")
     return digest
 
 
@@ -143,7 +143,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
     if recipe.digest != content["recipe_digest"]:
         raise RecipeError("the recipe is not the one with the recorded digest")
     if type(seed) is not int or seed < 0 or type(key) is not str:
-        raise ValueError(f"seed {seed!r} and key {key!r}, where a number from 0 on and a text were written")
+        raise ValueError(f"seed {seed!r} and key {key!r}, expected a number from 0 on and a text")
     digests = {}
     for epoch in recipe.training.checkpoints:
         digests[epoch] = _entry(content["checkpoints"][str(epoch)], checkpoint_name(epoch))
@@ -160,7 +160,7 @@ def _entry(entry: dict[str, Any], name: str) -> str:
     """Return the hex sha256 of a file that must have that name.
 
     Raises:
-        ValueError: it has another.
+        ValueError: it has another name.
     """
     if entry["file"] != name:
         raise ValueError(f"the file {name} is called {entry['file']!r}")

@@ -1,4 +1,4 @@
-"""Records that are measured when they are missing, each by one process however many ask."""
+"""Records that are measured if they are missing, each by one process even if many ask."""
 
 import contextlib
 import dataclasses
@@ -29,8 +29,8 @@ class Measurements:
     """A store's records.
 
     Args:
-        store: of the trajectories.
-        records: where they are; the store's folder of records if left out.
+        store: store of the trajectories.
+        records: folder of the records; the store's own if left out.
         train: whether a missing trajectory may be trained.
         measure: whether a missing record may be measured.
     """
@@ -42,18 +42,18 @@ class Measurements:
         self.records = records or RecordFolder(store.root / "records")
 
     def get(self, request: Request, planned: Sequence[Request] = ()) -> Record:
-        """Return a record that holds all that is asked for; train and measure first what is missing and may be.
+        """Return a record that answers a request; train and measure it first if it is missing and this is allowed.
 
-        A trajectory that is not here and must not be trained is a ``MissingTrajectoryError``. A record that is here and
-        is not what was written is a ``DamagedRecordError``; a store that cannot be written, a ``StoreError``.
+        A missing trajectory that may not be trained is a ``MissingTrajectoryError``. A record that is not what was
+        written is a ``DamagedRecordError``. A store that cannot be written is a ``StoreError``.
 
         Args:
-            request: what is asked for.
-            planned: all that is going to be asked for. What is missing is measured together with what the same
-                record can hold, so that no composite is evaluated twice, and with other records that cost less so.
+            request: the wanted record.
+            planned: all requests to come. Requests that one record can answer are measured as one, so no composite is
+                evaluated twice. Records that cost less together are measured together.
 
         Raises:
-            MissingRecordError: the record is not here and must not be measured.
+            MissingRecordError: the record is missing and may not be measured.
         """
         keys = {seed: self.store.key(request.recipe, seed) for seed in request.seeds}
         if found := self.records.find(request, keys):
@@ -62,9 +62,9 @@ class Measurements:
         if not self.measure:
             raise MissingRecordError(f"the record of the {wanted} is not in {self.records.root}; run featdyn measure")
         if not self.train:
-            self._trajectories(wanted)  # what is missing is told before anything is written
+            self._trajectories(wanted)  # a missing trajectory is an error before anything is written
         with self._locked(group := [wanted, *filter(wanted.together, planned)]):
-            if found := self.records.find(request, keys):  # measured by the process that held the lock before
+            if found := self.records.find(request, keys):  # the previous holder of the lock has measured it
                 return found
             record, *others = self._measure([wanted, *self.missing(group[1:])])
             with named_errors(self.store.root):
@@ -73,7 +73,7 @@ class Measurements:
             return record
 
     def missing(self, requests: Sequence[Request]) -> list[Request]:
-        """Return those whose record is not here."""
+        """Return the requests whose record is missing."""
         return [
             request
             for request in requests
@@ -82,7 +82,7 @@ class Measurements:
 
     @contextlib.contextmanager
     def _locked(self, requests: Sequence[Request]) -> Iterator[None]:
-        """Be the one process that measures these; locks are taken in one order, so that nobody waits in a circle."""
+        """Lock these requests for this process; locks are taken in a fixed order, which avoids deadlocks."""
         folder = self.store.root / "locks"
         with contextlib.ExitStack() as held:
             with named_errors(self.store.root):
@@ -96,7 +96,7 @@ class Measurements:
         return self.store.get_many([Training(request.recipe, seed) for seed in request.seeds], train=self.train)
 
     def _measure(self, requests: Sequence[Request]) -> list[Record]:
-        """Measure one record, or several together, each of which is then said to have taken its part of the time."""
+        """Measure one record, or several together; each then reports an equal part of the time."""
         first = requests[0]
         kind, source = KINDS[first.kind], measuring_source(first.kind)
         size = {"evaluation_images": first.parameters["images"]} if "images" in first.parameters else {}

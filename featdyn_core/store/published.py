@@ -2,7 +2,8 @@
 
 Layout of ``fixtures/records``::
 
-    <scale>/manifest.json           what every record is: sha256, recipe, key, data, checkpoints, who measured it
+    <scale>/manifest.json           what every record is: sha256, recipe, key, data, checkpoints, who measured it;
+                                    sealed, and what records repeat once (see ``sealed``)
     <scale>/<folder>/<record>.npz   the records (see ``records``)
 
 Whatever is damaged costs the rows that read it, and no others. Files that no manifest names, such as notes, cost
@@ -21,18 +22,22 @@ from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreErr
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, sha256_of, sync_folder, write_atomically
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
-from featdyn_core.store.documents import parse, seal_lines, unseal, unseal_lines
+from featdyn_core.sealed import seal_lines, unseal_lines
+from featdyn_core.store.documents import parse, unseal
 from featdyn_core.store.layout import remove, sweep
 from featdyn_core.store.records import Record, check_facts, is_newer, is_place, read_record
 
-SCHEMA = 3
-SECOND = 2
-"""The schema before it, which spells a manifest otherwise and says the same."""
+SCHEMA = 4
+SECOND, THIRD = 2, 3
+"""The schemas before it, which spell a manifest otherwise and say the same."""
 
 MANIFEST = "manifest.json"
 
 MEND = "take what was published, or publish anew"
 """What to do about damaged published records."""
+
+_SHARED = ("parameters", "recipe_digest", "key", "data", "checkpoints", "partner", "source", "measured")
+"""What of a record stands in a manifest once: all records of a training have it, or all of a kind."""
 
 _STAGED = re.compile(r"\..+\.npz\.[0-9a-f]{64}\.new")
 """Names of records that wait for the manifest that names them, with their sha256."""
@@ -199,16 +204,18 @@ def publish(folder: Path, records: Sequence[Record]) -> None:
 
 
 def _manifest(facts: list[dict[str, Any]], retired: list[str]) -> bytes:
-    return seal_lines({"schema": SCHEMA, "records": facts, **({"retired": retired} if retired else {})}, "records")
+    content = {"schema": SCHEMA, **({"retired": retired} if retired else {}), "records": facts}
+    return seal_lines(content, "records", shared=_SHARED)
 
 
 def _stage(folder: Path, records: Sequence[Record], staged: list[Path]) -> None:
     """Write what is not there yet beside its place, and note where."""
     sweep(folder)
+    for place in {(folder / record.facts["file"]).parent for record in records}:
+        place.mkdir(parents=True, exist_ok=True)
+        sweep(place)
     for record in records:
         path = folder / record.facts["file"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
         if not _holds(path, record.facts["sha256"]):
             staged.append(_staged(folder, record.facts))
             write_atomically(staged[-1], record.content)
@@ -227,9 +234,10 @@ def _settle(folder: Path, facts: Iterable[dict[str, Any]]) -> None:
 
 
 def _remove(folder: Path, files: Collection[str]) -> None:
-    """Remove files, and the folders that they leave empty."""
+    """Remove files, and the folders that they leave empty; what somebody put in a file's place stays."""
     for name in files:
-        (folder / name).unlink(missing_ok=True)
+        if not (folder / name).is_dir():
+            (folder / name).unlink(missing_ok=True)
     for place in {(folder / name).parent for name in files} - {folder}:
         with contextlib.suppress(OSError):  # it holds more
             place.rmdir()
@@ -261,12 +269,16 @@ def _read_manifest(folder: Path) -> tuple[list[Any], list[str]]:
         text = read_file(path, LARGEST_DOCUMENT)
         parsed = parse(text)
         schema = parsed["schema"]  # before the seal, which another schema may have made otherwise
-        content = unseal_lines(parsed) if schema == SCHEMA else unseal(text) if schema == SECOND else {}
+        content = {}
+        if schema == SECOND:
+            content = unseal(text)
+        elif schema in (THIRD, SCHEMA):
+            content = unseal_lines(parsed, "records")
         entries, retired = list(content.get("records", [])), list(content.get("retired", []))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedRecordError(f"{path} cannot be read ({error}); {MEND}") from error
-    if schema not in (SECOND, SCHEMA):
-        raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SECOND} and {SCHEMA}")
+    if schema not in (SECOND, THIRD, SCHEMA):
+        raise DamagedRecordError(f"{path} has schema {schema!r}; this version reads {SECOND} to {SCHEMA}")
     return entries, [name for name in retired if isinstance(name, str) and is_place(name)]
 
 

@@ -3,11 +3,12 @@
 Layout of a folder of records::
 
     <recipe name>-<seed>-<recipe digest, 8 digits>/<kind>-<identity, 12 digits>.npz    the arrays
-    <recipe name>-<seed>-<recipe digest, 8 digits>/<kind>-<identity, 12 digits>.json   what they are, with their sha256
+    <recipe name>-<seed>-<recipe digest, 8 digits>/<kind>-<identity, 12 digits>.json   their description and sha256
 
 Nothing that reads a record imports torch.
 """
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Collection, Mapping
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from featdyn_core.arrays import UNREADABLE, Archive
+from featdyn_core.arrays import UNREADABLE
 from featdyn_core.errors import DamagedRecordError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
 from featdyn_core.records.kind import Kind
@@ -31,6 +32,7 @@ from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.layout import sweep
 from featdyn_core.store.listing import Listing
 from featdyn_core.store.source import measuring_source
+from featdyn_core.store.unpacking import RecordArchive
 from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
@@ -47,12 +49,12 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Record:
-    """A measurement that was made.
+    """A measurement.
 
     Attributes:
-        facts: what it is: kind, version, parameters, recipe, recipe_digest, seed, key, data, checkpoints, partner,
+        facts: its description: kind, version, parameters, recipe, recipe_digest, seed, key, data, checkpoints, partner,
             source, measured (see ``provenance.environment``), seconds, file, sha256; and factory, the source of the
-            network's function, where it is the user's.
+            network's function, if a user wrote it.
         content: bytes of the compressed arrays.
     """
 
@@ -64,10 +66,10 @@ class Record:
         """The arrays, by name.
 
         Raises:
-            DamagedRecordError: the bytes are none of a record.
+            DamagedRecordError: the bytes are not those of a record.
         """
         try:
-            return dict(Archive(io.BytesIO(self.content)))
+            return dict(RecordArchive(io.BytesIO(self.content)))
         except UNREADABLE as error:
             raise DamagedRecordError(f"the record {self.facts['file']} cannot be unpacked: {error}") from error
 
@@ -78,7 +80,7 @@ class Record:
 
     @cached_property
     def view(self) -> Any:
-        """What claims look at: see ``records.kinds``.
+        """The view that claims read (see ``records.kinds``).
 
         Raises:
             DamagedRecordError: the arrays are not those of its kind.
@@ -94,11 +96,11 @@ class Record:
 
     @property
     def remarks(self) -> Mapping[str, float | str]:
-        """What evidence says of its measurement (see ``records.kind``); raises as ``view``."""
+        """Remarks of the evidence on its measurement (see ``records.kind``); raises as ``view``."""
         return self.kind.remarks(self.view, self.facts["parameters"])
 
     def request(self, recipe: Recipe) -> Request:
-        """Return what was asked for."""
+        """Return the request that the record answers."""
         return Request(recipe, self.facts["seed"], self.facts["kind"], self.facts["parameters"])
 
 
@@ -122,34 +124,38 @@ def pack(request: Request, arrays: Mapping[str, npt.NDArray[Any]], facts: Mappin
 
 
 def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any] | None:
-    """Read the description of a record that stands alone; see ``check_facts``.
+    """Read the description of a single record (see ``check_facts``).
 
     Returns:
-        The description; None where it is one of a newer schema.
+        The description; None where it is one of a newer schema, or of a kind that this version does not know.
 
     Raises:
-        DamagedRecordError: it is none, or not the one that was written.
+        DamagedRecordError: it is not a description, or not what was written.
     """
     try:
         content = parse(text)  # before the seal, which a newer version may make otherwise
         schema = content.get("schema") if isinstance(content, dict) else None
-        newer = type(schema) is int and schema > SCHEMA
-        return None if newer else check_facts(unseal(text), where, mend)
+        if type(schema) is int and schema > SCHEMA:
+            return None
+        facts = unseal(text)
+        kind = facts.get("kind")
+        foreign = isinstance(kind, str) and kind not in KINDS and where.name.startswith(f"{kind}-")
+        return None if foreign else check_facts(facts, where, mend)
     except ValueError as error:
         raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error
 
 
 def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
-    """Return the description of a record, if it is one, of this version or of another.
+    """Return the description of a record of this or another version, after checking it.
 
     Args:
-        facts: what was read.
-        where: it was read from.
-        mend: what to do if it is none.
+        facts: content that was read.
+        where: file that it was read from.
+        mend: what to do if it is not a description.
 
     Raises:
-        DamagedRecordError: a field is missing or of another kind, or the file is not called after what it holds: the
-            description was changed.
+        DamagedRecordError: a field is missing or of another type, or the file's name does not follow from its content,
+            so the description was changed.
     """
     partner = facts.get("partner") if isinstance(facts, dict) else None
     good = (
@@ -164,17 +170,17 @@ def check_facts(facts: Any, where: Path, mend: str) -> dict[str, Any]:
     if not good:
         raise DamagedRecordError(f"{where} does not describe a record; {mend}")
     if not is_place(facts["file"]):
-        raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is no place in a store; {mend}")
-    if facts["file"] != _file_name(facts):
+        raise DamagedRecordError(f"{where} describes {facts['file']!r}, which is not a valid path in a store; {mend}")
+    if not _is_called_so(facts):
         raise DamagedRecordError(
-            f"{where} describes {facts['file']!r}, and that is not what a file of this content is called: the "
+            f"{where} describes {facts['file']!r}, but a record of this content has another file name: the "
             f"description was changed; {mend}"
         )
     return dict(facts)
 
 
 def is_newer(facts: Mapping[str, Any]) -> bool:
-    """Whether a record is of a schema, a kind or a version that this version of featdyn does not know yet."""
+    """Whether a record has a schema, kind or version that this version of featdyn does not know yet."""
     schema, kind, version = facts.get("schema"), facts.get("kind"), facts.get("version")
     known = KINDS.get(kind) if isinstance(kind, str) else None
     return (
@@ -185,16 +191,16 @@ def is_newer(facts: Mapping[str, Any]) -> bool:
 
 
 def is_place(file: str) -> bool:
-    """Whether a record may be called so in its folder of records: a file of a folder, and nothing outside."""
+    """Whether a record may have this file name: an ``.npz`` file in one subfolder of the folder of records."""
     parts = Path(file).parts
-    return len(parts) == 2 and not {"..", "/"} & set(parts)
+    return len(parts) == 2 and not {"..", "/"} & set(parts) and file.endswith(".npz")
 
 
 def read_record(path: Path, facts: dict[str, Any], mend: str) -> Record:
     """Read the record that ``facts`` describe from its file.
 
     Raises:
-        DamagedRecordError: its file is missing, or its bytes are not those that were written.
+        DamagedRecordError: its file is missing, or its bytes are not what was written.
     """
     try:
         content = read_file(path)
@@ -206,45 +212,52 @@ def read_record(path: Path, facts: dict[str, Any], mend: str) -> Record:
 
 
 def fits(facts: Mapping[str, Any], request: Request, keys: Mapping[int, str]) -> bool:
-    """Whether a record holds all that is asked for, made by the present code of the present trajectories.
+    """Whether a record answers a request, measured by the present code on the present trajectories.
 
     Args:
         facts: its description.
-        request: what is asked for.
+        request: the request.
         keys: seed to the key of its trajectory, for each seed of the request.
     """
     partner = facts.get("partner")
     made_of = {facts["seed"]: facts["key"]} | ({} if partner is None else {partner["seed"]: partner["key"]})
     present = Request(request.recipe, facts["seed"], facts["kind"], facts["parameters"])
-    of_now = facts["source"] == measuring_source(request.kind) and facts["version"] == KINDS[request.kind].version
-    network = factory_source(request.recipe.network.name)
-    of_now &= not network or facts.get("factory", network) == network
     of_this = facts["recipe_digest"] == request.recipe.digest and made_of == dict(keys)
-    return of_now and of_this and present.covers(request)
+    of_now = facts["version"] == KINDS[request.kind].version and is_of_present_code(facts, request.recipe)
+    return of_this and of_now and present.covers(request)
+
+
+def is_of_present_code(facts: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether a record was measured by the code that would measure it now, that of a network of one's own included.
+
+    A record of such a network that does not name its code may be of any.
+    """
+    network = factory_source(recipe.network.name)
+    return facts["source"] == measuring_source(facts["kind"]) and (not network or facts.get("factory") == network)
 
 
 class RecordFolder:
-    """Records that were measured here, each with its description beside it."""
+    """Records that were measured here, each with a description file."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._trainings, self._inside = Listing(_training_of), Listing(_kind_of)
 
     def find(self, request: Request, keys: Mapping[int, str]) -> Record | None:
-        """Return a record that holds all that is asked for, made by the present code of the present trajectories.
+        """Return a record that answers a request, measured by the present code on the present trajectories.
 
-        What is damaged beside such a record is nobody's concern; in its place it is a ``DamagedRecordError``. What is
-        of a newer version of featdyn is left to that.
+        Damage of other records is ignored if such a record is found; if none is found, it is a
+        ``DamagedRecordError``. Records of a newer version of featdyn are skipped.
 
         Args:
-            request: what is asked for.
+            request: the request.
             keys: seed to the key of its trajectory, for each seed of the request.
         """
         fault: DamagedRecordError | None = None
         exact = f"{request.kind}-{request.identity[:12]}.json"
         for folder in self._folders(request):
             listed = self._inside.of(folder)
-            # Of thousands in a folder, mostly the one that is asked for as it is.
+            # A folder may hold thousands of records, and mostly the exact one is wanted.
             for name in sorted(listed.groups.get(request.kind, ()), key=lambda name: (name != exact, name)):
                 try:
                     if name not in listed.known:
@@ -260,7 +273,7 @@ class RecordFolder:
         return None
 
     def description(self, path: Path) -> dict[str, Any] | None:
-        """Return what a file of the folder describes; None where it is one of a newer schema.
+        """Return the description in a file of the folder; None if only another version of featdyn can read it.
 
         Raises:
             DamagedRecordError: it is not what was written there.
@@ -271,18 +284,18 @@ class RecordFolder:
         return facts
 
     def read(self, facts: dict[str, Any]) -> Record:
-        """Return the record that is described; one that is not what was written is a ``DamagedRecordError``."""
+        """Return the described record; a record that is not what was written is a ``DamagedRecordError``."""
         path = self.root / facts["file"]
         return read_record(path, facts, _mend_of(path))
 
     def known(self, request: Request, digests: DataDigests) -> Record | None:
-        """Return as ``find``, where the keys are known without reading images; else None."""
+        """Do the same as ``find`` if the keys are known without reading images; else return None."""
         keys = {seed: digests.key(request.recipe, seed) for seed in request.seeds}
         found = {seed: key for seed, key in keys.items() if key is not None}
         return self.find(request, found) if len(found) == len(keys) else None
 
     def write(self, record: Record) -> None:
-        """Keep a record; its description goes last, so that what is described is there.
+        """Store a record. Its description is written last, so every described record exists.
 
         A full disk and a folder that cannot be written are an ``OSError``.
         """
@@ -293,18 +306,18 @@ class RecordFolder:
         write_atomically(path.with_suffix(".json"), seal(record.facts))
 
     def _folders(self, request: Request) -> list[Path]:
-        """Folders with records of a training, whatever its recipe was called."""
+        """Folders with records of a training, under any name of its recipe."""
         training = f"{request.seed}-{request.recipe.digest[:8]}"
         return [self.root / name for name in self._trainings.of(self.root).groups.get(training, ())]
 
 
 def _training_of(folder: str) -> str:
-    """Return what the name of a folder of records says of the training: its seed, and digits of its recipe."""
+    """Return the seed and the digits of the recipe from the name of a folder of records."""
     return "-".join(folder.rsplit("-", 2)[1:])
 
 
 def _kind_of(file: str) -> str:
-    """Return the kind that the name of a description says; empty of any other file."""
+    """Return the kind from the name of a description file; empty for any other file."""
     return file.rpartition("-")[0] if file.endswith(".json") else ""
 
 
@@ -321,12 +334,19 @@ def _is_table(value: Any, texts: Collection[str]) -> bool:
 
 
 def _mend_of(path: Path) -> str:
-    """Return what to do about a damaged record of a store, which is two files."""
+    """Return the mend of a damaged record of a store, which has two files."""
     return f"remove {path.with_suffix('')}.*, and it is measured again"
 
 
+def _is_called_so(facts: Mapping[str, Any]) -> bool:
+    """Whether the file of a record is called after what it holds."""
+    with contextlib.suppress(RecursionError):  # of parameters that are nested deeper than any
+        return bool(facts["file"] == _file_name(facts))
+    return False
+
+
 def _file_name(facts: Mapping[str, Any]) -> str:
-    """Return what the file of a record is called, in its folder of records: after what it holds."""
+    """Return the file name of a record in its folder of records; it follows from the content."""
     names = ("recipe_digest", "seed", "kind", "version", "parameters")
     identity = record_identity(**{name: facts[name] for name in names})
     return f"{facts['recipe']}-{facts['seed']}-{facts['recipe_digest'][:8]}/{facts['kind']}-{identity[:12]}.npz"

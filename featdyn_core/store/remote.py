@@ -70,7 +70,7 @@ class Remote:
         """
         place = self._root.rpartition("/")[0] or "/" if self._has_folders else self._root.split("/", 1)[0]
         if not (self._exists(self._root) or self._exists(place)):
-            raise StoreError(f"{self.url}: there is no {place}; check the address, or make it first")
+            raise StoreError(f"{self.url}: {place} does not exist; check the address, or create it first")
 
     def check_store(self) -> None:
         """Refuse to look for something where no remote store is.
@@ -90,13 +90,14 @@ class Remote:
         digest = hashlib.sha256(content).hexdigest()
         name = f"objects/{digest}"
         there = self._size(name) == len(content)  # what was cut off is shorter
-        if there and not ((self.verify or digest in self._reported) and self._get(name, len(content)) != content):
-            return 0
-        self._put(name, content)
-        if digest in self._reported:
-            with self._reached():
+        if there and (self.verify or digest in self._reported):
+            there = self._get(name, len(content)) == content
+        if not there:
+            self._put(name, content)
+        if digest in self._reported:  # whoever sent it again may have been killed before this, or must not do it
+            with contextlib.suppress(FeatdynError), self._reached():
                 self._system.rm_file(self._place(f"damaged/{digest}"))
-        return len(content)
+        return 0 if there else len(content)
 
     def get_object(self, digest: str) -> bytes:
         """Return the bytes with a hex sha256.
@@ -191,7 +192,7 @@ class Remote:
             except FileNotFoundError:
                 return None
         if found["type"] != "file":
-            raise DamagedTransferError(f"{self.url}: {name} is no file there; remove it, and push again {_FROM}")
+            raise DamagedTransferError(f"{self.url}: {name} is not a file; remove it, and push again {_FROM}")
         return int(found["size"])
 
     def _put(self, name: str, content: bytes) -> None:
@@ -211,7 +212,7 @@ class Remote:
         if size is None:
             return None
         if size > most:
-            raise DamagedTransferError(f"{self.url}: {name} has {size} bytes, and {most} are the most that it may have")
+            raise DamagedTransferError(f"{self.url}: {name} has {size} bytes; the limit is {most}")
         with self._reached():
             # Up to `size`: a file may have grown since it was asked for.
             return bytes(self._system.cat_file(self._place(name), end=size))

@@ -33,6 +33,20 @@ def signature_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.minisig")
 
 
+def check_signing(key: Path) -> None:
+    """Find out, before anything is written, what would keep it from being signed; without the tool, as ``tool``.
+
+    Args:
+        key: file of the secret key.
+
+    Raises:
+        SignatureError: there is no key.
+    """
+    if not key.is_file():
+        raise SignatureError(f"{key} is not a secret key file; make one with {TOOL} -G")
+    tool()
+
+
 def sign(path: Path, key: Path) -> None:
     """Sign a file; the tool asks for the key's password, where it has one.
 
@@ -40,11 +54,12 @@ def sign(path: Path, key: Path) -> None:
         path: the file.
         key: file of the secret key.
 
+    What ``check_signing`` finds is a ``SignatureError``.
+
     Raises:
-        SignatureError: there is no key or no tool, or it did not sign.
+        SignatureError: the tool did not sign.
     """
-    if not key.is_file():
-        raise SignatureError(f"{key} is no file of a secret key; make one by {TOOL} -G")
+    check_signing(key)
     if _run("-S", "-s", key, "-m", path, quiet=False).returncode:
         raise SignatureError(f"{TOOL} did not sign {path} with {key}")
 
@@ -60,11 +75,11 @@ def verify_signature(path: Path, key: Path) -> None:
         SignatureError: there is no key or no tool; or the file has no signature, or that of another key or text.
     """
     if not key.is_file():
-        raise SignatureError(f"{key} is no file of a public key; give the one that the writer has published")
+        raise SignatureError(f"{key} is not a public key file; give the one that the signer published")
     if not signature_of(path).is_file():
-        raise SignatureError(f"{path} has no signature {signature_of(path).name}; take what was signed, or sign it")
+        raise SignatureError(f"{path} has no signature {signature_of(path).name}; get the signed file, or sign it")
     if _run("-V", "-q", "-p", key, "-m", path).returncode:
-        raise SignatureError(f"{path} is not what was signed by the key {key}; take what was signed, or sign it again")
+        raise SignatureError(f"{path} is not what was signed by the key {key}; get the signed file, or sign it again")
 
 
 def _run(*arguments: object, quiet: bool = True) -> subprocess.CompletedProcess[bytes]:

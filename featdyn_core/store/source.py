@@ -1,7 +1,7 @@
-"""The source that a measurement is computed by: what its records must not outlive.
+"""The source code of a measurement; its records become invalid when this code changes.
 
-A kind's file holds more than that: its options, what claims look at, planted ones. What counts is its function
-``measure``, what this names in its own file, and the modules that these import.
+A kind's file also holds its options, its view and planted records. What counts is its function ``measure``, everything
+that this function uses in its own file, and the modules that these import.
 """
 
 import ast
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    """When a file was written and how long it is; None where it is not there."""
+    """Modification time and size of a file; None if it is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -26,13 +26,13 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 _BEGUN = {path: _state(path) for path in (ROOT / "featdyn_core").rglob("*.py")}
-"""The package's files as this process found them: what it runs is imported from these, some of it later."""
+"""State of the package's files when this process began; it imports its code from them, some of it later."""
 
 
 def measuring_source(kind: str) -> str:
-    """Digest of the source that a kind of record is measured by in this process.
+    """Digest of the source that measures a kind of record in this process.
 
-    A file of it that was edited since the process began is a ``StoreError``, and so is one that is not there.
+    A file of it that is missing, or was edited since the process began, is a ``StoreError``.
     """
     measure = KINDS[kind].measure
     return source_digest(measure.__module__, measure.__name__)
@@ -40,14 +40,15 @@ def measuring_source(kind: str) -> str:
 
 @functools.cache
 def source_digest(module: str, function: str, root: Path = ROOT) -> str:
-    """Hex sha256 over the source of a function and of all that it needs of its own package, wherever that lies.
+    """Hex sha256 of the source of a function and of everything that it needs from its own package.
 
-    So an edit never meets a record of before it, and leaves the records alone that it cannot have changed.
+    Edited code therefore never reads a record from before the edit, and records that the edit cannot have changed stay
+    valid.
 
     Args:
-        module: dotted name.
-        function: defined in it.
-        root: folder in which its package lies.
+        module: dotted name of the module.
+        function: a function of the module.
+        root: folder that contains the package.
     """
     digest = hashlib.sha256()
     for name, text in sorted(_parts(module, function, root).items()):
@@ -56,12 +57,12 @@ def source_digest(module: str, function: str, root: Path = ROOT) -> str:
 
 
 def files(module: str, function: str, root: Path = ROOT) -> list[str]:
-    """Files that a function needs beside its own, relative to the root; arguments are those of ``source_digest``."""
+    """Files that a function needs besides its own, relative to the root. Arguments are those of ``source_digest``."""
     return [name for name in _parts(module, function, root) if "/" in name]
 
 
 def _parts(module: str, function: str, root: Path) -> dict[str, str]:
-    """Sources that a function needs: of its own file those of names, of others the whole file."""
+    """Sources that a function needs: the used names of its own file, and the whole text of other files."""
     parts, pending = _needed(module, function, root)
     while pending:
         path = _file(pending.pop(), root)
@@ -73,15 +74,15 @@ def _parts(module: str, function: str, root: Path) -> dict[str, str]:
 
 @functools.cache
 def _imports_of(text: str, package: str) -> tuple[str, ...]:
-    """Dotted names that a source of a package imports; kinds share most of what they need."""
+    """Dotted names that a source imports. It is cached, because kinds share most of them."""
     return tuple(_imported(ast.parse(text), package))
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the source of a function and of what it names in its file, by name, and the modules that these import.
+    """Return the sources of a function and of the names that it uses in its file, and the modules that these import.
 
     Raises:
-        StoreError: the module is no file of the project.
+        StoreError: the module is not a file of the project.
     """
     path = _file(module, root)
     if path is None:
@@ -127,13 +128,13 @@ def _defines(node: ast.stmt) -> list[str]:
 
 
 def _segment(text: str, node: ast.stmt) -> str:
-    """Return the source of a statement, with that of its decorators, which ``ast`` counts to none."""
+    """Return the source of a statement with its decorators, which ``ast`` leaves out."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
     return "\n".join(ast.get_source_segment(text, part) or "" for part in (*decorators, node))
 
 
 def _names(node: ast.AST) -> list[str]:
-    """Names that a statement uses, but for those of its annotations, which compute nothing."""
+    """Names that a statement uses, except in annotations, which compute nothing."""
     found = [node.id] if isinstance(node, ast.Name) else []
     for field, value in ast.iter_fields(node):
         if field not in ("annotation", "returns"):
@@ -143,21 +144,21 @@ def _names(node: ast.AST) -> list[str]:
 
 
 def _read(path: Path) -> str:
-    """Return a source with the line ends that it has in the repository.
+    """Return a source with the line ends of the repository.
 
     Raises:
-        StoreError: it was edited since this process began, so that what runs may be of either text.
+        StoreError: it was edited since this process began, so the running code may be of either version.
     """
     if path.is_relative_to(ROOT / "featdyn_core") and _BEGUN.get(path) != _state(path):
         raise StoreError(
-            f"{path} was edited since this process began, and no record can say by which text it is measured; start "
+            f"{path} was edited since this process began, so a record could not say which version measured it; start "
             "again"
         )
     return path.read_bytes().replace(b"\r\n", b"\n").decode()
 
 
 def _file(module: str, root: Path) -> Path | None:
-    """The file of a module; None for a name that is none here, and for a package without code of its own."""
+    """The file of a module; None if there is no such module here, or if it is a package without code of its own."""
     path = root.joinpath(*module.split("."))
     if (single := path.with_suffix(".py")).is_file():
         return single
@@ -171,7 +172,7 @@ def _package(path: Path, root: Path) -> str:
 
 
 def _imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield the dotted names that may be modules; of ``from a import b``, both ``a`` and ``a.b``."""
+    """Yield the dotted names that may be modules; for ``from a import b``, both ``a`` and ``a.b``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -44,22 +44,22 @@ WAIT_SECONDS = 0.2
 Key = tuple[tuple[str, str], int]
 
 Failures = dict[Key, FeatdynError]
-"""What ended a training or forbids it, by the recipe's identity and seed."""
+"""The error of each failed training, by the recipe's identity and seed."""
 
 Taken = dict[Key, tuple[FolderSink, float, contextlib.ExitStack]]
-"""What is trained in this process: where to, since when, and what gives its lock back."""
+"""Trainings of this process: the sink, the start, and the stack that releases the lock."""
 
 
 class Store:
     """A folder of trajectories.
 
     Args:
-        root: the folder; ``project.store_root()`` if left out. It is made at the first training.
-        device: where trajectories are trained and measured: auto, cpu, cuda, ...
-        engine: how (see ``steps.resolve_engine``).
-        at_once: how many to train at once in this process; by default 4 on a GPU, else 1.
+        root: the folder; ``project.store_root()`` if left out. The first training creates it.
+        device: device for training and measuring: auto, cpu, cuda, ...
+        engine: engine of training (see ``steps.resolve_engine``).
+        at_once: number of trajectories to train at once in this process; by default 4 on a GPU, else 1.
         watch: called in the training process after every epoch with (key, recipe, seed, record).
-        download: whether an image set that is not here may be fetched.
+        download: whether a missing image set may be downloaded.
     """
 
     def __init__(
@@ -84,28 +84,29 @@ class Store:
 
     def key(self, recipe: Recipe, seed: int) -> str:
         """Hex digest of everything that determines the trajectory: recipe, seed and the bytes of the data."""
-        # Of a set that was read before the digest is known: naming a trajectory needs no images, and no download.
+        # The digest of a set that was read before is known, so naming a trajectory needs no images and no download.
         loaded = self._datasets.get((recipe.data.set, recipe.data.subset))
         digest = loaded.digest if isinstance(loaded, Dataset) else self.digests.find(recipe)
         return trajectory_key(recipe, seed, self.dataset(recipe).digest if digest is None else digest)
 
     def folder(self, recipe: Recipe, seed: int) -> Path:
-        """Where the finished trajectory is or will be."""
+        """Folder in which the finished trajectory is or will be."""
         return self.layout.finished(recipe.name, seed, self.key(recipe, seed))
 
     def get(self, recipe: Recipe, seed: int, *, train: bool = True) -> Trajectory:
-        """Return the trajectory, training it first if it is missing and ``train`` allows it; a branch after its parent.
+        """Return the trajectory. If it is missing and ``train`` allows it, train it first, and its parent before it.
 
-        One that is not here and must not be trained is a ``MissingTrajectoryError``. One that is here and whose bytes
-        are not what was written is a ``DamagedTrajectoryError``; a store that cannot be written, a ``StoreError``.
+        A missing trajectory that may not be trained is a ``MissingTrajectoryError``. A trajectory whose bytes are not
+        what was written is a ``DamagedTrajectoryError``. A store that cannot be written is a ``StoreError``.
         """
         return self.get_many([Training(recipe, seed)], train=train)[0]
 
     def get_many(self, trainings: Sequence[Training], *, train: bool = True) -> list[Trajectory]:
-        """Return several trajectories; those that another process trains meanwhile are left to it.
+        """Return several trajectories; trainings that another process has taken are left to it.
 
-        Parallel workers that ask for the same set share the work: each trains what nobody has taken yet and waits only
-        when nothing is left to take. What fails is told when the others are done, in one error (see ``get``).
+        Parallel workers that ask for the same trajectories share the work. Each trains what nobody has taken yet, and
+        waits only when nothing is left to take. Failures are raised in one error when the others are done (see
+        ``get``).
         """
         failures: Failures = {}
         while train and (pending := self._pending(trainings, failures)):
@@ -126,16 +127,16 @@ class Store:
     def open(self, recipe: Recipe, seed: int) -> Trajectory:
         """Return a trajectory that is in the store.
 
-        One that is not what was written is a ``DamagedTrajectoryError``, and so is another trajectory in its place;
-        images that cannot be had are a ``DataError``.
+        A trajectory that is not what was written, or another one in its place, is a ``DamagedTrajectoryError``. Images
+        that cannot be obtained are a ``DataError``.
 
         Raises:
-            MissingTrajectoryError: it is not there.
+            MissingTrajectoryError: the trajectory is not in the store.
         """
         folder = self.folder(recipe, seed)
         if not os.path.isdir(folder):
             raise MissingTrajectoryError(absence(recipe, seed, self.root))
-        # Its trainer may have been killed after the renaming and before it did this.
+        # Its trainer may have been killed between the renaming and this cleaning.
         tidy(folder)
         remove(self.layout.heartbeat(self.key(recipe, seed)))
         return self.open_folder(folder, Training(recipe, seed))
@@ -143,22 +144,22 @@ class Store:
     def open_folder(self, folder: Path, training: Training | None = None) -> Trajectory:
         """Return the trajectory in a folder of the store.
 
-        Images that cannot be had are a ``DataError``; a network that other code makes now is an
+        Images that cannot be obtained are a ``DataError``. If the code of its network has changed since, that is an
         ``OtherCodeError``.
 
         Args:
-            folder: of a finished trajectory.
-            training: what it must be; if left out, what its manifest says it is.
+            folder: folder of a finished trajectory.
+            training: the training that it must be; if left out, the one that its manifest names.
 
         Raises:
-            DamagedTrajectoryError: what is there is not what was written, or another trajectory.
+            DamagedTrajectoryError: it is not what was written, or another trajectory.
         """
         manifest = read_manifest(folder)
         recipe, seed = training or (manifest.recipe, manifest.seed)
         if (manifest.key, manifest.recipe.digest, manifest.seed) != (self.key(recipe, seed), recipe.digest, seed):
             raise DamagedTrajectoryError(damage(folder, "the manifest belongs to another trajectory"))
         check_code(folder, manifest)
-        # Only whether they are there: bytes are compared when an epoch is read, so that opening reads no checkpoint.
+        # Only their presence is checked; bytes are compared when an epoch is read, so opening reads no checkpoint.
         for name in manifest.files:
             if not (folder / name).is_file():
                 raise DamagedTrajectoryError(damage(folder, f"{name} is missing"))
@@ -178,7 +179,7 @@ class Store:
     def status(self, recipe: Recipe, seed: int) -> str:
         """``complete``, ``training (epoch/epochs)``, ``partial (epoch/epochs)`` or ``missing``.
 
-        Of a trainer that says nothing any more, ``training`` tells which process it is, and since when.
+        If the trainer has gone silent, ``training`` also names its process and for how long.
         """
         if self._complete(recipe, seed):
             return "complete"
@@ -191,14 +192,14 @@ class Store:
         return f"partial ({resume_epoch_in(partial) or '?'}/{last})" if os.path.exists(partial / RESUME) else "missing"
 
     def resume_epoch(self, recipe: Recipe, seed: int) -> int | None:
-        """Epoch of the resume point that an interrupted training goes on from; None where it begins anew."""
+        """Epoch of the resume point of an interrupted training; None if it starts from the beginning."""
         return resume_epoch_in(self.layout.partial(self.key(recipe, seed)))
 
     def finished(self) -> Iterator[tuple[str, Training | FeatdynError]]:
-        """Name each folder of a finished trajectory.
+        """List the folders of finished trajectories.
 
         Yields:
-            The folder's name, with what was trained there or what is wrong with it.
+            The folder's name, with its training or with what is wrong with it.
         """
         for folder in self.layout.trajectories():
             try:
@@ -211,9 +212,9 @@ class Store:
         return os.path.isdir(self.folder(recipe, seed))  # unlike Path.is_dir never an error
 
     def _pending(self, trainings: Sequence[Training], failures: Failures) -> list[Training]:
-        """Trainings that neither are complete nor have failed, a missing parent before its branch.
+        """Trainings that are neither complete nor failed, with a missing parent before its branch.
 
-        One whose data lack or do not fit fails here, and so does the branch of a parent that has failed.
+        A training fails here if its data are missing or do not fit, or if its parent has failed.
         """
         pending: list[Training] = []
         for recipe, seed in trainings:
@@ -236,7 +237,7 @@ class Store:
         return pending
 
     def dataset(self, recipe: Recipe) -> Dataset:
-        """Return a recipe's image set; one that cannot be had, a ``DataError``, is asked for once."""
+        """Return a recipe's image set. A set that cannot be obtained is a ``DataError``, and is tried only once."""
         wanted = (recipe.data.set, recipe.data.subset)
         if wanted not in self._datasets:
             try:
@@ -251,9 +252,9 @@ class Store:
         return found
 
     def _train_untaken(self, trainings: Sequence[Training], failures: Failures) -> int:
-        """Train those that are neither complete nor taken, some at once; return how many there were.
+        """Train what is neither complete nor taken, several at once; return how many there were.
 
-        Where one ends the next is taken. What cannot begin or end goes into ``failures``, and the others go on.
+        When one ends, the next is taken. Failures go into ``failures``, and the others continue.
         """
         taken: Taken = {}
         with contextlib.ExitStack() as locks_left:
@@ -270,10 +271,10 @@ class Store:
     def _untaken(
         self, trainings: Sequence[Training], taken: Taken, failures: Failures, locks_left: contextlib.ExitStack
     ) -> Iterator[Job]:
-        """Take one training after the other, when it is asked for; a branch whose parent is not complete has to wait.
+        """Take one training after the other, on demand; a branch waits until its parent is complete.
 
         Yields:
-            A job, whose sink, beginning and lock are in ``taken``.
+            A job, whose sink, start and lock are in ``taken``.
         """
         for recipe, seed in trainings:
             lock = locks_left.enter_context(contextlib.ExitStack())
@@ -283,28 +284,28 @@ class Store:
                     sink = self._sink(recipe, seed, parent)
                     job = Job(recipe, seed, self.dataset(recipe), sink, parent)
                     if not taken:
-                        heartbeats.sweep_progress(self.root)  # who only reads leaves the store as it is
+                        heartbeats.sweep_progress(self.root)  # a reader must not change the store
                     taken[recipe.identity, seed] = sink, time.monotonic(), lock
                     yield job
                     continue
             except FeatdynError as error:
                 failures[recipe.identity, seed] = error
-            lock.close()  # nobody waits for one: what ends earlier is complete and looked for first
+            lock.close()  # nobody waits on it: completeness is checked first
 
     def _take(self, recipe: Recipe, seed: int, held: contextlib.ExitStack) -> bool:
-        """Take the lock of a trajectory, to be given back with ``held``; whether it is to be trained here and now."""
+        """Take the lock of a trajectory, which ``held`` releases; return whether it should be trained here and now."""
         if recipe.branch and not self._complete(recipe.branch.parent, seed):
             return False
         with named_errors(self.root):
             free = held.enter_context(locks.hold(self.layout.lock(self.key(recipe, seed))))
-        # Looked at again: another process may have finished it between the first look and the lock.
+        # Checked again, because another process may have finished it before the lock was taken.
         return free and not self._complete(recipe, seed)
 
     def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None) -> FolderSink:
-        """Return where a training that is about to begin puts what it makes.
+        """Return the sink of a training that is about to begin.
 
-        A store that cannot be written is a ``StoreError``, and so is a finished trajectory that could not be put in its
-        place.
+        A store that cannot be written is a ``StoreError``. If the finished trajectory could not be moved to its place,
+        that is a ``StoreError`` too.
         """
         key = self.key(recipe, seed)
         with named_errors(self.root):
@@ -316,7 +317,7 @@ class Store:
     def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:
         """Put a finished trajectory in its place.
 
-        What ended its training, or keeps it from its place, is raised as the ``FeatdynError`` that it is.
+        An error that ended its training, or prevents the move, is raised as it is.
         """
         if isinstance(outcome, FeatdynError):
             raise outcome

@@ -1,7 +1,7 @@
-"""Trajectories and records pushed to a remote store and pulled from it: each file once, verified on arrival.
+"""Push trajectories and records to a remote store, and pull them from it: each file once, verified on arrival.
 
-Only what is asked for by its recipe and seed is pulled, so that no recipe, no name of a file and no code comes from
-there; what comes is tensors and numbers, under the digests that its manifest has.
+A pull asks for trajectories by recipe and seed, so no recipe, file name or code comes from the remote store. Only
+tensors and numbers are transferred, under the digests of their manifest.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from featdyn_core.trajectories.recipe import PLAIN_NAME, Recipe
 
 @dataclass(frozen=True)
 class Moved:
-    """What went over the line: none of it where all was there already."""
+    """Number of transferred files and bytes; 0 if everything was there already."""
 
     files: int = 0
     size: int = 0
@@ -42,10 +42,10 @@ class Moved:
 
 
 def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> Moved:
-    """Send a finished trajectory; its manifest goes last, so that what is listed there is there.
+    """Send a finished trajectory. Its manifest goes last, so a listed trajectory is complete.
 
-    One that is not in the store is a ``MissingTrajectoryError``. Of one that is not what was written, a
-    ``DamagedTrajectoryError``, nothing is listed there. A remote store that cannot be written is a ``StoreError``.
+    A trajectory that is not in the store is a ``MissingTrajectoryError``. A damaged one is a
+    ``DamagedTrajectoryError``, and is not listed there. A remote store that cannot be written is a ``StoreError``.
     """
     store.open(recipe, seed)
     folder = store.folder(recipe, seed)
@@ -59,12 +59,13 @@ def push_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
 
 
 def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> Moved | None:
-    """Fetch a trajectory that is not here; what was fetched before an interruption is not fetched again.
+    """Fetch a trajectory that is not here. Files that arrived before an interruption are not fetched again.
 
-    What is there and is not this trajectory, or not what its manifest says, is a ``DamagedTransferError``.
+    If the remote store holds another trajectory in its place, or other bytes than its manifest says, that is a
+    ``DamagedTransferError``.
 
     Returns:
-        What was fetched; None where the remote store does not have it.
+        What was fetched; None if the remote store does not have it.
 
     Raises:
         StoreError: it is being trained here, the store cannot be written, or the remote one cannot be reached.
@@ -74,7 +75,7 @@ def pull_trajectory(store: Store, remote: Remote, recipe: Recipe, seed: int) -> 
         return Moved()
     with named_errors(store.root), locks.hold(store.layout.lock(key)) as free:
         if not free:
-            raise StoreError(f"{recipe.name} seed {seed} is being trained in {store.root}; it will be there soon")
+            raise StoreError(f"{recipe.name} seed {seed} is being trained in {store.root}; pull it again after that")
         text = remote.get_document(_manifest_name(key))
         if text is None:
             return None
@@ -102,19 +103,19 @@ def push_record(remote: Remote, record: Record) -> Moved:
 
 
 def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: Mapping[int, str]) -> Moved | None:
-    """Fetch a record that holds what is asked for, made by the present code of the present trajectories.
+    """Fetch a record that answers a request, measured by the present code on the present trajectories.
 
-    Something else in its place, that is no record or not what its description says, is a ``DamagedTransferError``. A
-    remote store that cannot be reached is a ``StoreError``, and so is one here that cannot be written.
+    Content that is not a record, or not what its description says, is a ``DamagedTransferError``. A remote store that
+    cannot be reached is a ``StoreError``, and so is a local store that cannot be written.
 
     Args:
-        records: where it goes.
-        remote: where it is looked for.
-        request: what is asked for.
+        records: the local folder of records.
+        remote: the remote store.
+        request: the wanted record.
         keys: seed to the key of its trajectory, for each seed of the request.
 
     Returns:
-        What was fetched; None where the remote store has none.
+        What was fetched; None if the remote store has no such record.
 
     """
     if records.find(request, keys):
@@ -130,7 +131,7 @@ def pull_record(records: RecordFolder, remote: Remote, request: Request, keys: M
                 with named_errors(records.root):
                     records.write(Record(facts, content))
                 return Moved(1, len(content))
-        except DamagedTransferError as error:  # which keeps no other from being the one that is asked for
+        except DamagedTransferError as error:  # another file may still be the wanted record
             fault = fault or error
     if fault:
         raise fault
@@ -151,12 +152,12 @@ def _sent(remote: Remote, content: bytes) -> Moved:
 
 
 def _received_manifest(remote: Remote, text: bytes, incoming: Path, recipe: Recipe, seed: int, key: str) -> Manifest:
-    """Write a manifest that is that of the trajectory asked for.
+    """Write the manifest of the wanted trajectory.
 
-    Its recipe is compared as it stands there, before anything is built from it.
+    Its recipe is compared as text, before anything is built from it.
 
     Raises:
-        DamagedTransferError: it is no manifest, or another trajectory's.
+        DamagedTransferError: it is not a manifest, or belongs to another trajectory.
     """
     try:
         content = parse(text)
@@ -188,10 +189,10 @@ def _received_tensors(remote: Remote, incoming: Path, name: str, digest: str) ->
 
 
 def _received_facts(remote: Remote, name: str) -> dict[str, Any] | None:
-    """Return the description of a record; None where it is one of a newer version of featdyn.
+    """Return the description of a record; None if a newer version of featdyn wrote it.
 
     Raises:
-        DamagedTransferError: it is none, or leads out of the store.
+        DamagedTransferError: it is not a description, or leads out of the store.
     """
     try:
         facts = read_facts(remote.get_document(name) or b"", Path(name), "push it again")
@@ -199,16 +200,16 @@ def _received_facts(remote: Remote, name: str) -> dict[str, Any] | None:
         raise DamagedTransferError(_unusable(remote, name, str(error))) from error
     if facts is not None and not re.fullmatch(PLAIN_NAME, facts["recipe"]):  # its folder is called after it
         raise DamagedTransferError(
-            _unusable(remote, name, f"a description of {facts['file']!r}, which is no place in a store")
+            _unusable(remote, name, f"a description of {facts['file']!r}, which is not a valid path in a store")
         )
     return facts
 
 
 def _check_arrays(remote: Remote, name: str, content: bytes) -> None:
-    """Refuse what would not be a record when it is unpacked, or would fill the memory.
+    """Refuse content that does not unpack to a record, or would fill the memory.
 
     Raises:
-        DamagedTransferError: it is such.
+        DamagedTransferError: it is refused.
     """
     try:
         dict(Archive(io.BytesIO(content), LARGEST_OBJECT))
@@ -217,5 +218,5 @@ def _check_arrays(remote: Remote, name: str, content: bytes) -> None:
 
 
 def _unusable(remote: Remote, name: str, what: str) -> str:
-    """Return what is said of something at a remote store that cannot be taken."""
+    """Return the message for remote content that cannot be used."""
     return f"{remote.url}: {name} is {one_line(what)}; nothing of it was taken"

@@ -107,11 +107,12 @@ def verify_records(records: RecordFolder, agreement: Agreement) -> Iterator[tupl
             yield Finding(name, [str(error)]), {}
             continue
         if facts is None:
-            yield Finding(name, [], "it is of a newer version of featdyn"), {}
+            yield Finding(name, [], "another version of featdyn wrote it"), {}
         else:
             yield _verify_record(name, records.read, facts, agreement), facts
+    known = set(described)
     for path in visible(records.root, "*/*.npz"):
-        if path.with_suffix(".json") not in described:
+        if path.with_suffix(".json") not in known:
             name = f"records/{path.parent.name}/{path.stem}"
             yield Finding(name, [f"{path} has no description; remove it, and it is measured again"]), {}
 

@@ -1,5 +1,6 @@
 """A pretended minisign: it signs by a digest over key and text, and verifies with the secret key's own text."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -20,11 +21,11 @@ signature.write_text(digest)
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make it the only program that is found."""
+    """Let it be found before any other."""
     folder.mkdir()
     (folder / "minisign").write_text(PROGRAM.format(python=sys.executable))
     (folder / "minisign").chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
 def uninstall(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

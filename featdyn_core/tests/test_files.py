@@ -9,6 +9,7 @@ import pytest
 
 from featdyn_core.files import (
     HALF_WRITTEN,
+    LARGEST_DOCUMENT,
     md5_of,
     open_file,
     read_file,
@@ -47,6 +48,13 @@ def test_a_file_that_grows_while_it_is_read_ends(tmp_path):
 def test_text_has_one_kind_of_line_end(tmp_path):
     (tmp_path / "file").write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
     assert read_text(tmp_path / "file", "utf-8-sig") == "a\nb\nc\n"
+
+
+def test_text_may_be_longer_than_a_document_of_a_store(tmp_path):
+    """Evidence of thousands of rows is, and what was written must be read."""
+    with (tmp_path / "evidence.json").open("wb") as file:
+        file.truncate(LARGEST_DOCUMENT + 1)
+    assert len(read_text(tmp_path / "evidence.json")) == LARGEST_DOCUMENT + 1
 
 
 def test_writers_with_one_process_id_do_not_share_a_name(tmp_path, monkeypatch):

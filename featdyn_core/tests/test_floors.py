@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = (
     {"errors"},
     {"arrays", "files", "project", "seeds", "numerics", "tables", "toml_text", "display"},
-    {"provenance"},
+    {"provenance", "sealed"},
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},
     {"measures", "training", "report"},
@@ -43,6 +43,7 @@ TORCHLESS = (
     "tables",
     "display",
     "provenance",
+    "sealed",
     "errors",
 )
 """What judging records goes through: nothing at the top of these modules imports torch, nor what they import there."""

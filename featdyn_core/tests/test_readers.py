@@ -1,10 +1,13 @@
 """Every reader of this project, before something that is no file: one clear error, and never a wait."""
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import featdyn_core
+from featdyn_core.cli.state import _register_of as register_of
 from featdyn_core.data.formats import read_npz
 from featdyn_core.data.official import FOLDER, load_official_corruption
 from featdyn_core.errors import (
@@ -15,7 +18,9 @@ from featdyn_core.errors import (
     FeatdynError,
     ModelError,
     RecipeError,
+    StoreError,
 )
+from featdyn_core.launch.rehearsal import _read as read_report
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.register.reading import load_register
 from featdyn_core.report.markdown import read_meanings
@@ -55,6 +60,8 @@ READERS: dict[str, tuple[str, Reader, type[FeatdynError]]] = {
         lambda root: RecordFolder(root).find(column(1), keys_of(column(1))),
         DamagedRecordError,
     ),
+    "evidence of a run": ("evidence.json", lambda root: register_of(root / "evidence.json"), FeatdynError),
+    "report of a rehearsal": ("rehearsal.json", lambda root: read_report(root / "rehearsal.json"), StoreError),
     "published manifest": ("manifest.json", lambda root: PublishedRecords(root).get(column(1)), DamagedRecordError),
 }
 """Name to the file, what reads it in a folder, and the error that says what is wrong with it."""
@@ -76,3 +83,37 @@ def test_words_on_progress_that_are_no_files_are_left_out(tmp_path, make):
     with without_waiting():
         assert read_beat(tmp_path / "k.json") is None
         assert DataDigests(tmp_path).find(tiny_recipe()) is None
+
+
+OWN = {
+    "data/official.py": "behind the guard, of arrays that are mapped into memory",
+    "data/stamps.py": "sources of this package",
+    "launch/starting.py": "settings of a checkout",
+    "provenance.py": "what the build and the system write",
+    "pytest_plugin/reporter.py": "writes",
+    "store/factories.py": "a module that Python has found",
+    "store/source.py": "sources of this package",
+}
+"""Module to what it opens without the guard."""
+
+
+def opens(node: ast.AST) -> bool:
+    """Whether a call reads or opens a file by itself."""
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Name):
+        return node.func.id == "open"
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    of_numpy = isinstance(getattr(node.func, "value", None), ast.Name) and node.func.value.id == "np"
+    return called in ("read_text", "read_bytes", "fromfile", "loadtxt") or (called == "load" and of_numpy)
+
+
+def test_nobody_opens_a_file_but_through_the_guard():
+    package = Path(featdyn_core.__file__).parent
+    sources = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
+    found = {
+        name
+        for name, path in sources.items()
+        if not name.startswith("tests/") and any(map(opens, ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert found == set(OWN)

@@ -43,7 +43,7 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
     if last == 1 and any(isinstance(module, _BatchNorm) for module in network.modules()):
         raise RecipeError(
             f"{where}: training, batch_size: with {batch:,} of {images:,} training images the last batch is a single "
-            "image, by which nothing can be normalised; choose another batch_size, or another subset of the data"
+            "image, and normalisation needs two; choose another batch_size, or another subset of the data"
         )
     own = is_factory(recipe.network.name)  # which may not be able to do without numbers
     try:

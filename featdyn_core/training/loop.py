@@ -17,6 +17,7 @@ import torch
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
+from featdyn_core.networks.layout import fastest
 from featdyn_core.networks.names import is_factory
 from featdyn_core.numerics import exact_arithmetic, is_out_of_memory, one_thread, seeded_dropout, undisturbed, wake
 from featdyn_core.seeds import stream_seed
@@ -144,7 +145,7 @@ def _out_of_memory(job: Job, device: torch.device, error: Exception) -> Training
     said = str(error).strip().partition("\n")[0]
     return TrainingError(
         f"{job}: {device} is out of memory{said and f' ({said})'}; free it or train fewer trajectories at once "
-        "(--at-once). The next run goes on from the last resume point."
+        "(--at-once). The next run continues from the last resume point."
     )
 
 
@@ -170,7 +171,7 @@ def new_stepper(recipe: Recipe, seed: int, dataset: Dataset, device: torch.devic
     images, labels = training_set(recipe, seed, dataset)
     network = new_network(recipe, dataset).to(device)
     if images.shape[1] > 1:
-        network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=fastest(network, images))
     augment = recipe.data.augmentation == "crop-flip"
     return Stepper(
         network,

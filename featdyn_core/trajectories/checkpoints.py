@@ -5,6 +5,7 @@ import io
 import operator
 import os
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex
@@ -126,8 +127,18 @@ def together(digests: Iterable[str]) -> str:
 
 
 def _parsed(content: bytes, is_safetensors: bool) -> Any:
+    """Return what is in the bytes of a checkpoint, whatever it is.
+
+    Raises:
+        ValueError: it is packed.
+    """
     if is_safetensors:
         return safetensors.torch.load(content)
+    if zipfile.is_zipfile(file := io.BytesIO(content)):
+        # torch.save packs nothing: whatever speaks of more than there is would be unpacked before it is looked at.
+        told = sum(member.file_size for member in zipfile.ZipFile(file).infolist())
+        if told > len(content):
+            raise ValueError(f"it speaks of {told:,} bytes, and {len(content):,} are there")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 

@@ -124,6 +124,13 @@ BATCH_SIZE, LEARNING_RATE, AUGMENTATION = FACTS = ("batch_size", "learning_rate"
 LOG = "log"
 """What is never known of one: its losses, epoch by epoch."""
 
+
+def telling(facts: Collection[str]) -> str:
+    """Say how facts that were lacking, in words, are told, in a sentence that goes on; empty where none can be."""
+    options = [f"--{fact.replace('_', '-')}" for fact in FACTS if fact.replace("_", " ") in facts]
+    return f"; if you do, adopt its checkpoints again with {' and '.join(options)}" if options else ""
+
+
 STATISTICS = "statistics"
 """What the re-estimation of normalisation statistics needs, where there are any: batch size and augmentation."""
 

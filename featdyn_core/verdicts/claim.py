@@ -1,7 +1,7 @@
-"""What a claim is and how it is decided: criteria fixed in advance, numbers per seed, a verdict.
+"""Claims and their decision: criteria fixed in advance, numbers per seed, a verdict.
 
-What a claim says of several depths, epochs or corruptions is asked of each: every one is an item, judged alone.
-Criteria *decide* the claim, are *controls* that show that the measurement can fail, or are *reported* beside it.
+If a claim speaks of several depths, epochs or corruptions, each of them is an item that is judged alone. A criterion
+*decides* the claim, is a *control* that shows that the measurement can fail, or is *reported* only.
 """
 
 import enum
@@ -14,17 +14,17 @@ from featdyn_core.verdicts.inference import CONFIDENCE
 from featdyn_core.verdicts.units import Number
 
 MINIMUM_SEEDS = 3
-"""Fewest seeds that a claim may be judged on."""
+"""Fewest seeds on which a claim may be judged."""
 
 LEAST_DISCRETE = 6
-"""Fewest seeds on which a discrete number can decide: six of six by chance are rarer than 2.5 %."""
+"""Fewest seeds on which a discrete number can decide: six of six have a chance below 2.5 %."""
 
 EMPIRICAL, THEOREM = "empirical", "theorem"
-"""Kinds of claim: measured on trainings, or to hold in every world."""
+"""Kinds of claim: one is measured on trainings, the other must hold in every world."""
 
 
 class Verdict(enum.StrEnum):
-    """What is said of a claim; only SUPPORTED passes. The last three say that nothing was decided.
+    """The verdict on a claim. Only SUPPORTED passes. The last three say that nothing was decided.
 
     Examples:
         >>> [str(verdict) for verdict in Verdict if verdict.decided]
@@ -51,10 +51,10 @@ class Claim:
     """One claim of the paper with the criteria of one scale and subject.
 
     Attributes:
-        id: name, as in the register.
-        section: where the paper makes it.
+        id: its name in the register.
+        section: section of the paper that makes the claim.
         sentence: the paper's words.
-        criteria: at least one that decides and one control; no two of one name.
+        criteria: at least one that decides and one control; their names differ.
 
     Examples:
         >>> agreement = Criterion("agreement", "agreement with f_t", "above", 0.9)
@@ -91,15 +91,15 @@ class Claim:
 
     @property
     def least_seeds(self) -> int:
-        """Fewest seeds on which every criterion that decides or controls can hold."""
+        """Fewest seeds on which every deciding criterion and every control can hold."""
         discrete = any(item.discrete and item.role is not Role.REPORTED for item in self.criteria)
         return LEAST_DISCRETE if discrete else MINIMUM_SEEDS
 
     def check_names(self, names: Sequence[str]) -> None:
-        """Refuse a measurement whose names are not those of the criteria.
+        """Refuse a measurement whose names differ from those of the criteria.
 
         Raises:
-            MeasurementError: a criterion without measurement, or a measurement without criterion.
+            MeasurementError: a criterion has no measurement, or a measurement has no criterion.
         """
         expected = {item.name for item in self.criteria}
         if different := sorted(expected ^ set(names)):
@@ -110,19 +110,19 @@ class Claim:
     ) -> tuple[Verdict, tuple[Finding, ...]]:
         """Decide the claim from one number per seed for each criterion.
 
-        INVALID if a control does not hold; else SUPPORTED if every item that decides holds, EQUIVALENT if every one
-        lies inside its margin, REFUTED if one fails at a level that all share, and else INCONCLUSIVE. ``confidence``
-        is the coverage of the intervals.
+        The verdict is the first that applies: INVALID if a control does not hold, SUPPORTED if every deciding item
+        holds, EQUIVALENT if every deciding item lies inside its margin, REFUTED if one fails at the level that all
+        share, and INCONCLUSIVE otherwise. ``confidence`` is the coverage of the intervals.
 
         Raises:
-            MeasurementError: names that are not those of the criteria, numbers of seeds that differ, or too few
-                seeds.
+            MeasurementError: names differ from those of the criteria, criteria differ in their number of seeds, or
+                there are too few seeds.
         """
         self.check_names(list(measurements))
         counts = {name: len(values) for name, values in measurements.items()}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{name!r} {count}" for name, count in counts.items())
-            raise MeasurementError(f"claim {self.id!r} needs as many seeds for each criterion: {listed}")
+            raise MeasurementError(f"claim {self.id!r} needs equally many seeds for each criterion: {listed}")
         if min(counts.values()) < MINIMUM_SEEDS:
             raise MeasurementError(
                 f"claim {self.id!r} needs at least {MINIMUM_SEEDS} seeds, found {min(counts.values())}"

@@ -1,6 +1,6 @@
-"""Criteria: one quantity and its bound, and what its numbers come to.
+"""Criteria: one quantity with its bound, and the judgement of its numbers.
 
-A criterion compares the unfavourable end of the interval over seeds with its bound, so that noise never helps.
+A criterion compares the unfavourable end of the interval over seeds with its bound, so noise never helps a claim.
 """
 
 import enum
@@ -27,7 +27,7 @@ from featdyn_core.verdicts.units import Counted, Number, Unit
 
 
 class Role(enum.StrEnum):
-    """What a criterion is for."""
+    """The purpose of a criterion."""
 
     DECIDES = "decides"
     CONTROL = "control"
@@ -61,22 +61,22 @@ class Criterion:
     Attributes:
         name: key under which a measurement supplies one number per seed.
         quantity: what the number is, in words.
-        direction: ``above`` or ``below`` the bound, or ``within`` it of ``around``.
-        bound: in the unit of the quantity.
+        direction: ``above`` or ``below`` the bound, or ``within`` that distance of ``around``.
+        bound: the bound, in the unit of the quantity.
         role: whether it decides, controls or is reported.
-        unit: of the numbers, and so the scale on which their mean is taken.
-        around: the middle of what is ``within``.
-        margin: the smallest difference from the bound that matters; None where none is registered.
-        discrete: whether the number takes few values, so that seeds are counted and no mean is taken.
-        pilot: what pilot seeds, which no test uses, gave for it.
+        unit: unit of the numbers; it sets the scale on which their mean is taken.
+        around: the middle of the range, for ``within``.
+        margin: the smallest difference from the bound that matters; None if none is registered.
+        discrete: whether the number takes few values; seeds are then counted, and no mean is taken.
+        pilot: the numbers of the pilot seeds, which no test uses.
         paper: whether it is the paper's own number or test.
-        universal: whether it is to hold in every world, as in a theorem: each seed's number is then the least
-            favourable of its worlds, no mean is taken, and a single one on the wrong side fails.
+        universal: whether it must hold in every world, as in a theorem. Each seed's number is then the least
+            favourable of its worlds; no mean is taken, and a single number on the wrong side fails.
 
     Examples:
         >>> criterion = Criterion("agreement", "agreement with f_t", "above", 0.9)
         >>> print(criterion.judge([0.95, 0.96, 0.97]))
-        agreement (decides): 0.96 [0.9352, 0.9848] (95 %, 3 seeds; worst 0.95, 3 of 3 hold), to lie above 0.9: holds
+        agreement (decides): 0.96 [0.9352, 0.9848] (95 %, 3 seeds; worst 0.95, 3 of 3 hold), must lie above 0.9: holds
     """
 
     name: str
@@ -97,7 +97,7 @@ class Criterion:
             raise RecipeError(f"criterion {self.name!r}: {fault}")
 
     def _fault(self) -> str:
-        """What does not fit together; else empty."""
+        """Return what does not fit together; empty if all fits."""
         low, high = self.unit.range
         if self.direction not in ("above", "below", "within"):
             return f"direction {self.direction!r} is neither above, below nor within"
@@ -106,16 +106,17 @@ class Criterion:
         if self.direction == "within" and self.bound <= 0:
             return f"nothing lies within {self.bound:g} of {self.around:g}; give a bound above 0"
         if self.margin is not None and not 0 < self.margin < math.inf:
-            return f"margin {self.margin:g} is no smallest difference that matters; give one above 0, or leave it out"
+            return f"margin {self.margin:g}: give a smallest difference that matters, above 0, or leave it out"
         if self.margin is not None and (not self.averages_differences or self.direction == "within"):
             what = f"discrete {self.unit}" if self.discrete else str(self.unit)
             return f"it has a margin, and is a {what} {self.direction} a bound; only a mean difference has one"
         if outside := [end for end in self.asked.ends if math.isfinite(end) and not low < end < high]:
-            return f"its bound {outside[0]:g} is no {self.unit}: it is to lie between {low:g} and {high:g}"
+            return f"its bound {outside[0]:g} ({self.unit}) must lie between {low:g} and {high:g}"
         if self.unit is Unit.LOG_P and (self.direction != "below" or self.bound > math.log10(LEVEL)):
-            return f"{self.direction} {self.bound:g}: a log10 p is to lie below at most {math.log10(LEVEL):.2f}"
+            most = f"{math.log10(LEVEL):.2f}"
+            return f"{self.direction} {self.bound:g}: a log10 p must lie below a bound of at most {most}"
         if self.unit is Unit.DRAWS and self.role is not Role.CONTROL:
-            return "it counts planted draws, which only a control may: they are no seeds"
+            return "it counts planted draws, which are not seeds; only a control may"
         return ""
 
     @property
@@ -133,17 +134,17 @@ class Criterion:
 
     @property
     def asked(self) -> Bound:
-        """Where its number is to lie."""
+        """Where its number must lie."""
         return Bound(self.direction, self.bound, self.around, self.margin)
 
     @property
     def counts_seeds(self) -> bool:
-        """Whether seeds are counted, and no mean over them is taken."""
+        """Whether seeds are counted, rather than averaged."""
         return self.universal or self.discrete or self.unit is Unit.LOG_P
 
     @property
     def averages_differences(self) -> bool:
-        """Whether the mean of plain differences is taken, whose spread no scale makes even."""
+        """Whether it averages plain differences, for which no scale evens out the spread."""
         return self.unit.may_have_margin and not self.counts_seeds
 
     @property
@@ -160,8 +161,8 @@ class Criterion:
 
         Args:
             values: one number per seed.
-            confidence: of the interval. Limits of p-values follow from it.
-            items: of how many this is one; it fails only at a level that so many tests share.
+            confidence: coverage of the interval; the limits of p-values follow from it.
+            items: number of deciding items; an item fails only at a level that all of them share.
 
         Numbers that cannot be judged are a ``MeasurementError``.
         """
@@ -184,29 +185,29 @@ class Criterion:
         )
 
     def _check(self, values: Sequence[Number]) -> None:
-        """Refuse numbers that do not say what they were counted from, and those that are none of their unit.
+        """Refuse numbers without the count that their unit needs, and numbers outside the range of their unit.
 
         Raises:
-            MeasurementError: their unit needs it, or some say so and others do not; or a number outside the range of
-                its unit.
+            MeasurementError: counts are missing in some numbers or in all, or a number lies outside the range of its
+                unit.
         """
         counted = [isinstance(value, Counted) for value in values]
         counts = {value.of for value in values if isinstance(value, Counted)}
         if self.unit in (Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION) and len(counts) > 1:
             raise MeasurementError(
-                f"{self.name!r}: a {self.unit} is counted from as many in every seed, found {sorted(counts)}; its "
-                "bound would lie in another place for each"
+                f"{self.name!r}: a {self.unit} must be counted from equally many in every seed, found "
+                f"{sorted(counts)}; its bound would otherwise differ between seeds"
             )
         if any(counted) is not all(counted) or (self.unit.counted and not all(counted)):
             raise MeasurementError(
-                f"{self.name!r}: a {self.unit} says for every seed what it was counted from; give Counted(value, of)"
+                f"{self.name!r}: a {self.unit} needs for every seed what it was counted from; give Counted(value, of)"
             )
         for value in map(float, values):
-            if math.isfinite(value):  # of others the rule says what is wrong
+            if math.isfinite(value):  # the rule refuses the others
                 self.unit.check(value)
 
     def _infer(self, values: Sequence[Number], confidence: float) -> Inferred:
-        """Infer by the rule of the numbers: worlds, planted draws, counted seeds, or their mean."""
+        """Infer by the rule for these numbers: worst world, planted draws, counted seeds, or mean."""
         if self.universal:
             return infer_worst(values, self.asked, confidence=confidence)
         if self.unit is Unit.DRAWS:
@@ -220,19 +221,19 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one criterion came to.
+    """The result of one criterion.
 
     Attributes:
         criterion: the criterion.
         values: one number per seed.
-        interval: their mean, *the typical seed*, and its interval, 95 % where they are judged for the first time; where
-            seeds are counted, from the smallest to the largest of them.
+        interval: their mean, *the typical seed*, and its interval (95 % at the first look); where seeds are counted,
+            the interval runs from the smallest to the largest number.
         outcome: holds, fails or undecided.
-        p_value: one-sided, of what is judged lying on the wrong side. Its limit is 0.025.
-        p_against: one-sided, of its lying on the right side. Its limit is 0.025 over the number of items.
+        p_value: one-sided p-value of the hypothesis that the number lies on the wrong side. Its limit is 0.025.
+        p_against: the same for the right side. Its limit is 0.025 divided by the number of items.
         negligible: whether the interval lies inside bound ± margin.
-        counts: what each seed's number was counted from; empty where nothing was.
-        items: of how many deciding items this is one.
+        counts: what each seed's number was counted from; empty if nothing was.
+        items: number of deciding items, including this one.
 
     Examples:
         >>> finding = Criterion("agreement", "agreement with f_t", "above", 0.9).judge([0.95, 0.96, 0.97])
@@ -252,31 +253,31 @@ class Finding:
 
     @property
     def numbers(self) -> list[Number]:
-        """What was judged, one a seed."""
+        """The judged numbers, one for each seed."""
         if not self.counts:
             return list(self.values)
         return [Counted(value, of) for value, of in zip(self.values, self.counts, strict=True)]
 
     @property
     def on_right_side(self) -> int:
-        """On how many seeds the number lies on the right side: k of n, which needs no law."""
+        """Number of seeds on the right side, the k in *k of n*."""
         return sum(map(self.criterion.right, self.values))
 
     @property
     def worst(self) -> float:
-        """The least favourable seed's number."""
+        """The number of the least favourable seed."""
         return min(self.values, key=self.criterion.asked.room)
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many seeds would decide it, by the spread that was seen; None if no number that anybody trains would.
+        """How many seeds would decide the item, given the observed spread; None if more than anybody would train.
 
-        What lies inside its margin is decided on the day that this is shown, or that its side is.
+        An item whose estimate lies inside its margin is decided once either its side or its smallness is shown.
         """
         criterion, alone = self.criterion, (1 - self.interval.confidence) / 2
         counted, estimate = self.on_right_side > len(self.values) / 2, self.interval.estimate
         right = counted if criterion.counts_seeds else criterion.right(estimate)
-        level = alone if right else alone / self.items  # it is on the way to failing
+        level = alone if right else alone / self.items  # an item that fails must do so at the shared level
         if criterion.discrete:
             return seeds_to_count(self.numbers, criterion.asked, level=level)
         if criterion.counts_seeds or criterion.unit is Unit.DRAWS:
@@ -301,5 +302,5 @@ class Finding:
         )
         return (
             f"{item.name} ({item.role}): {found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}] ({covers}; "
-            f"worst {self.worst:.4g}, {self.on_right_side} of {seeds} hold), to lie {where}: {self.outcome}"
+            f"worst {self.worst:.4g}, {self.on_right_side} of {seeds} hold), must lie {where}: {self.outcome}"
         )

@@ -1,4 +1,4 @@
-"""Numbers for a figure, and what of a claim is drawn into it."""
+"""Numbers for a figure, and the marks of a claim in it."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ class Curve:
 
     Attributes:
         x: (points,) abscissae.
-        series: label to one list of (points,) ordinates per seed; NaN, in a file null, where there is none.
+        series: label to one list of (points,) ordinates per seed; a missing ordinate is NaN, and null in a file.
         x_label: axis with unit.
         y_label: axis with unit.
         bound: name of the criterion whose bound is drawn, without an item; empty for none.
         window: name of the claim's window that is shaded; empty for none.
-        steps: abscissae behind which the learning rate is another.
+        steps: abscissae after which the learning rate changes.
         log: whether the ordinates are drawn on a logarithmic scale.
 
     Examples:
@@ -40,9 +40,9 @@ class Curve:
 
     @classmethod
     def from_plain(cls, table: dict[str, Any], where: str) -> "Curve":
-        """Return the curve whose fields were read from a file, with null for what is no number.
+        """Return the curve whose fields were read from a file, in which null stands for a missing number.
 
-        What is none is a ``RecipeError`` that says where.
+        A table that is not a curve is a ``RecipeError`` that says where.
         """
         lists: dict[str, Any] = {
             name: _gaps(read(_Line, table[name], f"{where}, {name}")) for name in ("x", "steps") if name in table

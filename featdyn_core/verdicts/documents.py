@@ -1,7 +1,8 @@
 """Evidence files: rows as JSON and back, judged again when they are read.
 
 A file is sealed: it holds the digest of all that it says. A seal finds accidents and careless edits; whoever writes a
-new one is found only by what does not follow from the numbers, or by a signature.
+new one is found only by what does not follow from the numbers, or by a signature. What rows repeat stands in it once
+(see ``sealed``).
 """
 
 import dataclasses
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
-from featdyn_core.files import json_digest, read_text, write_atomically
+from featdyn_core.files import read_text, write_atomically
+from featdyn_core.sealed import SEAL, seal_lines, unseal_lines
 from featdyn_core.tables import build, read
 from featdyn_core.verdicts.claim import THEOREM, Claim, Verdict
 from featdyn_core.verdicts.criterion import Finding
@@ -25,19 +27,32 @@ from featdyn_core.verdicts.families import adjusted_p_values
 from featdyn_core.verdicts.inference import CONFIDENCE
 from featdyn_core.verdicts.plane import Plane
 
-SCHEMA = 3
+SCHEMA = 4
+
+THIRD = 3
+"""The schema before it, which says the same, and repeats it in each row."""
 
 SECOND = 2
-"""The schema, and the protocol, before it: files of it are read, and their verdicts are shown as they stand there."""
+"""An earlier schema, and protocol: files of it are read, and their verdicts are shown as they stand there."""
+
+_COLUMNS = ("findings", "findings.interval")
+"""What of a row stands as lists, one a field."""
+
+_SHARED = (
+    *("sentence", "protocol", "recipes", "checkpoints", "checkpoints.*", "data"),
+    *("environment", "measured.*", "register"),
+    *("findings.criterion.*", "findings.values.*", "findings.counts.*", "planes.*"),
+    *("curves.*.x", "curves.*.x_label", "curves.*.y_label", "curves.*.series.*", "curves.*.series.*.*"),
+    *("multiverse.dimensions", "multiverse.verdicts", "multiverse.reach", "multiverse.hinges"),
+    *("multiverse.verdicts.*", "multiverse.reach.*", "multiverse.hinges.*"),
+)
+"""What rows repeat: those of one claim, those of one training, and published records and what is trained here."""
 
 _LATER = {"bits", "extension", "family", "here", "multiverse", "rule", "seen", "holm_p_against"}
 """Fields of rows that the second schema does not have."""
 
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
-
-SEAL = "seal"
-"""Name of the digest of all else in a file."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ def to_json(row: Evidence) -> str:
 
 
 def from_json(text: str) -> Evidence:
-    """Return the row that ``to_json`` wrote, as it is or as ``write_evidence`` put it into a file.
+    """Return the row that ``to_json`` wrote.
 
     Raises:
         EvidenceError: it is none.
@@ -104,7 +119,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
     if path.exists() and not path.is_file():
         raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
     document: dict[str, Any] = {
-        **{name: value for name, value in _plain(facts or {}).items() if name != SEAL},
+        **_plain(facts or {}),
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "counts": dict(Counter(str(row.verdict) for row in rows if not row.extension)),
@@ -112,19 +127,11 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
     }
     for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
         row["holm_p_value"], row["holm_p_against"] = adjusted
-    document[SEAL] = json_digest(document)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _text(document).encode())
+        write_atomically(path, seal_lines(document, "rows", columns=_COLUMNS, shared=_SHARED))
     except OSError as error:
         raise EvidenceError(f"the evidence {path} cannot be written ({error.strerror or error})") from error
-
-
-def _text(document: dict[str, Any]) -> str:
-    """Return the document as JSON, a row to a line."""
-    rows = ",\n".join(json.dumps(row, allow_nan=False) for row in document["rows"])
-    rest = json.dumps({**document, "rows": []}, indent=1, allow_nan=False)
-    return rest.replace('\n "rows": []', f'\n "rows": [\n{rows}\n ]' if rows else '\n "rows": []') + "\n"
 
 
 def read_evidence(path: Path) -> list[Evidence]:
@@ -139,30 +146,40 @@ def read_document(path: Path) -> Document:
         EvidenceError: no such file; what is there is none, or too large; not JSON, from another schema version, or
             with a row that does not follow from its own numbers and bounds.
     """
-    try:
-        document = json.loads(read_text(path, "utf-8-sig"))
-        json.dumps(document, ensure_ascii=False).encode()  # JSON can spell what is no text
-        seal = document.pop(SEAL, None)
-        expected = json_digest(document)
-        schema, rows = document.pop("schema"), list(document.pop("rows"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise EvidenceError(f"{path} is no evidence file: {error}") from error
-    if schema not in (SECOND, SCHEMA):
-        raise EvidenceError(
-            f"{path} has schema {schema!r}; this version reads {SECOND} and {SCHEMA}: write it again, or read it with "
-            "the version that wrote it"
-        )
-    if seal != (expected if schema == SCHEMA else None):
-        raise EvidenceError(
-            f"{path} does not match its seal: it was changed after it was written; take the file that a run wrote"
-        )
+    document = _opened(path)
+    schema, rows = document.pop("schema"), document.pop("rows")
     found = tuple(map(_row, map(_translated, rows) if schema == SECOND else rows))
     for row in found:
-        if fault := _fault(row, RULE if schema == SCHEMA else SECOND):
+        if fault := _fault(row, SECOND if schema == SECOND else RULE):
             raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
     if fault := _fault_together(found, rows):
         raise EvidenceError(f"{path}: {fault}; it is not what a run wrote")
     return Document(found, document)
+
+
+def _opened(path: Path) -> dict[str, Any]:
+    """Return what an evidence file says, with all that is told of a row in the row.
+
+    Raises:
+        EvidenceError: it is none, of another schema, or not as it was written.
+    """
+    try:
+        document = json.loads(read_text(path, "utf-8-sig"))
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # JSON can spell what is no text
+        schema, document["rows"] = document["schema"], list(document["rows"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EvidenceError(f"{path} is no evidence file: {error}") from error
+    if schema not in (SECOND, THIRD, SCHEMA):
+        raise EvidenceError(
+            f"{path} has schema {schema!r}; this version reads {SECOND} to {SCHEMA}: write it again, or read it with "
+            "the version that wrote it"
+        )
+    if schema == SECOND and SEAL not in document:
+        return document
+    try:
+        return unseal_lines(document, "rows")
+    except ValueError as error:
+        raise EvidenceError(f"{path}: {error}; take the file that a run wrote") from error
 
 
 def _fault_together(found: Sequence[Evidence], tables: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Verdict rows, to evidence.json and back, with what is needed to judge where they came from."""
+"""Verdict rows of evidence.json, with the facts that show where they came from."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +14,10 @@ from featdyn_core.verdicts.power import MOST_SEEDS
 from featdyn_core.verdicts.units import Unit
 
 OTHER_CODE = "other"
-"""What a record's maker says of its code, where a kind is now measured by another source."""
+"""Mark of a record whose kind is measured by other source now."""
 
 RULE = 3
-"""The protocol by which verdicts are reached: items are judged one by one (see ``claim``)."""
+"""Number of the present protocol, which judges items one by one (see ``claim``)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,29 +26,30 @@ class Evidence(Displayed):
 
     Attributes:
         claim: the claim's id.
-        section: where the paper makes it.
+        section: section of the paper that makes the claim.
         sentence: the paper's words.
-        title: the claim in a few words; the report shows the id where it is empty.
-        rival_of: id of the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
-        kind: empirical, or theorem, which holds in every world or not at all.
-        counter_example: a world in which a theorem does not hold, where one was found; else empty.
+        title: the claim in a few words; if it is empty, the report shows the id.
+        rival_of: id of the claim that this rival explains otherwise or tests more strictly; empty for a claim of the
+            paper.
+        kind: empirical, or theorem, which must hold in every world.
+        counter_example: a world in which a theorem does not hold; empty if none was found.
         subject: what it was measured on, such as ``digits`` or ``cifar10``.
         tier: fast or full.
-        scale: of the register.
+        scale: a scale of the register.
         verdict: see ``Verdict``.
-        findings: one a criterion; empty if nothing was judged.
+        findings: one for each criterion; empty if nothing was judged.
         reason: why nothing was judged; empty otherwise.
-        extension: whether it goes beyond the paper, so that it counts in no number of verdicts.
-        known: the verdict that the register expects, where published evidence has shown one; else empty.
+        extension: whether the claim goes beyond the paper; verdict counts then leave it out.
+        known: the known finding of the register; empty if there is none.
         replayed: whether published records were judged, and nothing was measured.
-        here: whether it was trained on the spot beside published records of more seeds.
-        bits: of what was trained here: ``equal`` to the published trainings, or ``other``; empty where none are.
+        here: whether it was trained in this run, while published records of more seeds exist.
+        bits: whether trainings of this run are ``equal`` to the published ones, or ``other``; empty if there are none.
         family: number of rows that were registered together with it, run or not.
         seen: whether numbers of its seeds were known before the criteria were written.
         rule: number of the protocol that gave the verdict.
         exploratory: whether the seeds are not the register's.
-        variation: of a sweep, what is varied in it; empty in a row of the register.
-        effect: the criterion that a sweep shows of it.
+        variation: what a sweep varies in it; empty for a row of the register.
+        effect: the criterion that a sweep shows for it.
         seeds: the training seeds.
         windows: name to first and last epoch.
         protocol: every number that the measurement used.
@@ -58,11 +59,12 @@ class Evidence(Displayed):
         records: number of records by kind.
         curves: figure title to its numbers.
         planes: title to a picture of one seed's decision regions.
-        multiverse: the verdict by every specification, where it was computed; it decides nothing.
+        multiverse: the verdict under every specification, if it was computed; it decides nothing.
         environment: commit, versions and machine that judged.
-        measured: the same of whoever made the records, each once, with ``code`` where it is ``OTHER_CODE``.
+        measured: commits, versions and machines that measured the records, each once, with ``code`` if it is
+            ``OTHER_CODE``.
         register: digest of the register.
-        suspicions: what looks odd about checkpoints that were adopted from elsewhere; else empty.
+        suspicions: what looks odd about adopted checkpoints; empty if nothing does.
         seconds: duration of training, measurement (if any) and judging.
 
     Examples:
@@ -120,16 +122,16 @@ class Evidence(Displayed):
 
     @property
     def id(self) -> str:
-        """What tells the row from others of a run: claim, scale, subject, variation, and whether it was replayed."""
+        """Name of the row, from claim, scale, subject, variation, and whether it was replayed."""
         return row_id(self.claim, self.scale, self.subject, replayed=self.replayed, variation=self.variation)
 
     @property
     def changed(self) -> bool:
-        """Whether this contradicts the finding that the register knows.
+        """Whether the verdict contradicts the known finding of the register.
 
-        Published records give the same verdict everywhere. Trainings end in other bits on another machine, and an
-        interval that lies near its bound there is across it here; what contradicts are SUPPORTED against REFUTED, and
-        a control that failed on one side alone.
+        Published records give the same verdict everywhere, so any other verdict contradicts. New trainings may end in
+        other bits on another machine, and an interval near its bound may then cross it. Only SUPPORTED against
+        REFUTED, or INVALID on one side, contradicts there.
         """
         if not self.known or not self.verdict.decided or self.verdict == self.known:
             return False
@@ -138,7 +140,7 @@ class Evidence(Displayed):
 
     @property
     def in_accord(self) -> bool:
-        """Whether the register knows another verdict, which this one does not contradict."""
+        """Whether the known finding is another verdict that this one does not contradict."""
         return bool(self.known) and self.verdict.decided and self.verdict != self.known and not self.changed
 
     @property
@@ -148,19 +150,19 @@ class Evidence(Displayed):
 
     @property
     def has_p_value(self) -> bool:
-        """Whether chance is in its verdict, and its controls held."""
+        """Whether the verdict involves chance and its controls hold."""
         return bool(self.deciding) and self.verdict is not Verdict.INVALID and self.kind != THEOREM
 
     @property
     def p_value(self) -> float | None:
-        """Largest p-value of the items: all must hold (intersection-union). None if none is valid."""
+        """Largest p-value of the items, since all must hold (intersection-union test); None without p-values."""
         return max(item.p_value for item in self.deciding) if self.has_p_value else None
 
     @property
     def p_against(self) -> float | None:
-        """Smallest p-value against an item, times their number: one that fails is enough. None if none is valid.
+        """Smallest p-value against an item, times the number of items, of which one may fail; None without p-values.
 
-        The second protocol has none.
+        Rows of the second protocol have none.
         """
         if not self.has_p_value or self.rule != RULE:
             return None
@@ -168,25 +170,25 @@ class Evidence(Displayed):
 
     @property
     def other_code(self) -> list[str]:
-        """Commits of the code that records were made by, where the present code is another."""
+        """Commits of the code that measured the records, if the present code differs."""
         commits = [str(maker.get("commit", "")) for maker in self.measured if maker.get("code") == OTHER_CODE]
         return list(dict.fromkeys(commits))
 
     @property
     def smaller_than_matters(self) -> bool:
-        """Whether it is SUPPORTED, by differences that all lie inside their margins."""
+        """Whether it is SUPPORTED by differences that all lie inside their margins."""
         return self.verdict is Verdict.SUPPORTED and all(item.negligible for item in self.deciding)
 
     @property
     def may_be_skewed(self) -> bool:
-        """Whether a mean decides for which no rule keeps its error where its numbers are skewed."""
+        """Whether a mean decides whose error rate no rule keeps if its numbers are skewed."""
         return any(item.criterion.may_be_skewed for item in self.deciding)
 
     @property
     def why(self) -> str:
-        """What the verdict hangs on, in words; empty of what was not judged, and where all holds.
+        """The reason for the verdict, in words; empty if nothing was judged or all holds.
 
-        A theorem was searched, and not proved: it says in how many worlds there is no counter-example.
+        A theorem is searched for counter-examples and not proved, so the text says in how many worlds there is none.
         """
         if self.rule != RULE:
             return ""
@@ -218,13 +220,13 @@ class Evidence(Displayed):
         return next((one for one in found if name in (one.name, one.parts.name)), None)
 
     def message(self) -> str:
-        """Return verdict and all findings, one a line."""
+        """Return the verdict and all findings, one on each line."""
         head = f"{self.claim} on {self.subject} (section {self.section}): {self.verdict}"
         if self.changed:
-            head += f" (the register knows it as {self.known}, which this contradicts)"
+            head += f" (this contradicts the known finding {self.known})"
         if self.in_accord:
             others = "fewer seeds" if self.here else "trainings of another machine"
-            head += f" (in accord with {self.known}, which the register knows: these are {others})"
+            head += f" (in accord with the known finding {self.known}: these are {others})"
         shown = [f"  counter-example: {self.counter_example}"] if self.counter_example else []
         said = self.reason or self.why
         lines = [head + (f": {said}" if said else ""), *(f"  {item}" for item in self.findings)]

@@ -11,11 +11,11 @@ from featdyn_core.verdicts.inference import LEVEL
 
 @dataclass(frozen=True)
 class Adjusted:
-    """Holm-adjusted p-values of a row; None where it has none, or where its run is not the registered family.
+    """Holm-adjusted p-values of a row; None if it has none, or if its run is not the whole registered family.
 
     Attributes:
-        p_value: of the claim's being false.
-        p_against: of its being true.
+        p_value: p-value of the hypothesis that the claim is false.
+        p_against: p-value of the hypothesis that it is true.
     """
 
     p_value: float | None = None
@@ -25,11 +25,11 @@ class Adjusted:
         return iter((self.p_value, self.p_against))
 
     def of(self, row: Evidence) -> float | None:
-        """Return the one of what a row came to."""
+        """Return the p-value that belongs to a row's verdict."""
         return self.p_against if row.verdict is Verdict.REFUTED and row.rule == RULE else self.p_value
 
     def survives(self, row: Evidence) -> bool:
-        """Whether a row's verdict, SUPPORTED or REFUTED, survives beside all others of the family."""
+        """Whether a row's verdict, SUPPORTED or REFUTED, survives the adjustment over its family."""
         p_value = self.of(row)
         if row.verdict not in (Verdict.SUPPORTED, Verdict.REFUTED) or row.rule != RULE or p_value is None:
             return False
@@ -37,12 +37,12 @@ class Adjusted:
 
 
 def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
-    """Holm-adjusted p-values of each row, for SUPPORTED and for REFUTED apart.
+    """Holm-adjusted p-values of each row, for SUPPORTED and for REFUTED separately.
 
-    A family is all rows of the register at one scale, published or trained here, those that came to nothing included:
-    what was registered together is tested together, and leaving a claim out makes no other look better. Where a part
-    of a family was not run there is no family: no row of it has an adjusted p-value. Rows of sweeps, extensions of
-    the paper and theorems, in which there is no chance, belong to none.
+    A family consists of all registered rows of one scale, including rows that were not decided; published rows and rows
+    trained here are two families. Rows that were registered together are tested together, so leaving out a claim makes
+    no other look better. If a part of a family was not run, no row of it has an adjusted p-value. Rows of sweeps,
+    extensions of the paper, and theorems, which involve no chance, belong to no family.
     """
     families: dict[tuple[str, bool], list[int]] = {}
     for place, row in enumerate(rows):
@@ -63,7 +63,7 @@ def adjusted_p_values(rows: Sequence[Evidence]) -> list[Adjusted]:
 
 
 def _holm(p_values: Sequence[float | None]) -> list[float]:
-    """Adjusted p-values; what has none counts as 1."""
+    """Adjusted p-values; a missing p-value counts as 1."""
     return holm([1.0 if value is None else value for value in p_values])
 
 
@@ -71,7 +71,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Holm-adjusted p-values (1979), in the order given.
 
     Raises:
-        MeasurementError: a number outside [0, 1].
+        MeasurementError: a number lies outside [0, 1].
 
     Examples:
         >>> holm([0.01, 0.04, 0.03])

@@ -1,9 +1,9 @@
 """Inference at the level of training seeds.
 
 The unit of replication is the seed: thousands of test images of one network are one observation. Intervals are
-t-intervals over seeds on the scale of their unit, which keep their coverage at five seeds where the bootstrap does not.
-p-values and discrete numbers need no law over seeds: there seeds are counted. The one exception are controls on
-planted samples, which no training has touched: there each draw is a replicate.
+t-intervals over seeds on the scale of their unit; they keep their coverage at five seeds, and the bootstrap does not.
+For p-values and discrete numbers, seeds are counted, which assumes no distribution over seeds. Controls on planted
+samples are the one exception: no training is involved, so each draw is a replicate.
 """
 
 import functools
@@ -20,15 +20,15 @@ from featdyn_core.verdicts.units import Counted, Number, Unit, as_float
 CONFIDENCE = 0.95
 
 LEVEL = (1 - CONFIDENCE) / 2
-"""Of a one-sided test: what the interval leaves out on one side."""
+"""Level of a one-sided test: what the interval leaves out on one side."""
 
 
 def confidence_at_look(look: int) -> float:
     """Coverage of the intervals when claims are judged for the ``look``-th time, with seeds added each time.
 
-    Who adds seeds until a claim passes is wrong more often than the interval says. The error is therefore
-    halved with each look, ``1 − 0.05 / 2^(look − 1)``: all looks together err on one side in less than 5 %,
-    however many there are.
+    Adding seeds until a claim passes errs more often than the interval says. The error is therefore halved with
+    each look: the coverage is ``1 − 0.05 / 2^(look − 1)``. All looks together then err on one side in less than
+    5 %, however many there are.
 
     Args:
         look: 1 for seeds judged once.
@@ -65,13 +65,13 @@ class Interval:
 
 
 class Inferred(NamedTuple):
-    """What the numbers of one criterion say, by one rule.
+    """The inference from the numbers of one criterion, by one rule.
 
     Attributes:
-        interval: of what is judged.
-        p_value: one-sided, of its lying on the wrong side of the bound, or on it.
-        p_against: one-sided, of its lying on the right side of the bound, or on it.
-        p_margin: of its lying outside bound ± margin; None without margin.
+        interval: interval of the judged quantity.
+        p_value: one-sided p-value of the hypothesis that it lies on the wrong side of the bound, or on it.
+        p_against: the same for the right side of the bound.
+        p_margin: p-value of the hypothesis that it lies outside bound ± margin; None without a margin.
     """
 
     interval: Interval
@@ -82,13 +82,13 @@ class Inferred(NamedTuple):
 
 @dataclass(frozen=True)
 class Bound:
-    """Where a number is to lie.
+    """Where a number must lie.
 
     Attributes:
-        direction: ``above`` or ``below`` the bound, or ``within`` it of ``around``.
-        value: in the unit of the number.
-        around: the middle of what is ``within``.
-        margin: the smallest difference from the bound that matters; None where none is registered.
+        direction: ``above`` or ``below`` the bound, or ``within`` that distance of ``around``.
+        value: the bound, in the unit of the number.
+        around: the middle of the range, for ``within``.
+        margin: the smallest difference from the bound that matters; None if none is registered.
     """
 
     direction: str
@@ -98,13 +98,13 @@ class Bound:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Between which numbers it holds."""
+        """The ends of the range in which it holds."""
         if self.direction == "within":
             return self.around - self.value, self.around + self.value
         return (self.value, math.inf) if self.direction == "above" else (-math.inf, self.value)
 
     def room(self, value: float) -> float:
-        """How far a number lies inside its nearest end; negative outside."""
+        """How far inside the nearest end a number lies; negative outside."""
         low, high = self.ends
         return min(value - low, high - value)
 
@@ -112,14 +112,14 @@ class Bound:
 def seed_interval(
     values: Sequence[Number], *, unit: Unit = Unit.DIFFERENCE, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return the t-interval of the mean of one number per seed, taken on the scale of their unit and brought back.
+    """Return the t-interval of the mean of one number per seed.
 
-    Refused with a ``MeasurementError`` are: fewer than two seeds, a value that is not finite or outside the range of
-    its unit, or a confidence outside (0, 1).
+    It is computed on the scale of the unit and transformed back. These are a ``MeasurementError``: fewer than two
+    seeds, a value that is not finite or lies outside the range of its unit, and a confidence outside (0, 1).
 
     Args:
         values: one number for each of at least two seeds.
-        unit: of the numbers.
+        unit: unit of the numbers.
         confidence: coverage, in (0, 1).
 
     Examples:
@@ -133,10 +133,10 @@ def seed_interval(
 def infer_mean(
     values: Sequence[Number], bound: Bound, *, unit: Unit = Unit.DIFFERENCE, confidence: float = CONFIDENCE
 ) -> Inferred:
-    """Judge the mean of one number per seed on the scale of their unit: the t-interval, and t-tests of the same law.
+    """Judge the mean of one number per seed by the t-interval and t-tests, on the scale of the unit.
 
-    A number within two ends is tested against both. Errors are those of ``seed_interval``, and a bound outside the
-    range of the unit.
+    A number with two ends is tested against both. Errors are those of ``seed_interval``; a bound outside the range of
+    the unit is a ``MeasurementError`` too.
     """
     mean = mean_of(values, unit)
     above, below = map(mean.sides, bound.ends)
@@ -150,23 +150,21 @@ def infer_mean(
 
 
 def infer_count(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
-    """Judge how many seeds lie on the right side: the exact binomial test that more than half of all seeds do.
+    """Judge how many seeds lie on the right side, by the exact binomial test that more than half of all seeds do.
 
-    It needs no law over seeds. A seed on the bound itself counts for neither side. The interval is from the smallest
-    to the largest number. Errors are those of ``seed_interval``.
+    The test assumes no distribution over seeds. A seed exactly on the bound counts for neither side. The interval runs
+    from the smallest to the largest number. Errors are those of ``seed_interval``.
     """
     interval, (right, wrong) = _seen(values, confidence), numbers_of_seeds(values, bound)
     return Inferred(interval, _more_than_half(right, len(values)), _more_than_half(wrong, len(values)))
 
 
 def infer_p_values(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
-    """Judge log10 p-values, one a seed, each of a test at the level ten to the power of the bound.
+    """Judge log10 p-values, one for each seed; each is of a test at the level ten to the power of the bound.
 
-    All seeds are to lie below the bound.
-
-    Were the null hypothesis true, not one seed would lie there with more than that probability, whatever the law over
-    seeds. Against it speaks that more than half of all seeds lie above (see ``infer_count``). Errors are those of
-    ``seed_interval``.
+    All seeds must lie below the bound. If the null hypothesis is true, even one seed lies there with at most that
+    probability, whatever the distribution over seeds. The claim fails if more than half of all seeds lie above (see
+    ``infer_count``). Errors are those of ``seed_interval``.
     """
     interval, (right, wrong) = _seen(values, confidence), numbers_of_seeds(values, bound)
     p_value = 10.0**interval.high if right == len(values) else 1.0
@@ -174,12 +172,12 @@ def infer_p_values(values: Sequence[Number], bound: Bound, *, confidence: float 
 
 
 def infer_draws(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
-    """Judge a probability from planted draws, all seeds' together.
+    """Judge a probability from the planted draws of all seeds together.
 
     The interval is Clopper and Pearson's (1934), and the tests are binomial.
 
     Raises:
-        MeasurementError: fewer than two seeds, or numbers that are no counts of planted draws.
+        MeasurementError: there are fewer than two seeds, or numbers that are not counts of planted draws.
     """
     counted = [value for value in values if isinstance(value, Counted)]
     if len(counted) < max(2, len(values)):
@@ -197,9 +195,9 @@ def infer_draws(values: Sequence[Number], bound: Bound, *, confidence: float = C
 
 
 def infer_worst(values: Sequence[Number], bound: Bound, *, confidence: float = CONFIDENCE) -> Inferred:
-    """Judge the least favourable of one number per seed, in which no chance is: p-values are limits, 0 or 1.
+    """Judge the least favourable of one number per seed. No chance is involved, so p-values are 0 or 1.
 
-    The interval is from the smallest to the largest number. Errors are those of ``seed_interval``.
+    The interval runs from the smallest to the largest number. Errors are those of ``seed_interval``.
     """
     seen = _seen(values, confidence)
     worst = min(map(float, values), key=bound.room)
@@ -213,11 +211,11 @@ class Mean:
     """Mean over seeds on the scale of its unit.
 
     Attributes:
-        place: of the mean.
+        place: place of the mean.
         error: its standard error.
-        seeds: their number.
-        unit: of the numbers.
-        of: what each was counted from, on average; infinity if nothing was.
+        seeds: number of seeds.
+        unit: unit of the numbers.
+        of: what each number was counted from, on average; infinity if nothing was.
     """
 
     place: float
@@ -228,11 +226,11 @@ class Mean:
 
     @property
     def value(self) -> float:
-        """The mean, brought back."""
+        """The mean, transformed back from the scale."""
         return self.unit.back(self.place, self.of)
 
     def interval(self, confidence: float) -> Interval:
-        """Return the t-interval, brought back.
+        """Return the t-interval, transformed back from the scale.
 
         A confidence outside (0, 1) is a ``MeasurementError``.
         """
@@ -246,7 +244,7 @@ class Mean:
         return self.place - self.unit.at(end, self.of)
 
     def sides(self, end: float) -> tuple[float, float]:
-        """One-sided p-values of its lying below an end, and above it."""
+        """One-sided p-values of the hypotheses that it lies below an end, and above it."""
         if math.isinf(end):
             return (0.0, 1.0) if end < 0 else (1.0, 0.0)
         distance = self.beyond(end) / self.error
@@ -257,10 +255,11 @@ class Mean:
 def mean_of(values: Sequence[Number], unit: Unit) -> Mean:
     """Return the mean over seeds, on the scale of the unit.
 
-    The spread is at least the resolution of the numbers: what does not vary is known no better than that.
+    The spread is at least the resolution of the numbers, even if they do not vary. Errors are those of
+    ``seed_interval``.
 
     Raises:
-        MeasurementError: numbers so large that they have no spread, beside the errors of ``seed_interval``.
+        MeasurementError: the numbers are so large that their spread overflows.
     """
     numbers, counts = _finite(values), [value.of for value in values if isinstance(value, Counted)]
     of = sum(counts) / len(counts) if counts else math.inf
@@ -283,18 +282,18 @@ def number_of(value: Number) -> float:
 
 @functools.cache
 def quantile(probability: float, freedom: int) -> float:
-    """Quantile of the t law."""
+    """Quantile of the t distribution."""
     return float(scipy.stats.t.ppf(probability, freedom))
 
 
 def _binomial(hits: int, total: int, end: float) -> tuple[float, float]:
-    """One-sided p-values of a probability's lying below an end, and above it."""
+    """One-sided p-values of the hypotheses that a probability lies below an end, and above it."""
     greater, less = (float(scipy.stats.binomtest(hits, total, end, side).pvalue) for side in ("greater", "less"))
     return greater, less
 
 
 def _seen(values: Sequence[Number], confidence: float) -> Interval:
-    """From the smallest to the largest number, round their mean."""
+    """The mean, with the smallest and the largest number as ends."""
     _check_confidence(confidence)
     numbers = _finite(values)
     return Interval(math.fsum(numbers) / len(numbers), min(numbers), max(numbers), len(numbers), confidence)
@@ -308,7 +307,7 @@ def numbers_of_seeds(values: Sequence[Number], bound: Bound) -> tuple[int, int]:
 
 @functools.cache
 def _more_than_half(count: int, seeds: int) -> float:
-    """One-sided p-value of at most half of all seeds lying where so many of these do."""
+    """One-sided p-value of the hypothesis that at most half of all seeds lie on this side."""
     return float(scipy.stats.binomtest(count, seeds, 0.5, "greater").pvalue)
 
 
@@ -322,5 +321,5 @@ def _finite(values: Sequence[Number]) -> list[float]:
     if len(numbers) < 2:
         raise MeasurementError(f"an inference over seeds needs one number for each of at least 2 seeds: {values}")
     if not all(map(math.isfinite, numbers)):
-        raise MeasurementError(f"a value that is not finite cannot be judged: {numbers}")
+        raise MeasurementError(f"values must be finite, found: {numbers}")
     return numbers

@@ -1,4 +1,4 @@
-"""What a claim measures of one seed: numbers, and its part of each figure."""
+"""What a claim measures for one seed: numbers, and the seed's part of each figure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Lines:
         y_label: axis with unit.
         bound: name of the criterion whose bound is drawn, without an item; all items of one have the same bound.
         window: name of the window of the register that is shaded.
-        over_epochs: whether the abscissae are epochs: the steps of the learning rate are then drawn as well.
+        over_epochs: whether the abscissae are epochs; the steps of the learning rate are then drawn as well.
         log: whether the ordinates are drawn on a logarithmic scale.
 
     Examples:
@@ -39,7 +39,7 @@ class Lines:
 
 
 Items = Mapping[str, "Number | Items"]
-"""Names to numbers, or to items of their own: ``{"agreement": {"depth 1": {"held-out": ..., "training": ...}}}``."""
+"""Names to numbers, or to nested items: ``{"agreement": {"depth 1": {"held-out": ..., "training": ...}}}``."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Measured:
     """One seed's numbers.
 
     Attributes:
-        numbers: name of a criterion to its number; to numbers by item where it is asked of ``each`` of a list, and by
-            split where it decides ``on`` one.
+        numbers: name of a criterion to its number. A criterion with ``each`` has numbers by item, and one with ``on``
+            has them by split.
         curves: title of a figure to this seed's lines.
-        planes: title of a picture to this seed's; that of the first seed is kept.
-        counter_example: a world in which a theorem does not hold; empty where none was found.
+        planes: title of a picture to this seed's picture; only the first seed's is kept.
+        counter_example: a world in which a theorem does not hold; empty if none was found.
 
     Examples:
         >>> Measured({"agreement": {"depth 1": {"held-out": 0.9}}}).values
@@ -65,12 +65,12 @@ class Measured:
 
     @property
     def values(self) -> dict[str, Number]:
-        """Name of a criterion, with its item and its split where it has them, to its number."""
+        """Name of a criterion, with its item and its split if it has them, to its number."""
         return dict(_named(self.numbers))
 
 
 def _named(items: Items, *above: str) -> Iterator[tuple[str, Number]]:
-    """Yield names, those of the levels joined, and numbers."""
+    """Yield numbers with their names, in which the names of all levels are joined."""
     for name, value in items.items():
         if isinstance(value, Mapping):
             yield from _named(value, *above, name)

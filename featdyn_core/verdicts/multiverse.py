@@ -1,4 +1,4 @@
-"""The multiverse of a row: its verdict by every specification, which stands beside the verdict and decides nothing."""
+"""The multiverse of a row: its verdict under every specification. It is shown with the verdict and decides nothing."""
 
 import itertools
 import math
@@ -9,27 +9,27 @@ from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.criterion import Finding
 
 REGISTERED = "as registered"
-"""The name of the choice that decides, the first one of every dimension."""
+"""The name of the registered choice, which decides; it is the first of every dimension."""
 
 SHOWN = (Verdict.SUPPORTED, Verdict.EQUIVALENT, Verdict.INCONCLUSIVE, Verdict.REFUTED, Verdict.INVALID)
-"""The verdicts that judged numbers can come to, in the order in which shares of them are shown."""
+"""The verdicts of judged numbers, in the order in which their shares are shown."""
 
 FARTHEST = 10.0
-"""No reach is told beyond this; numbers that do not vary would reach infinitely far."""
+"""Largest reach; for numbers that do not vary it would be infinite."""
 
 
 @dataclass(frozen=True)
 class Multiverse:
-    """What a row comes to by every specification, which is one choice of each dimension.
+    """The verdict of a row under every specification, which is one choice in each dimension.
 
     Specifications stand in the order of ``itertools.product``: the first is the registered one, and the last
     dimension's choices alternate fastest.
 
     Attributes:
         dimensions: name to the names of its choices, the registered one first.
-        verdicts: one a specification.
-        reach: how far what the verdict hangs on lies from its bound, one number a specification (see ``reach``).
-        hinges: name of the criterion that each verdict hangs on.
+        verdicts: one for each specification.
+        reach: for each specification, how far the number that decides it lies from its bound (see ``reach``).
+        hinges: for each specification, the name of the criterion that decides it.
     """
 
     dimensions: dict[str, tuple[str, ...]]
@@ -42,18 +42,18 @@ class Multiverse:
         if {count} != {len(self.verdicts), len(self.reach), len(self.hinges)} or not count:
             raise RecipeError(f"a multiverse of {count} specifications has {len(self.verdicts)} verdicts")
         if not all(map(math.isfinite, self.reach)):
-            raise RecipeError("how far a specification lies from its bound is to be a finite number")
+            raise RecipeError("how far a specification lies from its bound must be a finite number")
         if strange := [verdict for verdict in self.verdicts if verdict not in SHOWN]:
-            raise RecipeError(f"{strange[0]} is no verdict of a specification; they are {', '.join(SHOWN)}")
+            raise RecipeError(f"{strange[0]} is not a verdict of a specification; they are {', '.join(SHOWN)}")
 
     @property
     def specifications(self) -> list[tuple[str, ...]]:
-        """Names of the choices of each specification, one of each dimension."""
+        """Names of the choices of each specification, one in each dimension."""
         return list(itertools.product(*self.dimensions.values()))
 
     @property
     def counts(self) -> dict[Verdict, int]:
-        """Verdict to the number of specifications that come to it, in the order in which they are shown."""
+        """Verdict to the number of specifications with it, in the order in which they are shown."""
         return {verdict: self.verdicts.count(verdict) for verdict in SHOWN}
 
     @property
@@ -63,11 +63,11 @@ class Multiverse:
 
 
 def reach(finding: Finding) -> float:
-    """Return how far a number lies from its bound, in lengths of the arm of its interval that points to the bound.
+    """Return how far a number lies from its bound, divided by the length of its interval on the side of the bound.
 
-    It has no unit, so that specifications of other units and bounds can be compared. Above 0 it lies on the right
-    side; from 1 on, and down from -1, the whole interval lies on one side. A number within two ends is measured from
-    the nearer one.
+    The reach has no unit, so specifications with different units and bounds can be compared. Above 0 the number lies on
+    the right side. From 1 upwards, and from -1 downwards, the whole interval lies on one side. For a range with two
+    ends, the nearer end counts.
     """
     found = finding.interval
     low, high = finding.criterion.asked.ends

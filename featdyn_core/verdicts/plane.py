@@ -1,4 +1,4 @@
-"""A picture of decision regions in a plane, and of what moves among them."""
+"""A picture of decision regions in a plane, and of features that move among them."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CLASSES = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Path:
-    """Where the two features of one image were.
+    """The positions of the two features of one image.
 
     Attributes:
         label: letter of its true class.
@@ -32,11 +32,11 @@ class Plane:
 
     Attributes:
         seed: the training seed.
-        epochs: of the paths, ascending; the last is the classifier's.
-        x: least and largest first feature that is shown.
-        y: the same of the second.
-        regions: lines of a grid over them, from the largest second feature down: letters of the cells' classes.
-        paths: of a few images.
+        epochs: epochs of the paths, ascending; the last is the classifier's.
+        x: smallest and largest first feature shown.
+        y: smallest and largest second feature shown.
+        regions: lines of a grid, from the largest second feature down; each letter is the class of a cell.
+        paths: the paths of a few images.
     """
 
     seed: int
@@ -51,7 +51,7 @@ class Plane:
         """Return the picture whose fields were read from a file.
 
         Raises:
-            RecipeError: it is none, or a coordinate is not finite; says where.
+            RecipeError: it is not such a picture, or a coordinate is not finite.
         """
         plane = build(cls, table, where)
         lists = [plane.x, plane.y, *(numbers for path in plane.paths for numbers in (path.x, path.y))]

@@ -1,4 +1,4 @@
-"""How many seeds would decide what is open, by the spread that was seen."""
+"""How many seeds would decide an open item, given the observed spread."""
 
 import bisect
 import math
@@ -11,31 +11,31 @@ from featdyn_core.verdicts.inference import Bound, mean_of, numbers_of_seeds, qu
 from featdyn_core.verdicts.units import Number, Unit
 
 POWER = 0.8
-"""Of the numbers of seeds that are said to decide an open item."""
+"""Power with which the reported number of seeds would decide an open item."""
 
 MOST_SEEDS = 10_000
-"""Beyond so many nobody trains; no number of seeds is told."""
+"""Largest number of seeds that is reported; nobody trains more."""
 
 
 def seeds_to_decide(values: Sequence[Number], bound: Bound, *, unit: Unit, level: float) -> int | None:
     """Return how many seeds would decide a mean, on the side where it lies now, with a power of 80 %.
 
-    By the noncentral t law, with the distance from the nearest end and the spread that these seeds have.
+    It follows from the noncentral t distribution, with the distance from the nearest end and the spread of these seeds.
 
     Args:
-        values: one number a seed.
-        bound: where the mean is to lie.
-        unit: of the numbers.
-        level: of the one-sided test.
+        values: one number for each seed.
+        bound: where the mean must lie.
+        unit: unit of the numbers.
+        level: level of the one-sided test.
 
     Returns:
-        The number; None where more than ``MOST_SEEDS`` would be needed. Errors are those of ``infer_mean``.
+        The number; None if more than ``MOST_SEEDS`` would be needed. Errors are those of ``infer_mean``.
     """
     mean = mean_of(values, unit)
     spread = mean.error * math.sqrt(len(values))
     distances = sorted(abs(mean.beyond(end)) / spread for end in bound.ends if math.isfinite(end))
     if bound.room(mean.value) <= 0:
-        del distances[1:]  # outside it is enough to be beyond one end; inside both must be ruled out
+        del distances[1:]  # outside, being beyond one end is enough; inside, both ends must be ruled out
 
     def decides(seeds: int) -> bool:
         return sum(1 - power_of_mean(distance, seeds, level) for distance in distances) <= 1 - POWER
@@ -44,31 +44,31 @@ def seeds_to_decide(values: Sequence[Number], bound: Bound, *, unit: Unit, level
 
 
 def power_of_mean(distance: float, seeds: int, level: float) -> float:
-    """How often the one-sided t-test of a mean finds it on its side of a bound, by the noncentral t law.
+    """How often the one-sided t-test finds a mean on its side of a bound, by the noncentral t distribution.
 
     Args:
-        distance: of the mean from the bound, in units of the spread over seeds.
-        seeds: their number.
-        level: of the test.
+        distance: distance of the mean from the bound, in units of the spread over seeds.
+        seeds: number of seeds.
+        level: level of the test.
     """
     return float(scipy.stats.nct.sf(quantile(1 - level, seeds - 1), seeds - 1, distance * math.sqrt(seeds)))
 
 
 def seeds_to_count(values: Sequence[Number], bound: Bound, *, level: float) -> int | None:
-    """Return how many seeds would decide a discrete number with a power of 80 %, had as large a share the right side.
+    """Return how many seeds would decide a discrete number with a power of 80 %, if the share on its side stays.
 
-    ``level``: of the one-sided binomial test; what is returned, and errors, are as of ``seeds_to_decide``.
+    ``level`` is that of the one-sided binomial test. The result and the errors are those of ``seeds_to_decide``.
     """
     share = (max(numbers_of_seeds(values, bound)) + 0.5) / (len(values) + 1)
-    seeds = np.arange(len(values) + 1, MOST_SEEDS + 1)  # each of them: the power of a count falls now and then
+    seeds = np.arange(len(values) + 1, MOST_SEEDS + 1)  # all of them, because the power of a count does not always rise
     enough = scipy.stats.binom.sf(scipy.stats.binom.isf(level, seeds, 0.5), seeds, share) >= POWER
     return int(seeds[enough][0]) if share > 0.5 and enough.any() else None
 
 
 def smallest(decides: Callable[[int], bool], above: int) -> int | None:
-    """Return the smallest number of seeds above one that is enough; None if it is beyond ``MOST_SEEDS``.
+    """Return the smallest sufficient number of seeds above ``above``; None if it exceeds ``MOST_SEEDS``.
 
-    ``decides``: whether a number is enough; all larger ones then are.
+    ``decides`` says whether a number is enough; then all larger ones are, too.
     """
     enough = above + 1
     while not decides(enough):

@@ -1,7 +1,8 @@
 """Units of numbers, and the scale on which the numbers of several seeds are averaged.
 
-An interval is taken on the scale of its unit and brought back, so that none leaves the range of its numbers. No number
-is finer than what it was counted from: one image, one pair. A spread over seeds below that resolution is set to it.
+An interval is computed on the scale of its unit and transformed back, so it never leaves the range of its numbers. The
+resolution of a number is one of the things it was counted from, such as one image or one pair. A spread over seeds
+below this resolution is set to it.
 """
 
 import dataclasses
@@ -15,16 +16,16 @@ from numbers import Integral
 from featdyn_core.errors import MeasurementError
 
 ROUNDING = 1e-9
-"""Resolution of a number that nothing was counted for: that of arithmetic."""
+"""Resolution of a number that was not counted from anything: that of arithmetic."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """One seed's number and how many things it was counted from.
+    """One seed's number, and how many things it was counted from.
 
     Attributes:
         value: the number.
-        of: so many images, pairs or planted draws; ``1 / of`` is the smallest step that the number can make.
+        of: number of images, pairs or planted draws; ``1 / of`` is the smallest step of the number.
 
     Examples:
         >>> Counted(0.75, of=4).hits
@@ -35,8 +36,11 @@ class Counted:
     of: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.of, Integral) or self.of < 1 or not math.isfinite(as_float(self.value)):
-            raise MeasurementError(f"{self.value} counted from {self.of} is no number of at least one thing")
+        whole = type(self.of) is int or isinstance(self.of, Integral)  # the quick way first: rows have thousands
+        if not whole or self.of < 1 or not math.isfinite(as_float(self.value)):
+            raise MeasurementError(
+                f"{self.value} counted from {self.of}: expected a number, counted from at least one thing"
+            )
         object.__setattr__(self, "of", int(self.of))  # evidence holds plain numbers, and numpy has its own
 
     def __float__(self) -> float:
@@ -44,93 +48,93 @@ class Counted:
 
     @property
     def hits(self) -> int:
-        """How many of them had the property, where the number is a share.
+        """How many of the things had the property, if the number is a share.
 
         Raises:
-            MeasurementError: the number is no share of so many.
+            MeasurementError: the number is not a share of that many things.
         """
         hits = round(self.value * self.of)
         if not 0 <= hits <= self.of or not math.isclose(hits, self.value * self.of, abs_tol=ROUNDING * self.of):
-            raise MeasurementError(f"{self.value} is no share of {self.of}")
+            raise MeasurementError(f"{self.value} is not a share of {self.of}")
         return hits
 
 
 Number = float | Counted
-"""What a claim measures for one seed and criterion."""
+"""The number that a claim measures for one seed and criterion."""
 
 
 def as_float(value: object) -> float:
     """Return a number as a float.
 
     Raises:
-        MeasurementError: it is no number, or an integer that is too large for a float.
+        MeasurementError: it is not a number, or an integer that is too large for a float.
     """
     if isinstance(value, str):
-        raise MeasurementError(f"{value!r} is text and no number")
+        raise MeasurementError(f"{value!r} is text, not a number")
     try:
         return float(value)  # type: ignore[arg-type]  # what has no float says so
     except OverflowError:
         raise MeasurementError("an integer is too large for a float; give the number in another unit") from None
     except (TypeError, ValueError):
-        raise MeasurementError(f"{value!r} is no number") from None
+        raise MeasurementError(f"{value!r} is not a number") from None
 
 
 class Unit(enum.StrEnum):
-    """What a number is, and so the scale that its seeds are averaged on.
+    """What a number is; the unit sets the scale on which seeds are averaged.
 
-    Shares are averaged as logits, rank correlations as Fisher's z, ratios as logarithms, all others as they are.
+    Shares are averaged as logits, rank correlations as Fisher's z, ratios as logarithms, and all others as they are.
 
     Examples:
         >>> Unit.SHARE.range, Unit.CORRELATION.range
         ((0.0, 1.0), (-1.0, 1.0))
     """
 
-    SHARE = "share"  # of so many images
-    MEAN_SHARE = "mean share"  # of several shares of so many images, such as a mean consistency
-    CORRELATION = "rank correlation"  # of so many pairs
+    SHARE = "share"  # of a number of images
+    MEAN_SHARE = "mean share"  # mean of several shares of images, such as a mean consistency
+    CORRELATION = "rank correlation"  # of a number of pairs
     RATIO = "ratio"
     DIFFERENCE = "difference"
     NATS = "nats"
     EPOCHS = "epochs"
-    LOG_P = "log10 p"  # of a test of each seed: judged seed by seed
-    DRAWS = "draws"  # a share of planted draws, which no training has touched: all seeds' draws together
-    EXCESS = "excess"  # of a theorem, in which there is no chance
+    LOG_P = "log10 p"  # of a test for each seed, judged seed by seed
+    DRAWS = "draws"  # a share of planted draws, pooled over seeds because no training is involved
+    EXCESS = "excess"  # of a theorem, which involves no chance
 
     @property
     def counted(self) -> bool:
-        """Whether a number of it must say what it was counted from."""
+        """Whether numbers of this unit must say what they were counted from."""
         return self in (Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION, Unit.DRAWS)
 
     @property
     def may_have_margin(self) -> bool:
-        """Whether a smallest difference that matters can be registered for it."""
+        """Whether a margin can be registered for numbers of this unit."""
         return self in (Unit.DIFFERENCE, Unit.NATS, Unit.EPOCHS)
 
     @property
     def range(self) -> tuple[float, float]:
-        """Ends between which its bounds lie, neither included."""
+        """Ends of the range of bounds; neither end is included."""
         return _RANGES.get(self, (-math.inf, math.inf))
 
     def check(self, value: float) -> None:
-        """Refuse a number that is none of it.
+        """Refuse a number outside the range of the unit.
 
         Raises:
-            MeasurementError: a number outside the range of its unit.
+            MeasurementError: the number lies outside.
         """
         low, high = self.range
         if not low <= value <= high:
-            raise MeasurementError(f"{value} is no {self}: it lies outside {low:g} to {high:g}")
+            raise MeasurementError(f"{self} {value} lies outside {low:g} to {high:g}")
 
     def at(self, value: float, of: float = math.inf) -> float:
         """Return a number on its scale.
 
-        A share k of N things stands for ``(k + ½) / (N + 1)``, and a bound b for ``(b·N + ½) / (N + 1)``: what lies on
-        it lies on it here as well. A mean share, a correlation or a ratio is kept half a step away from the ends of
-        its range.
+        A share k of N things is taken as ``(k + ½) / (N + 1)``, and a bound b as ``(b·N + ½) / (N + 1)``, so a share
+        that lies on its bound also lies on it on the scale. A mean share, a correlation or a ratio is kept half a step
+        away from the ends of its range.
 
         Raises:
-            MeasurementError: a number outside the range of its unit, or at an end of it that its scale has no place
-                for.
+            MeasurementError: the number lies outside the range of its unit, or at an end that the scale maps to
+                infinity.
         """
         self.check(value)
         if math.isfinite(of):
@@ -141,7 +145,7 @@ class Unit(enum.StrEnum):
         return place
 
     def back(self, place: float, of: float = math.inf) -> float:
-        """Return the number at a place on its scale, of a share counted from so many."""
+        """Return the number at a place on the scale; ``of`` is what a share was counted from."""
         value = _SCALES[self][1](place) if self in _SCALES else place
         if self is Unit.SHARE and math.isfinite(of):
             return min(max((value * (of + 1) - 0.5) / of, 0.0), 1.0)
@@ -151,8 +155,8 @@ class Unit(enum.StrEnum):
         """Return the resolution of a number, as a length on its scale.
 
         Args:
-            place: of the number, on the scale.
-            of: what it was counted from; None if nothing was.
+            place: place of the number on the scale.
+            of: what the number was counted from; None if nothing was.
         """
         step = self._finest if of is None else 1 / of
         if self not in _SCALES:
@@ -168,7 +172,7 @@ class Unit(enum.StrEnum):
 
     @property
     def _finest(self) -> float:
-        """Resolution of a number that does not say what it was counted from: checkpoints lie whole epochs apart."""
+        """Resolution of a number without a count; for epochs it is 1, since checkpoints lie whole epochs apart."""
         return 1.0 if self is Unit.EPOCHS else ROUNDING
 
     def _inside(self, value: float, of: float) -> float:
@@ -181,10 +185,14 @@ class Unit(enum.StrEnum):
 
 
 def share_of(hits: float, of: int) -> Counted:
-    """Return so many of so many things as a number.
+    """Return the share of things that have a property, with their number.
+
+    Args:
+        hits: how many have it; a whole number.
+        of: how many there are.
 
     Raises:
-        MeasurementError: it is a part of nothing, no whole number of things, or more than there are.
+        MeasurementError: ``of`` is 0, or ``hits`` is not a whole number from 0 to ``of``.
 
     Examples:
         >>> share_of(3, 4)
@@ -192,15 +200,15 @@ def share_of(hits: float, of: int) -> Counted:
     """
     count = as_float(hits)
     if not (0 <= count <= of and count.is_integer()):
-        raise MeasurementError(f"{hits} of {of} things is no share; count whole ones, from 0 to {of}")
+        raise MeasurementError(f"{hits} of {of} is not a share; count whole things, from 0 to {of}")
     return Counted(count / of if of else math.nan, of)
 
 
 def mean_correlation(numbers: Iterable[Counted]) -> Counted:
-    """Return the mean of several rank correlations, taken on Fisher's z.
+    """Return the mean of several rank correlations, taken as Fisher's z.
 
     Raises:
-        MeasurementError: there is none, or one is no correlation.
+        MeasurementError: there are none, or one is not a correlation.
 
     Examples:
         >>> mean_correlation([Counted(0.0, of=28), Counted(0.0, of=28)])
@@ -208,7 +216,7 @@ def mean_correlation(numbers: Iterable[Counted]) -> Counted:
     """
     numbers = list(numbers)
     if not numbers:
-        raise MeasurementError("a mean of no correlations does not exist; give at least one")
+        raise MeasurementError("the mean of no correlations does not exist; give at least one")
     places = [Unit.CORRELATION.at(number.value, number.of) for number in numbers]
     return dataclasses.replace(
         numbers[0],
@@ -218,7 +226,7 @@ def mean_correlation(numbers: Iterable[Counted]) -> Counted:
 
 
 def _logit(share: float) -> float:
-    """Log odds; what lies at an end of the range, or beyond it, is infinitely far away."""
+    """Log odds; infinite at an end of the range and beyond it."""
     return math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(math.inf, share - 0.5)
 
 
@@ -228,7 +236,7 @@ def _expit(place: float) -> float:
 
 
 def _atanh(value: float) -> float:
-    """Fisher's z; what lies at an end of the range, or beyond it, is infinitely far away."""
+    """Fisher's z; infinite at an end of the range and beyond it."""
     return math.atanh(value) if abs(value) < 1 else math.copysign(math.inf, value)
 
 
@@ -237,7 +245,7 @@ def _log(value: float) -> float:
 
 
 def _exp(place: float) -> float:
-    """Its inverse, at most the largest number that there is."""
+    """The inverse of ``_log``, at most the largest float."""
     return math.exp(min(place, _LARGEST_LOG))
 
 

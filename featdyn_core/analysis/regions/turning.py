@@ -1,6 +1,7 @@
 """Paths of two features turned about where they end: as far from it as the real ones at every epoch, elsewhere."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from featdyn_core.verdicts.measured import Lines
 
 MIRRORED = (np.pi,)
 RIGHT_ANGLES = (np.pi / 2, -np.pi / 2)
+
+_ROUNDING = 1e-9
+"""Relative; what is so near to a border is looked at."""
 
 
 def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -> Points:
@@ -54,8 +58,7 @@ def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> f
         >>> gained_over(layer, layer.past, [MIRRORED])
         0.0
     """
-    shares = [features.share_inside(turned(past, features.last, angle)) for angle in angles]
-    return features.share_inside(past) - float(np.mean(shares))
+    return _Far.of(features, past).gained_over(angles)
 
 
 def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, rng: np.random.Generator) -> float:
@@ -73,8 +76,48 @@ def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, r
         0.0
     """
     directions = rng.uniform(0, 2 * np.pi, (draws, len(features.last)))
-    pasts = [turned(features.past, features.last, angle) for angle in directions]
-    return float(np.mean([gained_over(features, past, angles) for past in pasts]))
+    far = _Far.of(features, features.past)
+    return float(np.mean([far.turned(angle[far.images]).gained_over(angles) for angle in directions]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Far:
+    """What of paths is as far from their ends as a border is: all else stays inside, whichever way it is turned.
+
+    Attributes:
+        features: whose regions they are.
+        points: (m, 2), those of the paths that are far.
+        ends: (m, 2), where their paths end.
+        images: (m,) places of their images.
+        count: number of all points of the paths.
+    """
+
+    features: LastLayer
+    points: Points
+    ends: Points
+    images: npt.NDArray[np.int64]
+    count: int
+
+    @classmethod
+    def of(cls, features: LastLayer, past: Points) -> "_Far":
+        """Return what is far of ``past`` (..., N, 2)."""
+        far = np.linalg.norm(past - features.last, axis=-1) > (1 - _ROUNDING) * features.room
+        images = far.nonzero()[-1]
+        return cls(features, past[far], features.last[images], images, far.size)
+
+    def turned(self, angle: float | npt.NDArray[np.float64]) -> "_Far":
+        """Return the same of paths turned by an angle, in radians, one for all or (m,) one a point."""
+        return replace(self, points=turned(self.points, self.ends, angle))
+
+    def gained_over(self, angles: Iterable[float]) -> float:
+        """Return as ``gained_over``."""
+        return self._share - float(np.mean([self.turned(angle)._share for angle in angles]))
+
+    @property
+    def _share(self) -> float:
+        """Share of all points of the paths that lie inside."""
+        outside = len(self.points) - self.features.inside(self.points, self.images)
+        return (self.count - outside) / self.count
 
 
 def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:

@@ -23,6 +23,7 @@ from featdyn_core.measures.composites.composite import (
     weigh_next_batch,
 )
 from featdyn_core.networks.blocks import BlockNetwork, LinearHead, fold, running_norms
+from featdyn_core.networks.layout import fastest
 from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -80,8 +81,9 @@ class GridEngine:
         if self.renewed:
             self.unfolded = {column: copy.deepcopy(network).to(device) for column, network in networks.items()}
             self.calibration = calibration_images(trajectory).to(device)
-        self.deep = {column: self._folded(network) for column, network in networks.items()}
         self.images = images.to(device)
+        self.layout = fastest(networks[0].to(device), self.images)
+        self.deep = {column: self._folded(network) for column, network in networks.items()}
         self.labels = None if labels is None else labels.to(device)
         size, classes = self._chunk_size()
         self.chunks = [slice(start, start + size) for start in range(0, len(images), size)]
@@ -92,7 +94,7 @@ class GridEngine:
         self.reference = torch.zeros((len(deep_epochs), len(images)), dtype=kind, device=device)
 
     def _folded(self, network: BlockNetwork) -> BlockNetwork:
-        return fold(network).to(self.device, PRECISIONS[self.precision]).to(memory_format=torch.channels_last)
+        return fold(network).to(self.device, PRECISIONS[self.precision]).to(memory_format=self.layout)
 
     @torch.no_grad()
     def _chunk_size(self) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """The law of the sign test's statistic where the directions of the changes are uniform on the sphere."""
 
 import numpy as np
+import scipy  # its parts are imported when first used
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from featdyn_core.measures.one_step.gram import FloatArray
 
@@ -41,8 +41,8 @@ def sign_tail(z: ArrayLike, directions: int, p: int) -> FloatArray:
     pairs = directions * (directions - 1) / 2
     if directions == 2:
         spread = np.sqrt(2 * (p - 1) / (p + 2))  # of p·(u_1ᵀu_2)² − 1
-        return np.asarray(stats.beta.sf((1 + z * spread) / p, 1 / 2, (p - 1) / 2))
+        return np.asarray(scipy.stats.beta.sf((1 + z * spread) / p, 1 / 2, (p - 1) / 2))
     dimension = (p + 2) * (p - 1) / 2
     of_a_pair = np.sqrt(8 * (p + 2) / (p - 1)) * (p - 2) / (p + 4)
     f = 8 * pairs / (of_a_pair + 2 * (directions - 2) / np.sqrt(dimension)) ** 2
-    return np.asarray(stats.chi2.sf(f + z * np.sqrt(2 * f), f))
+    return np.asarray(scipy.special.chdtrc(f, f + z * np.sqrt(2 * f)))

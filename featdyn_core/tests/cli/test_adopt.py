@@ -43,7 +43,9 @@ def test_a_project_is_begun_on_them(seeds, capsys):
     main(["adopt", "mine", *COMMON, *seeds])
     capsys.readouterr()
     assert main(["init", "--adopted", "mine", "--window", "4-7"]) == 0
-    assert capsys.readouterr().out.startswith("wrote 25 files to ")
+    told, written = capsys.readouterr().out.splitlines()
+    assert told == "not asked: not-convergence: nobody knows the log of mine"
+    assert written.startswith("wrote 25 files to ")
     assert main(["train"]) == 0
     assert "0 trained, 3 already complete, 0 not" in capsys.readouterr().out
 
@@ -85,7 +87,7 @@ def test_a_seam_is_an_error_and_a_side_is_taken(folder, capsys):
 )
 def test_what_cannot_be_adopted_is_told_in_one_line(folder, capsys, arguments, told):
     assert main(["adopt", *arguments]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    _, line = capsys.readouterr().err.splitlines()  # after one that says that this folder is no project
     assert told in line
     assert not list(folder.rglob("*.safetensors"))
 

@@ -13,22 +13,22 @@ def test_a_project_is_begun_in_a_folder(project, capsys):
 
 
 def test_init_refuses_in_one_line(refused):
-    assert "is there already; begin a project in another folder" in refused("init")
+    assert "is there already; create the project in another folder" in refused("init")
     assert "unrecognized arguments: theirs" in refused("init", "mine", "theirs")
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--adopted", "mine", "--window", "4-7"), "bring checkpoints in first, with featdyn adopt mine"),
+        (("--adopted", "mine", "--window", "4-7"), "bring checkpoints in first: featdyn adopt mine"),
         (
             ("--recipe", "fixtures/recipes/toy.toml"),
-            "say --window A-B: the epochs that claims look at are fixed before",
+            "--window A-B is missing; the epochs of the claims must be fixed before",
         ),
-        (("--recipe", "fixtures/recipes/toy.toml", "--window", "4"), "--window 4 are no first and last epoch"),
-        (("--recipe", "fixtures/recipes/toy.toml", "--window", "1-2-3"), "are no first and last epoch"),
-        (("--recipe", "x.toml", "--adopted", "mine"), "--adopted and --recipe are of two projects"),
-        (("new", "--claims", "memory-window"), "--claims is of a project on your trainings; say --adopted or --recipe"),
+        (("--recipe", "fixtures/recipes/toy.toml", "--window", "4"), "--window 4: expected a first and a last epoch"),
+        (("--recipe", "fixtures/recipes/toy.toml", "--window", "1-2-3"), "1-2-3: expected a first and a last epoch"),
+        (("--recipe", "x.toml", "--adopted", "mine"), "--adopted and --recipe exclude each other"),
+        (("new", "--claims", "memory-window"), "--claims is for a project on your own trainings; add --adopted"),
     ],
 )
 def test_a_project_of_ones_own_is_refused_in_one_line(refused, arguments, told):

@@ -1,4 +1,4 @@
-"""The command as a whole: its help, its errors, and what terminals and readers make of it."""
+"""The command as a whole: its help, its errors, and its behaviour with terminals and closed pipes."""
 
 import io
 import json
@@ -13,6 +13,7 @@ import pytest
 
 from featdyn_core.cli.main import COMMANDS, command_line, main
 from featdyn_core.errors import MissingTrajectoryError
+from featdyn_core.project import checkout
 from featdyn_core.provenance import version
 from featdyn_core.register.reading import load_register
 from featdyn_core.store.heartbeats import read_beats
@@ -22,25 +23,25 @@ from featdyn_core.tests.store.watched import PATIENCE, wait_until
 from featdyn_core.trajectories.recipe import load_recipe
 
 DEEDS = {
-    "init": "Begin a project",
+    "init": "Create a project",
     "adopt": "Adopt checkpoints",
     "status": "List a tier's trajectories and records",
     "train": "Train a tier's missing trajectories",
     "measure": "Measure a tier's missing records",
     "publish": "Write a tier's records into fixtures/records",
-    "push": "Send a tier's trajectories and records to a remote store",
-    "pull": "Fetch what a tier lacks from a remote store",
+    "push": "Send those of a tier's trajectories and records that are here to a remote store",
+    "pull": "Fetch a tier's missing trajectories and records from a remote store",
     "verify": "Check every byte of the trajectories",
     "audit": "Train one seed of the published evidence again",
-    "multiverse": "Compute each row's verdict by every other reasonable choice",
+    "multiverse": "Compute each row's verdict under every other reasonable choice",
     "report": "Make one HTML file of one or more evidence files",
-    "compare": "Say how two evidence files differ",
+    "compare": "Show how two evidence files differ",
     "docs": "Write the tables of the project's documents",
     "selfcheck": "Compare this machine's engines, precisions and devices",
     "rehearse": "Try a new machine in a few minutes",
-    "clean": "Say what the store can do without",
+    "clean": "List what the store can do without",
 }
-"""Command to what its help says that it does."""
+"""Command to the start of its help."""
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def help_of(capsys, monkeypatch):
     return asked
 
 
-def test_every_module_of_a_command_has_its_deed_in_the_table():
+def test_every_command_is_in_the_table_of_help_texts():
     assert _names() == list(DEEDS)
 
 
@@ -77,7 +78,7 @@ def test_help_says_what_it_does_what_it_prints_and_how(help_of, command):
     assert command_line().parse_args(example).run.__name__ == command
 
 
-def test_a_command_nearly_right_is_answered_with_the_right_one(refused):
+def test_a_misspelt_command_is_answered_with_the_right_one(refused):
     line = refused("stat")
     assert "did you mean status?" in line
     assert line.endswith("(see featdyn --help)")
@@ -87,11 +88,11 @@ def test_an_unknown_option_is_one_line(refused):
     assert "unrecognized arguments: --nothing" in refused("status", "--nothing")
 
 
-def test_what_comes_up_below_is_one_line(refused):
+def test_an_error_of_the_package_is_one_line(refused):
     assert "there is no register at nowhere" in refused("status", "--register", "nowhere")
 
 
-def test_without_a_command_it_says_how_things_stand(project, capsys):
+def test_without_a_command_it_prints_the_state_of_the_project(project, capsys):
     def said() -> str:
         assert main([]) == 0
         return capsys.readouterr().out
@@ -99,21 +100,29 @@ def test_without_a_command_it_says_how_things_stand(project, capsys):
     found = said()
     assert f"project {project}" in found
     assert "0 of 3 trajectories of the first scale are trained" in found
-    assert "there is no evidence.json of a run" in found
+    assert "there is no evidence.json yet" in found
     assert "pytest -m fast" in found
     digest = load_register(project / "claims" / "register").digest
     (project / "evidence.json").write_text(json.dumps({"register": digest}), encoding="utf-8")
     assert f"featdyn report {project / 'evidence.json'}" in said()
     (project / "evidence.json").write_text('{"register": "older"}', encoding="utf-8")
-    assert "is of another register than today's" in said()
+    assert "was made with another register" in said()
 
 
 def test_without_a_command_and_without_a_project_it_offers_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([]) == 0
     found = capsys.readouterr().out
-    assert found.startswith("no project here")
+    assert found.startswith("there is no project here")
     assert "featdyn init" in found
+
+
+@pytest.mark.parametrize(("command", "said"), [("docs", True), ("init", False)])
+def test_outside_a_project_it_says_that_it_uses_the_checkout(command, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"featdyn_core.cli.main.{command}.{command}", lambda _: 0)
+    assert main([command]) == 0
+    assert (f"using the checkout {checkout()}" in capsys.readouterr().err) == said
 
 
 @pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE"])
@@ -140,7 +149,7 @@ def test_an_interruption_is_one_line_that_says_how_to_go_on(project, capsys, mon
     monkeypatch.setattr("featdyn_core.cli.train.train_missing", interrupted)
     arguments = ["train", "--store", str(project / "a store"), "--jobs", "1"]
     assert main(arguments) == 130
-    assert capsys.readouterr().err == f"featdyn: interrupted; go on with: featdyn {shlex.join(arguments)}\n"
+    assert capsys.readouterr().err == f"featdyn: interrupted; continue with: featdyn {shlex.join(arguments)}\n"
 
 
 PROGRAM = """
@@ -190,7 +199,8 @@ def test_sigterm_ends_workers_and_leaves_them_resumable(project, run, endless):
         return len(workers) == len(resume_points(project)) == 2
 
     lines, told = ended_by_sigterm(project, [*endless, "2"], both_at_work)
-    assert told == f"featdyn: ended by SIGTERM, its processes too; go on with: featdyn {shlex.join([*endless, '2'])}\n"
+    again = f"featdyn {shlex.join([*endless, '2'])}"
+    assert told == f"featdyn: SIGTERM ended this command and its processes; continue with: {again}\n"
     assert lines[-1].startswith("0 trained, 0 already complete, 2 not; ")
     assert not [worker for worker in workers if is_alive(worker)]
     found = json.loads("\n".join(run("status", *endless[1:5], "--json")[1]))["trajectories"]
@@ -207,6 +217,15 @@ def test_a_command_without_an_output_ends_well(project):
     command = f"{shlex.quote(sys.executable)} -m featdyn_core status >&-"
     found = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, cwd=project, check=False)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk")
+@pytest.mark.parametrize("command", ["status", "train --jobs 1 --device cpu"])
+def test_an_output_on_a_full_disk_is_one_line(project, command):
+    text = f"{shlex.quote(sys.executable)} -m featdyn_core {command} >/dev/full"
+    found = subprocess.run(["bash", "-c", text], stderr=subprocess.PIPE, text=True, cwd=project, check=False)
+    told = f"featdyn: the output cannot be written (No space left on device); continue with: featdyn {command}\n"
+    assert (found.returncode, found.stderr) == (2, told)
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(project):

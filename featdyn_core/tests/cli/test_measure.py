@@ -37,7 +37,7 @@ def test_each_recipe_that_is_asked_for_is_measured(run):
     ("arguments", "message"),
     [
         pytest.param(["--seeds", "0,1"], "a claim is judged on at least 3", id="few seeds"),
-        pytest.param(["--seeds", "0,1,100"], "bounds came from 100", id="pilot seeds"),
+        pytest.param(["--seeds", "0,1,100"], "bounds came from the pilot seeds 100", id="pilot seeds"),
         pytest.param(["--only", "toy-reduced"], "no claim reads a record of toy-reduced", id="not read"),
         pytest.param(
             ["--only", "toy", "--only", "toy-reduced"], "no claim reads a record of toy-reduced", id="second not read"

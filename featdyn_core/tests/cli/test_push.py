@@ -28,7 +28,7 @@ def test_what_is_not_here_is_no_failure(run, project):
     [
         pytest.param([], "the following arguments are required: url", id="no address"),
         pytest.param(["nothing://there"], "nothing://there", id="protocol"),
-        pytest.param(["no/where"], "there is no", id="place"),
+        pytest.param(["no/where"], "does not exist", id="place"),
         pytest.param(["remote", "--only", "nothing"], "unknown recipe 'nothing'", id="recipe"),
     ],
 )

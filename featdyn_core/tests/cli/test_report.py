@@ -1,5 +1,6 @@
 """One page of files of evidence, and the figures of it."""
 
+import json
 import re
 
 import pytest
@@ -13,8 +14,9 @@ from featdyn_core.verdicts.evidence import Evidence
 def test_a_report_of_evidence(project, capsys):
     row = Evidence("demo", "1", "digits", "fast", "small", "NOT RUN", reason="it was not run", seeds=(0, 1, 2))
     write_evidence(project / "evidence.json", [row])
-    assert main(["report", "evidence.json", "-o", "page.html"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "wrote page.html"
+    assert main(["report", "evidence.json", "-o", "page.html", "--badge", "badge.json"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["wrote page.html", "wrote badge.json"]
+    assert json.loads((project / "badge.json").read_text(encoding="utf-8"))["message"] == "nothing judged"
     assert "it was not run" in (project / "page.html").read_text(encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ def test_trainings_are_those_of_the_tier():
 
 def test_few_seeds_may_be_trained_and_are_not_judged():
     assert trained("--seeds", "7,100") == [("toy", 7), ("toy", 100)]
-    with pytest.raises(RecipeError, match="bounds came from 100"):
+    with pytest.raises(RecipeError, match="bounds came from the pilot seeds 100"):
         rows_of(given(), (7, 8, 100))
 
 

@@ -15,7 +15,7 @@ def test_one_that_does_not_agree_is_told_and_is_the_exit_status(monkeypatch, cap
     assert printed[1].split() == ["cpu", "eager", "fp32", "1", "1.00x", "equal", "equal"]
     assert printed[2].split() == ["cpu", "graphs", "fp32", "0.5", "2.00x", "3.0e-01", "3.0e-01"]
     assert printed[3].endswith("not tried: no driver")
-    assert printed[4] == "graphs on cpu does not agree with eager steps: train with --engine eager there"
+    assert printed[4] == "graphs on cpu does not agree with eager steps; train with --engine eager there"
 
 
 def test_selfcheck_refuses_in_one_line(refused):

@@ -62,6 +62,16 @@ def test_publishing_signs(run, key, project, monkeypatch):
     assert not (records_folder() / "small/manifest.json").exists()  # nothing is published that cannot be signed
 
 
+@pytest.mark.usefixtures("key")
+def test_what_no_key_signs_is_not_published(run, project, capsys):
+    run("train", "--jobs", "1")
+    run("measure", "--jobs", "1")
+    before = (records_folder() / "small/manifest.json").read_bytes()
+    assert main(["publish", "--sign", str(project / "no key"), "--device", "cpu"]) == 2
+    assert "no key is not a secret key file" in capsys.readouterr().err
+    assert (records_folder() / "small/manifest.json").read_bytes() == before
+
+
 def test_evidence_is_read_as_it_was_signed(project, key, capsys):
     file = project / "evidence.json"
     row = Evidence("demo", "1", "digits", "fast", "small", "NOT RUN", reason="it was not run", seeds=(0, 1, 2))

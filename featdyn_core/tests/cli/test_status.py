@@ -55,7 +55,7 @@ def test_status_for_a_program(run, project):
 def test_a_reason_is_told_once(run, fetched):
     _, lines = run("status")
     assert sum("digits could not be had" in line for line in lines) == 1
-    assert lines[-1] == "records: not known, for a reason above"
+    assert lines[-1] == "records: unknown, for the reason above"
     assert not any(download for _, download in fetched)
 
 

@@ -25,7 +25,7 @@ def test_pilot_seeds_may_be_trained_and_are_not_judged(run):
     assert run("train", "--seeds", "100", "--jobs", "1")[0] == 0
     status, lines = run("status", "--seeds", "100")
     assert (status, states(lines)) == (0, {("toy", "100"): "complete"})
-    assert lines[-1] == "records: seeds 100: bounds came from 100; take others"
+    assert lines[-1] == "records: seeds 100: bounds came from the pilot seeds 100; take others"
 
 
 def test_a_branch_is_listed_and_trained_after_its_parent(run, project):

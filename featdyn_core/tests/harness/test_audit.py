@@ -59,7 +59,7 @@ def test_what_is_made_again_as_published_is_the_same(rows, source):
     assert all(record.trained_alike and record.measured_alike for record in audited.values())
     assert (count, numbers) == (2, [])
     assert lines(list(audited.values()), count, numbers)[0] == (
-        "trained again: 1 of 1 trajectories bit for bit as published"
+        "trained again: 2 of 2 trajectories bit for bit as published"
     )
 
 
@@ -70,9 +70,20 @@ def test_what_ends_in_other_bits_is_told_with_its_numbers(rows, source):
     (number,) = numbers
     assert number.again == pytest.approx(number.published - 1 / 20)
     text = "\n".join(lines(list(audited.values()), count, numbers))
-    assert "trained again: 0 of 1 trajectories" in text
+    assert "trained again: 1 of 2 trajectories" in text
     assert "judged again: 1 of 2 numbers as published" in text
     assert f"demo-small-digits-replayed, effect: {number.again:.4g}, published {number.published:.4g}" in text
+
+
+def test_a_stranger_that_was_trained_otherwise_is_told(rows, source):
+    def get(request, _):
+        record = record_of(request)
+        partner = record.facts["partner"] and record.facts["partner"] | {"sha256": "other"}
+        return dataclasses.replace(record, facts=record.facts | {"partner": partner})
+
+    audited = audit(published_requests(rows, 1, source), source, get)
+    assert [record.trained_alike for record in audited.values()] == [True, True, False]
+    assert lines(list(audited.values()), 0, [])[0].startswith("trained again: 1 of 2 trajectories")
 
 
 def test_a_number_of_no_training_of_the_law_is_told():

@@ -34,7 +34,7 @@ from featdyn_core.store.records import pack
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import arrays_of, record_of
 from featdyn_core.tests.toy import claim_file, edit, entry, write_project
-from featdyn_core.trajectories.specs import AdoptedSpec, ScheduleSpec
+from featdyn_core.trajectories.specs import AdoptedSpec, NetworkSpec, ScheduleSpec
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.documents import from_json, to_json
 from featdyn_core.verdicts.measured import Lines, Measured
@@ -263,6 +263,16 @@ def test_a_row_says_which_records_other_code_made(cell):
     assert found.measured == [{"commit": "0ld", "code": "other"}, {"commit": "0ld"}]
     assert found.other_code == ["0ld"]
     assert remarks(found).endswith("measured by other code (0ld)")
+
+
+@pytest.mark.parametrize(("factory", "other"), [("of now", []), ("of then", ["c"]), ("", ["c"])])
+def test_a_row_says_which_records_another_network_code_made(cell, monkeypatch, factory, other):
+    """A function of one's own that was edited since the records were published, or that they do not name."""
+    monkeypatch.setattr("featdyn_core.store.records.factory_source", lambda name: "of now" if ":" in name else "")
+    own = cell.recipes["clean"].replace(network=NetworkSpec("nets:make"))
+    row = dataclasses.replace(cell, recipes={"clean": own})
+    found = decide(row, measure, lambda request: record_of(request, **({"factory": factory} if factory else {})))
+    assert found.other_code == other
 
 
 def test_evidence_says_where_corrupted_images_come_from(cell):

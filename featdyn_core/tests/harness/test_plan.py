@@ -267,7 +267,8 @@ unknown = ["batch_size"]
         (
             'changes = { kind = "changes", window = "late", split = "held-out" }',
             "",
-            "nobody knows the batch size of toy, which its record 'changes' needs",
+            "nobody knows the batch size of toy, which its record 'changes' needs; if you do, adopt its checkpoints "
+            "again with --batch-size",
         ),
         ("", "", "nobody knows the batch size of toy, which its record 'stranger' needs"),
         ("", "normalised = false", ""),
@@ -472,7 +473,7 @@ def test_another_network_under_the_same_name_inherits_no_finding(register, proje
     assert load_recipe("toy").digest.startswith(digest)
     assert known(digest) is Verdict.REFUTED
     assert known("0" * 12) is None
-    with pytest.raises(RecipeError, match="scale 'small', found_on, digits: 'toy' are no 12 first digits of a digest"):
+    with pytest.raises(RecipeError, match="digits: 'toy' is not the first 12 digits of a digest"):
         known("toy")
 
 
@@ -484,7 +485,7 @@ def test_a_finding_on_a_network_that_is_not_named_is_refused(register, project):
     assert all(row.foreign for row in cells(load_register(register_folder()), "small"))
     path = project / "claims/register/demo.toml"
     path.write_text('found = { "small/digits" = "REFUTED" }\n' + path.read_text())
-    with pytest.raises(RecipeError, match="claim 'demo', found: of which network small/digits was found is not said"):
+    with pytest.raises(RecipeError, match="claim 'demo', found: small/digits was found on an unknown network"):
         load_register(register_folder())
 
 

@@ -1,5 +1,6 @@
 """A project on trainings of one's own: few files, the claims as they are, and windows that were fixed with it."""
 
+import dataclasses
 import json
 import shutil
 
@@ -30,8 +31,8 @@ def begin(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
 
-    def make(source=STRANGERS, window=(14, 20), **options):
-        return begin_project(folder, load_recipe(source), source=source, window=window, **options)
+    def make(source=STRANGERS, window=(14, 20), recipe=None, **options):
+        return begin_project(folder, recipe or load_recipe(source), source=source, window=window, **options)
 
     make.folder = folder
     return make
@@ -54,6 +55,18 @@ def test_adopted_trainings_have_the_claims_that_need_no_more(begin):
         **dict.fromkeys(("forgetting", "training"), Window(4, 20)),
         "growth": Window(8, 20),
     }
+
+
+def test_claims_that_are_not_asked_are_told_with_the_mend(begin):
+    known, told = load_recipe(STRANGERS), []
+    normalised = dataclasses.replace(known.adopted, normalised=True, unknown=("batch_size", "augmentation"))
+    begin(recipe=known.replace(adopted=normalised), say=told.append)
+    mend = "; if you do, adopt its checkpoints again with --batch-size and --augmentation"
+    assert told == [
+        "not asked: memory-window, beyond-closeness, transferability, forgetting, weight-averages: "
+        f"nobody knows the batch size and augmentation of cifar10-strangers{mend}",
+        "not asked: not-convergence: nobody knows the log of cifar10-strangers",
+    ]
 
 
 def test_the_files_of_claims_are_those_of_the_paper(begin):
@@ -111,13 +124,13 @@ def test_what_needs_a_log_may_be_asked_and_is_not_run(begin):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"window": (14, 21)}, "--window 14-21: its ends are no checkpoints of cifar10-strangers: 4, 5"),
-        ({"window": (20, 14)}, "--window 20-14: its ends are no checkpoints"),
+        ({"window": (14, 21)}, "--window 14-21: its ends must be checkpoints of cifar10-strangers: 4, 5"),
+        ({"window": (20, 14)}, "--window 20-14: its ends must be checkpoints"),
         ({"window": (4, 20)}, "it begins at the first checkpoint; take a late part of the training"),
         ({"claims": ("memory",)}, "unknown claim 'memory'"),
         ({"claims": ("theorem-2",)}, "unknown claim of trained networks 'theorem-2'"),
         ({"seeds": (0, 1)}, "a claim is judged on at least 3"),
-        ({"seeds": (100, 1, 2)}, "bounds came from 100"),
+        ({"seeds": (100, 1, 2)}, "bounds came from the pilot seeds 100"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(begin, options, told):
@@ -171,7 +184,7 @@ def test_lists_of_depths_follow_the_cuts(begin, tmp_path, cuts, all_depths, inne
 
 def test_behind_the_last_non_linearity_there_is_no_inner_cut(begin, tmp_path):
     last = cut_at(tmp_path, "5", "6")
-    with pytest.raises(RecipeError, match="beyond-churn asks of each of inner_cuts, of which other has none; leave it"):
+    with pytest.raises(RecipeError, match="beyond-churn is about inner_cuts, and other has none; leave the claim"):
         begin(last, claims=("memory-window", "beyond-churn"))
     begin(last)
     assert set(load_register(begin.folder / "claims" / "register").entries) == NINE - {"beyond-churn"}

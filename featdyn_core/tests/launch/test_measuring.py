@@ -64,6 +64,27 @@ def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):
     assert [outcome for _, outcome in found] == [1] * 4
 
 
+def test_only_records_of_one_training_are_asked_whether_they_go_together(monkeypatch):
+    """A plan may have tens of thousands, and of no two trainings records are measured together."""
+    asked = Mock(side_effect=lambda *_: False)
+    monkeypatch.setattr(Request, "together", asked)
+    requests = [column(1, seed=seed, deep=deep) for seed in range(20) for deep in (1, 2)]
+    assert measuring._grouped(requests) == [[request] for request in requests]
+    assert asked.call_count == 20
+
+
+def test_work_is_shared_out_without_comparing_its_pieces(monkeypatch):
+    class Group(list):
+        __hash__ = None
+
+        def __eq__(self, _):
+            raise AssertionError("pieces were compared")
+
+    monkeypatch.setattr(measuring, "spread", lambda work, groups, **_: ((group, work(group)) for group in groups))
+    groups = [Group([Request(tiny_recipe(), seed, kind, {})]) for seed in (0, 1) for kind in ("log", "churn")]
+    assert [group[0].kind for group, _ in spread_by_device(len, groups, jobs=2)] == ["churn"] * 2 + ["log"] * 2
+
+
 def test_what_costs_less_together_is_one_piece_of_work(place, said):
     requests = [column(1), column(1, split="training"), column(1, deep=2), column(1, deep=2, split="training")]
     assert measure_missing(place, requests, HERE, said.append) == 0

@@ -80,7 +80,7 @@ def test_without_time_nothing_begins(report, said):
 @pytest.mark.parametrize("content", ["{", "[1]"])
 def test_a_damaged_report_is_refused(report, said, content):
     report.write_text(content)
-    with pytest.raises(StoreError, match="is no report of a rehearsal"):
+    with pytest.raises(StoreError, match="is not a report of a rehearsal"):
         go_through([], 1.0, report, said.append)
 
 

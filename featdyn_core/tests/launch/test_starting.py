@@ -36,7 +36,7 @@ def test_a_new_project_has_every_claim_and_what_it_needs(tmp_path, monkeypatch):
 def test_what_is_there_is_not_overwritten(tmp_path, present):
     (tmp_path / present).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / present).write_text("mine")
-    with pytest.raises(FeatdynError, match="is there already; begin a project in another folder"):
+    with pytest.raises(FeatdynError, match="is there already; create the project in another folder"):
         start_project(tmp_path)
     assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["mine"]
 
@@ -83,6 +83,16 @@ def test_an_installed_package_begins_a_project_and_judges_it(installed, tmp_path
     assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in output
 
 
+def test_a_new_project_names_its_plugin(tmp_path, monkeypatch):
+    """Where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set, pytest loads what its settings name."""
+    start_project(tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "fast", "claims/test_memory_window.py"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "test_memory_window.py::test_memory_window[memory-window-small-digits]" in found.stdout
+
+
 def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
     """A clone whose git changes line ends would break the seal of every manifest."""
     start_project(tmp_path / "mine")
@@ -104,6 +114,16 @@ def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
         assert (tmp_path / "clone" / path.relative_to(tmp_path / "mine")).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.skipif(not (SOURCE / ".git").exists(), reason="needs a clone")
+@pytest.mark.parametrize("published", ["fixtures/records/small/manifest.json", "evidence/fast-cpu/evidence.json"])
+def test_a_clone_keeps_the_line_ends_of_what_may_be_signed(published):
+    assert (SOURCE / published).is_file()
+    told = subprocess.run(
+        ["git", "check-attr", "text", published], cwd=SOURCE, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"{published}: text: unset\n"
+
+
 def test_a_register_is_the_same_whatever_its_line_ends(tmp_path):
     shutil.copytree(SOURCE / "claims/register", tmp_path / "register")
     for path in (tmp_path / "register").iterdir():
@@ -119,6 +139,7 @@ def wheel_of(source: Path, folder: Path, **variables: str) -> zipfile.ZipFile:
 
 
 def test_a_wheel_of_a_source_archive_knows_its_commit(tmp_path):
+    commit.cache_clear()  # a test that hides all programs may have asked before
     build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
     subprocess.run(build, cwd=SOURCE, check=True, capture_output=True)
     (archive,) = tmp_path.glob("*.tar.gz")

@@ -146,7 +146,7 @@ def test_pretrained_networks_have_the_measured_accuracy(name):
     "key", ["layer4.0.conv1.weight", "layer1.x.conv1.weight", "layer2.0.conv3.weight", "fc.weight"]
 )
 def test_unknown_tensor_of_a_published_state_is_refused(published, key):
-    with pytest.raises(ModelError, match=rf"'module\.{key}' is no tensor of the published ResNet"):
+    with pytest.raises(ModelError, match=rf"'module\.{key}' is not a tensor of the published ResNet"):
         load_published_resnet(
             build_model("resnet20"), {"state_dict": published.state_dict() | {f"module.{key}": torch.zeros(1)}}
         )
@@ -164,5 +164,5 @@ def test_what_is_no_published_state_is_refused(state):
 
 
 def test_a_key_that_is_no_text_is_no_tensor_of_a_published_state():
-    with pytest.raises(ModelError, match="7 is no tensor of the published ResNet"):
+    with pytest.raises(ModelError, match="7 is not a tensor of the published ResNet"):
         load_published_resnet(build_model("resnet20"), {"state_dict": {7: torch.zeros(1)}})

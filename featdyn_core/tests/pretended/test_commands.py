@@ -10,6 +10,8 @@ from featdyn_core.cli.main import main
 from featdyn_core.launch import rehearsal
 from featdyn_core.tests.pretended.api import NAME
 from featdyn_core.tests.toy import RECIPES, write_claim, write_project
+from featdyn_core.verdicts.claim import Verdict
+from featdyn_core.verdicts.documents import read_evidence
 
 pytestmark = pytest.mark.usefixtures("pretended_gpu")
 
@@ -58,10 +60,10 @@ def test_a_session_of_the_full_tier_decides_on_ones_own_images(project, pytester
     options = ("-m", "full", "--device", "cuda", "-p", "no:cacheprovider", f"--rootdir={project}")
     result = pytester.runpytest_inprocess(str(project / "claims"), *options)
     result.assert_outcomes(passed=1)
-    (row,) = json.loads((project / "evidence.json").read_text())["rows"]
-    assert row["verdict"] == "SUPPORTED"
+    (row,) = read_evidence(project / "evidence.json")
+    assert row.verdict is Verdict.SUPPORTED
     # A process of pytest-xdist has a device of its own.
-    assert {one["device"].split(";")[0] for one in row["measured"]} <= {"cuda", "cuda:0"}
+    assert {one["device"].split(";")[0] for one in row.measured} <= {"cuda", "cuda:0"}
     assert {one["device"] for one in manifests(project)} <= {"cuda", "cuda:0"}
 
 

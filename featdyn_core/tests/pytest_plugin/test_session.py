@@ -127,7 +127,7 @@ def test_a_test_that_reported_nothing_is_an_error(tmp_path):
         "memory-reduced-mnist-replayed": "ERROR",
         "forgetting-small-digits": "ERROR",
     }
-    assert session.evidence[1].reason == "its test did not report: the run was stopped, or its process died"
+    assert session.evidence[1].reason == "the test did not report: the run was stopped, or its process died"
     assert session.evidence[1].replayed
     assert session.target == session.path
 
@@ -137,8 +137,8 @@ def test_a_test_that_reported_nothing_is_an_error(tmp_path):
     [
         ("StoreError: the disk is full", "StoreError: the disk is full"),
         ("traceback\n  line 3\nE   ValueError: no\n\n", "E   ValueError: no"),
-        ("", "its test did not report: the run was stopped, or its process died"),
-        (" \n ", "its test did not report: the run was stopped, or its process died"),
+        ("", "the test did not report: the run was stopped, or its process died"),
+        (" \n ", "the test did not report: the run was stopped, or its process died"),
     ],
 )
 def test_an_error_gives_its_reason_in_a_line(tmp_path, fault, reason):
@@ -173,7 +173,7 @@ def test_a_run_of_a_part_leaves_the_whole_ones_file_alone(tmp_path):
     (tmp_path / "evidence.json").write_text("of the whole run")
     session = finished(tmp_path, {PLAN[0].id}, [reported(PLAN[0])])
     session.write()
-    assert session.remark == " (of a part of the claims)"
+    assert session.remark == " (partial: only some of the claims)"
     assert (tmp_path / "evidence.json").read_text() == "of the whole run"
     assert read_evidence(tmp_path / "evidence.partial.json") == session.evidence
 
@@ -183,7 +183,7 @@ def test_a_run_of_other_seeds_has_its_own_file_whole_or_not(tmp_path, collected)
     plan = [row if row.replayed else dataclasses.replace(row, exploratory=True) for row in PLAN]
     session = finished(tmp_path, collected, [reported(row) for row in plan if row.id in collected], plan=plan)
     session.write()
-    assert session.remark == " (exploratory: these are not the register's seeds)"
+    assert session.remark == " (exploratory: the seeds are not the register's)"
     assert [path.name for path in tmp_path.iterdir()] == ["evidence.exploratory.json"]
     assert session.evidence[0].exploratory
 

@@ -14,7 +14,6 @@ from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.records.column import (
     KIND,
-    POLICIES,
     Column,
     Options,
     covers,
@@ -24,10 +23,11 @@ from featdyn_core.records.column import (
     resolve,
     together,
 )
-from featdyn_core.records.kind import Scope
+from featdyn_core.records.kind import POLICIES, Scope
 from featdyn_core.records.planting import DEPTHS, IMAGES
 from featdyn_core.register.register import Window
 from featdyn_core.tests.tiny import tiny_recipe
+from featdyn_core.trajectories.specs import AdoptedSpec, NetworkSpec
 from featdyn_core.trajectories.turning_network import TURN
 
 GRAIN = 0.5 / IMAGES
@@ -260,10 +260,10 @@ def test_a_composite_misses_all_that_a_better_one_misses():
     assert (found.consistency == 1).mean() == pytest.approx(0.7, abs=GRAIN)
 
 
-def resolved(changes=None, **options):
+def resolved(changes=None, recipe=None, **options):
     """Parameters of a column over epochs 1 to 3, under a protocol with some numbers changed."""
     protocol = PROTOCOL | (changes or {})
-    scope = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3)}, protocol, images=20)
+    scope = Scope(recipe or tiny_recipe(), 0, 1, {"late": Window(1, 3)}, protocol, images=20)
     return resolve(Options(**{"window": "late", "deep": "last"} | options), scope)
 
 
@@ -282,6 +282,14 @@ def test_under_each_deep_epoch_lie_those_before_it_thinned():
 
 def test_the_policies_are_those_of_composites():
     assert POLICIES == composites.POLICIES
+
+
+@pytest.mark.parametrize(("normalised", "policy"), [(True, "recalibrate"), (False, "carry")])
+def test_where_no_statistics_are_one_column_serves_both(normalised, policy):
+    adopted = AdoptedSpec({"0": "0" * 64}, normalised=normalised)
+    recipe = tiny_recipe(adopted=adopted, network=NetworkSpec("nets:made", {"cuts": ["0"]}))
+    found = resolved(policy="recalibrate", recipe=recipe)
+    assert {parameters["policy"] for parameters in found.values()} == {policy}
 
 
 @pytest.mark.parametrize(

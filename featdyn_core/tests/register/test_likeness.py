@@ -98,7 +98,7 @@ def test_a_claim_of_other_scales_alone_is_not_asked():
 
 
 def test_a_window_that_the_scale_lacks_is_told():
-    with pytest.raises(RecipeError, match="scale 'own', windows, mine: claim 'demo' has a window 'late'; say which"):
+    with pytest.raises(RecipeError, match="windows, mine: claim 'demo' needs the window 'late'; give its epochs"):
         completed(DOCUMENT, scale(windows={}), {}, "claim 'demo'")
 
 
@@ -125,9 +125,9 @@ def test_rows_of_such_a_scale_are_read_with_the_others(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('like = "reduced/digits"', 'like = "reduced"', "scale 'own', like: 'reduced' is no row"),
-        ('like = "reduced/digits"', "", "windows and claims are of a scale that is like a row"),
-        ("late = [1, 3]", "late = [3, 1]", r"windows, mine, late: \[3, 1\] is no span"),
+        ('like = "reduced/digits"', 'like = "reduced"', "scale 'own', like: 'reduced' is not a row"),
+        ('like = "reduced/digits"', "", "only a scale that is like a row has windows and claims"),
+        ("late = [1, 3]", "late = [3, 1]", r"windows, mine, late: \[3, 1\] is not a span"),
         ("windows.mine", "windows.yours", "unknown field 'yours'"),
     ],
 )
@@ -147,7 +147,7 @@ def test_files_may_name_what_is_elsewhere(tmp_path):
     path.write_text('elsewhere = ["stl10", "huge", "another"]\n' + path.read_text())
     assert load_register(path.parent).entry("demo").subjects == ("digits", "stl10", "mine")
     path.write_text(path.read_text().replace('"another"]', '"others"]'))
-    with pytest.raises(RecipeError, match="is a rival of 'another', which is no claim"):
+    with pytest.raises(RecipeError, match="is a rival of 'another', which is not a claim"):
         load_register(path.parent)
 
 

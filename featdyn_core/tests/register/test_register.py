@@ -215,7 +215,7 @@ def test_a_rival_names_a_claim_of_the_paper(written, tmp_path):
     (tmp_path / "other.toml").write_text(f'rival_of = "memory"\n{MEMORY}')
     assert [entry.rival_of for entry in written().entries.values()] == ["", "memory"]
     (tmp_path / "third.toml").write_text(f'rival_of = "other"\n{MEMORY}')
-    with pytest.raises(RecipeError, match="claim 'third' is a rival of 'other', which is no claim of the paper"):
+    with pytest.raises(RecipeError, match="claim 'third' is a rival of 'other', which is not a claim of the paper"):
         written()
     (tmp_path / "third.toml").write_text(f'rival_of = "memry"\n{MEMORY}')
     with pytest.raises(RecipeError, match="claim 'third' is a rival of 'memry'"):
@@ -285,8 +285,8 @@ def test_a_theorem_has_one_fast_row_and_universal_criteria(written):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('subjects = ["digits"]', "a theorem has no subjects"),
-        ('records = { column = { kind = "column" } }', "a theorem has no records"),
+        ('subjects = ["digits"]', "a theorem cannot have subjects"),
+        ('records = { column = { kind = "column" } }', "a theorem cannot have records"),
         ('kind = "lemma"', "its kind is 'lemma'; a claim is empirical or a theorem"),
         ('kind = "empirical"', "it has no records"),
         (
@@ -340,10 +340,10 @@ def test_a_margin_is_of_what_decides(written):
         ),
         pytest.param('unit = "difference"\nabove = 0.98', 'unit = "part"\nabove = 0.98', "expected one of", id="unit"),
         pytest.param(
-            'unit = "difference"\nabove = 0.98', 'unit = "share"\nabove = 1.2', "no share: it is to lie", id="range"
+            'unit = "difference"\nabove = 0.98', 'unit = "share"\nabove = 1.2', "(share) must lie between", id="range"
         ),
         pytest.param(
-            'on = "held-out"', 'on = "held-out"\nmargin = 0.0', "margin 0 is no smallest difference", id="margin of 0"
+            'on = "held-out"', 'on = "held-out"\nmargin = 0.0', "margin 0: give a smallest difference", id="margin of 0"
         ),
         pytest.param(
             'unit = "difference"\nabove = 0.98',
@@ -375,7 +375,7 @@ def test_margins_are_of_all_that_decide_or_of_none(written):
 
 def test_seeds_trained_here_are_some_of_the_scales(written):
     general = GENERAL.replace("seeds = [0, 1, 2]", "seeds = [0, 1, 2]\nhere = [0, 1, 5]", 1)
-    with pytest.raises(RecipeError, match="scale 'small', here: 5 is none of the seeds of 'digits'"):
+    with pytest.raises(RecipeError, match="scale 'small', here: 5 is not a seed of 'digits'"):
         written(general=general)
 
 
@@ -430,12 +430,12 @@ def refused(written, old, new, messages):
             id="scale of another name",
         ),
         pytest.param(
-            "[scales.small]", "[scales.digits]", ["scale 'digits'", "called like a subject"], id="scale like data"
+            "[scales.small]", "[scales.digits]", ["scale 'digits'", "has the name of a subject"], id="scale like data"
         ),
         pytest.param(
-            "[scales.small]", "[scales.svhn]", ["scale 'svhn'", "called like a subject"], id="like other data"
+            "[scales.small]", "[scales.svhn]", ["scale 'svhn'", "has the name of a subject"], id="like other data"
         ),
-        pytest.param("[scales.small]", "[scales.auto]", ["scale 'auto'", "not auto"], id="scale called auto"),
+        pytest.param("[scales.small]", "[scales.auto]", ["scale 'auto'", "not be auto"], id="scale called auto"),
         pytest.param("[scales.small]", '[scales."a/b"]', ["scale 'a/b'", "letters"], id="scale that is no word"),
         pytest.param(
             'tier = "fast"', 'tier = "slow"', ["scale 'small'", "'slow'; the tiers are fast, full"], id="unknown tier"
@@ -486,7 +486,7 @@ def test_scales_that_cannot_be_used_say_where(written, old, new, messages):
         pytest.param(
             "[20, 40]",
             "[20]",
-            ["windows, small, memory: [20] is no span of epochs [first, last]"],
+            ["windows, small, memory: [20] is not a span of epochs [first, last]"],
             id="window with one end",
         ),
         pytest.param("[20, 40]", "[40, 20]", ["[40, 20]"], id="window turned round"),
@@ -554,7 +554,7 @@ def test_a_claim_that_cannot_be_used_says_where(written, old, new, messages):
         ),
         pytest.param("below = 1\n", 'below = "0.95"\n', ["'lost'", "'0.95'"], id="bound of words"),
         pytest.param("below = 1\n", "below = true\n", ["'lost'", "True"], id="bound that is a truth value"),
-        pytest.param("below = 1\n", "below = nan\n", ["'lost'", "nan"], id="bound that is no number"),
+        pytest.param("below = 1\n", "below = nan\n", ["'lost'", "nan"], id="bound that is not a number"),
         pytest.param("below = 1\n", "below = -inf\n", ["'lost'", "-inf"], id="bound without end"),
         pytest.param("below = 1\n", f"below = 1{'0' * 400}\n", ["'lost'"], id="bound too large for a number"),
         pytest.param("below = 1\n", "below = { small = 1, mnist = inf }\n", ["'lost'", "paper/mnist"], id="in a table"),
@@ -625,8 +625,8 @@ def test_a_criterion_that_cannot_be_used_says_where(written, old, new, messages)
             "expected one of SUPPORTED, EQUIVALENT, REFUTED, .*, found 'refuted'",
             id="unknown verdict",
         ),
-        pytest.param('"small/digits" = "SUPPORTED"', "no finding against the claim", id="nothing found"),
-        pytest.param('"small/digits" = "NOT RUN"', "no finding against the claim", id="nothing decided"),
+        pytest.param('"small/digits" = "SUPPORTED"', "not a finding against the claim", id="nothing found"),
+        pytest.param('"small/digits" = "NOT RUN"', "not a finding against the claim", id="nothing decided"),
     ],
 )
 def test_a_finding_that_cannot_be_one_is_refused(written, found, message):
@@ -679,8 +679,8 @@ def test_what_is_no_list_of_seeds_is_refused(text):
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [
-        ((0, 1, 1), "seeds 0,1,1: a seed stands there twice"),
-        ((0, 1, 101, 100), "bounds came from 100, 101; take others"),
+        ((0, 1, 1), "seeds 0,1,1: a seed occurs twice"),
+        ((0, 1, 101, 100), "bounds came from the pilot seeds 100, 101; take others"),
         ((0, 1), "seeds 0,1: a claim is judged on at least 3"),
         ((), "at least 3"),
     ],
@@ -791,6 +791,6 @@ def test_a_quantity_says_the_numbers_of_the_protocol(tmp_path):
     assert load_register(folder).entry("demo").claim("small", "digits").criteria[0].quantity == "the window W_0.8(t)"
     for no_number in ("{levle}", "{level[0]}"):
         toy.edit(folder / "demo.toml", "{level}", no_number)
-        with pytest.raises(RecipeError, match=r"claim 'demo', criterion 'effect', quantity: .* no number of the pro"):
+        with pytest.raises(RecipeError, match=r"claim 'demo', criterion 'effect', quantity: .* not a number of"):
             load_register(folder)
         toy.edit(folder / "demo.toml", no_number, "{level}")

@@ -74,10 +74,10 @@ FAULTS = {
         "unknown claim 'trans-window'; did you mean 'memory-window'\\?",
     ),
     "nothing varied": ('recipe.optimizer = { name = "adam" }', "", "variation 'adam' overrides nothing"),
-    "nothing found": ('"REFUTED"', '"SUPPORTED"', "variation 'again' found SUPPORTED, which is no finding"),
+    "nothing found": ('"REFUTED"', '"SUPPORTED"', "variation 'again' found SUPPORTED, which is not a finding"),
     "too few seeds": ("[7, 8, 9]", "[7, 8]", "a claim is judged on at least 3"),
     "seeds below 0": ("[7, 8, 9]", "[7, 8, -1]", "seeds are integers from 0 on"),
-    "pilot seeds": ("[7, 8, 9]", "[7, 8, 100]", "bounds came from 100"),
+    "pilot seeds": ("[7, 8, 9]", "[7, 8, 100]", "bounds came from the pilot seeds 100"),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from featdyn_core.register.reading import load_register
 from featdyn_core.report import wording
 from featdyn_core.report.markdown import claim_row, claims_table, grid_table, results_table, step_summary, summary_table
-from featdyn_core.report.wording import interval
+from featdyn_core.report.wording import NOT_RUN, SYMBOLS, interval
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.criterion import Role
 from featdyn_core.verdicts.documents import read_evidence
@@ -100,19 +100,25 @@ def test_the_grid_has_a_sign_and_a_number_for_decided_claims(register):
         replace(evidence("memory-window", "mnist"), scale="paper", variation="adam"),
         replace(evidence("beyond-churn", "cifar10", gain=0.02), scale="reduced"),
     ]
-    head, _, *lines, empty, signs = grid_table(register, rows)
+    head, _, *lines = grid_table(register, rows)
     assert cells(head) == ["claim", "digits, small", "cifar10, reduced", "cifar10, paper"], "a sweep has no column"
     found = {cells(line)[0].strip("`"): cells(line)[1:] for line in lines}
     assert found["memory-window"] == ["✓ 0.98", "✗ 0.6", "·"]
     assert found["beyond-churn"] == ["·", "✓ 0.019", "·"]
     assert found["semantic-structure"][0] == "", "it is not asked on digits"
     assert set(found) == {name for name, entry in register.entries.items() if entry.kind == "empirical"}
-    assert (empty, signs[:12]) == ("", "✓ SUPPORTED,")
 
 
 def test_the_grid_of_the_published_evidence_is_narrow(register):
     rows = read_evidence(Path(__file__).parents[3] / "evidence" / "fast-cpu" / "evidence.json")
     assert max(map(len, grid_table(register, rows))) <= 100
+
+
+def test_the_readme_says_what_each_sign_of_the_grid_means():
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    for sign, meaning in [*((sign, str(verdict)) for verdict, sign in SYMBOLS.items()), (NOT_RUN, "NOT RUN")]:
+        assert f"\n| {sign} {meaning} |" in text
 
 
 def test_a_ci_page_has_counts_news_and_the_rest_folded():

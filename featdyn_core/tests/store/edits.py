@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.store.documents import SEAL, dump, seal
+from featdyn_core.sealed import SEAL
+from featdyn_core.store.documents import dump, seal
 
 LATER = (SEAL, "cpu", "conditions", "environments", "optimizer")
 """Fields of manifests that those of earlier versions lacked."""

@@ -158,7 +158,7 @@ def test_an_interrupted_branch_goes_on_to_the_same_bits(store, tmp_path):
 def test_a_branch_does_not_go_on_from_a_parent_of_other_bits(store, stopped):
     parent, other = store.folder(tiny_recipe(), 0), "a" * 64
     edit_manifest(parent, lambda manifest: manifest["checkpoints"]["1"].update(sha256=other))
-    with pytest.raises(StoreError, match=rf"renewed seed 0 was begun with .*, and this run has .*parent {other}"):
+    with pytest.raises(StoreError, match=rf"renewed seed 0 was begun with .*, but this run has .*parent {other}"):
         store.get(RENEWED, 0)
     assert (stopped / "resume.json").exists()
 
@@ -207,7 +207,7 @@ def test_a_parent_of_before_is_in_order_and_named_with_the_mend(store):
     as_an_earlier_version(folder)
     assert verify_folder(store, folder) == []
     assert store.get(FROZEN, 0).epochs == (1, 2, 3)
-    message = rf"^{folder} has no optimizer\.safetensors: .*; remove this folder, and the next run trains tiny seed 0"
+    message = rf"^{folder} has no optimizer\.safetensors, .*; remove this folder, and the next run trains tiny seed 0"
     for look in (1, 2):
         with pytest.raises(StoreError, match=message) as found:
             store.get(tiny_continuation(), 0)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.errors import OtherCodeError, StoreError
+from featdyn_core.errors import MissingRecordError, OtherCodeError, StoreError
 from featdyn_core.records.request import Request
 from featdyn_core.store import factories
 from featdyn_core.store.conditions import FACTORY
 from featdyn_core.store.documents import seal
 from featdyn_core.store.factories import factory_source
 from featdyn_core.store.measurements import Measurements
+from featdyn_core.store.records import Record
 from featdyn_core.store.source import source_digest
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import NotCheckedError, verify_store, verify_trainings
@@ -69,7 +70,9 @@ def test_an_edited_activation_never_meets_what_was_stored(own, tmp_path):
     store = Store(tmp_path / "store", device="cpu")
     before = Measurements(store).get(REQUEST)
     edit(own, "ownnets/parts.py", "ReLU", "Tanh")
-    with pytest.raises(OtherCodeError, match=f"was trained by another code of {NAME}, which was edited since; put "):
+    with pytest.raises(
+        OtherCodeError, match=f"was trained with other code of {NAME}, which was edited since; restore "
+    ):
         Measurements(Store(store.root, device="cpu")).get(REQUEST)
     edit(own, "ownnets/parts.py", "Tanh", "ReLU")
     again = Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
@@ -82,7 +85,7 @@ def test_what_was_trained_by_other_code_is_not_checked(own, tmp_path):
     edit(own, "ownnets/tall.py", "8", "9")
     (by_recipe,), (by_folder,) = verify_trainings(store, [Training(RECIPE, 0)]), verify_store(store)
     assert (by_recipe.problems, by_folder.problems) == ([], [])
-    assert "put the code back" in by_recipe.unchecked
+    assert "restore the code" in by_recipe.unchecked
     assert NotCheckedError.__name__ not in by_folder.unchecked
     assert "runs for its recipe only" in by_folder.unchecked
 
@@ -97,23 +100,38 @@ def test_a_resumption_by_edited_code_is_refused(own, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Store(tmp_path / "store", device="cpu", watch=stop).get(RECIPE, 0)
     edit(own, "ownnets/parts.py", "ReLU", "Tanh")
-    with pytest.raises(StoreError, match="which gives other bits; go on with what it was begun with"):
+    with pytest.raises(StoreError, match="which gives other bits; continue with the first conditions"):
         Store(tmp_path / "store", device="cpu").get(RECIPE, 0)
 
 
-@pytest.mark.usefixtures("own")
-def test_what_earlier_versions_stored_is_read(tmp_path):
-    store = Store(tmp_path / "store", device="cpu")
-    before = Measurements(store).get(REQUEST)
+def forget_the_code(store: Store, record: Record) -> None:
+    """Let a trajectory and its record say what earlier versions said of them, which did not name the code."""
     path = store.folder(RECIPE, 0) / "manifest.json"
     manifest = json.loads(path.read_text())
-    assert manifest["conditions"].pop(FACTORY) == before.facts["factory"]
+    assert manifest["conditions"].pop(FACTORY) == record.facts["factory"]
     path.write_bytes(seal({name: value for name, value in manifest.items() if name != "seal"}))
-    description = (store.root / "records" / before.facts["file"]).with_suffix(".json")
-    description.write_bytes(seal({name: value for name, value in before.facts.items() if name != "factory"}))
-    found = Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
-    assert found.content == before.content
-    assert store.open(RECIPE, 0).epochs == (0, 1, 2, 3)
+    description = (store.root / "records" / record.facts["file"]).with_suffix(".json")
+    description.write_bytes(seal({name: value for name, value in record.facts.items() if name != "factory"}))
+
+
+@pytest.mark.usefixtures("own")
+def test_a_trajectory_of_an_earlier_version_is_read(tmp_path):
+    store = Store(tmp_path / "store", device="cpu")
+    forget_the_code(store, Measurements(store).get(REQUEST))
+    assert Store(store.root, device="cpu").open(RECIPE, 0).epochs == (0, 1, 2, 3)
+
+
+def test_a_record_that_names_no_code_is_measured_again(own, tmp_path):
+    """It may be of the code of before an edit."""
+    store = Store(tmp_path / "store", device="cpu")
+    before = Measurements(store).get(REQUEST)
+    forget_the_code(store, before)
+    edit(own, "ownnets/parts.py", "ReLU", "Tanh")
+    with pytest.raises(MissingRecordError, match="run featdyn measure"):
+        Measurements(Store(store.root, device="cpu"), train=False, measure=False).get(REQUEST)
+    again = Measurements(Store(store.root, device="cpu"), train=False).get(REQUEST)
+    assert again.facts["factory"] == factory_source(NAME)
+    assert again.content != before.content
 
 
 def test_records_are_judged_where_the_code_is_not(own, tmp_path):

@@ -137,7 +137,7 @@ def test_resume_point_without_optimiser_tensors(tmp_path):
         (lambda folder: (folder / "resume-0002.safetensors").unlink(), "No such file"),
         (lambda folder: (folder / "epoch-0001.safetensors").unlink(), r"FileNotFoundError.*epoch-0001"),
         (lambda folder: (folder / "resume.json").write_text("{"), "JSONDecodeError"),
-        (lambda folder: (folder / "resume.json").write_text("[]"), "a list where an object was written"),
+        (lambda folder: (folder / "resume.json").write_text("[]"), "expected an object, found a list"),
         (lambda folder: (folder / "resume.json").write_text("{}"), "KeyError"),
     ],
 )

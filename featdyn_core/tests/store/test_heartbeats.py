@@ -167,6 +167,16 @@ def test_claim_says_how_far_its_grids_are_and_how_long(tmp_path, monkeypatch):
     assert read_grid_beats(tmp_path) == {}
 
 
+def test_a_grid_of_a_clock_that_is_ahead_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeats, "GRID_SECONDS", 0.0)
+    with grid_beats(tmp_path, "forgetting on digits") as say:
+        say(1, 2)
+        assert read_grid_beats(tmp_path)
+        (path,) = (tmp_path / "progress").iterdir()
+        os.utime(path, (time.time() + 3600,) * 2)
+        assert read_grid_beats(tmp_path) == {}
+
+
 def test_claims_in_memory_make_no_folder(tmp_path):
     with grid_beats(tmp_path / "nowhere", "forgetting on cifar10") as beat:
         beat(1, 2)

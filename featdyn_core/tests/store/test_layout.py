@@ -4,13 +4,14 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from featdyn_core.errors import StoreError
 from featdyn_core.files import temporary_name
 from featdyn_core.store.layout import Layout, named_errors, sweep, tidy
-from featdyn_core.tests.store.operations import abandoned
+from featdyn_core.tests.store.operations import abandoned, settle
 
 
 def fail_with(code: int):
@@ -23,7 +24,7 @@ def fail_with(code: int):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (errno.ENOSPC, "no space left for the store here; free some, and the next run goes on from here"),
+        (errno.ENOSPC, "no space left for the store here; free some, and the next run continues from here"),
         (errno.EDQUOT, "no space left for the store here; free some"),
         (
             errno.EROFS,
@@ -72,6 +73,19 @@ def test_a_trajectory_of_another_name_is_found_by_its_key(tmp_path):
     assert layout.finished("tiny", 3, key) == tmp_path / "old-3-0123456789ab"
 
 
+def test_many_trajectories_are_found_by_one_look_at_the_folder(tmp_path, monkeypatch):
+    keys = [f"{number:012x}" + "0" * 52 for number in range(20)]
+    for key in keys[:10]:
+        (tmp_path / f"old-3-{key[:12]}").mkdir()
+    settle(tmp_path)
+    looks = Mock(side_effect=os.listdir), Mock(side_effect=os.scandir)
+    for name, look in zip(("listdir", "scandir"), looks, strict=True):
+        monkeypatch.setattr(os, name, look)
+    layout = Layout(tmp_path)
+    assert [layout.finished("tiny", 3, key).name.partition("-")[0] for key in keys] == ["old"] * 10 + ["tiny"] * 10
+    assert sum(look.call_count for look in looks) == 1
+
+
 def test_what_killed_writers_left_half_written_is_swept(tmp_path):
     gone = [temporary_name(tmp_path / "resume.json").name, ".old.7.tmp", "resume-0001.safetensors.77.tmp"]
     kept = [temporary_name(tmp_path / "resume.json").name, "a.tmp", "b.x.tmp", "resume.json"]
@@ -115,7 +129,7 @@ def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
 def test_place_that_cannot_be_had_is_named(tmp_path, name):
     (tmp_path / "taken").touch()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(StoreError, match="cannot be made, where this trajectory belongs; give its recipe another name"):
+    with pytest.raises(StoreError, match="cannot be made; give its recipe another name"):
         Layout(tmp_path).prepare("k", tmp_path / name)
 
 

@@ -7,10 +7,7 @@ from featdyn_core.store import records as module
 from featdyn_core.store.listing import Listing
 from featdyn_core.store.records import RecordFolder
 from featdyn_core.tests.store.made import column, keys_of, record_of
-
-
-def settle(folder) -> None:
-    os.utime(folder, (0, os.stat(folder).st_mtime - 100))
+from featdyn_core.tests.store.operations import settle
 
 
 def first_letter(name: str) -> str:

@@ -199,6 +199,6 @@ def test_manifest_that_must_not_be_read_is_not_called_damaged(finished, monkeypa
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr("os.open", fail)
-    with pytest.raises(StoreError, match=r"manifest\.json must not be read \(Permission denied\); allow it") as found:
+    with pytest.raises(StoreError, match=r"manifest\.json may not be read \(Permission denied\); allow it") as found:
         read_manifest(finished)
     assert not isinstance(found.value, DamagedTrajectoryError)

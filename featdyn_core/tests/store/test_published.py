@@ -7,13 +7,17 @@ import itertools
 import json
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, StoreError
+from featdyn_core.files import json_digest
 from featdyn_core.records.kinds import KINDS
+from featdyn_core.sealed import seal_lines, unseal_lines
 from featdyn_core.store import layout
-from featdyn_core.store.documents import seal, seal_lines
+from featdyn_core.store import published as module
+from featdyn_core.store.documents import seal
 from featdyn_core.store.published import PublishedRecords, publish, published
 from featdyn_core.store.records import Record
 from featdyn_core.tests.store.edits import contents, flip
@@ -33,12 +37,15 @@ def folder(tmp_path) -> Path:
     return tmp_path / "reduced"
 
 
+def said(folder: Path) -> dict:
+    """Return what the manifest of a folder says."""
+    return unseal_lines(json.loads((folder / "manifest.json").read_text()), "records")
+
+
 def edit(folder: Path, number: int = 0, **changes) -> None:
-    path = folder / "manifest.json"
-    document = json.loads(path.read_text())
-    document["records"][number] |= changes
-    document.pop("seal")
-    path.write_bytes(seal_lines(document, "records"))
+    content = said(folder)
+    content["records"][number] |= changes
+    (folder / "manifest.json").write_bytes(seal_lines(content, "records"))
 
 
 def test_what_was_published_is_read_back(folder):
@@ -49,19 +56,70 @@ def test_what_was_published_is_read_back(folder):
     assert found.describe(column(2, seed=1)) == RECORDS[1].facts
 
 
-def test_a_manifest_of_the_second_schema_says_the_same(folder):
-    third = PublishedRecords(folder)
-    document = json.loads((folder / "manifest.json").read_text())
-    write(folder, {"schema": 2, "records": document["records"]})
-    second = PublishedRecords(folder)
-    assert (second.facts, second.files, second.fault) == (third.facts, third.files, "")
+@pytest.mark.parametrize("schema", [2, 3])
+def test_a_manifest_of_an_older_schema_says_the_same(folder, schema):
+    newest = PublishedRecords(folder)
+    content = said(folder) | {"schema": schema}
+    (folder / "manifest.json").write_bytes(seal(content) if schema == 2 else seal_lines(content, "records"))
+    older = PublishedRecords(folder)
+    assert (older.facts, older.files, older.fault) == (newest.facts, newest.files, "")
     replace(folder, b"some images", b"four images")
     assert "does not match its seal" in PublishedRecords(folder).fault
 
 
 def test_a_manifest_has_a_line_for_each_record(folder):
     lines = (folder / "manifest.json").read_text().splitlines()
-    assert [json.loads(line.rstrip(",")) for line in lines[1:-1]] == PublishedRecords(folder).facts
+    records = [json.loads(line.rstrip(",")) for line in lines[lines.index('"records": [') + 1 : -3]]
+    assert [record["file"] for record in records] == [record.facts["file"] for record in RECORDS]
+
+
+def test_a_manifest_tells_once_what_records_share(folder):
+    text = (folder / "manifest.json").read_text()
+    for fact in ("recipe_digest", "source"):
+        assert [text.count(f'"{record.facts[fact]}"') for record in RECORDS] == [1, 1], fact
+    assert text.count("some images") == 1
+
+
+def forge(folder: Path, edit) -> None:
+    """Edit the manifest as it stands, and seal it again."""
+    document = json.loads((folder / "manifest.json").read_text())
+    edit(document)
+    del document["seal"]
+    (folder / "manifest.json").write_text(json.dumps(document | {"seal": json_digest(document)}))
+
+
+def other_epochs(document) -> None:
+    document["shared"]["parameters"][0]["shallow"] = [7]
+
+
+FORGED_TABLES = {
+    "beyond its table": (
+        lambda document: document["records"][1].update(source=9),
+        "records, item 2, source: 9 is no number of an entry, of which its table has 1",
+    ),
+    "below it": (lambda document: document["records"][0].update(data=-1), "item 1, data: -1 is no number of an entry"),
+    "no number": (lambda document: document["records"][0].update(data=True), "data: True is no number of an entry"),
+    "shorter table": (lambda document: document["shared"]["key"].pop(), "item 2, key: 1 is no number of an entry"),
+    "no table": (lambda document: document["shared"].update(source=3), "'shared' has no list for each of its paths"),
+    "another entry": (other_epochs, "that is not what a file of this content is called: the description was changed"),
+}
+
+
+@pytest.mark.parametrize(("edit", "message"), FORGED_TABLES.values(), ids=FORGED_TABLES)
+def test_forged_tables_of_a_manifest_are_refused(folder, edit, message):
+    forge(folder, edit)
+    with pytest.raises(DamagedRecordError, match=message) as caught:
+        PublishedRecords(folder).get(column(1))
+    assert str(folder / "manifest.json") in str(caught.value)
+
+
+def test_an_entry_of_a_table_is_under_the_seal(folder):
+    for path in said(folder)["records"][0].keys() & json.loads((folder / "manifest.json").read_text())["shared"]:
+        publish(folder, RECORDS)
+        document = json.loads((folder / "manifest.json").read_text())
+        document["shared"][path][0] = "edited"
+        (folder / "manifest.json").write_text(json.dumps(document))
+        assert "does not match its seal" in PublishedRecords(folder).fault, path
 
 
 def test_publishing_twice_gives_the_same_files(folder, tmp_path):
@@ -134,13 +192,13 @@ DAMAGED_MANIFESTS = {
         lambda folder: (folder / "manifest.json").write_text("[" * 100_000),
         "manifest.json cannot be read",
     ),
-    "schema": (lambda folder: write(folder, {"schema": 9, "records": []}), "has schema 9; this version reads 2 and"),
+    "schema": (lambda folder: write(folder, {"schema": 9, "records": []}), "has schema 9; this version reads 2 to 4"),
     "no seal": (
-        lambda folder: (folder / "manifest.json").write_text('{"schema": 3, "records": []}'),
+        lambda folder: (folder / "manifest.json").write_text('{"schema": 4, "records": []}'),
         "does not match its seal",
     ),
     "seal of another kind": (
-        lambda folder: write(folder, {"schema": 3, "records": []}),
+        lambda folder: write(folder, {"schema": 4, "records": []}),
         "does not match its seal",
     ),
     "no number": (lambda folder: replace(folder, b'"seconds":1.0', b'"seconds":NaN'), "manifest.json cannot be read"),
@@ -152,7 +210,7 @@ DAMAGED_MANIFESTS = {
     "no record": (lambda folder: write(folder, {"schema": 2, "records": [1]}), "does not describe a record"),
     "epochs": (lambda folder: edit(folder, parameters=dict(column(1, 2, 3).parameters)), "was changed"),
     "recipe": (lambda folder: edit(folder, recipe_digest="0" * 64), "was changed"),
-    "outside": (lambda folder: edit(folder, file="../../x.npz"), "no place in a store"),
+    "outside": (lambda folder: edit(folder, file="../../x.npz"), "not a valid path in a store"),
     "no provenance": (lambda folder: edit(folder, checkpoints={}), "does not describe a record"),
 }
 
@@ -214,6 +272,13 @@ def test_files_without_a_manifest_are_refused(folder):
         PublishedRecords(folder).get(column(1))
 
 
+def test_a_folder_is_swept_once_however_many_records_it_gets(tmp_path, monkeypatch):
+    swept = Mock()
+    monkeypatch.setattr(module, "sweep", swept)
+    publish(tmp_path / "new", [record_of(column(1, images=images)) for images in range(15, 20)])
+    assert swept.call_count == 2  # with the folder of all
+
+
 def test_publishing_anew_replaces_what_was_there(folder):
     publish(folder, [record_of(column(3))])
     found = PublishedRecords(folder)
@@ -236,12 +301,34 @@ def test_publishing_removes_nothing_that_it_did_not_write(folder):
 def test_a_manifest_leads_to_no_file_outside(folder):
     outside = folder.parent / "outside.npz"
     outside.write_bytes(b"mine")
-    path = folder / "manifest.json"
-    document = json.loads(path.read_text()) | {"retired": ["../outside.npz", "../../outside.npz", str(outside), 3]}
-    document.pop("seal")
-    path.write_bytes(seal_lines(document, "records"))
+    content = said(folder) | {"retired": ["../outside.npz", "../../outside.npz", str(outside), 3]}
+    (folder / "manifest.json").write_bytes(seal_lines(content, "records"))
     publish(folder, RECORDS)
     assert outside.read_bytes() == b"mine"
+
+
+def test_a_manifest_names_no_file_of_somebody_else(folder):
+    """Whatever it says of what was to be removed when it was written."""
+    own = [folder / "notes/mine.md", folder / "notes/.git", folder / "notes/mine.json"]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"mine")
+    document = json.loads((folder / "manifest.json").read_text())
+    document["retired"] = [path.relative_to(folder).as_posix() for path in own]
+    document.pop("seal")
+    (folder / "manifest.json").write_bytes(seal_lines(document, "records"))
+    publish(folder, [record_of(column(3))])
+    assert [path.read_bytes() for path in own] == [b"mine"] * 3
+
+
+def test_a_folder_in_the_place_of_a_record_stays(folder):
+    place = folder / RECORDS[1].facts["file"]
+    place.unlink()
+    place.mkdir()
+    (place / "mine").touch()
+    publish(folder, [record_of(column(3))])
+    assert PublishedRecords(folder).get(column(3)).facts == record_of(column(3)).facts
+    assert (place / "mine").exists()
 
 
 def set_of(folder: Path) -> str:

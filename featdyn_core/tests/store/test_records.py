@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -162,7 +163,7 @@ DAMAGES = {
     "half a description": (lambda _, facts: facts.write_bytes(facts.read_bytes()[:-10]), "cannot be read"),
     "no text": (lambda _, facts: facts.write_bytes(b"\xff\xfe"), "cannot be read"),
     "nested too deep": (lambda _, facts: facts.write_text("[" * 100_000), "cannot be read"),
-    "no table": (lambda _, facts: facts.write_text("[]"), "a list where an object was written"),
+    "no table": (lambda _, facts: facts.write_text("[]"), "expected an object, found a list"),
     "no seal": (lambda _, facts: facts.write_bytes(dump(unseal(facts.read_bytes()))), "and no seal"),
     "other images": (lambda _, facts: flip(facts, facts.read_bytes().index(b"some images")), "does not match its seal"),
     "other schema": (lambda _, facts: edit(facts, schema=0), "does not describe a record"),
@@ -176,8 +177,8 @@ DAMAGES = {
     "other version": (lambda _, facts: edit(facts, version=2), "was changed"),
     "other seed": (lambda _, facts: edit(facts, seed=1), "was changed"),
     "other recipe": (lambda _, facts: edit(facts, recipe_digest="0" * 64), "was changed"),
-    "outside": (lambda _, facts: edit(facts, file="../../column.npz"), "no place in a store"),
-    "absolute": (lambda _, facts: edit(facts, file="/etc/passwd"), "no place in a store"),
+    "outside": (lambda _, facts: edit(facts, file="../../column.npz"), "not a valid path in a store"),
+    "absolute": (lambda _, facts: edit(facts, file="/etc/passwd"), "not a valid path in a store"),
 }
 
 
@@ -234,6 +235,18 @@ def test_facts_are_checked_where_they_are_read(tmp_path):
         check_facts(None, Path("here.json"), "weep")
     with pytest.raises(DamagedRecordError, match=r"cannot be read .*; weep"):
         read_record(tmp_path, record_of(column(1)).facts, "weep")
+
+
+def test_a_description_that_is_nested_too_deep_is_damage(folder):
+    """By hand, for what is nested so deep cannot be written here: at some depths it can be read and not written."""
+    _, facts = files(folder)
+    written = dump(unseal(facts.read_bytes()) | {"parameters": {"shallow": "deep"}})
+    for depth in (300, 600, *range(800, 1000), 5000):
+        content = written.replace(b'"deep"', b"[" * depth + b"]" * depth)
+        digest = hashlib.sha256(content).hexdigest()
+        facts.write_bytes(content.removesuffix(b"\n}") + f',\n "seal": "{digest}"\n}}'.encode())
+        with pytest.raises(DamagedRecordError, match=r"nested too deep|the description was changed"):
+            find(folder, column(1))
 
 
 # Writing

@@ -104,7 +104,7 @@ def test_what_is_larger_than_anything_is_not_read(url, monkeypatch):
         ("LARGEST_DOCUMENT", lambda: remote.get_document("trajectories/a.json")),
     ):
         monkeypatch.setattr(module, limit, 0)
-        with pytest.raises(DamagedTransferError, match=r"7 bytes, and 0 are the most"):
+        with pytest.raises(DamagedTransferError, match=r"7 bytes; the limit is 0"):
             get()
 
 
@@ -124,6 +124,29 @@ def test_a_damaged_object_is_sent_again_once_it_was_found(url):
     with pytest.raises(DamagedTransferError, match=f"{DIGEST} is damaged.*--verify"):
         remote.get_object(DIGEST)
     assert [Remote(url).put_object(b"content") for _ in range(2)] == [7, 0]
+    assert Remote(url).get_object(DIGEST) == b"content"
+
+
+def test_a_report_of_what_was_sent_again_goes_at_the_next_push(url):
+    """Whoever sent it was killed before, or a pull has told of it once more meanwhile."""
+    Remote(url).put_object(b"content")
+    Remote(url).put_document(f"damaged/{DIGEST}", b"")
+    remote = Remote(url)
+    assert [remote.put_object(b"content") for _ in range(2)] == [0, 0]
+    assert not Remote(url)._reported
+
+
+def test_who_may_not_remove_a_report_still_sends(url, monkeypatch):
+    Remote(url).put_document(f"damaged/{DIGEST}", b"")
+    remote = Remote(url)
+    system = type(remote._system)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(system, "rm_file", refuse)
+    monkeypatch.setattr(system, "_rm_file", refuse, raising=False)
+    assert remote.put_object(b"content") == 7
     assert Remote(url).get_object(DIGEST) == b"content"
 
 
@@ -155,13 +178,13 @@ def test_a_place_that_is_not_there_is_named(url, tmp_path):
     Remote(url).put_object(b"content")
     Remote(url).check_store()
     Remote(url).check_place()
-    with pytest.raises(StoreError, match=rf"there is no {tmp_path}/no; check the address, or make it first"):
+    with pytest.raises(StoreError, match=rf"{tmp_path}/no does not exist; check the address, or create it first"):
         Remote(str(tmp_path / "no/store")).check_place()
 
 
 def test_a_misspelt_bucket_is_not_made(s3):
     for check in (Remote("s3://faetdyn/store").check_place, Remote("s3://faetdyn/store").check_store):
-        with pytest.raises(StoreError, match=r"there is no (faetdyn|remote store); check the address"):
+        with pytest.raises(StoreError, match=r"(faetdyn does not exist|there is no remote store); check the address"):
             check()
     with pytest.raises(StoreError, match="cannot be used"):
         Remote("s3://faetdyn/store").put_object(b"content")
@@ -182,10 +205,10 @@ def test_what_is_no_file_is_neither_read_nor_written(tmp_path, make):
     remote = Remote(str(tmp_path / "remote"))
     (tmp_path / "remote/objects").mkdir(parents=True)
     make(tmp_path / "remote/objects" / DIGEST)
-    with without_waiting(), pytest.raises(DamagedTransferError, match=r"is no file|are the most"):
+    with without_waiting(), pytest.raises(DamagedTransferError, match=r"is not a file|the limit is"):
         remote.get_object(DIGEST)
     if make is not SPECIAL["sparse file of 4 TB"]:
-        with without_waiting(), pytest.raises(DamagedTransferError, match="is no file there; remove it"):
+        with without_waiting(), pytest.raises(DamagedTransferError, match="is not a file; remove it"):
             remote.put_object(b"content")
 
 

@@ -82,7 +82,7 @@ def test_training_does_not_resume_where_conditions_change_bits(store, monkeypatc
     before = contents(folder)
     with monkeypatch.context() as patch:
         patch.setattr(store_module.torch, "__version__", "0.1")
-        message = rf"begun with device cpu, engine eager, torch .*, and this run has .* torch 0\.1.*remove {folder}"
+        message = rf"begun with device cpu, engine eager, torch .*, but this run has .* torch 0\.1.*remove {folder}"
         with pytest.raises(StoreError, match=message):
             store.get(tiny_recipe(), 0)
     assert contents(folder) == before
@@ -95,7 +95,7 @@ def test_training_does_not_resume_where_a_processor_changes_bits(store, interrup
     with monkeypatch.context() as patch:
         patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
         with pytest.raises(
-            StoreError, match=rf"begun with .* cpu \w+, and this run has .* cpu DEFAULT.*remove {interrupted}"
+            StoreError, match=rf"begun with .* cpu \w+, but this run has .* cpu DEFAULT.*remove {interrupted}"
         ):
             store.get(tiny_recipe(), 0)
     assert contents(interrupted) == before

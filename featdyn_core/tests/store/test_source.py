@@ -138,7 +138,7 @@ except source.StoreError as error:
 def test_a_file_edited_while_a_process_runs_has_no_digest(tmp_path, state):
     shutil.copytree(ROOT / "featdyn_core", tmp_path / "featdyn_core", ignore=shutil.ignore_patterns("tests"))
     done = subprocess.run([sys.executable, "-c", RUN, state], cwd=tmp_path, capture_output=True, text=True, check=True)
-    expected = f"{tmp_path / 'featdyn_core/data/labels.py'} was edited since this process began, and no record can say"
+    expected = f"{tmp_path / 'featdyn_core/data/labels.py'} was edited since this process began, so a record"
     found = done.stdout.strip()
     assert found.startswith(expected) if state == "edited" else found == measuring_source("column")
 

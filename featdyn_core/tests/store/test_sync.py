@@ -295,7 +295,7 @@ def test_a_name_leading_elsewhere_is_refused_in_a_matching_file(tmp_path, remote
     remote.put_object(record.content)
     facts = seal(record.facts)
     remote.put_document(f"records/{tiny_recipe().digest[:12]}-0/column-123.json", facts)
-    with pytest.raises(DamagedTransferError, match="no place in a store"):
+    with pytest.raises(DamagedTransferError, match="not a valid path in a store"):
         pull_record(RecordFolder(tmp_path / "records"), remote, column(1), KEYS)
 
 

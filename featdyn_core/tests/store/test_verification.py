@@ -15,6 +15,7 @@ from featdyn_core.errors import AbsentDataError
 from featdyn_core.files import sha256_of
 from featdyn_core.store import supply, verification
 from featdyn_core.store.agreement import Agreement
+from featdyn_core.store.documents import seal
 from featdyn_core.store.published import publish
 from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.supply import Store
@@ -28,7 +29,7 @@ from featdyn_core.store.verification import (
     verify_trainings,
 )
 from featdyn_core.tests.store.edits import edit_manifest, flip
-from featdyn_core.tests.store.made import column, contradicting, record_of
+from featdyn_core.tests.store.made import column, contradicting, keys_of, record_of
 from featdyn_core.tests.store.watched import assert_same, folder_of
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import NetworkSpec, OptimizerSpec
@@ -331,6 +332,37 @@ def test_a_damaged_record_is_found(records, harm, message):
     harm(next(records.root.glob("tiny-0-*/*.npz")))
     (problem,) = [problem for item, _ in verify_records(records, Agreement()) for problem in item.problems]
     assert re.search(message, problem)
+
+
+@pytest.mark.parametrize("changes", [{"schema": 9}, {"kind": "of tomorrow"}], ids=str)
+def test_records_of_another_version_are_not_called_damaged(records, changes):
+    facts = record_of(column(3)).facts | changes
+    folder = (records.root / facts["file"]).parent
+    (folder / f"{facts['kind']}-0123456789ab.json").write_bytes(seal(facts))
+    (folder / f"{facts['kind']}-0123456789ab.npz").write_bytes(b"of tomorrow")
+    found = [item for item, _ in verify_records(records, Agreement())]
+    assert [item.problems for item in found] == [[]] * 3
+    assert [item.unchecked for item in found if item.unchecked] == ["another version of featdyn wrote it"]
+    assert records.find(column(1, 2), keys_of(column(1, 2))) is not None
+
+
+def test_a_description_of_another_kind_than_its_name_is_damaged(records):
+    path = next(records.root.glob("tiny-0-*/*.json"))
+    path.write_bytes(seal(record_of(column(1, 2)).facts | {"kind": "of tomorrow"}))
+    assert sum(bool(item.problems) for item, _ in verify_records(records, Agreement())) == 1
+
+
+def test_descriptions_are_not_looked_through_for_each_record(records, monkeypatch):
+    """A store may have tens of thousands."""
+
+    class Listed(list):
+        def __contains__(self, _):
+            raise AssertionError("the list was looked through")
+
+    original = verification.visible
+    monkeypatch.setattr(verification, "visible", lambda *arguments: Listed(original(*arguments)))
+    next(records.root.glob("tiny-1-*/*.json")).unlink()
+    assert sum(bool(item.problems) for item, _ in verify_records(records, Agreement())) == 1
 
 
 def test_bytes_that_are_no_arrays_are_found(records):

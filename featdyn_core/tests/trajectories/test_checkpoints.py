@@ -1,6 +1,8 @@
 """One's own checkpoints as a trajectory: the files that are read, the files that are refused."""
 
 import dataclasses
+import io
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -18,6 +20,7 @@ from featdyn_core.measures.one_step.protocol import one_step_changes
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.records import column as columns
 from featdyn_core.tests import elsewhere
+from featdyn_core.trajectories.checkpoints import read_state
 from featdyn_core.trajectories.trajectory import Trajectory
 
 EPOCHS = (0, 3, 4)
@@ -171,6 +174,17 @@ def test_template_is_left_alone(own):
 
 class Code:
     """What ``weights_only`` refuses."""
+
+
+def test_a_checkpoint_that_is_packed_is_not_unpacked(tmp_path):
+    """A few bytes may speak of any number of others."""
+    saved, packed = io.BytesIO(), tmp_path / "0.pt"
+    torch.save(module().state_dict(), saved)
+    with zipfile.ZipFile(saved) as before, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            after.writestr(name, bytes(10**6) if name.endswith("data.pkl") else before.read(name))
+    with pytest.raises(ModelError, match=r"0\.pt is no .* speaks of 1,0\d\d,\d+ bytes, and \d+,\d+ are there"):
+        read_state(packed, BlockNetwork.from_module(module(), ["0"]))
 
 
 REFUSED = {

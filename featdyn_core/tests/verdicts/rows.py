@@ -3,11 +3,11 @@
 import dataclasses
 
 from featdyn_core.files import json_digest
+from featdyn_core.sealed import SEAL
 from featdyn_core.tests.report.sample import plane
 from featdyn_core.verdicts.claim import THEOREM, Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.curve import Curve
-from featdyn_core.verdicts.documents import SEAL
 from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.multiverse import REGISTERED, Multiverse
 from featdyn_core.verdicts.units import Unit, share_of

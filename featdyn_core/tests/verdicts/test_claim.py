@@ -114,7 +114,7 @@ def test_within_holds_inside_and_fails_beyond_either_end():
     assert both.judge(BELOW).outcome is Outcome.FAILS
     assert both.judge([3.0, 3.1, 3.2]).outcome is Outcome.FAILS
     assert both.judge(ACROSS).outcome is Outcome.UNDECIDED
-    assert "to lie within 0.5 of 1: holds" in str(both.judge(ABOVE))
+    assert "must lie within 0.5 of 1: holds" in str(both.judge(ABOVE))
 
 
 RULES = {
@@ -143,17 +143,17 @@ def test_each_unit_is_judged_by_its_own_rule(name):
         ({"bound": math.inf}, "nothing can be compared with inf of 0"),
         ({"direction": "within", "bound": -0.1}, "nothing lies within -0.1 of 0; give a bound above 0"),
         ({"direction": "within", "bound": 0.0}, "nothing lies within 0 of 0"),
-        ({"margin": 0.0}, "margin 0 is no smallest difference that matters"),
+        ({"margin": 0.0}, "margin 0: give a smallest difference that matters"),
         ({"margin": 0.1, "bound": 0.5, "unit": Unit.SHARE}, "it has a margin, and is a share above a bound"),
         ({"margin": 0.1, "direction": "within", "bound": 0.5}, "is a difference within a bound; only a mean"),
         ({"margin": 0.1, "discrete": True}, "is a discrete difference above a bound"),
-        ({"bound": 1.0, "unit": Unit.SHARE}, "its bound 1 is no share: it is to lie between 0 and 1"),
-        ({"bound": -1.0, "unit": Unit.CORRELATION}, "its bound -1 is no rank correlation"),
-        ({"bound": 0.0, "unit": Unit.RATIO}, "its bound 0 is no ratio"),
-        ({"direction": "within", "bound": 0.2, "around": 0.9, "unit": Unit.SHARE}, "its bound 1.1 is no share"),
-        ({"direction": "below", "bound": -1.5, "unit": Unit.LOG_P}, "below -1.5: a log10 p is to lie below at most -1"),
-        ({"bound": -3.0, "unit": Unit.LOG_P}, "above -3: a log10 p is to lie below"),
-        ({"bound": 0.5, "unit": Unit.DRAWS}, "it counts planted draws, which only a control may"),
+        ({"bound": 1.0, "unit": Unit.SHARE}, r"its bound 1 \(share\) must lie between 0 and 1"),
+        ({"bound": -1.0, "unit": Unit.CORRELATION}, r"its bound -1 \(rank correlation"),
+        ({"bound": 0.0, "unit": Unit.RATIO}, r"its bound 0 \(ratio\)"),
+        ({"direction": "within", "bound": 0.2, "around": 0.9, "unit": Unit.SHARE}, r"its bound 1.1 \(share\)"),
+        ({"direction": "below", "bound": -1.5, "unit": Unit.LOG_P}, "below -1.5: a log10 p must lie below"),
+        ({"bound": -3.0, "unit": Unit.LOG_P}, "above -3: a log10 p must lie below"),
+        ({"bound": 0.5, "unit": Unit.DRAWS}, "it counts planted draws, which are not seeds"),
     ],
 )
 def test_a_criterion_whose_parts_do_not_fit_is_refused(changes, fault):
@@ -164,20 +164,20 @@ def test_a_criterion_whose_parts_do_not_fit_is_refused(changes, fault):
 @pytest.mark.parametrize("unit", [Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION, Unit.DRAWS])
 def test_what_is_counted_says_from_what(unit):
     item = criterion(role=Role.CONTROL, bound=0.5, unit=unit)
-    with pytest.raises(MeasurementError, match=f"'gap': a {unit} says for every seed what it was counted from"):
+    with pytest.raises(MeasurementError, match=f"'gap': a {unit} needs for every seed what it was counted from"):
         item.judge([0.5, 0.6, 0.7])
-    with pytest.raises(MeasurementError, match="says for every seed"):
+    with pytest.raises(MeasurementError, match="needs for every seed"):
         item.judge([share_of(1, 2), 0.5, share_of(1, 2)])
-    with pytest.raises(MeasurementError, match="says for every seed"):
+    with pytest.raises(MeasurementError, match="needs for every seed"):
         criterion().judge([Counted(0.1, 5), 0.2, 0.3])
 
 
 @pytest.mark.parametrize("discrete", [False, True])
 def test_a_number_outside_the_range_of_its_unit_is_refused(discrete):
     item = criterion(unit=Unit.CORRELATION, discrete=discrete)
-    with pytest.raises(MeasurementError, match=r"1.2 is no rank correlation: it lies outside -1 to 1"):
+    with pytest.raises(MeasurementError, match=r"rank correlation 1.2 lies outside -1 to 1"):
         item.judge([Counted(1.2, 10)] * 6)
-    with pytest.raises(MeasurementError, match=r"0.5 is no log10 p: it lies outside -inf to 0"):
+    with pytest.raises(MeasurementError, match=r"log10 p 0.5 lies outside -inf to 0"):
         criterion(direction="below", bound=-2, unit=Unit.LOG_P).judge([-3.0, 0.5, -3.0])
 
 
@@ -200,7 +200,7 @@ def test_a_universal_criterion_holds_if_every_number_does(numbers, bound, direct
 
 
 def test_a_universal_criterion_takes_no_infinite_number():
-    with pytest.raises(MeasurementError, match="not finite"):
+    with pytest.raises(MeasurementError, match="must be finite"):
         criterion(universal=True).judge([1.0, float("nan"), 1.0])
 
 
@@ -210,7 +210,7 @@ def test_a_universal_criterion_takes_no_infinite_number():
 def test_the_worst_seed_and_k_of_n_stand_beside_the_interval():
     finding = criterion(bound=0.5).judge([0.9, 0.4, 0.7])
     assert (finding.worst, finding.on_right_side) == (0.4, 2)
-    assert "worst 0.4, 2 of 3 hold), to lie above 0.5: undecided" in str(finding)
+    assert "worst 0.4, 2 of 3 hold), must lie above 0.5: undecided" in str(finding)
     assert criterion(direction="below", bound=0.5).judge([0.9, 0.4, 0.7]).worst == 0.9
     within = criterion(direction="within", bound=0.5).judge([0.4, -0.7, 0.6])
     assert (within.worst, within.on_right_side) == (-0.7, 1)
@@ -218,7 +218,7 @@ def test_the_worst_seed_and_k_of_n_stand_beside_the_interval():
 
 def test_planted_draws_are_named_as_such():
     item, seen = RULES["draws"]
-    assert "(95 %, 450 planted draws; worst 0.06, 3 of 3 hold), to lie below 0.2: holds" in str(item.judge(seen))
+    assert "(95 %, 450 planted draws; worst 0.06, 3 of 3 hold), must lie below 0.2: holds" in str(item.judge(seen))
 
 
 @pytest.mark.parametrize("items", [1, 6])
@@ -363,13 +363,13 @@ def test_a_discrete_deciding_or_control_number_needs_six_seeds():
 
 def test_unequal_numbers_of_seeds_are_not_judged():
     """A seed that one criterion lacks could be the one that speaks against the claim."""
-    with pytest.raises(MeasurementError, match="'memory' needs as many seeds for each criterion: 'gap' 4, 'control' 3"):
+    with pytest.raises(MeasurementError, match="needs equally many seeds for each criterion: 'gap' 4, 'control' 3"):
         claim().judge({"gap": [*ABOVE, 1.3], "control": ABOVE})
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_is_none_is_not_judged(number):
-    with pytest.raises(MeasurementError, match="not finite"):
+    with pytest.raises(MeasurementError, match="must be finite"):
         claim().judge({"gap": [*ABOVE, number], "control": [*ABOVE, 1.3]})
 
 
@@ -436,5 +436,5 @@ def test_a_bound_of_p_values_tests_at_the_same_level_as_others():
 
 def test_shares_are_counted_from_as_many_in_every_seed():
     item = Criterion("a", "q", "below", 0.95, unit=Unit.SHARE)
-    with pytest.raises(MeasurementError, match=r"counted from as many in every seed, found \[25, 100\]"):
+    with pytest.raises(MeasurementError, match=r"counted from equally many in every seed, found \[25, 100\]"):
         item.judge([Counted(0.96, 25), Counted(0.96, 100), Counted(0.96, 25)])

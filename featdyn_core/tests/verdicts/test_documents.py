@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.sealed import unseal_lines
 from featdyn_core.tests.verdicts.rows import HIGH, LOW, SPREAD, full_row, judged, nothing, sealed
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.criterion import Outcome, Role
@@ -18,6 +19,7 @@ from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.documents import (
     SCHEMA,
     SECOND,
+    THIRD,
     from_json,
     read_document,
     read_evidence,
@@ -113,7 +115,7 @@ def test_a_file_has_a_row_to_a_line_and_facts_as_they_are(tmp_path):
     }
     write_evidence(path, [full_row()], facts=facts)
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["claim"] for line in lines if line.startswith("{") and len(line) > 1] == ["memory"]
+    assert json.loads(lines[lines.index('"rows": [') + 1])["claim"] == "memory"
     assert read_document(path).facts["command"] == facts["command"]
     assert read_document(path).facts["nested"] == facts["nested"]
     assert read_evidence(path) == [full_row()]
@@ -165,11 +167,11 @@ def test_a_row_is_of_the_protocol_of_its_file(tmp_path):
         edited(tmp_path, judged(LOW), setting("rule", SECOND))
 
 
-def test_what_is_no_finding_is_refused_in_either_schema(tmp_path):
+def test_what_is_no_finding_is_refused_in_every_schema(tmp_path):
     path = tmp_path / "evidence.json"
     row = json.loads(to_json(judged(HIGH)))
     row["findings"].append(3)
-    for schema in (SECOND, SCHEMA):
+    for schema in (SECOND, THIRD, SCHEMA):
         document = {"schema": schema, "rows": [row]}
         path.write_text(json.dumps(document if schema == SECOND else sealed(document)), encoding="utf-8")
         with pytest.raises(EvidenceError, match="findings, item 5"):
@@ -197,8 +199,9 @@ def test_a_path_that_cannot_be_a_file_is_refused_and_untouched(tmp_path, place):
         pytest.param('{"rows": []}', "is no evidence file: 'schema'", id="no schema"),
         pytest.param('{"schema": 2}', "is no evidence file: 'rows'", id="no rows"),
         pytest.param('{"schema": 2, "rows": 3}', "is no evidence file", id="rows of another kind"),
-        pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 2 and 3", id="other schema"),
-        pytest.param('{"schema": 3, "rows": []}', "does not match its seal", id="no seal"),
+        pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 2 to 4", id="other schema"),
+        pytest.param('{"schema": 3, "rows": []}', "does not match its seal", id="no seal of the third schema"),
+        pytest.param('{"schema": 4, "rows": []}', "does not match its seal", id="no seal"),
         pytest.param('{"schema": 2, "rows": [], "seal": ""}', "does not match its seal", id="seal of another schema"),
         pytest.param(json.dumps(sealed({"schema": 3, "rows": [3]})), "not an evidence row", id="a number as row"),
         pytest.param('{"schema": 2, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
@@ -229,14 +232,19 @@ def places(value, path=()):
         yield from places(item, (*path, key))
 
 
-def edited(tmp_path, row, edit):
-    """Write a row, edit it in the file, and read it again."""
+def edited(tmp_path, row, edit, schema=SCHEMA):
+    """Write a row, edit it in the file, where it stands whole, and read it again."""
     path = tmp_path / "evidence.json"
     write_evidence(path, [row])
-    document = json.loads(path.read_text(encoding="utf-8"))
-    edit(document["rows"][0])
-    path.write_text(json.dumps(sealed(document)), encoding="utf-8")
+    content = unseal_lines(json.loads(path.read_text(encoding="utf-8")), "rows")
+    edit(content["rows"][0])
+    path.write_text(json.dumps(sealed(content | {"schema": schema})), encoding="utf-8")
     return read_evidence(path)
+
+
+@pytest.mark.parametrize("schema", [THIRD, SCHEMA])
+def test_rows_that_stand_whole_are_read(tmp_path, schema):
+    assert edited(tmp_path, full_row(), lambda _: None, schema) == [full_row()]
 
 
 def setting(*path_and_value):
@@ -280,11 +288,59 @@ EDITS = {
 }
 
 
+@pytest.mark.parametrize("schema", [THIRD, SCHEMA])
 @pytest.mark.parametrize("name", EDITS)
-def test_what_does_not_follow_from_its_numbers_is_refused(tmp_path, name):
+def test_what_does_not_follow_from_its_numbers_is_refused(tmp_path, name, schema):
     edit, message = EDITS[name]
     with pytest.raises(EvidenceError, match=rf"evidence\.json: the row memory-small-digits {message}"):
-        edited(tmp_path, judged(LOW), edit)
+        edited(tmp_path, judged(LOW), edit, schema)
+
+
+def forged(tmp_path, edit):
+    """Write two rows, edit the file as it stands, seal it again, and read it."""
+    path = tmp_path / "evidence.json"
+    write_evidence(path, [judged(LOW), judged(HIGH, name="forgetting")])
+    document = json.loads(path.read_text(encoding="utf-8"))
+    edit(document)
+    path.write_text(json.dumps(sealed(document)), encoding="utf-8")
+    return read_evidence(path)
+
+
+NUMBERS = r"the row memory-small-digits says REFUTED, and its numbers and bounds say"
+FORGED_TABLES = {
+    "no entry": (setting("rows", 1, "sentence", 9), "rows, item 2, sentence: 9 is no number of an entry, of which its"),
+    "negative": (setting("rows", 0, "sentence", -1), "rows, item 1, sentence: -1 is no number of an entry"),
+    "text": (setting("rows", 0, "findings", "values", 0, "0"), r"item 1, findings\.values\.\*: '0' is no number of"),
+    "a criterion's bound": (setting("shared", "findings.criterion.*", 0, "bound", -1.0), NUMBERS),
+    "numbers": (setting("shared", "findings.values.*", 0, [0.9, 0.8, 0.7]), NUMBERS),
+    "another's numbers": (setting("rows", 0, "findings", "values", 0, 3), "says what its numbers do not of gap"),
+    "counts": (setting("shared", "findings.counts.*", 0, [300, 300, 300]), "says what its numbers do not of alarms"),
+    "no table": (
+        setting("shared", {}),
+        "of this version: the row, sentence: expected str, found 0",
+    ),
+    "a column": (setting("rows", 0, "findings", "p_value", []), "item 1, findings: its columns are not lists of one"),
+    "no columns": (setting("columns", []), "not an evidence row of this version: the row, findings: expected a list"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_TABLES)
+def test_what_tables_say_is_judged_again(tmp_path, name):
+    edit, message = FORGED_TABLES[name]
+    with pytest.raises(EvidenceError, match=message):
+        forged(tmp_path, edit)
+
+
+def test_what_rows_repeat_stands_in_a_file_once(tmp_path):
+    path = tmp_path / "evidence.json"
+    facts = {"measured": [{"commit": "c0ffee"}], "protocol": {"images": 500}, "checkpoints": {"a/0": {"key": "4e9f"}}}
+    curves = {"memory": Curve([0.0, 1.0], {"depth 1": [[0.125, 0.25]] * 3}, "epoch", "agreement")}
+    rows = [judged(HIGH, name=name, curves=curves, **facts) for name in ("memory", "forgetting")]
+    write_evidence(path, rows)
+    text = path.read_text(encoding="utf-8")
+    told = ("Features remain.", "c0ffee", '"images":500', "4e9f", "[0.125,0.25]", "false alarms", "[0.9,0.8,0.7]")
+    assert {each: text.count(each) for each in told} == dict.fromkeys(told, 1)
+    assert read_evidence(path) == rows
 
 
 def test_a_row_that_stands_there_twice_is_refused(tmp_path):
@@ -293,17 +349,42 @@ def test_a_row_that_stands_there_twice_is_refused(tmp_path):
         read_evidence(tmp_path / "evidence.json")
 
 
-@pytest.mark.parametrize(
-    "place", list(places(json.loads(to_json(full_row())))), ids=lambda place: "-".join(map(str, place))
-)
-def test_an_edit_of_any_field_breaks_the_seal(tmp_path, place):
+def at_each_place(tmp_path):
+    """Yield a file, and what edits the document that it holds at each of its places, in tables and in rows."""
     path = tmp_path / "evidence.json"
     write_evidence(path, [full_row()], facts={"command": ["pytest"]})
-    document = json.loads(path.read_text(encoding="utf-8"))
-    setting(*place, "edited")(document["rows"][0])
-    path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(EvidenceError, match="does not match its seal: it was changed after it was written"):
-        read_evidence(path)
+    original = json.loads(path.read_text(encoding="utf-8"))
+    for place in places(original):
+        if place not in (("schema",), ("rows",), ("seal",)):
+
+            def edit(value, place=place):
+                document = copy.deepcopy(original)
+                setting(*place, value)(document)
+                return document
+
+            yield path, edit, place
+
+
+def test_an_edit_of_any_place_breaks_the_seal(tmp_path):
+    tried = 0
+    for path, edit, place in at_each_place(tmp_path):
+        path.write_text(json.dumps(edit("edited")), encoding="utf-8")
+        with pytest.raises(EvidenceError, match="does not match its seal: it was changed after it was written"):
+            read_evidence(path)
+        assert place
+        tried += 1
+    assert tried > len(list(places(json.loads(to_json(full_row())))))
+
+
+def test_a_sealed_edit_of_any_place_is_read_or_refused(tmp_path):
+    for path, edit, place in at_each_place(tmp_path):
+        for strange in STRANGE:
+            path.write_text(json.dumps(sealed(edit(strange))), encoding="utf-8")
+            try:
+                found = read_evidence(path)
+            except EvidenceError:
+                continue
+            assert [row.message() for row in found], (place, repr(strange))
 
 
 @pytest.mark.parametrize("name", ["written", "command", "counts", "schema"])

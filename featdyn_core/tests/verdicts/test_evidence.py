@@ -44,11 +44,12 @@ def test_what_contradicts_a_known_finding(known, found):
 
 def test_a_message_shows_quantity_interval_bound_and_control():
     lines = judged([0.1, 0.1, 0.1], known="SUPPORTED").message().splitlines()
-    head = "memory on digits (section 4.2): REFUTED (the register knows it as SUPPORTED, which this contradicts)"
+    head = "memory on digits (section 4.2): REFUTED (this contradicts the known finding SUPPORTED)"
     assert lines[:3] == [
         f"{head}: 'gap' on the wrong side",
-        "  gap (decides): 0.1 [0.1, 0.1] (95 %, 3 seeds; worst 0.1, 0 of 3 hold), to lie above 0.5: fails",
-        "  control (control): 0.11 [0.08516, 0.1348] (95 %, 3 seeds; worst 0.12, 3 of 3 hold), to lie below 0.5: holds",
+        "  gap (decides): 0.1 [0.1, 0.1] (95 %, 3 seeds; worst 0.1, 0 of 3 hold), must lie above 0.5: fails",
+        "  control (control): 0.11 [0.08516, 0.1348] (95 %, 3 seeds; worst 0.12, 3 of 3 hold), "
+        "must lie below 0.5: holds",
     ]
     assert "(95 %, 90 planted draws;" in lines[3]
 

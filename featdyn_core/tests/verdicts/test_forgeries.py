@@ -1,6 +1,7 @@
-"""Forgeries of published evidence: what a row says is made to say something else, and the file's seal is left as it is.
+"""Forgeries of published evidence: a file is made to say something else, and its seal is left as it is.
 
-Long; run with ``-m faults``.
+What a row says is changed where it stands: in the row, or in a table of what rows share. Files of the third schema have
+no tables. Long; run with ``-m faults``.
 """
 
 import copy
@@ -12,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from featdyn_core.errors import EvidenceError
+from featdyn_core.sealed import unseal_lines
 from featdyn_core.tests.verdicts.rows import sealed
-from featdyn_core.verdicts.documents import SECOND, read_evidence, write_evidence
+from featdyn_core.verdicts.documents import SECOND, THIRD, read_evidence, write_evidence
 
 pytestmark = pytest.mark.faults
 
 PUBLISHED = Path(__file__).parents[3] / "evidence" / "fast-cpu" / "evidence.json"
 FORGERIES = 500
+TABLE = "table of "
 VERDICTS = ("SUPPORTED", "REFUTED", "EQUIVALENT", "INCONCLUSIVE", "INVALID", "NOT RUN")
 
 
@@ -42,17 +45,29 @@ def otherwise(value, drawn):
 
 
 def forge(document, field, drawn):
-    """Change a field of a row, removed or deep inside; ``*`` is the rows themselves."""
+    """Change a field of a row or a table, removed or deep inside; ``*`` is the rows themselves."""
     rows = document["rows"]
+    if field.startswith(TABLE):
+        change(document["shared"], field.removeprefix(TABLE), drawn)
+        return
     number = drawn.choice([place for place, row in enumerate(rows) if field in row] or range(len(rows)))
     if field == "*":
         rows[:] = drawn.choice([rows[:number] + rows[number + 1 :], [*rows, rows[number]], rows[1:] + rows[:1]])
     elif field not in rows[number]:  # it has its default
         rows[number][field] = drawn.choice([True, 1, "something"])
-    elif drawn.random() < 0.1:
-        del rows[number][field]
     else:
-        rows[number][field] = otherwise(rows[number][field], drawn)
+        change(rows[number], field, drawn)
+
+
+def change(table, field, drawn):
+    """Remove a field, or change its value, mostly in one place."""
+    if drawn.random() < 0.1:
+        del table[field]
+    elif isinstance(table[field], list) and len(table[field]) > 1 and drawn.random() < 0.8:
+        number = drawn.randrange(len(table[field]))
+        table[field][number] = otherwise(table[field][number], drawn)
+    else:
+        table[field] = otherwise(table[field], drawn)
 
 
 def refused(tmp_path, document) -> bool:
@@ -76,10 +91,15 @@ def excerpt(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_every_forgery_of_published_evidence_is_refused(tmp_path):
+@pytest.mark.parametrize("layout", ["shared", "whole"])
+def test_every_forgery_of_published_evidence_is_refused(tmp_path, layout):
     original = excerpt(tmp_path / "evidence.json")
+    if layout == "whole":
+        original = sealed(unseal_lines(original, "rows") | {"schema": THIRD})
     assert not refused(tmp_path, original)
-    fields = ["*", "exploratory", *sorted({field for row in original["rows"] for field in row})]
+    tables = [TABLE + path for path in original.get("shared", {})]
+    assert bool(tables) is (layout == "shared")
+    fields = ["*", "exploratory", *tables, *sorted({field for row in original["rows"] for field in row})]
     drawn, tried, read, by_seal = random.Random(0), Counter(), [], 0
     while tried.total() < FORGERIES:
         field = fields[tried.total() % len(fields)]

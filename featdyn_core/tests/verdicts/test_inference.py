@@ -201,8 +201,8 @@ def test_the_interval_and_the_p_value_say_the_same(values, bound, direction):
     [
         pytest.param([0.5], "at least 2 seeds", id="one seed"),
         pytest.param([], "at least 2 seeds", id="no seed"),
-        pytest.param([0.5, float("nan")], "not finite", id="nan"),
-        pytest.param([0.5, float("inf")], "not finite", id="infinite"),
+        pytest.param([0.5, float("nan")], "must be finite", id="nan"),
+        pytest.param([0.5, float("inf")], "must be finite", id="infinite"),
     ],
 )
 def test_inference_needs_a_finite_number_for_each_of_two_seeds(values, message):
@@ -450,5 +450,5 @@ def test_holm_takes_probabilities_only(wrong):
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), "0.5 or so", None, 1j])
 def test_what_no_float_can_hold_is_told(value):
-    with pytest.raises(MeasurementError, match=r"an integer is too large for a float|is no number|is text"):
+    with pytest.raises(MeasurementError, match=r"an integer is too large for a float|is not a number|is text"):
         seed_interval([value, 0.5])

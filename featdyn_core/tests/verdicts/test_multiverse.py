@@ -41,7 +41,7 @@ def test_numbers_that_are_not_one_a_specification_are_told(changes):
 
 
 def test_verdict_that_no_specification_comes_to_is_told():
-    with pytest.raises(RecipeError, match="NOT RUN is no verdict of a specification"):
+    with pytest.raises(RecipeError, match="NOT RUN is not a verdict of a specification"):
         made((*VERDICTS[:3], Verdict.NOT_RUN))
 
 

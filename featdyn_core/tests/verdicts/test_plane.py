@@ -23,7 +23,7 @@ def test_a_row_of_before_there_were_pictures_has_none():
 @pytest.mark.parametrize(
     "change",
     [{"regions": [7]}, {"seed": "1"}, {"paths": [{"label": "0", "x": [1.0]}]}, {"paths": 3}, {"colour": "red"}],
-    ids=["lines that are no text", "a seed that is no number", "a path without ordinates", "no paths", "unknown"],
+    ids=["lines that are no text", "a seed that is not a number", "a path without ordinates", "no paths", "unknown"],
 )
 def test_what_is_no_picture_is_refused(change):
     fields = json.loads(to_json(evidence("induction", planes={"regions": plane()})))

@@ -50,15 +50,19 @@ def test_images_are_the_same_for_every_training_seed(tiny_trajectory, corruption
     assert torch.equal(unseen_images(tiny_trajectory, corruption)[0], unseen_images(other, corruption)[0])
 
 
-@pytest.mark.parametrize(("kept_bytes", "made"), [(10**9, 1), (0, 2)])
-def test_few_images_are_corrupted_once_for_all_trainings(tiny_trajectory, monkeypatch, kept_bytes, made):
+@pytest.mark.parametrize(("sets", "made"), [(2, 2), (1.5, 3), (0, 4)])
+def test_images_are_corrupted_once_for_all_trainings(tiny_trajectory, monkeypatch, sets, made):
     making = Mock(wraps=corruptions.corrupted_test_set)
     monkeypatch.setattr(corruptions, "corrupted_test_set", making)
-    monkeypatch.setattr(unseen, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(unseen, "KEPT_BYTES", sets * tiny_trajectory.evaluation_set("held-out")[0].nbytes)
     anew = dataclasses.replace(tiny_trajectory, dataset=dataclasses.replace(tiny_trajectory.dataset))
-    for seed in (0, 1):
-        unseen_images(dataclasses.replace(anew, seed=seed), corrupted("fog"))
+    for kind in ("fog", "snow", "snow", "fog"):
+        unseen_images(dataclasses.replace(anew, seed=making.call_count), corrupted(kind))
     assert making.call_count == made
+
+
+def test_large_sets_are_kept_too():
+    assert unseen.KEPT_BYTES >= 19 * 10_000 * 3 * 32 * 32
 
 
 def test_random_images_share_only_the_mean_with_the_test_images(tiny_trajectory):
