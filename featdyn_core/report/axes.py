@@ -14,7 +14,7 @@ _ROOM = 0.04
 _STEPS = 1, 2, 5, 10
 
 _LARGEST = 1e300
-"""What is further out is drawn by no axis."""
+"""What is further out has no place on an axis, and what is nearer to 0 than one over it none on a logarithmic one."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +39,28 @@ class Axis:
 
     def place(self, number: float) -> float:
         """Return the pixel of a number; NaN where the number has none."""
-        if not math.isfinite(number) or (self.log and number <= 0):
+        if not abs(number) < _LARGEST or (self.log and number <= 1 / _LARGEST):
             return math.nan
         low, high, at = (math.log(one) if self.log else one for one in (self.low, self.high, number))
         return self.start + (at - low) / (high - low) * (self.stop - self.start)
 
     def ticks(self, most: int = 4) -> list[tuple[float, str]]:
         """Return place and text of up to ``most`` round numbers, or of one more."""
-        if self.log and self.high / self.low >= 10:
-            return [(self.place(number), f"{number:.3g}") for number in _powers(self.low, self.high, most)]
+        powers = self.log and self.high / self.low >= 10
+        texts = _powers(self.low, self.high, most) if powers else self._steps(most)
+        placed = [(self.place(number), text) for number, text in texts.items()]
+        return [(place, text) for place, text in placed if math.isfinite(place)]
+
+    def _steps(self, most: int) -> dict[float, str]:
+        """Return multiples of a round step, each with its text."""
         span = self.high - self.low
         power = 10.0 ** math.floor(math.log10(span / most))
         step = next((power * part for part in _STEPS if span / (power * part) <= most), power * _STEPS[-1])
         step = max(step, 1.0) if self.whole else step
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        numbers = [number * step for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         small = decimals <= 4 and max(abs(self.low), abs(self.high)) < 1e5
-        return [(self.place(number), f"{number:.{decimals}f}" if small else f"{number:.3g}") for number in numbers]
+        numbers = [number * step for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        return {number: f"{number:.{decimals}f}" if small else f"{number:.3g}" for number in numbers}
 
 
 def fitted(numbers: Iterable[float], start: float, stop: float, *, log: bool = False) -> Axis:
@@ -95,13 +100,15 @@ def dots(points: Iterable[tuple[float, float]]) -> str:
     return "".join(f"M{x} {y}h0" for part in _unbroken(points) for x, y in part)
 
 
-def _powers(low: float, high: float, most: int) -> list[float]:
-    """Return powers of ten between two numbers, not all if they are many, and twice and five times them if few."""
+def _powers(low: float, high: float, most: int) -> dict[float, str]:
+    """Return powers of ten with their texts: not all if they are many, and twice and five times them if few."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     if last - first >= 2:
-        return [10.0**power for power in range(first, last + 1, -(-(last - first + 1) // most))]
-    parts = [part * 10.0**power for power in range(first - 1, last + 1) for part in (1, 2, 5)]
-    return [number for number in parts if low <= number <= high]
+        numbers = [10.0**power for power in range(first, last + 1, -(-(last - first + 1) // most))]
+    else:
+        parts = [part * 10.0**power for power in range(first - 1, last + 1) for part in (1, 2, 5)]
+        numbers = [number for number in parts if low <= number <= high]
+    return {number: f"{number:.3g}" for number in numbers}
 
 
 def _unbroken(points: Iterable[tuple[float, float]]) -> Iterator[list[tuple[int, int]]]:

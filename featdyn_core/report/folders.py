@@ -102,14 +102,15 @@ def write_figures(
             write(written[-1], content)
         if progress:
             progress(done, len(drawings))
+    write(folder / INDEX, _index(drawings).encode())
+    return [*written, folder / INDEX]
+
+
+def _index(drawings: Sequence[Drawing]) -> str:
     claims: dict[str, list[Drawing]] = {}
     for drawing in drawings:
         claims.setdefault(drawing.row.claim, []).append(drawing)
-    write(
-        folder / INDEX,
-        environment().get_template("index.html.jinja").render(claims=claims, kinds=(*KINDS, "csv")).encode(),
-    )
-    return [*written, folder / INDEX]
+    return environment().get_template("index.html.jinja").render(claims=claims, kinds=(*KINDS, "csv"))
 
 
 def _drawings(row: Evidence) -> list[Drawing]:

@@ -5,7 +5,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featdyn_core.report.axes import Axis, dots, fitted, path
@@ -33,13 +33,14 @@ def points(drawn):
 
 @settings(max_examples=50, deadline=None)
 @given(numbers=st.lists(st.floats(-1e6, 1e6), min_size=1), log=st.booleans())
+@example(numbers=[1.0, 2e-313], log=True)
 def test_an_axis_holds_its_numbers_in_their_order(numbers, log):
     axis = fitted(numbers, 200.0, 20.0, log=log)
-    shown = sorted(number for number in numbers if number > 0 or not axis.log)
+    shown = sorted(number for number in numbers if number > 1e-300 or not axis.log)
     places = [axis.place(number) for number in shown]
-    assert all(20 <= place <= 200 for place in places)
+    assert all(20 - 1e-9 <= place <= 200 + 1e-9 for place in places)
     assert places == sorted(places, reverse=True)
-    assert all(20 <= place <= 200 for place, _ in axis.ticks())
+    assert all(20 - 1e-9 <= place <= 200 + 1e-9 for place, _ in axis.ticks())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,8 @@ def test_a_tick_stands_where_its_number_is():
 def test_a_logarithm_is_taken_where_asked():
     axis = fitted([1e-3, 1e3], 0, 100, log=True)
     assert axis.place(1.0) == pytest.approx(50)
-    assert math.isnan(axis.place(0.0))
+    for number in (0.0, -1.0, 1e-310, 1e301, math.inf, math.nan):
+        assert math.isnan(axis.place(number))
     assert not fitted([0.0, -1.0], 0, 100, log=True).log, "nothing has one"
 
 
