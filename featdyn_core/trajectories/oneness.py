@@ -29,9 +29,9 @@ DETOUR = 0.5
 """Of three checkpoints in a row, how far the outer ones may be apart at least, over the shorter of the two steps."""
 
 SWAPPED = 0.9
-"""Distance of an outer neighbour of two checkpoints from the second of them, seen from its side, over that from the
-first, below which the two are told as swapped: the geometric mean of both sides. In their right order it is 1.26 or more in 34 trainings of ten recipes, two
-of them with falls of the rate; so it is 0.79 or less where neighbours have changed places."""
+"""Two neighbouring checkpoints are told as swapped where their outer neighbours are this much nearer to the further of
+the two: distance over distance, the geometric mean of both sides. In their right order it is 1.26 or more in 34
+trainings of ten recipes, two of them with falls of the rate; so it is 0.79 or less where two have changed places."""
 
 SWAPPED_AT_AN_END = 0.8
 """The same of the first two and of the last two, whose way is known on one side only."""
