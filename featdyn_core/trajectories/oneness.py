@@ -175,10 +175,10 @@ class Examiner:
             accept_order: whether an order that looks wrong is a suspicion, and no fault.
         """
         self._tell_repeated()
-        # Across a seam there is no order.
+        # Across a seam there is no order, nor of what stands twice.
         wrong: list[str] = []
         odd: list[str] = []
-        if not self.found.seams:
+        if not (self.found.seams or self.found.faults):
             swapped, odd = _swapped(self._samples)
             wrong = [*swapped, *self._disordered(), *_rising(losses or {})]
         self.found.of_order = bool(wrong) and not accept_order

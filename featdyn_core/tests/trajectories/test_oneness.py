@@ -109,6 +109,11 @@ def test_behind_a_fall_of_the_rate_no_places_are_changed():
     assert found.suspicions == ["epochs 5 and 6 seem to have changed places"]
 
 
+def test_what_stands_twice_is_told_without_its_order():
+    found = examined(changed(5, states_of(0)[2]), LOSSES)
+    assert (found.faults, found.of_order) == (["epochs 2 and 5 are one checkpoint"], False)
+
+
 def test_what_changed_places_at_a_fall_of_the_rate_is_a_fault():
     # Long steps to and fro, and from the third on short ones ahead: the way through is longer in the right order.
     points = [(2.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (0.0, 0.55), (0.0, 1.1)]
