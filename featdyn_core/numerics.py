@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules import module as torch_module
 
 from featdyn_core.errors import DeviceError
@@ -220,13 +221,18 @@ def exactly(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextlib.contextmanager
 def forward_mode() -> Iterator[None]:
-    """Take forward-mode derivatives without the warning of torch about itself that the first of them brings.
+    """Take forward-mode derivatives, of attention too, without the warning of torch about itself that the first brings.
 
-    Its category depends on the versions of torch and Python.
+    Its category depends on the versions of torch and Python. Attention fused in evaluation has no such derivative.
     """
-    with warnings.catch_warnings():
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with _TURN, warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         warnings.filterwarnings("ignore", message=r".*torch\.jit")
-        yield
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def _cudnn_was_told_tf32() -> bool:

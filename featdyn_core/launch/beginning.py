@@ -97,8 +97,8 @@ def begin_project(
     register = load_register(files[REGISTER / "scales.toml"].parent)
     lists = _depths(recipe)
     chosen = _chosen(register, recipe, claims, lists)
-    for reason, names in _left(register, recipe, lists).items() if not claims else ():
-        say(f"not asked: {', '.join(names)}: {reason}")
+    for reason, left in ({} if claims else _left(register, recipe, lists)).items():
+        say(f"not asked: {', '.join(left)}: {reason}")
     windows = _windows(recipe, window, chosen)
     adopted = [int(seed) for seed in recipe.adopted.checkpoints] if recipe.adopted else list(SEEDS)
     trained = list(seeds) or adopted

@@ -27,7 +27,7 @@ def fastest(network: BlockNetwork, images: Tensor) -> torch.memory_format:
     # The module itself, for torch.fx prints what is no error here.
     whole: nn.Module = network.whole[0] if network.whole else nn.Sequential(*blocks)
     device = network.standardize.scale.device
-    twin = copy.deepcopy(whole).eval().to(device, memory_format=torch.channels_last)
+    twin = copy.deepcopy(whole).eval().to(device).to(memory_format=torch.channels_last)
     try:
         twin(network.standardize(images[:TRIED].to(device)))
     except RuntimeError:

@@ -59,6 +59,20 @@ def test_changes_are_products_with_the_jacobian(trajectory):
         assert found["random"][number, some] == pytest.approx(at_random.numpy(), rel=0.1), cut
 
 
+def test_attention_is_differentiated_too(make_trajectory):
+    trajectory = dataclasses.replace(make_trajectory("vit", patch=4), evaluation_images=3)
+    network, (images, _) = trajectory.network(4), trajectory.evaluation_set("training")
+    cut = network.depths[0]
+    found = changes_along(trajectory, **EPOCHS, split="training", directions=1)
+    with torch.no_grad():
+        now, before = (trajectory.network(epoch).shallow(images, cut) for epoch in (4, 0))
+        step = 1e-3 * (now - before)
+        change = (network.double().deep((now + step).double(), cut) - network.deep((now - step).double(), cut)) / 2e-3
+    expected = torch.linalg.vector_norm(change, dim=1).numpy()
+    assert found["drift"][0, 0] == pytest.approx(expected, rel=1e-2)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
 def test_drift_that_the_deep_part_does_not_read_is_flat(tiny_perceptron):
     cut = tiny_perceptron.network(4).depths[-1]
     base = {key: value.clone() for key, value in tiny_perceptron.state(4).items()}

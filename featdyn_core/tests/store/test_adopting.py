@@ -10,10 +10,11 @@ import torch
 from featdyn_core.errors import CheckpointError, MissingTrajectoryError, ModelError
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.records import origin
-from featdyn_core.store.adopting import adopt
+from featdyn_core.store.adopting import _Seed, _told, adopt
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import verify, verify_trainings
 from featdyn_core.tests.elsewhere import CUTS, EPOCHS, adoption, saved, small, trained
+from featdyn_core.trajectories.oneness import Findings
 from featdyn_core.trajectories.training import Training
 
 states_of = functools.cache(trained)
@@ -98,6 +99,11 @@ def test_what_is_no_one_training_is_refused(store, own, fault):
         adopt(store, "mine", own({0: change(states_of(0))}))
     assert f"seed 0 is not one training: {told}" in str(caught.value) or f", {told}" in str(caught.value)
     assert not list(store.root.glob("mine-*"))
+
+
+def test_a_cosine_is_told_no_larger_than_it_is(tmp_path):
+    one = _Seed({0: tmp_path, 1: tmp_path}, Findings(cosines={(0, 1): 0.998}))
+    assert "at cosine 0.99 or more" in _told(0, one, "epoch")
 
 
 def test_an_order_that_is_accepted_is_a_suspicion_of_the_recipe(store, own):

@@ -8,7 +8,7 @@ import torch
 
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.tests.elsewhere import CUTS, EPOCHS, small, trained
-from featdyn_core.trajectories.oneness import Examiner
+from featdyn_core.trajectories.oneness import Examiner, _swapped
 
 states_of = functools.cache(trained)
 network = functools.cache(lambda: BlockNetwork.from_module(small(), CUTS))
@@ -107,6 +107,24 @@ def test_behind_a_fall_of_the_rate_no_places_are_changed():
     found = examined(dict(enumerate([states_of(0)[0], *(noisy() for _ in range(5)), there])))
     assert not any("changed places" in fault for fault in found.faults)
     assert found.suspicions == ["epochs 5 and 6 seem to have changed places"]
+
+
+def test_what_stands_twice_is_told_without_its_order():
+    found = examined(changed(5, states_of(0)[2]), LOSSES)
+    assert (found.faults, found.of_order) == (["epochs 2 and 5 are one checkpoint"], False)
+
+
+def test_what_changed_places_at_a_fall_of_the_rate_is_a_fault():
+    # Long steps to and fro, and from the third on short ones ahead: the way through is longer in the right order.
+    points = [(2.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (0.0, 0.55), (0.0, 1.1)]
+    right = dict(enumerate(map(torch.tensor, points)))
+    assert _swapped(right) == ([], [])
+    wrong, odd = _swapped(right | {1: right[2], 2: right[1]})
+    assert (wrong, odd) == (["epochs 1 and 2 seem to have changed places"], [])
+
+
+def test_checkpoints_that_are_the_same_have_no_order():
+    assert _swapped(dict.fromkeys(range(4), torch.ones(3))) == ([], [])
 
 
 def test_a_reversed_order_is_told_by_the_loss():
