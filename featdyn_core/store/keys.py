@@ -12,6 +12,7 @@ from pathlib import Path
 from featdyn_core.data.stamps import stamp
 from featdyn_core.errors import DataError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
+from featdyn_core.store.layout import sweep
 from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
@@ -49,6 +50,7 @@ class DataDigests:
         text = stamp(recipe.data.set, recipe.data.subset)
         known = self._read()
         if text and known.get(text) != digest and self.path.parent.is_dir():
+            sweep(self.path.parent, f".{FILE}.*")
             with contextlib.suppress(OSError):
                 write_atomically(self.path, json.dumps(known | {text: digest}, indent=1, sort_keys=True).encode())
         if isinstance(known.get(text), str) and known[text] != digest:

@@ -74,8 +74,11 @@ class Layout:
 
     def finished(self, name: str, seed: int, key: str) -> Path:
         """Folder of a finished or future trajectory; one that was trained under another name is found too."""
-        named = map(self.root.joinpath, self._folders.of(self.root).groups.get(key[:12], ()))
-        return next(filter(os.path.isdir, named), self.root / f"{name}-{seed}-{key[:12]}")
+        own = self.root / f"{name}-{seed}-{key[:12]}"
+        if os.path.isdir(own):
+            return own
+        others = map(self.root.joinpath, self._folders.of(self.root).groups.get(key[:12], ()))
+        return next(filter(os.path.isdir, others), own)
 
     def trajectories(self) -> list[Path]:
         """Folders of finished trajectories, recognised by their name or by the manifest in them."""

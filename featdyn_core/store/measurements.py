@@ -21,6 +21,7 @@ from featdyn_core.store.records import Record, RecordFolder, pack
 from featdyn_core.store.source import measuring_source
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.checkpoints import together
+from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -74,10 +75,19 @@ class Measurements:
 
     def missing(self, requests: Sequence[Request]) -> list[Request]:
         """Return the requests whose record is missing."""
+        known: dict[tuple[tuple[str, str], int], str] = {}
+
+        def key(recipe: Recipe, seed: int) -> str:
+            """Return the key of a trajectory as it is now; a plan asks for many records of each trajectory."""
+            place = recipe.identity, seed
+            if place not in known:
+                known[place] = self.store.key(recipe, seed)
+            return known[place]
+
         return [
             request
             for request in requests
-            if not self.records.find(request, {seed: self.store.key(request.recipe, seed) for seed in request.seeds})
+            if not self.records.find(request, {seed: key(request.recipe, seed) for seed in request.seeds})
         ]
 
     @contextlib.contextmanager

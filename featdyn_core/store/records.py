@@ -137,9 +137,8 @@ def read_facts(text: bytes, where: Path, mend: str) -> dict[str, Any] | None:
         schema = content.get("schema") if isinstance(content, dict) else None
         if type(schema) is int and schema > SCHEMA:
             return None
-        facts = unseal(text)
-        kind = facts.get("kind")
-        foreign = isinstance(kind, str) and kind not in KINDS and where.name.startswith(f"{kind}-")
+        facts, called = unseal(text), where.name.rpartition("-")[0]
+        foreign = called == facts.get("kind") and called not in KINDS
         return None if foreign else check_facts(facts, where, mend)
     except ValueError as error:
         raise DamagedRecordError(f"{where} cannot be read ({error}); {mend}") from error

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from featdyn_core.errors import SignatureError
+from featdyn_core.files import LARGEST_TEXT, open_file
 
 TOOL = "minisign"
 
@@ -72,14 +73,29 @@ def verify_signature(path: Path, key: Path) -> None:
         key: file of the public key.
 
     Raises:
-        SignatureError: there is no key or no tool; or the file has no signature, or that of another key or text.
+        SignatureError: there is no key or no tool; the file cannot be read; or it has no signature, or that of another
+            key or text.
     """
     if not key.is_file():
         raise SignatureError(f"{key} is not a public key file; give the one that the signer published")
+    _check_file(path)
     if not signature_of(path).is_file():
         raise SignatureError(f"{path} has no signature {signature_of(path).name}; get the signed file, or sign it")
     if _run("-V", "-q", "-p", key, "-m", path).returncode:
         raise SignatureError(f"{path} is not what was signed by the key {key}; get the signed file, or sign it again")
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what the tool would read for ever.
+
+    Raises:
+        SignatureError: it cannot be read, is no file or too large.
+    """
+    try:
+        with open_file(path, LARGEST_TEXT):
+            return
+    except OSError as error:
+        raise SignatureError(f"{path} cannot be read ({error.strerror or error}); take what was signed") from error
 
 
 def _run(*arguments: object, quiet: bool = True) -> subprocess.CompletedProcess[bytes]:

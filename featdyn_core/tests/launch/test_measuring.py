@@ -64,7 +64,7 @@ def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):
     assert [outcome for _, outcome in found] == [1] * 4
 
 
-def test_only_records_of_one_training_are_asked_whether_they_go_together(monkeypatch):
+def test_only_records_of_one_training_may_go_together(monkeypatch):
     """A plan may have tens of thousands, and of no two trainings records are measured together."""
     asked = Mock(side_effect=lambda *_: False)
     monkeypatch.setattr(Request, "together", asked)

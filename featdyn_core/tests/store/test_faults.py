@@ -23,12 +23,14 @@ from featdyn_core.errors import (
     MissingRecordError,
     StoreError,
 )
+from featdyn_core.files import HALF_WRITTEN
 from featdyn_core.store import layout
+from featdyn_core.store.keys import FILE
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.remote import Remote
 from featdyn_core.store.supply import Store
-from featdyn_core.store.sync import pull_trajectory, push_trajectory
+from featdyn_core.store.sync import pull_record, pull_trajectory, push_record, push_trajectory
 from featdyn_core.store.verification import verify_folder
 from featdyn_core.tests.store.edits import contents
 from featdyn_core.tests.store.made import column, keys_of, record_of
@@ -272,6 +274,72 @@ def test_many_askers_one_training(tmp_path, reference):
         found = [future.result(PATIENCE) for future in [pool.submit(ask, tmp_path) for _ in range(ASKERS)]]
     assert sorted(epochs for epochs, _ in found) == [0] * (ASKERS - 1) + [3]
     assert all(digests == reference.digests for _, digests in found)
+
+
+RECORD = record_of(column(1, 2))
+
+
+def push_all(store: Store, url: Path) -> None:
+    push_trajectory(store, Remote(str(url)), tiny_recipe(), 0)
+    push_record(Remote(str(url)), RECORD)
+
+
+def pull_all(store: Store, url: Path) -> None:
+    pull_trajectory(store, Remote(str(url)), tiny_recipe(), 0)
+    pull_record(RecordFolder(store.root / "records"), Remote(str(url)), column(1, 2), keys_of(column(1, 2)))
+
+
+def kept(store: Store) -> dict[str, bytes]:
+    """What is in a store but for locks, and for digests of images, which stay for the next to come."""
+    return {name: text for name, text in contents(store.root).items() if not name.startswith(("locks", FILE))}
+
+
+def test_pushing_killed_at_any_operation_ends_the_same(tmp_path):
+    """What pulls find meanwhile is whole, or not there."""
+    here = Store(tmp_path / "here", device="cpu")
+    here.get(tiny_recipe(), 0)
+    push_all(here, tmp_path / "whole")
+    whole, ended = contents(tmp_path / "whole"), False
+    pull_all(last := Store(tmp_path / "last", device="cpu"), tmp_path / "whole")
+    for kills in itertools.count():
+        url, there = tmp_path / f"remote-{kills}", Store(tmp_path / f"there-{kills}", device="cpu")
+        url.mkdir()
+        with contextlib.suppress(KilledError), listening(url, Kill(kills)):
+            push_all(here, url)
+            ended = True
+        with contextlib.suppress(DamagedTransferError, StoreError):
+            pull_all(there, url)
+        push_all(here, url)
+        assert contents(url) == whole, f"killed at {kills}"
+        pull_all(there, url)
+        assert kept(there) == kept(last), f"killed at {kills}"
+        if ended:
+            break
+    print(f"{kills} kills")
+    assert kills > 10
+
+
+def test_pulling_killed_at_any_operation_ends_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    here, ended = Store(tmp_path / "here", device="cpu"), False
+    here.get(tiny_recipe(), 0)
+    push_all(here, tmp_path / "remote")
+    pull_all(last := Store(tmp_path / "last", device="cpu"), tmp_path / "remote")
+    for kills in itertools.count():
+        there = Store(tmp_path / f"there-{kills}", device="cpu")
+        there.root.mkdir()
+        with contextlib.suppress(KilledError), listening(there.root, Kill(kills)):
+            pull_all(there, tmp_path / "remote")
+            ended = True
+        there = Store(there.root, device="cpu")
+        pull_all(there, tmp_path / "remote")
+        assert there.open(tiny_recipe(), 0).digests == here.open(tiny_recipe(), 0).digests
+        assert kept(there).items() >= kept(last).items(), f"killed at {kills}"
+        assert all(HALF_WRITTEN.fullmatch(name) for name in kept(there).keys() - kept(last)), f"killed at {kills}"
+        if ended:
+            break
+    print(f"{kills} kills")
+    assert kills > 10
 
 
 def test_publishing_killed_at_any_operation_leaves_one_set(tmp_path, monkeypatch):

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from featdyn_core.errors import DataError
+from featdyn_core.files import temporary_name
 from featdyn_core.records.request import Request
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import COLUMN
+from featdyn_core.tests.store.operations import abandoned
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.trajectories.specs import DataSpec
 
@@ -67,6 +69,16 @@ def test_the_next_run_trains_on_the_new_images(own, tmp_path):
     assert (second.facts["key"], second.facts["data"]["digest"]) != (first.facts["key"], first.facts["data"]["digest"])
     for record in (first, second):
         assert record.facts["key"] == trajectory_key(request.recipe, 0, record.facts["data"]["digest"])
+
+
+def test_what_a_killed_writer_left_is_swept(own, tmp_path):
+    _, request = own
+    digests = DataDigests(tmp_path / "store")
+    left, beside = abandoned(temporary_name(digests.path)), abandoned(tmp_path / "store" / ".mine.tmp")
+    at_work = temporary_name(digests.path)
+    at_work.touch()
+    digests.learn(request.recipe, "a" * 64)
+    assert [path.exists() for path in (left, beside, at_work, digests.path)] == [False, True, True, True]
 
 
 def test_a_process_goes_on_with_the_images_that_it_read(own, tmp_path):

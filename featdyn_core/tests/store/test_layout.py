@@ -86,6 +86,18 @@ def test_many_trajectories_are_found_by_one_look_at_the_folder(tmp_path, monkeyp
     assert sum(look.call_count for look in looks) == 1
 
 
+def test_a_trajectory_is_found_by_its_name_whatever_a_folder_tells(tmp_path):
+    """Some file systems do not say that a folder was changed."""
+    layout, key = Layout(tmp_path), "0123456789ab" + "0" * 52
+    settle(tmp_path)
+    before = os.stat(tmp_path)
+    layout.finished("tiny", 3, key)
+    (tmp_path / "tiny-3-0123456789ab").mkdir()
+    (tmp_path / "a-3-0123456789ab").mkdir()
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert os.path.isdir(layout.finished("tiny", 3, key))
+
+
 def test_what_killed_writers_left_half_written_is_swept(tmp_path):
     gone = [temporary_name(tmp_path / "resume.json").name, ".old.7.tmp", "resume-0001.safetensors.77.tmp"]
     kept = [temporary_name(tmp_path / "resume.json").name, "a.tmp", "b.x.tmp", "resume.json"]

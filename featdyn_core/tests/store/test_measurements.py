@@ -6,6 +6,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import filelock
 import pytest
@@ -58,6 +59,16 @@ def test_missing_records_are_trained_for_and_measured_once(measurements, measure
     assert measured == [column(1, 2)]
     assert (again.facts, again.content) == (record.facts, record.content)
     assert measurements.missing([column(1), column(3)]) == [column(3)]
+
+
+def test_a_key_is_made_once_for_all_records_of_a_training(measurements, monkeypatch):
+    """It takes a look at the files of the images, and a plan has thousands of records."""
+    keys = Mock(side_effect=measurements.store.key)
+    monkeypatch.setattr(measurements.store, "key", keys)
+    strangers = [Request(tiny_recipe(), seed, "stranger", STRANGER | {"partner": 1 - seed}) for seed in (0, 1)]
+    wanted = [*strangers, *(column(epoch, seed=seed) for epoch in (1, 2) for seed in (0, 1))]
+    assert measurements.missing(wanted) == wanted
+    assert keys.call_count == 2
 
 
 def test_a_record_holds_what_the_measurement_gave(measurements):

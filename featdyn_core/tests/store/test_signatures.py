@@ -10,6 +10,7 @@ import pytest
 from featdyn_core.errors import SignatureError
 from featdyn_core.store.signatures import TOOL, sign, signature_of, verify_signature
 from featdyn_core.tests.signing import install, uninstall
+from featdyn_core.tests.special import SPECIAL, without_waiting
 
 
 @pytest.fixture
@@ -42,6 +43,18 @@ def test_what_was_not_signed_is_refused(signed, harm, message):
     harm(*signed)
     with pytest.raises(SignatureError, match=message):
         verify_signature(*signed)
+
+
+@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL)
+def test_the_tool_is_given_nothing_that_it_would_wait_for(signed, make):
+    file, key = signed
+    file.unlink()
+    make(file)
+    with (
+        without_waiting(),
+        pytest.raises(SignatureError, match=r"evidence\.json cannot be read .*; take what was signed"),
+    ):
+        verify_signature(file, key)
 
 
 def test_what_the_tool_does_not_sign_is_an_error(signed):
