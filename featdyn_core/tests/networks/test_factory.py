@@ -169,7 +169,9 @@ def test_verification_runs_code_for_a_recipe_not_for_a_manifest(trained):
     store, found = trained
     folder = store.folder(found.recipe, 0)
     assert verify_folder(store, folder, (found.recipe, 0)) == []
-    with pytest.raises(NotCheckedError, match=f"its network is made by {HERE}:perceptron, code that runs only for its own rec"):
+    with pytest.raises(
+        NotCheckedError, match=f"its network is made by {HERE}:perceptron, code that runs only for its own rec"
+    ):
         verify_folder(store, folder)
     (item,) = verify_store(store)
     assert (item.problems, "code that runs only for its own recipe" in item.unchecked) == ([], True)
