@@ -1,4 +1,4 @@
-"""Puts into a wheel what a project is begun with, and into it and a source archive the commit that they are of."""
+"""Add the files of a new project to a wheel, and the commit to a wheel and to a source archive."""
 
 import subprocess
 import tempfile
@@ -11,12 +11,12 @@ COMMIT = "featdyn_core/commit.txt"
 
 
 class CommitHook(BuildHookInterface):
-    """Adds ``featdyn_core/starter`` and ``featdyn_core/commit.txt``; nothing to an editable installation."""
+    """Adds ``featdyn_core/starter`` and ``featdyn_core/commit.txt``, except to an editable installation."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Collect the files, and ask git where the sources are a checkout of their own.
+        """Collect the files, and ask git for the commit if the sources are a checkout.
 
-        Those of a source archive are none: they bring the file that tells of their commit.
+        A source archive is no checkout; it already contains the file with its commit.
         """
         if version == "editable":
             return
@@ -32,7 +32,7 @@ class CommitHook(BuildHookInterface):
 
 
 def _commit(root: Path) -> str:
-    """Commit of a checkout; empty where there is none, or no git to ask."""
+    """Commit of a checkout; empty if there is no checkout or no git."""
     if not (root / ".git").exists():
         return ""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]

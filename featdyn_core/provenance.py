@@ -1,4 +1,4 @@
-"""Who computes: the package's commit and version, the libraries, the machine. Nothing here imports a library to ask."""
+"""The package's commit and version, the versions of libraries, and the machine. No library is imported for this."""
 
 import functools
 import importlib.metadata
@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 
 @functools.cache
 def version(distribution: str) -> str:
-    """Return the version of an installed distribution; empty where there is none."""
+    """Return the version of an installed distribution; empty if there is none."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -36,15 +36,15 @@ def version(distribution: str) -> str:
 
 
 __version__ = version("featdyn")
-"""Of the installed package; empty where only its sources are here."""
+"""Version of the installed package; empty if only its sources are here."""
 
 
 @functools.cache
 def commit() -> str:
-    """Commit of this project's checkout, with a mark for uncommitted changes; of an installed package, of its build.
+    """Commit of this project's checkout, with a mark for uncommitted changes; for an installed package, the build's.
 
-    Empty where neither is known. A repository that happens to hold the installed package is another project's, and
-    ``GIT_DIR`` names whatever somebody works on: neither is asked.
+    Empty if neither is known. A repository that happens to contain the installed package belongs to another project,
+    and so may ``GIT_DIR``; both are ignored.
     """
     root = checkout()
     if root is None or not (root / ".git").exists():
@@ -53,10 +53,10 @@ def commit() -> str:
 
 
 def repository() -> str:
-    """Address on the web of the repository of this package's code; empty where none is known.
+    """Web address of the repository of this package's code; empty if unknown.
 
-    Of a checkout it is where the checkout was cloned from, without a password that may stand in it; of an installed
-    package, the ``Repository`` of its metadata.
+    For a checkout it is the address from which it was cloned, without a password; for an installed package, the
+    ``Repository`` of its metadata.
     """
     root = checkout()
     if root is None:
@@ -76,7 +76,7 @@ def _repository_of_metadata() -> str:
 
 
 def _git(root: Path, *command: str) -> str:
-    """Return what git says in a folder; empty where it says nothing."""
+    """Return the output of git in a folder; empty if git fails."""
     elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         found = subprocess.run(
@@ -88,7 +88,7 @@ def _git(root: Path, *command: str) -> str:
 
 
 def _commit_of_build() -> str:
-    """Return what the build wrote beside this module (``hatch_build.py``)."""
+    """Return the commit that the build wrote beside this module (``hatch_build.py``)."""
     try:
         return Path(__file__).with_name("commit.txt").read_text(encoding="utf-8").strip()
     except OSError:
@@ -97,7 +97,7 @@ def _commit_of_build() -> str:
 
 @functools.cache
 def processor() -> str:
-    """Model name of the processor; what the platform says of it where the system has no such list."""
+    """Model name of the processor; the platform's own description if the system has no such list."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

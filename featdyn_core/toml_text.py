@@ -1,4 +1,4 @@
-"""Tables as the text of a TOML file, which tomllib reads and Python does not write."""
+"""Write tables as TOML, which Python's tomllib can only read."""
 
 import json
 import re
@@ -10,7 +10,7 @@ def toml_text(document: Mapping[str, Any]) -> str:
     """Return a document of tables, lists, text, numbers and truth values as TOML.
 
     Args:
-        document: name to value; tables inside come last, each under a heading of its own.
+        document: name to value; nested tables come last, each under its own heading.
     """
     return "\n".join(_lines(document, ())).strip() + "\n"
 
@@ -36,5 +36,5 @@ def _value(value: Any) -> str:
         return f"{{ {', '.join(f'{_name(name)} = {_value(item)}' for name, item in value.items())} }}"
     if isinstance(value, float):
         return repr(value)
-    # JSON writes text, whole numbers and truth values as TOML does, but for the one sign that TOML must have escaped.
+    # JSON writes text, integers and truth values as TOML does, except for one character that TOML requires escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

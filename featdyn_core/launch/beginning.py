@@ -1,4 +1,4 @@
-"""A project on trainings of one's own: some of the paper's claims, as they are, and one scale that asks them."""
+"""Create a project on a user's own trainings, with some of the paper's claims, unedited, and one scale."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,45 +24,45 @@ SCALE = "own"
 """Name of the scale."""
 
 LIKE = "reduced/cifar10"
-"""The row whose bounds it has."""
+"""The row whose bounds the scale takes."""
 
 STRANGERS = "strangers"
-"""The scale whose claims are asked unless others are named: those that need checkpoints and data alone."""
+"""The scale whose claims are chosen by default: those that need only checkpoints and data."""
 
 SEEDS = (0, 1, 2)
-"""Of trainings that are done here, unless others are named: the fewest on which a claim is judged."""
+"""Default seeds of trainings that the project runs: the fewest on which a claim is judged."""
 
 TRIED = 8
-"""Images on which a network is tried."""
+"""Number of images on which a network is tried."""
 
 SPANNING = {"training": 0.0, "forgetting": 0.0, "growth": 0.25}
-"""Windows that are no late part of a training, to the share of it that is over when they begin."""
+"""Windows that are not a late part of a training, to the share of the training before they begin."""
 
 SCALES = """\
-# The one scale of this project: which trainings, and the windows, in epochs of theirs, that were fixed before anything
-# was measured. "like" names the row of the paper's register whose bounds, margins and numbers are taken; the files of
-# the claims are featdyn's, unedited, and may name what is "elsewhere".
+# The one scale of this project, with its trainings and its windows in epochs. The windows were fixed before anything
+# was measured. "like" names the row of the paper's register from which bounds, margins and numbers are taken. The files
+# of the claims are featdyn's, unedited; they may name what is listed under "elsewhere".
 """
 
 README = """\
 # {name}
 
-{count} claims of one paper, *{title}* (arXiv {arxiv}), asked of {trainings}, seeds {seeds}.
+{count} claims of one paper, *{title}* (arXiv {arxiv}), tested on {trainings}, seeds {seeds}.
 
 ```bash
-{train}pytest                                  # measures what is missing, and decides
-featdyn report evidence.json            # one page of it
+{train}pytest                                  # measures missing records, and decides the claims
+featdyn report evidence.json            # makes one page of the evidence
 ```
 
 - `claims/test_*.py`: what each claim measures; `claims/register/*.toml`: its sentence, bounds and controls, unedited.
-- `claims/register/scales.toml`: what is this project's own: recipe, seeds, images, and the windows, in epochs of these
-  trainings. They were fixed before anything was measured; who changes them after a verdict says so.
+- `claims/register/scales.toml`: what belongs to this project: recipe, seeds, images, and the windows in epochs of these
+  trainings. They were fixed before anything was measured. If you change them after a verdict, say so.
 - `fixtures/recipes/{name}.toml`: {recipe}
 - `fixtures/cache/`: trajectories and records, not committed. `featdyn publish` writes the records into
-  `fixtures/records/`: committed, they let anyone judge again in seconds, as the workflow in `.github/` does.
+  `fixtures/records/`. Commit these, and anyone can judge them again in seconds, as the workflow in `.github/` does.
 
-A claim that an arm is lacking for, or that needs what nobody knows of these trainings, is NOT RUN and says why.
-SUPPORTED passes; every other verdict fails, and none of them is a fault of the project.
+A claim is NOT RUN, and says why, if it lacks an arm or needs facts that are unknown for these trainings. SUPPORTED
+passes, and every other verdict fails. A failed test is a finding, not a fault of the project.
 """
 
 
@@ -77,19 +77,19 @@ def begin_project(
     images: int = 1000,
     say: Callable[[str], object] = lambda _: None,
 ) -> int:
-    """Write a project that asks some claims of trainings of one recipe; return how many files it wrote.
+    """Write a project that tests some claims on trainings of one recipe; return the number of files written.
 
-    An unknown claim, one that asks nothing of a network with such cuts, and a window that the checkpoints do not have
-    are a ``RecipeError``, a network that cannot be made or measured a ``ModelError``; what is there already, and a
-    folder that cannot be written, are as of ``write_project``.
+    These are a ``RecipeError``: an unknown claim, a claim without an item on a network with these cuts, and a window
+    whose ends are not checkpoints. A network that cannot be made or measured is a ``ModelError``. Existing files and a
+    folder that cannot be written are errors of ``write_project``.
 
     Args:
-        folder: of the project.
-        recipe: of the trainings, done elsewhere or to be done.
-        source: its file; those of its arms lie beside it.
-        window: first and last epoch of the late part of the training in which claims ask for memory.
-        claims: those that are asked; if left out, those that need checkpoints and data alone.
-        seeds: of the trainings; of what was adopted all, if left out.
+        folder: folder of the project.
+        recipe: recipe of the trainings, which were adopted or are still to be run.
+        source: file of the recipe; the files of its arms lie beside it.
+        window: first and last epoch of the late part of the training, in which claims test memory.
+        claims: the claims; if left out, those that need only checkpoints and data.
+        seeds: seeds of the trainings; if left out, all adopted ones.
         images: largest number of images of each split.
         say: is told which usual claims are not asked, and why.
     """
@@ -130,18 +130,18 @@ def begin_project(
 
 
 def _has_own_images(recipe: Recipe) -> bool:
-    """Whether a recipe names images by a path, which is another from another folder."""
+    """Whether a recipe names images by a path, which differs from another folder."""
     return recipe.data.set.endswith(".npz") and not recipe.adopted
 
 
 def _chosen(
     register: Register, recipe: Recipe, claims: Sequence[str], lists: Mapping[str, Sequence[str]]
 ) -> list[Entry]:
-    """Return the claims that are asked, in the register's order.
+    """Return the chosen claims, in the register's order.
 
     Raises:
-        RecipeError: an unknown one, one that is not about the row that the scale is like, or that is about depths which
-            the network has none of.
+        RecipeError: a claim is unknown, is not about the row that the scale is like, or is about depths that the
+            network lacks.
     """
     if claims:
         asked = {claim: register.entry(claim) for claim in claims}
@@ -174,7 +174,7 @@ def _left(register: Register, recipe: Recipe, lists: Mapping[str, Sequence[str]]
 
 
 def _needs(entry: Entry) -> set[str]:
-    """Return what must be known of a training for a claim's records."""
+    """Return the facts about a training that a claim's records need."""
     return {fact for record in entry.records.values() for fact in KINDS[record["kind"]].needs(record)}
 
 
@@ -182,7 +182,7 @@ def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -
     """Return every window of the chosen claims, by name.
 
     Raises:
-        RecipeError: its ends are no checkpoints, or there is none before it.
+        RecipeError: its ends are not checkpoints, or no checkpoint lies before it.
     """
     epochs, called = recipe.training.checkpoints, f"--window {window[0]}-{window[1]}"
     if window[0] >= window[1] or not {*window} <= {*epochs}:
@@ -199,12 +199,12 @@ def _windows(recipe: Recipe, window: tuple[int, int], chosen: Sequence[Entry]) -
 
 
 def _depths(recipe: Recipe) -> dict[str, list[str]]:
-    """Return the lists of depths that claims share, as they are of a recipe's network.
+    """Return the shared lists of depths for a recipe's network.
 
-    One that cannot be made, or takes no such images, is a ``ModelError``.
+    A network that cannot be made, or does not take such images, is a ``ModelError``.
 
     Raises:
-        RecipeError: it has no depth.
+        RecipeError: the network has no depth.
     """
     dataset = stand_in(recipe.data.set, TRIED)
     network = new_network(recipe, dataset)
@@ -227,7 +227,7 @@ def _scales(
     scale: Mapping[str, Any],
     lists: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Return what ``scales.toml`` of the project says; lists of depths where they are others than those of ``LIKE``."""
+    """Return the content of the project's ``scales.toml``, with lists of depths where they differ from ``LIKE``."""
     ((subject, _),) = scale["recipes"].items()
     own = {
         name: {subject: found}
@@ -261,8 +261,8 @@ def _readme(register: Register, recipe: Recipe, chosen: Sequence[Entry], seeds: 
         count=len(chosen),
         title=register.paper["title"],
         arxiv=register.paper["arxiv"],
-        trainings="trainings that were done elsewhere" if elsewhere else f"networks that `{recipe.name}` trains",
+        trainings="trainings that were run elsewhere" if elsewhere else f"networks that `{recipe.name}` trains",
         seeds=", ".join(map(str, seeds)),
-        train="" if elsewhere else "featdyn train                           # what is missing\n",
-        recipe="what is known of them, and the digests of their checkpoints." if elsewhere else "how they are trained.",
+        train="" if elsewhere else "featdyn train                           # trains missing networks\n",
+        recipe="facts about them, and the digests of their checkpoints." if elsewhere else "how they are trained.",
     )

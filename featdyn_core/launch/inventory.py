@@ -1,4 +1,4 @@
-"""What of a plan is in a store, and what the rest will cost on this machine."""
+"""Which parts of a plan are in a store, and what the rest will cost on this machine."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import new_network
 
 COMPLETE = "complete"
-UNKNOWN = "not known"
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Holding:
     Attributes:
         recipe: its name.
         seed: the training seed.
-        state: complete, training, partial or missing (see ``Store.status``), or not known.
-        folder: name of its folder in the store, where it is or will be; empty where that is not known.
-        reason: why its state is not known.
+        state: complete, training, partial or missing (see ``Store.status``), or unknown.
+        folder: name of its present or future folder in the store; empty if unknown.
+        reason: why its state is unknown.
     """
 
     recipe: str
@@ -45,7 +45,7 @@ class Holding:
 
 
 def holdings(store: Store, trainings: Sequence[Training]) -> list[Holding]:
-    """Return what a store has of some trajectories; of data that are not here nothing is known but the reason."""
+    """Return the state of trajectories in a store; if their data are not here, it is unknown, with the reason."""
     found = []
     for recipe, seed in trainings:
         try:
@@ -66,7 +66,7 @@ def grouped(found: Sequence[Holding]) -> dict[tuple[str, str, str], list[int]]:
 
 
 def seed_ranges(seeds: Iterable[int]) -> str:
-    """Write seeds as ``--seeds`` reads them, such as ``0-4,7``."""
+    """Write seeds in the form of ``--seeds``, such as ``0-4,7``."""
     parts = []
     for _, run in itertools.groupby(enumerate(sorted(set(seeds))), key=lambda pair: pair[1] - pair[0]):
         numbers = [seed for _, seed in run]
@@ -80,23 +80,23 @@ def folder_size(folder: Path) -> int:
 
 
 class Queue:
-    """How far a queue of trainings is, whichever processes train them.
+    """Progress of a queue of trainings, whichever processes train them.
 
     Args:
-        store: where they are trained.
-        requests: (recipe, seed) of each.
+        store: store in which they are trained.
+        requests: (recipe, seed) of each training.
     """
 
     def __init__(self, store: Store, requests: Sequence[Training]) -> None:
         self.layout, self.total = store.layout, len(requests)
         self.folders: dict[str, Path] = {}
         for recipe, seed in requests:
-            with contextlib.suppress(FeatdynError):  # what has no data has no key, and is left
+            with contextlib.suppress(FeatdynError):  # without data there is no key, and the training counts as left
                 self.folders[store.key(recipe, seed)] = store.folder(recipe, seed)
 
     def __str__(self) -> str:
         done = {key for key, folder in self.folders.items() if os.path.isdir(folder)}
-        # A heartbeat outlives a trainer that was killed, and its lock does not; locks alone are too many to ask.
+        # A heartbeat outlives a killed trainer, and its lock does not. Testing all locks would take too long.
         beating = {beat.key for beat in read_beats(self.layout.root)} & self.folders.keys() - done
         running = [key for key in beating if is_held(self.layout.lock(key))]
         return f"{len(done)} done, {len(running)} running, {self.total - len(done) - len(running)} left"
@@ -104,7 +104,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one trajectory: seconds of an epoch in one process, and bytes on the disk."""
+    """Cost of one trajectory: seconds per epoch in one process, and bytes on the disk."""
 
     epoch: float
     size: int
@@ -113,14 +113,14 @@ class Cost:
 def estimate(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost:
     """Return what a training costs on this machine.
 
-    Its time is that of trainings like it that were done here, or else told from a few of its steps (see
-    ``training.timing``). Its bytes are those of the network's parameters and buffers, of each checkpoint, and of what
-    the optimiser keeps. Data that are not here, or do not fit, are a ``FeatdynError``.
+    Its time is taken from similar trainings on this machine, or estimated from a few of its steps (see
+    ``training.timing``). Its size is that of the network's parameters and buffers at each checkpoint, and of the
+    optimiser's state. Data that are missing or do not fit are a ``FeatdynError``.
 
     Args:
-        store: where it would be trained.
-        recipe: what would be trained.
-        known: what ``epochs_here`` returns; what is timed is added.
+        store: store of the training.
+        recipe: recipe of the training.
+        known: result of ``epochs_here``; new timings are added.
     """
     dataset, kind = store.dataset(recipe), _likeness(recipe)
     network = new_network(recipe, dataset)
@@ -131,7 +131,7 @@ def estimate(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost:
 
 
 def epochs_here(store: Store) -> dict[str, float]:
-    """Return the median seconds of an epoch of each kind of training that this machine did with the store's engine."""
+    """Return the median seconds per epoch of each kind of training that this machine ran with the store's engine."""
     here, found = environment(), defaultdict[str, list[float]](list)
     for name, trained in store.finished():
         if isinstance(trained, FeatdynError):
@@ -145,13 +145,13 @@ def epochs_here(store: Store) -> dict[str, float]:
 
 
 def _likeness(recipe: Recipe) -> str:
-    """What makes an epoch as long as another; part of a branch may be frozen, and its epochs are shorter."""
+    """What determines the length of an epoch; epochs of a branch with a frozen part are shorter."""
     frozen, training = recipe.branch.freeze if recipe.branch else "", recipe.training
     return repr((recipe.network, recipe.data, recipe.optimizer.name, training.batch_size, training.precision, frozen))
 
 
 def _estimated(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost | str:
-    """Return what a training costs, or why it cannot be done."""
+    """Return what a training costs, or why it cannot run."""
     if recipe.adopted:
         return f"{recipe.name} was trained elsewhere; bring it in with featdyn adopt or pull"
     try:
@@ -161,9 +161,9 @@ def _estimated(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost | 
 
 
 def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]:
-    """Say what a training would do, in lines: recipe by recipe, and all together.
+    """Return lines on what would be trained: one for each recipe, and the total.
 
-    A branch costs its own epochs; those before it are its parent's. What was interrupted costs what is left of it.
+    A branch costs only its own epochs; earlier ones belong to its parent. An interrupted training costs what is left.
     """
     recipes, known = {recipe.name: recipe for recipe, _ in trainings}, epochs_here(store)
     found = grouped(holdings(store, trainings))
@@ -178,7 +178,7 @@ def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]
             number = reasons.setdefault(cost, len(reasons) + 1)
             lines.append(f"{label}: cannot be trained now ({number})")
             continue
-        done = store.resume_epoch(recipe, seeds[0]) or recipe.first_epoch  # seeds of one state are as far
+        done = store.resume_epoch(recipe, seeds[0]) or recipe.first_epoch  # seeds with one state are equally far
         each = cost.epoch * (recipe.training.epochs - done)
         seconds, size = seconds + len(seeds) * each, size + len(seeds) * cost.size
         costs = f"about {_time(each)} of a process and {_bytes(cost.size)} each"
@@ -190,7 +190,7 @@ def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]
 
 
 def _time(seconds: float) -> str:
-    """Write a duration, however short, as more than nothing."""
+    """Write a duration, as at least one second."""
     if seconds >= 60:
         return f"{seconds / 60:.1f} minutes"
     whole = max(1, round(seconds))

@@ -1,4 +1,4 @@
-"""A plan's missing records, measured in processes and published."""
+"""Measure a plan's missing records in several processes, and publish records."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ from featdyn_core.store.supply import Store
 
 @dataclass(frozen=True)
 class Place:
-    """Where to measure: the options of a store, which a process opens for itself."""
+    """Where to measure: the options of a store, which each process opens for itself."""
 
     root: Path
     device: str
@@ -44,10 +44,10 @@ def _opened(root: Path, device: str, measure: bool) -> Measurements:
 def spread_by_device(
     work: Callable[[Sequence[Request]], Any], groups: Sequence[Sequence[Request]], *, jobs: int
 ) -> Iterator[tuple[Sequence[Request], Any]]:
-    """Do what a GPU computes in this process, then what the CPU computes in as many processes as ``jobs`` says.
+    """Measure on the GPU in this process, and then on the CPU in ``jobs`` processes.
 
     Yields:
-        A group of requests, with what it gave or the error that ended it.
+        A group of requests, with its result or the error that ended it.
     """
     parts: dict[bool, list[Sequence[Request]]] = {True: [], False: []}
     for group in groups:
@@ -59,16 +59,16 @@ def spread_by_device(
 
 
 def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, say: Callable[[str], Any]) -> int:
-    """Measure the records that are missing and whose trajectories are here.
+    """Measure missing records whose trajectories are in the store.
 
     Args:
-        place: where.
+        place: where to measure.
         requests: the records.
         spread: does the work, in processes or on a cluster.
-        say: is told what becomes of each.
+        say: takes a line for each record.
 
     Returns:
-        How many are missing afterwards.
+        How many records are missing afterwards.
     """
     measurements = place.measurements()
     here, ready, lacking = 0, [], []
@@ -80,7 +80,7 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
                 ready.append(request)
             else:
                 lacking.append((request, _lack(request, measurements.store.root)))
-        except FeatdynError as error:  # of one data set or record, which keeps no other from being measured
+        except FeatdynError as error:  # it concerns one data set or record; the others are still measured
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
     pace, failed = Pace(len(ready)), 0
@@ -103,19 +103,18 @@ def _lack(request: Request, root: Path) -> str:
 def publish_records(
     place: Place, requests: Sequence[Request], folder: Path, tell: Callable[[str], object]
 ) -> tuple[int, int]:
-    """Write the records that are here into a folder of published ones; return how many there are, and how many lack.
+    """Write local records into a folder of published ones; return how many were published, and how many are missing.
 
-    Each is asked for as a claim reads it, not joined with what others read: a plan that has grown must not lose the
-    part that is there.
-    What is not here and was published before stays, so that several machines can measure for one folder. Data that
-    cannot be had, without which nothing is known of what was measured on them, are told of once.
+    Each record is requested as a claim reads it, not merged with the requests of other claims, so that a plan that has
+    grown keeps the existing part. Records that were published before and are not here stay, so that several machines
+    can measure for one folder. Data that cannot be obtained are reported once.
 
-    A record, here or there, that is not what was written is a ``DamagedRecordError``; a folder that cannot be written,
-    a ``StoreError``.
+    A record that is not what was written, here or there, is a ``DamagedRecordError``. A folder that cannot be written
+    is a ``StoreError``.
 
     Raises:
-        DamagedRecordError: something that was published would be lost: records of a newer version, or those of a
-            manifest that cannot be read, where not all records are here.
+        DamagedRecordError: published records would be lost, because a newer version wrote them, or because their
+            manifest cannot be read and not all records are here.
     """
     measurements, before = place.measurements(measure=False), PublishedRecords(folder)
     found: dict[str, Record] = {}
@@ -154,7 +153,7 @@ def _trained(store: Store, request: Request) -> bool:
 
 
 def _grouped(requests: Sequence[Request]) -> list[list[Request]]:
-    """Return requests in their order, with each those of the others that are measured together with it."""
+    """Return requests in their order, grouped by what is measured together."""
     groups: list[list[Request]] = []
     alike: dict[tuple[tuple[str, str], int, str], list[list[Request]]] = {}  # those of one training and kind
     for request in requests:
@@ -169,6 +168,6 @@ def _grouped(requests: Sequence[Request]) -> list[list[Request]]:
 
 
 def _measure(place: Place, group: Sequence[Request]) -> float:
-    """Measure records together in this process; return how long it took, in seconds."""
+    """Measure records together in this process; return the seconds it took."""
     measurements = place.measurements()
     return sum(float(measurements.get(request, group).facts["seconds"]) for request in group)

@@ -1,4 +1,4 @@
-"""Work spread over processes of this machine, with a word on each piece when it is done."""
+"""Distribute work over processes of this machine, with a result for each piece when it is done."""
 
 import contextlib
 import multiprocessing
@@ -17,21 +17,21 @@ from featdyn_core.errors import FeatdynError, RecipeError, TrainingError
 Piece = TypeVar("Piece")
 Outcome = Any | FeatdynError
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Outcome]]]
-"""Does each piece of work somewhere, and yields it with its outcome."""
+"""Does each piece of work and yields it with its outcome."""
 
 
 ABANDONED = 1
-"""Exit status of a process whose parent is gone."""
+"""Exit status of a process whose parent has ended."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came, and is to end the work as an interruption from the keyboard does."""
+    """SIGTERM arrived; it ends the work like an interruption from the keyboard."""
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Raise ``Terminated`` at SIGTERM, which otherwise ends this process at once and leaves its workers at work."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may say what signals do
+    """Raise ``Terminated`` at SIGTERM, which would otherwise end this process at once and leave its workers running."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
 
@@ -46,12 +46,12 @@ def terminable() -> Iterator[None]:
 
 
 class OutOfTime(KeyboardInterrupt):
-    """The time that a piece of work has is over, and is to end it as an interruption from the keyboard does."""
+    """The time limit of a piece of work is over; it ends the work like an interruption from the keyboard."""
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise ``OutOfTime`` after so many seconds, in the main thread, which alone may be limited so."""
+    """Raise ``OutOfTime`` after ``seconds``; this works only in the main thread."""
 
     def end(*_: object) -> Never:
         raise OutOfTime
@@ -66,9 +66,9 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def end_all(workers: Iterable[BaseProcess]) -> None:
-    """End processes that are at work; what they have finished is in the store, whose writers may end at any moment."""
+    """End working processes. What they have finished is in the store, whose writers may end at any moment."""
     begun = [worker for worker in workers if worker.pid is not None]
-    # All are told before one is waited for, so that they end together.
+    # All get the signal before any is waited for, so that they end together.
     for worker in begun:
         worker.terminate()
     for worker in begun:
@@ -82,10 +82,10 @@ def cores() -> int:
 
 
 def chosen_jobs(asked: int | None, usual: int, pieces: int) -> int:
-    """Return the number of processes for so many pieces of work.
+    """Return the number of processes for a number of pieces of work.
 
     Raises:
-        RecipeError: fewer than one was asked for.
+        RecipeError: fewer than one process was asked for.
     """
     if asked is not None and asked < 1:
         raise RecipeError(f"--jobs {asked}: expected a number from 1 on")
@@ -96,21 +96,21 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) 
     """Do each piece of work in one of ``jobs`` processes.
 
     Args:
-        work: a function of a module, with arguments that can be pickled.
-        pieces: what it is called with.
-        jobs: with 1 all is done in this process.
+        work: a function of a module; its arguments can be pickled.
+        pieces: arguments of the calls.
+        jobs: number of processes; with 1, this process does all the work.
 
     Yields:
-        A piece, with what it gave or the error that ended it, in the order in which they end.
+        A piece, with its result or the error that ended it, in the order in which pieces end.
     """
     if jobs == 1:
         for piece in pieces:
             yield piece, outcome(work, piece)
         return
-    # Not ours to end, such as the workers of a caller that spreads work too.
+    # Processes of others, such as the workers of a caller, must not be ended here.
     others = multiprocessing.active_children()
     try:
-        # Spawned: neither CUDA nor the threads of torch live on in a fork.
+        # Spawned, because neither CUDA nor the threads of torch survive a fork.
         opened = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin_worker)
     except OSError:  # no room for a queue's semaphores, as in a container whose /dev/shm cannot be written
         yield from spread(work, pieces, jobs=1)
@@ -120,19 +120,19 @@ def spread(work: Callable[[Piece], Any], pieces: Sequence[Piece], *, jobs: int) 
             futures = {pool.submit(outcome, work, piece): piece for piece in pieces}
             for future in as_completed(futures):
                 yield futures[future], _result(future)
-        except BaseException:  # also of whoever reads this: a pool would first do all that is left
+        except BaseException:  # also an error of the caller, for which a pool would first finish all that is left
             end_all(child for child in multiprocessing.active_children() if child not in others)
             raise
 
 
 def end_with_the_parent() -> None:
-    """End this process once the one that started it is gone, in whichever way that ended."""
+    """End this process when its parent has ended, in whichever way."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
         if parent is not None:
             parent.join()
-            os._exit(ABANDONED)  # in the midst of anything: writers of the store may end at any moment
+            os._exit(ABANDONED)  # at any point, since writers of the store may end at any moment
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -151,7 +151,7 @@ def _result(future: Future[Outcome]) -> Outcome:
 
 
 def outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:
-    """Return what a piece of work gives, or the error of this project that ended it."""
+    """Return the result of a piece of work, or the ``FeatdynError`` that ended it."""
     try:
         return work(piece)
     except FeatdynError as error:
@@ -159,13 +159,13 @@ def outcome(work: Callable[[Piece], Any], piece: Piece) -> Outcome:
 
 
 class Pace:
-    """Says how far work is and how long it will take."""
+    """Estimates the progress of work and the time left."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.started = total, 0, time.monotonic()
 
     def step(self, pieces: int = 1) -> str:
-        """Count pieces that were done at once, and return where that leaves the work."""
+        """Count finished pieces, and return the state of the work."""
         self.done += pieces
         passed = time.monotonic() - self.started
         left = passed / self.done * (self.total - self.done)

@@ -1,4 +1,4 @@
-"""What a new machine is tried with in the time that there is: what is worth most first, each part with a limit."""
+"""Checks of a new machine within a time limit: the most useful come first, and each part has its own limit."""
 
 import itertools
 import json
@@ -27,13 +27,13 @@ from featdyn_core.trajectories.trajectory import EpochRecord
 DONE, LATE = "done", "out of time"
 
 STEPS = 100
-"""Of an epoch that is timed, after as many in which steps are captured and the device gets warm."""
+"""Steps of the timed epoch; as many come before it, to capture steps and warm up the device."""
 
 AT_ONCE = (1, 4, 8)
 """Numbers of trainings at once whose epochs are timed."""
 
 SHORTEST = 1.0
-"""Seconds; a part that would have less is not begun."""
+"""Seconds; a part with less time does not start."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Part:
     """One part of a rehearsal.
 
     Attributes:
-        name: what it is called in the report.
-        share: of the time that is left when its turn comes, how much it may take.
-        work: does it, and gives lines of what came of it.
-        goes_on: whether a later call goes on with it, however it ended.
+        name: its name in the report.
+        share: share of the remaining time that it may take.
+        work: does the work and yields lines on the results.
+        goes_on: whether a later call continues it, however it ended.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Part:
 
 
 def go_through(parts: Sequence[Part], seconds: float, report: Path, say: Callable[[object], Any]) -> bool:
-    """Do the parts in their order until the time is over, and keep what came of each in a report.
+    """Do the parts in order until the time is up, and save the result of each in a report.
 
-    What an earlier call has done, by its report, is not done again. A part that fails keeps none from its turn. A
-    report that cannot be read or written is a ``StoreError``.
+    Parts that an earlier call has done, according to the report, are not repeated. After a failed part the others still
+    run. A report that cannot be read or written is a ``StoreError``.
 
     Args:
-        parts: what is worth most first.
-        seconds: for all of them.
-        report: a JSON file; written after each part.
-        say: is told each line.
+        parts: the parts, the most useful first.
+        seconds: time for all parts.
+        report: a JSON file, written after each part.
+        say: takes each line.
 
     Returns:
         Whether no part failed.
@@ -85,7 +85,7 @@ def go_through(parts: Sequence[Part], seconds: float, report: Path, say: Callabl
 
 
 def _done(part: Part, limit: float, say: Callable[[object], Any]) -> dict[str, Any]:
-    """Do one part; return how it ended, its seconds, its lines and who did it."""
+    """Do one part; return how it ended, its seconds, its lines and the environment."""
     started, ended, told = time.monotonic(), DONE, list[str]()
     try:
         with limited(limit):
@@ -118,7 +118,7 @@ def _write(report: Path, known: dict[str, Any]) -> None:
 
 
 def machine() -> Iterator[str]:
-    """Tell of the machine.
+    """Describe the machine.
 
     Yields:
         A line for each library and device.
@@ -132,7 +132,7 @@ def machine() -> Iterator[str]:
 
 
 def command(*words: str, folder: Path) -> Iterator[str]:
-    """Run a module of Python in a process of its own, which ends with this one's time.
+    """Run a Python module in a process, which ends when the time limit does.
 
     Yields:
         The last line that it printed.
@@ -179,9 +179,9 @@ class _Timed(Kept):
 def epoch_of_each(
     recipe: Recipe, dataset: Dataset, precision: str, count: int, device: torch.device, engine: str = "auto"
 ) -> float:
-    """Return the seconds that several trainings at once take for an epoch, over their number, told from some steps.
+    """Return the seconds per epoch of several trainings at once, divided by their number, estimated from some steps.
 
-    What ends one of them, too little memory above all, is the ``FeatdynError`` that it is.
+    An error that ends one of them, such as lack of memory, is raised as it is.
     """
     size = recipe.training.batch_size
     images, labels = (part[: STEPS * size] for part in (dataset.train_images, dataset.train_labels))

@@ -1,4 +1,4 @@
-"""Whether this machine's ways to train agree, and how fast each is: engines, precisions and devices side by side."""
+"""Compare this machine's engines, precisions and devices: whether they agree, and how fast they are."""
 
 import time
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ from featdyn_core.trajectories.specs import TrainingSpec
 from featdyn_core.trajectories.trajectory import EpochRecord, State
 
 EPOCHS = 3
-"""Trained each way; the first also compiles and captures, and the last is timed."""
+"""Epochs trained in each way; the first also compiles and captures, and the last is timed."""
 
 TOLERANCE = 1e-2
-"""Largest distance between the parameters of two ways after an epoch, over how far they moved, beyond rounding."""
+"""Largest distance between the parameters of two ways after an epoch, relative to their movement, beyond rounding."""
 
 PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to train, and what became of it.
+    """One way to train, and its result.
 
     Attributes:
-        device: where.
-        engine: how (see ``steps.resolve_engine``).
-        precision: of the forward pass.
-        seconds: of one epoch.
-        difference: distance of its parameters after an epoch from those of the reference, over how far these moved;
-            0 for equal bits. The reference is eager on the same device at the same precision.
-        from_cpu: the same, from eager single precision on the CPU.
-        rounding: how far half precision takes the reference from eager single precision on the same device.
+        device: device of the training.
+        engine: its engine (see ``steps.resolve_engine``).
+        precision: precision of the forward pass.
+        seconds: seconds of one epoch.
+        difference: distance of its parameters after an epoch from those of the reference, relative to how far these
+            moved; 0 for equal bits. The reference is eager on the same device at the same precision.
+        from_cpu: the same distance from eager single precision on the CPU.
+        rounding: distance of the reference from eager single precision on the same device.
         failure: why it could not be tried.
     """
 
@@ -52,10 +52,10 @@ class Way:
 
     @property
     def agrees(self) -> bool:
-        """Whether it may take the place of its reference; one that cannot be tried is in nobody's way.
+        """Whether it may replace its reference; a way that cannot be tried counts as agreeing.
 
-        Compiled steps round half precision elsewhere than eager ones. Two ways, each as far from single precision as
-        rounding takes it, are up to twice as far from each other.
+        Compiled steps round half precision at other places than eager ones. Two ways that both differ from single
+        precision by rounding may differ from each other by twice as much.
         """
         return bool(self.failure) or self.difference <= max(TOLERANCE, 2 * self.rounding)
 
@@ -68,7 +68,7 @@ class Kept:
     records: list[EpochRecord] = field(default_factory=list)
 
     def resume_point(self) -> ResumePoint | None:
-        """Begin anew."""
+        """Start from the beginning."""
         return None
 
     def checkpoint(self, epoch: int, state: State) -> None:
@@ -76,10 +76,10 @@ class Kept:
         self.states[epoch] = {name: tensor.clone() for name, tensor in state.items()}
 
     def save_resume_point(self, _: ResumePoint) -> None:
-        """Keep none."""
+        """Store nothing."""
 
     def keep_optimizer(self, _: State) -> None:
-        """Keep none."""
+        """Store nothing."""
 
     def progress(self, record: EpochRecord) -> None:
         """Keep it."""
@@ -107,7 +107,7 @@ def try_all(recipe: Recipe) -> Iterator[Way]:
                 try:
                     resolve_engine(engine, device)
                     kept, seconds = _trained(recipe, device, engine, precision)
-                except (FeatdynError, RuntimeError) as error:  # torch's own, where there is no compiler
+                except (FeatdynError, RuntimeError) as error:  # torch raises its own error if there is no compiler
                     yield replace(way, failure=f"{error}".splitlines()[0])
                     continue
                 eager, single, reference = eager or kept, single or kept, reference or kept
@@ -133,7 +133,7 @@ def _trained(recipe: Recipe, device: torch.device, engine: str, precision: str) 
 
 
 def _distance(one: Kept, other: Kept) -> float:
-    """Distance of the parameters after the first epoch, over how far the other's moved in it."""
+    """Distance of the parameters after the first epoch, relative to how far the other's moved in it."""
 
     def norm(state: State, from_state: State) -> float:
         return (

@@ -1,4 +1,4 @@
-"""A project of one's own, begun with the paper's: claims, register, recipes and published records."""
+"""Create a project from the paper's claims, register, recipes and published records."""
 
 import shutil
 import tomllib
@@ -27,7 +27,7 @@ fixtures/cache/
 """
 
 ATTRIBUTES = """\
-# Sealed by their bytes: line ends are not to be changed.
+# Records are sealed by their bytes, so line ends must not change.
 fixtures/records/** -text
 """
 
@@ -38,16 +38,16 @@ WRITTEN = {
     Path(".gitignore"): IGNORED,
     Path(".gitattributes"): ATTRIBUTES,
 }
-"""Files of every project that are no copies, with their text."""
+"""Files of every project that are not copied, with their text."""
 
 
 def starter() -> dict[Path, Path]:
-    """Files of a new project: where each goes in it, and where it is copied from.
+    """Files of a new project: their place in it, and where they are copied from.
 
-    A wheel brings them; in a checkout they are those that a wheel would bring. What Python compiled is none of them.
+    A wheel contains them. In a checkout, they are the files that a wheel would contain, without compiled Python.
 
     Raises:
-        FeatdynError: the package was installed without them.
+        FeatdynError: the package was installed without these files.
     """
     shipped, source = Path(__file__).resolve().parents[1] / "starter", checkout()
     if shipped.is_dir():
@@ -63,23 +63,23 @@ def starter() -> dict[Path, Path]:
 
 
 def start_project(folder: Path) -> int:
-    """Copy the files of a project into a folder; return how many.
+    """Copy the files of a project into a folder; return their number.
 
-    What ``write_project`` refuses is a ``FeatdynError``.
+    Errors are those of ``write_project``.
     """
     return write_project(folder, starter(), WRITTEN)
 
 
 def write_project(folder: Path, copied: Mapping[Path, Path], written: Mapping[Path, str]) -> int:
-    """Write the files of a project into a folder; return how many.
+    """Write the files of a project into a folder; return their number.
 
     Args:
-        folder: of the project.
-        copied: where each file goes in it, and where it is copied from; what lies there already is left.
-        written: where each other file goes, and its text.
+        folder: folder of the project.
+        copied: place of each copied file, and its source; a source that already lies in its place is skipped.
+        written: place of each other file, and its text.
 
     Raises:
-        FeatdynError: something of that name is there already, and nothing was written.
+        FeatdynError: a file of that name exists already; nothing was written.
         StoreError: the folder cannot be written.
     """
     sources = {folder / name: path for name, path in copied.items() if (folder / name).resolve() != path.resolve()}

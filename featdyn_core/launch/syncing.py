@@ -1,4 +1,4 @@
-"""A plan's trajectories and records, sent to a remote store or fetched from it one after the other."""
+"""Send a plan's trajectories and records to a remote store, or fetch them from it, one after the other."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ Say = Callable[[str], Any]
 def push(
     measurements: Measurements, remote: Remote, trainings: Sequence[Training], wanted: Sequence[Request], say: Say
 ) -> int:
-    """Send what is here of a plan; return how many could not be sent.
+    """Send the local part of a plan; return how many items failed.
 
-    A place in which no remote store can be is a ``StoreError``.
+    A place that cannot hold a remote store is a ``StoreError``.
 
     Args:
-        measurements: of the store; nothing is trained or measured.
-        remote: where it goes.
-        trainings: of the trajectories.
+        measurements: records of the store; nothing is trained or measured.
+        remote: the remote store.
+        trainings: trainings of the trajectories.
         wanted: the records.
-        say: is told what becomes of each.
+        say: takes a line for each item.
     """
     store = measurements.store
     remote.check_place()
@@ -42,16 +42,16 @@ def push(
 def pull(
     measurements: Measurements, remote: Remote, trainings: Sequence[Training], wanted: Sequence[Request], say: Say
 ) -> int:
-    """Fetch what a plan lacks; return how many could not be fetched for another reason than that they are not there.
+    """Fetch the missing part of a plan; return how many items failed, not counting those that the remote store lacks.
 
-    An address at which no remote store is, is a ``StoreError``.
+    An address without a remote store is a ``StoreError``.
 
     Args:
-        measurements: of the store.
-        remote: where it is looked for.
-        trainings: of the trajectories.
+        measurements: records of the store.
+        remote: the remote store.
+        trainings: trainings of the trajectories.
         wanted: the records.
-        say: is told what becomes of each.
+        say: takes a line for each item.
     """
     store, records = measurements.store, measurements.records
     remote.check_store()
@@ -70,7 +70,7 @@ def pull(
 
 
 def _carried_out(steps: Sequence[tuple[str, Callable[[], Moved | None]]], done: str, idle: str, say: Say) -> int:
-    """Carry out all steps, whatever becomes of one; say what became of each, and all together in the end."""
+    """Carry out all steps, even if some fail; report each step, and the totals at the end."""
     started, moved, counts = time.monotonic(), Moved(), {done: 0, idle: 0, "missing": 0, "failed": 0}
     for name, step in steps:
         try:

@@ -1,4 +1,4 @@
-"""A plan's missing trajectories, trained in this process or in several."""
+"""Train a plan's missing trajectories, in this process or in several."""
 
 import functools
 import multiprocessing
@@ -26,12 +26,12 @@ Say = Callable[[object], None]
 """Prints a line of progress."""
 
 INTERRUPTED = 130
-"""Exit status of a process that was interrupted, as shells have it."""
+"""Exit status of an interrupted process, as in shells."""
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Where and how to train: the options of a store, which a process opens for itself."""
+    """Where and how to train: the options of a store, which each process opens for itself."""
 
     root: Path | None
     device: str
@@ -44,13 +44,13 @@ class Trainer:
 
 
 def train_missing(trainer: Trainer, trainings: Sequence[Training], jobs: int, cluster: Spread | None = None) -> int:
-    """Train what is missing, and say in the end what became of it.
+    """Train missing trajectories, and print a summary at the end.
 
     Args:
-        trainer: where and how.
-        trainings: what is to be trained.
+        trainer: where and how to train.
+        trainings: the trainings.
         jobs: processes of this machine.
-        cluster: does the work in their place.
+        cluster: does the work instead of them.
 
     Returns:
         An exit status.
@@ -78,12 +78,12 @@ def train_missing(trainer: Trainer, trainings: Sequence[Training], jobs: int, cl
 
 
 def _complete(store: Store, trainings: Sequence[Training]) -> set[str]:
-    """Folders of those that are complete."""
+    """Folders of complete trajectories."""
     return {holding.folder for holding in holdings(store, trainings) if holding.state == COMPLETE}
 
 
 def _resumptions(store: Store, trainings: Sequence[Training]) -> Iterator[str]:
-    """Yield a line for each training that was interrupted; what is trained elsewhere at this moment is none."""
+    """Yield a line for each interrupted training; one that another process is training now is not interrupted."""
     for (recipe, seed), holding in zip(trainings, holdings(store, trainings), strict=True):
         if holding.state.startswith("partial"):
             epoch = store.resume_epoch(recipe, seed)
@@ -91,7 +91,7 @@ def _resumptions(store: Store, trainings: Sequence[Training]) -> Iterator[str]:
 
 
 def _sayer(store: Store, trainings: Sequence[Training]) -> Say:
-    """Return a function that prints a line of progress; where there is a queue, with how far that is."""
+    """Return a function that prints a line of progress, with the state of the queue if there is one."""
     queue = Queue(store, trainings) if len(trainings) > 1 else None
 
     def say(line: object) -> None:
@@ -101,7 +101,7 @@ def _sayer(store: Store, trainings: Sequence[Training]) -> Say:
 
 
 def _train_in_processes(trainer: Trainer, trainings: Sequence[Training], jobs: int, say: Say) -> int:
-    """Train in processes of their own, with a bar for each training on a terminal and lines elsewhere."""
+    """Train in several processes, with a bar for each training on a terminal and lines elsewhere."""
     console, context = Console(), multiprocessing.get_context("spawn")
     workers = [context.Process(target=_train_silently, args=(trainer, trainings)) for _ in range(jobs)]
     with bars("epochs", console, disable=not console.is_terminal) as shown:
@@ -121,13 +121,13 @@ def _train_in_processes(trainer: Trainer, trainings: Sequence[Training], jobs: i
             for worker in workers:
                 worker.join()
         finally:
-            end_all(workers)  # which are at work still only if this process was told to end
+            end_all(workers)  # they still work only if this process was interrupted
             watcher.stop()
     return max(abs(worker.exitcode or 0) for worker in workers)
 
 
 def _train_elsewhere(trainer: Trainer, trainings: Sequence[Training], cluster: Spread, say: Say) -> int:
-    """Train each where its turn comes; its heartbeats are read from the store, which is shared."""
+    """Train in the jobs of a cluster; heartbeats are read from the shared store."""
     watcher, status = Watcher(trainer.store().root, say), 0
     watcher.start()
     try:
@@ -145,9 +145,9 @@ def _train_one(trainer: Trainer, training: Training) -> None:
 
 
 def _train_here(trainer: Trainer, trainings: Sequence[Training], say: Say) -> int:
-    """Train in this process, with a progress bar on a terminal and a line an epoch elsewhere.
+    """Train in this process, with a progress bar on a terminal and a line for each epoch elsewhere.
 
-    What other processes train meanwhile, so that this one may wait for it, has lines of its own.
+    Trainings of other processes, for which this one may wait, get their own lines.
     """
     console = Console()
     with bars("epochs", console, disable=not console.is_terminal) as shown:
@@ -173,12 +173,12 @@ def _train_here(trainer: Trainer, trainings: Sequence[Training], say: Say) -> in
 
 
 def _train_silently(trainer: Trainer, trainings: Sequence[Training]) -> None:
-    """Train in a process of its own; the parent shows what the store's heartbeats say."""
+    """Train in a worker process; the parent shows its heartbeats."""
     end_with_the_parent()
     try:
         trainer.store().get_many(trainings)
     except FeatdynError as error:
         print(f"featdyn: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:  # which the parent tells of
+    except KeyboardInterrupt:  # the parent reports it
         sys.exit(INTERRUPTED)

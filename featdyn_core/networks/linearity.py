@@ -1,4 +1,4 @@
-"""Which depths of a network are inner ones: those behind which its deep part still holds a non-linearity."""
+"""Find the inner depths of a network, after which its deep part still has a non-linearity."""
 
 import copy
 
@@ -10,20 +10,21 @@ from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import one_thread, undisturbed
 
 ROUNDING = 1e-5
-"""Largest distance of the middle's logits from the middle of the logits, relative to them, that rounding may make."""
+"""Largest relative distance, by rounding alone, of the midpoint's logits from the midpoint of the logits."""
 
 
 @undisturbed()
 @torch.no_grad()
 def inner_depths(network: BlockNetwork, images: Tensor) -> tuple[str, ...]:
-    """Return those of the paper's depths behind which the network, in evaluation, is not affine.
+    """Return the paper's depths after which the network, in evaluation mode, is not affine.
 
-    A composite at any other depth is the past network with another head. It is told by trial: an affine map takes the
-    middle of two features to the middle of their logits. So it does not matter how a non-linearity is written.
+    A composite at any other depth is the past network with another head. The test is numerical: an affine map takes the
+    midpoint of two features to the midpoint of their logits. It therefore does not matter how a non-linearity is
+    written.
 
     Args:
-        network: left alone.
-        images: (N, C, H, W) in grey levels that it takes; features of their form and size are drawn.
+        network: the network, which stays unchanged.
+        images: (N, C, H, W) in grey levels; random features of the same shape and size are drawn.
     """
     network = filled(copy.deepcopy(network).cpu().eval()).double()
     with one_thread():

@@ -1,4 +1,4 @@
-"""Pretrained networks: weights that others have published, under the names of this project's blocks."""
+"""Pretrained networks: published weights, loaded under the names of this project's blocks."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ def load_published_resnet(network: BlockNetwork, state: Mapping[str, object]) ->
 
     Mapping: ``conv1``/``bn1`` → ``stem``; ``layerS.B.convK``/``bnK`` → block B + 1 of stage S, first or
     second; ``linear`` → ``head``. A ``module.`` prefix is dropped. The weights were trained on images
-    standardised with mean (0.485, 0.456, 0.406) and standard deviation (0.229, 0.224, 0.225), which
-    ``network`` must be built with, as ``load_dataset("cifar10")`` has them.
+    standardised with mean (0.485, 0.456, 0.406) and standard deviation (0.229, 0.224, 0.225), those of
+    ``load_dataset("cifar10")``. ``network`` must be built with them.
 
     Args:
         network: a ResNet of the weights' depth, such as ``resnet20`` or ``resnet32``, of width 16 and ten classes.
-        state: what ``torch.load`` gives: a state dict, or a checkpoint that holds one as ``state_dict``.
+        state: result of ``torch.load``: a state dict, or a checkpoint that holds one as ``state_dict``.
 
     Raises:
         ModelError: there is no state dict, or its keys or shapes do not fit the network.

@@ -1,10 +1,10 @@
-"""Scales that are judged like another row: a claim's file says nothing of them, and they take what it says of that.
+"""Scales that are judged like another row: claims' files do not name them, and they take the values of that row.
 
-A scale with ``like = "reduced/cifar10"`` gives its subjects, where a claim's file does not name them, the bounds,
-margins, arms and numbers of that row, and windows of their own: which epochs a window means is another matter in each
-training. So a network that somebody trained elsewhere is judged by the claims as they stand. Where ``shared`` in
-``scales.toml`` gives a subject another list than that row has, such as the depths of a network with other cuts, it
-stands wherever a claim's file names the row's.
+A scale with ``like = "reduced/cifar10"`` gives its subjects the bounds, margins, arms and numbers of that row, wherever
+a claim's file does not name them. It has its own windows, because the epochs of a window differ between trainings. So a
+network that somebody trained elsewhere is judged by the unedited claims. If ``shared`` in ``scales.toml`` gives a
+subject another list than the row has, such as the depths of a network with other cuts, this list replaces the row's
+everywhere.
 """
 
 import copy
@@ -18,18 +18,18 @@ from featdyn_core.tables import shown
 Table = dict[str, Any]
 
 ROLES = ("decides", "controls", "reported")
-"""Of criteria, as a claim's file calls them."""
+"""Names of the roles of criteria in a claim's file."""
 
 
 def check_likeness(scale: Scale, where: str) -> None:
-    """Refuse a scale that is like nothing and says what only one that is like a row may say.
+    """Refuse a scale without ``like`` that has fields of a scale with ``like``, and wrong windows.
 
     Args:
-        scale: of the register.
-        where: the scale, with which errors begin.
+        scale: a scale of the register.
+        where: its name, with which errors begin.
 
     Raises:
-        RecipeError: names what is wrong.
+        RecipeError: it is refused.
     """
     if scale.like and not all(scale.model):
         raise RecipeError(
@@ -46,17 +46,17 @@ def check_likeness(scale: Scale, where: str) -> None:
 
 
 def completed(document: Table, scale: Scale, shared: Mapping[str, Any], where: str) -> Table:
-    """Return a claim's document, with what it says of the row that a scale is like said of the scale's subjects too.
+    """Return a claim's document in which the subjects of a scale have the values of the row that it is like.
 
-    A scale that is like no other, a claim that is not about that row, and one that the scale leaves out are as they
-    were; what is no table or list where there should be one is told when the claim is read. A window that the claim
-    needs and the scale lacks is a ``RecipeError``.
+    The document stays unchanged if the scale is like no row, if the claim is not about that row, or if the scale leaves
+    the claim out. Values of a wrong type are reported when the claim is read. A window that the claim needs and the
+    scale lacks is a ``RecipeError``.
 
     Args:
-        document: of the claim's file.
-        scale: of the register.
-        shared: numbers that claims share, of this scale too (see ``completed_numbers``).
-        where: the claim, with which errors begin.
+        document: content of the claim's file.
+        scale: a scale of the register.
+        shared: numbers that claims share, already for this scale (see ``completed_numbers``).
+        where: name of the claim, with which errors begin.
     """
     listed = _list(document, "subjects")
     if not scale.like or not _is_asked(document, scale, where):
@@ -82,7 +82,7 @@ def completed(document: Table, scale: Scale, shared: Mapping[str, Any], where: s
 
 
 def completed_numbers(shared: Mapping[str, Any], scale: Scale) -> Table:
-    """Return the numbers that claims share, with those of the row that a scale is like for the scale's subjects too."""
+    """Return the shared numbers, in which the subjects of a scale have the values of the row that it is like."""
     found: Table = copy.deepcopy(dict(shared))
     for own in scale.recipes if scale.like else ():
         _complete(found, scale.model, own)
@@ -90,7 +90,7 @@ def completed_numbers(shared: Mapping[str, Any], scale: Scale) -> Table:
 
 
 def _is_asked(document: Table, scale: Scale, where: str) -> bool:
-    """Whether a claim is about the row that a scale is like, and is one of those that the scale asks."""
+    """Whether a claim is about the row that a scale is like, and the scale includes the claim."""
     name, subject = scale.model
     about = subject in _list(document, "subjects") and name in (_list(document, "scales") or [name])
     claim = where.removeprefix("claim ").strip("'")
@@ -98,10 +98,10 @@ def _is_asked(document: Table, scale: Scale, where: str) -> bool:
 
 
 def _name_windows(found: Table, scale: Scale, own: str, where: str) -> None:
-    """Give a subject the windows that a claim has, as its scale says which epochs they are.
+    """Give a subject the windows of a claim, with the epochs from its scale.
 
     Raises:
-        RecipeError: it says nothing of one of them.
+        RecipeError: the scale lacks one of them.
     """
     windows = _table(found, "windows")
     wanted = windows.get(scale.model[1]) or windows.get(scale.model[0], {})
@@ -116,9 +116,9 @@ def _name_windows(found: Table, scale: Scale, own: str, where: str) -> None:
 
 
 def _complete(table: Any, model: tuple[str, str], own: str, lists: Sequence[tuple[Any, Any]] = ()) -> None:
-    """Add a subject to each table by scale or subject that speaks of the row it is like, however deep it lies.
+    """Add a subject to each table by scale or subject that has the row it is like, at any depth.
 
-    ``lists``: what that row has, and what the subject has in its place.
+    ``lists`` holds lists of that row, each with the subject's own list.
     """
     if not isinstance(table, dict):
         return
@@ -131,13 +131,13 @@ def _complete(table: Any, model: tuple[str, str], own: str, lists: Sequence[tupl
 
 
 def _renamed(shared: Mapping[str, Any], model: tuple[str, str], own: str) -> list[tuple[Any, Any]]:
-    """Return the shared lists of the row that a subject is like, each with the subject's own where that is another."""
+    """Return the shared lists of the row that a subject is like, each with the subject's own if it differs."""
     pairs = [(at(value, *model), at(value, model[0], own)) for value in shared.values()]
     return [(theirs, ours) for theirs, ours in pairs if isinstance(theirs, list) and theirs != ours]
 
 
 def _move_windows(alternative: Any, registered: Mapping[str, Any], scale: Scale, own: str) -> None:
-    """Give an alternative's windows to a subject: they lie inside its own as elsewhere inside the registered ones."""
+    """Give an alternative's windows to a subject, in proportion to the registered windows."""
     named = _table(alternative, "windows")
     if not named or own in named:
         return
@@ -152,18 +152,18 @@ def _move_windows(alternative: Any, registered: Mapping[str, Any], scale: Scale,
 
 
 def _table(holder: Any, name: str) -> Table:
-    """Return a table inside a table; an empty one where there is none."""
+    """Return a table inside a table; an empty one if there is none."""
     found = holder.get(name) if isinstance(holder, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def _list(holder: Any, name: str) -> list[Any]:
-    """Return a list inside a table; an empty one where there is none."""
+    """Return a list inside a table; an empty one if there is none."""
     found = holder.get(name) if isinstance(holder, dict) else None
     return found if isinstance(found, list) else []
 
 
 def _moved(epochs: list[int], usual: list[int], own: tuple[int, ...]) -> list[int]:
-    """Return where the ends of a window lie in another span of epochs, to the nearest whole one."""
+    """Return the ends of a window moved into another span of epochs, rounded to whole epochs."""
     start, length = usual[0], usual[1] - usual[0]
     return [round(own[0] + (epoch - start) / length * (own[1] - own[0])) for epoch in epochs]

@@ -1,13 +1,14 @@
 """The multiverse of a claim: the other reasonable choices, fixed in advance, over which its verdict is shown.
 
-A claim's file lists them under ``[multiverse]``, one a line: the dimension, a name, and what it overrides::
+A claim's file lists them under ``[multiverse]``, one on each line: the dimension, a name, and the overrides::
 
     [multiverse]
     bound."0.90" = { criteria = { "agreement" = { above = 0.90 } } }
     statistic."mean consistency" = { decides = ["mean consistency", "accuracy kept"] }
 
-The registered choice is the first of every dimension and is not written down. A specification is one choice of each
-dimension; the multiverse is all of them. An alternative that changes nothing at some scale or subject is none there.
+The registered choice is the first of every dimension and is not listed. A specification is one choice in each
+dimension, and the multiverse is all of them. An alternative that changes nothing at a scale or subject is left out
+there.
 """
 
 import contextlib
@@ -27,19 +28,19 @@ from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.multiverse import REGISTERED
 
 LEAST_DIMENSIONS, LEAST_SPECIFICATIONS = 3, 24
-"""Of a claim's multiverse at every scale and subject: fewer show no more than a few favourites."""
+"""Smallest size of a claim's multiverse at every scale and subject; fewer choices would be hand-picked."""
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reasonable choice: what it overrides of a claim's file.
+    """Another reasonable choice, by its overrides of a claim's file.
 
     Attributes:
-        windows: scale or subject to window name to its epochs, which lie inside what was recorded.
-        protocol: name of a number to another one, or to a table by scale or subject.
+        windows: scale or subject to window name to its epochs, which lie inside the recorded ones.
+        protocol: name of a number to another value, or to a table by scale or subject.
         records: name of a record to options of its kind, such as a policy.
         criteria: name of a criterion to fields of it, such as its bound, the split that decides, or the list of items.
-        decides: the criteria that decide; those that decide as registered, and are not among them, are reported.
+        decides: the criteria that decide; other registered deciding criteria are then reported.
     """
 
     windows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -50,12 +51,12 @@ class Alternative:
 
     @property
     def measures(self) -> bool:
-        """Whether numbers are measured anew for it; else the same ones are judged otherwise."""
+        """Whether it needs new numbers; otherwise the same numbers are judged differently."""
         return bool(self.windows or self.protocol or self.records)
 
     @property
     def places(self) -> set[tuple[str, ...]]:
-        """What it overrides: of which no other dimension may speak."""
+        """The places that it overrides; no other dimension may override them."""
         nested = {"windows": self.windows, "records": self.records, "criteria": self.criteria}
         found = {(part, name, key) for part, tables in nested.items() for name in tables for key in tables[name]}
         return {*found, *(("protocol", name) for name in self.protocol), *([("decides",)] if self.decides else [])}
@@ -68,7 +69,7 @@ def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
     """Return the alternatives of a claim, by dimension and name.
 
     Raises:
-        RecipeError: a table that is none of an alternative, or overrides nothing.
+        RecipeError: a table is not that of an alternative, or overrides nothing.
     """
     found: dict[str, dict[str, Alternative]] = {}
     for dimension, tables in entry.multiverse.items():
@@ -83,14 +84,14 @@ def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
 def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dict[str, dict[str, Alternative]]:
     """Return the choices at a scale and subject, by dimension and name, the registered one first.
 
-    An alternative that changes nothing there, or asks of each item of an empty list, is left out, and so is a dimension
-    of none.
+    An alternative that changes nothing there, or would leave no item to judge, is left out. So is a dimension without
+    alternatives.
 
     Args:
         entry: the claim.
         scale: name of the scale.
-        subject: of the row.
-        few: whether there may be few, as of networks that the claim was not written for.
+        subject: subject of the row.
+        few: whether few choices are allowed, as for networks that the claim was not written for.
 
     Raises:
         RecipeError: an alternative does not fit the claim, or there are too few.
@@ -118,13 +119,13 @@ def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dic
 
 
 def altered(entry: Entry, chosen: Mapping[str, tuple[str, Alternative]]) -> Entry:
-    """Return a claim by other choices.
+    """Return a claim under other choices.
 
-    One that overrides what the claim does not have, or by what does not fit, is a ``RecipeError``.
+    An override that the claim lacks, or that does not fit, is a ``RecipeError``.
 
     Args:
         entry: the claim.
-        chosen: dimension to the name of a choice and what it overrides.
+        chosen: dimension to the name of a choice and its overrides.
     """
     for dimension, (name, alternative) in chosen.items():
         with _inside(entry, dimension, name):
@@ -133,10 +134,10 @@ def altered(entry: Entry, chosen: Mapping[str, tuple[str, Alternative]]) -> Entr
 
 
 def faults(entry: Entry) -> Iterator[str]:
-    """Yield what is wrong with a claim's multiverse, whatever the scale; it may have none at all.
+    """Yield what is wrong with a claim's multiverse at any scale; a claim may have none.
 
-    An alternative that does not fit the claim is a ``RecipeError``. How many there are at a scale and subject is seen
-    when they are asked for (see ``choices``).
+    An alternative that does not fit the claim is a ``RecipeError``. ``choices`` checks their number at a scale and
+    subject.
     """
     spoken: dict[tuple[str, ...], str] = {}
     for dimension, named in alternatives(entry).items():
@@ -156,10 +157,10 @@ def _where(entry: Entry, dimension: str, name: str) -> str:
 
 @contextlib.contextmanager
 def _inside(entry: Entry, dimension: str, name: str) -> Iterator[None]:
-    """Let errors begin with the alternative that they are of.
+    """Put the name of the alternative before its errors.
 
     Raises:
-        RecipeError: what was wrong, and where.
+        RecipeError: the fault, with its place.
     """
     try:
         yield
@@ -173,12 +174,12 @@ def _measured(entry: Entry, scale: str, subject: str) -> tuple[object, ...]:
 
 
 def _judged(claim: Claim) -> list[Criterion]:
-    """Return what a verdict hangs on."""
+    """Return the criteria that determine a verdict."""
     return [item for item in claim.criteria if item.role is not Role.REPORTED]
 
 
 def _altered(entry: Entry, other: Alternative) -> Entry:
-    """Return a claim by one other choice; errors as ``altered``."""
+    """Return a claim under one other choice; errors are those of ``altered``."""
     asked = {name: one for criteria in entry.criteria.values() for name, one in criteria.items()}
     known = {"windows": entry.windows, "protocol": entry.protocol, "records": entry.records, "criteria": asked}
     for part, present in known.items():
@@ -198,10 +199,10 @@ def _altered(entry: Entry, other: Alternative) -> Entry:
 
 
 def _check(part: str, names: Iterable[str], known: Mapping[str, object]) -> None:
-    """Refuse names of what the claim does not have.
+    """Refuse names that the claim does not have.
 
     Raises:
-        RecipeError: says which, and what it has.
+        RecipeError: there is such a name; the error lists the known ones.
     """
     for name in names:
         if name not in known:
@@ -209,7 +210,7 @@ def _check(part: str, names: Iterable[str], known: Mapping[str, object]) -> None
 
 
 def _roles(entry: Entry, overridden: Mapping[str, Asked], decides: Sequence[str]) -> dict[Role, dict[str, Asked]]:
-    """Return the criteria by role, some overridden; those that decide are others, if any are named."""
+    """Return the criteria by role, with overrides; if ``decides`` names any, these decide instead."""
     found: dict[Role, dict[str, Asked]] = {role: {} for role in Role}
     for role, criteria in entry.criteria.items():
         for name, asked in criteria.items():

@@ -1,4 +1,4 @@
-"""Parts of a claim's file that are read alike wherever they stand: windows and criteria."""
+"""Read the parts that several tables of a claim's file share: windows and criteria."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def read_windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
     """Read windows, each a list of its first and last epoch, by scale or subject and name.
 
     Raises:
-        RecipeError: a window that is no span of epochs.
+        RecipeError: a window is not a span of epochs.
     """
     found: dict[str, dict[str, Window]] = {}
     for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
@@ -28,7 +28,7 @@ def read_criteria(tables: Any, where: str) -> dict[str, Asked]:
     """Read the criteria of one role.
 
     Raises:
-        RecipeError: no bound or two, or a split that there is not.
+        RecipeError: a criterion has no bound or two, or names an unknown split.
     """
     found: dict[str, Asked] = read(dict[str, Asked], tables, where)
     for name, asked in found.items():

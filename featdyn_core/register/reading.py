@@ -1,7 +1,7 @@
-"""The register's text: the folder ``claims/register``, read and checked.
+"""Read and check the register, the folder ``claims/register``.
 
-``scales.toml`` has the paper, the scales and the pilot seeds; every other file is one claim, called after it, with
-its sentence, the epochs and numbers that its measurement uses, the records it is measured from, and its criteria.
+``scales.toml`` holds the paper, the scales and the pilot seeds. Every other file is one claim and has its name. It
+holds the claim's sentence, the epochs and numbers of its measurement, its records and its criteria.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from featdyn_core.verdicts.units import Unit
 SCHEMA = 3
 
 MOST_LOOKS = 20
-"""After so many an interval is to cover all but one in ten million."""
+"""Most looks at a scale; at the last, an interval must cover all but one in ten million."""
 
 _UNITS = [str(unit) for unit in Unit if unit is not Unit.EXCESS]
 
@@ -36,10 +36,10 @@ _ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.RE
 
 @dataclass(frozen=True)
 class _General:
-    """What ``scales.toml`` holds beside its schema (see ``Register``).
+    """The content of ``scales.toml`` besides its schema (see ``Register``).
 
-    ``elsewhere``: scales, subjects and claims that claims' files may name though they are not here, so that the files
-    of another project can be taken as they are.
+    ``elsewhere`` lists scales, subjects and claims that claims' files may name although they are not here. Files of
+    another project can then be used unedited.
     """
 
     paper: dict[str, str]
@@ -50,10 +50,10 @@ class _General:
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...]:
-    """Read training seeds such as ``0,1,2`` or ``0-4,7``; none of an empty text or None.
+    """Read training seeds such as ``0,1,2`` or ``0-4,7``; an empty text or None gives none.
 
     Raises:
-        RecipeError: not integers from 0 on, or ranges of them, with commas between.
+        RecipeError: the text is not a list of integers from 0 on, or of ranges, with commas between.
     """
     seeds: list[int] = []
     for part in text.split(",") if text else ():
@@ -68,8 +68,8 @@ def load_register(folder: Path) -> Register:
     """Read the register.
 
     Raises:
-        RecipeError: not TOML, another schema version, a missing or unknown field or one of the wrong kind, unusable
-            seeds, a claim that lacks a bound, a window or a number that one of its scales needs.
+        RecipeError: a file is not TOML or has another schema version; a field is missing, unknown or ill-typed; seeds
+            are unusable; or a claim lacks a bound, a window or a number that one of its scales needs.
     """
     contents = {path: _read(path) for path in visible(folder, "*.toml")}
     if folder / "scales.toml" not in contents:
@@ -170,7 +170,7 @@ def _scale(name: str, table: dict[str, Any]) -> Scale:
 
 
 def _by_subject(table: Mapping[str, Any], name: str) -> Any:
-    """Return a field of a scale as a table by subject; one value is that of all subjects."""
+    """Return a field of a scale as a table by subject; a single value holds for all subjects."""
     value, recipes = table[name], table.get("recipes")
     if isinstance(value, dict) or not isinstance(recipes, dict):
         return value
@@ -201,10 +201,10 @@ def _entry(
 
 
 def _shared(entry: Entry, shared: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the numbers that a claim takes from those of all claims.
+    """Return the shared numbers of a claim.
 
     Raises:
-        RecipeError: a name that no claim shares, or that the protocol has too.
+        RecipeError: a name is not shared, or is also in the protocol.
     """
     for name in entry.shared:
         if name not in shared:
@@ -232,9 +232,9 @@ def _rows(entry: Entry, scales: Sequence[Scale]) -> list[tuple[str, str]]:
 
 
 def _faults(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with a claim; names that are ``elsewhere`` are not.
+    """Yield what is wrong with a claim; names listed in ``elsewhere`` are allowed.
 
-    A bound that is lacking is a ``RecipeError``, and so is a criterion that decides or controls.
+    A missing bound is a ``RecipeError``, and so is a claim in which nothing decides or controls.
     """
     yield from _misnamed(entry, scales, elsewhere)
     yield from _lacking(entry, scales)
@@ -259,11 +259,11 @@ def _faults(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> 
     on_the_spot = [scale.name for scale in scales if scale.here]
     for name in entry.published:
         if name not in (*on_the_spot, *elsewhere):
-            yield f"claim {entry.id!r}, published: {unknown('scale', name, on_the_spot, 'trained on the spot is')}"
+            yield f"claim {entry.id!r}, published: {unknown('scale', name, on_the_spot, 'scales with here are')}"
 
 
 def _misnamed(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -> Iterator[str]:
-    """Yield the names in a claim of what is not there."""
+    """Yield the names in a claim that do not exist."""
     subjects = list(dict.fromkeys(subject for scale in scales for subject in scale.recipes))
     claim, names = f"claim {entry.id!r}", [scale.name for scale in scales]
     if entry.kind == EMPIRICAL:
@@ -295,7 +295,7 @@ def _misnamed(entry: Entry, scales: Sequence[Scale], elsewhere: Sequence[str]) -
 
 
 def _lacking(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
-    """Yield what one of a claim's rows needs and the claim does not say; raises as ``_faults``."""
+    """Yield what a row of the claim needs and the claim lacks; raises as ``_faults``."""
     claim, rows = f"claim {entry.id!r}", _rows(entry, scales)
     if not rows:
         yield f"{claim}: it has no subject"
@@ -314,6 +314,6 @@ def _lacking(entry: Entry, scales: Sequence[Scale]) -> Iterator[str]:
 
 
 def _section(entry: Entry) -> list[int]:
-    """First section number of an entry, to sort by."""
+    """First section number of an entry, for sorting."""
     found = re.search(r"\d+(?:\.\d+)*", entry.section)
     return [int(part) for part in found[0].split(".")] if found else [99]

@@ -1,7 +1,7 @@
-"""The register: what was fixed in advance, of each claim and of each scale.
+"""The register: everything that was fixed in advance, for each claim and each scale.
 
-A value may be a table by scale or by subject; what stands under the subject goes first, and what stands under
-``otherwise`` last.
+A value may be a table by scale or by subject. The entry of the subject takes precedence over that of the scale, and
+``otherwise`` comes last.
 """
 
 import sys
@@ -19,10 +19,10 @@ from featdyn_core.verdicts.inference import confidence_at_look
 from featdyn_core.verdicts.units import Unit
 
 AUTO = "auto"
-"""In the place of a scale's name: that of the tier (see ``harness.tiers``)."""
+"""Stands for the usual scale of a tier (see ``harness.tiers``)."""
 
 OTHERWISE = "otherwise"
-"""In a table by scale or subject: of all that it does not name."""
+"""Key of a table by scale or subject for everything that it does not name."""
 
 FAST, FULL = TIERS = ("fast", "full")
 
@@ -43,21 +43,21 @@ class Scale:
     """One scale of the harness.
 
     Attributes:
-        name: that of its table in ``scales.toml``.
+        name: name of its table in ``scales.toml``.
         tier: fast or full.
         recipes: subject to the name of its plain recipe, in the order in which they are run.
         seeds: subject to the training seeds of the tests.
         images: subject to the largest number of images of each split that claims are measured on.
-        here: training seeds of what is trained on the spot, where published records are judged on all ``seeds``;
-            empty where nothing is: all seeds are trained.
-        seen: subject to the seeds whose numbers were known before the criteria by which they are judged.
+        here: training seeds that a run trains again, while published records are judged on all ``seeds``; if empty, all
+            seeds are trained.
+        seen: subject to the seeds whose numbers were known before their criteria were written.
         looks: how many times claims have been judged at this scale, this time included, with seeds added each time.
-        found_on: subject to the first digits of the digest of the plain recipe that known findings are of; of another
-            recipe under the same name nothing is known.
-        like: "scale/subject" of the row whose bounds, arms and numbers its subjects have where a claim's file says
-            nothing of them (see ``register.likeness``); empty where all files do.
+        found_on: subject to the first digits of the digest of the plain recipe to which known findings belong; another
+            recipe under the same name has none.
+        like: "scale/subject" of the row whose bounds, arms and numbers its subjects take if a claim's file does not
+            name them (see ``register.likeness``); empty if all files name them.
         windows: subject to window name to its first and last epoch, for a scale that is like a row.
-        claims: those that a scale which is like a row asks; all that are about that row if left out.
+        claims: the claims of a scale that is like a row; all claims about that row if left out.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Scale:
 
     @property
     def model(self) -> tuple[str, str]:
-        """Scale and subject of the row that it is like; two empty texts where there is none."""
+        """Scale and subject of the row that it is like; two empty texts if there is none."""
         scale, _, subject = self.like.partition("/")
         return scale, subject
 
@@ -90,27 +90,27 @@ class Entry:
     """One claim of the register, for all scales.
 
     Attributes:
-        id: its name, that of its file.
-        title: in a few words.
-        section: where the paper makes it.
+        id: its name, which is also that of its file.
+        title: the claim in a few words.
+        section: section of the paper that makes the claim.
         sentence: the paper's words.
         subjects: the data sets it is about.
-        scales: those at which it is asked; empty for all.
-        records: name to what is to be measured (see ``harness.plan``).
+        scales: the scales at which it is tested; empty for all.
+        records: name to the measurement (see ``harness.plan``).
         arms: name of each arm of the comparison to the suffix of its recipe's name ("" for the plain one), or to a
-            table of suffixes, in which false says that a row has no such arm.
+            table of suffixes; false says that a row has no such arm.
         windows: scale or subject to window name to its epochs.
-        shared: names of the numbers of its protocol that it shares with other claims, which ``scales.toml`` holds.
-        protocol: every other number that the measurement uses; in a register that was read, the shared ones too.
-        criteria: name to what is asked, by role.
-        seeds: "scale/subject" to training seeds in place of the scale's.
-        published: scales at which published records alone decide it, where other claims are also trained on the spot.
+        shared: names of numbers that ``scales.toml`` holds for several claims.
+        protocol: every other number that the measurement uses; after reading, also the shared ones.
+        criteria: role to the criteria by name.
+        seeds: "scale/subject" to training seeds that replace those of the scale.
+        published: scales at which only published records decide it, while other claims are also trained again.
         multiverse: dimension to the other reasonable choices, by name (see ``register.multiverse``).
-        found: "scale/subject" to the verdict that published evidence has shown, where it is not SUPPORTED.
-        rival_of: the claim that this one explains otherwise or asks more sharply; empty for a claim of the paper.
-        extension: whether it goes beyond the paper and is no statement of it: then it counts in no number of verdicts.
-        kind: ``empirical``, or ``theorem``: that is to hold in every world, is read from no training, and has nothing
-            but a protocol and criteria, all of which are universal.
+        found: "scale/subject" to the known finding, if it is not SUPPORTED.
+        rival_of: the claim that this rival explains otherwise or tests more strictly; empty for a claim of the paper.
+        extension: whether it goes beyond the paper; verdict counts then leave it out.
+        kind: ``empirical`` or ``theorem``. A theorem must hold in every world and involves no training. It has only a
+            protocol and criteria, all of which are universal.
     """
 
     id: str
@@ -136,8 +136,7 @@ class Entry:
     def claim(self, scale: str, subject: str) -> Claim:
         """Return the claim with the criteria and bounds of one scale and subject.
 
-        Refused with a ``RecipeError`` are: a bound or a list that they need is not there, or nothing
-        decides or controls.
+        A missing bound or list is a ``RecipeError``, and so is a claim in which nothing decides or controls.
         """
         chosen = [
             criterion
@@ -149,15 +148,15 @@ class Entry:
         return Claim(self.id, self.section, self.sentence, tuple(chosen))
 
     def unasked(self, protocol: Mapping[str, Any]) -> str:
-        """Return the name of a list that decides the claim and is empty in a protocol, so that nothing would be asked.
+        """Return the name of a deciding list that is empty in a protocol; an empty text if there is none.
 
-        It is empty where there is none.
+        The claim would then have no item to judge.
         """
         lists = (asked.each for asked in self.criteria[Role.DECIDES].values())
         return next((name for name in lists if name in protocol and not protocol[name]), "")
 
     def _items(self, name: str, asked: Asked, scale: str, subject: str) -> list[str]:
-        """Return the items that a criterion is asked of; an empty one if it is one number.
+        """Return the items of a criterion; one empty item if it is a single number.
 
         Raises:
             RecipeError: the protocol has no such list.
@@ -175,7 +174,7 @@ class Entry:
     def _criteria(
         self, name: str, asked: Asked, role: Role, scale: str, subject: str, item: str
     ) -> Iterator[Criterion]:
-        """Yield what is asked at a scale: with ``on``, one criterion decides and the other split's is reported.
+        """Yield the criteria at a scale; with ``on``, one split's criterion decides and the other's is reported.
 
         Raises:
             RecipeError: there is no bound.
@@ -215,7 +214,7 @@ class Entry:
             raise RecipeError(f"claim {self.id!r}, {error}") from error
 
     def _number(self, name: str, value: Any, scale: str, subject: str) -> float | None:
-        """Return a bound or a margin at a scale; None where it has none.
+        """Return a bound or a margin at a scale; None if there is none.
 
         Raises:
             RecipeError: it is not a finite number.
@@ -230,7 +229,7 @@ class Entry:
         """Return the words of a quantity with the protocol's numbers in them.
 
         Raises:
-            RecipeError: braces around what is no number of the protocol.
+            RecipeError: there are braces around something that is not a number of the protocol.
         """
         try:
             return quantity.format_map(protocol)
@@ -257,7 +256,7 @@ class Entry:
         return self.windows.get(subject) or self.windows.get(scale, {})
 
     def arms_of(self, scale: str, subject: str) -> dict[str, str]:
-        """Return the arms for a subject at a scale: those that a row has."""
+        """Return the arms that the row of a subject at a scale has."""
         arms = {name: at(value, scale, subject) for name, value in self.arms.items()}
         return {name: suffix for name, suffix in arms.items() if suffix is not False}
 
@@ -274,7 +273,7 @@ class Register:
         paper: title and arXiv id.
         scales: by name, from the smallest to the largest.
         entries: by the claims' ids, in the order of the paper's sections.
-        pilot_seeds: those that bounds came from; no test uses them.
+        pilot_seeds: the seeds that bounds came from; no test uses them.
         digest: hex sha256 over all of its files.
     """
 
@@ -305,15 +304,15 @@ class Register:
         return self.scales[name]
 
     def family(self, scale: Scale) -> int:
-        """Return how many rows are registered together at a scale, theorems and extensions of the paper left out."""
+        """Return how many rows are registered together at a scale, without theorems and extensions."""
         claims = (entry for entry in self.entries.values() if entry.kind == EMPIRICAL and not entry.extension)
         return sum(len(entry.subjects_at(scale)) for entry in claims)
 
     def check_seeds(self, seeds: tuple[int, ...], *, least: int = MINIMUM_SEEDS) -> None:
-        """Refuse training seeds on which a claim cannot be judged, ``least`` being the fewest that it can.
+        """Refuse training seeds on which a claim cannot be judged; ``least`` is the smallest number of seeds.
 
         Raises:
-            RecipeError: seeds below 0 or repeated, seeds that bounds came from, or too few.
+            RecipeError: seeds are below 0, repeated, pilot seeds, or too few.
         """
         shown = ",".join(map(str, seeds))
         if min(seeds, default=0) < 0:
@@ -330,7 +329,7 @@ class Register:
 
 
 def at(value: Any, scale: str, subject: str) -> Any:
-    """Return what a value is for a subject at a scale; None where a table does not say."""
+    """Return a value for a subject at a scale; None if a table has none."""
     if not isinstance(value, dict):
         return value
     return value.get(subject, value.get(scale, value.get(OTHERWISE)))

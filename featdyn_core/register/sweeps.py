@@ -1,9 +1,9 @@
-"""Sweeps: claims decided again where one thing is varied, read from the folder ``claims/sweeps``.
+"""Sweeps: claims decided again with one thing varied, read from the folder ``claims/sweeps``.
 
-A sweep names the scale and the subject whose rows it varies, the claims, and what of each is shown as its effect. A
-variation overrides fields of the recipes (``recipe``), options of the records that a claim is read from (``records``,
-by kind), or both; bounds, windows and seeds stay the register's, unless the sweep names other seeds. Its rows are none
-of the register: they are adjusted for each other, and for none of those.
+A sweep names the scale and subject whose rows it varies, the claims, and the effect that is shown for each claim. A
+variation overrides fields of the recipes (``recipe``), options of the claims' records (``records``, by kind), or both.
+Bounds, windows and seeds stay those of the register, unless the sweep names other seeds. Rows of a sweep are not
+registered rows and get no adjusted p-values.
 """
 
 import tomllib
@@ -21,17 +21,17 @@ from featdyn_core.verdicts.claim import Verdict
 
 @dataclass(frozen=True)
 class Variation:
-    """One thing that is varied.
+    """One variation.
 
     Attributes:
-        name: in the names of its rows and recipes.
-        title: in a few words.
+        name: part of the names of its rows and recipes.
+        title: the variation in a few words.
         recipe: tables of the recipe to the fields that are overridden (see ``trajectories.variation``).
         records: kind of record to the options that are overridden (see ``harness.plan``).
         protocol: numbers and lists of the claims' protocols that follow from it, such as the depths of another network;
-            a claim whose protocol has none of them is left as it is.
-        claims: those it is asked of; all of the sweep if left out.
-        found: claim to the verdict that published evidence has shown, where it is not SUPPORTED.
+            claims without these entries stay unchanged.
+        claims: its claims; all claims of the sweep if left out.
+        found: claim to the known finding, if it is not SUPPORTED.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Variation:
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """What it overrides, as evidence tells it."""
+        """What it overrides, as the evidence shows it."""
         parts = {"recipe": self.recipe, "records": self.records, "protocol": self.protocol}
         return {part: tables for part, tables in parts.items() if tables}
 
@@ -54,12 +54,12 @@ class Sweep:
     """Variations of the rows of one scale and subject.
 
     Attributes:
-        name: that of its file.
-        scale: of the register.
-        subject: one of the scale's.
+        name: name of its file.
+        scale: a scale of the register.
+        subject: a subject of that scale.
         effects: claim to the criterion whose estimate is shown for it.
         variations: by name.
-        seeds: in place of the scale's.
+        seeds: seeds that replace those of the scale.
     """
 
     name: str
@@ -73,8 +73,8 @@ class Sweep:
 def load_sweeps(folder: Path, register: Register) -> list[Sweep]:
     """Read all sweeps; there may be none.
 
-    Refused with a ``RecipeError`` are: not TOML, a missing or unknown field or one of the wrong kind, a scale,
-    subject, claim or criterion that the register lacks, unusable seeds, or a variation that varies nothing.
+    These are a ``RecipeError``: text that is not TOML, a missing, unknown or ill-typed field, a scale, subject, claim
+    or criterion that the register lacks, unusable seeds, and a variation that overrides nothing.
     """
     return [_sweep(path, register) for path in visible(folder, "*.toml")]
 
@@ -100,9 +100,9 @@ def _sweep(path: Path, register: Register) -> Sweep:
 
 
 def _faults(sweep: Sweep, register: Register) -> Iterator[str]:
-    """Yield what is wrong with a sweep: that it names what the register lacks, or that a variation says nothing.
+    """Yield what is wrong with a sweep: names that the register lacks, or empty variations.
 
-    Refused with a ``RecipeError`` are: an unknown claim, or seeds on which no claim can be judged.
+    An unknown claim, or seeds on which no claim can be judged, are a ``RecipeError``.
     """
     rows = [f"{name}/{subject}" for name, scale in register.scales.items() for subject in scale.recipes]
     if (row := f"{sweep.scale}/{sweep.subject}") not in rows:

@@ -1,9 +1,8 @@
-"""The files of one trajectory: written whole or not at all, read against their digests.
+"""The files of one trajectory: written whole or not at all, and checked against their digests when read.
 
-A trajectory in the making lies in a partial folder; ``FolderSink`` fills it and, when the training is over,
-renames it to where a finished one is looked for. Every checkpoint's digest is that of the bytes which the training
-wrote, kept from then on: damage is never certified. Reading never changes a folder: damage is an error until
-somebody removes it.
+An unfinished trajectory lies in a partial folder. ``FolderSink`` fills this folder and renames it when the training is
+over. The digest of a checkpoint is taken from the bytes that the training wrote, so damage is never certified. Reading
+never changes a folder: damage stays an error until somebody removes it.
 """
 
 import hashlib
@@ -56,8 +55,8 @@ def read_tensors(folder: Path, name: str, digest: str) -> State:
     """Read the file ``name`` of a finished trajectory, a checkpoint or the optimiser.
 
     Raises:
-        DamagedTrajectoryError: it is not there, or its bytes do not have the hex sha256 ``digest``.
-        StoreError: it must not be read.
+        DamagedTrajectoryError: it is missing, or its bytes do not have the hex sha256 ``digest``.
+        StoreError: reading it is not permitted.
     """
     try:
         return _read_tensors(folder, name, digest)
@@ -68,7 +67,7 @@ def read_tensors(folder: Path, name: str, digest: str) -> State:
 
 
 def read_optimizer(folder: Path, manifest: Manifest) -> State:
-    """Read what the optimiser of a finished training had gathered.
+    """Read the state of a finished training's optimiser.
 
     A file that is not what was written is a ``DamagedTrajectoryError``.
 
@@ -90,10 +89,10 @@ class FolderSink:
     Args:
         layout: the store.
         key: hex digest of recipe, seed and data.
-        recipe: what is trained, with ``seed``.
+        recipe: recipe of the training.
         seed: the training seed.
-        conditions: what the bits depend on beside recipe, seed and data, by name.
-        environment: what else tells who trains: commit, versions, machine.
+        conditions: conditions on which the bits depend besides recipe, seed and data, by name.
+        environment: commit, versions and machine.
         watch: called after every epoch with (key, recipe, seed, record).
     """
 
@@ -120,21 +119,21 @@ class FolderSink:
 
     @property
     def environments(self) -> list[dict[str, str]]:
-        """Who trained, in order: another one for every resumption by another."""
+        """Environments of the training, in order; a resumption in another environment adds one."""
         return [*self._earlier, *([] if self.environment in self._earlier[-1:] else [self.environment])]
 
     def resume_point(self) -> ResumePoint | None:
-        """Return the last saved resume point, if any, and tell those who wait that the training begins.
+        """Return the last saved resume point, if any, and report that the training begins.
 
-        One that cannot be read, or a checkpoint of before it that is not what was written, is a
+        A resume point that cannot be read, or an earlier checkpoint that is not what was written, is a
         ``DamagedTrajectoryError``.
 
         Raises:
-            StoreError: it must not be read, or it was made under other conditions.
+            StoreError: reading it is not permitted, or it was made under other conditions.
         """
         point = None
         try:
-            # Not `exists`: a link that leads nowhere is damage, and no training that has yet to begin.
+            # Not `exists`, because a dangling link is damage and not a training that has yet to begin.
             if os.path.lexists(self.folder / RESUME):
                 record = unseal(read_file(self.folder / RESUME, LARGEST_DOCUMENT), _UNSEALED)
                 point = self._read_point(record)
@@ -143,7 +142,7 @@ class FolderSink:
             raise StoreError(refusal(self.folder, error)) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(f"{RESUME} is damaged ({type(error).__name__}: {error})") from error
-        # Before the first epoch there is no loss to tell: NaN reads as "begun".
+        # Before the first epoch there is no loss; a heartbeat shows NaN as "begun".
         last = point.log[-1] if point else EpochRecord(self.recipe.first_epoch, math.nan, math.nan, math.nan, None, 0.0)
         heartbeats.write_beat(self.layout.root, self._beat(last))
         return point
@@ -158,14 +157,14 @@ class FolderSink:
         self._write(checkpoint_name(epoch), content)
 
     def save_resume_point(self, point: ResumePoint) -> None:
-        """Keep the resume point; the one before goes when this one is complete.
+        """Keep the resume point; the previous one is removed when this one is complete.
 
         What cannot be written is a ``StoreError``.
         """
         tensors = {f"network:{name}": value for name, value in point.network.items()}
         tensors |= {f"optimizer:{name}": value for name, value in point.optimizer.items()}
-        # The tensors, then the document that names them, then away with older ones: killed anywhere between, a training
-        # has one resume point that is whole.
+        # First the tensors, then the document that names them, then removal of older ones. A training that is killed
+        # anywhere between has one complete resume point.
         content = tensor_bytes(tensors)
         name = resume_name(point.epoch)
         self._write(name, content)
@@ -193,7 +192,7 @@ class FolderSink:
         self._write(OPTIMIZER, content)
 
     def progress(self, record: EpochRecord) -> None:
-        """Tell the watcher that an epoch is done and, now and then, those who wait in other processes."""
+        """Report a finished epoch to the watcher and, now and then, to other processes by a heartbeat."""
         if self.watch:
             self.watch(self.key, self.recipe, self.seed, record)
         if time.monotonic() - self._beaten >= heartbeats.HEARTBEAT_SECONDS:
@@ -203,15 +202,15 @@ class FolderSink:
     def finish(self, target: Path, log: tuple[EpochRecord, ...], facts: dict[str, Any]) -> None:
         """Write the manifest and make the trajectory visible at ``target``.
 
-        A checkpoint or an optimiser that is no longer what was written is a ``DamagedTrajectoryError``; a store that
-        cannot be written, a ``StoreError``.
+        A checkpoint or an optimiser that is no longer what was written is a ``DamagedTrajectoryError``. A store that
+        cannot be written is a ``StoreError``.
 
         Args:
-            target: where the finished trajectory belongs; nothing is there yet.
-            log: one record an epoch.
-            facts: what else the manifest shall hold.
+            target: folder of the finished trajectory; it does not exist yet.
+            log: one record for each epoch.
+            facts: further facts for the manifest.
         """
-        # Those of the bytes when they were written: taken from the files now, they would certify any damage.
+        # Digests from the time of writing; digests of the present files would certify any damage.
         digests = {epoch: self._digests[epoch] for epoch in self.recipe.training.checkpoints}
         facts = facts | {"conditions": self.conditions, "environments": self.environments}
         manifest = Manifest(self.key, self.recipe, self.seed, log, digests, facts, self._optimizer)
@@ -223,7 +222,7 @@ class FolderSink:
             write_manifest(self.folder, manifest)
             os.replace(self.folder, target)
         sync_folder(target.parent)
-        # Only now: had the disk been full at the manifest, the next run would go on from the resume point.
+        # Only now, because if the manifest had met a full disk, the next run would need the resume point.
         tidy(target)
         remove(self.layout.heartbeat(self.key))
 
@@ -236,33 +235,33 @@ class FolderSink:
         before = [kept for kept in self.recipe.training.checkpoints if kept <= epoch]
         if "checkpoints" in record:
             self._digests = {kept: read_digest(record["checkpoints"][str(kept)]) for kept in before}
-        else:  # of an earlier version, which took the files' word for it
+        else:  # an earlier version did not store digests
             self._digests = {kept: self._digest(checkpoint_name(kept)) for kept in before}
         self._check({checkpoint_name(kept): digest for kept, digest in self._digests.items()})
         self._earlier = list(record.get("environments", []))
         return ResumePoint(epoch, _part("network", tensors), _part("optimizer", tensors), log)
 
     def _check(self, files: dict[str, str]) -> None:
-        """Refuse a file that is not what was written.
+        """Refuse files that are not what was written.
 
-        One that cannot be read is an ``OSError``.
+        A file that cannot be read is an ``OSError``.
 
         Raises:
-            ValueError: its bytes are others.
+            ValueError: the bytes of a file differ.
         """
         for name, digest in files.items():
             if self._digest(name) != digest:
                 raise ValueError(f"{name}: its bytes do not match the recorded sha256")
 
     def _digest(self, name: str) -> str:
-        """Return the hex sha256 of a file as it lies there."""
+        """Return the hex sha256 of a file on the disk."""
         return sha256_of(self.folder / name)
 
     def _compare(self, begun: dict[str, str]) -> None:
-        """Refuse to go on with a training under conditions of which some are others now.
+        """Refuse to continue a training under changed conditions.
 
         Raises:
-            StoreError: names both.
+            StoreError: conditions differ; the error names both.
         """
         if any(self.conditions.get(name) != value for name, value in begun.items()):
             raise StoreError(

@@ -1,7 +1,7 @@
-"""Keys of trajectories: what they are, and how they are known without reading the images.
+"""Keys of trajectories, and how to find them without reading the images.
 
-The digest of an image set is remembered beside the stamp of its files, so that who only looks something up in a store
-reads no image and imports no torch.
+The digest of an image set is stored with the stamp of its files, so looking something up in a store reads no image and
+imports no torch.
 """
 
 import contextlib
@@ -36,16 +36,16 @@ class DataDigests:
         self.path = root / FILE
 
     def find(self, recipe: Recipe) -> str | None:
-        """Return the digest of the recipe's images; None where they must be read to be known."""
+        """Return the digest of the recipe's images; None if they must be read for it."""
         known = self._read().get(stamp(recipe.data.set, recipe.data.subset))
         return known if isinstance(known, str) else None
 
     def learn(self, recipe: Recipe, digest: str) -> None:
-        """Remember the digest of the recipe's images; a store that cannot be written goes on without.
+        """Store the digest of the recipe's images; a store that cannot be written does without.
 
         Raises:
-            DataError: keys were made of another digest, by the same stamp: the files were replaced, and have the size
-                and time of before. The digest is remembered all the same.
+            DataError: the same stamp had another digest, so the files were replaced by files of the same size and time.
+                The new digest is stored all the same.
         """
         text = stamp(recipe.data.set, recipe.data.subset)
         known = self._read()
@@ -55,12 +55,12 @@ class DataDigests:
                 write_atomically(self.path, json.dumps(known | {text: digest}, indent=1, sort_keys=True).encode())
         if isinstance(known.get(text), str) and known[text] != digest:
             raise DataError(
-                f"the images of {recipe.data.set} are not those that were here before, though their files have the "
-                "same size and time; run again to use these, or restore the old ones"
+                f"the images of {recipe.data.set} have changed, although their files have the "
+                "same size and time; run again to use the new images, or restore the old ones"
             )
 
     def key(self, recipe: Recipe, seed: int) -> str | None:
-        """Return the key of a trajectory; None where the images must be read to know it."""
+        """Return the key of a trajectory; None if the images must be read for it."""
         digest = self.find(recipe)
         return None if digest is None else trajectory_key(recipe, seed, digest)
 

@@ -1,4 +1,4 @@
-"""A folder elsewhere, at any address that fsspec knows: bytes under their own digest, and documents that name them.
+"""A remote store, at any address that fsspec knows: bytes under their digest, and documents that name them.
 
 Layout of a remote store::
 
@@ -7,7 +7,7 @@ Layout of a remote store::
     records/<recipe digest, 12 digits>-<seed>/*.json     descriptions of records
     damaged/<sha256>                                     objects that somebody has found damaged, to be sent again
 
-Whoever writes there is not trusted: what arrives has its limits, and the digest that it was asked for by.
+Writers of a remote store are not trusted: content is limited in size and must match the requested digest.
 """
 
 import contextlib
@@ -23,19 +23,19 @@ from fsspec.implementations.local import LocalFileSystem
 from featdyn_core.errors import DamagedTransferError, FeatdynError, StoreError
 from featdyn_core.store.documents import one_line
 
-# Limits far above what the store makes. They are there because others may write to the address, and what is larger
-# would fill the memory before its digest could be found wrong.
+# Limits far above what the store makes. Others may write to the address, and larger content would fill the memory
+# before its digest could be checked.
 LARGEST_OBJECT = 2**30
-"""Bytes of a checkpoint or record, at most."""
+"""Most bytes of a checkpoint or record."""
 
 LARGEST_DOCUMENT = 2**24
-"""Bytes of a manifest or description, at most."""
+"""Most bytes of a manifest or description."""
 
 MOST_DOCUMENTS = 1_000
-"""Of one folder, that are looked at."""
+"""Most documents of one folder that are read."""
 
 FOLDERS = ("objects", "trajectories", "records")
-"""Of which a remote store has at least one."""
+"""Folders of a remote store; it has at least one of them."""
 
 _FROM = "from where it was made"
 
@@ -45,51 +45,51 @@ class Remote:
 
     Args:
         url: a path, or an address such as ``s3://bucket/folder``.
-        verify: whether objects that are there already are read and compared before they are taken for sent.
+        verify: whether existing objects are read and compared, rather than taken as sent.
 
     Raises:
-        StoreError: no such kind of address, or the package for it is not installed.
+        StoreError: there is no such kind of address, or its package is not installed.
     """
 
     def __init__(self, url: str, *, verify: bool = False) -> None:
         self.url, self.verify = url, verify
         local = url.removeprefix("file://") if "://" not in url or url.startswith("file://") else None
         with self._reached():
-            if local is not None:  # whatever is in it: fsspec takes `::` for a chain of addresses
+            if local is not None:  # not through fsspec, which takes `::` for a chain of addresses
                 self._system, self._root = LocalFileSystem(), os.path.abspath(os.path.expanduser(local))
             else:
-                # Listings are not remembered: another process may push meanwhile.
+                # Listings are not cached, because another process may push meanwhile.
                 self._system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
                 self._root = root.rstrip("/")
 
     def check_place(self) -> None:
-        """Refuse to begin a remote store in a place that is not there, such as a bucket whose name is misspelt.
+        """Refuse to start a remote store in a place that does not exist, such as a misspelt bucket.
 
         Raises:
-            StoreError: the folder that it would lie in is not there, or the bucket.
+            StoreError: the parent folder or the bucket does not exist.
         """
         place = self._root.rpartition("/")[0] or "/" if self._has_folders else self._root.split("/", 1)[0]
         if not (self._exists(self._root) or self._exists(place)):
             raise StoreError(f"{self.url}: {place} does not exist; check the address, or create it first")
 
     def check_store(self) -> None:
-        """Refuse to look for something where no remote store is.
+        """Refuse an address without a remote store.
 
         Raises:
-            StoreError: there is none.
+            StoreError: there is no remote store.
         """
-        # Web servers need not list what they have.
+        # Web servers need not list their files.
         if not self._root.startswith("http") and not any(self._exists(self._place(name)) for name in FOLDERS):
             raise StoreError(f"{self.url}: there is no remote store; check the address, or push to it first")
 
     def put_object(self, content: bytes) -> int:
-        """Keep bytes under their digest; return how many went there, none if they are there already.
+        """Send bytes, stored under their digest; return how many were sent, 0 if they were there already.
 
-        What is there and was found damaged is sent again. What cannot be written is a ``StoreError``.
+        An object that was found damaged is sent again. A store that cannot be written is a ``StoreError``.
         """
         digest = hashlib.sha256(content).hexdigest()
         name = f"objects/{digest}"
-        there = self._size(name) == len(content)  # what was cut off is shorter
+        there = self._size(name) == len(content)  # an interrupted transfer is shorter
         if there and (self.verify or digest in self._reported):
             there = self._get(name, len(content)) == content
         if not there:
@@ -105,14 +105,14 @@ class Remote:
         A remote store that cannot be reached is a ``StoreError``.
 
         Raises:
-            DamagedTransferError: they are not there, too many, or others. The next push from where they were made
+            DamagedTransferError: they are missing, too many, or other bytes. The next push from where they were made
                 sends them again.
         """
         content = self._get(f"objects/{digest}", LARGEST_OBJECT)
         if content is None:
             raise DamagedTransferError(f"{self.url}: the object {digest} is missing; push it again {_FROM}")
         if hashlib.sha256(content).hexdigest() != digest:
-            with contextlib.suppress(FeatdynError):  # who may read there need not be allowed to write
+            with contextlib.suppress(FeatdynError):  # read access does not imply write access
                 self._put(f"damaged/{digest}", b"")
             raise DamagedTransferError(
                 f"{self.url}: the object {digest} is damaged: its bytes do not match their sha256; push it again "
@@ -121,30 +121,30 @@ class Remote:
         return content
 
     def put_document(self, name: str, content: bytes) -> None:
-        """Keep a document, after the objects that it names.
+        """Send a document, after the objects that it names.
 
-        What cannot be written is a ``StoreError``.
+        A store that cannot be written is a ``StoreError``.
         """
-        # Written even if it is there: unlike an object, a document may have changed under its name.
+        # Written even if it exists, because a document, unlike an object, may change under its name.
         self._put(name, content)
 
     def get_document(self, name: str) -> bytes | None:
         """Return a document; None if there is none.
 
-        One that is longer than any is a ``DamagedTransferError``; a remote store that cannot be reached, a
+        A document beyond the limit is a ``DamagedTransferError``. A remote store that cannot be reached is a
         ``StoreError``.
         """
         return self._get(name, LARGEST_DOCUMENT)
 
     def documents(self, folder: str, pattern: str = ".*", first: str = "") -> list[str]:
-        """Return the names of the documents in a folder, in order, of ``MOST_DOCUMENTS`` at most.
+        """Return the names of the documents in a folder, in order, at most ``MOST_DOCUMENTS``.
 
         A remote store that cannot be reached is a ``StoreError``.
 
         Args:
-            folder: of the remote store.
-            pattern: of a name in it without ``.json``.
-            first: a name in it without ``.json`` that comes before all others, if it is there.
+            folder: folder of the remote store.
+            pattern: pattern of a name without ``.json``.
+            first: name without ``.json`` that comes before all others, if it exists.
         """
         found = [name[:-5] for name in self._names(folder) if name.endswith(".json")]
         chosen = sorted((name for name in found if re.fullmatch(pattern, name)), key=lambda name: (name != first, name))
@@ -157,17 +157,17 @@ class Remote:
 
     @property
     def _has_folders(self) -> bool:
-        """Whether folders must be made there; a bucket has none, and would itself be made in their place."""
+        """Whether folders must be created; a bucket has none, and creating one would create the bucket."""
         return self._root.startswith("/")
 
     def _names(self, folder: str) -> list[str]:
-        """Names of the files in a folder; none where there is no such folder."""
+        """Names of the files in a folder; none if there is no such folder."""
         with self._reached():
             try:
                 found = self._system.ls(self._place(folder), detail=False)
             except FileNotFoundError:
                 return []
-        # Only the last part of a path is used: each backend writes what stands before it in its own way.
+        # Only the last part of a path is used, because backends differ in the rest.
         return [path.rsplit("/", 1)[-1] for path in found]
 
     def _place(self, name: str) -> str:
@@ -177,14 +177,14 @@ class Remote:
         with self._reached():
             try:
                 return bool(self._system.exists(place))
-            except PermissionError:  # who may write into a bucket need not be allowed to list it
+            except PermissionError:  # write access to a bucket does not imply that it can be listed
                 return True
 
     def _size(self, name: str) -> int | None:
         """Return the bytes that a file has; None if there is none.
 
         Raises:
-            DamagedTransferError: it is no file, and reading it might never end.
+            DamagedTransferError: it is not a file, and reading it might never end.
         """
         with self._reached():
             try:
@@ -203,10 +203,10 @@ class Remote:
             self._system.pipe_file(self._place(name), content)
 
     def _get(self, name: str, most: int) -> bytes | None:
-        """Return a file's bytes; None if there is none. One that is larger than it may be is not read.
+        """Return a file's bytes; None if there is none. A file beyond the limit is not read.
 
         Raises:
-            DamagedTransferError: it is larger than it may be.
+            DamagedTransferError: it is larger than the limit.
         """
         size = self._size(name)
         if size is None:
@@ -214,16 +214,16 @@ class Remote:
         if size > most:
             raise DamagedTransferError(f"{self.url}: {name} has {size} bytes; the limit is {most}")
         with self._reached():
-            # Up to `size`: a file may have grown since it was asked for.
+            # Up to `size`, because the file may have grown meanwhile.
             return bytes(self._system.cat_file(self._place(name), end=size))
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
-        """Turn the errors of a file system, whichever it is, into one that names the address and the mend.
+        """Turn the errors of any file system into one that names the address and the mend.
 
         Raises:
-            StoreError: in place of any other.
-            FeatdynError: this project's own, as it came.
+            StoreError: for any other error.
+            FeatdynError: an error of this project, unchanged.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""Whether what is stored is what it says it is: trajectories byte for byte and as trajectories, records as records."""
+"""Verify stored trajectories and records: their bytes, and whether they make sense."""
 
 import functools
 import math
@@ -26,20 +26,20 @@ from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 PROBE_TOLERANCE = 1e-3
-"""Largest difference between a logged probe loss and its re-evaluation elsewhere, relative to the larger."""
+"""Largest relative difference between a logged probe loss and its re-evaluation."""
 
 Facts = dict[str, Any]
 """Description of a record."""
 
 PROBE_FLOOR = 1e-4
-"""Largest absolute difference between the two, in nats, of losses so small that rounding decides them."""
+"""Largest absolute difference between the two, in nats, for losses so small that rounding decides them."""
 
 
 class Finding(NamedTuple):
-    """What came of a check.
+    """The result of a check.
 
     Attributes:
-        name: of what was checked.
+        name: name of the checked item.
         problems: what is wrong with it, in words.
         unchecked: why it could not be checked; empty if it was.
     """
@@ -50,14 +50,14 @@ class Finding(NamedTuple):
 
 
 class NotCheckedError(FeatdynError):
-    """Something that cannot be checked as it is, whether or not it is in order."""
+    """An item that cannot be checked as it is, whether or not it is in order."""
 
 
 def verify_store(store: Store) -> Iterator[Finding]:
-    """Check every folder of a store that is, or by its name should be, a finished trajectory.
+    """Check every folder of a store that is a finished trajectory, or should be by its name.
 
     Yields:
-        What came of each; nothing stops at the first.
+        The result of each; a failure does not stop the others.
     """
     for folder in store.layout.trajectories():
         yield _finding(folder.name, functools.partial(verify_folder, store, folder))
@@ -67,7 +67,7 @@ def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[Fi
     """Check the trajectories of some trainings.
 
     Yields:
-        What came of each; one that is not complete is not checked.
+        The result of each; an incomplete one is not checked.
     """
     for training in map(Training._make, trainings):
         yield _finding(str(training), functools.partial(_verify_training, store, training))
@@ -78,7 +78,7 @@ def _finding(name: str, check: Callable[[], list[str]]) -> Finding:
         return Finding(name, check())
     except (AbsentDataError, NotCheckedError, OtherCodeError) as error:
         return Finding(name, [], str(error))
-    except FeatdynError as error:  # of its data set, which keeps no other from being checked
+    except FeatdynError as error:  # it concerns one data set; the others are still checked
         return Finding(name, [str(error)])
 
 
@@ -142,18 +142,18 @@ def _verify_record(name: str, read: Callable[[Facts], Record], facts: Facts, agr
 
 
 def verify_folder(store: Store, folder: Path, request: Training | None = None) -> list[str]:
-    """Check the trajectory in a folder of the store, whatever else has its key; return what is wrong, in words.
+    """Check the trajectory in a folder of the store; return in words what is wrong.
 
     Args:
-        store: that it is in.
-        folder: of the trajectory.
-        request: what it must be; if left out, what its manifest says it is.
+        store: the store.
+        folder: folder of the trajectory.
+        request: the training that it must be; if left out, the one that its manifest names.
 
     Raises:
-        AbsentDataError: its images cannot be had, without which it cannot be checked.
-        NotCheckedError: its network is made by code that runs for its recipe only; its bytes are those that were
-            written.
-        OtherCodeError: its network is made by other code now.
+        AbsentDataError: its images, which the check needs, cannot be obtained.
+        NotCheckedError: its bytes are those that were written, and its network is made by code that runs only for its
+            own recipe.
+        OtherCodeError: the code of its network has changed.
     """
     try:
         manifest = read_manifest(folder)
@@ -177,7 +177,7 @@ def _verify_bytes(folder: Path, manifest: Manifest) -> list[str]:
     """Compare the bytes of a trajectory whose network may not be made; return what is wrong with them.
 
     Raises:
-        NotCheckedError: nothing is, and more cannot be told.
+        NotCheckedError: nothing is wrong with the bytes, and more cannot be checked.
     """
     problems = []
     for name, digest in manifest.files.items():
@@ -190,16 +190,16 @@ def _verify_bytes(folder: Path, manifest: Manifest) -> list[str]:
         return problems
     raise NotCheckedError(
         f"its bytes are those that were written, but its network is made by {manifest.recipe.network.name}, code that "
-        "runs for its recipe only; verify it by --only"
+        "runs only for its own recipe; verify it with --only"
     )
 
 
 def verify(trajectory: Trajectory) -> list[str]:
-    """Check a trajectory byte for byte and as a trajectory; return what is wrong with it, in words.
+    """Check a trajectory byte for byte and for consistency; return in words what is wrong with it.
 
-    Every checkpoint matches its digest, fits the network as it was trained and is finite; checkpoints at different
-    epochs differ (unless nothing was learned: rate 0); the logged probe loss is that of the checkpoint. What was
-    trained elsewhere has no log; its checkpoints are together those of the recipe.
+    Every checkpoint must match its digest, fit the network and be finite. Checkpoints of different epochs must differ
+    (unless the rate is 0). The logged probe loss must be that of the checkpoint. An adopted training has no log; its
+    checkpoints must be those that the recipe names.
     """
     probe = {record.epoch: record.probe_loss for record in trajectory.log}
     images, labels = trajectory.training_set()

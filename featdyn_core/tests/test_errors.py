@@ -1,4 +1,4 @@
-"""Several errors are told as one, of a kind that a caller does not take for mere absence."""
+"""Several errors become one, of a kind that a caller does not mistake for mere absence."""
 
 from featdyn_core.errors import AbsentDataError, DamagedTrajectoryError, MissingTrajectoryError, together
 

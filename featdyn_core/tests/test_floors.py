@@ -1,4 +1,4 @@
-"""The rows of the house: a package imports only packages of rows below its own, and has no circle inside."""
+"""Layers of packages: a package imports only from lower layers, and has no circular imports."""
 
 import ast
 import graphlib

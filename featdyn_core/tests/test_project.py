@@ -1,4 +1,4 @@
-"""Where things are, whatever the working directory."""
+"""Places of the project from any working directory."""
 
 import pwd
 from pathlib import Path

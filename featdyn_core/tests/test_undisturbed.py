@@ -1,4 +1,4 @@
-"""Measurements and trainings have the same bits whatever modes of torch their caller is in."""
+"""Measurements and trainings have the same bits in whatever torch modes their caller uses."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Whether a recipe and its images fit each other, found out before anything is trained."""
+"""Check that a recipe and its images fit each other, before anything is trained."""
 
 import copy
 
@@ -17,13 +17,13 @@ from featdyn_core.trajectories.trajectory import new_network, training_set
 
 @undisturbed()
 def check_fit(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse a training that would fail at its first epoch, or normalise by a single image.
+    """Refuse a training that would fail in its first epoch, or would normalise over a single image.
 
-    Labels of a file that are not here, or not for these images, are a ``DataError`` (see ``training_set``).
+    Labels of a file that are missing, or belong to other images, are a ``DataError`` (see ``training_set``).
 
     Raises:
-        RecipeError: batches that the number of images does not allow.
-        ModelError: options that the network does not take, images that are not for it, or a cut that it lacks.
+        RecipeError: the batch size does not fit the number of images.
+        ModelError: the network does not take its options or these images, or lacks a cut.
     """
     where = f"recipe {recipe.name!r}"
     images, batch = len(dataset.train_labels), recipe.training.batch_size
@@ -45,7 +45,7 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
             f"{where}: training, batch_size: with {batch:,} of {images:,} training images the last batch is a single "
             "image, and normalisation needs two; choose another batch_size, or another subset of the data"
         )
-    own = is_factory(recipe.network.name)  # which may not be able to do without numbers
+    own = is_factory(recipe.network.name)  # a user's network may need real numbers
     try:
         _try(network, dataset, last, "cpu" if own else "meta")
         if own:
@@ -56,12 +56,12 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
 
 @torch.no_grad()
 def _try(network: BlockNetwork, dataset: Dataset, batch: int, device: str) -> None:
-    """Let the network see a batch; one without numbers, on the device ``meta``, costs no memory and no time.
+    """Run the network on a batch; on the device ``meta``, which has no numbers, this costs no memory and no time.
 
     Logits of another shape than (N, classes) are a ``ModelError``.
 
     Raises:
-        ModelError: it cannot take the images.
+        ModelError: the network cannot take the images.
     """
     images = torch.zeros((batch, *dataset.train_images.shape[1:]), device=device)
     try:

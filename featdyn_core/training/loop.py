@@ -1,8 +1,8 @@
-"""Recipe and seed to trajectory: the one training loop, with its schedule, log, checkpoints and resumption.
+"""The training loop, from recipe and seed to trajectory, with schedule, log, checkpoints and resumption.
 
-Every random stream is named by seed and epoch, so a training that resumes at any epoch goes on bit for bit as
-if it had never stopped (same machine, library versions and engine). The CPU computes with one thread: the order of
-sums, and with it the bits, would depend on their number.
+Every random stream is named by seed and epoch, so a training that resumes at any epoch gives the same bits as one that
+never stopped (same machine, library versions and engine). The CPU computes with one thread, because the number of
+threads changes the order of sums and therefore the bits.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ from featdyn_core.trajectories.sink import ResumePoint, Sink
 from featdyn_core.trajectories.trajectory import EpochRecord, State, Trajectory, new_network, training_set
 
 RESUME_SECONDS = 10.0
-"""Least time between two resume points; losing less than this is cheaper than writing more often."""
+"""Shortest time between two resume points; repeating this much work costs less than writing more often."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training to be done: its recipe, seed and data, where it goes, and for a branch where it comes from."""
+    """One training to run: its recipe, seed, data and sink, and the parent of a branch."""
 
     recipe: Recipe
     seed: int
@@ -49,7 +49,7 @@ class Job:
 
 
 Log = tuple[EpochRecord, ...]
-"""One record an epoch, the first for the network that the training begins from."""
+"""One record for each epoch, the first for the initial network."""
 
 
 def train(
@@ -64,16 +64,15 @@ def train(
 ) -> Log:
     """Train a trajectory into ``sink``, from its resume point if it has one.
 
-    Recipe and images that do not fit are a ``RecipeError`` or a ``ModelError`` (see ``fitting.check_fit``). A
-    ``TrainingError`` says that the loss is not finite, at which epoch and step; that the device is out of memory; or
-    that a branch lacks its parent.
+    Recipe and images that do not fit each other are a ``RecipeError`` or a ``ModelError`` (see ``fitting.check_fit``).
+    A loss that is not finite, a device without free memory, and a branch without its parent are a ``TrainingError``.
 
     Args:
         recipe: what to train.
         seed: the training seed.
         dataset: the recipe's images, with clean labels.
         sink: takes checkpoints, resume points and progress.
-        parent: of a branch, the trajectory of its parent with the same seed.
+        parent: for a branch, its parent's trajectory with the same seed.
         device: where to train.
         engine: how steps are run (see ``steps.resolve_engine``).
     """
@@ -88,18 +87,18 @@ def train_many(
 ) -> Iterator[tuple[Job, Log | FeatdynError]]:
     """Train several trajectories at once, epoch by epoch; each comes out as if it were alone.
 
-    On a GPU each has its own stream, and while the host writes the checkpoint of one the device trains the
-    others. On a CPU there is nothing to gain; use processes.
+    On a GPU each has its own stream, and the device trains the others while the host writes one's checkpoint. On a CPU
+    nothing is gained; use processes.
 
     Args:
-        jobs: the trainings; the next is asked for when there is room for it, after what has ended was handed out.
+        jobs: the trainings; the next is taken when there is room for it, after ended ones were yielded.
         device: where to train.
         engine: how steps are run (see ``steps.resolve_engine``).
-        at_once: how many; all of them if left out.
+        at_once: how many at once; all if left out.
 
     Yields:
-        Each job when it ends, with its log, or with the error that ended it; the others go on. A failure of torch
-        for another reason than too little memory ends them all (see ``_advance``).
+        Each job when it ends, with its log or the error that ended it; the others continue. A failure of torch other
+        than lack of memory ends them all (see ``_advance``).
     """
     wake(device := torch.device(device))
     engine, waiting = resolve_engine(engine, device), iter(jobs)
@@ -117,14 +116,14 @@ def train_many(
 
 
 def _advance(job: Job, training: Generator[None, None, Log], device: torch.device) -> Log | FeatdynError | None:
-    """Let a training start its next epoch; return its log, or the error that ended it, once it is over.
+    """Let a training start its next epoch; when it is over, return its log or the error that ended it.
 
     Raises:
-        RuntimeError: torch fails for another reason than too little memory.
+        RuntimeError: torch fails for another reason than lack of memory.
         MemoryError: as ``RuntimeError``.
     """
     try:
-        # Not in `_train`: what a generator has entered holds for the others too while it is suspended.
+        # Not in `_train`, because contexts of a suspended generator stay active for the others.
         with one_thread(), undisturbed():
             next(training)
         return None
@@ -137,7 +136,7 @@ def _advance(job: Job, training: Generator[None, None, Log], device: torch.devic
         if not is_out_of_memory(error):
             raise
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # before others are given the memory that it still works in
+            torch.cuda.synchronize(device)  # before others get memory that it still uses
         return _out_of_memory(job, device, error)
 
 
@@ -150,7 +149,7 @@ def _out_of_memory(job: Job, device: torch.device, error: Exception) -> Training
 
 
 def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None, Log]:
-    """Train; yields when an epoch has been started, and waits for it when resumed."""
+    """Train; it yields after starting an epoch, and waits for the epoch when resumed."""
     training = _Training(job, device, engine)
     training.begin()
     for epoch in range(training.log[-1].epoch, job.recipe.training.epochs):
@@ -163,9 +162,9 @@ def _train(job: Job, device: torch.device, engine: str) -> Generator[None, None,
 
 
 def new_stepper(recipe: Recipe, seed: int, dataset: Dataset, device: torch.device, engine: str) -> Stepper:
-    """Return the steps of a training on a device, with network, optimiser and images; its parameters are yet to be set.
+    """Return the stepper of a training on a device, with network, optimiser and images, before parameters are loaded.
 
-    Where recipe and images do not fit, the error is that of ``fitting.check_fit``.
+    If recipe and images do not fit each other, the error is that of ``fitting.check_fit``.
     """
     check_fit(recipe, dataset)
     images, labels = training_set(recipe, seed, dataset)
@@ -192,7 +191,7 @@ class _Training:
         self.network, self.optimizer = self.stepper.network, self.stepper.optimizer
         images, labels = training_set(job.recipe, job.seed, job.dataset)
         self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
-        # Dropout draws from the device's one generator, so trainings with dropout, or what may have it, do not overlap.
+        # Dropout draws from the device's single generator, so trainings that may have dropout must not overlap.
         chosen = job.recipe.network
         concurrent = device.type == "cuda" and not chosen.options.get("dropout") and not is_factory(chosen.name)
         self.stream = torch.cuda.Stream(device) if concurrent else None
@@ -211,7 +210,7 @@ class _Training:
                 load_state(self.network, initial_state(job.recipe, job.seed, job.dataset, job.parent))
                 load_optimizer(self.optimizer, initial_optimizer(job.recipe, job.seed, job.parent))
                 rate = self.recipe.learning_rate(first)
-                # No step has been taken, so there is no training loss, and the accuracy is that on the probe.
+                # Before the first step there is no training loss, and the accuracy is measured on the probe.
                 self.log = [EpochRecord(first, math.nan, self._accuracy(), rate, self._probe(first), 0.0)]
                 self._checkpoint(first)
             else:
@@ -228,7 +227,7 @@ class _Training:
             return self.stepper.run_epoch(epoch, self.recipe.learning_rate(epoch))
 
     def finish(self, epoch: int, tally: Tally, started: float) -> None:
-        """Wait for the epoch and keep what came of it."""
+        """Wait for the epoch and store its results."""
         with self._on_stream():
             record = self._record(epoch, tally, started)
             self.log.append(record)
@@ -241,17 +240,17 @@ class _Training:
         self.job.sink.progress(record)
 
     def end(self) -> None:
-        """Keep what a branch needs to go on as this training would."""
+        """Store what a branch needs to continue this training."""
         with self._on_stream():
             self.job.sink.keep_optimizer(optimizer_tensors(self.optimizer))
 
     def _record(self, epoch: int, tally: Tally, started: float) -> EpochRecord:
-        """Return what is logged of an epoch.
+        """Return the log record of an epoch.
 
         Raises:
-            TrainingError: a loss of it is not finite.
+            TrainingError: one of its losses is not finite.
         """
-        # The first look at what the device has done: here the host waits for the epoch.
+        # Here the host waits for the epoch on the device.
         series = tally.losses.cpu()
         rate = self.recipe.learning_rate(epoch)
         if not series.isfinite().all():
@@ -290,5 +289,5 @@ class _Training:
         return (predicted == self.probe_labels).double().mean().item()
 
     def _state(self) -> State:
-        # `clone`: on a CPU `cpu` returns the tensor itself, which the next step changes.
+        # `clone`, because `cpu` returns a CPU tensor itself, which the next step changes.
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}

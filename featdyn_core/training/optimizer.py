@@ -8,7 +8,7 @@ from featdyn_core.trajectories.specs import OptimizerSpec
 from featdyn_core.trajectories.trajectory import State
 
 _GATHERED = {torch.optim.SGD: ("momentum_buffer",), torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq")}
-"""Names of what an optimiser has gathered of each parameter that it moves."""
+"""Names of the state that an optimiser keeps for each parameter that it moves."""
 
 
 def new_optimizer(spec: OptimizerSpec, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
@@ -18,7 +18,7 @@ def new_optimizer(spec: OptimizerSpec, network: nn.Module, device: torch.device)
     parameters, decay = network.parameters(), spec.weight_decay
     if spec.name == "adam":
         adam = torch.optim.Adam(parameters, rate, weight_decay=decay, capturable=on_gpu, fused=True)
-        # torch warns when what could be captured is not, as in the runs before a capture and in the eager engine.
+        # torch warns if a capturable step runs uncaptured, as before a capture and in the eager engine.
         adam._warned_capturable_if_run_uncaptured = True
         return adam
     return torch.optim.SGD(parameters, rate, momentum=spec.momentum, weight_decay=decay, fused=True)
@@ -35,15 +35,15 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
 
 
 def optimizer_bytes(spec: OptimizerSpec, network: nn.Module) -> int:
-    """Bytes of what ``optimizer_tensors`` returns after a step: the momentum of every parameter, or Adam's moments."""
+    """Bytes of the result of ``optimizer_tensors`` after a step: the momentum of every parameter, or Adam's moments."""
     tensors = 2 if spec.name == "adam" else int(spec.momentum > 0)
     return tensors * sum(parameter.nbytes for parameter in network.parameters())
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
-    """Load what ``optimizer_tensors`` returned; nothing is done for no tensors, of an optimiser that begins.
+    """Load the result of ``optimizer_tensors``; an empty one, of a new optimiser, changes nothing.
 
-    Tensors of another optimiser, or of one of another network, are a ``TrainingError``.
+    Tensors of another optimiser or network are a ``TrainingError``.
     """
     if not tensors:
         return
@@ -54,17 +54,17 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
         index, name = key.split(".", 1)
         parameter = parameters[int(index)]
         if value.shape == parameter.shape:
-            # The fused kernels walk raw memory: a buffer must lie in memory as its parameter does.
+            # The fused kernels walk raw memory, so a buffer needs the memory layout of its parameter.
             value = torch.empty_like(parameter, requires_grad=False).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _check(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], tensors: State) -> None:
-    """Refuse tensors by whose names or shapes a step would fail.
+    """Refuse tensors whose names or shapes would make a step fail.
 
     Raises:
-        TrainingError: their names or shapes are others.
+        TrainingError: names or shapes do not fit.
     """
     moved = {key.partition(".")[0] for key in tensors}
     expected = {

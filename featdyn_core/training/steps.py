@@ -1,8 +1,8 @@
 """The optimiser steps of one epoch, over a training set that stays on the device.
 
-One step reads its place in the epoch from the device and leaves its loss there, so nothing in it waits for the
-host. That makes it a function without arguments, which is run as it is, compiled, or on a GPU captured once
-as a CUDA graph and replayed: a small network's step is mostly the launching of its many kernels.
+A step reads its place in the epoch from the device and leaves its loss there, so it never waits for the host. It is
+therefore a function without arguments that can run as it is, compiled, or on a GPU captured once as a CUDA graph and
+replayed. Replaying pays because a small network's step mostly consists of launching many kernels.
 """
 
 import types
@@ -20,23 +20,23 @@ from featdyn_core.numerics import capture, seeded_dropout, tell
 from featdyn_core.seeds import torch_generator
 
 Evaluate = Callable[[BlockNetwork, Tensor, Tensor, str], tuple[Tensor, Tensor]]
-"""What ``evaluate`` is, compiled or not."""
+"""The type of ``evaluate``, compiled or not."""
 
 ENGINES = ("eager", "graphs", "compiled")
 
 REPLAY_TOLERANCE = 1e-3
-"""Largest distance between what a replayed step and the same step run plainly make of a kind of state, over how far
-the step moves this kind; at a low rate, parameters move much less than statistics and counters do."""
+"""Largest distance between the states that a replayed step and the same plain step leave, relative to how far the step
+moves this kind of state. At a low rate, parameters move much less than statistics and counters do."""
 
 
 def resolve_engine(name: str, device: torch.device) -> str:
     """``auto`` (CUDA graphs on a GPU, eager elsewhere) or one of ``ENGINES``.
 
-    ``compiled`` needs a C++ compiler, and on a GPU captures graphs of the compiled steps. It pays where more is
-    trained than compiling costs, about a minute.
+    ``compiled`` needs a C++ compiler; on a GPU it captures graphs of the compiled steps. It pays for trainings that are
+    much longer than compiling takes, about a minute.
 
     Raises:
-        DeviceError: unknown engine, or graphs on a device without them.
+        DeviceError: the engine is unknown, or the device has no graphs.
     """
     if name == "auto":
         return "graphs" if device.type == "cuda" else "eager"
@@ -69,7 +69,7 @@ class ResidentSet:
 
     def shuffle(self, epoch: int) -> None:
         """Draw order and augmentation of an epoch, from 0."""
-        # Drawn on the host, so that every device has the same order, and copied to where captured steps read it.
+        # Drawn on the host, so every device has the same order, and copied to where captured steps read it.
         self.order.copy_(torch.randperm(len(self), generator=torch_generator(self.seed, "order", epoch)))
         if isinstance(self.images, CropFlip):
             self.images.draw(torch_generator(self.seed, "augment", epoch))
@@ -83,7 +83,7 @@ class ResidentSet:
 
 @dataclass
 class Tally:
-    """What an epoch's steps leave on the device.
+    """The results of an epoch's steps on the device.
 
     Attributes:
         start: (1,) place in the epoch of the next step's first sample.
@@ -116,8 +116,8 @@ class Stepper:
         network: on the device.
         optimizer: of ``optimizer.new_optimizer``, over the network's parameters.
         data: the training set.
-        batch_size: samples a step; the last step of an epoch takes what is left.
-        precision: ``fp32`` or ``bf16``, of the forward pass; loss, weights and normalisation stay in fp32.
+        batch_size: samples per step; the last step of an epoch takes the rest.
+        precision: precision of the forward pass, ``fp32`` or ``bf16``; loss, weights and normalisation stay in fp32.
         engine: one of ``ENGINES``.
     """
 
@@ -184,10 +184,9 @@ class Stepper:
         self.tally.step += 1
 
     def _captured(self, size: int) -> Callable[[], object]:
-        """Return what replays the step for batches of one size; capturing it leaves no trace in the training.
+        """Return a function that replays the step for batches of one size; capturing it does not change the training.
 
-        The replay is compared with the step itself; where they differ, this training's steps are run plainly from then
-        on.
+        The replay is compared with the plain step. If they differ, this training uses plain steps from then on.
         """
         self.tally.clear()
         before = {id(tensor): tensor.detach().clone() for tensor in self._moving()}
@@ -196,18 +195,18 @@ class Stepper:
         if told := self._difference(lambda: self._step(size), replay, before):
             self.captures = False
             tell(
-                f"on {self.device} a replayed step {told}: this training goes on with plain steps; "
-                "say --engine eager to choose them"
+                f"on {self.device} a replayed step {told}: this training continues with plain steps; "
+                "choose them with --engine eager"
             )
         return replay
 
     def _difference(
         self, step: Callable[[], object], replay: Callable[[], object], before: Mapping[int, Tensor]
     ) -> str:
-        """Say which kind of state a replay leaves elsewhere than its step, if one; neither leaves a trace."""
+        """Return which kind of state differs between a replay and its plain step; neither changes the training."""
         ends = []
         for run in (step, replay):
-            # Step and replay drop out the same units; the training draws as if neither had been.
+            # Step and replay drop out the same units; the random numbers of the training are not affected.
             with seeded_dropout(0, self.device):
                 run()
             ends.append({kind: [tensor.detach().clone() for tensor in some] for kind, some in self._kinds().items()})
@@ -220,7 +219,7 @@ class Stepper:
         return ""
 
     def _put_back(self, before: Mapping[int, Tensor]) -> None:
-        """Restore what a step has moved; what the optimiser made on the way starts from zero."""
+        """Restore what a step has changed; state that the optimiser created meanwhile is set to zero."""
         with torch.no_grad():
             for tensor in self._moving():
                 tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
@@ -237,7 +236,7 @@ class Stepper:
     def _kinds(self) -> dict[str, list[Tensor]]:
         """Tensors that a step changes, by kind: parameters, and by name statistics, optimiser state and counters.
 
-        Not whether an image is classified as its label: rounding decides that where two classes are as likely.
+        The count of correct images is left out, because rounding decides between equally likely classes.
         """
         kinds: dict[str, list[Tensor]] = {"parameters": list(self.network.parameters())}
         named = [(name.rpartition(".")[2], tensor) for name, tensor in self.network.named_buffers()]
@@ -258,11 +257,11 @@ def _distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 def _compiled() -> Evaluate:
     """Compile ``evaluate``, for one training.
 
-    torch counts how often a code object is compiled, and from a limit on runs it uncompiled, in silence. So each
-    training has a copy of the code, whose batch sizes and frozen parts stay within the limit; a call beyond it is
-    a ``TrainingError``.
+    torch counts how often a code object is compiled, and beyond a limit silently runs it uncompiled. Each training
+    therefore has its own copy of the code, whose batch sizes and frozen parts stay within the limit. A call beyond it
+    is a ``TrainingError``.
     """
-    from torch import _dynamo as dynamo  # of which only this engine is in need
+    from torch import _dynamo as dynamo  # only this engine needs it
 
     own = types.FunctionType(evaluate.__code__.replace(), evaluate.__globals__, evaluate.__name__)
     compiled = torch.compile(own, dynamic=False)

@@ -1,4 +1,4 @@
-"""How long an epoch takes on this machine, told from a few of its steps."""
+"""How long an epoch takes on this machine, estimated from a few of its steps."""
 
 import dataclasses
 import time
@@ -13,7 +13,7 @@ from featdyn_core.training.steps import resolve_engine
 from featdyn_core.trajectories.recipe import Recipe
 
 STEPS = 10
-"""Steps that are timed, after as many in which code is compiled, captured and warm."""
+"""Number of timed steps; as many come before them, to compile, capture and warm up."""
 
 
 def epoch_seconds(
@@ -21,14 +21,14 @@ def epoch_seconds(
 ) -> float:
     """Return the seconds of an epoch of one training, from ``STEPS`` steps of its network and batches.
 
-    They begin from a network that is as good as any: neither a parent's checkpoints nor a store are needed. Where
-    recipe and images do not fit, the error is that of ``fitting.check_fit``.
+    They start from any network, so neither a parent's checkpoints nor a store are needed. If recipe and images do not
+    fit each other, the error is that of ``fitting.check_fit``.
 
     Args:
-        recipe: of the training; what a branch freezes stands still.
+        recipe: recipe of the training; the frozen part of a branch stays frozen.
         dataset: the recipe's images, with clean labels.
-        device: where to train.
-        engine: how (see ``steps.resolve_engine``).
+        device: device of the training.
+        engine: its engine (see ``steps.resolve_engine``).
 
     Raises:
         TrainingError: the device has too little memory for one training.

@@ -1,1 +1,1 @@
-"""What a training is: its recipe, its checkpoints, and where it puts them."""
+"""Trainings: recipes, checkpoints, and where they are stored."""

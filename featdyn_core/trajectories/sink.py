@@ -1,4 +1,4 @@
-"""Where a training puts what it makes, and what it needs to go on."""
+"""The sink of a training: where its results go, and where it finds its resume point."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +8,7 @@ from featdyn_core.trajectories.trajectory import EpochRecord, State
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """What a training needs to go on after ``epoch`` epochs: network, optimiser tensors, log."""
+    """The state from which a training continues after ``epoch`` epochs: network, optimiser tensors, log."""
 
     epoch: int
     network: State
@@ -17,7 +17,7 @@ class ResumePoint:
 
 
 class Sink(Protocol):
-    """Where a training puts what it makes."""
+    """Takes the results of a training."""
 
     def resume_point(self) -> ResumePoint | None:
         """Return the last saved resume point, if any."""
@@ -29,7 +29,7 @@ class Sink(Protocol):
         """Keep the resume point, replacing the one before."""
 
     def keep_optimizer(self, tensors: State) -> None:
-        """Keep the optimiser's tensors after the last epoch, which a branch may go on with."""
+        """Keep the optimiser's tensors after the last epoch, from which a branch may continue."""
 
     def progress(self, record: EpochRecord) -> None:
         """Take note that an epoch is done."""

@@ -1,4 +1,4 @@
-"""A training by its name: which recipe and which seed."""
+"""A training: a recipe and a seed."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from featdyn_core.trajectories.recipe import Recipe
 
 
 class Training(NamedTuple):
-    """One training; with the bytes of the images it determines a trajectory.
+    """One training. Together with the bytes of the images it determines a trajectory.
 
     Attributes:
         recipe: what to train.

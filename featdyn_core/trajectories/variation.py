@@ -12,16 +12,16 @@ from featdyn_core.trajectories.recipe_text import as_written
 def varied(recipe: Recipe, tables: Mapping[str, Mapping[str, Any]], name: str) -> Recipe:
     """Return a recipe with fields of some of its tables replaced, called ``<recipe>-<name>``.
 
-    It is known by its content, as any recipe is: variations that come to the same are trained once.
+    Like any recipe it is identified by its content, so equal variations are trained once.
 
     Args:
         recipe: the base.
-        tables: name of a table to fields and values, as a recipe's file has them. A network that is named replaces the
-            base's with all of its options.
-        name: of the variation.
+        tables: name of a table to fields and values, as in a recipe's file. A network with a name replaces the base's
+            network and all of its options.
+        name: name of the variation.
 
     Raises:
-        RecipeError: an unknown table or field, or a value out of range.
+        RecipeError: a table or field is unknown, or a value is out of range.
     """
     document = as_written(copy.deepcopy(recipe.to_dict()))
     for table, fields in tables.items():

@@ -1,4 +1,4 @@
-"""What can go is told before it is removed."""
+"""``featdyn clean`` lists what can go before it removes anything."""
 
 import pytest
 

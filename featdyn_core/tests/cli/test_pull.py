@@ -1,4 +1,4 @@
-"""What a remote store has is fetched, and what arrives damaged is told."""
+"""``featdyn pull`` fetches what a remote store has, and reports what arrives damaged."""
 
 import pytest
 

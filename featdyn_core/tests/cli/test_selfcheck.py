@@ -1,4 +1,4 @@
-"""A way to train that gives something else than plain steps is told."""
+"""``featdyn selfcheck`` reports a way to train that differs from plain steps."""
 
 from featdyn_core.cli.main import main
 from featdyn_core.launch.selfcheck import Way, lines

@@ -61,7 +61,7 @@ def test_a_reason_is_told_once(run, fetched):
 
 def test_status_fetches_no_data(run, fetched):
     status, lines = run("status", "--only", "toy")
-    assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "not known (1)"}, "(1) digits could not be had")
+    assert (status, states(lines), lines[-1]) == (0, {("toy", "0-2"): "unknown (1)"}, "(1) digits could not be had")
     assert fetched == [(60, False)]  # the second seed needs no second look
 
 

@@ -1,4 +1,4 @@
-"""A toy project that one stands in, and its laboratory."""
+"""A toy project as working directory, and its laboratory."""
 
 from collections.abc import Callable
 from pathlib import Path

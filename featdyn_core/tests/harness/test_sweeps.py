@@ -1,4 +1,4 @@
-"""Rows of sweeps: what of them is varied, what is not, and that an override which nothing notices is told."""
+"""Rows of sweeps: what varies, what does not, and an error for an override that changes nothing."""
 
 import dataclasses
 from pathlib import Path

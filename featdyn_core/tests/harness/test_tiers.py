@@ -1,4 +1,4 @@
-"""Which scale is run follows from the register, whatever its scales are called."""
+"""The scale that is run follows from the register, whatever the names of its scales."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A plan's missing records: measured where their trajectories are, told of where they are not, and published."""
+"""A plan's missing records are measured where their trajectories exist, reported where not, and published."""
 
 import functools
 from unittest.mock import Mock

@@ -1,4 +1,4 @@
-"""Work spread over processes: each piece is told of, whatever became of it."""
+"""Work spread over processes: every piece has an outcome, even if it fails."""
 
 import contextlib
 import errno

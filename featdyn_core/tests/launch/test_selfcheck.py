@@ -1,4 +1,4 @@
-"""Ways to train are compared, and one that does not agree is told."""
+"""Ways to train are compared, and one that does not agree is reported."""
 
 import pytest
 

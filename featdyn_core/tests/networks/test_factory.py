@@ -169,10 +169,12 @@ def test_verification_runs_code_for_a_recipe_not_for_a_manifest(trained):
     store, found = trained
     folder = store.folder(found.recipe, 0)
     assert verify_folder(store, folder, (found.recipe, 0)) == []
-    with pytest.raises(NotCheckedError, match=f"its network is made by {HERE}:perceptron, code that runs for its rec"):
+    with pytest.raises(
+        NotCheckedError, match=f"its network is made by {HERE}:perceptron, code that runs only for its own rec"
+    ):
         verify_folder(store, folder)
     (item,) = verify_store(store)
-    assert (item.problems, "code that runs for its recipe only" in item.unchecked) == ([], True)
+    assert (item.problems, "code that runs only for its own recipe" in item.unchecked) == ([], True)
 
 
 def test_bytes_are_checked_of_a_network_that_may_not_be_made(trained, tmp_path):

@@ -1,4 +1,4 @@
-"""A register is read as it stands there, one that is not sound says where, and the real one is sound."""
+"""A register is read unchanged, an error in one says where it is, and the real register is sound."""
 
 import re
 from pathlib import Path

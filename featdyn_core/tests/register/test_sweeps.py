@@ -1,4 +1,4 @@
-"""A sweep is read as it stands there, and one that is not sound says where."""
+"""A sweep is read unchanged, and an error in one says where it is."""
 
 from pathlib import Path
 

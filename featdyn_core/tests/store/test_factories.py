@@ -87,7 +87,7 @@ def test_what_was_trained_by_other_code_is_not_checked(own, tmp_path):
     assert (by_recipe.problems, by_folder.problems) == ([], [])
     assert "restore the code" in by_recipe.unchecked
     assert NotCheckedError.__name__ not in by_folder.unchecked
-    assert "runs for its recipe only" in by_folder.unchecked
+    assert "runs only for its own recipe" in by_folder.unchecked
 
 
 def test_a_resumption_by_edited_code_is_refused(own, tmp_path, monkeypatch):

@@ -52,9 +52,9 @@ def test_images_replaced_with_size_and_time_kept_are_found_out(own, tmp_path):
     records(tmp_path).store.get(request.recipe, 0)
     replace(path, 1)
     anew = records(tmp_path)
-    with pytest.raises(DataError, match=r"the images of .*own\.npz are not those that were here before, though their"):
+    with pytest.raises(DataError, match=r"the images of .*own\.npz have changed, although their"):
         anew.get(request)
-    with pytest.raises(DataError, match="run again to use these, or put the others back"):
+    with pytest.raises(DataError, match="run again to use the new images, or restore the old ones"):
         anew.store.get(request.recipe, 0)  # nor at the second time
     assert not anew.records.root.exists()
 

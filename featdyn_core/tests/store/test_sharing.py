@@ -1,4 +1,4 @@
-"""Several processes and one store: each trajectory is trained once, and who waits is told for whom."""
+"""Several processes share one store: each trajectory is trained once, and a waiting process says for whom it waits."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Stores that cannot be written, places that cannot be had, and one trajectory's fault, which is not the others'."""
+"""Stores that cannot be written, folders that cannot be created, and faults of one trajectory alone."""
 
 import errno
 import os

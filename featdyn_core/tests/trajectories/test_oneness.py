@@ -1,4 +1,4 @@
-"""Whether checkpoints are one training: right ones have no fault, each kind of wrong set is told with its epochs."""
+"""Whether checkpoints belong to one training: correct sets have no fault, and faults name their epochs."""
 
 import functools
 import itertools
