@@ -9,11 +9,12 @@ import dataclasses
 import datetime
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import read_text, write_atomically
@@ -50,6 +51,9 @@ _SHARED = (
 
 _LATER = {"bits", "extension", "family", "here", "multiverse", "rule", "seen", "holm_p_against"}
 """Fields of rows that the second schema does not have."""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""A half of a character as JSON spells it; two halves are a character."""
 
 _ROUNDING = 1e-6
 """Relative difference that other versions of the libraries may make to an interval or a p-value."""
@@ -164,9 +168,11 @@ def _opened(path: Path) -> dict[str, Any]:
         EvidenceError: it is none, of another schema, or not as it was written.
     """
     try:
-        document = json.loads(read_text(path, "utf-8-sig"))
-        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # JSON can spell what is no text
+        text = read_text(path, "utf-8-sig")
+        document = json.loads(text, parse_constant=_no_number)
         schema, document["rows"] = document["schema"], list(document["rows"])
+        if schema == SECOND or _SURROGATE.search(text):  # a seal is of finite numbers, but may be of what is no text
+            json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
     if schema not in (SECOND, THIRD, SCHEMA):
@@ -180,6 +186,10 @@ def _opened(path: Path) -> dict[str, Any]:
         return unseal_lines(document, "rows")
     except ValueError as error:
         raise EvidenceError(f"{path}: {error}; take the file that a run wrote") from error
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _fault_together(found: Sequence[Evidence], tables: Sequence[dict[str, Any]]) -> str:

@@ -206,6 +206,11 @@ def test_a_path_that_cannot_be_a_file_is_refused_and_untouched(tmp_path, place):
         pytest.param(json.dumps(sealed({"schema": 3, "rows": [3]})), "not an evidence row", id="a number as row"),
         pytest.param('{"schema": 2, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
         pytest.param('{"schema": 2, "rows": [], "a": "\\ud800"}', "is no evidence file", id="what is no text"),
+        pytest.param(
+            json.dumps(sealed({"schema": 4, "rows": [], "a": "\ud800"})), "is no evidence file", id="no text, sealed"
+        ),
+        pytest.param('{"schema": 4, "rows": [], "a": 1e999}', "Out of range", id="a number beyond floats"),
+        pytest.param('{"schema": 2, "rows": [], "a": 1e999}', "is no evidence file", id="the same, of schema 2"),
         pytest.param("[" * 100_000, "is no evidence file", id="too deep"),
     ],
 )
