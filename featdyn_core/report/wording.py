@@ -87,16 +87,15 @@ def remarks(row: Evidence) -> str:
 
 
 def reproduction(row: Evidence) -> str:
-    """How much of a decided row was done by the run: from judging alone to training; empty of one that has no records.
+    """Return how much of a decided row the run did, from judging alone to training, and when its records were measured.
 
-    What was done again is said to be so where published records of it are there to compare with.
+    A row without records has an empty text. "Again" means that published records of the row are there to compare with.
     """
     if not row.verdict.decided or not row.records:
         return ""
-    if row.replayed:
-        return "judged again, on published records"
     bits = {"equal": "trained and measured again, same bits", "other": "trained and measured again, other bits"}
-    return bits.get(row.bits, "trained and measured here")
+    done = "judged again, on published records" if row.replayed else bits.get(row.bits, "trained and measured here")
+    return f"{done}, {' to '.join(dict.fromkeys((row.dates[0], row.dates[-1])))}" if row.dates else done
 
 
 def verdict(row: Evidence) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import time
 from collections.abc import Iterator, Sequence
 
@@ -124,7 +125,7 @@ class Measurements:
             "partner": None if partner is None else {"seed": partner.seed, **_checkpoints(partner)},
             "source": source,
             **({"factory": factory} if (factory := factory_source(first.recipe.network.name)) else {}),
-            "measured": environment() | {"device": kind.computed_on(trajectory.device)},
+            "measured": environment() | {"device": kind.computed_on(trajectory.device), "date": _today()},
             "seconds": round((time.monotonic() - started) / len(requests), 3),
         }
         return [pack(request, arrays, facts) for request, arrays in zip(requests, measured, strict=True)]
@@ -134,3 +135,7 @@ def _checkpoints(trajectory: Trajectory) -> dict[str, str]:
     """The trajectory's key, and one digest over those of its checkpoints."""
     digests = (trajectory.digests[epoch] for epoch in sorted(trajectory.digests))
     return {"key": trajectory.key, "sha256": together(digests)}
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

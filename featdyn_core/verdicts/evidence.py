@@ -169,6 +169,11 @@ class Evidence(Displayed):
         return min(1.0, len(self.deciding) * min(item.p_against for item in self.deciding))
 
     @property
+    def dates(self) -> list[str]:
+        """Days (UTC, ``YYYY-MM-DD``) on which its records were measured; records of earlier versions name none."""
+        return sorted({str(maker["date"]) for maker in self.measured if "date" in maker})
+
+    @property
     def other_code(self) -> list[str]:
         """Commits of the code that measured the records, if the present code differs."""
         commits = [str(maker.get("commit", "")) for maker in self.measured if maker.get("code") == OTHER_CODE]

@@ -168,6 +168,11 @@ def test_curves_answer_the_figures_that_the_section_names(section, figures):
     ("changes", "words"),
     [
         ({"replayed": True}, "judged again, on published records"),
+        (
+            {"replayed": True, "measured": [{"date": "2026-11-30"}, {"host": "old"}, {"date": "2026-11-29"}]},
+            "judged again, on published records, 2026-11-29 to 2026-11-30",
+        ),
+        ({"measured": [{"date": "2026-11-30"}]}, "trained and measured here, 2026-11-30"),
         ({"here": True, "bits": "equal"}, "trained and measured again, same bits"),
         ({"bits": "other"}, "trained and measured again, other bits"),
         ({}, "trained and measured here"),
@@ -177,5 +182,6 @@ def test_curves_answer_the_figures_that_the_section_names(section, figures):
     ids=str,
 )
 def test_a_row_says_how_much_of_it_was_done_again(changes, words):
-    row = dataclasses.replace(ROWS[0], **({"records": {"column": 3}, "replayed": False, "bits": ""} | changes))
+    asked = {"records": {"column": 3}, "replayed": False, "bits": "", "measured": []} | changes
+    row = dataclasses.replace(ROWS[0], **asked)
     assert wording.reproduction(row) == words

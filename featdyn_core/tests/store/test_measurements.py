@@ -1,6 +1,7 @@
 """Records that are measured when they are missing: once, of what is now, and where that is allowed."""
 
 import dataclasses
+import datetime
 import errno
 import os
 import time
@@ -86,12 +87,15 @@ def test_a_kind_that_looks_at_no_image_needs_no_number_of_them(measurements):
 
 
 def test_a_record_says_where_it_comes_from(measurements):
+    before = datetime.datetime.now(datetime.UTC).date()
     facts = measurements.get(column(1)).facts
     trajectory = measurements.store.get(tiny_recipe(), 0)
     assert facts["key"] == facts["checkpoints"]["key"] == trajectory.key
     assert facts["recipe_digest"] == tiny_recipe().digest
     assert facts["data"] == {"digest": trajectory.dataset.digest, "description": trajectory.dataset.describe()}
-    assert facts["measured"] == environment() | {"device": "cpu"}
+    day = facts["measured"]["date"]
+    assert facts["measured"] == environment() | {"device": "cpu", "date": day}
+    assert before <= datetime.date.fromisoformat(day) <= datetime.datetime.now(datetime.UTC).date()
     assert facts["source"] == measuring_source("column")
     assert facts["partner"] is None
     assert facts["seconds"] >= 0
