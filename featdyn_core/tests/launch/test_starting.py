@@ -193,7 +193,7 @@ def test_an_installed_package_turns_checkpoints_into_claims(installed, tmp_path)
     seeds = [f"--seed={n}={elsewhere.saved(tmp_path / 'runs' / str(n), elsewhere.trained(n))}" for n in range(3)]
     options = "--network=nets:small", "--data=digits", "--cuts=0,2,4", "--image-mean=0", "--image-std=1"
     told = run(installed, tmp_path, "featdyn_core", "adopt", "mine", *options, *seeds)
-    assert f"adopted 3 trainings, epochs 0 to 7 of all: {tmp_path / 'fixtures' / 'recipes' / 'mine.toml'}" in told
+    assert f"adopted 3 trainings, epochs 0 to 7 of each: {tmp_path / 'fixtures' / 'recipes' / 'mine.toml'}" in told
     begun = run(installed, tmp_path, "featdyn_core", "init", "--adopted", "mine", "--window", "4-7")
     assert begun == f"wrote 25 files to {tmp_path}; decide the claims there with: pytest\n"
     assert not list((tmp_path / "claims").rglob("__pycache__"))

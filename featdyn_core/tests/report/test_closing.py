@@ -38,12 +38,12 @@ def test_what_is_new_stands_there_with_its_reason():
     assert "stopped by a fault: 1 forgetting on svhn (reduced): ERROR, StoreError: the disk is full" in text
     assert f"not run: forgetting on cifar10 (reduced) {' '.join(REASON.split())}" in text
     assert "beyond-closeness" not in text, "it is a known finding"
-    assert "nothing differs" not in text
+    assert "no verdict differs" not in text
 
 
 def test_a_run_as_known_says_so_in_a_line():
     lines = closing([row for row in ROWS if row.known == row.verdict or row.verdict is Verdict.SUPPORTED], 80)
-    assert lines[-1] == "nothing differs from what is known"
+    assert lines[-1] == "no verdict differs from known findings"
 
 
 def test_what_was_not_selected_is_counted_and_not_listed():

@@ -72,7 +72,7 @@ def test_what_was_not_run_has_no_interval_to_overlap():
     (row,) = compare([MEMORY], [NOTHING])
     assert row.verdicts == ("SUPPORTED", "NOT RUN")
     assert {item.overlap for item in row.criteria} == {None}
-    assert "(one of them)" in to_lines([row])[2]
+    assert "(in one file)" in to_lines([row])[2]
 
 
 def test_a_measured_row_meets_its_replay_if_there_is_no_other():

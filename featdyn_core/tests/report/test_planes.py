@@ -55,9 +55,9 @@ def test_a_table_has_every_point_of_the_paths():
         ({"regions": []}, "no grid"),
         ({"regions": ["0?0"]}, "no grid"),
         ({"epochs": [50]}, "no point for each"),
-        ({"epochs": [], "paths": []}, "lacks ends"),
-        ({"x": [1.0]}, "lacks ends"),
-        ({"y": [1.0, 1.0]}, "lacks ends"),
+        ({"epochs": [], "paths": []}, "lacks the ends of an axis"),
+        ({"x": [1.0]}, "lacks the ends of an axis"),
+        ({"y": [1.0, 1.0]}, "lacks the ends of an axis"),
     ],
 )
 def test_what_cannot_be_drawn_is_named(change, message):
