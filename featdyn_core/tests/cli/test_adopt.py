@@ -85,7 +85,7 @@ def test_a_seam_is_an_error_and_a_side_is_taken(folder, capsys):
         (("absent.toml",), "absent.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_adopted_is_told_in_one_line(folder, capsys, arguments, told):
+def test_what_cannot_be_adopted_is_reported_in_one_line(folder, capsys, arguments, told):
     assert main(["adopt", *arguments]) == 2
     _, line = capsys.readouterr().err.splitlines()  # after one that says that this folder is no project
     assert told in line

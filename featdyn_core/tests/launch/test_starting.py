@@ -157,7 +157,7 @@ def test_a_wheel_is_built_where_there_is_no_git(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--store", "--evidence"])
-def test_a_path_that_hides_the_projects_settings_is_told(installed, tmp_path, option):
+def test_a_path_that_hides_the_projects_settings_is_reported(installed, tmp_path, option):
     run(installed, tmp_path, "featdyn_core", "init", "mine")
     (tmp_path / "elsewhere").mkdir()
     found = started(installed, tmp_path / "mine", "pytest", option, tmp_path / "elsewhere")

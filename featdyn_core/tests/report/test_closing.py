@@ -31,7 +31,7 @@ def test_nothing_gives_no_table():
     assert counts([]) == []
 
 
-def test_what_is_new_stands_there_with_its_reason():
+def test_new_findings_are_listed_with_their_reasons():
     text = " ".join(" ".join(closing(ROWS, 100)).split())
     assert "changed against known findings: 1 random-label-collapse on digits (small): INVALID, was REFUTED" in text
     assert "not known before: 2 beyond-churn on digits (small, seen): EQUIVALENT, no difference that matters" in text

@@ -24,7 +24,7 @@ def test_the_same_run_twice_differs_in_nothing():
     assert to_lines(found)[0] == "no verdict changed; 8 rows in both files, 0 in one only"
 
 
-def test_a_verdict_that_changes_is_told_with_both_numbers():
+def test_a_verdict_that_changes_is_reported_with_both_numbers():
     (row,) = compare([MEMORY], [evidence("memory-window", agreement=0.9)])
     assert row.changed
     assert row.verdicts == ("SUPPORTED", "REFUTED")
@@ -108,7 +108,7 @@ def test_protocol_and_environment_differences_are_reported_once():
     assert "  judged: commit: d0f594519695 | other (2 rows)" in lines
 
 
-def test_a_bound_that_changed_is_told():
+def test_a_bound_that_changed_is_reported():
     finding = MEMORY.findings[0]
     stricter = dataclasses.replace(finding, criterion=dataclasses.replace(finding.criterion, bound=0.97))
     (row,) = compare([MEMORY], [dataclasses.replace(MEMORY, findings=(stricter, *MEMORY.findings[1:]))])

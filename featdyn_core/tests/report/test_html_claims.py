@@ -28,7 +28,7 @@ def test_every_decided_row_is_shown_with_its_numbers(page):
     assert "; of 150 each" in page.text
 
 
-def test_a_rival_stands_beside_its_claim_with_its_own_verdict(page_of):
+def test_a_rival_is_beside_its_claim_with_its_own_verdict(page_of):
     rows = [
         evidence("beyond-closeness", agreement=0.9, rival_of="memory-window", title="Beyond closeness"),
         evidence("forgetting"),
@@ -72,7 +72,7 @@ def test_every_claim_is_introduced_by_the_papers_words(page):
     assert "Section 4.2 (Fig. 2, 10) of the paper" in page.text
 
 
-def test_a_sentence_of_many_rows_is_said_once(page_of):
+def test_a_sentence_of_many_rows_is_written_once(page_of):
     """Such as of rows of a sweep under an earlier register, whose words were others."""
     earlier = [evidence("forgetting", variation=name, sentence="Earlier words.") for name in ("adam", "no-decay")]
     found = page_of([evidence("forgetting"), *earlier])
@@ -109,7 +109,7 @@ def test_what_is_replayed_known_new_or_exploratory_can_be_seen(page):
     assert page.text.count("REFUTED * known replayed") == 2
 
 
-def test_what_came_to_nothing_stands_in_one_table_at_the_end(page):
+def test_rows_without_a_decision_are_in_one_table_at_the_end(page):
     _, _, end = page.text.rpartition("Provenance")
     assert "3 rows without a decision" in end
     for row in ROWS[5:]:

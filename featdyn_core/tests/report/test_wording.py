@@ -63,7 +63,7 @@ def test_a_refuted_row_hangs_on_the_item_that_most_surely_fails():
         (True, True, "small, replayed, exploratory"),
     ],
 )
-def test_a_scale_says_how_the_row_was_had(replayed, exploratory, words):
+def test_a_scale_says_how_the_row_was_obtained(replayed, exploratory, words):
     assert wording.scale(evidence("m", curves=0, replayed=replayed, exploratory=exploratory)) == words
 
 

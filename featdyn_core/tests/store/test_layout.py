@@ -138,7 +138,7 @@ def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a/b", "nul\0", "taken", "dangling"])
-def test_place_that_cannot_be_had_is_named(tmp_path, name):
+def test_a_missing_place_is_named(tmp_path, name):
     (tmp_path / "taken").touch()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     with pytest.raises(StoreError, match="cannot be made; give its recipe another name"):
