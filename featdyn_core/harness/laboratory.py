@@ -88,9 +88,9 @@ class Laboratory:
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def recorded(self, cell: Cell) -> Source:
-        """Return where the records of a row are read, and none is made.
+        """Return a source that reads the records of a row and makes none.
 
-        What it returns raises a ``MissingRecordError`` where there is none.
+        The source raises a ``MissingRecordError`` if a record is missing.
         """
         return self.source(cell) if cell.replayed else self._found
 
