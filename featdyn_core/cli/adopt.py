@@ -1,7 +1,7 @@
-"""Adopt checkpoints of trainings that were done elsewhere: they become trajectories of the store.
+"""Adopt checkpoints of trainings that ran elsewhere, as trajectories of the store.
 
-The command looks at every checkpoint, prints a line for each training, and writes a recipe by which the trajectories
-are found. It ends with an error where checkpoints are not those of one training.
+The command checks every checkpoint, prints one line per training, and writes a recipe that leads to the trajectories.
+It ends with an error if the checkpoints of a seed do not come from one training.
 """
 
 import argparse
@@ -20,34 +20,34 @@ def add_to(commands: Any) -> None:
     """Add the command to a parser's."""
     command = commands.add_parser(
         "adopt",
-        help="adopt checkpoints of trainings that were done elsewhere, as trajectories of the store",
+        help="adopt checkpoints of trainings that ran elsewhere, as trajectories of the store",
         description=__doc__,
         epilog="Example: featdyn adopt mine --network nets:small --data cifar10 --cuts conv1,conv2 "
         "--seed '0=runs/a/epoch_{epoch}.pt' --seed '1=runs/b/epoch_{epoch}.pt' --seed '2=runs/c/epoch_{epoch}.pt'",
     )
     command.set_defaults(run=adopt)
-    command.add_argument("name", help="of the collection; or a .toml file that has what the options say")
-    command.add_argument("--network", metavar="MODULE:FUNCTION", help="makes the network that the files are of")
+    command.add_argument("name", help="name of the collection, or a .toml file that replaces the options")
+    command.add_argument("--network", metavar="MODULE:FUNCTION", help="function that makes the network")
     command.add_argument("--data", help="image set: a name, or the path of an .npz file")
     command.add_argument(
-        "--seed", action="append", default=[], metavar="S=PATTERN", help="files of training S, with {epoch} or {step}"
+        "--seed", action="append", default=[], metavar="S=PATTERN", help="files of seed S, with {epoch} or {step}"
     )
-    command.add_argument("--cuts", help="submodules after which the network is cut: A,B")
+    command.add_argument("--cuts", help="submodules after which the network is cut, such as A,B")
     command.add_argument(
-        "--take", action="append", default=[], metavar="S=A-B", help="of training S epochs A to B only"
+        "--take", action="append", default=[], metavar="S=A-B", help="take only epochs A to B of seed S"
     )
-    command.add_argument("--source", action="append", default=[], metavar="S=TEXT", help="where training S is from")
-    command.add_argument("--batch-size", type=int, help="of the trainings, if it is known")
-    command.add_argument("--learning-rate", type=float, help="of the trainings, if it is known")
-    command.add_argument("--augmentation", help="none or crop-flip, if it is one of the two")
-    command.add_argument("--image-mean", type=_numbers, help="taken off images in [0, 1]; default: of the image set")
-    command.add_argument("--image-std", type=_numbers, help="by which they are divided; default: of the image set")
-    command.add_argument("--accept-order", action="store_true", help="an order of epochs that looks wrong is right")
+    command.add_argument("--source", action="append", default=[], metavar="S=TEXT", help="origin of seed S")
+    command.add_argument("--batch-size", type=int, help="batch size of the trainings, if known")
+    command.add_argument("--learning-rate", type=float, help="learning rate of the trainings, if known")
+    command.add_argument("--augmentation", help="augmentation of the trainings, if known: none or crop-flip")
+    command.add_argument("--image-mean", type=_numbers, help="mean of images in [0, 1]; default: that of the image set")
+    command.add_argument("--image-std", type=_numbers, help="their standard deviation; default: that of the image set")
+    command.add_argument("--accept-order", action="store_true", help="accept an order of epochs that looks wrong")
     add_store(command)
 
 
 def adopt(options: argparse.Namespace) -> int:
-    """Adopt what the options, or the file that they name, say."""
+    """Adopt the checkpoints that the options, or the file that they name, describe."""
     here = project_here() or Path.cwd()
     is_file = options.name.endswith(".toml")
     adoption = read_adoption(Path(options.name)) if is_file else _asked(options)
@@ -61,23 +61,23 @@ def adopt(options: argparse.Namespace) -> int:
         accept_order=options.accept_order,
         say=lambda line: print(line, flush=True),
     )
-    assert recipe.adopted is not None, "what is adopted says so"
+    assert recipe.adopted is not None, "an adopted recipe has a table [adopted]"
     epochs, unit = recipe.training.checkpoints, recipe.adopted.unit
-    print(f"adopted {len(recipe.adopted.checkpoints)} trainings, {unit}s {epochs[0]} to {epochs[-1]} of all: {path}")
+    print(f"adopted {len(recipe.adopted.checkpoints)} trainings, {unit}s {epochs[0]} to {epochs[-1]} of each: {path}")
     if project_here() is None:
         print(f"begin a project on them: featdyn init --adopted {name} --window A-B")
     return 0
 
 
 def _asked(options: argparse.Namespace) -> Adoption:
-    """Return what the options ask for.
+    """Return the adoption that the options describe.
 
     Raises:
-        RecipeError: network or data are not said.
+        RecipeError: the network or the data is missing.
     """
     for option in ("network", "data"):
         if not getattr(options, option):
-            raise RecipeError(f"say --{option} too, or name a .toml file that has it")
+            raise RecipeError(f"--{option} is missing: add it, or name a .toml file that has it")
     scaling = {"image_mean": options.image_mean, "image_std": options.image_std}
     return Adoption(
         network=options.network,
@@ -94,16 +94,16 @@ def _asked(options: argparse.Namespace) -> Adoption:
 
 
 def _by_seed(given: list[str], option: str) -> dict[str, str]:
-    """Return seed to what was said of it.
+    """Return seed to the value of an option for it.
 
     Raises:
-        RecipeError: no ``=``, or a seed twice.
+        RecipeError: an ``=`` is missing, or a seed occurs twice.
     """
     found: dict[str, str] = {}
     for text in given:
         seed, equals, value = text.partition("=")
         if not equals or seed in found:
-            raise RecipeError(f"{option} {text}: " + ("this seed is there twice" if equals else "write it as SEED=…"))
+            raise RecipeError(f"{option} {text}: " + ("this seed occurs twice" if equals else "write it as SEED=…"))
         found[seed] = value
     return found
 
@@ -112,12 +112,12 @@ def _span(text: str) -> tuple[int, ...]:
     """Read epochs such as ``4-29``.
 
     Raises:
-        RecipeError: no two numbers.
+        RecipeError: the text is not two numbers.
     """
     try:
         first, last = map(int, text.split("-"))
     except ValueError as error:
-        raise RecipeError(f"{text!r} are no first and last epoch, such as 4-29") from error
+        raise RecipeError(f"{text!r} is not a first and a last epoch, such as 4-29") from error
     return first, last
 
 

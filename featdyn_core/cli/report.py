@@ -1,7 +1,7 @@
 """Make one HTML file of one or more evidence files.
 
-The command writes report.html, or the file that ``--output`` names, and prints its name; with ``--figures`` it also
-writes every figure, as PNG, SVG, PDF and CSV files in a folder a claim, and an index.html that shows them; with
+The command writes report.html, or the file that ``--output`` names, and prints its name. With ``--figures`` it also
+writes every figure as PNG, SVG, PDF and CSV files, in one folder per claim, and an index.html that shows them. With
 ``--csv`` it writes every row with all of its columns.
 """
 
@@ -33,15 +33,15 @@ def add_to(commands: Any) -> None:
     command.set_defaults(run=report)
     command.add_argument("evidence", type=path, nargs="+", help="a file that a run of the claims has written")
     command.add_argument("-o", "--output", type=path, default=Path("report.html"), help="default: report.html")
-    command.add_argument("--csv", metavar="FILE", type=path, help="file for every row with all of its columns, as CSV")
-    command.add_argument("--figures", type=path, help="folder for every figure, and an index of them")
-    command.add_argument("--badge", metavar="FILE", type=path, help="file for the counts, as JSON for shields.io")
+    command.add_argument("--csv", metavar="FILE", type=path, help="CSV file for every row with all of its columns")
+    command.add_argument("--figures", type=path, help="folder for all figures, and an index of them")
+    command.add_argument("--badge", metavar="FILE", type=path, help="JSON file with the counts, for shields.io")
     add_public_key(command)
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the page, and the figures if they are asked for."""
-    # A run is called by its file's name; two of one name in two folders are told apart by their folders.
+    """Write the page, and the other files that the options ask for."""
+    # A run has the name of its file; the folder distinguishes two files of the same name.
     runs = {
         file.name if file.parent == Path() else str(file): read_signed(file, options.public_key)
         for file in options.evidence

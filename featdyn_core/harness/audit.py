@@ -1,4 +1,4 @@
-"""One seed of the published evidence, trained and measured again: which bits are the same, and which numbers."""
+"""One seed of the published evidence, trained and measured again: which bits and which numbers are the same."""
 
 import dataclasses
 import math
@@ -20,7 +20,7 @@ from featdyn_core.verdicts.inference import quantile
 
 @dataclass(frozen=True)
 class AuditedRecord:
-    """A published record beside the one that was made again.
+    """A published record, and the record that was made again.
 
     Attributes:
         published: the record as it was published.
@@ -32,7 +32,7 @@ class AuditedRecord:
 
     @property
     def trained(self) -> dict[tuple[str, int], bool]:
-        """Recipe and seed of each training that it looks at to whether all checkpoints end in the published bits."""
+        """Recipe and seed of each audited training to whether all checkpoints end in the published bits."""
         one, other = self.published.facts, self.again.facts
         found = {one["seed"]: one["checkpoints"]["sha256"] == other["checkpoints"]["sha256"]}
         if one["partner"] is not None:
@@ -41,12 +41,12 @@ class AuditedRecord:
 
     @property
     def trained_alike(self) -> bool:
-        """Whether all of them do."""
+        """Whether all trainings end in the published bits."""
         return all(self.trained.values())
 
     @property
     def measured_alike(self) -> bool:
-        """Whether every array is the published one, bit for bit."""
+        """Whether every array equals the published one, bit for bit."""
         one, other = (
             {name: (array.dtype, array.shape, array.tobytes()) for name, array in record.arrays.items()}
             for record in (self.published, self.again)
@@ -56,7 +56,7 @@ class AuditedRecord:
 
 @dataclass(frozen=True)
 class AuditedNumber:
-    """A criterion's number of the audited seed that is not the published one.
+    """A number of the audited seed that differs from the published one.
 
     Attributes:
         row: id of the row.
@@ -76,15 +76,15 @@ class AuditedNumber:
 
     @property
     def plausible(self) -> bool:
-        """Whether the number is one that another training of the published law gives."""
+        """Whether the number lies in the interval in which another training's number would lie."""
         return self.low <= self.again <= self.high
 
 
 def published_requests(rows: Iterable[Cell], seed: int, published: PublishedRecords) -> list[Request]:
-    """Return what was published of one seed for some rows, each record once, with all that it holds.
+    """Return the published records of one seed for some rows, each record once with everything that it holds.
 
     Raises:
-        MissingRecordError: nothing of the seed is published.
+        MissingRecordError: no record of the seed is published.
     """
     found: dict[str, Request] = {}
     for row in rows:
@@ -137,7 +137,7 @@ def _all_requests(row: Cell) -> list[Request]:
 
 
 def _number(row: str, finding: Finding, place: int, again: float) -> AuditedNumber:
-    """Return a number beside the prediction interval of the published seeds, mean ± t·s·√(1 + 1/n)."""
+    """Return a number with the prediction interval of the published seeds, mean ± t·s·√(1 + 1/n)."""
     values = np.array(finding.values)
     spread = float(values.std(ddof=1)) * math.sqrt(1 + 1 / len(values))
     half = quantile(0.975, len(values) - 1) * spread
@@ -146,7 +146,7 @@ def _number(row: str, finding: Finding, place: int, again: float) -> AuditedNumb
 
 
 def lines(records: Sequence[AuditedRecord], count: int, numbers: Sequence[AuditedNumber]) -> list[str]:
-    """Return what an audit found, a line each."""
+    """Return the findings of an audit as lines."""
     trainings: dict[tuple[str, int], bool] = {}
     for place, trained_alike in (item for record in records for item in record.trained.items()):
         trainings[place] = trainings.get(place, True) and trained_alike
@@ -170,6 +170,6 @@ Get = Callable[[Request, Sequence[Request]], Record]
 def audit(requests: Sequence[Request], published: PublishedRecords, get: Get) -> dict[str, AuditedRecord]:
     """Make published records again; return them by the identity of their request.
 
-    A record that cannot be made again, or is not what was published, ends it with its own ``FeatdynError``.
+    A record that cannot be made again, or that is not of the published request, raises its own ``FeatdynError``.
     """
     return {request.identity: AuditedRecord(published.get(request), get(request, requests)) for request in requests}

@@ -1,4 +1,4 @@
-"""The claim files of a project, as plain modules: what a command needs of them is ``measure``, and no test."""
+"""The claim files of a project, imported as plain modules: a command needs only their ``measure``."""
 
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ def measures(folder: Path, claims: Sequence[str]) -> dict[str, Measure]:
     """Return the measurement of each claim by its id.
 
     Args:
-        folder: with the claim files, ``test_*.py``, each of which is marked with one claim and has a ``measure``.
-        claims: ids.
+        folder: of the claim files, ``test_*.py``; each is marked with one claim and has a ``measure``.
+        claims: ids of the claims.
 
     Raises:
         RecipeError: a file cannot be imported, or a claim has no file.
@@ -30,7 +30,7 @@ def measures(folder: Path, claims: Sequence[str]) -> dict[str, Measure]:
 
 
 def _measures(path: Path) -> Iterator[tuple[str, Measure]]:
-    """Yield a file's claim and its measurement, if it has them."""
+    """Yield the claim of a file and its measurement, if the file has both."""
     module = _imported(path)
     marks = getattr(module, "pytestmark", [])
     for mark in marks if isinstance(marks, list) else [marks]:
@@ -39,7 +39,7 @@ def _measures(path: Path) -> Iterator[tuple[str, Measure]]:
 
 
 def _imported(path: Path) -> ModuleType:
-    """Import a file under a name that is no other project's.
+    """Import a file under a name that no other project uses.
 
     Raises:
         RecipeError: it cannot be imported.

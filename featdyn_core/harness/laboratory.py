@@ -1,4 +1,4 @@
-"""The laboratory: a row of the plan and a claim's ``measure`` to evidence."""
+"""The laboratory: it turns a row of the plan and the ``measure`` of a claim into evidence."""
 
 import contextlib
 import functools
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from featdyn_core.store.supply import Store
 
 Source = Callable[[Request], Record]
-"""Returns the record that holds what is asked for; measures it first, if that is what it does."""
+"""Returns the record of a request; some sources measure it first."""
 
 KEPT = 1024
 """Published records that stay in memory for the next claim, a few tens of kilobytes each, those read last."""
@@ -44,14 +44,14 @@ Used = dict[tuple[Needed, int], Record]
 
 
 class Laboratory:
-    """What all claim tests of a process share.
+    """The state that all claim tests of a process share.
 
     Args:
         register: what was fixed in advance.
         rows: of the plan, by id.
         root: of the store.
-        open_store: returns the store of trajectories. It is called when something must be measured, since that needs
-            torch; judging records that are there does not.
+        open_store: returns the store of trajectories. It is called only when something must be measured, because the
+            store imports torch, and judging existing records does not need torch.
         train: whether missing trajectories may be trained.
     """
 
@@ -88,14 +88,14 @@ class Laboratory:
         return functools.partial(self._found_or_measured, planned=self.planned(cell.scale.name, cell.tier))
 
     def recorded(self, cell: Cell) -> Source:
-        """Return where the records of a row are read, and none is made.
+        """Return a source that reads the records of a row and makes none.
 
-        What it returns raises a ``MissingRecordError`` where there is none.
+        The source raises a ``MissingRecordError`` if a record is missing.
         """
         return self.source(cell) if cell.replayed else self._found
 
     def _published(self, folder: Path, request: Request) -> Record:
-        """Return as ``PublishedRecords.get``; what a claim before has read is unpacked already."""
+        """Return a record as ``PublishedRecords.get`` does; records that an earlier claim read stay unpacked."""
         place = folder, request.identity
         found = self._kept.pop(place, None) or published(folder).get(request)
         self._kept[place] = found  # last, as the one that was asked for last
@@ -130,7 +130,7 @@ class Laboratory:
 def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str = "") -> Evidence:
     """Measure a claim seed by seed and judge it.
 
-    Damage, a training that fails and a measurement that does not fit the register end it, each with its own
+    Damage, a failed training and a measurement that does not fit the register each raise their own
     ``FeatdynError``.
 
     Args:
@@ -140,10 +140,10 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
         register_digest: of the register that the row comes from.
 
     Returns:
-        Evidence; NOT RUN where data, trajectory or record is not here and must not be made.
+        Evidence; NOT RUN if data, a trajectory or a record is missing and must not be made.
 
     Raises:
-        MeasurementError: no record was read, so that nothing of a training decides it.
+        MeasurementError: no record was read, so the numbers do not depend on a training.
         DamagedRecordError: two records of one network differ in its predictions.
     """
     started = time.monotonic()
@@ -177,22 +177,22 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
 def measured(cell: Cell, measure: Measure, source: Source, used: Used) -> Gathered:
     """Measure a claim seed by seed.
 
-    A measurement that does not fit the register, and whatever the source raises, ends it.
+    A measurement that does not fit the register raises a ``MeasurementError``; errors of the source pass through.
 
     Args:
         cell: the row.
         measure: the claim's measurement of one seed.
         source: of records.
-        used: to which every record that was read is added.
+        used: list to which every record that was read is added.
     """
     found = (measure(run_of(cell, seed, source, used)) for seed in cell.seeds)
     return gather(cell.claim, found, windows=cell.windows, steps=_steps(cell))
 
 
 def run_of(cell: Cell, seed: int, source: Source, used: Used) -> Run:
-    """Return what a claim sees of one seed; what it reads is added to ``used``.
+    """Return the run of one seed, as a claim sees it; every record that the claim reads is added to ``used``.
 
-    Reading raises what the source does, and a ``MeasurementError`` where the register names no such record.
+    Reading raises the errors of the source, and a ``MeasurementError`` if the register has no such record.
     """
     wanted = cell.requests(seed)
 
@@ -209,7 +209,7 @@ def run_of(cell: Cell, seed: int, source: Source, used: Used) -> Run:
 
 
 def described(cell: Cell) -> dict[str, Any]:
-    """Return what a row says of itself before anything was measured."""
+    """Return the facts about a row that are known before anything is measured."""
     return {
         "claim": cell.entry.id,
         "section": cell.entry.section,
@@ -238,29 +238,29 @@ def described(cell: Cell) -> dict[str, Any]:
 
 
 def _suspicions(cell: Cell) -> str:
-    """What looks odd about checkpoints from elsewhere."""
+    """Suspicions about adopted checkpoints."""
     adopted = [recipe.adopted for recipe in cell.recipes.values() if recipe.adopted]
     return "; ".join(f"seed {seed}: {text}" for one in adopted for seed, text in one.suspicions.items())
 
 
 def _images(cell: Cell) -> dict[str, Any]:
-    """The number of images of a claim that looks at some and names no other."""
+    """The number of images, for a claim that uses images and names no other number."""
     return {"images": cell.scale.images[cell.subject]} if cell.recipes else {}
 
 
 def _overrides(cell: Cell) -> dict[str, Any]:
-    """What a variation overrides."""
+    """The overrides of a variation."""
     return cell.variation.overrides if cell.variation else {}
 
 
 def _steps(cell: Cell) -> list[float]:
-    """Return the epochs behind which the learning rate of every arm is another."""
+    """Return the epochs after which the learning rate of every arm changes."""
     every = [recipe.schedule.milestones for recipe in cell.recipes.values()]
     return [float(epoch) for epoch in every[0] if all(epoch in milestones for milestones in every)] if every else []
 
 
 def _by_split(views: Mapping[Needed, Any]) -> dict[str, Any]:
-    """Return views by split; where a record is of several deep epochs, by split and epoch."""
+    """Return views by split; by split and epoch if a record has several deep epochs."""
     found: dict[str, Any] = {}
     for needed, view in views.items():
         if needed.deep is None:
@@ -271,7 +271,7 @@ def _by_split(views: Mapping[Needed, Any]) -> dict[str, Any]:
 
 
 def _remarks(used: Iterable[Record]) -> dict[str, Any]:
-    """Return what is said of how records were measured: the largest of each number, each text once."""
+    """Return remarks on how records were measured: the largest of each number, and each text once."""
     found: dict[str, set[Any]] = {}
     for record in used:
         for name, remark in record.remarks.items():
@@ -283,7 +283,7 @@ def _remarks(used: Iterable[Record]) -> dict[str, Any]:
 
 
 def _bits(cell: Cell, used: Used) -> str:
-    """Whether what was trained here ended in the bits of the published trainings; empty where that is not known."""
+    """Return whether trainings done here ended in the published bits; empty if that is unknown."""
     source, found = published(records_folder() / cell.scale.name), set()
     for (needed, seed), record in used.items():
         facts = None

@@ -1,8 +1,8 @@
-"""The multiverse of a row, computed from records alone: its verdict by every specification.
+"""The multiverse of a row, computed from records alone: its verdict under every specification.
 
-What is measured depends on windows, numbers of the protocol and records; bounds, splits, items and which criteria
-decide do not change it. ``measure`` runs once for each combination of the former, and all of the latter are judged on
-the same numbers.
+The measured numbers depend on windows, numbers of the protocol and records. They do not depend on bounds, splits, items
+and the choice of deciding criteria. So ``measure`` runs once for each combination of the former, and all choices of the
+latter are judged on the same numbers.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ Values = Mapping[str, list[Number]]
 
 
 def has_multiverse(cell: Cell) -> bool:
-    """Whether a row is one of the register that has a multiverse."""
+    """Whether a row belongs to the register and has a multiverse."""
     return bool(cell.entry.multiverse) and cell.variation is None
 
 
 def with_multiverse(row: Evidence, laboratory: Laboratory, measure: Measure) -> Evidence:
-    """Return a row with its multiverse, where its claim has one and numbers were judged; errors as ``multiverse``."""
+    """Return a row with its multiverse, if its claim has one and the row is decided; errors as ``multiverse``."""
     cell = laboratory.rows[row.id]
     if not has_multiverse(cell) or not row.verdict.decided:
         return row
@@ -47,13 +47,13 @@ def with_multiverse(row: Evidence, laboratory: Laboratory, measure: Measure) -> 
 def multiverse(cell: Cell, measure: Measure, source: Source) -> Multiverse:
     """Judge a row by every specification of its claim.
 
-    An alternative that does not fit the claim is a ``RecipeError``, and so is one whose records are not there. Records
-    of the registered specification that are not there are a ``MissingRecordError``.
+    An alternative that does not fit the claim, or whose records are missing, is a ``RecipeError``. Missing records of
+    the registered specification are a ``MissingRecordError``.
 
     Args:
         cell: a row whose claim has a multiverse.
         measure: the claim's measurement of one seed.
-        source: of records that are there; it makes none.
+        source: of existing records; it makes none.
     """
     dimensions = choices(cell.entry, cell.scale.name, cell.subject, few=bool(cell.scale.like))
     specifications = [
@@ -74,17 +74,17 @@ def _measured_by(chosen: Chosen) -> tuple[str, ...]:
 
 
 def _altered(cell: Cell, dimensions: Mapping[str, Mapping[str, Alternative]], key: Sequence[str]) -> Cell:
-    """Return a row that is measured by other choices."""
+    """Return a row that is measured under other choices."""
     chosen = {dimension: (name, named[name]) for (dimension, named), name in zip(dimensions.items(), key, strict=True)}
     return dataclasses.replace(cell, entry=altered(cell.entry, chosen))
 
 
 def _measured(row: Cell, names: Mapping[str, str], measure: Measure, source: Source) -> Values:
-    """Measure a row by the choices of these names, dimension to name.
+    """Measure a row under the named choices, dimension to name.
 
     Raises:
-        MissingRecordError: a record that the registered specification reads is not there.
-        RecipeError: one that another specification reads is not there.
+        MissingRecordError: a record of the registered specification is missing.
+        RecipeError: a record of another specification is missing.
     """
     with _named(row, names):
         try:
@@ -96,7 +96,7 @@ def _measured(row: Cell, names: Mapping[str, str], measure: Measure, source: Sou
 
 
 def _keeping(source: Source) -> Source:
-    """Return a source that keeps each record, so that it is unpacked once and not for each specification."""
+    """Return a source that keeps each record, so that it is unpacked only once for all specifications."""
     records: dict[str, Record] = {}
 
     def read(request: Request) -> Record:
@@ -107,10 +107,10 @@ def _keeping(source: Source) -> Source:
 
 
 def _judged(cell: Cell, chosen: Chosen, values: Values) -> tuple[Verdict, float, str]:
-    """Return a specification's verdict, and the reach and the name of what that hangs on.
+    """Return a specification's verdict, with the reach and the name of its decisive criterion.
 
     Raises:
-        RecipeError: its criteria do not go together, or nothing measures one of them.
+        RecipeError: its criteria are incompatible, or nothing measures one of them.
     """
     with _named(cell, {dimension: name for dimension, (name, _) in chosen.items()}):
         claim = altered(cell.entry, chosen).claim(cell.scale.name, cell.subject)
@@ -128,10 +128,10 @@ def _judged(cell: Cell, chosen: Chosen, values: Values) -> tuple[Verdict, float,
 
 @contextlib.contextmanager
 def _named(cell: Cell, names: Mapping[str, str]) -> Iterator[None]:
-    """Let errors begin with the specification that they are of.
+    """Let errors begin with the name of their specification.
 
     Raises:
-        RecipeError: what was wrong, and where.
+        RecipeError: the error and its specification.
     """
     try:
         yield

@@ -1,6 +1,6 @@
 """The plan: which rows a register asks for, and which trainings and records each of them needs.
 
-Training, measuring, status, collection of tests and reports all read it, so that they mean the same.
+Training, measuring, status, collection of tests and reports all read it, so that they agree.
 """
 
 import functools
@@ -27,9 +27,9 @@ from featdyn_core.verdicts.evidence import row_id
 
 @dataclass(frozen=True)
 class Needed:
-    """One thing that a claim reads: a record of the register, of an arm, on a split or a corruption (if it has any).
+    """One item that a claim reads: a record of the register for one arm, on a split or a corruption if it has any.
 
-    A record of several deep epochs is one thing for each of them.
+    A record with several deep epochs is one item for each of them.
     """
 
     record: str
@@ -51,12 +51,12 @@ class Cell:
         precision: of composite grids.
         replayed: whether published records are judged, and nothing is measured.
         exploratory: whether the seeds are not the register's.
-        variation: what is varied in it; None in a row of the register.
-        effect: the criterion that a sweep shows of it.
-        foreign: whether no findings are known of its plain recipe: they are of another, or of none.
-        family: number of rows of the register at its scale, among which its p-values are adjusted.
-        here: whether it is trained on the spot beside published records of more seeds: it is to be in accord with them.
-        absent: arm to the name of its recipe, where there is no such recipe.
+        variation: what is varied; None in a row of the register.
+        effect: the criterion that a sweep shows for it.
+        foreign: whether known findings belong to another plain recipe, or there are none.
+        family: number of rows of the register at its scale, over which its p-values are adjusted.
+        here: whether the run trains it, next to published records of more seeds with which it must be in accord.
+        absent: arm to the name of its recipe, for arms whose recipe does not exist.
     """
 
     entry: Entry
@@ -82,7 +82,7 @@ class Cell:
 
     @property
     def tier(self) -> str:
-        """Tier that it is run in; what is replayed belongs to the fast one, whatever its scale."""
+        """Tier in which it runs; replayed rows of every scale belong to the fast tier."""
         if self.replayed:
             return FAST
         return SWEEP if self.variation else self.scale.tier
@@ -94,9 +94,9 @@ class Cell:
 
     @property
     def known(self) -> Verdict | None:
-        """The verdict that published evidence has shown, where it is not SUPPORTED; ``here`` also where it is.
+        """The verdict of published evidence if it is not SUPPORTED; for ``here`` rows also if it is.
 
-        Of other seeds nothing is known, nor of another network under the same name.
+        There is no known finding for other seeds, or for another network under the same name.
         """
         if self.exploratory or self.foreign:
             return None
@@ -107,9 +107,9 @@ class Cell:
 
     @functools.cached_property
     def lacking(self) -> str:
-        """Why it cannot be run whatever is trained and measured; empty if it can.
+        """Why no training or measurement lets it run; empty if it can run.
 
-        An arm has no recipe, or nobody knows of a training that was done elsewhere what a record needs.
+        Either an arm has no recipe, or a record needs a fact about an adopted training that is unknown.
         """
         if self.absent:
             names = ", ".join(f"{name}.toml for the arm {arm!r}" for arm, name in self.absent.items())
@@ -122,7 +122,7 @@ class Cell:
 
     @property
     def seen(self) -> bool:
-        """Whether numbers of one of its seeds were known before the criteria."""
+        """Whether numbers of one of its seeds were known before the criteria were written."""
         return bool(set(self.seeds) & set(self.scale.seen.get(self.subject, ())))
 
     @property
@@ -136,14 +136,14 @@ class Cell:
         return self.entry.protocol_of(self.scale.name, self.subject)
 
     def neighbour(self, seed: int) -> int:
-        """The next of the seeds, after the last the first: who is a stranger to whom."""
+        """The next seed, or the first after the last: its network is the stranger of this seed."""
         return self.seeds[(self.seeds.index(seed) + 1) % len(self.seeds)]
 
     def requests(self, seed: int) -> dict[Needed, Request]:
         """Return what the claim reads of one seed.
 
         Raises:
-            RecipeError: a record of the register that cannot be measured as it stands there.
+            RecipeError: a record of the register cannot be measured as the register describes it.
         """
         found: dict[Needed, Request] = {}
         for name, table in self.entry.records.items():
@@ -154,7 +154,7 @@ class Cell:
         return found
 
     def _resolve(self, name: str, table: Mapping[str, Any], seed: int) -> dict[Needed, Request]:
-        """Return what one record of the register asks for, of each of its arms and splits.
+        """Return the requests of one record of the register, for each of its arms and splits.
 
         Raises:
             RecipeError: an unknown kind, or arms that the claim does not have.
@@ -177,7 +177,7 @@ class Cell:
         return found
 
     def scope(self, arm: str, seed: int) -> Scope:
-        """Return what the records of an arm and a seed are resolved against."""
+        """Return the context in which the records of an arm and a seed are resolved."""
         return Scope(
             recipe=self.recipes[arm],
             seed=seed,
@@ -200,17 +200,17 @@ def cells(
 ) -> list[Cell]:
     """Return the rows of a scale, in the order of the paper and of the scale's subjects.
 
-    Refused with a ``RecipeError`` are: no such scale, seeds on which no claim can be judged, a recipe that
-    cannot be read, or a record of the register that cannot be measured as it stands there.
+    These are a ``RecipeError``: an unknown scale, seeds on which no claim can be judged, a recipe that cannot be read,
+    and a record of the register that cannot be measured as the register describes it.
 
     Args:
         register: what was fixed in advance.
         scale: of the register.
-        seeds: in place of the register's.
+        seeds: used instead of the register's.
         precision: of composite grids.
-        replayed: rows that judge published records.
-        here: rows of the seeds that a scale trains on the spot, where it names some and ``seeds`` are no others; of all
-            its seeds if left out.
+        replayed: whether the rows judge published records.
+        here: whether the rows have only the seeds that a run trains itself, if the scale names some and ``seeds`` names
+            no others.
     """
     chosen = register.scale(scale)
     if seeds:
@@ -237,14 +237,14 @@ def cells(
     ]
     for row in found:
         if not row.absent:
-            row.requests(row.seeds[0])  # what cannot be planned is told now, and not by the first test that measures
+            row.requests(row.seeds[0])  # errors of the plan are raised now, and not by the first test that measures
     return found
 
 
 def _arms(entry: Entry, scale: Scale, subject: str, *, present: bool) -> dict[str, str]:
-    """Return arm to the name of its recipe, of the arms that have one or of those that have none.
+    """Return arm to the name of its recipe, for the arms that have a recipe and for those that have none.
 
-    A plain recipe that is not there is an error of the register, and no arm that somebody has left out.
+    A missing plain recipe is an error of the register, not an arm that was left out.
     """
     plain = scale.recipes.get(subject, "")
     names = {arm: plain + suffix for arm, suffix in entry.arms_of(scale.name, subject).items()}
@@ -253,13 +253,10 @@ def _arms(entry: Entry, scale: Scale, subject: str, *, present: bool) -> dict[st
 
 
 def all_cells(register: Register, *, seeds: Sequence[int] = (), precision: str = "fp32") -> list[Cell]:
-    """Return the rows of every scale, claim by claim: those to be measured, and those that have published records.
+    """Return the rows of every scale, claim by claim: rows to be measured, and rows with published records.
 
-    A row of which a part is published is one of them, and so is a row that only published records decide: what is
-    lacking is told, and does not go in silence.
-
-    A row whose published records are damaged is one too: its test tells of it. What ``cells`` refuses is a
-    ``RecipeError``.
+    The latter include rows whose records are only partly published or are damaged, and rows that only published
+    records decide. So missing records are reported, not ignored. It raises the same ``RecipeError`` as ``cells``.
     """
     found: list[Cell] = []
     for scale in register.scales:
@@ -279,7 +276,7 @@ def _published(row: Cell, source: PublishedRecords) -> bool:
 
 
 def _is_foreign(scale: Scale, subject: str) -> bool:
-    """Whether no findings are known of a subject's present recipe."""
+    """Whether a subject's present recipe has no known findings."""
     found_on = scale.found_on.get(subject)
     return found_on is None or not _recipe(scale.recipes[subject]).digest.startswith(found_on)
 
@@ -312,12 +309,12 @@ def requests(rows: Iterable[Cell]) -> list[Request]:
 
 
 def lineage(recipe: Recipe) -> list[Recipe]:
-    """Return what must be trained for a recipe, in this order: the parent of a branch, and itself."""
+    """Return the recipes to train for a recipe, in this order: the parent of a branch, then the recipe itself."""
     return [recipe.branch.parent, recipe] if recipe.branch else [recipe]
 
 
 def trainings(rows: Iterable[Cell]) -> list[Training]:
-    """Return what must be trained for the rows, each once, seed by seed, a parent before its branches."""
+    """Return the trainings that the rows need, each once, seed by seed, a parent before its branches."""
     wanted = {
         (seed, recipe.identity): Training(recipe, seed)
         for row in rows

@@ -17,8 +17,8 @@ from featdyn_core.verdicts.evidence import row_id
 def read_record(claim: str, record: str, *, subject: str, scale: str, seed: int, arm: str = "clean") -> Any:
     """Return a published record of one seed, as the claim sees it.
 
-    Records are looked for in the project of the working directory, and read without torch. A record that was not
-    published is a ``MissingRecordError``, a damaged one a ``DamagedRecordError``, and a record or an arm that the
+    Records come from the project of the working directory, and are read without torch. An unpublished record is a
+    ``MissingRecordError``, a damaged one a ``DamagedRecordError``, and a record or an arm that the
     register does not name a ``MeasurementError``.
 
     Args:
@@ -30,8 +30,8 @@ def read_record(claim: str, record: str, *, subject: str, scale: str, seed: int,
         arm: of the claim's recipes.
 
     Returns:
-        The view that the kind of record has, such as a ``Column``. Where a record has several splits, a dictionary of
-        split (``held-out``, ``training``) to view; where it has several deep epochs, one of these by epoch.
+        The view of the kind of record, such as a ``Column``. If a record has several splits, a dictionary of split
+        (``held-out``, ``training``) to view; if it has several deep epochs, such a dictionary by epoch.
 
     Raises:
         RecipeError: the register has no such claim, scale, row or seed.

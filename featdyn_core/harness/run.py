@@ -1,6 +1,6 @@
-"""What a claim sees of one seed, and what it returns.
+"""The input of a claim for one seed, and its result.
 
-A claim is a pure function from a ``Run`` to a ``Measured``: no training, no network and no image in it.
+A claim is a pure function from a ``Run`` to a ``Measured``: it sees no training, no network and no image.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -28,11 +28,11 @@ class Run:
 
     Attributes:
         seed: the training seed.
-        windows: name to epochs, of the register.
-        protocol: name to number, of the register.
-        read: name of a record in the register and arm to its views by split ("" where the kind has none).
-        next: returns the run of the next seed; after the last comes the first.
-        worlds: a strategy of Hypothesis for a theorem to be searched in, in a planted world; None for the claim's own.
+        windows: name to epochs, from the register.
+        protocol: name to number, from the register.
+        read: takes the name of a record and an arm; returns views by split ("" if the kind has no splits).
+        next: returns the run of the next seed; the first follows the last.
+        worlds: Hypothesis strategy for the worlds of a theorem, in a planted world; None for that of the claim.
 
     Examples:
         >>> run = planted.run({"column": {"held-out": Column.planted(range(3), 0.1)}}, windows={"memory": (0, 2)})
@@ -56,11 +56,11 @@ class Run:
         return dict(self.read(name, arm))
 
     def columns_by_epoch(self, name: str, arm: str = "clean") -> dict[str, dict[int, Column]]:
-        """Columns of a record of several deep epochs, by split and by deep epoch, which ascend."""
+        """Columns of a record with several deep epochs, by split and by deep epoch in ascending order."""
         return dict(self.read(name, arm))
 
     def record(self, name: str, arm: str = "clean") -> Any:
-        """View of a record that has no splits (see ``records.kinds``)."""
+        """View of a record without splits (see ``records.kinds``)."""
         (view,) = self.read(name, arm).values()
         return view
 
@@ -83,13 +83,13 @@ Decide = Callable[[Measure], Evidence]
 
 
 class Gathered(NamedTuple):
-    """What the measurements of all seeds come to.
+    """The measurements of all seeds together.
 
     Attributes:
-        values: name of a criterion to one number a seed.
+        values: name of a criterion to one number per seed.
         curves: title of a figure to its numbers.
         planes: title to the picture of the first seed.
-        counter_example: the first that a seed found; else empty.
+        counter_example: the first one that a seed found; empty if there is none.
     """
 
     values: dict[str, list[Number]]
@@ -105,17 +105,17 @@ def gather(
     windows: Collection[str] | None = None,
     steps: Sequence[float] = (),
 ) -> Gathered:
-    """Stack one measurement a seed; names are checked after the first, before others are measured.
+    """Stack one measurement per seed; names are checked after the first seed, before others are measured.
 
-    A ``MeasurementError`` says that there is no measurement; that names are not those of the claim's criteria; that one
-    of them has more or less than a number; or that lines differ in their abscissae, or name a bound or window that
-    there is not.
+    It raises a ``MeasurementError`` if there is no measurement, if names differ from those of the claim's criteria, if
+    a criterion does not have exactly one number, if lines differ in their abscissae, or if they name an unknown bound
+    or window.
 
     Args:
         claim: whose criteria are measured.
-        found: one measurement a seed.
-        windows: names of the claim's windows; None where they are not known, as in a planted world.
-        steps: epochs behind which the learning rate is another.
+        found: one measurement per seed.
+        windows: names of the claim's windows; None if they are unknown, as in a planted world.
+        steps: epochs after which the learning rate changes.
     """
     values: dict[str, list[Number]] = {}
     curves: dict[str, Curve] = {}
@@ -160,7 +160,7 @@ def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines,
     """Add one seed's lines to the figure called ``title``.
 
     Raises:
-        MeasurementError: its abscissae are not those of the seeds before.
+        MeasurementError: its abscissae differ from those of earlier seeds.
     """
     x = np.asarray(lines.x, float).tolist()
     shown = [step for step in steps if min(x) <= step <= max(x)] if lines.over_epochs else []
@@ -173,5 +173,5 @@ def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines,
 
 
 def _shown(value: float) -> float:
-    """A number with the six digits that a figure can show: all others would be half of an evidence file."""
+    """A number with the six digits that a figure can show; more digits would double an evidence file."""
     return float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""The rows of a sweep: those of the plan, with other recipes or other records (see ``register.sweeps``)."""
+"""The rows of a sweep: rows of the plan with other recipes or other records (see ``register.sweeps``)."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,10 @@ from featdyn_core.trajectories.variation import varied
 def all_rows(
     register: Register, sweeps: Iterable[Sweep], *, seeds: Sequence[int] = (), precision: str = "fp32"
 ) -> list[Cell]:
-    """Return every row that a run may ask for: of the register, and of its sweeps.
+    """Return every row that a run may include: rows of the register and of its sweeps.
 
-    A sweep's row has published records if all of one seed are there: a part of them is that of the row it varies.
-
-    What ``swept`` refuses is a ``RecipeError``.
+    A row of a sweep counts as published if all records of one seed are published. Some of them alone prove nothing,
+    because it shares them with the row that it varies. It raises the same ``RecipeError`` as ``swept``.
     """
     found = all_cells(register, seeds=seeds, precision=precision)
     for sweep in sweeps:
@@ -36,13 +35,13 @@ def swept(
 ) -> list[Cell]:
     """Return a sweep's rows, variation by variation, claims in the order of its effects.
 
-    What ``plan.cells`` refuses is a ``RecipeError``, and so is a variation that a claim's recipes or records do not
-    notice.
+    It raises the same ``RecipeError`` as ``plan.cells``, and one for a variation that changes neither the recipes nor
+    the records of a claim.
 
     Args:
-        register: what is varied.
-        sweep: of it.
-        seeds: in place of the sweep's.
+        register: whose rows are varied.
+        sweep: of the register.
+        seeds: used instead of the sweep's.
         precision: of composite grids.
         replayed: rows that judge published records.
     """
@@ -59,7 +58,7 @@ def swept(
 
 
 def _named(sweep: Sweep, row: Cell, variation: Variation) -> Cell:
-    """Return a row varied; an error names the sweep, which has what is wrong, and no file of a recipe.
+    """Return a varied row; an error names the sweep, which causes it, and not the file of a recipe.
 
     Raises:
         RecipeError: as ``_varied``.
@@ -74,7 +73,7 @@ def _varied(row: Cell, variation: Variation) -> Cell:
     """Return a row with other recipes or other records.
 
     Raises:
-        RecipeError: an override that does not fit, or one that nothing notices.
+        RecipeError: an override does not fit, or changes nothing.
     """
     recipes = row.recipes
     if variation.recipe:
@@ -95,7 +94,7 @@ def _records(entry: Entry, variation: Variation) -> dict[str, dict[str, Any]]:
     """Return the claim's records with the options of each kind overridden.
 
     Raises:
-        RecipeError: the variation is of kinds of which the claim has no record.
+        RecipeError: the variation names only kinds that the claim does not read.
     """
     kinds = {table.get("kind") for table in entry.records.values()}
     if variation.records and not kinds & set(variation.records):

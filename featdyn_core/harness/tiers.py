@@ -1,4 +1,4 @@
-"""Tiers: rows that are run together, and the scale of the register at which they are."""
+"""Tiers: rows that run together, and the scale at which they run."""
 
 from collections.abc import Iterable
 
@@ -14,21 +14,21 @@ TIERS = (*OF_SCALES, SWEEP)
 
 
 def scales_run(register: Register, tiers: Iterable[str], *, chosen: str = AUTO, device: str = "auto") -> dict[str, str]:
-    """Return the scale at which each of some tiers is run.
+    """Return the scale at which each of some tiers runs.
 
-    A scale that is chosen is that of its own tier and of sweeps. Left to itself, a tier is run at its first scale, and
-    on a GPU at its last; sweeps at the first of all.
+    A chosen scale applies to its own tier and to sweeps. By default a tier runs at its first scale, or at its last on a
+    GPU, and sweeps run at the first scale of all.
 
-    A device that is not here is a ``DeviceError``.
+    A missing device is a ``DeviceError``.
 
     Args:
-        register: its scales stand from the smallest to the largest.
+        register: lists its scales from the smallest to the largest.
         tiers: of ``TIERS``.
         chosen: name of a scale, or ``AUTO``.
         device: where claims are measured, as ``numerics.resolve_device`` takes it.
 
     Raises:
-        RecipeError: the register has no such scale, or none of a tier; or the chosen one is of another tier.
+        RecipeError: the register lacks the scale, or has none for a tier; or the scale belongs to another tier.
     """
     tiers = list(tiers)
     if chosen == AUTO:

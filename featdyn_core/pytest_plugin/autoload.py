@@ -1,4 +1,4 @@
-"""What pytest loads wherever featdyn is installed: in a project it loads the plugin, elsewhere nothing."""
+"""The module that pytest loads wherever featdyn is installed: it loads the plugin only inside a project."""
 
 import itertools
 from pathlib import Path

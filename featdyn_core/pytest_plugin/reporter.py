@@ -1,4 +1,4 @@
-"""The reporting side of the pytest plugin: words of verdicts, the table at the end, and the files that a run writes.
+"""The reporting side of the pytest plugin: words of verdicts, the last screen, and the files that a run writes.
 
 The reporter takes the expected rows from the plan, so that a row whose test never reported is not lost.
 """
@@ -135,7 +135,7 @@ class Reporter:
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # between pytest's own files and its summary
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Write the evidence, then complete the files of pytest itself; a run without a verdict is no success."""
+        """Write the evidence, then complete the files of pytest itself; a run without a verdict fails."""
         self.watcher.stop()
         self.terminal.close()
         if self.session.collected:
@@ -181,7 +181,7 @@ class Reporter:
         }
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Show the counts of verdicts; with few rows or -v, also each row with its numbers."""
+        """Show the counts of verdicts, and with few rows or -v also the numbers of each row."""
         rows, width = self.session.evidence, terminalreporter._tw.fullwidth
         if not rows:
             return
@@ -194,9 +194,9 @@ class Reporter:
             found = {"red": True} if CHANGED in line else found
             terminalreporter.write_line(line, **found)
         if not detailed:
-            terminalreporter.write_line("for each row with its numbers: pytest -v, or featdyn report")
+            terminalreporter.write_line("to see the numbers of each row: pytest -v, or featdyn report")
         if not any(row.verdict.decided for row in rows):
-            terminalreporter.write_line("no claim was decided, so this run is no evidence and fails", red=True)
+            terminalreporter.write_line("no claim was decided, so this run is not evidence and fails", red=True)
         if self.fault:
             terminalreporter.write_line(self.fault, red=True)
         else:

@@ -21,10 +21,10 @@ def row_named(nodeid: str, rows: Collection[str]) -> str:
     Reports of pytest-xdist's workers, and of a test whose process died, have only the name. Other plugins may add
     their own parameters to it.
     """
-    told = nodeid.partition("[")[2].removesuffix("]")
-    if told in rows:
-        return told
-    found = (row for row in rows if row in told and f"-{row}-" in f"-{told}-")
+    parameters = nodeid.partition("[")[2].removesuffix("]")
+    if parameters in rows:
+        return parameters
+    found = (row for row in rows if row in parameters and f"-{row}-" in f"-{parameters}-")
     return max(found, key=len, default="")
 
 

@@ -88,7 +88,7 @@ class Session:
 
     @property
     def remark(self) -> str:
-        """Why the file has another name than asked for; empty if it has not."""
+        """Why the file has another name than the requested one; empty if it has the requested name."""
         if any(row.exploratory for row in self.evidence):
             return " (exploratory: the seeds are not the register's)"
         if any(row.verdict is Verdict.DESELECTED for row in self.evidence):

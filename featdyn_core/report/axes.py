@@ -1,4 +1,4 @@
-"""Axes of the panels of a page: where a number lies, ticks that say so, and lines through numbers as short paths."""
+"""Axes of the panels of a page: places of numbers, ticks, and lines through numbers as short paths."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 FINE = 10
-"""Steps in a pixel of what paths are written in: no eye tells a tenth of a pixel."""
+"""Units of a path in a pixel: no eye sees a tenth of a pixel."""
 
 _ROOM = 0.04
-"""Free space beyond the numbers at either end of an axis, as a share of what they span."""
+"""Free space beyond the numbers at either end of an axis, as a share of their span."""
 
 _STEPS = 1, 2, 5, 10
 
 _LARGEST = 1e300
-"""What is further out has no place on an axis, and what is nearer to 0 than one over it none on a logarithmic one."""
+"""Larger numbers have no place on an axis; on a logarithmic axis, numbers below its inverse have none either."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Axis:
         start: pixel of the lower end.
         stop: pixel of the upper end; below ``start`` where ordinates grow upwards.
         log: whether it is logarithmic.
-        whole: whether its numbers are whole, and so its ticks.
+        whole: whether its numbers, and therefore its ticks, are whole.
     """
 
     low: float
@@ -64,10 +64,10 @@ class Axis:
 
 
 def fitted(numbers: Iterable[float], start: float, stop: float, *, log: bool = False) -> Axis:
-    """Return the axis that just holds some numbers; those that have no place on it are left out.
+    """Return the axis that just fits some numbers; numbers that have no place on an axis are left out.
 
     Args:
-        numbers: to hold.
+        numbers: to show.
         start: pixel of the lower end.
         stop: pixel of the upper end.
         log: whether it is logarithmic, if any of the numbers has a logarithm.
@@ -89,8 +89,8 @@ def fitted(numbers: Iterable[float], start: float, stop: float, *, log: bool = F
 def path(points: Iterable[tuple[float, float]]) -> str:
     """Return a line through points, given in pixels, as the path of an ``<svg>`` that is ``FINE`` times finer.
 
-    It is broken where a coordinate is NaN. Steps are relative, and points within a straight line are left out: a path
-    is a third as long.
+    The line is broken where a coordinate is NaN. Steps are relative, and points within a straight line are left out,
+    which makes a path a third as long.
     """
     return "".join(_drawn(part) for part in _unbroken(points))
 

@@ -1,4 +1,4 @@
-"""A run's counts as a badge of a README: the JSON that an endpoint badge of shields.io reads."""
+"""The counts of a run as a badge for a README: JSON for an endpoint badge of shields.io."""
 
 import json
 from collections import Counter
@@ -14,12 +14,12 @@ from featdyn_core.verdicts.evidence import Evidence
 
 
 def badge(rows: Sequence[Evidence]) -> dict[str, Any]:
-    """Return the badge: how many rows came to each verdict, red where one contradicts what is known or has a fault.
+    """Return the badge: the number of rows of each verdict; red if a row is new, contradicts a known finding or failed.
 
-    Its form is that of https://shields.io/badges/endpoint-badge, schema 1.
+    Its format is that of https://shields.io/badges/endpoint-badge, schema 1.
 
     Args:
-        rows: of a run; what was not asked and what nothing was judged of is not counted.
+        rows: of a run; extensions and rows without a decision are not counted.
     """
     counted = Counter(row.verdict for row in rows if row.verdict.decided and not row.extension)
     parts = [f"{counted[verdict]} {str(verdict).lower()}" for verdict in Verdict if counted[verdict]]

@@ -1,4 +1,4 @@
-"""The last screen of a run: how many rows came to what, what is new, what was not run and why, and what comes next."""
+"""The last screen of a run: counts of verdicts, what is new, what was not run and why, and the next command."""
 
 import textwrap
 from collections import Counter
@@ -9,16 +9,16 @@ from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.evidence import Evidence
 
 FEW = 12
-"""Up to so many rows a run shows each with its numbers; of more it shows them if it is asked to."""
+"""A run shows the numbers of each row up to this many rows; of more rows only with ``-v``."""
 
 _INDENT = "  "
 
 
 def closing(rows: Sequence[Evidence], width: int) -> list[str]:
-    """Return the lines of the last screen, none longer than the terminal, without the paths of what was written.
+    """Return the lines of the last screen, none longer than the terminal, without the paths of written files.
 
     Args:
-        rows: all that the run was to give.
+        rows: all expected rows of the run.
         width: of the terminal, in characters.
     """
     asked = [row for row in rows if row.verdict is not Verdict.DESELECTED]
@@ -32,12 +32,12 @@ def closing(rows: Sequence[Evidence], width: int) -> list[str]:
         *_remarked(rows),
     ]
     if not any(row.changed or wording.is_new(row) or row.verdict is Verdict.ERROR for row in asked):
-        found.insert(len(counts(asked)) + 1, "nothing differs from what is known")
+        found.insert(len(counts(asked)) + 1, "no verdict differs from known findings")
     return [part for line in found for part in _wrapped(line, width)]
 
 
 def counts(rows: Sequence[Evidence]) -> list[str]:
-    """Return a table of how many rows came to each verdict, one column a scale; extensions are left out."""
+    """Return a table with the number of rows of each verdict, one column per scale, without extensions."""
     counted = Counter((row.verdict, _group(row)) for row in rows if not row.extension)
     groups = list(dict.fromkeys(_group(row) for row in rows if not row.extension))
     verdicts = [verdict for verdict in Verdict if any(counted[verdict, group] for group in groups)]
@@ -50,7 +50,7 @@ def counts(rows: Sequence[Evidence]) -> list[str]:
 
 
 def _group(row: Evidence) -> str:
-    """Scale of a row; of trainings on the spot beside published ones, and of sweeps, with what tells them apart."""
+    """Return the scale of a row, with a word that distinguishes sweeps and rows trained during the run."""
     return f"{row.scale}, sweep" if row.variation else f"{row.scale}, here" if row.here else row.scale
 
 
@@ -73,7 +73,7 @@ def _with_reason(row: Evidence) -> str:
 
 
 def _not_run(rows: Sequence[Evidence]) -> list[str]:
-    """Say what was not run, rows of one reason together."""
+    """List what was not run; rows with the same reason share a line."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.verdict is Verdict.NOT_RUN:
@@ -84,7 +84,7 @@ def _not_run(rows: Sequence[Evidence]) -> list[str]:
 
 
 def _remarked(rows: Sequence[Evidence]) -> list[str]:
-    """Say what a reader must know of rows that stand in the counts, and how many do not."""
+    """Return remarks about rows in the counts, and how many rows are not in them."""
     seen = sum(row.seen and row.verdict.decided for row in rows)
     here, equal = (sum(row.bits in bits for row in rows) for bits in (("equal", "other"), ("equal",)))
     left = sum(row.verdict is Verdict.DESELECTED for row in rows)
@@ -96,6 +96,6 @@ def _remarked(rows: Sequence[Evidence]) -> list[str]:
 
 
 def _wrapped(line: str, width: int) -> list[str]:
-    """Break a line at the terminal's end; an indented one stays indented."""
+    """Break a line at the terminal's width; an indented line stays indented."""
     indent = line[: len(line) - len(line.lstrip())] + _INDENT
     return textwrap.wrap(line, width, subsequent_indent=indent[: max(0, width - 1)]) or [""]

@@ -1,4 +1,4 @@
-"""The columns of a table of rows: one list, which terminal, Markdown, HTML report, CSV and JUnit files read.
+"""The columns of tables of rows: one list for the terminal, Markdown, the HTML report, CSV and JUnit files.
 
 A new column is one line of ``COLUMNS``.
 """
@@ -20,7 +20,7 @@ class Table(enum.Flag):
     DETAIL = enum.auto()  # the second line of a row in the terminal
     MARKDOWN = enum.auto()
     HTML = enum.auto()
-    UNDECIDED = enum.auto()  # the list, in Markdown and HTML, of rows on which nothing was judged
+    UNDECIDED = enum.auto()  # the list, in Markdown and HTML, of rows without a decision
     CSV = enum.auto()
     JUNIT = enum.auto()
 
@@ -33,7 +33,7 @@ _PROGRAMS = Table.CSV | Table.JUNIT
 
 @dataclass(frozen=True)
 class Line:
-    """A row and what its columns need beside it.
+    """A row and what its columns need besides it.
 
     Attributes:
         row: the row.
@@ -47,21 +47,21 @@ class Line:
 
     @property
     def hinge(self) -> Finding | None:
-        """The finding that the verdict hangs on (see ``wording.hinge``)."""
+        """The finding that the verdict depends on (see ``wording.hinge``)."""
         return wording.hinge(self.row)
 
     @property
     def holm_p(self) -> float | None:
-        """The adjusted p-value of what the row came to."""
+        """The adjusted p-value of the row's verdict."""
         return self.holm.of(self.row)
 
     @property
     def marks(self) -> str:
-        """What stands behind its verdict (see ``wording.MARKS``)."""
+        """The marks after its verdict (see ``wording.MARKS``)."""
         return wording.marks(self.row, self.holm)
 
     def marked(self, verdict: str) -> str:
-        """Return its verdict, said in one way or another, with its marks."""
+        """Return a wording of its verdict, followed by its marks."""
         return " ".join(filter(None, [verdict, self.marks]))
 
 
@@ -70,14 +70,14 @@ class Column:
     """One column.
 
     Attributes:
-        name: its title, once in a table.
-        value: a line to what stands there; None for nothing.
+        name: its title, unique in a table.
+        value: takes a line and returns the content; None for an empty cell.
         tables: where it is shown.
         keep: in a terminal that is too narrow, columns with the smallest number go first; None is never left out.
         right: whether it is aligned to the right.
         look: how it is drawn: ``text``; ``words``, which may wrap; ``claim``, a link on a page and code in Markdown;
             ``verdict``, a badge on a page; ``numbers``, with a strip on a page; ``shares``, a bar on a page.
-        title: the rows to a title that says more than the name.
+        title: takes the rows and returns a longer title.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Column:
     title: Callable[[Sequence[Evidence]], str] | None = None
 
     def text(self, line: Line) -> str:
-        """Return what stands in the column; empty where nothing does."""
+        """Return the text of a cell; empty if the line has no value."""
         value = self.value(line)
         return "" if value is None else repr(value) if isinstance(value, float) else str(value)
 
@@ -99,7 +99,7 @@ class Column:
 
 
 def _of_hinge(value: Callable[[Finding], object]) -> Callable[[Line], object]:
-    """Return what asks a line's hinge; None where nothing was judged."""
+    """Return a function of a line's hinge; its value is None if nothing was judged."""
 
     def ask(line: Line) -> object:
         hinge = line.hinge
@@ -178,10 +178,10 @@ def columns(table: Table) -> list[Column]:
 
 
 def legend(shown: Sequence[Line]) -> dict[str, str]:
-    """Return the marks of some lines to what they mean."""
+    """Return the marks of some lines with their meanings."""
     return wording.legend(line.marks for line in shown)
 
 
 def filled(table: Table, shown: Sequence[Line]) -> list[Column]:
-    """Return the columns of a table in which at least one of the lines says something."""
+    """Return the columns of a table that are not empty for all of the lines."""
     return [column for column in columns(table) if any(column.text(line) for line in shown)]

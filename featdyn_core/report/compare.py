@@ -1,7 +1,7 @@
 """Two evidence files side by side: which verdicts changed, whose intervals overlap, and what else differs.
 
-Rows are matched by claim, scale, subject and whether they were replayed; what is left over, without the last, since one
-machine measures what another judges from published records.
+Rows are matched by claim, scale, subject and whether they were replayed. The remaining rows are matched without the
+last, because one machine may measure a row that another judges from published records.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ from featdyn_core.verdicts.criterion import Finding
 from featdyn_core.verdicts.evidence import Evidence
 
 ABSENT = "absent"
-"""Verdict of a row that one of the files does not have."""
+"""Verdict of a row that is missing in one of the files."""
 
 Differences = dict[str, tuple[str, str]]
-"""Name of a fact to what it is in the one file and in the other; empty where it is not known there."""
+"""Name of a fact to its values in the first and in the second file; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ComparedCriterion:
 
     Attributes:
         name: of the criterion.
-        findings: in the one file and in the other; None where it was not judged.
+        findings: in the first and in the second file; None if it was not judged.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ComparedCriterion:
 
     @property
     def overlap(self) -> bool | None:
-        """Whether the intervals have a number in common; None if there are no two."""
+        """Whether the two intervals overlap; None if one of them is missing."""
         one, other = self.findings
         if one is None or other is None:
             return None
@@ -46,11 +46,11 @@ class ComparedRow:
     """One row in both files, or in one of them.
 
     Attributes:
-        id: of the row, in the one file if it is there.
-        verdicts: in the one file and in the other.
-        criteria: in the order of the one file, then what only the other has.
-        protocol: what was asked and of what: seeds, windows, numbers, bounds, recipes, data.
-        environment: who judged and who measured.
+        id: of the row in the first file, or in the second if the first lacks it.
+        verdicts: in the first and in the second file.
+        criteria: in the order of the first file, then those that only the second has.
+        protocol: differences in seeds, windows, numbers, bounds, recipes and data.
+        environment: differences in the machines that judged and measured.
     """
 
     id: str
@@ -66,7 +66,7 @@ class ComparedRow:
 
 
 def compare(one: Sequence[Evidence], other: Sequence[Evidence]) -> list[ComparedRow]:
-    """Return every row of two runs, in the order of the one, then what only the other has."""
+    """Return every row of two runs, in the order of the first, then the rows that only the second has."""
     pairs: dict[int, Evidence] = {}
     left = list(other)
     for key in (_id, _id_without_replay):
@@ -80,7 +80,7 @@ def compare(one: Sequence[Evidence], other: Sequence[Evidence]) -> list[Compared
 
 
 def same_verdicts(rows: Sequence[ComparedRow]) -> bool:
-    """Whether there are rows, and none has a verdict in one file that it has not in the other."""
+    """Whether there are rows, and each has the same verdict in both files."""
     return bool(rows) and not any(row.changed for row in rows)
 
 
@@ -116,7 +116,7 @@ def _differences(one: Mapping[str, str], other: Mapping[str, str]) -> Difference
 
 
 def _protocol(row: Evidence) -> dict[str, str]:
-    """Name to value of all that says what was asked, and of what."""
+    """Name to value of everything that defines the row: seeds, windows, numbers, bounds, recipes, data."""
     tables: dict[str, Mapping[str, Any]] = {
         "window": row.windows,
         "protocol": row.protocol,
@@ -130,7 +130,7 @@ def _protocol(row: Evidence) -> dict[str, str]:
 
 
 def _environment(row: Evidence) -> dict[str, str]:
-    """Name to value of who judged, and to all values of those who measured."""
+    """Name to value for the run that judged, and to all values of the runs that measured."""
     judged = {f"judged: {name}": str(value) for name, value in row.environment.items()}
     names = dict.fromkeys(name for maker in row.measured for name in maker)
     measured = {
@@ -140,7 +140,7 @@ def _environment(row: Evidence) -> dict[str, str]:
 
 
 def to_plain(rows: Sequence[ComparedRow]) -> dict[str, Any]:
-    """Return a comparison as what JSON can spell."""
+    """Return a comparison as plain values for JSON."""
 
     def found(finding: Finding | None) -> dict[str, Any] | None:
         if finding is None:
@@ -168,7 +168,7 @@ def to_plain(rows: Sequence[ComparedRow]) -> dict[str, Any]:
 
 
 def to_lines(rows: Sequence[ComparedRow]) -> list[str]:
-    """Return a comparison as lines of text: the answer, rows with their criteria, changed ones first, what differs."""
+    """Return a comparison as lines: the answer, rows with their criteria (changed ones first), and differences."""
     alone = sum(ABSENT in row.verdicts for row in rows)
     changed = sum(row.changed for row in rows) - alone
     answer = f"{changed} of {len(rows) - alone} verdicts changed" if changed else "no verdict changed"
@@ -177,7 +177,7 @@ def to_lines(rows: Sequence[ComparedRow]) -> list[str]:
         lines.append(f"{row.id}: {' -> '.join(row.verdicts)}" if row.changed else f"{row.id}: {row.verdicts[0]}")
         for item in row.criteria:
             numbers = [wording.interval(finding) if finding else wording.NOTHING for finding in item.findings]
-            word = {True: "overlap", False: "APART", None: "one of them"}[item.overlap]
+            word = {True: "overlap", False: "APART", None: "in one file"}[item.overlap]
             lines.append(f"  {item.name}: {numbers[0]} | {numbers[1]} ({word})")
     for title in ("protocol", "environment"):
         found: dict[tuple[str, tuple[str, str]], int] = {}

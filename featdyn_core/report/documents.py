@@ -1,6 +1,6 @@
-"""Tables inside documents, which follow from the register and from published evidence.
+"""Tables inside documents, made from the register and from published evidence.
 
-A document has a place for a table between two lines of its own: one that names the table, such as
+A document has a place for a table between two lines: one that names the table, such as
 ``<!-- featdyn docs: claims -->``, and ``<!-- end -->``.
 """
 
@@ -31,17 +31,16 @@ def tables(root: Path) -> dict[str, list[str]]:
     """Return all tables of a project as lines of Markdown.
 
     A register that cannot be read is a ``RecipeError``. Published evidence or meanings that cannot be read are an
-    ``EvidenceError``, and so is a claim that was decided and has no meaning.
+    ``EvidenceError``, and so is a decided claim without a meaning.
 
     Args:
         root: the project's folder.
 
     Returns:
-        ``claims``, what each holds by; ``grid``, each by the data that it was decided on; ``findings``, what was found
-        of each, with the paper's words; ``results``, every decided row, once: of those that were measured and whose
-        published records were judged as well, the latter; and one
-        such as ``sweep digits, small`` for each subject and scale that was swept, in the order of its run. All others
-        are in the register's order.
+        ``claims``: the criteria of each claim. ``grid``: claims by subject. ``findings``: the finding of each claim,
+        with the paper's sentence. ``results``: every decided row once; if a row was both measured and replayed, the
+        replayed one. One table such as ``sweep digits, small`` for each subject and scale that was swept, in the order
+        of its run. All other tables are in the order of the register.
     """
     register = load_register(root / REGISTER)
     found = [row for path in visible(root, _EVIDENCE) for row in read_document(path).rows]
@@ -63,7 +62,7 @@ def _row(row: Evidence) -> tuple[str, str, str]:
 
 
 def newest_published(root: Path, file: Path) -> Path:
-    """Return the evidence file that a project published last, of those that share a row with another file.
+    """Return the newest published evidence file of a project that shares a row with another file.
 
     Evidence that cannot be read is an ``EvidenceError``.
 
@@ -72,20 +71,18 @@ def newest_published(root: Path, file: Path) -> Path:
         file: of a run.
 
     Raises:
-        EvidenceError: no published file has a row of it.
+        EvidenceError: no published file shares a row with it.
     """
     ids = {row.id for row in read_document(file).rows}
     published = {path: read_document(path) for path in visible(root, _EVIDENCE)}
     shared = [path for path, document in published.items() if any(row.id in ids for row in document.rows)]
     if not shared:
-        raise EvidenceError(
-            f"no file {_EVIDENCE} of {root} shares a row with {file}; name the file that it is to be compared with"
-        )
+        raise EvidenceError(f"no file {_EVIDENCE} of {root} shares a row with {file}; name the file to compare it with")
     return max(shared, key=lambda path: str(published[path].facts.get("written", "")))
 
 
 def documents(root: Path) -> dict[Path, list[str]]:
-    """Return the documents of a project that have places for tables, and the tables' names in each.
+    """Return the documents of a project with places for tables, and the names of the tables in each.
 
     A place without an end and a document that cannot be read are an ``EvidenceError``.
     """
@@ -94,12 +91,12 @@ def documents(root: Path) -> dict[Path, list[str]]:
 
 
 def outdated(root: Path) -> dict[Path, str]:
-    """Return the documents that do not say what they should, with the text that does.
+    """Return the outdated documents, with their new texts.
 
     A register that cannot be read is a ``RecipeError``.
 
     Raises:
-        EvidenceError: evidence cannot be read, no document has a place, or a place is for no table that there is.
+        EvidenceError: evidence cannot be read, no document has a place, or a place names an unknown table.
     """
     made, places = tables(root), documents(root)
     if not places:
@@ -136,7 +133,7 @@ def _places(path: Path) -> list[str]:
 
 
 def _place(register: Register, row: Evidence) -> tuple[int, int, int]:
-    """Where the register has a row's claim, scale and subject; what it lacks comes last."""
+    """Return the place of a row in the order of the register; unknown claims, scales and subjects come last."""
     entries, scale = list(register.entries), register.scales.get(row.scale)
     subjects = list(scale.recipes) if scale else []
     orders = ((entries, row.claim), (list(register.scales), row.scale), (subjects, row.subject))
@@ -145,7 +142,7 @@ def _place(register: Register, row: Evidence) -> tuple[int, int, int]:
 
 
 def project_meanings(root: Path) -> dict[str, str]:
-    """Return what a project's published evidence says of its claims, a sentence each; empty where it says nothing.
+    """Return the findings of a project's published evidence, one sentence per claim; empty if it has none.
 
     A file that cannot be read is an ``EvidenceError``.
     """
@@ -154,17 +151,17 @@ def project_meanings(root: Path) -> dict[str, str]:
 
 
 def _meanings(root: Path, register: Register, rows: Sequence[Evidence]) -> dict[str, str]:
-    """Return what was found, in a sentence a claim that was decided; nothing in a project that says none.
+    """Return the findings of decided claims, one sentence per claim; empty if the project has none.
 
     Raises:
-        EvidenceError: a claim that was decided has none, or a line is of no claim.
+        EvidenceError: a decided claim has no sentence, or a line names an unknown claim.
     """
     path, found = root / _MEANINGS, project_meanings(root)
     if not path.exists():
         return {}
     decided = dict.fromkeys(row.claim for row in rows if row.verdict.decided)
     if missing := [claim for claim in decided if claim not in found]:
-        raise EvidenceError(f"{path} does not say what was found of {missing[0]!r}: give it a line")
+        raise EvidenceError(f"{path} has no finding for the claim {missing[0]!r}: add a line")
     if unknown := [claim for claim in found if claim not in register.entries]:
         raise EvidenceError(f"{path}: the register has no claim {unknown[0]!r}")
     return found

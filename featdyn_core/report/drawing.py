@@ -1,6 +1,6 @@
-"""A curve drawn: its series over seeds, and what of the claim is to be read off it.
+"""Drawings of curves: their series over seeds, with the bound and the window of the claim.
 
-matplotlib takes long to import, so that happens when the first curve is drawn: the test plugin draws none.
+matplotlib takes long to import, so it is imported when the first curve is drawn: the test plugin draws none.
 """
 
 import contextlib
@@ -36,8 +36,8 @@ PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", INK
 """Colours of the series: those of Okabe and Ito (2008) that show on white and on black, ink, violet."""
 
 _STYLES = ("-", "--", "-.", ":", (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5)))
-"""Line styles of the series: as many as share no factor with the colours, so that forty series differ in one of them,
-and neighbours in both."""
+"""Line styles of the series. Their number shares no factor with the number of colours, so that forty series differ in
+colour or style, and neighbours differ in both."""
 
 MARKED = 12
 """Up to this many points each is marked: it shows at which epochs there was a checkpoint."""
@@ -46,7 +46,7 @@ _TITLE = 62
 """Letters in a line of a figure's title."""
 
 _LABEL = 43
-"""Most letters of the name of an axis or a series; one that is twice as wide counts twice."""
+"""Most letters in the name of an axis or a series; letters of double width count twice."""
 
 _UPRIGHT = 24
 """Letters in a line of the name of the ordinates."""
@@ -55,8 +55,8 @@ _WIDTHS = 4.5, 1.8
 """Line widths of the first and the last series' mean, in points."""
 
 FAR = 3.0
-"""A bound that is further from the middle of the axis than this many times its height is named and not reached: the
-curves would have no height left."""
+"""A bound further from the middle of the axis than this many heights is named and not drawn, because the curves would
+have no height left."""
 
 _FROM, _TO = {"above": 10, "below": 11}, {"above": 6, "below": 7}
 """matplotlib's markers: carets that start at their place and point up or down, and that end there."""
@@ -70,7 +70,7 @@ _LEGEND, _HANDLE = 53, 9
 
 @dataclass(frozen=True)
 class Marks:
-    """What of a claim is drawn into a figure, beside the steps of the learning rate.
+    """The parts of a claim that a figure shows, besides the steps of the learning rate.
 
     Attributes:
         bound: the criterion whose bound is a horizontal line.
@@ -81,7 +81,7 @@ class Marks:
     window: tuple[str, float, float] | None = None
 
     def shaded(self, x: Sequence[float]) -> tuple[str, float, float] | None:
-        """Return the window, unless it is all there is of some abscissae."""
+        """Return the window, unless it covers all of the abscissae."""
         if self.window and self.window[1] <= min(x) <= max(x) <= self.window[2]:
             return None
         return self.window
@@ -91,14 +91,14 @@ UNMARKED = Marks()
 
 
 def marks(row: Evidence, curve: Curve) -> Marks:
-    """Return what a row's curve names, as the row has it."""
+    """Return the bound and the window that a curve of a row names."""
     ends = row.windows.get(curve.window)
     return Marks(row.criterion(curve.bound), (curve.window, ends[0], ends[1]) if ends else None)
 
 
 @contextlib.contextmanager
 def style(name: str) -> Iterator[None]:
-    """The figures' look: matplotlib's defaults and these, whatever the user's own settings."""
+    """Use matplotlib's defaults and the settings below, independent of the user's own settings."""
     _import_matplotlib()
     import matplotlib
     from cycler import cycler

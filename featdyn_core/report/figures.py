@@ -1,4 +1,4 @@
-"""Figures as files: a curve drawn by matplotlib, and as a table."""
+"""Files of figures: a curve as drawn by matplotlib, and as a table."""
 
 import csv
 import io
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 KINDS = ("png", "svg", "pdf")
-"""Of files that a figure is drawn as; a PNG has 150 dots an inch."""
+"""Kinds of files for each figure; a PNG has 150 dots per inch."""
 
 
 def curve_files(curve: Curve, name: str, marks: Marks = UNMARKED) -> dict[str, bytes]:
     """Draw a curve, its name above it, and return its files by their kind (see ``saved``).
 
-    No series, and one without an ordinate for each seed and abscissa, are an ``EvidenceError``.
+    A curve without series, or a series that lacks an ordinate for a seed and an abscissa, is an ``EvidenceError``.
 
     Args:
-        curve: what to draw; where a seed has no number the lines have a gap.
+        curve: to draw; its lines have a gap where a seed has no number.
         name: of the figure.
-        marks: what else is drawn.
+        marks: bound and window to draw.
     """
     return saved(draw(curve, name, marks), name)
 
 
 def curve_csv(curve: Curve, seeds: Sequence[int]) -> str:
-    """Return a curve's numbers, one ordinate a line: series, seed, abscissa, ordinate (empty where there is none).
+    """Return a curve's numbers, one ordinate per line: series, seed, abscissa, ordinate (empty where there is none).
 
     Args:
         curve: the curve.
@@ -54,14 +54,14 @@ _DATED = {
     "pdf": ("CreationDate", "Creator", "Producer"),
     "png": ("Software",),
 }
-"""What matplotlib would say in a file of when it was made and by what, by the file's kind."""
+"""Kind of a file to the metadata about date and software that matplotlib would write."""
 
 
 def saved(figure: "Figure", name: str) -> dict[str, bytes]:
     """Return a figure's files by their kind: on white ground, without a date, the same for the same numbers."""
     files = {}
     with style(name):
-        # Left to itself, matplotlib draws everything once more for the layout's sake, in each file.
+        # Otherwise matplotlib computes the layout again, and so draws everything twice, for each file.
         if engine := figure.get_layout_engine():
             engine.execute(figure)
             figure.set_layout_engine(None)

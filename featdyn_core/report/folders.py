@@ -1,4 +1,4 @@
-"""Figures as files: a folder a claim, and an index that shows and names each."""
+"""Figures as files: one folder per claim, and an index that shows and names each figure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Drawing:
     """One figure, not yet drawn.
 
     Attributes:
-        row: that it is of.
+        row: its row.
         title: of the figure.
-        shown: what is drawn.
+        shown: the curve, plane or multiverse to draw.
     """
 
     row: Evidence
@@ -41,7 +41,7 @@ class Drawing:
 
     @property
     def place(self) -> str:
-        """Its path in the folder, without what tells its files apart."""
+        """Its path in the folder, without the ending of the file."""
         claim = self.row.claim
         return f"{slug(claim)}/{slug(self.row.id.removeprefix(f'{claim}-'), self.title)}"
 
@@ -71,13 +71,13 @@ def write_figures(
 ) -> list[Path]:
     """Write every figure as ``<claim>/<row>-<title>`` in lower case, as .png, .svg, .pdf and .csv, and an index.
 
-    What is refused is refused before anything is written: no rows, and a figure that cannot be drawn. A file that
-    cannot be written is an ``EvidenceError``.
+    Without rows, or with a figure that cannot be drawn, it raises an ``EvidenceError`` before anything is written. A
+    file that cannot be written is an ``EvidenceError`` too.
 
     Args:
         folder: of the claims' folders and of ``index.html``; it is made if it is missing.
         rows: whose figures are drawn.
-        progress: takes how many figures were written, and of how many.
+        progress: takes the number of figures written so far, and the number of all figures.
 
     Returns:
         All files that were written, the index last.

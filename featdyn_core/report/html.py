@@ -1,4 +1,4 @@
-"""Evidence for readers: one HTML file that needs no other, and rows as a table for programs."""
+"""Evidence for readers as one self-contained HTML file, and rows as a table for programs."""
 
 import csv
 import html
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
     import jinja2
 
 Rows = Document | Sequence[Evidence]
-"""An evidence file, or its rows alone."""
+"""An evidence file, or only its rows."""
 
 MOST_ROWS, MOST_FIGURES = 1000, 1500
-"""Of a page that shows all of each row; a larger one would be opened by no browser, and takes long to draw."""
+"""Largest page that shows everything of each row; browsers cannot open a larger one, and it takes long to draw."""
 
 
 def write_html(
     path: Path, runs: Mapping[str, Rows] | Rows, *, meanings: Mapping[str, str] | None = None, repository: str = ""
 ) -> None:
-    """Write one HTML file that needs no other file and no network; the same evidence gives the same bytes.
+    """Write one self-contained HTML file, which needs no network; the same evidence gives the same bytes.
 
-    No rows, a curve that cannot be drawn and a file that cannot be written are an ``EvidenceError``.
+    It raises an ``EvidenceError`` if there are no rows, or if a curve cannot be drawn or the file cannot be written.
 
     Args:
         path: of the file; missing folders are made.
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
-        meanings: claim to what was found of it, in a sentence for the reader.
+        meanings: claim to its finding, in a sentence for the reader.
         repository: address of the code's repository, whose commits the page links to; empty for no links.
     """
     documents = _documents(runs)
     rows = [row for run in documents.values() for row in run.rows]
-    # Others have no numbers, or stand in tables of sweeps.
+    # Other rows have no numbers, or are in the tables of sweeps.
     whole = [row for row in rows if row.verdict.decided and not row.variation]
     large = len(rows) > MOST_ROWS or sum(map(_figures, whole)) > MOST_FIGURES
-    if large:  # one row a claim is enough to look at a thousand; the figures of all are files
+    if large:  # one row per claim is enough to read; --figures writes the figures of all rows
         whole = list({row.claim: row for row in reversed(whole)}.values())
     drawn = set(map(id, whole))
 
@@ -66,9 +66,9 @@ def write_html(
 
 
 def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
-    """Write all rows with all columns that ``report.columns`` has for programs, decided or not.
+    """Write all rows, decided or not, with all columns that ``report.columns`` has for programs.
 
-    No rows and a file that cannot be written are an ``EvidenceError``.
+    It raises an ``EvidenceError`` if there are no rows, or if the file cannot be written.
 
     Args:
         path: of the file, in UTF-8; missing folders are made.
@@ -85,7 +85,7 @@ def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
 
 def _documents(runs: Mapping[str, Rows] | Rows) -> dict[str, Document]:
     named = runs if isinstance(runs, Mapping) else {"": runs}
-    if len(named) == 1:  # there is no other to tell it from
+    if len(named) == 1:  # a single run needs no name
         named = {"": next(iter(named.values()))}
     return {name: run if isinstance(run, Document) else Document(tuple(run)) for name, run in named.items()}
 
@@ -138,8 +138,8 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry], *, 
 
 
 def environment(*, large: bool = False) -> "jinja2.Environment":
-    """Return what fills the templates of pages; a ``large`` page has no strips in its tables."""
-    import jinja2  # a test run, which shows no more than the terminal table, starts without it
+    """Return the environment of the page templates; a ``large`` page has no strips in its tables."""
+    import jinja2  # a test run shows only the terminal table, and starts without it
 
     loader = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
     found = jinja2.Environment(

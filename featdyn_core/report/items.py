@@ -9,7 +9,7 @@ from featdyn_core.verdicts.criterion import Criterion, Finding
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a criterion: its name, empty if there is no other; what was found; and that as a strip."""
+    """One item of a criterion: its name (empty for a single item), its finding, and the strip of the finding."""
 
     name: str
     finding: Finding
@@ -32,7 +32,7 @@ class Asked:
 
     @property
     def criterion(self) -> Criterion:
-        """The criterion of its first item, whose bound is that of all."""
+        """The criterion of its first item; all items share its bound."""
         return self.items[0].finding.criterion
 
     @property
@@ -42,7 +42,7 @@ class Asked:
 
 
 def asked(findings: Iterable[Finding]) -> list[Asked]:
-    """Return findings by their criterion, the strips of each on one scale."""
+    """Group findings by criterion; the strips of a criterion share one scale."""
     found: dict[tuple[object, ...], list[tuple[str, Finding]]] = {}
     for finding in findings:
         criterion, parts = finding.criterion, finding.criterion.parts

@@ -12,17 +12,17 @@ from featdyn_core.verdicts.evidence import Evidence
 from featdyn_core.verdicts.families import Adjusted, adjusted_p_values
 
 EVIDENCE, FAULT = "featdyn-evidence", "featdyn-fault"
-"""Names of the properties by which a test hands over its row as JSON, and says what kept it from having one."""
+"""Names of the properties in which a test hands over its row as JSON, or the fault because of which it has none."""
 
 
 def annotate(path: Path, rows: Sequence[Evidence], *, keep: bool = False) -> None:
     """Give each test of a claim in a JUnit file flat properties of its row, and make its faults errors.
 
-    A row that is INVALID and a fault of the store or of a measurement are no failure of a claim: pytest writes both as
-    ``<failure>``, and they become ``<error>``.
+    INVALID rows, and faults of the store or of a measurement, do not count as failures of a claim: pytest writes them
+    as ``<failure>``, and they become ``<error>``.
 
     Args:
-        path: of the file that pytest wrote; nothing is done where there is none.
+        path: of the file that pytest wrote; if there is none, nothing is done.
         rows: of the whole run, by which p-values are adjusted.
         keep: whether the row stays in the file as JSON.
 
@@ -63,6 +63,6 @@ def _annotate_case(
 
 
 def flat(row: Evidence, holm: Adjusted) -> dict[str, str]:
-    """Return a row as names and texts: of its numbers, the one that the verdict hangs on (see ``wording.hinge``)."""
+    """Return a row as names and texts, with the number that its verdict depends on (see ``wording.hinge``)."""
     line = Line(row, holm, "")
     return {column.name: text for column in columns(Table.JUNIT) if (text := column.text(line))}

@@ -19,7 +19,7 @@ from featdyn_core.verdicts.evidence import Evidence
 
 
 def claims_table(register: Register) -> list[str]:
-    """Return the table of claims with what decides and controls them, one row a claim."""
+    """Return the table of claims with their deciding criteria and controls, one row per claim."""
     head = ["| claim | section | holds if | controls |", "|---|---|---|---|"]
     return head + [claim_row(entry, register) for entry in register.entries.values()]
 
@@ -33,7 +33,7 @@ def claim_row(entry: Entry, register: Register) -> str:
     asked = {name: one.each for criteria in entry.criteria.values() for name, one in criteria.items()}
 
     def name(criterion: Criterion) -> str:
-        # One criterion's name may begin with another's: the longest is the one.
+        # The name of one criterion may begin with that of another: the longest match is right.
         begins = [whole for whole in asked if f"{criterion.name}, ".startswith(f"{whole}, ")]
         whole = max(begins, key=len, default="")
         whole = whole if asked.get(whole) else ""
@@ -49,22 +49,22 @@ def claim_row(entry: Entry, register: Register) -> str:
 
 
 def read_meanings(path: Path) -> dict[str, str]:
-    """Read what was found, in a sentence a claim.
+    """Read the finding of each claim, one sentence per claim.
 
     Raises:
-        EvidenceError: no TOML file of texts.
+        EvidenceError: the file is not TOML, or a value is not a text without ``|``.
     """
     try:
         found = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
-        raise EvidenceError(f"{path} cannot be read ({error}); it should be TOML, with a text for a claim") from error
+        raise EvidenceError(f"{path} cannot be read ({error}); it should be TOML with one text per claim") from error
     if wrong := [claim for claim, text in found.items() if not isinstance(text, str) or "|" in text]:
-        raise EvidenceError(f"{path}: what it says of {wrong[0]!r} is no text for a table")
+        raise EvidenceError(f"{path}: the entry {wrong[0]!r} must be a text without |, because it goes into a table")
     return found
 
 
 def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mapping[str, str]) -> list[str]:
-    """Return every claim's row: what the paper says, what was decided at each scale, the effect, what it means.
+    """Return one row per claim: the paper's sentence, the verdicts at each scale, the effect, and the meaning.
 
     Args:
         register: of the claims.
@@ -85,10 +85,10 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
 
 
 def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
-    """Return a table of claims by the data that they were decided on: a sign and the number that the verdict hangs on.
+    """Return a table of claims by subject: in each cell a sign, and the number that the verdict depends on.
 
-    A column is a subject at a scale, where some claim was decided on that subject; what a claim is not asked of is
-    left empty. The signs are ``wording.SYMBOLS``.
+    A column is a subject at a scale on which some claim was decided. A cell is empty if the register does not ask the
+    claim of the subject. The signs are ``wording.SYMBOLS``.
 
     Args:
         register: of the claims.
@@ -121,12 +121,12 @@ def _sign(found: Mapping[tuple[str, str, str], Evidence], entry: Entry, scale: S
 
 
 def _heading(scale: Scale) -> str:
-    """Return the title of a scale's column: of one that is like another row, what it is about."""
+    """Return the title of a scale's column: its name, or its subjects if the scale is like another row."""
     return ", ".join(scale.recipes) if scale.like else scale.name
 
 
 def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], meaning: str) -> str:
-    """Return a claim's row; its effect is the number that the verdict at the largest decided scale hangs on."""
+    """Return a claim's row; its effect is the number that decides at the largest decided scale."""
     verdicts = [_verdicts(entry, register, scale, rows) for scale in register.scales]
     decided = [row for scale in register.scales for row in rows if row.scale == scale and row.verdict.decided]
     last = [row for row in decided if row.scale == decided[-1].scale]
@@ -134,7 +134,7 @@ def summary_row(entry: Entry, register: Register, rows: Sequence[Evidence], mean
 
 
 def _verdicts(entry: Entry, register: Register, scale: str, rows: Sequence[Evidence]) -> str:
-    """Return the verdicts at a scale, each with the data it was decided on; a dash where the claim is not about it."""
+    """Return the verdicts at a scale, each with its subject; a dash if the claim has no subject there."""
     known = register.scales[scale].recipes
     found = {row.subject: str(row.verdict) for row in rows if row.scale == scale}
     subjects = [subject for subject in known if subject in entry.subjects]
@@ -150,26 +150,26 @@ def _effect(row: Evidence) -> str:
 
 
 def results_table(rows: Sequence[Evidence]) -> list[str]:
-    """Return what was decided, one row each, with the number that the verdict hangs on (see ``wording.hinge``).
+    """Return one line per decided row, with the number that the verdict depends on (see ``wording.hinge``).
 
-    Rows of sweeps are not among them (see ``sweeps.sweep_lines``).
+    Rows of sweeps are in tables of their own (see ``sweeps.sweep_lines``).
     """
     return _table(Table.MARKDOWN, [line for line in lines(rows) if line.row.verdict.decided and not line.row.variation])
 
 
 def step_summary(rows: Sequence[Evidence]) -> list[str]:
-    """Return a run's summary for a page of continuous integration: counts, what is new, and all else behind a click."""
+    """Return a run's summary for a page of continuous integration: counts, what is new, and collapsed tables."""
     counts = Counter(str(row.verdict) for row in rows if not row.extension)
     found = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
     changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
     new = [f"- **{row.id}**: {row.verdict}, not known before" for row in rows if wording.is_new(row)]
-    found += [*changed, *new, ""] if changed or new else ["Nothing differs from what is known.", ""]
+    found += [*changed, *new, ""] if changed or new else ["No verdict differs from known findings.", ""]
     if decided := [row for row in rows if row.verdict.decided and not row.variation]:
-        found += _folded(f"{len(decided)} rows that were decided", results_table(rows))
+        found += _folded(f"{len(decided)} decided rows", results_table(rows))
     for table in sweep_tables(rows):
         found += _folded(f"sweep of {table.subject} at the {table.scale} scale", sweep_lines(table))
     if nothing := [line for line in lines(rows) if not line.row.verdict.decided]:
-        found += _folded(f"{len(nothing)} rows on which nothing was judged", _table(Table.UNDECIDED, nothing))
+        found += _folded(f"{len(nothing)} rows without a decision", _table(Table.UNDECIDED, nothing))
     return found
 
 
@@ -194,6 +194,6 @@ def _joined(cells: Iterable[str]) -> str:
 
 
 def _cell(column: Column, line: Line) -> str:
-    """Return what a column says as one cell of a table, which no sign of Markdown or HTML ends."""
+    """Return the text of a column as one cell; signs of Markdown and HTML are escaped."""
     text = re.sub(r"<(?! )", "&lt;", " ".join(column.text(line).replace("|", "\\|").split()))
     return f"`{text}`" if column.look == "claim" else text

@@ -42,7 +42,7 @@ _HEIGHT, _LINE = 120, 16
 
 @dataclass(frozen=True)
 class SpecificationPanel:
-    """The specification curve as a page draws it: above, distances to the bound; below, one line a choice.
+    """The specification curve as a page draws it: above, distances to the bound; below, one line per choice.
 
     Attributes:
         y: axis of the distances.
@@ -65,7 +65,7 @@ class SpecificationPanel:
 
 
 def multiverse_lines(rows: Sequence[Evidence], width: int) -> list[str]:
-    """Return the shares of verdicts as lines of plain text, one a row that has a multiverse, and what they mean."""
+    """Return the shares of verdicts as lines of plain text, one per row with a multiverse, and a note on them."""
     shown = [(row, row.multiverse) for row in rows if row.multiverse]
     cells = [
         [f"{row.claim} {row.subject} ({scale(row)})", str(len(found.verdicts))]
@@ -113,7 +113,7 @@ def specification_files(multiverse: Multiverse, name: str) -> dict[str, bytes]:
 
 
 def specification_csv(multiverse: Multiverse) -> str:
-    """Return every specification on a line: its choices, verdict, reach, and what the verdict hangs on."""
+    """Return every specification on a line: its choices, verdict, reach, and the criterion that decides."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*multiverse.dimensions, "verdict", "reach", "decided by"])
@@ -127,7 +127,7 @@ _Choice = tuple[str, str]
 
 
 def _order(multiverse: Multiverse) -> list[int]:
-    """Return the specifications by how far they lie from their bound."""
+    """Return the specifications, sorted by their distance from the bound."""
     return sorted(range(len(multiverse.verdicts)), key=lambda at: multiverse.reach[at])
 
 
@@ -148,7 +148,7 @@ def _marked(
 
 
 def _draw(multiverse: Multiverse, name: str) -> "Figure":
-    """Return the figure: above, how far each specification lies from its bound; below, which choices it is of."""
+    """Return the figure: above, the distance of each specification from its bound; below, its choices."""
     order, choices = _order(multiverse), _choices(multiverse)
     with style(name):
         from matplotlib.figure import Figure
@@ -189,7 +189,7 @@ def _draw_choices(axes: "Axes", multiverse: Multiverse, order: Sequence[int], ch
 
 
 def _by_verdict(multiverse: Multiverse, order: Sequence[int]) -> dict[Verdict, list[int]]:
-    """Return verdict to the places in the order of those that come to it."""
+    """Return verdict to the places of its specifications in the order."""
     found: dict[Verdict, list[int]] = {verdict: [] for verdict in SHOWN}
     for place, at in enumerate(order):
         found[multiverse.verdicts[at]].append(place)

@@ -15,13 +15,13 @@ from featdyn_core.verdicts.documents import Document
 from featdyn_core.verdicts.evidence import Evidence
 
 Place = tuple[str, str, str]
-"""Where a row was decided: name of its run, subject, scale in words."""
+"""Where a row was decided: the name of its run, its subject, and its scale in words."""
 
 EVERYWHERE, AS_REGISTERED = "SUPPORTED wherever decided", "SUPPORTED as registered, but not in every sweep"
-SOMEWHERE, NEITHER = "REFUTED somewhere", "neither: open, EQUIVALENT or INVALID somewhere"
-IN_SWEEPS, NOWHERE = "decided in sweeps alone", "decided nowhere"
+SOMEWHERE, NEITHER = "REFUTED somewhere", "neither: INCONCLUSIVE, EQUIVALENT or INVALID somewhere"
+IN_SWEEPS, NOWHERE = "decided only in sweeps", "decided nowhere"
 FARED = EVERYWHERE, AS_REGISTERED, SOMEWHERE, NEITHER, IN_SWEEPS, NOWHERE
-"""How a claim fared, in the order of the summary."""
+"""The results of a claim over its rows, in the order of the summary."""
 
 Figure = Multiples | PlanePanel | SpecificationPanel
 """What a page draws."""
@@ -32,13 +32,13 @@ Draw = Callable[[Evidence], list[Figure]]
 
 @dataclass(frozen=True)
 class Head:
-    """What the page says of a run before any of its rows.
+    """What the page says about a run above its rows.
 
     Attributes:
         name: of the run's evidence file, empty if there is only one.
         title: of the paper.
         arxiv: its number there.
-        facts: in words, and what holds.
+        facts: name of a fact to its value.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Entry(Line):
 
     Attributes:
         figures: of the row, laid out.
-        anchor: what links lead to.
+        anchor: the target of links to the row.
     """
 
     figures: list[Figure]
@@ -66,7 +66,7 @@ class Entry(Line):
 
     @property
     def makers(self) -> dict[str, list[str]]:
-        """Fact to what it is for who judged the row, and for everyone who measured for it; what all lack left out."""
+        """Fact to its values: for the run that judged the row, then for each that measured; without empty facts."""
         makers = [self.row.environment, *self.row.measured]
         names = dict.fromkeys(name for maker in makers for name in maker)
         found = {name: [str(maker.get(name, "")) for maker in makers] for name in names}
@@ -74,11 +74,11 @@ class Entry(Line):
 
     @property
     def groups(self) -> dict[str, tuple[Finding, ...]]:
-        """Findings by what they are for, as a reader asks for them; groups without any left out."""
+        """Findings by their role, in the order of the page; without empty groups."""
         reported = self.row.of(Role.REPORTED)
         groups = {
             "Decides": self.row.of(Role.DECIDES),
-            "The paper's own number or test, reported beside it": tuple(x for x in reported if x.criterion.paper),
+            "The paper's own number or test, only reported": tuple(x for x in reported if x.criterion.paper),
             "Controls: worlds in which the claim is false": self.row.of(Role.CONTROL),
             "Reported": tuple(x for x in reported if not x.criterion.paper),
         }
@@ -93,7 +93,7 @@ class Chapter:
         claim: its id.
         entries: its rows of the register, decided or not.
         swept: its rows of sweeps, decided or not.
-        rivals: the claims that ask it more sharply.
+        rivals: the claims that test it more strictly.
     """
 
     claim: str
@@ -126,13 +126,13 @@ class Chapter:
 
     @property
     def sweep_counts(self) -> dict[Verdict, int]:
-        """How many rows of sweeps came to each verdict on judged numbers that some came to."""
+        """Verdict to its number of rows in sweeps, of verdicts on judged numbers that occur."""
         counted = Counter(entry.row.verdict for entry in self.swept)
         return {verdict: counted[verdict] for verdict in Verdict if verdict.decided and counted[verdict]}
 
     @property
     def fared(self) -> str:
-        """How the claim fared, in words: one of ``FARED``."""
+        """The result of the claim over its rows, in words: one of ``FARED``."""
         registered, swept = {entry.row.verdict for entry in self.decided}, set(self.sweep_counts)
         if not registered:
             return IN_SWEEPS if swept else NOWHERE
@@ -146,7 +146,7 @@ class Chapter:
 
 
 def head(name: str, run: Document) -> Head:
-    """Return what a run's file says of it; what somebody wrote into it by hand is no text is left out."""
+    """Return what the file of a run says about it; facts that are not text, after edits by hand, are left out."""
     judge = next((row.environment for row in run.rows), {})
     environment = run.facts.get("environment") or judge
     command = run.facts.get("command")
@@ -163,7 +163,7 @@ def head(name: str, run: Document) -> Head:
 
 
 def _at(facts: object, *path: str) -> str:
-    """Return the text at a place of what a file says of its run; empty where there is none."""
+    """Return the text at a path in the facts of a run; empty if there is none."""
     for part in path:
         facts = facts.get(part) if isinstance(facts, dict) else None
     return facts if isinstance(facts, str) else ""
@@ -191,26 +191,26 @@ def chapters(found: Iterable[Entry]) -> list[Chapter]:
     single = {claim: chapter_of(claim) for claim in rows}
     ordered: list[Chapter] = []
     for claim, chapter in single.items():
-        if chapter.first.rival_of not in single:  # a claim of the paper, or the rival of one that is not here
+        if chapter.first.rival_of not in single:  # a claim of the paper, or the rival of an absent claim
             rivals = tuple(rival for rival in single.values() if rival.first.rival_of == claim)
             ordered += [chapter_of(claim, rivals), *rivals]
     return ordered
 
 
 def places(found: Iterable[Entry]) -> list[Place]:
-    """Return where claims were decided, each once; those where nothing was are left out."""
+    """Return the places where claims were decided, each once."""
     return list(dict.fromkeys(entry.place for entry in found if entry.row.verdict.decided))
 
 
 def counts(found: Sequence[Entry]) -> dict[Verdict, int]:
-    """Return how many rows have each verdict that some have; extensions of the paper are not counted."""
+    """Return each verdict that occurs with its number of rows; extensions of the paper are not counted."""
     counted = [entry.row.verdict for entry in found if not entry.row.extension]
     numbers = {verdict: counted.count(verdict) for verdict in Verdict}
     return {verdict: number for verdict, number in numbers.items() if number}
 
 
 def summary(found: Sequence[Chapter]) -> dict[str, list[Chapter]]:
-    """Return the claims by how they fared; groups without any left out."""
+    """Return the claims grouped by their results, without empty groups."""
     groups = {words: [chapter for chapter in found if chapter.fared == words] for words in FARED}
     return {words: chapters for words, chapters in groups.items() if chapters}
 
@@ -225,7 +225,7 @@ def makers(found: Iterable[Entry]) -> list[dict[str, list[str]]]:
 
 
 def provenance(found: Iterable[Entry]) -> dict[str, list[tuple[str, str]]]:
-    """Return name and digest of what the rows were read from, by kind and each once; kinds without any left out."""
+    """Return name and digest of everything that the rows were read from, by kind and each once."""
     kinds: dict[str, dict[tuple[str, str], None]] = {}
     for row in (entry.row for entry in found):
         checkpoints = {

@@ -1,6 +1,6 @@
-"""Curves of a page as small multiples: a panel a depth, all of a figure on the same axes.
+"""Curves of a page as small multiples: one panel per depth, all panels of a figure on the same axes.
 
-A page has as many figures as a hundred rows, so they are drawn without matplotlib, which draws them as files.
+A page has figures of a hundred rows, so they are drawn without matplotlib, which draws only the files.
 """
 
 import dataclasses
@@ -19,8 +19,9 @@ from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import Evidence
 
 SMALL, LARGE = (174, 132), (356, 216)
-"""Width and height in pixels of a panel among several, two of which fit beside each other on a telephone, and of one
-that stands alone and fits there as well."""
+"""Width and height of a panel in pixels: of one among several, and of a single one.
+
+Two small panels fit beside each other on a telephone, and so does one large panel."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 5, 16, 18
 """Pixels around the axes, for ticks and for the panel's title."""
@@ -29,10 +30,10 @@ _WIDTHS = 3.2, 1.4
 """Line widths of the first and the last series' mean, in pixels."""
 
 _DEPTH = re.compile(r"(?:\s+at)?[\s,]*\b(depth \d+)\b[\s,]*")
-"""What says in a title, or in the name of a series, which depth it is of."""
+"""The part of a title, or of the name of a series, that names the depth."""
 
 _OWN = "at this depth"
-"""A series that its depth alone names."""
+"""The name of a series that only its depth names."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its title, empty where there is no other, and its series."""
+    """One panel: its series, and its title, which is empty for a single panel."""
 
     title: str
     lines: tuple[Line, ...]
@@ -78,8 +79,8 @@ class Multiples:
         bounds: heights of the bound's lines, in pixels.
         arrow: to the side on which the criterion holds: -1 upwards, 1 downwards, 0 for none.
         window: left edge and width of a shaded span, in pixels; empty for none.
-        steps: abscissae behind which the learning rate is another, in pixels.
-        words: what the bound, the window and the steps are.
+        steps: abscissae at which the learning rate changes, in pixels.
+        words: explanations of the bound, the window and the steps.
     """
 
     look: ClassVar[str] = "multiples"
@@ -110,7 +111,7 @@ def multiples(row: Evidence) -> list[Multiples]:
 
 
 def _figures(row: Evidence) -> list[tuple[str, dict[str, Curve]]]:
-    """Return title and panels of each figure; curves whose titles differ in their depths alone are panels of one."""
+    """Return title and panels of each figure; curves whose titles differ only in their depths share a figure."""
     found: dict[object, tuple[str, dict[str, Curve]]] = {}
     for title, curve in row.curves.items():
         depth, rest = _split(title)
@@ -123,7 +124,7 @@ def _figures(row: Evidence) -> list[tuple[str, dict[str, Curve]]]:
 
 
 def _split(label: str) -> tuple[str, str]:
-    """Return the depth of a label, empty where there is none, and what else it says."""
+    """Return the depth in a label, empty if there is none, and the rest of the label."""
     found = _DEPTH.search(label)
     if not found:
         return "", label
@@ -131,7 +132,7 @@ def _split(label: str) -> tuple[str, str]:
 
 
 def _by_depth(curve: Curve) -> dict[str, Curve]:
-    """Return a curve by its series' depths, where there are several; a series of no depth is in every part."""
+    """Split a curve by the depths of its series, if there are several; a series without a depth is in every part."""
     named = {label: _split(label) for label in curve.series}
     depths = list(dict.fromkeys(depth for depth, _ in named.values() if depth))
     if len(depths) < 2:
@@ -174,7 +175,7 @@ def _figure(title: str, parts: dict[str, Curve], shown: Marks) -> Multiples:
 def _holding(
     curves: Sequence[Curve], criterion: Criterion | None, bottom: float, top: float
 ) -> tuple[Axis, list[float]]:
-    """Return the ordinates' axis, and the ends of a bound that are near enough to be on it."""
+    """Return the axis of ordinates, and the ends of a bound that are near enough to lie on it."""
     log = curves[0].log
     numbers = [number for curve in curves for seeds in curve.series.values() for line in seeds for number in line]
     axis = fitted(numbers, bottom, top, log=log)
@@ -201,7 +202,7 @@ def _words(
 ) -> Iterator[str]:
     if criterion:
         side = "above" if criterion.bound > y.high else "below"
-        yield f"dashed: bound, to lie {asked(criterion)}" + ("" if near else f" ({side} the axis)")
+        yield f"dashed: bound, must lie {asked(criterion)}" + ("" if near else f" ({side} the axis)")
     if window:
         yield f"shaded: window {window[0]}"
     if steps:

@@ -1,4 +1,4 @@
-"""Pictures of decision regions drawn: the plane coloured by class, paths with a dot where they end."""
+"""Drawings of decision regions: the plane coloured by class, and paths that end in a dot."""
 
 import csv
 import io
@@ -48,12 +48,12 @@ class PlanePanel:
 
     Attributes:
         title: of the picture.
-        words: whose it is.
+        words: the seed and the epochs.
         x: axis of the first feature.
         y: axis of the second.
         cell: width and height of a cell of the regions, in pixels.
         regions: letter of a class to the number of its colour, and its cells as a path in units of a cell.
-        centres: letter to where it stands, in pixels.
+        centres: letter to its place, in pixels.
         paths: of each image the number of its colour, its path in the steps of ``axes.FINE``, and where that ends.
     """
 
@@ -72,7 +72,7 @@ class PlanePanel:
 def plane_panel(plane: Plane, title: str) -> PlanePanel:
     """Lay a picture out for a page.
 
-    Regions that are no grid of letters of classes are an ``EvidenceError``, and so is a path without a point for each
+    An ``EvidenceError`` is raised if the regions are not a grid of class letters, or if a path lacks a point for an
     epoch.
     """
     check_plane(plane, title)
@@ -104,7 +104,7 @@ def plane_panel(plane: Plane, title: str) -> PlanePanel:
 
 
 def _colour(letter: str) -> int:
-    """Return the number of a class's colour; classes that share one are told apart by their letters."""
+    """Return the number of a class's colour; letters distinguish classes that share a colour."""
     return CLASSES.index(letter) % len(COLOURS)
 
 
@@ -118,9 +118,9 @@ def _runs(line: str) -> Iterator[tuple[str, int, int]]:
 
 
 def plane_files(plane: Plane, name: str) -> dict[str, bytes]:
-    """Draw a picture, its name above it, and return its files by their kind (see ``figures.saved``).
+    """Draw a picture with its name as the title, and return its files by their kind (see ``figures.saved``).
 
-    What ``plane_panel`` refuses is an ``EvidenceError`` here too.
+    It raises an ``EvidenceError`` in the same cases as ``plane_panel``.
     """
     return saved(_draw(plane, name), name)
 
@@ -177,13 +177,13 @@ def check_plane(plane: Plane, name: str) -> None:
         name: in the error's message.
 
     Raises:
-        EvidenceError: regions that are no grid of letters of classes, or a path without a point for each epoch.
+        EvidenceError: the regions are not a grid of class letters, or a path lacks a point for an epoch.
     """
     lengths = {len(row) for row in plane.regions}
     letters = set("".join(plane.regions)) | {path.label for path in plane.paths}
     if len(lengths) != 1 or 0 in lengths or not letters <= set(CLASSES):
-        raise EvidenceError(f"picture {name!r}: its regions are no grid of letters of classes")
+        raise EvidenceError(f"picture {name!r}: its regions are not a grid of class letters")
     points = {len(part) for path in plane.paths for part in (path.x, path.y)}
     ascending = all(len(ends) == 2 and ends[0] < ends[1] for ends in (plane.x, plane.y))
     if not plane.epochs or points - {len(plane.epochs)} or not ascending:
-        raise EvidenceError(f"picture {name!r}: it lacks ends, or a path has no point for each of its epochs")
+        raise EvidenceError(f"picture {name!r}: it lacks the ends of an axis, or a path lacks a point for an epoch")

@@ -1,4 +1,4 @@
-"""The rows of an evidence file, for notebooks and scripts: one by its name, all as a table."""
+"""The rows of an evidence file, for notebooks and scripts: one row by its id, or all rows as a table."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _IN_THE_ID = ("claim", "subject", "scale", "variation")
-"""Columns that a row's id says, which also tells what is replayed from what was measured here."""
+"""Columns that the id of a row contains; the id also distinguishes replayed rows from measured ones."""
 
 
 class Rows(tuple[Evidence, ...]):
@@ -34,7 +34,7 @@ class Rows(tuple[Evidence, ...]):
         """Return a row by its id, such as ``memory-window-small-digits-replayed``.
 
         Raises:
-            EvidenceError: there is none.
+            EvidenceError: there is no such row.
         """
         found = {row.id: row for row in self}
         if name not in found:
@@ -42,7 +42,7 @@ class Rows(tuple[Evidence, ...]):
         return found[name]
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Return a table with one line a row, by its id, and the columns of ``featdyn report --csv``.
+        """Return a table with one line per row, indexed by its id, and the columns of ``featdyn report --csv``.
 
         Estimates, ends of intervals, bounds and p-values are numbers, and missing where nothing was judged. ``holm_p``
         is adjusted among all of these rows.
@@ -74,8 +74,8 @@ class Rows(tuple[Evidence, ...]):
 def read_evidence(path: str | os.PathLike[str]) -> Rows:
     """Return the rows of an evidence file, whose numbers are judged again.
 
-    No such file, a damaged one, and a row that does not follow from its own numbers and bounds are an
-    ``EvidenceError``.
+    It raises an ``EvidenceError`` if the file is missing or damaged, or if a row does not follow from its own numbers
+    and bounds.
 
     Args:
         path: of the file, such as ``evidence.json``.

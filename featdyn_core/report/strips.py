@@ -15,11 +15,11 @@ class Strip:
     """Where a finding's numbers lie on a horizontal line, in per cent of its width, each in [0, 100].
 
     Attributes:
-        bounds: the criterion's bound; two of one that holds within them.
+        bounds: the criterion's bound; two bounds if it holds within them.
         low: lower end of the interval.
         estimate: mean over seeds.
         high: upper end of the interval.
-        values: one a seed.
+        values: one per seed.
         holds: (start, width) of the part of the line in which the criterion holds.
         ends: the smallest and the largest number on the line, which lie ``MARGIN`` from its edges.
     """

@@ -1,4 +1,4 @@
-"""Rows of sweeps as tables, variation × claim, with the rows of the register that they vary where these are there."""
+"""Rows of sweeps as tables, variation × claim, with the registered rows that they vary, if present."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from featdyn_core.verdicts.multiverse import REGISTERED
 
 @dataclass(frozen=True)
 class SweepTable:
-    """What was swept at one scale on one subject.
+    """The sweep at one scale on one subject.
 
     Attributes:
         scale: of the register.
         subject: the data set.
         effects: claim to the criterion whose estimate is shown for it.
-        lines: variation to claim to its row; a claim that a variation was not asked of is not there.
+        lines: variation to claim to its row; claims that were not decided under a variation are missing.
     """
 
     scale: str
@@ -28,12 +28,12 @@ class SweepTable:
 
     @property
     def varied(self) -> int:
-        """How many variations there are."""
+        """The number of variations."""
         return sum(variation != REGISTERED for variation in self.lines)
 
     @property
     def counts(self) -> dict[Verdict, int]:
-        """How many rows of variations came to each verdict that some came to."""
+        """Verdict to its number of rows in variations, of verdicts that occur."""
         varied = [row.verdict for rows in self.lines.values() for row in rows.values() if row.variation]
         return {verdict: varied.count(verdict) for verdict in Verdict if verdict in varied}
 
@@ -45,8 +45,8 @@ class SweepTable:
 def sweep_tables(rows: Sequence[Evidence]) -> list[SweepTable]:
     """Return a table for each scale and subject that was swept, in the order of the rows.
 
-    A row of the register is a line of its own in a table that has its claim; where it was measured and replayed, the
-    measured one is, as of what was varied.
+    The first line of a table has the registered rows of its claims. If a row was both measured and replayed, the table
+    shows the measured one, as for variations.
     """
     tables: dict[tuple[str, str], SweepTable] = {}
     measured_last = sorted(rows, key=lambda row: not row.replayed)

@@ -11,20 +11,18 @@ from featdyn_core.verdicts.evidence import Evidence
 
 _INDENT = "  "
 
-_IN_ACCORD = (
-    "(…) what the register knows, of more seeds or another machine; the verdict beside it does not contradict it"
-)
+_IN_ACCORD = "(…) known finding of the register, from more seeds or another machine; the verdict does not contradict it"
 
 _FIRST = 11
-"""Letters that the first column keeps before other columns are left out: enough to tell claims apart."""
+"""Letters that the first column keeps before other columns are left out: enough to distinguish claims."""
 
 
 def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     """Return the rows as lines of plain text, none longer than the terminal.
 
-    Two lines a row: what was decided, and the criterion that the verdict hangs on (see ``wording.hinge``) with its
-    interval, bound, worst seed and number of seeds that hold. Remarks follow in full, the reason of what was not
-    measured among them, and what the marks mean comes last. What was not selected has no line.
+    Each row has two lines: the verdict, and the criterion that it depends on (see ``wording.hinge``) with its interval,
+    bound, worst seed and number of seeds that hold. Remarks follow in full, including the reason why a row was not
+    run. The meanings of the marks come last. Rows that were not selected have no line.
 
     Args:
         rows: in the order to show them.
@@ -51,7 +49,7 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
 
 
 def _aligned(table: Table, shown: Sequence[Line], width: int) -> list[str]:
-    """Align a table's columns, titles first; to fit the width shorten the first column and leave others out."""
+    """Align the columns of a table, titles first; shorten the first column and leave others out to fit the width."""
     chosen = filled(table, shown)
     if not chosen:
         return []
@@ -73,6 +71,6 @@ def _aligned(table: Table, shown: Sequence[Line], width: int) -> list[str]:
 
 
 def _cell(text: str, space: int, *, right: bool) -> str:
-    if len(text) > space:  # names of one family differ in their ends
+    if len(text) > space:  # names of related claims differ at their ends
         text = f"{text[: space // 2]}…{text[len(text) - (space - space // 2 - 1) :]}"
     return text.rjust(space) if right else text.ljust(space)

@@ -1,4 +1,4 @@
-"""How numbers and verdicts of evidence are said, in the terminal and in the report alike."""
+"""The words for numbers and verdicts of evidence, the same in the terminal and in the report."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from featdyn_core.verdicts.inference import CONFIDENCE
 NOTHING = "–"
 SEEN = "seen"
 CHANGED = ", was "
-"""Between a verdict and the one that the register knows, where it is another."""
+"""Text between a verdict and a different one that the register has as the known finding."""
 
 SYMBOLS = {
     Verdict.SUPPORTED: "✓",
@@ -21,29 +21,30 @@ SYMBOLS = {
     Verdict.INCONCLUSIVE: "?",
     Verdict.INVALID: "!",
 }
-"""Verdict on judged numbers to its sign in a table that has no room for the word."""
+"""Verdict on judged numbers to its sign, for a table that has no room for the word."""
 
 NOT_RUN = "·"
-"""The sign of a row that the register has and nobody ran."""
+"""The sign of a row of the register that was not run."""
 
 P_LIMIT = (1 - CONFIDENCE) / 2
 """A one-sided p-value is below this exactly where the interval lies on the right side of its bound."""
 
 SURVIVES, MAY_BE_SKEWED, SECOND_PROTOCOL = "*", "†", "²"
 MARKS = {
-    SURVIVES: "survives beside all registered rows of its scale (Holm, for SUPPORTED and for REFUTED apart)",
-    MAY_BE_SKEWED: "decided by a mean of differences or of correlations: where these are skewed, errors are more "
+    SURVIVES: "survives the adjustment over all registered rows of its scale (Holm, separately for SUPPORTED and "
+    "for REFUTED)",
+    MAY_BE_SKEWED: "decided by a mean of differences or of correlations: if these are skewed, errors are more "
     "frequent than 5 % (docs/calibration.md)",
-    SECOND_PROTOCOL: "from the second protocol, which asked for the least favourable depth of each seed",
+    SECOND_PROTOCOL: "from the second protocol, which used the least favourable depth of each seed",
 }
-"""Marks behind a verdict to what they mean."""
+"""Mark after a verdict to its meaning."""
 
 
 def hinge(row: Evidence) -> Finding | None:
-    """Return the finding that the verdict hangs on; None if nothing was measured.
+    """Return the finding that the verdict depends on most; None if nothing was measured.
 
-    It is the one nearest to failing, or furthest in it: of the controls if the verdict is INVALID, else of the items
-    that decide. Of a REFUTED row it is the item that most surely fails.
+    It has the largest p-value among the controls if the verdict is INVALID, else among the deciding items. For a
+    REFUTED row it is the item that fails most clearly.
     """
     if row.verdict is Verdict.REFUTED and row.rule == RULE:
         return min(row.deciding, key=lambda finding: finding.p_against, default=None)
@@ -52,17 +53,17 @@ def hinge(row: Evidence) -> Finding | None:
 
 
 def scale(row: Evidence) -> str:
-    """Scale of a row, what is varied, and whether published records were judged or other seeds were taken."""
+    """Return the scale of a row, its variation, and whether it is replayed or uses other seeds."""
     return ", ".join(filter(None, [row.scale, row.variation, note(row)]))
 
 
 def where(row: Evidence) -> str:
-    """Scale of a row as far as it tells rows apart: whether its seeds were seen before stands in its remarks."""
+    """Return the scale of a row without the word for seeds seen before, which its remarks contain."""
     return scale(row).removesuffix(f", {SEEN}")
 
 
 def note(row: Evidence) -> str:
-    """What tells the row from one of the register that was measured here: empty of such a one."""
+    """Return how the row differs from a row of the register that was measured here; empty if it is one."""
     words = {
         "replayed": row.replayed,
         "here": row.here,
@@ -73,23 +74,24 @@ def note(row: Evidence) -> str:
 
 
 def remarks(row: Evidence) -> str:
-    """What a reader must know beside a verdict: why it is not SUPPORTED, and what weakens it."""
-    bits = {"equal": "bit for bit as published", "other": "other bits than the published trainings", "": ""}
+    """Return what a reader must know besides the verdict: why it is not SUPPORTED, and what weakens it."""
+    bits = {"equal": "bit for bit as published", "other": "bits differ from the published trainings", "": ""}
     found = [
         row.reason or row.counter_example or row.why,
         "on seeds seen before" if row.seen and row.verdict.decided else "",
         bits[row.bits],
         f"measured by other code ({', '.join(row.other_code)})" if row.other_code else "",
-        f"what looks odd about its checkpoints: {row.suspicions}" if row.suspicions else "",
-        "an extension, and no statement of the paper" if row.extension and row.verdict.decided else "",
+        f"suspicions about its checkpoints: {row.suspicions}" if row.suspicions else "",
+        "an extension, not a statement of the paper" if row.extension and row.verdict.decided else "",
     ]
     return "; ".join(filter(None, found))
 
 
 def reproduction(row: Evidence) -> str:
-    """Return how much of a decided row the run did, from judging alone to training, and when its records were measured.
+    """Return which steps of a decided row the run did, from judging to training, and when its records were measured.
 
-    A row without records has an empty text. "Again" means that published records of the row are there to compare with.
+    A row without records has an empty text. Steps count as done again only if there are published records to compare
+    with.
     """
     if not row.verdict.decided or not row.records:
         return ""
@@ -99,7 +101,7 @@ def reproduction(row: Evidence) -> str:
 
 
 def verdict(row: Evidence) -> str:
-    """Verdict of a row, and whether the register knows it or another."""
+    """Return the verdict of a row, and the known finding of the register."""
     if row.changed:
         return f"{row.verdict}{CHANGED}{row.known}"
     if row.in_accord:
@@ -108,19 +110,19 @@ def verdict(row: Evidence) -> str:
 
 
 def short_verdict(row: Evidence) -> str:
-    """Return the verdict where there is little room: in brackets the one that the register knows of more seeds."""
+    """Return the verdict in few letters, with the known finding on more seeds in brackets."""
     return f"{row.verdict} ({row.known})" if row.in_accord else verdict(row)
 
 
 def is_new(row: Evidence) -> bool:
-    """Whether a row was decided against the claim, and the register knows no finding of it."""
+    """Whether a row was decided against the claim and the register has no known finding for it."""
     return row.verdict.decided and row.verdict is not Verdict.SUPPORTED and not row.known
 
 
 def multiverse(row: Evidence) -> str:
-    """Shares of the verdicts over all specifications, such as "S 83 %, I 17 % of 108"; empty where none was computed.
+    """Return the shares of verdicts over all specifications, such as "S 83 %, I 17 % of 108"; empty without any.
 
-    Each verdict is said by its first letter, INVALID in full.
+    The first letter stands for each verdict except INVALID, which is written in full.
     """
     if row.multiverse is None:
         return ""
@@ -142,7 +144,7 @@ def marks(row: Evidence, holm: Adjusted) -> str:
 
 
 def legend(shown: Iterable[str]) -> dict[str, str]:
-    """Return what the marks mean that stand behind some verdicts."""
+    """Return the marks in some texts, with their meanings."""
     found = "".join(shown)
     return {mark: words for mark, words in MARKS.items() if mark in found}
 
@@ -157,7 +159,7 @@ def control(row: Evidence) -> str:
 
 
 def answers(row: Evidence) -> str:
-    """Return the paper's figures that a row's curves are to be compared with, such as "Fig. 2, 10"; else empty."""
+    """Return the figures of the paper that a row's curves compare with, such as "Fig. 2, 10"; empty if none."""
     return ", ".join(re.findall(r"Fig\. \d+\w*(?:, \d+\w*)*", row.section))
 
 
@@ -167,7 +169,7 @@ def number(value: float) -> str:
 
 
 def coverage(rows: Sequence[Evidence]) -> str:
-    """Return what the rows' intervals are, such as "95 % interval"."""
+    """Return the coverage of the rows' intervals, such as "95 % interval"."""
     levels = sorted({finding.interval.confidence for row in rows for finding in row.findings})
     return f"{' or '.join(f'{100 * level:g} %' for level in levels)} interval".lstrip()
 
@@ -184,19 +186,19 @@ def bound(finding: Finding) -> str:
 
 
 def asked(criterion: Criterion) -> str:
-    """Where the number of a criterion is to lie."""
+    """Return where the number of a criterion must lie, such as "> 0.8"."""
     if criterion.direction == "within":
         return f"{criterion.around:g} ± {criterion.bound:g}"
     return f"{'>' if criterion.direction == 'above' else '<'} {criterion.bound:g}"
 
 
 def seeds_that_hold(finding: Finding) -> str:
-    """On how many seeds it holds, such as "4 of 5"."""
+    """Return the number of seeds on which a finding holds, such as "4 of 5"."""
     return f"{finding.on_right_side} of {len(finding.values)}"
 
 
 def p_value(value: float | None) -> str:
-    """Four decimals, or that it is below the least of them."""
+    """Return a p-value with four decimals; "<0.0001" if it is smaller."""
     if value is None:
         return NOTHING
     return "<0.0001" if value < 1e-4 else f"{value:.4f}"

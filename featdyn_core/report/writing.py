@@ -1,4 +1,4 @@
-"""Files that a report is written as, and their names."""
+"""The files of a report, and their names."""
 
 import hashlib
 import re
@@ -8,11 +8,11 @@ from pathlib import Path
 from featdyn_core.errors import EvidenceError
 
 _LONGEST_SLUG = 150
-"""Letters of a file's name that are words, which leaves some for a digest and the kind."""
+"""Most letters of words in a file's name; the rest is for a digest and the kind."""
 
 
 def need(rows: Sequence[object]) -> None:
-    """Refuse a report of nothing.
+    """Refuse a report without rows.
 
     Raises:
         EvidenceError: there are no rows.
@@ -35,7 +35,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def slug(*parts: str) -> str:
-    """Return words as a file name of ASCII, below 200 bytes; what that leaves out is told apart by a digest."""
+    """Return words as a file name of ASCII, below 200 bytes; a digest distinguishes names that lost letters."""
     text = "-".join(parts).lower()
     slug = re.sub(r"[^a-z0-9]+", "-", text).strip("-")
     if len(slug) <= _LONGEST_SLUG and not any(letter.isalnum() and not letter.isascii() for letter in text):

@@ -8,7 +8,7 @@ def test_one_error_stays_as_it_is():
     assert together([error]) is error
 
 
-def test_each_message_of_several_is_told_once():
+def test_each_message_of_several_is_reported_once():
     found = together([MissingTrajectoryError("a"), MissingTrajectoryError("b"), MissingTrajectoryError("a")])
     assert (type(found), str(found)) == (MissingTrajectoryError, "a; b")
 

@@ -184,7 +184,7 @@ def test_imports_of_this_package_are_recognised(source, modules):
     assert own_modules(source) == modules
 
 
-def test_imports_inside_functions_are_told_from_those_at_the_top():
+def test_imports_inside_functions_differ_from_those_at_the_top():
     source = "try:\n    import a.b\nfinally:\n    pass\nclass C:\n    from c import d\ndef f():\n    import e"
     assert packages(source) == {"a", "c", "e"}
     assert packages(source, top_level=True) == {"a", "c"}

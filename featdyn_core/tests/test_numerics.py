@@ -76,7 +76,7 @@ def test_unknown_device_is_refused(name):
 
 
 @pytest.mark.parametrize(("count", "device"), [(0, CPU), (1, GPU)])
-def test_a_drivers_warning_is_a_line_told_once(found, count, device):
+def test_a_drivers_warning_is_one_line_printed_once(found, count, device):
     """And no error, though pytest is told to make errors of warnings."""
     asked = found(count, OLD)
     with pytest.warns(UserWarning, match="the device is") as told:
@@ -94,13 +94,13 @@ def test_a_refused_device_says_what_the_driver_warned_of(found):
     assert f"(CUDA devices found: 0, and torch warns: {OLD}); use --device cpu" in str(refused.value)
 
 
-def test_the_cpu_is_had_without_asking_for_others(found):
+def test_the_cpu_is_resolved_without_asking_for_others(found):
     asked = found(0, OLD)
     assert resolve_device("cpu") == CPU
     assert not asked
 
 
-def test_a_gpu_that_warns_as_it_starts_is_told_of(monkeypatch):
+def test_a_gpu_that_warns_as_it_starts_is_reported(monkeypatch):
     begun = []
 
     def init():
@@ -117,7 +117,7 @@ def test_a_gpu_that_warns_as_it_starts_is_told_of(monkeypatch):
     assert len(told) == len(begun) == 1
 
 
-def test_what_is_told_is_one_line_of_the_standard_error():
+def test_a_message_is_one_line_of_the_standard_error():
     code = "from featdyn_core.numerics import tell; tell('the fan is loud')"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == ["featdyn:0: UserWarning: the fan is loud"]

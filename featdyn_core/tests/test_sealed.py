@@ -46,7 +46,7 @@ def test_columns_give_back_what_was_written(objects):
     assert isinstance(document["items"][0]["list"], dict if objects else list)
 
 
-def test_what_items_share_stands_in_a_table_once():
+def test_what_items_share_is_once_in_a_table():
     items = [{"a": "some images", "list": [{"same": [1.5], "own": place}, {"own": -place}]} for place in range(3)]
     document, found = told(items, **TELL)
     assert found == items

@@ -111,7 +111,7 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("name", MISFITS)
-def test_what_does_not_fit_is_said_with_its_place(name):
+def test_what_does_not_fit_is_reported_with_its_place(name):
     table, message = MISFITS[name]
     with pytest.raises(RecipeError) as found:
         build(Outer, table, "recipe 'x'")
@@ -171,7 +171,7 @@ def test_the_nearest_name_is_offered_if_one_is_near(name, guess):
     assert (f"did you mean {guess}? there" in message) if guess else ("did you mean" not in message)
 
 
-def test_where_no_name_is_known_that_is_said():
+def test_without_a_known_name_the_message_says_so():
     assert unknown("arm", "clean", [], "the claim has") == "unknown arm 'clean'; the claim has none"
 
 

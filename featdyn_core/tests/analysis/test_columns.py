@@ -53,7 +53,7 @@ def test_a_trend_leaves_out_the_network_itself():
         assert trends(falling, quantity) == expected, "one pair of epochs"
 
 
-def test_depths_are_told_apart_at_the_end_that_is_furthest_away():
+def test_depths_differ_at_the_furthest_end():
     column = Column.planted(EPOCHS, fading([0.1, 0.2, 0.4], EPOCHS), wrong=0.2, astray=fading(0.05, EPOCHS))
     found = across(column)
     for depth, missed in enumerate((0.1, 0.2, 0.4), start=1):

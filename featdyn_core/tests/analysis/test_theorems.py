@@ -70,11 +70,11 @@ def test_a_failed_theorem_shows_where_and_its_search_is_complete():
     assert found.counter_example == "b: 101"
 
 
-def test_a_twin_that_holds_is_told_by_its_number():
+def test_a_twin_that_holds_is_reported_by_its_number():
     assert measured({"a": lambda n: -abs(n)}, twin=lambda n: -abs(n) - 2).numbers["twin"] == -2
 
 
-def test_few_worlds_are_told():
+def test_few_worlds_are_reported():
     found = examined(st.sampled_from(range(5)), COUNT, 0, theorem={"a": lambda _: -1}, twins={"twin": lambda n: n})
     assert found.numbers["worlds looked at"] == pytest.approx(5 / COUNT)
 

@@ -32,7 +32,7 @@ def test_checkpoints_are_adopted_in_an_empty_folder(folder, seeds, capsys):
     *told, adopted, advice = capsys.readouterr().out.splitlines()
     assert [line.partition(",")[0] for line in told] == [f"seed {seed}: 8 checkpoints" for seed in range(3)]
     path = folder / "fixtures" / "recipes" / "mine.toml"
-    assert adopted == f"adopted 3 trainings, epochs 0 to 7 of all: {path}"
+    assert adopted == f"adopted 3 trainings, epochs 0 to 7 of each: {path}"
     assert advice == "begin a project on them: featdyn init --adopted mine --window A-B"
     recipe = load_recipe(path)
     assert (recipe.training.batch_size, recipe.adopted.sources) == (20, {"1": "a friend"})
@@ -76,16 +76,16 @@ def test_a_seam_is_an_error_and_a_side_is_taken(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("mine", "--data", "digits"), "say --network too, or name a .toml file that has it"),
+        (("mine", "--data", "digits"), "--network is missing: add it, or name a .toml file that has it"),
         (("mine", *COMMON), "nothing is to be adopted"),
         (("mine", *COMMON, "--seed", "runs"), "--seed runs: write it as SEED="),
-        (("mine", *COMMON, "--seed", "0=a", "--seed", "0=b"), "this seed is there twice"),
-        (("mine", *COMMON, "--seed", "0=a", "--take", "0=4"), "'4' are no first and last epoch, such as 4-29"),
+        (("mine", *COMMON, "--seed", "0=a", "--seed", "0=b"), "this seed occurs twice"),
+        (("mine", *COMMON, "--seed", "0=a", "--take", "0=4"), "'4' is not a first and a last epoch, such as 4-29"),
         (("mine", *COMMON, "--seed", "0=no/{epoch}.pt"), "there is no file no/{epoch}.pt"),
         (("absent.toml",), "absent.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_adopted_is_told_in_one_line(folder, capsys, arguments, told):
+def test_what_cannot_be_adopted_is_reported_in_one_line(folder, capsys, arguments, told):
     assert main(["adopt", *arguments]) == 2
     _, line = capsys.readouterr().err.splitlines()  # after one that says that this folder is no project
     assert told in line

@@ -52,7 +52,7 @@ def test_an_audit_goes_on_in_a_folder_that_is_named(audited, project):
     assert len(list((project / "audit").glob("toy-*"))) == 2
 
 
-def test_checkpoints_of_another_machine_are_told(audited):
+def test_checkpoints_of_another_machine_are_reported(audited):
     def elsewhere(record: Record) -> Record:
         checkpoints = record.facts["checkpoints"] | {"sha256": f"{record.facts['seed']:064x}"}
         return Record(record.facts | {"checkpoints": checkpoints}, record.content)

@@ -63,11 +63,11 @@ def test_rows_without_records_are_counted_and_nothing_is_made(demo, told):
     assert not (demo / "store").exists()
 
 
-def test_claim_without_multiverse_is_told(refused):
+def test_claim_without_multiverse_is_reported(refused):
     assert "demo: there is no [multiverse] in the register; write one" in refused("multiverse", "demo")
     assert "no claim has a [multiverse] in the register" in refused("multiverse")
 
 
-def test_unknown_claim_and_scale_are_told(demo, refused):  # noqa: ARG001 - one stands in it
+def test_unknown_claim_and_scale_are_reported(demo, refused):  # noqa: ARG001 - one stands in it
     assert "did you mean 'demo'?" in refused("multiverse", "dmo")
     assert "did you mean 'small'?" in refused("multiverse", "--scale", "smal")

@@ -28,7 +28,7 @@ def test_a_word_nearly_right_is_answered_with_the_right_one(error):
     assert "did you mean there?" in error("--way", "their")
 
 
-def test_of_a_word_like_none_the_choices_are_told(error):
+def test_a_word_unlike_all_choices_lists_the_choices(error):
     assert error("xyz").endswith("(choose from 'status') (see program --help)\n")
     assert "did you mean" not in error("xyz")
 

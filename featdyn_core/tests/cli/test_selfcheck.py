@@ -4,7 +4,7 @@ from featdyn_core.cli.main import main
 from featdyn_core.launch.selfcheck import Way, lines
 
 
-def test_one_that_does_not_agree_is_told_and_is_the_exit_status(monkeypatch, capsys):
+def test_a_disagreement_is_reported_and_sets_the_status(monkeypatch, capsys):
     wrong = Way("cpu", "graphs", "fp32", 0.5, 0.3, 0.3)
     found = [Way("cpu", "eager", "fp32", 1.0), wrong, Way("cuda:0", "graphs", "fp32", failure="no driver")]
     assert [way.agrees for way in found] == [True, False, True]

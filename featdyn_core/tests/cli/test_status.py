@@ -52,7 +52,7 @@ def test_status_for_a_program(run, project):
     assert (project / "store" / found["trajectories"][0]["folder"]).is_dir()
 
 
-def test_a_reason_is_told_once(run, fetched):
+def test_a_reason_is_reported_once(run, fetched):
     _, lines = run("status")
     assert sum("digits could not be had" in line for line in lines) == 1
     assert lines[-1] == "records: unknown, for the reason above"

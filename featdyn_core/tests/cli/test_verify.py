@@ -20,7 +20,7 @@ def test_verify_counts_what_is_damaged(run, project):
     assert "epoch-0002.safetensors" in lines[1]
 
 
-def test_verify_checks_all_of_the_store_unless_told_what(run, project):
+def test_verify_checks_the_whole_store_by_default(run, project):
     run("train", "--jobs", "1")
     status, lines = run("verify")
     assert [line.rpartition("-")[0] for line in lines[:-1]] == ["toy-0", "toy-1", "toy-2"]

@@ -81,12 +81,12 @@ def test_folder_is_that_of_the_environment(folder, images, monkeypatch):
     assert read(None, images).tolist() == GIVEN.tolist()
 
 
-def test_absent_file_is_told_with_what_to_set(tmp_path, images):
+def test_absent_file_is_reported_with_what_to_set(tmp_path, images):
     with pytest.raises(AbsentDataError, match=rf"^{tmp_path}/labels\.npz is not there; set FEATDYN_DATA .* is in$"):
         read(tmp_path, images)
 
 
-def test_absent_human_labels_are_told_with_their_origin(tmp_path, images):
+def test_absent_human_labels_are_reported_with_their_origin(tmp_path, images):
     with pytest.raises(AbsentDataError, match=r"UCSC-REAL/cifar-10-100n \(CC BY-NC 4\.0\)"):
         read(tmp_path, images, file="cifar10n_labels.npz")
 

@@ -442,7 +442,7 @@ def test_incomplete_data_in_a_read_only_folder_is_absent(monkeypatch, tmp_path):
             load_published(name, tmp_path)
 
 
-def test_damage_is_told_where_nothing_may_be_written(monkeypatch, tmp_path):
+def test_damage_is_reported_where_nothing_may_be_written(monkeypatch, tmp_path):
     _, files = publish_mnist(monkeypatch)
     place(tmp_path, files)
     load_published("mnist", tmp_path)

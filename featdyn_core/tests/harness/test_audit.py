@@ -63,7 +63,7 @@ def test_what_is_made_again_as_published_is_the_same(rows, source):
     )
 
 
-def test_what_ends_in_other_bits_is_told_with_its_numbers(rows, source):
+def test_what_ends_in_other_bits_is_reported_with_its_numbers(rows, source):
     audited, count, numbers = found(rows, source, moved)
     assert not any(record.trained_alike for record in audited.values())
     assert [(number.row, number.name) for number in numbers] == [("demo-small-digits-replayed", "effect")]
@@ -75,7 +75,7 @@ def test_what_ends_in_other_bits_is_told_with_its_numbers(rows, source):
     assert f"demo-small-digits-replayed, effect: {number.again:.4g}, published {number.published:.4g}" in text
 
 
-def test_a_stranger_that_was_trained_otherwise_is_told(rows, source):
+def test_a_stranger_that_was_trained_otherwise_is_reported(rows, source):
     def get(request, _):
         record = record_of(request)
         partner = record.facts["partner"] and record.facts["partner"] | {"sha256": "other"}
@@ -86,7 +86,7 @@ def test_a_stranger_that_was_trained_otherwise_is_told(rows, source):
     assert lines(list(audited.values()), 0, [])[0].startswith("trained again: 1 of 2 trajectories")
 
 
-def test_a_number_of_no_training_of_the_law_is_told():
+def test_a_number_of_no_training_of_the_law_is_reported():
     number = AuditedNumber("row", "effect", 0.9, 0.1, 0.8, 1.0)
     assert not number.plausible
     assert dataclasses.replace(number, again=0.85).plausible
@@ -101,6 +101,6 @@ def test_one_bit_of_one_array_is_another_record(rows, source):
     assert not np.array_equal(*(record.arrays["changed"] for record in (same, other)))
 
 
-def test_a_seed_of_which_nothing_is_published_is_named(rows, source):
+def test_a_seed_without_published_records_is_named(rows, source):
     with pytest.raises(MissingRecordError, match=r"no record of seed 77 is published in .*small for these claims"):
         published_requests(rows, 77, source)

@@ -25,7 +25,7 @@ def test_file_without_mark_or_measure_is_none_of_a_claim(project):
         measures(project / "claims", ["idle"])
 
 
-def test_file_that_cannot_be_imported_is_told(project):
+def test_file_that_cannot_be_imported_is_reported(project):
     (project / "claims/test_broken.py").write_text("import nothing_of_this_name")
     with pytest.raises(RecipeError, match=r"test_broken\.py cannot be imported: ModuleNotFoundError"):
         measures(project / "claims", [])

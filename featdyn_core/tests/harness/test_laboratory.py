@@ -494,5 +494,5 @@ def test_oddities_of_adopted_checkpoints_are_in_the_evidence(cell):
     found = from_json(to_json(decide(row, saying(0.9, 0.91, 0.92), record_of)))
     assert found.verdict is Verdict.SUPPORTED
     assert found.suspicions == "seed 1: epochs 3 and 4: cosine 0.31 of 0.weight"
-    assert f"what looks odd about its checkpoints: {found.suspicions}" in remarks(found)
+    assert f"suspicions about its checkpoints: {found.suspicions}" in remarks(found)
     assert decide(cell, saying(0.9, 0.91, 0.92), record_of).suspicions == ""

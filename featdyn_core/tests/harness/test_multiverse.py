@@ -110,7 +110,7 @@ def lacking(epoch):
     return source
 
 
-def test_alternative_without_records_is_told(row):
+def test_alternative_without_records_is_reported(row):
     with pytest.raises(RecipeError) as told:
         multiverse(row(), measure, lacking(2))
     said = "claim 'demo', multiverse, window = 'one epoch': no record of the column; measure it and publish it, or "
@@ -122,14 +122,14 @@ def test_a_row_without_records_is_not_the_fault_of_the_register(row):
         multiverse(row(), measure, lacking(0))
 
 
-def test_window_without_checkpoint_is_told_with_its_alternative(row):
+def test_window_without_checkpoint_names_its_alternative(row):
     text = MULTIVERSE.replace("small.late = [2, 3]", "small.late = [2, 7]")
     said = "multiverse, window = 'one epoch': claim 'demo', record 'column': window 'late' ends at epoch 7"
     with pytest.raises(RecipeError, match=said):
         multiverse(row(text=text), measure, here)
 
 
-def test_number_that_nothing_measures_is_told(row):
+def test_number_that_nothing_measures_is_reported(row):
     added = 'split.training = { criteria = { "effect".on = "training" } }'
     with pytest.raises(
         RecipeError, match="split = 'training': nothing measures 'effect, training'; the measurement has"

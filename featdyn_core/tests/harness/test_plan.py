@@ -425,7 +425,7 @@ def test_a_partly_published_row_is_not_dropped_silently(publication):
     assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]
 
 
-def test_a_row_of_which_nothing_is_published_is_not_there(publication):
+def test_a_row_without_published_records_is_left_out(publication):
     wide = entry().replace('"digits"', '"digits", "cifar100"')
     rows = all_cells(publication(lambda request: request.recipe.data.set == "digits", demo=wide))
     assert [row.id for row in rows if row.replayed] == ["demo-reduced-digits-replayed"]

@@ -42,6 +42,6 @@ def test_a_record_of_several_deep_epochs_is_read_by_epoch():
         ("memory-window", "churn", {}, MissingRecordError, "is published at the scale paper"),
     ],
 )
-def test_what_is_not_there_is_said(claim, record, changes, error, says):
+def test_what_is_missing_is_reported(claim, record, changes, error, says):
     with pytest.raises(error, match=says):
         read_record(claim, record, **(MEMORY | changes))

@@ -153,19 +153,19 @@ def test_all_rows_are_the_registers_and_the_sweeps(toy):
 # Overrides that nothing notices
 
 
-def test_an_override_that_leaves_the_recipe_as_it_is_is_told(toy):
+def test_an_override_without_effect_is_an_error(toy):
     idle = dataclasses.replace(SLOW, recipe={"optimizer": {"learning_rate": 0.1}})
     with pytest.raises(RecipeError, match="sweep 'some', variation 'slow': it changes nothing of the recipe toy"):
         swept(toy, sweep(idle))
 
 
-def test_overrides_of_recipes_that_are_ignored_are_told(toy, monkeypatch):
+def test_overrides_of_recipes_that_are_ignored_are_reported(toy, monkeypatch):
     monkeypatch.setattr(sweeps, "varied", lambda recipe, _, name: recipe.replace(name=f"{recipe.name}-{name}"))
     with pytest.raises(RecipeError, match="sweep 'some', variation 'slow': it changes nothing of the recipe toy"):
         swept(toy, sweep(SLOW))
 
 
-def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
+def test_overrides_of_records_that_are_ignored_are_reported(toy, monkeypatch):
     kind = KINDS["column"]
 
     def ignoring(options, scope):
@@ -185,7 +185,7 @@ def test_overrides_of_records_that_are_ignored_are_told(toy, monkeypatch):
         ({"column": {"policy": "carry"}}, "changes nothing of what claim 'demo' is measured by"),
     ],
 )
-def test_options_of_records_that_do_not_fit_are_told(toy, records, message):
+def test_options_of_records_that_do_not_fit_are_reported(toy, records, message):
     with pytest.raises(RecipeError, match=message):
         swept(toy, sweep(Variation("odd", "odd", records=records)))
 

@@ -95,7 +95,7 @@ def test_a_scale_that_is_none_of_the_tier_is_refused(register):
         scales_run(register, ["full"], chosen="halfwey")
 
 
-def test_a_tier_without_a_scale_is_told(tmp_path):
+def test_a_tier_without_a_scale_is_reported(tmp_path):
     shutil.copytree(REGISTER, tmp_path, dirs_exist_ok=True)
     edit(tmp_path / "scales.toml", 'tier = "full"', 'tier = "fast"')
     for path in tmp_path.glob("*.toml"):

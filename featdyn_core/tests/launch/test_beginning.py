@@ -57,7 +57,7 @@ def test_adopted_trainings_have_the_claims_that_need_no_more(begin):
     }
 
 
-def test_claims_that_are_not_asked_are_told_with_the_mend(begin):
+def test_claims_that_are_not_asked_are_reported_with_the_mend(begin):
     known, told = load_recipe(STRANGERS), []
     normalised = dataclasses.replace(known.adopted, normalised=True, unknown=("batch_size", "augmentation"))
     begin(recipe=known.replace(adopted=normalised), say=told.append)

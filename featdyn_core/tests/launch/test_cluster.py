@@ -49,14 +49,14 @@ def test_each_piece_has_its_outcome(cluster):
     assert not list(cluster.spread(root, []))
 
 
-def test_a_fault_is_told_with_its_trace_and_the_others_go_on(cluster):
+def test_a_fault_is_reported_with_its_trace_and_the_others_go_on(cluster):
     found = dict(cluster.spread(root, [7, 4]))
     assert found[4] == 2.0
     assert isinstance(found[7], TrainingError)
     assert all(words in str(found[7]) for words in ("Traceback", "in root", "seven is not wanted"))
 
 
-def test_a_job_that_died_is_told_with_its_logs(cluster):
+def test_a_job_that_died_is_reported_with_its_logs(cluster):
     ((_, found),) = cluster.spread(vanish, ["x"])
     assert isinstance(found, TrainingError)
     assert "ended without a result" in str(found)
@@ -74,7 +74,7 @@ def test_training_and_measuring_in_jobs(cluster, tmp_path, capsys):
     assert not place.measurements(measure=False).missing([column(1), column(1, seed=1)])
 
 
-def test_a_training_that_fails_is_told_and_is_the_exit_status(tmp_path, capsys):
+def test_a_failed_training_is_reported_and_sets_the_status(tmp_path, capsys):
     def spread(work, pieces):
         yield from ((piece, TrainingError("the loss is nan")) for piece in pieces)
         assert isinstance(work, functools.partial)
@@ -94,7 +94,7 @@ def test_options_of_sbatch():
             read_settings(text)
 
 
-def test_without_a_cluster_that_is_told(tmp_path, monkeypatch):
+def test_a_missing_cluster_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RecipeError, match="there is no cluster here"):
         list(Cluster(tmp_path / "jobs").spread(root, [4]))

@@ -35,7 +35,7 @@ def said() -> list[str]:
     return []
 
 
-def test_what_is_missing_is_measured_and_what_cannot_be_is_told(place, said):
+def test_missing_records_are_measured_and_failures_reported(place, said):
     requests = [column(1, 2), column(1, 2, seed=1), STRANGER]
     assert measure_missing(place, requests, HERE, said.append) == 2
     assert said[0] == "3 records: 0 here, 1 to be measured"
@@ -165,7 +165,7 @@ def test_where_nothing_is_there_nothing_is_written(place, tmp_path):
     assert not (tmp_path / "reduced").exists()
 
 
-def test_data_that_cannot_be_had_are_told_of_once(place, tmp_path, monkeypatch):
+def test_missing_data_is_reported_once(place, tmp_path, monkeypatch):
     monkeypatch.setattr(Measurements, "get", Mock(side_effect=AbsentDataError("no digits here")))
     told = []
     assert publish_records(place, [column(1), column(2)], tmp_path / "reduced", told.append) == (0, 2)

@@ -44,7 +44,7 @@ def test_with_one_job_all_is_done_here():
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_fails_is_told_and_the_others_go_on(jobs):
+def test_what_fails_is_reported_and_the_others_go_on(jobs):
     assert outcomes(spread(squared, [3, -1, 2], jobs=jobs)) == [(-1, "-1 is negative"), (2, "4"), (3, "9")]
 
 

@@ -62,7 +62,7 @@ def test_a_later_call_does_what_is_left(report, said):
     assert "once: done before" in said
 
 
-def test_what_failed_is_told_and_tried_again(report, said):
+def test_what_failed_is_reported_and_tried_again(report, said):
     done = []
     parts = [Part("broken", 1.0, failing), Part("next", 1.0, lambda: done.append("next") or [])]
     assert not go_through(parts, 60.0, report, said.append)
@@ -84,7 +84,7 @@ def test_a_damaged_report_is_refused(report, said, content):
         go_through([], 1.0, report, said.append)
 
 
-def test_a_report_that_cannot_be_written_is_told(tmp_path, said):
+def test_a_report_that_cannot_be_written_is_reported(tmp_path, said):
     with pytest.raises(StoreError, match="cannot be written"):
         go_through([Part("one", 1.0, list)], 60.0, tmp_path / "none" / "rehearsal.json", said.append)
 
@@ -119,7 +119,7 @@ def test_epochs_are_timed_in_both_precisions(monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_an_epoch_is_told_from_some_steps(monkeypatch, count):
+def test_an_epoch_is_estimated_from_some_steps(monkeypatch, count):
     """By a clock that moves by a second with each epoch that ends."""
     clock = itertools.count()
     monkeypatch.setattr(rehearsal, "STEPS", 2)
@@ -136,6 +136,6 @@ def test_a_training_that_fails_ends_the_timing():
         epoch_of_each(diverging, load_dataset("digits", subset=SUBSET), "fp32", 1, CPU)
 
 
-def test_the_machine_is_told():
+def test_the_machine_is_reported():
     told = list(machine())
     assert any(line.startswith("torch ") for line in told)

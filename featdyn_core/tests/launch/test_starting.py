@@ -157,7 +157,7 @@ def test_a_wheel_is_built_where_there_is_no_git(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--store", "--evidence"])
-def test_a_path_that_hides_the_projects_settings_is_told(installed, tmp_path, option):
+def test_a_path_that_hides_the_projects_settings_is_reported(installed, tmp_path, option):
     run(installed, tmp_path, "featdyn_core", "init", "mine")
     (tmp_path / "elsewhere").mkdir()
     found = started(installed, tmp_path / "mine", "pytest", option, tmp_path / "elsewhere")
@@ -193,9 +193,10 @@ def test_an_installed_package_turns_checkpoints_into_claims(installed, tmp_path)
     seeds = [f"--seed={n}={elsewhere.saved(tmp_path / 'runs' / str(n), elsewhere.trained(n))}" for n in range(3)]
     options = "--network=nets:small", "--data=digits", "--cuts=0,2,4", "--image-mean=0", "--image-std=1"
     told = run(installed, tmp_path, "featdyn_core", "adopt", "mine", *options, *seeds)
-    assert f"adopted 3 trainings, epochs 0 to 7 of all: {tmp_path / 'fixtures' / 'recipes' / 'mine.toml'}" in told
+    assert f"adopted 3 trainings, epochs 0 to 7 of each: {tmp_path / 'fixtures' / 'recipes' / 'mine.toml'}" in told
     begun = run(installed, tmp_path, "featdyn_core", "init", "--adopted", "mine", "--window", "4-7")
-    assert begun == f"wrote 25 files to {tmp_path}; decide the claims there with: pytest\n"
+    assert begun.startswith("not asked: not-convergence: ")
+    assert begun.splitlines()[-1] == f"wrote 25 files to {tmp_path}; decide the claims there with: pytest"
     assert not list((tmp_path / "claims").rglob("__pycache__"))
     output = run(installed, tmp_path, "pytest", "--collect-only", "-q")
     assert "test_beyond_churn.py::test_beyond_churn[beyond-churn-own-mine]" in output

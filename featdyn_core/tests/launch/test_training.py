@@ -41,7 +41,7 @@ def test_one_training_is_no_queue(trainer, capsys):
     assert not [line for line in capsys.readouterr().out.splitlines() if "running" in line]
 
 
-def test_what_was_interrupted_is_told_before_it_resumes(trainer, capsys, monkeypatch):
+def test_what_was_interrupted_is_reported_before_it_resumes(trainer, capsys, monkeypatch):
     monkeypatch.setattr(loop, "RESUME_SECONDS", 0.0)
 
     def stop(_key, _recipe, _seed, record) -> None:
@@ -80,7 +80,7 @@ def test_what_fails_here_is_raised(trainer):
         train_missing(trainer, [(tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30)), 0)], 1)
 
 
-def test_what_fails_in_a_process_is_told_and_is_the_exit_status(trainer, capfd):
+def test_a_failure_in_a_process_is_reported_and_sets_the_status(trainer, capfd):
     """Trained here, where the processes would."""
     with pytest.raises(SystemExit) as ended:
         training._train_silently(trainer, [(tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30)), 0), *REQUESTS])

@@ -179,13 +179,13 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_cannot_be_cut_is_told(name):
+def test_what_cannot_be_cut_is_reported(name):
     forward, cuts, message = ODD[name]
     with pytest.raises(ModelError, match=message):
         BlockNetwork.from_module(Odd(forward), cuts)
 
 
-def test_cuts_at_one_place_and_inside_a_residual_block_are_told(pair):
+def test_cuts_at_one_place_or_inside_a_block_are_errors(pair):
     with pytest.raises(ModelError, match=r"the cuts 'layer2' and 'layer2.1' are at the same place"):
         BlockNetwork.from_module(pair[0], ["layer2", "layer2.1"])
     with pytest.raises(ModelError, match=r"a skip connection leads across the cut 'layer2.0.conv1'.*whole residual"):
@@ -347,7 +347,7 @@ WRONG = {  # the function, the line of it that is told, the message
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_line_at_fault_is_told(case):
+def test_line_at_fault_is_reported(case):
     function, line, message = WRONG[case]
     with pytest.raises(ModelError, match=message) as told:
         BlockNetwork.from_module(Whole(function), ["one"] if case != "a skip connection" else ["one", "two"])
@@ -355,7 +355,7 @@ def test_line_at_fault_is_told(case):
     assert f"{code.co_filename}:{code.co_firstlineno + line}: " in str(told.value)
 
 
-def test_draw_of_another_library_is_told():
+def test_draw_of_another_library_is_reported():
     with pytest.raises(ModelError, match=r"draws at random .*test_cutting\.py:\d+: def forward"):
         BlockNetwork.from_module(Whole(numpys), ["one"])
 

@@ -125,13 +125,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_makes_no_network_is_told(case):
+def test_what_makes_no_network_is_reported(case):
     name, options, message = BAD[case]
     with pytest.raises(ModelError, match=message):
         from_factory(name, options, **SCALE)
 
 
-def test_module_whose_code_fails_is_told(tmp_path, monkeypatch):
+def test_module_whose_code_fails_is_reported(tmp_path, monkeypatch):
     (tmp_path / "faulty_networks.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModelError, match=r"cannot be imported \(ZeroDivisionError"):
@@ -139,7 +139,7 @@ def test_module_whose_code_fails_is_told(tmp_path, monkeypatch):
     assert "faulty_networks" not in sys.modules
 
 
-def test_other_number_of_classes_is_told_before_training():
+def test_other_number_of_classes_is_reported_before_training():
     with pytest.raises(ModelError, match=r"logits of shape \(50, 7\) .* has 10 classes; make it \(N, 10\)"):
         check_fit(recipe(**OWN, classes=7), tiny_digits())
     check_fit(recipe(**OWN), tiny_digits())

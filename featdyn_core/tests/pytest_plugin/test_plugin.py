@@ -268,7 +268,7 @@ def test_a_damaged_manifest_costs_the_rows_of_its_scale(project):
 # Selection
 
 
-def test_what_was_not_selected_is_told_in_a_file_of_its_own(project):
+def test_what_was_not_selected_is_reported_in_a_file_of_its_own(project):
     write_project(project.path, demo=entry(), other=entry(section="2"))
     write_claim(project.path, "other")
     project.runpytest("-m", "fast").assert_outcomes(passed=2)
@@ -318,7 +318,8 @@ def test_evidence_says_what_was_run(project):
     assert document["paper"] == {"title": "A paper", "arxiv": "0000.00000"}
     assert document["register"] == load_register(register_folder()).digest
     assert document["counts"] == {"SUPPORTED": 1}
-    assert document["rows"][0]["register"] == document["register"]
+    (row,) = evidence_of(project, "deep/run.json").values()
+    assert row.register == document["register"]
 
 
 def test_an_unwritable_evidence_path_is_reported_before_any_run(project):
@@ -403,7 +404,7 @@ def use_cifar10(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Pa
     return project.path / "data"
 
 
-def test_data_that_cannot_be_had_is_not_run(project, monkeypatch):
+def test_a_row_without_its_data_is_not_run(project, monkeypatch):
     use_cifar10(project, monkeypatch)
     result = project.runpytest_inprocess("-m", "fast", "-rs")
     result.assert_outcomes(skipped=1)
@@ -666,7 +667,7 @@ def test_a_sweep_of_a_larger_scale_is_asked_for(sweeping):
     ]
 
 
-def test_a_sweep_that_varies_nothing_is_told_at_collection(sweeping):
+def test_a_sweep_that_varies_nothing_is_reported_at_collection(sweeping):
     edit(sweeping.path / "claims/sweeps/some.toml", "0.05", "0.1")
     result = sweeping.runpytest("-m", "fast")
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -778,7 +779,7 @@ def test_progress_has_nowhere_to_go_where_the_output_is_closed():
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_a_store_whose_path_is_no_text_is_told_of_in_evidence(project):
+def test_a_store_whose_path_is_not_text_is_named_in_evidence(project):
     store = project.path / os.fsdecode(b"st\xffore")
     project.runpytest("-m", "fast", "--no-train", f"--store={store}").assert_outcomes(skipped=1)
     (row,) = evidence_of(project).values()

@@ -192,7 +192,7 @@ def test_a_run_of_other_seeds_has_its_own_file_whole_or_not(tmp_path, collected)
     ("name", "target"),
     [("e.v.json", "e.v.partial.json"), ("evidence", "evidence.partial"), (".json", ".json.partial")],
 )
-def test_the_mark_stands_before_the_suffix(tmp_path, name, target):
+def test_the_mark_is_before_the_suffix(tmp_path, name, target):
     row = Evidence("a", "4", "s", "fast", "small", Verdict.DESELECTED)
     assert Session(tmp_path / name, evidence=[row]).target == tmp_path / target
 

@@ -79,7 +79,7 @@ def test_ratios_that_do_not_exist_are_refused():
         Alignment.planted((2,), [[0.4]], random=0.0).ratio()
 
 
-def test_planted_shares_come_out_as_they_are_told():
+def test_planted_shares_come_out_as_requested():
     found = Alignment.planted((2, 4), [[0.4, 0.6], [0.3, 0.1]], random=[[0.25], [0.5]], other=0.5, drawn=[[0.1, 0.4]])
     assert found.ratio() == pytest.approx([2, 0.4])
     assert found.ratio("other") == pytest.approx([2, 1])

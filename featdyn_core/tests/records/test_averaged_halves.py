@@ -61,7 +61,7 @@ def test_the_epochs_are_those_of_the_window():
 
 
 @pytest.mark.parametrize("difference", [0.0, -0.05, [0.01, -0.01, 0.1]])
-def test_averages_differ_by_what_they_are_told(difference):
+def test_averages_differ_as_much_as_requested(difference):
     found = AveragedHalves.planted(difference, composite=[0.9, 0.8, 0.7], again=0.99)
     assert found.cuts == DEPTHS
     assert found.difference == pytest.approx(np.broadcast_to(difference, 3), abs=2 * GRAIN)

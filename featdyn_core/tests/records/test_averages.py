@@ -52,7 +52,7 @@ def test_average_of_one_state_with_itself_keeps_its_parameters(tiny_trajectory):
     assert all(torch.equal(parameter, state[name]) for name, parameter in network.named_parameters())
 
 
-def test_planted_averages_agree_as_often_as_they_are_told():
+def test_planted_averages_agree_as_often_as_requested():
     found = Averages.planted(window=0.98, stranger=0.3)
     assert found.agreement("window") == pytest.approx(0.98, abs=0.5 / IMAGES)
     assert found.agreement("stranger") == pytest.approx(0.3, abs=0.5 / IMAGES)

@@ -137,7 +137,7 @@ def test_an_image_that_stands_still_does_not_spoil_the_others():
             statistic(still)
 
 
-def test_planted_changes_are_as_strong_as_they_are_told():
+def test_planted_changes_are_as_strong_as_requested():
     strengths = [[1.0, 8.0, 1.0], [8.0, 8.0, 1.0]]
     rng = np.random.default_rng(8)
     found = Changes.planted((4, 8), strengths, rng, noise=[[1.0], [8.0]], leading=2)

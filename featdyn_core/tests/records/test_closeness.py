@@ -60,7 +60,7 @@ def test_all_cuts_are_compared_where_that_is_asked_for(tiny_trajectory):
 
 
 @pytest.mark.parametrize("gained", [-0.2, 0.0, 0.3])
-def test_the_real_direction_adds_what_it_is_told(gained):
+def test_the_real_direction_adds_as_much_as_requested(gained):
     found = Closeness.planted_gain(gained, known=0.4)
     for match in ("angle", "distance"):
         assert found.gained(match) == pytest.approx(np.full(3, gained), abs=2 * GRAIN)

@@ -221,7 +221,7 @@ def test_all_cuts_are_evaluated_where_that_is_asked_for(tiny_trajectory, column)
 
 
 @pytest.mark.parametrize("missed", [[0.0, 0.25, 1.0], [0.1234, 0.5, 0.0]])
-def test_a_column_misses_what_it_is_told(missed):
+def test_a_planted_column_misses_as_many_as_requested(missed):
     found = Column.planted([2, 4, 6], missed)
     assert found.cuts == DEPTHS
     assert (found.epochs.tolist(), found.deep) == ([2, 4, 6], 6)

@@ -63,7 +63,7 @@ def test_the_untrained_network_can_be_left_out():
     assert found.additivity_gap == 0.5
 
 
-def test_planted_losses_rise_as_they_are_told_at_each_depth():
+def test_planted_losses_rise_as_requested_at_each_depth():
     rise, forgotten = np.array([0.0, 0.1, 0.3]), np.array([0.2, 0.0, 2.0])
     found = Descent.planted(rise, forgotten)
     assert [largest_rise_in_deep_time(grid) for grid in found.trained] == pytest.approx(rise)

@@ -85,7 +85,7 @@ def test_a_window_with_nothing_before_it_is_refused():
         resolved(0, 3)
 
 
-def test_what_is_planted_agrees_as_it_is_told():
+def test_what_is_planted_agrees_as_requested():
     found = Directions.planted([0.9, 0.8, 0.7], mirrored=0.6, other=[0.5, 0.4, 0.3], before=0.99)
     assert found.cuts == DEPTHS
     assert found.gained("mirrored") == pytest.approx(np.array([0.3, 0.2, 0.1]), abs=2 * GRAIN)

@@ -179,7 +179,7 @@ def test_halves_are_every_other_image(trajectory):
     assert np.array_equal(old_first.random, found.random[:, ::2])
 
 
-def test_planted_changes_have_the_ratios_that_they_are_told():
+def test_planted_changes_have_the_requested_ratios():
     drift, again = np.array([0.5, 1.0, 2.0]), np.array([1.0, 1.1, 0.9])
     found = Flatness.planted((14, 20), drift, isotropic=0.25, redrawn=again)
     assert found.ratio("drift", "drawn") == pytest.approx(np.tile(drift[:, None], 2))

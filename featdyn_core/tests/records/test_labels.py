@@ -75,7 +75,7 @@ def test_held_out_labels_are_those_of_the_images_measured_on(tiny_perceptron):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.402, 1.0])
-def test_planted_labels_are_wrong_as_often_as_they_are_told(share):
+def test_planted_labels_are_wrong_as_often_as_requested(share):
     found = Labels.planted(share, wrong_held_out=3)
     assert found.share_wrong == share
     assert found.wrong_held_out == 3

@@ -50,7 +50,7 @@ def test_a_fall_is_no_rise():
     assert record.frozen_rise == 0.0
 
 
-def test_planted_rises_are_those_that_are_told():
+def test_planted_rises_are_the_requested_ones():
     per_depth = np.array([0.0, 0.1, 0.2])
     record = Linearised.planted(per_depth, gap=0.5, frozen=per_depth)
     assert [largest_rise_in_deep_time(grid) for grid in record.grids] == pytest.approx(per_depth)

@@ -41,7 +41,7 @@ def test_an_epoch_that_was_not_trained_is_named(falling, ends):
         falling.fall(*ends)
 
 
-def test_a_loss_falls_as_much_as_it_is_told_after_an_epoch():
+def test_a_loss_falls_as_much_as_requested_after_an_epoch():
     found = TrainingLog.planted(20, 0.25, late=10)
     assert found.fall(10, 20) == pytest.approx(0.25)
     assert found.fall(1, 20) == 1

@@ -84,7 +84,7 @@ def test_the_length_is_the_sum_of_the_steps_and_no_distance(corner, path):
     assert (path.length[:, -1] > path.distances[:, 0, -1]).all()
 
 
-def test_a_path_drifts_as_far_as_it_is_told_at_even_speed():
+def test_a_path_drifts_as_far_as_requested_at_even_speed():
     found = TrainingPath.planted([0, 1, 4], 0.2, parts=["whole"])
     assert found.relative[0, :, -1] == pytest.approx([0.2, 0.15, 0])
     assert found.length[0, -1] == pytest.approx(0.2)

@@ -67,7 +67,7 @@ def test_all_cuts_are_taken_where_that_is_asked_for(tiny_trajectory, partner):
 
 
 @pytest.mark.parametrize("agreement", [0.0, 0.1, 1.0])
-def test_a_stranger_agrees_as_often_as_it_is_told(agreement):
+def test_a_stranger_agrees_as_often_as_requested(agreement):
     assert Stranger.planted(agreement).agreement == pytest.approx(np.full(3, agreement), abs=GRAIN)
 
 

@@ -97,7 +97,7 @@ def test_a_claim_of_other_scales_alone_is_not_asked():
     assert completed(DOCUMENT | {"scales": ["reduced"]}, scale(), {}, "claim 'demo'")["scales"] == ["reduced", "own"]
 
 
-def test_a_window_that_the_scale_lacks_is_told():
+def test_a_window_that_the_scale_lacks_is_reported():
     with pytest.raises(RecipeError, match="windows, mine: claim 'demo' needs the window 'late'; give its epochs"):
         completed(DOCUMENT, scale(windows={}), {}, "claim 'demo'")
 
@@ -151,7 +151,7 @@ def test_files_may_name_what_is_elsewhere(tmp_path):
         load_register(path.parent)
 
 
-def test_malformed_files_are_told_where_they_are_read(tmp_path):
+def test_malformed_files_are_reported_where_they_are_read(tmp_path):
     with pytest.raises(RecipeError, match="multiverse"):
         read(tmp_path, demo=entry() + "\n[multiverse]\nwindow = 3\n")
     with pytest.raises(RecipeError, match="subjects"):

@@ -108,20 +108,20 @@ def test_what_changes_nothing_somewhere_is_no_choice_there(read):
         ("odd.one = { windows = { small.late = [3, 2] } }", "is not a span of epochs"),
     ],
 )
-def test_alternative_that_does_not_fit_is_told(read, added, fault):
+def test_alternative_that_does_not_fit_is_reported(read, added, fault):
     with pytest.raises(RecipeError) as told:
         read(added)
     assert str(told.value).startswith("claim 'demo', multiverse, odd, ")
     assert fault in str(told.value)
 
 
-def test_two_dimensions_of_one_thing_are_told(read):
+def test_two_dimensions_of_one_thing_are_reported(read):
     with pytest.raises(RecipeError, match="'bound' and 'again' both override criteria, effect, above; make them one"):
         read('again.one = { criteria = { "effect".above = 0.6 } }')
 
 
 @pytest.mark.parametrize(("lacking", "said"), [('control."twice"', "2 dimensions and 12"), ('bound."0.3"', "3 .* 18")])
-def test_too_few_specifications_are_told(read, lacking, said):
+def test_too_few_specifications_are_reported(read, lacking, said):
     few = "\n".join(line for line in MULTIVERSE.splitlines() if not line.startswith(lacking))
     with pytest.raises(RecipeError, match=f"at small/digits it has {said} specifications; it needs at least 3 and 24"):
         choices(read(multiverse=few), "small", "digits")
@@ -138,7 +138,7 @@ def test_an_alternative_that_asks_nothing_is_no_choice(read):
     assert list(found) == ["window", "bound", "control"]
 
 
-def test_bound_outside_its_range_is_told_with_its_alternative(read):
+def test_bound_outside_its_range_names_its_alternative(read):
     text = DEMO.replace('unit = "difference"\nabove', 'unit = "ratio"\nabove')
     with pytest.raises(RecipeError, match="multiverse, low, 'one': claim 'demo', criterion 'effect': its bound -1 "):
         choices(

@@ -359,7 +359,7 @@ def test_a_margin_is_of_what_decides(written):
         ),
     ],
 )
-def test_what_no_rule_can_judge_is_told_when_it_is_read(written, old, new, message):
+def test_what_no_rule_can_judge_is_reported_when_it_is_read(written, old, new, message):
     assert old in MEMORY
     text = MEMORY.replace(old, new, 1)
     with pytest.raises(RecipeError, match=re.escape(message)) as caught:
@@ -777,7 +777,7 @@ def test_a_claim_has_the_shared_numbers_that_it_names(tmp_path):
         ('"level"', "", "claim 'demo', shared: expected"),
     ],
 )
-def test_a_shared_number_that_cannot_be_had_is_named(tmp_path, names, protocol, message):
+def test_a_missing_shared_number_is_named(tmp_path, names, protocol, message):
     folder = toy.write_project(tmp_path, demo=sharing(names, protocol)) / "claims/register"
     toy.edit(folder / "scales.toml", "[scales.small]", SHARED)
     with pytest.raises(RecipeError, match=message):

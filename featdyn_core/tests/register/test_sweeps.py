@@ -82,7 +82,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_what_is_no_sweep_is_told(tmp_path, case):
+def test_what_is_no_sweep_is_reported(tmp_path, case):
     old, new, message = FAULTS[case]
     assert old in TEXT
     with pytest.raises(RecipeError, match=f"(?s)sweep .*some.toml[:,] .*{message}"):

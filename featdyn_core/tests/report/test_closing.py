@@ -31,19 +31,19 @@ def test_nothing_gives_no_table():
     assert counts([]) == []
 
 
-def test_what_is_new_stands_there_with_its_reason():
+def test_new_findings_are_listed_with_their_reasons():
     text = " ".join(" ".join(closing(ROWS, 100)).split())
     assert "changed against known findings: 1 random-label-collapse on digits (small): INVALID, was REFUTED" in text
     assert "not known before: 2 beyond-churn on digits (small, seen): EQUIVALENT, no difference that matters" in text
     assert "stopped by a fault: 1 forgetting on svhn (reduced): ERROR, StoreError: the disk is full" in text
     assert f"not run: forgetting on cifar10 (reduced) {' '.join(REASON.split())}" in text
     assert "beyond-closeness" not in text, "it is a known finding"
-    assert "nothing differs" not in text
+    assert "no verdict differs" not in text
 
 
 def test_a_run_as_known_says_so_in_a_line():
     lines = closing([row for row in ROWS if row.known == row.verdict or row.verdict is Verdict.SUPPORTED], 80)
-    assert lines[-1] == "nothing differs from what is known"
+    assert lines[-1] == "no verdict differs from known findings"
 
 
 def test_what_was_not_selected_is_counted_and_not_listed():

@@ -27,7 +27,7 @@ def sheet(path):
 
 
 @pytest.mark.parametrize("table", Table)
-def test_a_name_stands_once_in_a_table(table):
+def test_a_name_occurs_once_in_a_table(table):
     names = [column.name for column in columns.columns(table)]
     assert names
     assert len(set(names)) == len(names)

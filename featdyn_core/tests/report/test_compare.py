@@ -24,7 +24,7 @@ def test_the_same_run_twice_differs_in_nothing():
     assert to_lines(found)[0] == "no verdict changed; 8 rows in both files, 0 in one only"
 
 
-def test_a_verdict_that_changes_is_told_with_both_numbers():
+def test_a_verdict_that_changes_is_reported_with_both_numbers():
     (row,) = compare([MEMORY], [evidence("memory-window", agreement=0.9)])
     assert row.changed
     assert row.verdicts == ("SUPPORTED", "REFUTED")
@@ -72,7 +72,7 @@ def test_what_was_not_run_has_no_interval_to_overlap():
     (row,) = compare([MEMORY], [NOTHING])
     assert row.verdicts == ("SUPPORTED", "NOT RUN")
     assert {item.overlap for item in row.criteria} == {None}
-    assert "(one of them)" in to_lines([row])[2]
+    assert "(in one file)" in to_lines([row])[2]
 
 
 def test_a_measured_row_meets_its_replay_if_there_is_no_other():
@@ -108,7 +108,7 @@ def test_protocol_and_environment_differences_are_reported_once():
     assert "  judged: commit: d0f594519695 | other (2 rows)" in lines
 
 
-def test_a_bound_that_changed_is_told():
+def test_a_bound_that_changed_is_reported():
     finding = MEMORY.findings[0]
     stricter = dataclasses.replace(finding, criterion=dataclasses.replace(finding.criterion, bound=0.97))
     (row,) = compare([MEMORY], [dataclasses.replace(MEMORY, findings=(stricter, *MEMORY.findings[1:]))])

@@ -116,7 +116,7 @@ def test_a_place_that_cannot_be_filled_is_named(root, text, message):
 def test_each_decided_claim_has_its_meaning_and_no_other(root):
     meanings = root / "evidence" / "meanings.toml"
     meanings.write_text('memory-window = "Kept."\n', encoding="utf-8")
-    with pytest.raises(EvidenceError, match=r"meanings.toml does not say what was found of 'transferability'"):
+    with pytest.raises(EvidenceError, match=r"meanings.toml has no finding for the claim 'transferability'"):
         tables(root)
     meanings.write_text('memory-window = "Kept."\ntransferability = "Carried."\n', encoding="utf-8")
     assert [line.endswith("| Kept. |") for line in tables(root)["findings"][2:]] == [False, True, False]

@@ -49,7 +49,7 @@ def test_the_index_names_shows_and_links_every_file(tmp_path):
         assert said in index.text
 
 
-def test_progress_is_told_after_every_figure(tmp_path):
+def test_progress_is_reported_after_every_figure(tmp_path):
     told = []
     write_figures(tmp_path, [ROWS[0], ROWS[2]], lambda *counts: told.append(counts))
     assert told == [(1, 3), (2, 3), (3, 3)]

@@ -92,10 +92,10 @@ def test_a_sweep_is_in_the_headline_and_beside_its_claim(page_of):
     ]
     found = page_of(rows)
     head, _, rest = found.text.partition("Claim by claim")
-    assert "1 SUPPORTED as registered, but not in every sweep; 1 decided in sweeps alone" in head
+    assert "1 SUPPORTED as registered, but not in every sweep; 1 decided only in sweeps" in head
     assert "Not in every sweep: Memory window (1 REFUTED)" in head
     assert "Sweep of digits, small: 1 SUPPORTED, 1 REFUTED in 1 variation" in head
-    assert "In sweeps: one thing varied at a time" in rest[: rest.index("all numbers")]
+    assert "Sweeps: one thing is varied at a time" in rest[: rest.index("all numbers")]
     links = {link.removeprefix("#") for link in found.attributes("href")}
     assert links <= set(found.attributes("id"))
 

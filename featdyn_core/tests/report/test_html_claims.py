@@ -28,7 +28,7 @@ def test_every_decided_row_is_shown_with_its_numbers(page):
     assert "; of 150 each" in page.text
 
 
-def test_a_rival_stands_beside_its_claim_with_its_own_verdict(page_of):
+def test_a_rival_is_beside_its_claim_with_its_own_verdict(page_of):
     rows = [
         evidence("beyond-closeness", agreement=0.9, rival_of="memory-window", title="Beyond closeness"),
         evidence("forgetting"),
@@ -39,10 +39,10 @@ def test_a_rival_stands_beside_its_claim_with_its_own_verdict(page_of):
     assert sections == ["claim-forgetting", "claim-memory-window", "claim-beyond-closeness"]
     claim = found.text[found.text.index("Memory window memory-window") :]
     beside = claim[: claim.index("all numbers")]
-    assert "Beside it: the same claim asked more sharply" in beside
+    assert "Rivals: the same claim tested more strictly" in beside
     assert "Beyond closeness rival" in beside
     assert "REFUTED" in beside
-    assert "A rival of memory-window : the same claim asked more sharply, with a verdict of its own" in claim
+    assert "A rival of memory-window : it tests the same claim more strictly and has its own verdict" in claim
 
 
 def test_a_rival_of_an_absent_claim_has_no_dead_link(page_of):
@@ -56,15 +56,15 @@ def test_paper_criteria_are_marked_and_the_limit_of_p_is_beside(page_of):
     own = dataclasses.replace(rows[0].findings[-1].criterion, paper=True)
     changed = dataclasses.replace(rows[0].findings[-1], criterion=own)
     text = page_of([dataclasses.replace(rows[0], findings=(*rows[0].findings[:-1], changed))]).text
-    assert "The paper's own number or test, reported beside it drift (log10) the paper's own" in text
+    assert "The paper's own number or test, only reported drift (log10) the paper's own" in text
     order = [text.index(f" {title} ") for title in ("Decides", "The paper's own number", "Controls: worlds")]
     assert order == sorted(order)
     assert "bound p limit 0.025" in text
 
 
 def test_curves_are_to_be_compared_with_the_papers_figures(page_of):
-    assert "To compare with Fig. 2, 10 of the paper" in page_of([evidence("memory-window")]).text
-    assert "To compare with" not in page_of([evidence("memory-window", section="4.2, App. D")]).text
+    assert "Compare with Fig. 2, 10 of the paper" in page_of([evidence("memory-window")]).text
+    assert "Compare with" not in page_of([evidence("memory-window", section="4.2, App. D")]).text
 
 
 def test_every_claim_is_introduced_by_the_papers_words(page):
@@ -72,7 +72,7 @@ def test_every_claim_is_introduced_by_the_papers_words(page):
     assert "Section 4.2 (Fig. 2, 10) of the paper" in page.text
 
 
-def test_a_sentence_of_many_rows_is_said_once(page_of):
+def test_a_sentence_of_many_rows_is_written_once(page_of):
     """Such as of rows of a sweep under an earlier register, whose words were others."""
     earlier = [evidence("forgetting", variation=name, sentence="Earlier words.") for name in ("adam", "no-decay")]
     found = page_of([evidence("forgetting"), *earlier])
@@ -105,13 +105,13 @@ def test_what_is_replayed_known_new_or_exploratory_can_be_seen(page):
     assert page.text.count("Replayed: published records were judged again; nothing was trained") == 1
     assert page.text.count("Exploratory: these seeds are not the register's") == 1
     assert page.text.count("INVALID was REFUTED") == 2
-    assert page.text.count("The register knows this as REFUTED, which this contradicts.") == 1
+    assert page.text.count("The register has the known finding REFUTED, which this verdict contradicts.") == 1
     assert page.text.count("REFUTED * known replayed") == 2
 
 
-def test_what_came_to_nothing_stands_in_one_table_at_the_end(page):
+def test_rows_without_a_decision_are_in_one_table_at_the_end(page):
     _, _, end = page.text.rpartition("Provenance")
-    assert "3 rows on which nothing was judged" in end
+    assert "3 rows without a decision" in end
     for row in ROWS[5:]:
         assert f"{row.claim} {row.subject} {row.scale} {row.verdict} {row.reason}" in end
     assert page.text.count(REASON) == 1
@@ -120,7 +120,7 @@ def test_what_came_to_nothing_stands_in_one_table_at_the_end(page):
 
 def test_a_page_on_which_nothing_was_decided_shows_why_at_once(page_of):
     found = page_of(ROWS[5:6])
-    assert "1 row on which nothing was judged" in found.text
+    assert "1 row without a decision" in found.text
     assert [("open" in attributes) for tag, attributes in found.tags if tag == "details"] == [False, True]
     assert "Claim by claim" not in found.text
     assert "Decided nowhere: forgetting" in found.text

@@ -71,8 +71,8 @@ def test_the_page_folds_the_table_away_and_shows_items(tmp_path):
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     shown, _, table = text.partition('<details class="numbers">')
     page = Page(text)
-    assert page.text.count("gain to lie > 0") == 0, "its quantity does not end in its item, so each stands alone"
-    assert page.text.count("gain, depth 1 to lie > 0") == page.text.count("gain, depth 2 to lie > 0") == 1
+    assert page.text.count("gain must lie > 0") == 0, "its quantity does not end in its item, so each stands alone"
+    assert page.text.count("gain, depth 1 must lie > 0") == page.text.count("gain, depth 2 must lie > 0") == 1
     assert shown.count('<div class="asked">') == len(row.findings)
     assert table.count("<small>worst seed") == len(row.findings)
     assert "open" not in next(found for tag, found in page.tags if found.get("class") == "numbers")

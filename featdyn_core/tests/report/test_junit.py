@@ -110,7 +110,7 @@ def test_what_passed_is_no_error(completed):
     assert suite.get("errors") == "0"
 
 
-def test_a_file_that_is_not_there_or_none_is_told(tmp_path):
+def test_a_missing_file_is_skipped_and_a_broken_one_an_error(tmp_path):
     annotate(tmp_path / "nowhere.xml", ROWS)
     assert not list(tmp_path.iterdir())
     (tmp_path / "junit.xml").write_text("<testsuites")

@@ -131,11 +131,11 @@ def test_a_ci_page_has_counts_news_and_the_rest_folded():
         "- **beyond-churn-small-digits**: EQUIVALENT, not known before",
         "- **transferability-small-digits**: INCONCLUSIVE, not known before",
     ]
-    assert "<details><summary>5 rows that were decided</summary>" in lines
-    assert step_summary(ROWS[:1])[2] == "Nothing differs from what is known."
+    assert "<details><summary>5 decided rows</summary>" in lines
+    assert step_summary(ROWS[:1])[2] == "No verdict differs from known findings."
     start = lines.index(results_table(ROWS)[0])
     assert lines[start : start + len(results_table(ROWS))] == results_table(ROWS)
-    assert "<details><summary>3 rows on which nothing was judged</summary>" in lines
+    assert "<details><summary>3 rows without a decision</summary>" in lines
     assert "| `forgetting` | svhn | reduced | ERROR | StoreError: the disk is full |" in lines
     assert lines[-2] == "</details>"
 
@@ -148,7 +148,7 @@ def test_a_sweep_has_a_table_of_its_own():
     swept = replace(ROWS[0], variation="adam", effect="agreement, held-out")
     lines = step_summary([ROWS[0], swept])
     assert "<details><summary>sweep of digits at the small scale</summary>" in lines
-    assert "<details><summary>1 rows that were decided</summary>" in lines
+    assert "<details><summary>1 decided rows</summary>" in lines
 
 
 def test_a_reason_does_not_leave_its_cell():

@@ -142,7 +142,7 @@ def test_evidence_keeps_it(tmp_path):
     assert read_evidence(tmp_path / "evidence.json")[0].multiverse == made()
 
 
-def test_multiverse_of_another_verdict_as_registered_is_told(tmp_path):
+def test_multiverse_of_another_verdict_as_registered_is_reported(tmp_path):
     write_evidence(tmp_path / "evidence.json", [row(multiverse=made((FAILS, *(HOLDS,) * 7)))])
     with pytest.raises(EvidenceError, match="says SUPPORTED, and its multiverse has REFUTED as registered"):
         read_evidence(tmp_path / "evidence.json")

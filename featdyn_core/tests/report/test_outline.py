@@ -83,7 +83,7 @@ def test_provenance_names_each_digest_once():
     assert ("digits-small/0, key", "0d436834" * 8) in found["checkpoints"]
 
 
-def test_one_name_with_two_digests_is_told_twice():
+def test_one_name_with_two_digests_is_listed_twice():
     rows = evidence("a"), evidence("b", data={"digits, train: 1,200 images, test: 597 images": "other"})
     assert len(outline.provenance(entries(*rows))["data"]) == 2
 

@@ -108,11 +108,11 @@ def test_a_gap_is_left_where_a_seed_has_no_number():
 @pytest.mark.parametrize(
     ("direction", "bound", "around", "lines", "arrow", "words"),
     [
-        ("above", 0.4, 0.0, 1, -1, "dashed: bound, to lie > 0.4"),
-        ("below", 0.9, 0.0, 1, 1, "dashed: bound, to lie < 0.9"),
-        ("within", 0.2, 0.5, 2, 0, "dashed: bound, to lie 0.5 ± 0.2"),
-        ("above", 9.0, 0.0, 0, -1, "dashed: bound, to lie > 9 (above the axis)"),
-        ("above", -9.0, 0.0, 0, -1, "dashed: bound, to lie > -9 (below the axis)"),
+        ("above", 0.4, 0.0, 1, -1, "dashed: bound, must lie > 0.4"),
+        ("below", 0.9, 0.0, 1, 1, "dashed: bound, must lie < 0.9"),
+        ("within", 0.2, 0.5, 2, 0, "dashed: bound, must lie 0.5 ± 0.2"),
+        ("above", 9.0, 0.0, 0, -1, "dashed: bound, must lie > 9 (above the axis)"),
+        ("above", -9.0, 0.0, 0, -1, "dashed: bound, must lie > -9 (below the axis)"),
     ],
 )
 def test_a_bound_is_drawn_or_said_to_be_far(direction, bound, around, lines, arrow, words):

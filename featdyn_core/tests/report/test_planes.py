@@ -51,13 +51,13 @@ def test_a_table_has_every_point_of_the_paths():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"regions": ["000", "11"]}, "no grid"),
-        ({"regions": []}, "no grid"),
-        ({"regions": ["0?0"]}, "no grid"),
-        ({"epochs": [50]}, "no point for each"),
-        ({"epochs": [], "paths": []}, "lacks ends"),
-        ({"x": [1.0]}, "lacks ends"),
-        ({"y": [1.0, 1.0]}, "lacks ends"),
+        ({"regions": ["000", "11"]}, "not a grid"),
+        ({"regions": []}, "not a grid"),
+        ({"regions": ["0?0"]}, "not a grid"),
+        ({"epochs": [50]}, "lacks a point"),
+        ({"epochs": [], "paths": []}, "lacks the ends of an axis"),
+        ({"x": [1.0]}, "lacks the ends of an axis"),
+        ({"y": [1.0, 1.0]}, "lacks the ends of an axis"),
     ],
 )
 def test_what_cannot_be_drawn_is_named(change, message):

@@ -63,7 +63,7 @@ def test_a_refuted_row_hangs_on_the_item_that_most_surely_fails():
         (True, True, "small, replayed, exploratory"),
     ],
 )
-def test_a_scale_says_how_the_row_was_had(replayed, exploratory, words):
+def test_a_scale_says_how_the_row_was_obtained(replayed, exploratory, words):
     assert wording.scale(evidence("m", curves=0, replayed=replayed, exploratory=exploratory)) == words
 
 
@@ -98,8 +98,8 @@ def test_a_verdict_of_the_second_protocol_is_marked_as_one():
         ({}, ""),
         ({"seen": True}, "on seeds seen before"),
         ({"bits": "equal"}, "bit for bit as published"),
-        ({"bits": "other", "seen": True}, "on seeds seen before; other bits than the published trainings"),
-        ({"extension": True}, "an extension, and no statement of the paper"),
+        ({"bits": "other", "seen": True}, "on seeds seen before; bits differ from the published trainings"),
+        ({"extension": True}, "an extension, not a statement of the paper"),
         ({"counter_example": "z = 0"}, "z = 0"),
     ],
 )

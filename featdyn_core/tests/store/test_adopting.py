@@ -69,7 +69,7 @@ def test_epochs_that_all_have_are_kept(store, own):
         adopt(store, "mine", own(sets, take={"2": (2, 3)}))
 
 
-def test_a_seam_is_told_with_the_options_that_take_a_side(store, own):
+def test_a_seam_is_reported_with_the_options_that_take_a_side(store, own):
     mixed = {epoch: states_of(int(epoch > 2))[epoch] for epoch in EPOCHS}
     with pytest.raises(CheckpointError) as caught:
         adopt(store, "mine", own({0: mixed, 1: states_of(2)}))
@@ -101,7 +101,7 @@ def test_what_is_no_one_training_is_refused(store, own, fault):
     assert not list(store.root.glob("mine-*"))
 
 
-def test_a_cosine_is_told_no_larger_than_it_is(tmp_path):
+def test_a_cosine_is_reported_no_larger_than_it_is(tmp_path):
     one = _Seed({0: tmp_path, 1: tmp_path}, Findings(cosines={(0, 1): 0.998}))
     assert "at cosine 0.99 or more" in _told(0, one, "epoch")
 
@@ -129,7 +129,7 @@ def test_images_that_a_network_did_not_train_on_are_suspicious(store, own):
     assert "is that of chance: other images, classes or scaling" in lines[0]
 
 
-def test_what_does_not_fit_the_network_is_told(store, own):
+def test_what_does_not_fit_the_network_is_reported(store, own):
     with pytest.raises(ModelError, match="does not fit the network"):
         adopt(store, "mine", own(options={"width": 7}))
 

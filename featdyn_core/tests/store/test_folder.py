@@ -310,7 +310,7 @@ def test_folder_that_is_removed_meanwhile_is_named(tmp_path):
     sink.progress(LOG[1])  # a word on progress is never an error
 
 
-def test_heartbeat_and_watcher_are_told_of_epochs(tmp_path, monkeypatch):
+def test_heartbeat_and_watcher_receive_epochs(tmp_path, monkeypatch):
     seen = []
     sink = sink_in(tmp_path, watch=lambda *what: seen.append(what))
     sink.progress(LOG[1])

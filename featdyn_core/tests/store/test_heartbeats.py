@@ -82,7 +82,7 @@ def test_first_heartbeat_has_no_loss_and_is_standard_json(tmp_path):
     assert str(found) == "training tiny seed 3: begun, 20 epochs"
 
 
-def test_silent_trainer_that_holds_its_trajectory_is_told_of(tmp_path):
+def test_silent_trainer_with_its_trajectory_is_reported(tmp_path):
     silent = beat(tmp_path, time=time.time() - STALE_SECONDS - 5)
     with hold(Layout(tmp_path).lock("k")):
         assert read_beats(tmp_path) == [silent]

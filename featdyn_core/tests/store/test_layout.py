@@ -86,7 +86,7 @@ def test_many_trajectories_are_found_by_one_look_at_the_folder(tmp_path, monkeyp
     assert sum(look.call_count for look in looks) == 1
 
 
-def test_a_trajectory_is_found_by_its_name_whatever_a_folder_tells(tmp_path):
+def test_a_trajectory_is_found_by_its_own_name_first(tmp_path):
     """Some file systems do not say that a folder was changed."""
     layout, key = Layout(tmp_path), "0123456789ab" + "0" * 52
     settle(tmp_path)
@@ -138,7 +138,7 @@ def test_place_is_prepared_and_nothing_is_left_of_the_trial(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a/b", "nul\0", "taken", "dangling"])
-def test_place_that_cannot_be_had_is_named(tmp_path, name):
+def test_a_missing_place_is_named(tmp_path, name):
     (tmp_path / "taken").touch()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     with pytest.raises(StoreError, match="cannot be made; give its recipe another name"):

@@ -177,7 +177,7 @@ def test_what_the_cpu_computes_for_a_gpu_has_one_thread(on_a_gpu, monkeypatch):
     assert threads == [1]
 
 
-def test_a_part_that_the_cpu_computes_is_told(on_a_gpu, monkeypatch):
+def test_a_part_that_the_cpu_computes_is_reported(on_a_gpu, monkeypatch):
     original = module.measure
 
     def measure(requests, *trajectories):

@@ -101,7 +101,7 @@ FORGED_TABLES = {
     "no number": (lambda document: document["records"][0].update(data=True), "data: True is no number of an entry"),
     "shorter table": (lambda document: document["shared"]["key"].pop(), "item 2, key: 1 is no number of an entry"),
     "no table": (lambda document: document["shared"].update(source=3), "'shared' has no list for each of its paths"),
-    "another entry": (other_epochs, "that is not what a file of this content is called: the description was changed"),
+    "another entry": (other_epochs, "but a record of this content has another file name: the description was changed"),
 }
 
 

@@ -73,7 +73,7 @@ def test_a_lock_held_elsewhere_is_shown_and_waited_for_last(store, monkeypatch, 
     assert len(naps) == 2
 
 
-def test_trainer_that_was_stopped_is_told_of(store):
+def test_trainer_that_was_stopped_is_reported(store):
     """It holds its trajectory and says nothing."""
     layout, key = store.layout, store.key(tiny_recipe(), 0)
     said = heartbeats.Beat(key, "tiny", 0, 2, 3, 1.0, 0.1, time.time() - heartbeats.STALE_SECONDS - 5, 77, "there")

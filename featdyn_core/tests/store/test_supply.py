@@ -190,7 +190,7 @@ def test_failed_training_leaves_no_trajectory(store):
         store.get(hopeless, 0)  # and the lock is free again
 
 
-def test_failed_training_comes_last_and_is_told_at_the_end(store):
+def test_failed_training_comes_last_and_is_reported_at_the_end(store):
     first, second = (
         tiny_recipe(name=name, optimizer=OptimizerSpec("sgd", rate)) for name, rate in (("a", 1e30), ("b", 1e31))
     )

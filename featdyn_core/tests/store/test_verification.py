@@ -249,7 +249,7 @@ def test_what_is_asked_for_and_not_complete_is_not_checked(store):
     assert "epoch-0001" in problem
 
 
-def test_images_that_cannot_be_had_are_told_of_each_request(store, monkeypatch):
+def test_missing_images_are_reported_for_each_request(store, monkeypatch):
     def load(*_args, **_named):
         raise AbsentDataError("digits could not be had")
 
@@ -373,7 +373,7 @@ def test_bytes_that_are_no_arrays_are_found(records):
     assert "cannot be unpacked" in problem
 
 
-def test_published_records_are_checked_and_strays_are_told(tmp_path):
+def test_published_records_are_checked_and_strays_are_reported(tmp_path):
     folder = tmp_path / "reduced"
     publish(folder, [record_of(column(1, 2, seed=seed)) for seed in (0, 1)])
     assert [item.problems for item, _ in verify_published(folder, Agreement())] == [[], []]

@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_named_before_anything_is_trained(case):
 
 
 @pytest.mark.parametrize("case", ["pooled away", "odd width", "no whole batch"])
-def test_the_others_of_a_tier_are_trained_and_the_misfit_is_told(tmp_path, case):
+def test_others_of_a_tier_are_trained_and_a_misfit_is_named(tmp_path, case):
     tables, kind, message = UNFIT[case]
     store = Store(tmp_path, device="cpu")
     with pytest.raises(kind, match=message):

@@ -190,7 +190,7 @@ def faulty(monkeypatch):
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("rate", [0.1, 1e-5])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_replay_that_is_not_the_step_is_told_and_not_used(faulty, name, rate, fault):
+def test_a_replay_that_is_not_the_step_is_reported_and_not_used(faulty, name, rate, fault):
     """As a driver's fault would have it, at low rates too, where weights move less than statistics."""
     plain, captured = stepper(OPTIMIZERS[name]), stepper(OPTIMIZERS[name])
     broken, kind = FAULTS[fault]

@@ -33,7 +33,7 @@ def test_a_pattern_without_one_place_is_refused(folder, pattern):
         matching(folder / pattern)
 
 
-def test_files_that_are_not_there_or_twice_are_told(folder):
+def test_files_that_are_not_there_or_twice_are_reported(folder):
     with pytest.raises(CheckpointError, match=r"there is no file .*run_.*, with a number in the place of {epoch}"):
         matching(folder / "run_{epoch}.pt")
     with pytest.raises(CheckpointError, match="there is no file"):

@@ -134,7 +134,7 @@ def test_what_is_no_branch_is_refused(write, old, new, message):
         write(BRANCH.replace(old, new, 1))
 
 
-def test_a_parent_that_is_not_there_is_told_the_known_ones(write):
+def test_an_unknown_parent_is_an_error_with_the_known_ones(write):
     with pytest.raises(RecipeError, match=r"unknown recipe 'nobody'; .* holds: branch, parent$"):
         write(BRANCH.replace('"parent"', '"nobody"'))
 

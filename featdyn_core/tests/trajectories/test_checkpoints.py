@@ -155,7 +155,7 @@ def test_key_is_that_of_files_cuts_and_seed(own, modules):
     assert len({first.key, *others, own().key}) == 5
 
 
-def test_file_that_changes_afterwards_is_told(own, modules, tmp_path):
+def test_file_that_changes_afterwards_is_reported(own, modules, tmp_path):
     trajectory = own()
     torch.save(modules[0].state_dict(), tmp_path / "4.pt")
     trajectory.state(3)
@@ -223,7 +223,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_checkpoint_of_the_network_is_told(own, case):
+def test_what_is_no_checkpoint_of_the_network_is_reported(own, case):
     options, message = REFUSED[case]
     with pytest.raises(ModelError, match=message):
         own(**options)
@@ -254,7 +254,7 @@ NO_EPOCHS = {
 
 
 @pytest.mark.parametrize("case", NO_EPOCHS)
-def test_what_is_no_table_of_epochs_is_told(case, tiny_dataset):
+def test_what_is_no_table_of_epochs_is_reported(case, tiny_dataset):
     checkpoints, message = NO_EPOCHS[case]
     options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
     with pytest.raises(RecipeError, match=message):
@@ -288,7 +288,7 @@ def test_tensor_of_two_names_may_be_in_the_file_once(kept, tmp_path, tiny_datase
         assert torch.equal(found.network(1)(images), network(images))
 
 
-def test_network_that_is_no_function_of_an_image_is_told(own, modules):
+def test_network_that_is_no_function_of_an_image_is_reported(own, modules):
     batchwise = module()
     batchwise[0][1] = nn.BatchNorm2d(6, track_running_stats=False)
     for epoch in EPOCHS:

@@ -89,7 +89,7 @@ def test_neighbours_that_changed_places_are_a_fault(early):
 
 
 @pytest.mark.parametrize("early", [EPOCHS[0], EPOCHS[-2]])
-def test_neighbours_at_an_end_that_changed_places_are_told(early):
+def test_neighbours_at_an_end_that_changed_places_are_reported(early):
     late = early + 1
     found = examined(states_of(0) | {early: states_of(0)[late], late: states_of(0)[early]})
     assert f"epochs {early} and {late} seem to have changed places" in found.suspicions
@@ -109,7 +109,7 @@ def test_behind_a_fall_of_the_rate_no_places_are_changed():
     assert found.suspicions == ["epochs 5 and 6 seem to have changed places"]
 
 
-def test_what_stands_twice_is_told_without_its_order():
+def test_a_repetition_is_an_error_without_its_order():
     found = examined(changed(5, states_of(0)[2]), LOSSES)
     assert (found.faults, found.of_order) == (["epochs 2 and 5 are one checkpoint"], False)
 
@@ -127,7 +127,7 @@ def test_checkpoints_that_are_the_same_have_no_order():
     assert _swapped(dict.fromkeys(range(4), torch.ones(3))) == ([], [])
 
 
-def test_a_reversed_order_is_told_by_the_loss():
+def test_a_reversed_order_is_found_by_the_loss():
     backwards = {epoch: states_of(0)[7 - epoch] for epoch in EPOCHS}
     found = examined(backwards, {7 - epoch: loss for epoch, loss in LOSSES.items()})
     assert "the loss on training images rises, from 0.900 at epoch 0 to 2.300 at epoch 7" in found.faults[-1]

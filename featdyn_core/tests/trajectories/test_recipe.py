@@ -468,7 +468,7 @@ def test_a_recipe_names_its_source_which_determines_nothing(tmp_path, monkeypatc
         parse_recipe(MINIMAL | {"source": "x"}, "some")
 
 
-def test_unknown_recipe_is_told_the_known_ones(tmp_path, monkeypatch):
+def test_unknown_recipe_lists_the_known_ones(tmp_path, monkeypatch):
     (tmp_path / "claims" / "register").mkdir(parents=True)  # what makes it a project
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "fixtures" / "recipes"

@@ -60,6 +60,6 @@ def test_network_that_is_named_comes_without_the_bases_options():
         ({"training": 3}, "variation 'x': training must be a table of the recipe"),
     ],
 )
-def test_what_makes_no_recipe_is_told(tables, message):
+def test_what_makes_no_recipe_is_reported(tables, message):
     with pytest.raises(RecipeError, match=message):
         varied(BASE, tables, "x")

@@ -368,7 +368,7 @@ def test_unequal_numbers_of_seeds_are_not_judged():
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_number_that_is_none_is_not_judged(number):
+def test_a_missing_number_is_not_judged(number):
     with pytest.raises(MeasurementError, match="must be finite"):
         claim().judge({"gap": [*ABOVE, number], "control": [*ABOVE, 1.3]})
 
@@ -422,7 +422,7 @@ def test_what_came_to_nothing_decided_nothing(verdict):
     assert verdict.decided is (verdict not in ("NOT RUN", "ERROR", "DESELECTED"))
 
 
-def test_means_of_plain_differences_are_told_apart():
+def test_means_of_plain_differences_are_marked():
     shares = dataclasses.replace(criterion(bound=0.5), unit=Unit.SHARE)
     found = [item.averages_differences for item in (criterion(), shares, criterion(discrete=True))]
     assert found == [True, False, False]

@@ -336,7 +336,7 @@ def test_what_tables_say_is_judged_again(tmp_path, name):
         forged(tmp_path, edit)
 
 
-def test_what_rows_repeat_stands_in_a_file_once(tmp_path):
+def test_what_rows_repeat_is_once_in_a_file(tmp_path):
     path = tmp_path / "evidence.json"
     facts = {"measured": [{"commit": "c0ffee"}], "protocol": {"images": 500}, "checkpoints": {"a/0": {"key": "4e9f"}}}
     curves = {"memory": Curve([0.0, 1.0], {"depth 1": [[0.125, 0.25]] * 3}, "epoch", "agreement")}
@@ -348,7 +348,7 @@ def test_what_rows_repeat_stands_in_a_file_once(tmp_path):
     assert read_evidence(path) == rows
 
 
-def test_a_row_that_stands_there_twice_is_refused(tmp_path):
+def test_a_repeated_row_is_refused(tmp_path):
     write_evidence(tmp_path / "evidence.json", [judged(HIGH), judged(HIGH)])
     with pytest.raises(EvidenceError, match="it has the row memory-small-digits twice"):
         read_evidence(tmp_path / "evidence.json")

@@ -113,7 +113,7 @@ def test_an_open_item_of_p_values_says_how_many_seeds_hold():
     assert row.why == "open: 'p' (2 of 3 seeds hold, and all must)"
 
 
-def test_differences_smaller_than_matter_are_told():
+def test_differences_smaller_than_matter_are_reported():
     def row(gap, margin):
         criteria = (
             Criterion("gap", "q", "above", 0.0, margin=margin),

@@ -354,7 +354,7 @@ def test_in_the_middle_of_two_ends_both_must_be_ruled_out():
     assert 2 * power_of_mean(0.5, both, LEVEL) - 1 >= POWER > 2 * power_of_mean(0.5, both - 1, LEVEL) - 1
 
 
-def test_nobody_is_told_of_more_seeds_than_anybody_trains():
+def test_no_advice_names_more_seeds_than_anybody_trains():
     assert seeds_to_decide([1.0, -1.0, 0.0], Bound("above", 0.0), unit=Unit.DIFFERENCE, level=LEVEL) is None
     assert seeds_to_count([1.0, -1.0] * 3, Bound("above", 0.0), level=LEVEL) is None
 
@@ -449,6 +449,6 @@ def test_holm_takes_probabilities_only(wrong):
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), "0.5 or so", None, 1j])
-def test_what_no_float_can_hold_is_told(value):
+def test_what_no_float_can_hold_is_reported(value):
     with pytest.raises(MeasurementError, match=r"an integer is too large for a float|is not a number|is text"):
         seed_interval([value, 0.5])

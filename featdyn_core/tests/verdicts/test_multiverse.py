@@ -35,12 +35,12 @@ def test_counts_and_shares_are_of_every_verdict_that_is_shown():
 @pytest.mark.parametrize(
     "changes", [{"verdicts": VERDICTS[:3]}, {"reach": (1.0,)}, {"hinges": ()}, {"dimensions": {"bound": ()}}]
 )
-def test_numbers_that_are_not_one_a_specification_are_told(changes):
+def test_numbers_that_are_not_one_a_specification_are_reported(changes):
     with pytest.raises(RecipeError, match="specifications has"):
         made(**changes)
 
 
-def test_verdict_that_no_specification_comes_to_is_told():
+def test_verdict_that_no_specification_comes_to_is_reported():
     with pytest.raises(RecipeError, match="NOT RUN is not a verdict of a specification"):
         made((*VERDICTS[:3], Verdict.NOT_RUN))
 

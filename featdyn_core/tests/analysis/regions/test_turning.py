@@ -118,7 +118,7 @@ def test_by_epoch_it_is_the_same_share():
         assert gained_over(features, features.past, angles) == pytest.approx(difference), name
 
 
-def test_paths_end_inside_their_sectors_and_start_where_told():
+def test_paths_end_inside_their_sectors_and_start_as_requested():
     found = planted_paths(np.radians([0, 90, 180, 60]), length=4.0)
     assert found.classes(found.last).tolist() == found.labels.tolist() == [0, 1, 2, 3]
     assert np.linalg.norm(found.past - found.last, axis=-1) == pytest.approx(np.array([[4.0] * 4, [2.0] * 4]))

@@ -309,7 +309,7 @@ def test_networks_at_a_time_are_those_of_the_formula(tiny_trajectory, monkeypatc
         ("fp8", "unknown precision 'fp8'; it is one of fp32, tf32, fp16"),
     ],
 )
-def test_precision_that_cannot_be_had_says_why(precision, message):
+def test_an_unavailable_precision_says_why(precision, message):
     with pytest.raises(MeasurementError, match=message):
         check_precision(precision, torch.device("cpu"))
 

@@ -155,7 +155,7 @@ def test_grid_refuses_images_that_are_no_grey_levels(tiny_trajectory, images):
     np.testing.assert_array_equal(same, grid_of(tiny_trajectory, images).predictions)
 
 
-def test_classes_beyond_a_byte_are_told_apart(make_trajectory, tiny_dataset):
+def test_classes_beyond_a_byte_are_distinguished(make_trajectory, tiny_dataset):
     """300 classes, of which the networks predict some above 255."""
     trajectory = make_trajectory("mlp", many_classes(tiny_dataset), hidden=[12])
     images, labels = trajectory.dataset.test_images, trajectory.dataset.test_labels

@@ -37,7 +37,7 @@ def test_taking_image_rows_as_independent_breaks_the_certificate():
     assert violations(0.0, repetitions=40, copies=5, grouped=False) > 0.5
 
 
-def test_far_samples_are_told_apart():
+def test_far_samples_are_distinguished():
     x, y = two_samples((100, 60, 2), 0, shift=20)
     result = classifier_two_sample(x, y, rng=np.random.default_rng(0))
     assert result.balanced_accuracy == result.tv_estimate == 1

@@ -122,7 +122,7 @@ def test_squares_beyond_the_float_range_are_reported_when_used(size, centre):
 
 
 @pytest.mark.parametrize("measure", [spectrum, participation_ratio, ChangeGram.of, lambda rows: top_share(rows, 1)])
-def test_differences_beyond_the_range_of_floats_are_told(measure):
+def test_differences_beyond_the_range_of_floats_are_reported(measure):
     changes = 1.7e308 * np.array([[1.0, -1], [-1, 1], [1, 1], [-1, -1]])
     with pytest.raises(MeasurementError, match=r"changes of size 1\.7e\+308 have differences beyond float64"):
         measure(changes)
