@@ -54,7 +54,7 @@ class Scatter(NamedTuple):
         return float(np.trace(self.gram)) ** 2 / float(np.vdot(self.gram, self.gram))
 
     def eigenvalues(self, scale: float) -> FloatArray:
-        """Return the eigenvalues of the covariance that are not 0 by rank, largest first, for deviations of this size."""
+        """Return the eigenvalues of the covariance that are not 0 by rank, largest first, at this scale."""
         eigenvalues = np.linalg.eigvalsh(self.gram)[::-1][: min(self.dof, self.features)]
         return np.maximum(eigenvalues, 0) / self.dof * scale**2
 

@@ -107,8 +107,8 @@ def test_drawing_takes_its_numbers_from_the_generator():
         (np.ones(3), 4, "products have shape (3,)"),
         (np.zeros((3, 3)), 0, "0 features: a change has at least 1"),
         (np.full((3, 3), np.nan), 4, "products hold NaN or infinity"),
-        (np.eye(3), 4, "no Gram matrix about the sample mean; make it by ChangeGram.of"),
-        ([[2, -2, 0], [0, 1, -1], [-2, 1, 1]], 4, "no Gram matrix about the sample mean"),
+        (np.eye(3), 4, "not a Gram matrix about the sample mean; make one with ChangeGram.of"),
+        ([[2, -2, 0], [0, 1, -1], [-2, 1, 1]], 4, "not a Gram matrix about the sample mean"),
     ],
 )
 def test_what_is_no_gram_of_changes_is_refused(products, features, message):
