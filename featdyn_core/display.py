@@ -1,14 +1,14 @@
-"""What a notebook or a prompt shows of an object: a short line, or a small table, instead of all of its arrays."""
+"""Display of objects: a prompt shows a short line and a notebook a small table, instead of all arrays."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
 
 class Displayed:
-    """An object that prints as one line and that a notebook shows as a table, both of the same facts."""
+    """An object that prints as one line and appears in a notebook as a table, with the same facts."""
 
     def _facts(self) -> Mapping[str, object]:
-        """Return what is shown, by its name; a list is for the table alone, item by item."""
+        """Return the facts to show, by name; lists appear in the table only, item by item."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -28,7 +28,7 @@ def _items(value: object) -> list[object]:
 
 
 def html_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table with a line of titles; whatever stands in a cell is text."""
+    """Return a table with a row of titles; every cell is plain text."""
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,4 +1,4 @@
-"""The one family of errors: each message names the thing at fault and the mend."""
+"""The errors of featdyn: each message names the faulty thing and the remedy."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ class RecipeError(FeatdynError):
 
 
 class DataError(FeatdynError):
-    """A data set that is missing, damaged, of the wrong form, or too small for what is asked."""
+    """A data set that is missing, damaged, of the wrong form, or too small for the request."""
 
 
 class AbsentDataError(DataError):
-    """A data set that is not here and could not be fetched: what needs it is not run."""
+    """A data set that is absent and could not be fetched; the rows that need it do not run."""
 
 
 class ModelError(FeatdynError):
@@ -24,51 +24,51 @@ class ModelError(FeatdynError):
 
 
 class CheckpointError(FeatdynError):
-    """Checkpoints from elsewhere that are not those of one training, or that leave nothing to look at."""
+    """Adopted checkpoints that do not belong to one training, or that leave nothing to measure."""
 
 
 class MeasurementError(FeatdynError):
-    """A measurement asked for something undefined: wrong shapes, epochs out of range, too few seeds."""
+    """An undefined measurement: wrong shapes, epochs out of range, or too few seeds."""
 
 
 class TrainingError(FeatdynError):
-    """Training cannot start or go on: a loss that is not finite, a device out of memory."""
+    """A training that cannot start or continue: its loss is not finite, or a device is out of memory."""
 
 
 class DeviceError(FeatdynError):
-    """A device was asked for that this machine does not have."""
+    """A device that this machine does not have."""
 
 
 class StoreError(FeatdynError):
-    """The store of trajectories cannot be read or written."""
+    """A store of trajectories that cannot be read or written."""
 
 
 class MissingTrajectoryError(StoreError):
-    """A trajectory that is not in the store, where training it was not allowed."""
+    """A trajectory that is not in the store, while training it is not allowed."""
 
 
 class DamagedTrajectoryError(StoreError):
-    """A stored trajectory whose bytes or manifest are not what was written."""
+    """A stored trajectory whose bytes or manifest have changed since they were written."""
 
 
 class OtherCodeError(StoreError):
-    """A stored trajectory of a network that its maker's code makes otherwise now."""
+    """A stored trajectory whose network is built differently by the present code of its author."""
 
 
 class MissingRecordError(StoreError):
-    """A record that is not there, where measuring it was not allowed."""
+    """A record that is missing, while measuring it is not allowed."""
 
 
 class DamagedRecordError(StoreError):
-    """A record whose bytes or description are not what was written, or that belongs to something else."""
+    """A record whose bytes or description have changed since they were written, or that belongs to something else."""
 
 
 class DamagedTransferError(StoreError):
-    """Something in a remote store that is not what it is called there."""
+    """An object in a remote store whose content does not match its name."""
 
 
 class SignatureError(FeatdynError):
-    """A signature that is missing, that is not of what was signed, or that cannot be verified here."""
+    """A signature that is missing, does not match the signed content, or cannot be verified here."""
 
 
 class EvidenceError(FeatdynError):
@@ -76,7 +76,7 @@ class EvidenceError(FeatdynError):
 
 
 def together(errors: Sequence[FeatdynError]) -> FeatdynError:
-    """Return one error for all; of the kind of the first that is more than something absent."""
+    """Return one error for all, with the class of the first that is not about an absent thing."""
     absent = (AbsentDataError, MissingTrajectoryError)
     first = next((error for error in errors if not isinstance(error, absent)), errors[0])
     return type(first)("; ".join(dict.fromkeys(map(str, errors)))) if len(errors) > 1 else first

@@ -17,34 +17,34 @@ from typing import Any
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 LARGEST_DOCUMENT = 2**26
-"""Bytes of a document of a store, at most: ten times the largest that is written here."""
+"""Largest size of a store's document, in bytes: ten times the largest that featdyn writes."""
 
 LARGEST_TEXT = 2**28
-"""Bytes of what else is read as text, at most: evidence of five thousand rows has half as many."""
+"""Largest size of other text files, in bytes; evidence of five thousand rows has half as many."""
 
 LARGEST_BINARY = 2**32
-"""Bytes of a file of tensors, arrays or images, at most."""
+"""Largest size of a file of tensors, arrays or images, in bytes."""
 
 HALF_WRITTEN = re.compile(r".+\.(?:[0-9]{1,10}|.+\.[0-9a-f]{12})\.tmp", re.DOTALL)
-"""Names that ``write_atomically`` gives what it has not finished, and those of earlier versions, by process."""
+"""Names of unfinished files of ``write_atomically``, and of earlier versions, which used the process id."""
 
 
 @contextlib.contextmanager
 def open_file(path: str | os.PathLike[str], most: int = LARGEST_BINARY) -> Iterator[io.BufferedReader]:
-    """Open a file to be read, or what a link to a file leads to.
+    """Open a file for reading, or the file that a link leads to.
 
     Args:
-        path: of the file.
-        most: bytes that it may have.
+        path: path of the file.
+        most: largest size of the file, in bytes.
 
     Yields:
         The file.
 
     Raises:
-        OSError: it is not there, must not be read or is too large; or it is no file: a folder, or a pipe, a socket or
-            a device, whose reading may never end.
+        OSError: the file is missing, unreadable or too large; or it is a folder, or a pipe, a socket or a device, and
+            reading it may never end.
     """
-    # O_NONBLOCK: opening a pipe would wait for somebody who writes into it. To a file it makes no difference.
+    # O_NONBLOCK: opening a pipe would wait for a writer. For a file it makes no difference.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check(os.fstat(descriptor), os.fspath(path), most)
@@ -58,14 +58,14 @@ def open_file(path: str | os.PathLike[str], most: int = LARGEST_BINARY) -> Itera
 def read_file(path: str | os.PathLike[str], most: int = LARGEST_BINARY) -> bytes:
     """Return the bytes of a file.
 
-    What cannot be opened is an ``OSError`` (see ``open_file``).
+    A file that cannot be opened is an ``OSError`` (see ``open_file``).
 
     Raises:
         OSError: there is not enough memory for it.
     """
     with open_file(path, most) as file:
         try:
-            return file.read(most)  # no more, though it may grow meanwhile
+            return file.read(most)  # no more than this, although the file may grow meanwhile
         except MemoryError:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), os.fspath(path)) from None
 
@@ -73,20 +73,21 @@ def read_file(path: str | os.PathLike[str], most: int = LARGEST_BINARY) -> bytes
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
     """Return the text of a file, with every line end as one character.
 
-    What cannot be opened is an ``OSError`` (see ``open_file``), and what is no text a ``UnicodeDecodeError``.
+    A file that cannot be opened is an ``OSError`` (see ``open_file``). A file that is not text is a
+    ``UnicodeDecodeError``.
     """
     return read_file(path, LARGEST_TEXT).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def readable(text: str) -> str:
-    """Return a text that every reader takes: bytes of a path that are no text are spelt out."""
+    """Return text that every reader accepts: bytes of a path that are not text are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
     """Return the files of a folder that match a pattern, in order.
 
-    Those whose names begin with a dot are left out: editors and other machines leave them beside what they are about.
+    Names that begin with a dot are left out, because editors and other systems leave such files beside the real ones.
     """
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
@@ -95,9 +96,9 @@ def _check(state: os.stat_result, name: str, most: int) -> None:
     if stat.S_ISDIR(state.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     if not stat.S_ISREG(state.st_mode):
-        raise OSError(errno.EINVAL, "it is no file, but a pipe or a device", name)
+        raise OSError(errno.EINVAL, "it is not a file, but a pipe or a device", name)
     if state.st_size > most:
-        raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes, and {most:,} are the most that are read", name)
+        raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes; the largest size that is read is {most:,}", name)
 
 
 def md5_of(path: Path) -> str:
@@ -113,7 +114,7 @@ def sha256_of(path: Path) -> str:
 
 
 def json_digest(content: Any) -> str:
-    """Return the hex SHA-256 of what a JSON document says, however it is spaced and its names are ordered.
+    """Return the hex SHA-256 of a JSON document's content, which ignores spacing and the order of names.
 
     A number that is not finite, or a value that JSON does not have, is a ``ValueError`` or ``TypeError``.
     """
@@ -130,11 +131,11 @@ def temporary_name(path: Path) -> Path:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that ``path`` holds either all of ``content``, on the disk, or what it held before.
+    """Write a file so that ``path`` holds either all of ``content``, on the disk, or its earlier content.
 
-    A full or unwritable disk is an ``OSError``, and what was written so far is removed.
+    A full or unwritable disk is an ``OSError``, and the partial file is removed.
     """
-    temporary = temporary_name(path)  # tempfile's would be closed to other users
+    temporary = temporary_name(path)  # a file made by tempfile would be unreadable for other users
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -149,7 +150,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put a folder's names on the disk, so that a renaming outlives a power cut; nothing where it cannot be done."""
+    """Put a folder's names on the disk, so that a renaming survives a power cut, where the system can do that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

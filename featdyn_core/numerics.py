@@ -1,7 +1,7 @@
-"""Devices: found by name, computing in true single precision, repeatable, with seeded dropout and CUDA graphs.
+"""Devices: lookup by name, true single precision, repeatable results, seeded dropout and CUDA graphs.
 
-Whatever the caller has told torch: ``undisturbed`` sets what a result depends on, and puts it back. Threads take turns:
-torch's settings, the number of its threads and the generator that dropout draws from are those of the whole process.
+``undisturbed`` overrides the caller's settings of torch that a result depends on, and restores them afterwards. torch's
+settings, its number of threads and the generator of dropout belong to the whole process, so threads take turns.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 WARM_UP = 3
-"""Runs before a capture, in which libraries choose and load what must not be captured."""
+"""Number of runs before a capture, in which libraries choose and load code that must not be captured."""
 
 CPU_THREADS = 1
 """Threads of a training and of a measurement on a CPU; several of them keep several cores busy."""
 
 _TURN = threading.RLock()
-"""Held by the thread that has changed settings of the process or draws from its generator; the others wait."""
+"""Lock of the thread that changes settings of the process or draws from its generator; others wait."""
 
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of device that have an autocast of their own."""
@@ -45,10 +45,10 @@ HOOKS: tuple[dict[int, Any], ...] = tuple(
         "_global_parameter_registration_hooks",
     )
 )
-"""Hooks of all modules there are: a caller's own may change what any of them returns."""
+"""Global hooks of all modules; a caller's hooks may change the result of any module."""
 
 ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
-"""Environment variables by which the libraries of a CPU keep to fewer of its instructions."""
+"""Environment variables that restrict the instructions that CPU libraries use."""
 
 NO_MEMORY = (
     ("out of memory",),
@@ -56,21 +56,21 @@ NO_MEMORY = (
     ("STATUS_ALLOC_FAILED",),
     ("STATUS_NOT_SUPPORTED", "workspace"),
 )
-"""What torch, CUDA, cuBLAS and cuDNN say in a RuntimeError where memory is short: all the words of one of these."""
+"""Words of a RuntimeError of torch, CUDA, cuBLAS or cuDNN about lack of memory: all words of one entry occur."""
 
 
 def tell(line: str) -> None:
-    """Say something of this machine in a warning that is never an error, whatever the caller makes of warnings.
+    """Report a fact about this machine as a warning that never becomes an error, for any filter of the caller.
 
-    pytest lists it, from its workers too; elsewhere it is one line of the standard error.
+    pytest lists the warning, also from its workers. Elsewhere it is one line on standard error.
     """
     with _TURN, warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.warn_explicit(line, UserWarning, "featdyn", 0)  # no file, so that no line of source is printed
+        warnings.warn_explicit(line, UserWarning, "featdyn", 0)  # without a file, no source line is printed
 
 
 def _heard(function: Callable[[], R]) -> tuple[R, str]:
-    """Return what a function returns, and the first line of each warning that it gives meanwhile."""
+    """Return the result of a function, and the first line of each warning that it raises."""
     with _TURN, warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         found = function()
@@ -79,13 +79,13 @@ def _heard(function: Callable[[], R]) -> tuple[R, str]:
 
 @functools.cache
 def cuda_devices() -> tuple[int, str]:
-    """How many CUDA devices torch can use, and what it warns of as it looks, such as too old a driver; asked once."""
+    """Number of CUDA devices that torch can use, and its warnings, such as about an old driver; asked once."""
     return _heard(lambda: torch.cuda.device_count() if torch.cuda.is_available() else 0)
 
 
 @functools.cache
 def _automatic() -> torch.device:
-    """CUDA where there is one, else the CPU; where torch warned, a line says which and why."""
+    """CUDA if there is a device, otherwise the CPU; if torch warned, one line names the device and the reason."""
     count, told = cuda_devices()
     device = torch.device("cuda" if count else "cpu")
     if told:
@@ -94,7 +94,7 @@ def _automatic() -> torch.device:
 
 
 def wake(device: torch.device) -> None:
-    """Start torch's work on a device, before it is used; what torch warns of then, such as an old GPU, is one line."""
+    """Initialise torch on a device before its use; its warnings, such as about an old GPU, become one line."""
     if device.type == "cuda" and not torch.cuda.is_initialized():
         _, told = _heard(torch.cuda.init)
         if told:
@@ -102,10 +102,10 @@ def wake(device: torch.device) -> None:
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
-    """``auto`` (CUDA where there is one, else the CPU) or a torch device name.
+    """Return the device for ``auto`` (CUDA if there is one, otherwise the CPU) or for a torch device name.
 
     Raises:
-        DeviceError: unknown name, or a CUDA device that this machine does not have.
+        DeviceError: the name is unknown, or this machine does not have the CUDA device.
     """
     if name == "auto":
         return _automatic()
@@ -120,7 +120,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether a device's memory, or the host's, was too small: by class or words of the error, or of one it hides.
+    """Whether an error, or one in its context, reports lack of memory on a device or the host.
 
     A failed allocation inside a capture or a compiled function is the context of another error.
     """
@@ -136,11 +136,11 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Compute as in a fresh process, whatever modes of torch the caller is in; also a decorator of functions.
+    """Compute as in a fresh process, in every mode of torch that the caller has set; also a decorator of functions.
 
-    Autocast and inference mode are off, gradients are recorded, new tensors are float32 on the CPU, and hooks that the
-    caller has given to all modules are not called. All are as they were afterwards. Inside, autocast, ``no_grad`` and
-    hooks may be entered as usual.
+    Autocast and inference mode are off, gradients are recorded, new tensors are float32 on the CPU, and the caller's
+    global hooks of modules are not called. Afterwards all settings are restored. Inside, autocast, ``no_grad`` and
+    hooks work as usual.
     """
     with _TURN, contextlib.ExitStack() as modes:
         dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device() != torch.device("cpu")
@@ -149,7 +149,7 @@ def undisturbed() -> Iterator[None]:
         for kind in AUTOCAST:
             if torch.is_autocast_enabled(kind):
                 modes.enter_context(torch.autocast(kind, enabled=False))
-        if elsewhere:  # only then, for it slows down every function of torch
+        if elsewhere:  # only if needed, because it slows down every function of torch
             modes.enter_context(torch.device("cpu"))
         for hooks in filter(None, HOOKS):
             modes.callback(hooks.update, dict(hooks))
@@ -161,9 +161,9 @@ def undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with ``CPU_THREADS`` on the CPU: the order of sums, and with it the bits, would depend on their number.
+    """Compute with ``CPU_THREADS`` on the CPU, because the number of threads changes the order of sums and the bits.
 
-    Also where a GPU does most of the work: what is left to the CPU, such as statistics and averages, is measured too.
+    This holds even if a GPU does most of the work, because the CPU computes statistics and averages then.
     """
     with _TURN:
         before = torch.get_num_threads()
@@ -175,7 +175,7 @@ def one_thread() -> Iterator[None]:
 
 
 def cpu_arithmetic() -> dict[str, str]:
-    """Return what a CPU's bits depend on beside the versions of the libraries: their instructions, and oneDNN's use."""
+    """Return facts that a CPU's bits depend on beside library versions: its instructions, and the use of oneDNN."""
     onednn: Any = torch.backends.mkldnn
     used = "on" if onednn.is_available() and onednn.enabled else "off"
     limits = [f"{name}={os.environ[name]}" for name in ISA_LIMITS if os.environ.get(name)]
@@ -186,10 +186,10 @@ def cpu_arithmetic() -> dict[str, str]:
 def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
     """Compute float32 as float32, not as the TF32 or bfloat16 that a device may prefer, by repeatable algorithms.
 
-    ``tf32`` allows TF32, on a GPU. What autocast asks for is left alone. torch has two interfaces to the precision, and
-    reading the older one (``allow_tf32``, ``get_float32_matmul_precision``), as torch's own profiler and compiler do,
-    raises where the newer one (``fp32_precision``) was told otherwise. So both are set, and both are put back; a newer
-    setting that was inherited on entering is a setting of its own, of the same value, afterwards.
+    ``tf32`` allows TF32 on a GPU. Autocast keeps its own precision. torch has two interfaces to the precision. Its own
+    profiler and compiler read the older one (``allow_tf32``, ``get_float32_matmul_precision``), and reading it raises
+    an error if the newer one (``fp32_precision``) has a different value. So both are set, and both are restored. If the
+    newer setting was inherited, it becomes an explicit setting with the same value.
     """
     backends: Any = torch.backends  # torch's type hints know only some of these settings
     cudnn = backends.cudnn
@@ -200,7 +200,7 @@ def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
         for setting in (*on_gpu, *on_cpu):
             before.callback(setattr, setting, "fp32_precision", setting.fp32_precision)
         for setting in (*on_gpu, *on_cpu):
-            setting.fp32_precision = "ieee"  # with which what the older interface was told can be read
+            setting.fp32_precision = "ieee"  # makes the value of the older interface readable
         before.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
         before.callback(setattr, cudnn, "allow_tf32", _cudnn_was_told_tf32())
         cudnn.deterministic, cudnn.benchmark = True, False
@@ -215,15 +215,16 @@ def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
 
 
 def exactly(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function, run in exact arithmetic and undisturbed by the caller's modes of torch."""
+    """Return the function wrapped in exact arithmetic, without the caller's modes of torch."""
     return undisturbed()(exact_arithmetic()(function))
 
 
 @contextlib.contextmanager
 def forward_mode() -> Iterator[None]:
-    """Take forward-mode derivatives, of attention too, without the warning of torch about itself that the first brings.
+    """Allow forward-mode derivatives, also of attention, without the warning that torch raises on the first one.
 
-    Its category depends on the versions of torch and Python. Attention fused in evaluation has no such derivative.
+    The category of the warning depends on the versions of torch and Python. Attention that is fused in evaluation has
+    no forward-mode derivative.
     """
     fused = torch.backends.mha.get_fastpath_enabled()
     with _TURN, warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
@@ -245,7 +246,7 @@ def _cudnn_was_told_tf32() -> bool:
 
 @contextlib.contextmanager
 def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the device's global generator, which dropout draws from, and put it back afterwards."""
+    """Seed the device's global generator, which dropout draws from, and restore it afterwards."""
     index = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with _TURN, torch.random.fork_rng(devices=index):
         generator = torch.cuda.default_generators[index[0]] if index else torch.default_generator
@@ -256,16 +257,16 @@ def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
 def capture(
     step: Callable[[], object], device: torch.device, reset: Callable[[], object] = lambda: None
 ) -> Callable[[], object]:
-    """Run a step a few times on a CUDA device, then capture it as a graph; return what replays it.
+    """Run a step a few times on a CUDA device, then capture it as a graph; return a function that replays it.
 
-    A small network's step is mostly the launching of its many kernels, which a graph does at once. The step must
-    not wait for the host, and works on the same tensors each time. The global generators are put back; each replay
-    draws from them anew.
+    A small network's step mostly consists of launching many kernels, and a graph launches them at once. The step must
+    not wait for the host, and must use the same tensors each time. The global generators are restored; each replay
+    draws from them again.
 
     Args:
-        step: what to capture.
-        device: where it works.
-        reset: called before each of the first runs, where a step has a place that it must not run beyond.
+        step: the step to capture.
+        device: device of the step.
+        reset: called before each of the first runs, if a step has a position that must not exceed a limit.
     """
     with torch.cuda.device(device), torch.random.fork_rng(devices=[torch.cuda.current_device()]):
         aside, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
@@ -275,8 +276,8 @@ def capture(
                 reset()
                 step()
         torch.cuda.current_stream().wait_stream(aside)
-        # cuBLAS keeps a workspace for each stream: cleared, so that the graph takes one of its own, which no other
-        # graph that is replayed at the same time works in, and which lives as long as the graph.
+        # cuBLAS keeps a workspace for each stream. Clearing it gives the graph a workspace of its own, which lives as
+        # long as the graph and which no other graph uses at the same time.
         torch._C._cuda_clearCublasWorkspaces()
         with torch.cuda.graph(graph, stream=aside):
             step()

@@ -1,7 +1,7 @@
-"""Where a project is, and within it recipes, register, published records and store: one rule, whatever the folder.
+"""Locations of a project and of its recipes, register, published records and store.
 
-A project is the nearest folder, from the working directory upwards, that holds ``claims/register``; where there is
-none, the checkout that this package was imported from.
+A project is the nearest folder, from the working directory upwards, that holds ``claims/register``. If there is none,
+it is the checkout that this package was imported from.
 """
 
 import os
@@ -13,19 +13,19 @@ REGISTER = Path("claims") / "register"
 
 
 def checkout() -> Path | None:
-    """Folder of the checkout that this package was imported from; None where it was installed."""
+    """Folder of the checkout that this package was imported from; None if it was installed."""
     root = Path(__file__).resolve().parent.parent
     return root if (root / REGISTER).is_dir() else None
 
 
 def project_here() -> Path | None:
-    """Folder of the project that the working directory lies in; None where it lies in none."""
+    """Folder of the project that contains the working directory; None if there is none."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / REGISTER).is_dir()), None)
 
 
 def project_root() -> Path:
-    """Folder of the project (see the module's docstring); the working directory where there is none at all."""
+    """Folder of the project (see the module's docstring), or the working directory if there is no project."""
     return project_here() or checkout() or Path.cwd()
 
 
@@ -40,7 +40,7 @@ def sweeps_folder() -> Path:
 
 
 def recipes_folder(project: Path | None = None) -> Path:
-    """Folder of the recipes, of the project here or of another."""
+    """Folder of the recipes, of this project or of another."""
     return (project or project_root()) / "fixtures" / "recipes"
 
 
@@ -50,17 +50,17 @@ def records_folder() -> Path:
 
 
 def evidence_file() -> Path:
-    """File that a run of the claims writes unless it is told otherwise."""
+    """File that a run of the claims writes by default."""
     return project_root() / "evidence.json"
 
 
 def store_root(project: Path | None = None) -> Path:
     """Folder of trajectories and local records: ``FEATDYN_STORE``, or ``fixtures/cache`` of the project.
 
-    One that starts at a home folder that nobody knows is a ``StoreError``.
+    A path with an unknown home folder is a ``StoreError``.
 
     Args:
-        project: another one than the project here, such as one that is about to begin.
+        project: another project than this one, such as a new one.
     """
     if configured := os.environ.get("FEATDYN_STORE"):
         return expanded(configured, "FEATDYN_STORE", StoreError)
@@ -70,10 +70,10 @@ def store_root(project: Path | None = None) -> Path:
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of image sets: ``root``, ``FEATDYN_DATA``, or ``featdyn/data`` in the user's cache.
 
-    The user's cache is ``XDG_CACHE_HOME`` where that is an absolute path, as its specification asks, else
+    The user's cache is ``XDG_CACHE_HOME`` if that is an absolute path, as its specification requires, otherwise
     ``~/.cache``.
 
-    One that starts at a home folder that nobody knows is a ``DataError``.
+    A path with an unknown home folder is a ``DataError``.
     """
     if root is None:
         root = os.environ.get("FEATDYN_DATA")
@@ -86,14 +86,14 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 def expanded(path: str | os.PathLike[str], setting: str, kind: type[FeatdynError] = FeatdynError) -> Path:
     """Return a path with the home folder in place of ``~``.
 
-    Where there is no such home folder, the error is of the ``kind`` asked for, by default a ``FeatdynError``.
+    An unknown home folder is an error of the class ``kind``, by default a ``FeatdynError``.
 
     Args:
-        path: as a person wrote it.
-        setting: what the person can set instead.
-        kind: of the error.
+        path: path as the user wrote it.
+        setting: setting that the user can change instead.
+        kind: class of the error.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise kind(f"{path}: no home folder is known that ~ could be; set {setting} to a folder") from error
+        raise kind(f"{path}: the home folder ~ is unknown; set {setting} to a folder") from error

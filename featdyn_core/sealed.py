@@ -1,13 +1,13 @@
-"""Sealed documents of many items: an item to a line, and what items repeat once.
+"""Sealed documents of many items: one line for each item, and repeated values only once.
 
-A document says itself how its items are to be read:
+A document describes how to read its items:
 
-- ``shared`` has a table for each of some paths: an item has a number there, which counts the table's entries from 0.
-- ``columns`` are paths at which a list of objects stands as one list a field, with null where an object lacks it.
+- ``shared`` has a table for each shared path. At this path an item has the number of an entry, counted from 0.
+- ``columns`` lists paths where a list of objects is stored as one list for each field, with null for a missing field.
 
-A path leads from an item inwards: names of fields, joined by dots, and ``*`` for every entry of a list or every field
-of an object. ``curves.*.x`` is the field ``x`` of each curve. The entries of a table may have numbers in their turn, of
-a longer path.
+A path leads from an item inwards. It has names of fields, joined by dots, and ``*`` for every entry of a list or every
+field of an object. ``curves.*.x`` is the field ``x`` of each curve. The entries of a table may contain numbers of
+entries too, at a longer path.
 """
 
 import functools
@@ -20,7 +20,7 @@ from featdyn_core.files import json_digest
 from featdyn_core.tables import shown
 
 SEAL = "seal"
-"""Field of a document with the hex sha256 of what the others say."""
+"""Field of a document with the hex SHA-256 of the content of the others."""
 
 _COLUMNS, _SHARED = "columns", "shared"
 
@@ -28,16 +28,16 @@ _COLUMNS, _SHARED = "columns", "shared"
 def seal_lines(
     content: Mapping[str, Any], items: str, *, columns: Collection[str] = (), shared: Collection[str] = ()
 ) -> bytes:
-    """Return a document as JSON, an item and an entry of a table to a line, with a seal of what it says.
+    """Return a document as JSON with a seal of its content; each item and each entry of a table has its own line.
 
-    The seal holds however the document is spaced, so that it is quickly compared. A number that is not finite becomes
-    null.
+    The seal does not depend on the spacing of the document, so it is quick to compare. A number that is not finite
+    becomes null.
 
     Args:
-        content: the document; ``columns``, ``shared`` and ``seal`` are no fields of its own.
+        content: the document, without the fields ``columns``, ``shared`` and ``seal``.
         items: name of its list of items.
-        columns: paths of lists of objects that have much the same fields. Null counts as a field that is missing.
-        shared: paths of values that are repeated.
+        columns: paths of lists of objects with nearly the same fields. Null counts as a missing field.
+        shared: paths of repeated values.
     """
     facts = finite({name: value for name, value in content.items() if name not in (items, _COLUMNS, _SHARED, SEAL)})
     listed = finite(content[items])
@@ -54,10 +54,10 @@ def seal_lines(
 
 
 def unseal_lines(document: Mapping[str, Any], items: str) -> dict[str, Any]:
-    """Return the content of a document that ``seal_lines`` wrote, parsed. What items share is one object: change none.
+    """Return the parsed content of a document from ``seal_lines``. Items share objects, so do not modify them.
 
     Raises:
-        ValueError: it says something else than what was written, or has a number that leads to no entry of its table.
+        ValueError: the content does not match the seal, or a number has no entry in its table.
     """
     content = {name: value for name, value in document.items() if name != SEAL}
     if document.get(SEAL) != json_digest(content):
@@ -75,7 +75,7 @@ def unseal_lines(document: Mapping[str, Any], items: str) -> dict[str, Any]:
 
 
 def finite(content: Any) -> Any:
-    """Return what JSON has words for: a number that is not finite becomes null."""
+    """Return a value that JSON can express: a number that is not finite becomes null."""
     if isinstance(content, dict):
         return {name: finite(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
@@ -84,12 +84,12 @@ def finite(content: Any) -> Any:
 
 
 def _inwards(path: str) -> tuple[int, str]:
-    """Return what paths are sorted by, so that no path leads through what an earlier one tells."""
+    """Return the sort key of paths, so that no path leads through the values of an earlier one."""
     return path.count("."), path
 
 
 def _along(value: Any, path: Sequence[str], change: Callable[[Any], Any]) -> Any:
-    """Return a value with what lies at a path of it changed; what has no such place is returned as it is."""
+    """Return a value with the part at a path changed; a value without this path stays unchanged."""
     if not path:
         return change(value)
     step, rest = path[0], path[1:]
@@ -103,7 +103,7 @@ def _along(value: Any, path: Sequence[str], change: Callable[[Any], Any]) -> Any
 
 
 class _Numbers:
-    """Numbers of values in the order in which they first occur; null has none, and stands for itself."""
+    """Numbers of values in the order of their first occurrence; null keeps no number and stays null."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -122,17 +122,17 @@ def _entry(table: Sequence[Any], number: Any) -> Any:
     """Return the entry of a table.
 
     Raises:
-        ValueError: there is none of this number.
+        ValueError: no entry has this number.
     """
     if number is None:
         return None
     if type(number) is int and 0 <= number < len(table):
         return table[number]
-    raise ValueError(f"{shown(number)} is no number of an entry, of which its table has {len(table)}")
+    raise ValueError(f"{shown(number)} is not the number of an entry; the table has {len(table)} entries")
 
 
 def _in_columns(value: Any) -> Any:
-    """Return a list of objects as an object of lists; anything else as it is."""
+    """Return a list of objects as an object of lists; other values stay unchanged."""
     if not (isinstance(value, list) and any(value) and all(isinstance(one, dict) for one in value)):
         return value
     names = dict.fromkeys(name for one in value for name in one)
@@ -140,10 +140,10 @@ def _in_columns(value: Any) -> Any:
 
 
 def _in_rows(value: Any) -> Any:
-    """Return an object of lists as a list of objects; a list, which was no list of objects, as it is.
+    """Return an object of lists as a list of objects; a plain list stays unchanged.
 
     Raises:
-        ValueError: the lists are none, or not of one length.
+        ValueError: the values are not lists of one length.
     """
     if not isinstance(value, dict):
         return value
@@ -154,24 +154,24 @@ def _in_rows(value: Any) -> Any:
 
 
 def _check(listed: Any, columns: Any, tables: Any, items: str) -> None:
-    """Refuse what is none of the fields of a document.
+    """Refuse invalid fields of a document.
 
     Raises:
         ValueError: names the field.
     """
     if not isinstance(listed, list):
-        raise ValueError(f"{items!r} is no list")
+        raise ValueError(f"{items!r} is not a list")
     if not (isinstance(columns, list) and all(isinstance(path, str) for path in columns)):
-        raise ValueError(f"{_COLUMNS!r} is no list of paths")
+        raise ValueError(f"{_COLUMNS!r} is not a list of paths")
     if not (isinstance(tables, dict) and all(isinstance(table, list) for table in tables.values())):
         raise ValueError(f"{_SHARED!r} has no list for each of its paths")
 
 
 def _unpacked(item: Any, steps: Iterable[tuple[str, Callable[[Any], Any]]], where: str) -> Any:
-    """Return an item with each step taken at its path.
+    """Return an item after each step is applied at its path.
 
     Raises:
-        ValueError: one cannot be; says where.
+        ValueError: a step cannot be applied; names the place.
     """
     for path, change in steps:
         try:

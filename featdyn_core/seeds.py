@@ -1,8 +1,8 @@
-"""One integer seed, many independent named random streams.
+"""Independent named random streams from one integer seed.
 
-A stream is named by what it decides (and, where that recurs, by the epoch), so that changing how much
-randomness one part of a training consumes never shifts another, and a training can resume at any epoch
-without saving the state of a generator.
+The name of a stream says what it decides; a recurring stream has the epoch in its name too. So a change to the
+randomness that one part of a training consumes never shifts another part. A training can also resume at any epoch
+without a saved state of a generator.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ def stream_seed(seed: int, stream: str, *index: int | str) -> int:
     Args:
         seed: the training seed, a non-negative integer.
         stream: one of ``STREAMS``.
-        index: what distinguishes streams of one name, such as the epoch.
+        index: numbers that distinguish streams of one name, such as the epoch.
 
     Raises:
-        ValueError: unknown stream name, or a negative seed.
+        ValueError: the stream name is unknown, or the seed is negative.
     """
     if stream not in STREAMS:
         raise ValueError(f"unknown random stream {stream!r}; the streams are {', '.join(STREAMS)}")
@@ -39,7 +39,7 @@ def torch_generator(
     seed: int, stream: str, *index: int | str, device: "torch.device | str" = "cpu"
 ) -> "torch.Generator":
     """Return a torch generator on ``device`` for the named stream."""
-    import torch  # here, since judging records draws with numpy alone
+    import torch  # imported here, because judging records draws with numpy only
 
     return torch.Generator(device=device).manual_seed(stream_seed(seed, stream, *index))
 

@@ -1,8 +1,9 @@
-"""Tables, such as TOML and JSON have, into dataclasses and back, with every name and every value checked.
+"""Conversion of tables, as in TOML and JSON, to dataclasses and back, with a check of every name and value.
 
-What a field may hold is its annotation: str, bool, int, float, Any, enumerations of text, dataclasses, lists, tuples of
-one kind, dictionaries, and ``None`` beside one of them. A truth value is no number. A whole number is read as a float
-where one is asked for, unless it is too large. An instance of a dataclass is taken as it is.
+The annotation of a field defines its values: str, bool, int, float, Any, enumerations of text, dataclasses, lists,
+tuples of one kind, dictionaries, and ``None`` as the alternative to one of them. A truth value is not a number. A whole
+number is read as a float where the annotation is float, unless it is too large. An instance of a dataclass is accepted
+unchanged.
 """
 
 import dataclasses
@@ -18,14 +19,14 @@ from typing import Any, TypeVar
 from featdyn_core.errors import RecipeError
 
 SHOWN = 200
-"""Most characters that an error repeats of a value."""
+"""Largest number of characters of a value that an error repeats."""
 
 T = TypeVar("T")
 Reader = Callable[[Any], Any]
 
 
 class _MisfitError(Exception):
-    """A value that is not what it should be; ``place`` is where, from the inside out."""
+    """A value that does not match its annotation; ``place`` is its location, from the inside out."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -36,13 +37,14 @@ def build(kind: type[T], table: Any, where: str, **given: Any) -> T:
     """Return an instance of a dataclass from a table.
 
     Args:
-        kind: the dataclass; fields that are not compared are none of the table's.
-        table: names of fields to their values.
-        where: the table's place, such as ``recipe 'x'``, with which errors begin.
-        **given: fields that do not stand in the table, such as a name that is the file's.
+        kind: the dataclass; fields that are not compared do not belong to the table.
+        table: values by names of fields.
+        where: the table's place, such as ``recipe 'x'``, at the beginning of errors.
+        **given: fields that are not in the table, such as the name, which is that of the file.
 
     Raises:
-        RecipeError: no table, a field missing or unknown, or a value of the wrong kind, at any depth; says where.
+        RecipeError: it is not a table, a field is missing or unknown, or a value has the wrong kind, at any depth;
+            names the place.
     """
     if not isinstance(table, dict):
         raise RecipeError(f"{where}: expected a table, found {shown(table)}")
@@ -51,28 +53,28 @@ def build(kind: type[T], table: Any, where: str, **given: Any) -> T:
 
 
 def read(hint: Any, value: Any, where: str) -> Any:
-    """Return a value as an annotation says; raises as ``build``."""
+    """Return a value converted to an annotation; raises the errors of ``build``."""
     return _placed(_reader(hint), value, where)
 
 
 def check_names(table: Mapping[str, Any], known: Collection[str], where: str) -> None:
-    """Refuse a table with a field of an unknown name.
+    """Refuse a table with an unknown field.
 
     Raises:
-        RecipeError: names the field, the nearest one that there is, and all of them.
+        RecipeError: names the field, the nearest known one, and all known ones.
     """
     if fault := _foreign(table, known):
         raise RecipeError(f"{where}: {fault}")
 
 
 def unknown(what: str, name: str, known: Collection[str], listed: str) -> str:
-    """Return what is said of an unknown name: the nearest one that there is, and all of them.
+    """Return the message for an unknown name: the nearest known name, and all known names.
 
     Args:
-        what: the name is of, such as ``field``.
+        what: kind of the name, such as ``field``.
         name: the unknown one.
-        known: those that there are.
-        listed: words that lead to the list, such as ``its fields are``.
+        known: the known names.
+        listed: words before the list, such as ``its fields are``.
     """
     alike = {each.casefold(): each for each in reversed(list(known))}
     near = difflib.get_close_matches(shortened(name).casefold(), alike, n=1)
@@ -86,7 +88,7 @@ def fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
 
 
 def explicit(table: Any) -> Any:
-    """Return the fields of a dataclass that differ from their defaults, by name; anything else as it is."""
+    """Return the fields of a dataclass that differ from their defaults, by name; other values stay unchanged."""
     if not dataclasses.is_dataclass(table):
         return table
     values = {field.name: (getattr(table, field.name), field) for field in dataclasses.fields(table)}
@@ -94,7 +96,7 @@ def explicit(table: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Return a value as an error repeats it: on one line, and not all of it if it is long."""
+    """Return a value as an error repeats it: on one line, and shortened if it is long."""
     return shortened(repr(value))
 
 
@@ -120,7 +122,7 @@ def _placed(reader: Reader, value: Any, where: str) -> Any:
         raise RecipeError(f"{place}: {misfit}") from None
 
 
-@functools.cache  # a hint is resolved once, and not for each of thousands of values
+@functools.cache  # resolve a hint once, not for each of thousands of values
 def _reader(hint: Any) -> Reader:
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
@@ -178,7 +180,7 @@ def _series(kind: type, item: Any) -> Reader:
     def reader(value: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise _misfit(f"a list of {_words(item)}", value)
-        if plain.issuperset(map(type, value)):  # the quick way: evidence has lists of thousands of numbers
+        if plain.issuperset(map(type, value)):  # fast path: evidence has lists of thousands of numbers
             return kind(value)
         return kind([_inside(inner, part, f"item {place}") for place, part in enumerate(value, start=1)])
 
@@ -207,10 +209,10 @@ def _table(kind: type, value: Any) -> Any:
 
 
 def _fill(kind: Any, values: dict[str, Any]) -> Any:
-    """Return an instance from fields whose names are known to be its own.
+    """Return an instance from fields with known names.
 
     Raises:
-        _MisfitError: a field is missing, or a value is not what it should be.
+        _MisfitError: a field is missing, or a value does not match its annotation.
     """
     arguments = {}
     for name, (reader, required) in _fields(kind).items():
@@ -223,7 +225,7 @@ def _fill(kind: Any, values: dict[str, Any]) -> Any:
 
 @functools.cache
 def _fields(kind: type) -> dict[str, tuple[Reader, bool]]:
-    """Return name to reader, and whether the field has no default."""
+    """Return the reader of each field by name, and whether the field has no default."""
     hints, missing = typing.get_type_hints(kind), dataclasses.MISSING
     return {
         name: (_reader(hints[name]), field.default is missing and field.default_factory is missing)
@@ -244,7 +246,7 @@ def _misfit(expected: str, value: Any) -> _MisfitError:
 
 
 def _words(hint: Any) -> str:
-    """Return what an annotation asks for, as an error says it."""
+    """Return the wording of an annotation for errors."""
     origin = typing.get_origin(hint)
     if origin in (list, tuple):
         return "lists"

@@ -1,4 +1,4 @@
-"""Write tables as TOML, which Python's tomllib can only read."""
+"""Writer for TOML, because Python's tomllib only reads it."""
 
 import json
 import re

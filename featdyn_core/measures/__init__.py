@@ -1,1 +1,1 @@
-"""Checkpoints or tensors in, numbers out: four families that do not know each other."""
+"""Measurements: from checkpoints or tensors to numbers, in four families that are independent of each other."""

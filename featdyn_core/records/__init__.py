@@ -1,1 +1,1 @@
-"""Kinds of record: of each its options, how it is measured, what claims look at, and planted ones."""
+"""Kinds of record: the options of each kind, its measurement, the view that claims read, and planted records."""

@@ -1,11 +1,12 @@
-"""Does the noise of single updates point where features go next?
+"""Does the noise of single updates point where the features move next?
 
-With a few leading axes ``A`` of the changes of ``h_t(x)`` by single updates, and the drift ``δ = h_t'(x) − h_t(x)`` to
-the next checkpoint t', the share ``‖Aᵀδ‖² / ‖δ‖²`` is compared with what random axes hold of the same drift: as many
-orthonormalised draws from the normal law with the covariance of ``h_t`` over images.
+Let ``A`` be a few leading axes of the changes of ``h_t(x)`` by single updates. Let ``δ = h_t'(x) − h_t(x)`` be the
+drift to the next checkpoint t'. The share ``‖Aᵀδ‖² / ‖δ‖²`` is compared with the share that random axes hold of the
+same drift. There are as many random axes: orthonormalised draws from the normal law with the covariance of ``h_t`` over
+images.
 
-**Reading:** t' is the checkpoint after t, so the last checkpoint of a training is no t. In a window that ends with it,
-the last t is the one before.
+**Reading:** t' is the checkpoint after t, so t is never the last checkpoint of a training. In a window that ends with
+that checkpoint, the last t is the checkpoint before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +30,12 @@ RATIOS = ("drift", "other", "redrawn", "drawn")
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of alignment; ``updates``, ``samples``, ``axes`` and ``draws`` are the protocol's.
+    """Options of alignment. The protocol sets ``updates``, ``samples``, ``axes`` and ``draws``.
 
     Attributes:
-        window: over which epochs are evenly spaced.
+        window: the window over which the epochs are evenly spaced.
         points: number of epochs.
-        split: of the images.
+        split: the split of images to measure.
     """
 
     window: str
@@ -44,16 +45,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Shares of squared drifts of M images at E epochs, each in [0, 1].
+    """Shares of the squared drifts of M images at E epochs, each in [0, 1].
 
     Attributes:
         epochs: E epochs t.
-        drift: of an image's drift along the axes of its noise, (E, M).
-        other: of another image's drift along them, (E, M).
-        random: of an image's drift along random axes, mean over draws, (E, M).
-        redrawn: the same along other draws of random axes, (E, M).
-        drawn: along the axes of an image's noise, mean over drifts drawn from the covariance of the features, (E, M).
-        drawn_random: along random axes, mean over these drifts, (E,).
+        drift: share of an image's drift along the axes of its own noise, (E, M).
+        other: share of another image's drift along these axes, (E, M).
+        random: share of an image's drift along random axes, mean over draws, (E, M).
+        redrawn: the same along a second set of random axes, (E, M).
+        drawn: share along the axes of an image's noise, mean over drifts drawn from the features' covariance, (E, M).
+        drawn_random: share along random axes, mean over these drifts, (E,).
 
     Examples:
         >>> Alignment.planted([0, 10], [[0.4, 0.4], [0.6, 0.6]]).ratio().round(4).tolist()
@@ -69,22 +70,22 @@ class Alignment:
     drawn_random: Floats
 
     def ratio(self, of: str = "drift") -> Floats:
-        """Return the mean share over images, over that along random axes, (E,).
+        """Return the mean share over images, divided by the mean share along random axes, (E,).
 
-        A ``RecipeError`` says that there is no such share.
+        An unknown name is a ``RecipeError``.
 
         Args:
-            of: ``drift``; ``other``, another image's drift; ``redrawn``, random axes in place of the noise's, which is
-                1 but for the draws; or ``drawn``, drifts drawn from the covariance, which is 1 only if the noise shares
-                that covariance.
+            of: ``drift``; ``other`` for another image's drift; ``redrawn`` for random axes in place of the axes of the
+                noise, a ratio that differs from 1 by chance only; or ``drawn`` for drifts drawn from the covariance, a
+                ratio that is 1 only if the noise has that covariance.
 
         Raises:
-            MeasurementError: random axes hold nothing.
+            MeasurementError: random axes hold none of the drift.
         """
         check_choice("of", of, RATIOS)
         random = self.drawn_random if of == "drawn" else self.random.mean(axis=-1)
         if not random.all():
-            raise MeasurementError("random axes hold nothing of the drift: there is no ratio")
+            raise MeasurementError("random axes hold none of the drift, so the ratio is undefined")
         return np.asarray(getattr(self, of).mean(axis=-1) / random)
 
     @classmethod
@@ -98,7 +99,7 @@ class Alignment:
         redrawn: npt.ArrayLike = 0.2,
         drawn: npt.ArrayLike = 0.2,
     ) -> "Alignment":
-        """Return shares as given; ``drift`` is (E, M), the others broadcast to that."""
+        """Return the given shares; ``drift`` is (E, M), and the others broadcast to that shape."""
         shape = np.shape(drift)
         own, others, at_random, again, by_law = (
             np.broadcast_to(np.asarray(one, float), shape) for one in (drift, other, random, redrawn, drawn)
@@ -107,10 +108,10 @@ class Alignment:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part.
+    """Return the parameters of the record's single part.
 
     Raises:
-        RecipeError: the window has no checkpoint that another follows, or what ``Scope`` refuses.
+        RecipeError: no checkpoint follows one of the window, or ``Scope`` refuses the options.
     """
     check_splits(options.split)
     followed = [epoch for epoch in scope.epochs(options.window) if epoch < scope.checkpoints[-1]]
@@ -139,7 +140,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Alignment:
-    """Return what a record holds."""
+    """Return the view of a record."""
     return Alignment(tuple(parameters["epochs"]), **{name: array.astype(np.float64) for name, array in arrays.items()})
 
 

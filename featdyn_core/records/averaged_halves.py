@@ -1,9 +1,9 @@
-"""Averages of shallow halves under the deep half of ``f_t``, against the past at equal distance (reviews of the paper).
+"""Averages of shallow halves under the deep half of ``f_t``, against past halves at equal distance (paper's reviews).
 
-``averages`` mixes every layer. Here the shallow half alone is averaged over a window, at each depth, and compared with
-a composite that is as far from ``θ_t`` (see ``equally_far``): were a basin all there is to memory, any mixture of its
-checkpoints would serve the deep half as well as the past does. Statistics of normalisation are re-estimated in both,
-and in ``f_t`` itself, which shows what that alone takes.
+The kind ``averages`` averages every layer. This kind averages only the shallow half over a window, at each depth. It
+compares the average with a composite that is as far from ``θ_t`` (see ``equally_far``). If memory were only a basin,
+any mixture of the checkpoints in it would serve the deep half as well as a past half does. Normalisation statistics are
+re-estimated in both networks. They are also re-estimated in ``f_t`` itself, which shows what re-estimation alone costs.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of averaged halves.
+    """Options of averaged halves.
 
     Attributes:
-        window: whose checkpoints are averaged, t the last.
-        split: of the images.
-        cuts: ``depths``, the paper's, or ``all``.
+        window: the window whose checkpoints are averaged; t is the last.
+        split: the split of images to measure.
+        cuts: ``depths`` for the paper's depths, or ``all``.
     """
 
     window: str
@@ -41,17 +41,17 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class AveragedHalves:
-    """Predictions of ``f_t`` with an averaged shallow half, and of the composite that is as far away.
+    """Predictions of ``f_t`` with an averaged shallow half, and of a composite that is as far from ``f_t``.
 
     Attributes:
         cuts: the paper's depths.
         reference: predictions (N,) of ``f_t``.
-        average: (cuts, N) with the mean of the window's shallow halves.
-        composite: (cuts, N) with that of a past epoch.
-        again: (N,) of ``f_t``, all its statistics re-estimated.
-        epochs: (cuts,) that past epoch, a fraction where it is between two checkpoints.
-        distances: (cuts, 2) of average and composite from the shallow half at t, over its norm.
-        calibrated: share of the images that statistics are re-estimated on that training shows; below 1 is a fault.
+        average: predictions (cuts, N) with the mean of the window's shallow halves.
+        composite: predictions (cuts, N) with the shallow half of a past epoch.
+        again: predictions (N,) of ``f_t`` with all its statistics re-estimated.
+        epochs: that past epoch, (cuts,); a fraction where it lies between two checkpoints.
+        distances: distances of average and composite from the shallow half at t, over its norm, (cuts, 2).
+        calibrated: share of the re-estimation images that training shows too; a value below 1 is a fault.
 
     Examples:
         >>> AveragedHalves.planted(0.1).difference.round(4).tolist()
@@ -68,7 +68,7 @@ class AveragedHalves:
     calibrated: float
 
     def agreement(self, name: str) -> Floats:
-        """Share of images classified as by ``f_t``, of ``average`` (cuts,), ``composite`` (cuts,) or ``again`` ()."""
+        """Share of images with the class of ``f_t``, for ``average`` (cuts,), ``composite`` (cuts,) or ``again`` ()."""
         return (getattr(self, name) == self.reference).mean(axis=-1)
 
     @property
@@ -85,13 +85,13 @@ class AveragedHalves:
     def planted(
         cls, difference: Shares, *, composite: Shares = 0.9, again: float = 0.99, calibrated: float = 1.0
     ) -> "AveragedHalves":
-        """Return averages that agree more often than composites do, by one difference for all depths or (depths,).
+        """Return averages that agree more often than composites.
 
         Args:
-            difference: of the agreements.
-            composite: agreement of the composites, likewise.
-            again: agreement of ``f_t`` re-estimated.
-            calibrated: share of the calibration images that training shows.
+            difference: agreement of averages minus that of composites, one for all depths or (depths,).
+            composite: agreement of the composites, one for all depths or (depths,).
+            again: agreement of the re-estimated ``f_t``.
+            calibrated: share of the re-estimation images that training shows too.
         """
         past = np.broadcast_to(np.asarray(composite, float), len(DEPTHS))
         parts = classified(past + np.asarray(difference, float)), classified(past), classified(again)
@@ -99,14 +99,14 @@ class AveragedHalves:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_splits(options.split)
     common = {"images": scope.images, "split": options.split, **cuts_of(options.cuts)}
     return {"": {**common, "epochs": scope.epochs(options.window)}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Average the shallow halves of the ``epochs`` at each cut, and evaluate on a ``split``."""
+    """Average the shallow halves of the ``epochs`` at each cut, and evaluate them on a ``split``."""
     from featdyn_core.measures.composites.averaging import equally_far, wholly_reestimated
     from featdyn_core.measures.composites.calibration import share_shown_in_training
     from featdyn_core.measures.composites.composite import calibration_images, predict
@@ -133,7 +133,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> AveragedHalves:
-    """Return what a record holds."""
+    """Return the view of a record."""
     names = ("reference", "average", "composite", "again", "epochs", "distances")
     fields = {name: arrays[name] for name in names}
     return AveragedHalves(tuple(arrays["cuts"].tolist()), **fields, calibrated=float(arrays["calibrated"]))

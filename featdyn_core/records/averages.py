@@ -1,8 +1,8 @@
-"""Averages of weights along a trajectory, beside its composites (stochastic weight averaging, Izmailov et al. 2018).
+"""Averages of weights along a trajectory, to compare with composites (Izmailov et al. 2018, weight averaging).
 
-A composite takes some layers of one checkpoint and the rest of another; an average mixes every layer. Where averages
-do as well as composites, the checkpoints lie in one basin, in which any mixture of their weights would serve.
-Normalisation statistics are re-estimated in all of them, as averaging demands, on training images.
+A composite takes some layers from one checkpoint and the rest from another. An average mixes every layer. If averages
+do as well as composites, the checkpoints lie in one basin, and any mixture of their weights does well. Averaging
+requires new normalisation statistics. They are re-estimated in all networks, on training images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of averages.
+    """Options of averages.
 
     Attributes:
-        window: whose checkpoints are averaged, t the last.
-        split: of the images.
+        window: the window whose checkpoints are averaged; t is the last.
+        split: the split of images to measure.
     """
 
     window: str
@@ -35,14 +35,14 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Averages:
-    """Predictions of averages of weights, t the last of the epochs.
+    """Predictions of averages of weights; t is the last of the epochs.
 
     Attributes:
-        epochs: (S,) ascending epochs.
+        epochs: ascending epochs (S,).
         window: predictions (N,) of the average over all epochs.
-        midpoints: (S, N) of the averages of each epoch's weights with those of t.
-        stranger: (N,) of the average of the weights at t with another seed's.
-        reference: (N,) of ``f_t``.
+        midpoints: predictions (S, N) of the averages of each epoch's weights with those of t.
+        stranger: predictions (N,) of the average of the weights at t with those of another seed.
+        reference: predictions (N,) of ``f_t``.
         labels: true labels (N,).
 
     Examples:
@@ -59,7 +59,7 @@ class Averages:
     labels: npt.NDArray[np.int64]
 
     def agreement(self, name: str) -> npt.NDArray[np.float64]:
-        """Share of images classified as by ``f_t``, of ``window`` (), ``midpoints`` (S,) or ``stranger`` ()."""
+        """Share of images with the class of ``f_t``, for ``window`` (), ``midpoints`` (S,) or ``stranger`` ()."""
         return (getattr(self, name) == self.reference).mean(axis=-1)
 
     @property
@@ -69,25 +69,25 @@ class Averages:
 
     @classmethod
     def planted(cls, *, window: float, stranger: float) -> "Averages":
-        """Return averages of one epoch that agree with ``f_t`` on given shares of the images; ``f_t`` is always right.
+        """Return averages at one epoch with given agreements; ``f_t`` is always right.
 
         Args:
             window: agreement of the average over the window, and of the midpoint.
-            stranger: of the average with a stranger's weights.
+            stranger: agreement of the average with a stranger's weights.
         """
         average = classified(window)
         return cls(np.zeros(1, np.int64), average, average[None], classified(stranger), LABELS, LABELS)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_splits(options.split)
     common = {"images": scope.images, "split": options.split, "partner": scope.neighbour}
     return {"": {**common, "epochs": scope.epochs(options.window)}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters, partner: "Trajectory") -> dict[str, npt.NDArray[Any]]:
-    """Average the weights of the ``epochs``, and evaluate on a ``split``."""
+    """Average the weights of the ``epochs``, and evaluate the averages on a ``split``."""
     from featdyn_core.measures.composites.composite import predict
 
     epochs = list(parameters["epochs"])
@@ -108,12 +108,12 @@ def measure(trajectory: "Trajectory", parameters: Parameters, partner: "Trajecto
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Averages:
-    """Return what a record holds."""
+    """Return the view of a record."""
     return Averages(**{name: arrays[name] for name in Averages.__dataclass_fields__})
 
 
 def averaged(trajectory: "Trajectory", states: Sequence["State"]) -> "BlockNetwork":
-    """Return the network whose every parameter is the mean over states, its statistics re-estimated."""
+    """Return a network with the mean of each parameter over states, and with re-estimated statistics."""
     import torch
 
     from featdyn_core.measures.composites.composite import calibration_images, recalibrate

@@ -1,7 +1,8 @@
-"""Feature changes of fixed samples by single updates, as far as the tests of isotropy need them (section 6).
+"""Feature changes of fixed samples by single updates, kept as the tests of isotropy need them (section 6).
 
-Beside the changes by SGD stand those by isotropic parameter noise of equal norm, which the network's Jacobian shapes.
-Gram matrices are kept of one or two samples; of more there are spectra, a twentieth of the size, for all tests.
+A record holds changes by SGD, and changes by isotropic parameter noise of equal norm. The network's Jacobian shapes the
+changes by noise. For one or two samples the record keeps Gram matrices. For more samples it keeps spectra, which serve
+all tests and take a twentieth of the space.
 """
 
 import math
@@ -25,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 Grams = list[list[ChangeGram]]
 
 GRAMS = 2
-"""Most samples whose Gram matrices a record keeps."""
+"""Largest number of samples for which a record keeps Gram matrices."""
 
 PLANTED_UPDATES, PLANTED_FEATURES = 48, 64
 """Of planted changes."""
@@ -33,12 +34,12 @@ PLANTED_UPDATES, PLANTED_FEATURES = 48, 64
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of changes; the protocol says how many ``updates`` of how many ``samples``.
+    """Options of changes. The protocol sets the numbers of ``updates`` and ``samples``.
 
     Attributes:
-        window: over which epochs are evenly spaced.
+        window: the window over which the epochs are evenly spaced.
         points: number of epochs.
-        split: of the samples.
+        split: the split that the samples come from.
         noise: whether changes by parameter noise are measured as well.
     """
 
@@ -50,12 +51,12 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """One-step changes at several epochs of several samples.
+    """One-step changes of several samples at several epochs.
 
     Attributes:
-        epochs: E epochs of the checkpoint that every update starts from.
-        sgd: E lists of what is kept of the changes of each sample by SGD updates, Gram matrices or spectra.
-        noise: the same of isotropic parameter noise; empty where that was not asked for.
+        epochs: the E epochs whose checkpoints the updates start from.
+        sgd: E lists, with the Gram matrix or the spectra of each sample's changes by SGD updates.
+        noise: the same for isotropic parameter noise; empty where the options leave it out.
 
     Examples:
         >>> changes = Changes.planted([0, 10], [[1.0], [3.0]], np.random.default_rng(0))
@@ -69,7 +70,7 @@ class Changes:
 
     @property
     def pairs(self) -> list[tuple[Kept, Kept]]:
-        """What is kept of the changes by SGD and by noise of every epoch and sample."""
+        """Pairs of the changes by SGD and by noise, one for every epoch and sample."""
         return [pair for sgd, noise in zip(self.sgd, self.noise, strict=True) for pair in zip(sgd, noise, strict=True)]
 
     @classmethod
@@ -83,15 +84,15 @@ class Changes:
         leading: int = 1,
         tail: float = math.inf,
     ) -> "Changes":
-        """Return spectra of changes that some directions lead.
+        """Return spectra of changes that are larger along some directions.
 
         Args:
-            epochs: E of them.
-            strength: standard deviation along the ``leading`` directions of changes by SGD, in that of the others, of
-                each epoch and sample, (E, M).
+            epochs: E epochs.
+            strength: standard deviation of changes by SGD along the ``leading`` directions, over that along the other
+                directions, for each epoch and sample, (E, M).
             rng: draws the changes.
-            noise: the same of changes by parameter noise, of a shape that broadcasts to (E, M).
-            leading: number of directions.
+            noise: the same for changes by parameter noise, of a shape that broadcasts to (E, M).
+            leading: number of leading directions.
             tail: degrees of freedom of the multivariate t law of each change by SGD; infinite for the normal law.
         """
         strengths = np.asarray(strength, float)
@@ -111,7 +112,7 @@ class Changes:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_splits(options.split)
     epochs = scope.evenly(options.window, options.points)
     found = {**scope.counts("updates", "samples"), "epochs": epochs, "split": options.split, "images": scope.images}
@@ -121,8 +122,8 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Repeat single updates at each of ``epochs`` and read the features of the first ``samples`` of a ``split``.
 
-    Features are read at the deepest of the paper's cuts; each kind of change is made ``updates`` times, parameter noise
-    unless ``noise`` is False.
+    Features are read at the deepest of the paper's cuts. Each kind of change is made ``updates`` times. Parameter noise
+    is left out if ``noise`` is False.
     """
     from featdyn_core.measures.one_step.protocol import one_step_changes, parameter_noise_changes
 
@@ -145,7 +146,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Changes:
-    """Return what a record holds."""
+    """Return the view of a record."""
     features = int(arrays["features"])
     sgd, noise = (
         [[ChangeGram(_square(triangle), features) for triangle in epoch] for epoch in arrays[name]]
@@ -163,9 +164,9 @@ def _triangles(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
 
 
 def _spectra(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
-    """Spectra of Gram matrices, in single precision; halves of the noise's alone, which one compares.
+    """Spectra of Gram matrices, in single precision. Only noise has spectra of halves, which tests compare.
 
-    Those of the variance are kept as shares of its ``total``, since the squares of small changes are beyond single
+    Spectra of the variance are kept as shares of its ``total``, because squares of small changes are beyond single
     precision.
     """
     found = [[ChangeSpectra.of(gram) for gram in epoch] for epoch in grams]
@@ -184,7 +185,7 @@ def _spectra(name: str, grams: Grams) -> dict[str, npt.NDArray[Any]]:
 
 
 def _spectra_of(name: str, arrays: Mapping[str, npt.NDArray[Any]], updates: int) -> list[list[ChangeSpectra]]:
-    """Spectra of each epoch and sample, none if none were kept."""
+    """Spectra of each epoch and sample; empty if the record keeps none."""
     if f"{name} total" not in arrays:
         return []
     features, half, none = int(arrays["features"]), updates // 2, np.empty(0)

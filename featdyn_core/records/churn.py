@@ -1,8 +1,8 @@
-"""Churn: what the whole networks ``f_s`` of a window predict, beside ``f_t`` (the baseline of every composite).
+"""Churn: predictions of the whole networks ``f_s`` of a window and of ``f_t`` (the baseline of every composite).
 
-Were ``f_s`` itself to agree with ``f_t`` as often as the composite ``(s, t)`` does, the composite would only say that
-predictions change little. This is a kind of its own and no cut of a column: a sweep that varies the policy or the cuts
-of all columns leaves the baseline what it is, since a whole network is cut nowhere.
+If ``f_s`` itself agreed with ``f_t`` as often as the composite ``(s, t)`` does, the composite would only show that
+predictions change little. Churn is a kind of its own, and not one more cut of a column. A whole network is not cut, so
+a sweep that varies the policy or the cuts of all columns leaves this baseline as it is.
 """
 
 import dataclasses
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of churn: what it says of the column whose baseline it is, but for policy and cuts.
+    """Options of churn: those of the column whose baseline it is, without policy and cuts.
 
     Attributes:
-        window: whose checkpoints are the epochs s.
-        deep: the epoch t, as of a column: ``first`` or ``last`` of the window, or ``each``.
-        splits: of the images, a column for each.
-        frozen: whether every network is that of t.
-        every: of how many epochs one is taken, from the last on.
-        corruption: of held-out images, as of a column.
-        planted: pace of a turning network in place of the trained one.
+        window: the window whose checkpoints are the epochs s.
+        deep: the epoch t, as for a column: ``first`` or ``last`` of the window, or ``each``.
+        splits: the splits of images, one column for each.
+        frozen: whether every network is the network at t.
+        every: take one epoch in so many, counted back from the last.
+        corruption: corruption of held-out images, as for a column.
+        planted: pace of a turning network that replaces the trained one.
     """
 
     window: str
@@ -48,24 +48,24 @@ class Options:
 
 
 _NO_CUT = "whole"
-"""What a record holds in the place of a cut; some hold the cut that the engine was given."""
+"""Name that a record holds in place of a cut; some records hold the cut that the engine was given."""
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of each split or corruption, and of several epochs t of each."""
+    """Return the parameters for each split or corruption, and for each epoch t."""
     return column.resolve(column.Options(**vars(options)), scope)
 
 
 def measure(
     trajectory: "Trajectory", several: Sequence[Parameters], *, progress: "Progress | None" = None
 ) -> list[dict[str, npt.NDArray[Any]]]:
-    """Evaluate the networks of several columns, each once for all of them.
+    """Evaluate the networks of several columns, each network once for all columns.
 
-    A whole network is the composite of an epoch with itself, and comes from the engine that evaluates the others.
+    A whole network is the composite of an epoch with itself, so the same engine evaluates it.
 
     Args:
-        trajectory: where the checkpoints come from.
-        several: parameters as those of columns that differ in their epochs only, of policy ``carry``.
+        trajectory: source of the checkpoints.
+        several: parameters of columns that differ in their epochs only, with the policy ``carry``.
         progress: called with (done, total) networks.
     """
     from featdyn_core.measures.composites.grid import composite_grid
@@ -92,7 +92,7 @@ def measure(
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> column.Column:
-    """Return the networks as a column of the one cut ``WHOLE_NETWORK``, behind which nothing follows."""
+    """Return the networks as a column with the single cut ``WHOLE_NETWORK``, after which no layer follows."""
     return dataclasses.replace(column.read(arrays, parameters), cuts=(WHOLE_NETWORK,))
 
 

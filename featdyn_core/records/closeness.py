@@ -1,9 +1,10 @@
-"""Is it only closeness? A shallow half of the past against halves that are equally far away (sections 1, 4.2, 6).
+"""Is memory only closeness? A past shallow half against random ones at equal distance (sections 1, 4.2, 6).
 
-The composite ``(s, t)`` is compared with ``f_t`` whose shallow half was displaced as far as ``θ_s`` lies from ``θ_t``,
-in a random direction: by equal norm and angle (``angle``), and by equal distance alone (``distance``), most of which
-is weight decay's shrinking, that batch normalisation cancels. All have their normalisation statistics re-estimated,
-the composite after the cut and the displaced network before it, so that stale statistics excuse neither.
+The composite ``(s, t)`` is compared with displaced networks: ``f_t`` with its shallow half moved in a random direction,
+as far as ``θ_s`` lies from ``θ_t``. One displacement has equal norm and angle (``angle``), the other equal distance
+only (``distance``). Most of that distance comes from weight decay, which shrinks the weights, and batch normalisation
+cancels the shrinking. Normalisation statistics are re-estimated after the cut in the composite, and before the cut in
+the displaced network, so stale statistics explain neither result.
 """
 
 from collections.abc import Mapping
@@ -26,13 +27,13 @@ Shares = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of closeness; the number of displacements is the protocol's ``draws``.
+    """Options of closeness. The protocol sets the number of displacements, ``draws``.
 
     Attributes:
-        window: whose two ends are compared.
-        deep: which of them is t, ``first`` or ``last``.
-        split: of the images.
-        cuts: ``depths``, the paper's, or ``all``.
+        window: the window whose two ends are compared.
+        deep: which end is t, ``first`` or ``last``.
+        split: the split of images to measure.
+        cuts: ``depths`` for the paper's depths, or ``all``.
     """
 
     window: str
@@ -48,11 +49,12 @@ class Closeness:
     Attributes:
         cuts: the paper's depths.
         reference: predictions (N,) of ``f_t``.
-        recalibrated: (cuts, N) of the composite with the deep half's statistics re-estimated.
-        angle: (cuts, draws, N) displaced by equal norm and angle.
-        distance: (cuts, draws, N) displaced by equal distance.
-        moved: (cuts, 2) distance of the shallow half's parameters over their norm at t, and their angle in radians.
-        planted: the same of a planted network, whose real direction is harmless by construction; None in it.
+        recalibrated: predictions (cuts, N) of the composite with re-estimated statistics of the deep half.
+        angle: predictions (cuts, draws, N) of networks displaced by equal norm and angle.
+        distance: predictions (cuts, draws, N) of networks displaced by equal distance.
+        moved: distance of the shallow half's parameters over their norm at t, and their angle in radians, (cuts, 2).
+        planted: the same for a planted network, whose real direction is harmless by construction. It is None inside
+            that planted view itself.
 
     Examples:
         >>> Closeness.planted_gain(0.1).gained("distance").round(4).tolist()
@@ -95,7 +97,7 @@ class Closeness:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_splits(options.split)
     epochs, late = scope.epochs(options.window), scope.end(options.window, options.deep)
     early = epochs[0] if late == epochs[-1] else epochs[-1]
@@ -106,7 +108,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Compare the composite of ``shallow`` and ``deep`` with ``draws`` displaced networks each, on a ``split``.
 
-    The same is done with the planted network of ``positive``, by the same code and with this seed's random numbers.
+    The same code measures the planted network of ``positive`` too, with the random numbers of this seed.
     """
     from featdyn_core.measures.composites.positive import LAST, planted_drift
 
@@ -119,7 +121,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Closeness:
-    """Return what a record holds."""
+    """Return the view of a record."""
     names = ("reference", "recalibrated", "angle", "distance", "moved")
 
     def part(prefix: str, planted: Closeness | None = None) -> Closeness:

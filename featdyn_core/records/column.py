@@ -1,6 +1,6 @@
-"""A column of composites: several shallow epochs under one deep epoch, on one split (section 4.1).
+"""A column of composites: several shallow epochs with one deep epoch, on one split (section 4.1).
 
-It is the primitive measurement of memory, transfer, forgetting and consistency: what they look at follows from its
+A column is the primitive measurement of memory, transfer, forgetting and consistency. Their quantities follow from its
 predictions without the network.
 """
 
@@ -40,20 +40,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of a column.
+    """Options of a column.
 
     Attributes:
-        window: whose checkpoints are the shallow epochs.
-        deep: the deep epoch, ``first`` or ``last`` of the window; or ``each``: then there is a column under each of the
-            protocol's ``deep_epochs`` epochs, evenly spaced over the window, of all checkpoints up to it.
-        splits: of the images, a column for each.
-        policy: of batch normalisation, ``carry`` or ``recalibrate``.
-        frozen: whether every shallow part is that of the deep epoch.
-        every: of how many shallow epochs one is taken, from the last on.
-        corruption: name of a list of kinds in the protocol, of one ``severity``: there is then a column of corrupted
-            held-out images for each of them; or ``random``: images that are no corruption of any.
-        cuts: ``depths``, the paper's, or ``all``.
-        planted: pace of a turning network in place of the trained one.
+        window: the window whose checkpoints are the shallow epochs.
+        deep: the deep epoch, ``first`` or ``last`` of the window, or ``each``. With ``each`` there is one column for
+            each of the protocol's ``deep_epochs`` epochs, which are evenly spaced over the window. Such a column has
+            all checkpoints up to its deep epoch.
+        splits: the splits of images, one column for each.
+        policy: policy for batch normalisation, ``carry`` or ``recalibrate``.
+        frozen: whether every shallow part comes from the deep epoch.
+        every: take one shallow epoch in so many, counted back from the last.
+        corruption: name of the protocol's list of kinds, at the one ``severity`` it sets, which gives a column of
+            corrupted held-out images for each kind; or ``random`` for images that are not corruptions of real ones.
+        cuts: ``depths`` for the paper's depths, or ``all``.
+        planted: pace of a turning network that replaces the trained one.
     """
 
     window: str
@@ -72,15 +73,15 @@ class Column:
     """Composites ``(s, t)`` of several s with one t.
 
     Attributes:
-        cuts: the paper's depths, first axis.
-        epochs: S ascending shallow epochs s, second axis.
+        cuts: the paper's depths, on the first axis.
+        epochs: S ascending shallow epochs s, on the second axis.
         deep: the deep epoch t.
         predictions: predicted classes (cuts, S, N).
         reference: predictions (N,) of ``f_t``.
         labels: true labels (N,).
-        cross_entropy: mean cross-entropy (cuts, S) against them, in nats.
-        flip_rate: share of predictions that differ from those in fp32 (see ``CompositeGrid``).
-        source: of the images, where they are corrupted (see ``unseen``).
+        cross_entropy: mean cross-entropy (cuts, S) against the labels, in nats.
+        flip_rate: share of predictions that differ from the predictions in fp32 (see ``CompositeGrid``).
+        source: source of the images, where they are corrupted (see ``unseen``).
 
     Examples:
         >>> column = Column.planted(range(3), [0.2, 0.1, 0.0])
@@ -100,17 +101,17 @@ class Column:
 
     @property
     def images(self) -> int:
-        """Number N of images, which every share of them has as its count."""
+        """Number N of images, the denominator of every share."""
         return len(self.labels)
 
     @property
     def far_end(self) -> int:
-        """The shallow epoch that is furthest from t: of a window, its other end."""
+        """The shallow epoch that is furthest from t: the other end of a window."""
         return int(max(self.epochs, key=lambda epoch: abs(epoch - self.deep)))
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
-        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S): share of images classified as by ``f_t``."""
+        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S): share of images with the class of ``f_t``."""
         return (self.predictions == self.reference).mean(axis=-1)
 
     @property
@@ -131,7 +132,9 @@ class Column:
             MeasurementError: ``f_t`` classifies no image as its label.
         """
         if not self.reference_accuracy:
-            raise MeasurementError(f"f_t at epoch {self.deep} classifies no image as its label: nothing can be kept")
+            raise MeasurementError(
+                f"f_t at epoch {self.deep} classifies no image as its label: the ratio of accuracies is undefined"
+            )
         return self.accuracy / self.reference_accuracy
 
     @property
@@ -140,10 +143,10 @@ class Column:
         return np.array([pointwise_consistency(rows, self.reference) for rows in self.predictions])
 
     def at(self, epochs: Sequence[int]) -> "Column":
-        """Return the part with these shallow epochs.
+        """Return the part of the column with these shallow epochs.
 
         Raises:
-            MeasurementError: one of them is no epoch of the column.
+            MeasurementError: the column lacks one of the epochs.
         """
         if absent := set(epochs) - set(self.epochs.tolist()):
             raise MeasurementError(f"shallow epoch {min(absent)} is not in the column; it has {self.epochs.tolist()}")
@@ -156,7 +159,7 @@ class Column:
         )
 
     def within(self, first: int, last: int) -> "Column":
-        """Return the part with shallow epochs from ``first`` to ``last``, both included."""
+        """Return the part of the column with shallow epochs from ``first`` to ``last``, both included."""
         return self.at([epoch for epoch in self.epochs.tolist() if first <= epoch <= last])
 
     @classmethod
@@ -172,16 +175,17 @@ class Column:
     ) -> "Column":
         """Return a column whose composites miss given shares of the images (see ``planting.composed``).
 
-        Shares are (S,), one for each shallow epoch, or (cuts, S); (cuts, 1) differ in the cut only. Those that fade
-        towards ``f_t``, at each cut from another one on, are ``planting.fading``.
+        Shares have the shape (S,), one for each shallow epoch, or (cuts, S). Shares of the shape (cuts, 1) differ
+        between cuts only. ``planting.fading`` gives shares that fall to zero towards ``f_t``.
 
         Args:
             epochs: S ascending shallow epochs.
             missed: shares of the images that ``f_t`` gets right and a composite wrong.
-            deep: the deep epoch, the last of the epochs if left out.
-            cuts: the paper's depths, or ``(WHOLE_NETWORK,)`` for what records of churn hold.
+            deep: the deep epoch; by default the last of the epochs.
+            cuts: the paper's depths, or ``(WHOLE_NETWORK,)`` as in records of churn.
             wrong: share of the images that ``f_t`` gets wrong.
-            astray: shares, up to ``wrong``, that both get wrong in different ways: agreement is lost, accuracy is not.
+            astray: shares, up to ``wrong``, that both get wrong in different ways. They lower agreement, and not
+                accuracy.
         """
         missed, astray = (
             np.broadcast_to(np.asarray(each, float), (len(cuts), len(epochs))) for each in (missed, astray)
@@ -193,7 +197,7 @@ class Column:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of each split or corruption, and of several deep epochs of each."""
+    """Return the parameters for each split or corruption, and for each deep epoch."""
     policy = scope.policy(options.policy)
     common = {"images": scope.images, "policy": policy, "frozen": options.frozen, "precision": scope.precision}
     common |= cuts_of(options.cuts) | turning_network(scope, options.planted, options.window)
@@ -213,10 +217,10 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 
 
 def _images(options: Options, scope: Scope) -> Mapping[str, dict[str, Any]]:
-    """Return what a column looks at: splits, or corruptions of held-out images in their place.
+    """Return the images of a column: splits, or corruptions of held-out images.
 
     Raises:
-        RecipeError: an unknown split or severity, or no list of corruptions.
+        RecipeError: the split or the severity is unknown, or the list of corruptions is empty.
     """
     check_splits(*options.splits)
     if not options.corruption:
@@ -235,15 +239,15 @@ def _images(options: Options, scope: Scope) -> Mapping[str, dict[str, Any]]:
 def measure(
     trajectory: "Trajectory", several: Sequence[Parameters], *, progress: "Progress | None" = None
 ) -> list[dict[str, npt.NDArray[Any]]]:
-    """Evaluate columns that differ in their deep and shallow epochs only, each shallow part once for all of them.
+    """Evaluate columns that differ in their deep and shallow epochs only, each shallow part once for all columns.
 
     Args:
-        trajectory: where the checkpoints come from.
-        several: of each column the parameters: ``deep`` epoch, ``shallow`` epochs, ``split``, BatchNorm ``policy``,
-            ``precision``, whether the network is ``frozen``: every shallow part is then that of the deep epoch; the
-            ``corruption`` of its held-out images, if there is one (see ``unseen``); ``cuts``, where they are ``all``;
-            and ``planted``, the ``pace`` and ``duration`` of a turning network (see ``turning_network``) in place of
-            the trained one.
+        trajectory: source of the checkpoints.
+        several: the parameters of each column: the ``deep`` epoch; the ``shallow`` epochs; the ``split``; the BatchNorm
+            ``policy``; the ``precision``; whether the network is ``frozen``, so that every shallow part comes from the
+            deep epoch; the ``corruption`` of its held-out images, if there is one (see ``unseen``); ``cuts``, if they
+            are ``all``; and ``planted``, the ``pace`` and ``duration`` of a turning network that replaces the trained
+            one (see ``turning_network``).
         progress: called with (done, total) composites.
     """
     from featdyn_core.measures.composites.grid import composite_grid
@@ -291,14 +295,14 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Colu
 
 
 def covers(present: Parameters, wanted: Parameters) -> bool:
-    """Whether a column has all that another asks for: the same, with at least its shallow epochs."""
+    """Whether a column serves another: equal parameters, and at least the same shallow epochs."""
     return _without(present, "shallow") == _without(wanted, "shallow") and set(wanted["shallow"]) <= set(
         present["shallow"]
     )
 
 
 def together(one: Parameters, other: Parameters) -> bool:
-    """Whether two columns are evaluated with the same shallow parts: under two deep epochs of what is not frozen."""
+    """Whether two columns share their shallow parts: they differ in the deep epoch and are not frozen."""
     epochs = ("shallow", "deep")
     alike = not one["frozen"] and _without(one, *epochs) == _without(other, *epochs)
     return alike and one["deep"] != other["deep"]
@@ -316,18 +320,18 @@ def _without(parameters: Parameters, *names: str) -> dict[str, Any]:
 
 
 def part(view: Column, wanted: Parameters) -> Column:
-    """Return the part of a column that has the shallow epochs of the wanted one."""
+    """Return the part of a column with the shallow epochs that are wanted."""
     return view.at(wanted["shallow"])
 
 
 def remarks(view: Column, parameters: Parameters) -> dict[str, float | str]:
-    """Return the precision of the grid, how many predictions it changed, and where corrupted images come from."""
+    """Return the precision of the grid, how many predictions it changed, and the source of corrupted images."""
     found: dict[str, float | str] = {"precision of grids": parameters["precision"], "flip rate": view.flip_rate}
     return found | ({"corrupted images": view.source} if "corruption" in parameters else {})
 
 
 def needs(parameters: Parameters) -> tuple[str, ...]:
-    """Return what re-estimated statistics need to know of the training; statistics that are carried need nothing."""
+    """Return the facts about the training that re-estimated statistics need; carried statistics need none."""
     return of_statistics(parameters) if parameters.get("policy") == "recalibrate" else ()
 
 

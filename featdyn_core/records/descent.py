@@ -1,8 +1,8 @@
-"""Full-batch descent of a perceptron, linearised or itself: losses of composites on the training images (App. D).
+"""Full-batch descent of a perceptron, linearised or real: losses of composites on the training images (App. D).
 
-Both begin with the same state, take the same steps of the same size on the same images and are recorded alike, so that
-what differs between them is the linearisation. With the shallow half frozen from the start every composite (s, t) is
-``f_t``, and nothing can be forgotten.
+Both regimes begin with the same state, take steps of the same size on the same images, and are recorded alike. So they
+differ in the linearisation only. If the shallow half is frozen from the start, every composite (s, t) is ``f_t``, and
+nothing can be forgotten.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ STEPS = np.arange(0, 100, 10)
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of a descent; ``images``, ``steps`` and ``every`` are the protocol's.
+    """Options of a descent. The protocol sets ``images``, ``steps`` and ``every``.
 
     Attributes:
         regime: ``real`` or ``linearised``.
-        frozen: whether the shallow half stands still from the start.
+        frozen: whether the shallow half is frozen from the start.
     """
 
     regime: str
@@ -41,13 +41,13 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Full-batch gradient descent in float64; one row for each of the paper's depths.
+    """Losses of full-batch gradient descent in float64, one row for each of the paper's depths.
 
     Attributes:
         cuts: the paper's depths.
-        steps: (R,) gradient steps at each record, from 0.
-        grids: (cuts, R, R) loss of the composites, shallow record × deep record, in nats.
-        losses: (cuts, R) training loss.
+        steps: number of gradient steps before each of the R recordings, from 0, (R,).
+        grids: loss of the composites in nats, (cuts, R, R); shallow recording × deep recording.
+        losses: training loss in nats, (cuts, R).
 
     Examples:
         >>> Descent.planted(rise=0.5).grids.shape
@@ -63,13 +63,13 @@ class Descent:
     def additivity_gap(self) -> float:
         """Largest difference between the losses of the composites (t, t) and the training loss, in nats.
 
-        Of a linearised network composites are outer sums, and that they add up is what linear means.
+        Composites of a linearised network are sums of two halves, so this difference tests its linearity.
         """
         return float(np.abs(np.diagonal(self.grids, axis1=1, axis2=2) - self.losses).max())
 
     @property
     def trained(self) -> Floats:
-        """The grids without step 0, (cuts, R - 1, R - 1): no half of theirs is the untrained network's."""
+        """The grids without step 0, (cuts, R - 1, R - 1), so that no half comes from the untrained network."""
         rows = self.steps > 0
         return self.grids[:, rows][:, :, rows]
 
@@ -78,15 +78,16 @@ class Descent:
         """Return losses of additive composites that fall from 2 to 1 nats as the deep half trains on.
 
         Args:
-            rise: of the loss in nats at the last record over the one before, for all depths or for each (depths,).
-            forgotten: how many nats more the first shallow half after step 0 costs under the last deep half than the
-                last one does, for all depths or for each (depths,); those between lie on a line.
+            rise: rise of the loss in nats from the last recording but one to the last, for all depths or for each
+                (depths,).
+            forgotten: loss in nats of the first shallow half after step 0 minus that of the last one, both with the
+                last deep half, for all depths or for each (depths,). The losses between them lie on a line.
         """
         return cls(DEPTHS, STEPS, found := planted_grids(rise, forgotten), np.diagonal(found, axis1=1, axis2=2))
 
 
 def planted_grids(rise: npt.ArrayLike, forgotten: npt.ArrayLike) -> Floats:
-    """Return grids (depths, R, R) of losses as of ``Descent.planted``."""
+    """Return grids (depths, R, R) of losses as in ``Descent.planted``."""
     rises, costs = (np.broadcast_to(value, len(DEPTHS))[:, None] for value in (rise, forgotten))
     deep = np.tile(np.linspace(2, 1, len(STEPS)), (len(DEPTHS), 1))
     deep[:, -1:] = np.where(rises > 0, deep[:, -2:-1] + rises, deep[:, -1:])
@@ -95,20 +96,21 @@ def planted_grids(rise: npt.ArrayLike, forgotten: npt.ArrayLike) -> Floats:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_choice("regime", options.regime, REGIMES)
     counts = scope.counts("images", "steps", "every")
     return {"": {**counts, "regime": options.regime, "frozen": options.frozen}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Train the initial network anew.
+    """Train the initial network again.
 
     Args:
-        trajectory: its epoch 0 is trained.
-        parameters: first training ``images``, gradient ``steps``, a record ``every`` so many, the ``regime``, and
-            whether the shallow half is ``frozen``. The step size is the largest that is known to be stable in the
-            linearised regime (see ``LinearizedNetwork.stable_learning_rate``), in both.
+        trajectory: its network at epoch 0 is trained.
+        parameters: the number of first training ``images``; the number of gradient ``steps``; ``every``, the steps
+            between two recordings; the ``regime``; and whether the shallow half is ``frozen``. In both regimes the step
+            size is the largest one known to be stable in the linearised regime (see
+            ``LinearizedNetwork.stable_learning_rate``).
     """
     from featdyn_core.measures.linearized.descent import LinearizedNetwork
     from featdyn_core.measures.linearized.kernel import Half
@@ -138,7 +140,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Descent:
-    """Return what a record holds."""
+    """Return the view of a record."""
     return Descent(tuple(arrays["cuts"].tolist()), arrays["steps"], arrays["grids"], arrays["losses"])
 
 

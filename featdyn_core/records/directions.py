@@ -1,12 +1,13 @@
-"""Directions that training took elsewhere: rivals of the real drift that are as far away and not random (section 6).
+"""Moves along other directions of training: rivals of the real drift, equally far and not random (section 6).
 
-``closeness`` compares a shallow half of the past with random displacements. Here that of ``f_t`` is moved as far along
-two lines that training itself drew: its drift mirrored at ``θ_t``, and the drift of another period; each by equal
-distance, and by equal norm and angle as well. Statistics of normalisation are re-estimated in all of them; what that
-alone does to ``f_t`` is measured before and behind each cut.
+The kind ``closeness`` compares a past shallow half with random displacements. This kind moves the shallow half of
+``f_t`` as far along two directions that training took: its drift mirrored at ``θ_t``, and its drift of another period.
+Each move has equal distance, or equal norm and angle. Normalisation statistics are re-estimated in all networks. The
+effect of re-estimation alone on ``f_t`` is measured before and behind each cut.
 
-**Reading:** the other period is the one before the window, as long as the window where training has so much before it,
-else from its first checkpoint on. So the two never overlap; the distance is that of the window in any case.
+**Reading:** the other period is the one before the window. It is as long as the window, or begins at the first
+checkpoint of the training if that is later. So the two periods never overlap. The distance of a move is always that of
+the window.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,13 +30,13 @@ Predictions = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of directions.
+    """Options of directions.
 
     Attributes:
-        window: whose two ends are compared.
-        deep: which of them is t, ``first`` or ``last``.
-        split: of the images.
-        cuts: ``depths``, the paper's, or ``all``.
+        window: the window whose two ends are compared.
+        deep: which end is t, ``first`` or ``last``.
+        split: the split of images to measure.
+        cuts: ``depths`` for the paper's depths, or ``all``.
     """
 
     window: str
@@ -46,19 +47,20 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """Predictions of ``f_t`` with its shallow half moved, and of ``f_t`` re-estimated.
+    """Predictions of ``f_t`` with its shallow half moved, and of ``f_t`` with re-estimated statistics.
 
     Attributes:
         cuts: the paper's depths.
         period: the epochs u and v of the other period, whose drift is ``θ_u − θ_v``.
         reference: predictions (N,) of ``f_t``.
-        composite: (cuts, N) of the composite (s, t), the statistics of its deep half re-estimated.
-        mirrored: (cuts, N) of the shallow half at ``2θ_t − θ_s``, its statistics re-estimated.
-        mirrored_angle: (cuts, N), the same with the norm of ``θ_s`` and its angle to ``θ_t``.
-        other: (cuts, N) of the shallow half moved along the drift of the other period, its statistics re-estimated.
-        other_angle: (cuts, N), the same with the norm of ``θ_s`` and its angle to ``θ_t``.
-        before: (cuts, N) of ``f_t``, its statistics before the cut re-estimated, as those of what is moved are.
-        behind: (cuts, N) of ``f_t``, its statistics behind the cut re-estimated, as those of the composite are.
+        composite: predictions (cuts, N) of the composite (s, t), with re-estimated statistics of its deep half.
+        mirrored: predictions (cuts, N) with the shallow half at ``2θ_t − θ_s`` and its statistics re-estimated.
+        mirrored_angle: predictions (cuts, N), the same with the norm of ``θ_s`` and its angle to ``θ_t``.
+        other: predictions (cuts, N) with the shallow half moved along the drift of the other period and its statistics
+            re-estimated.
+        other_angle: predictions (cuts, N), the same with the norm of ``θ_s`` and its angle to ``θ_t``.
+        before: predictions (cuts, N) of ``f_t`` with re-estimated statistics before the cut, as in a moved network.
+        behind: predictions (cuts, N) of ``f_t`` with re-estimated statistics behind the cut, as in the composite.
 
     Examples:
         >>> Directions.planted(0.9).gained("mirrored").round(4).tolist()
@@ -77,11 +79,11 @@ class Directions:
     behind: Predictions
 
     def agreement(self, name: str) -> npt.NDArray[np.float64]:
-        """Share of images classified as by ``f_t``, (cuts,), of one of the predictions."""
+        """Share of images with the class of ``f_t`` in one of the predictions, (cuts,)."""
         return (getattr(self, name) == self.reference).mean(axis=-1)
 
     def gained(self, name: str) -> npt.NDArray[np.float64]:
-        """Agreement of the composite minus that of what was moved, such as ``mirrored``, (cuts,)."""
+        """Agreement of the composite minus that of a moved network, such as ``mirrored``, (cuts,)."""
         return self.agreement("composite") - self.agreement(name)
 
     @property
@@ -99,16 +101,16 @@ class Directions:
         before: Shares = 1.0,
         behind: Shares = 1.0,
     ) -> "Directions":
-        """Return what agrees with ``f_t`` on given shares of the images, one for all depths or (depths,).
+        """Return networks that agree with ``f_t`` on given shares of the images, one for all depths or (depths,).
 
-        What is moved by equal norm and angle agrees as what is moved by equal distance.
+        A network moved by equal norm and angle agrees as often as one moved by equal distance.
         """
         shares = composite, mirrored, mirrored, other, other, before, behind
         return cls(DEPTHS, (0, 1), LABELS, *(classified(np.broadcast_to(share, len(DEPTHS))) for share in shares))
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part.
+    """Return the parameters of the record's single part.
 
     Raises:
         RecipeError: training has no checkpoint before the window.
@@ -119,14 +121,14 @@ def resolve(options: Options, scope: Scope) -> Resolved:
     if not past:
         raise RecipeError(f"window {options.window!r} begins at the first checkpoint: no other period is before it")
     ends = [min(past, key=lambda epoch: abs(epoch - 2 * epochs[0] + epochs[-1])), epochs[0]]
-    forwards = late == epochs[0]  # the shallow half is of the later end, so that the other drift runs on as well
+    forwards = late == epochs[0]  # the shallow half belongs to the later end, so the other drift runs forward as well
     common = {"images": scope.images, "split": options.split, **cuts_of(options.cuts)}
     shallow = epochs[-1] if forwards else epochs[0]
     return {"": {**common, "shallow": shallow, "deep": late, "period": ends[::-1] if forwards else ends}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Move the shallow half of ``deep`` as far as it is from that of ``shallow``, and evaluate on a ``split``."""
+    """Move the shallow half of ``deep`` by its distance from that of ``shallow``, and evaluate on a ``split``."""
     from featdyn_core.measures.composites.composite import composite, predict
     from featdyn_core.measures.composites.displacement import mirrored, moved_as_between, reestimated
 
@@ -163,7 +165,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Directions:
-    """Return what a record holds."""
+    """Return the view of a record."""
     first, last = arrays["period"].tolist()
     predictions = {name: array for name, array in arrays.items() if name not in ("cuts", "period")}
     return Directions(tuple(arrays["cuts"].tolist()), (first, last), **predictions)

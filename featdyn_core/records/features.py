@@ -1,4 +1,4 @@
-"""The path of the features: how far those of the same images lie apart at the checkpoints of a window (Fig. 11)."""
+"""The path of the features: distances between an image's features at the checkpoints of a window (Fig. 11)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts are imported when first used: reading needs none of them
+import scipy  # measuring imports the heavy modules on first use; reading a record needs none of them
 
 from featdyn_core.records.kind import Kind, Parameters, Resolved, Scope, check_splits
 from featdyn_core.records.path import TrainingPath
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
 
 BATCH = 64
-"""Images at a time, each at all checkpoints."""
+"""Number of images in a batch, each at all checkpoints."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of features.
+    """Options of features.
 
     Attributes:
-        window: whose checkpoints are looked at.
-        split: of the images.
-        frozen: whether every checkpoint is that of the window's end.
+        window: the window whose checkpoints are measured.
+        split: the split of images to measure.
+        frozen: whether the checkpoint of the window's end replaces every checkpoint.
     """
 
     window: str
@@ -35,7 +35,7 @@ class Options:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_splits(options.split)
     common = {"images": scope.images, "split": options.split, "frozen": options.frozen}
     return {"": {**common, "epochs": scope.epochs(options.window)}}
@@ -44,13 +44,13 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Measure the distances between the features of a split's images at several epochs, in eval mode.
 
-    **Reading:** distance and norm are over all images, positions and channels of a depth together, so that relative
-    drift is ``(E‖h_t(x) − h_s(x)‖² / E‖h_t(x)‖²)^½``.
+    **Reading:** distance and norm are over all images, positions and channels of a depth together. So relative drift is
+    ``(E‖h_t(x) − h_s(x)‖² / E‖h_t(x)‖²)^½``.
 
     Args:
-        trajectory: where checkpoints and images come from.
-        parameters: ``epochs``, ascending; ``split``; and whether the network is ``frozen``: every checkpoint is then
-            that of the last epoch.
+        trajectory: source of checkpoints and images.
+        parameters: ``epochs``, ascending; ``split``; and whether the network is ``frozen``, so that the checkpoint of
+            the last epoch replaces every checkpoint.
     """
     import torch
 
@@ -72,13 +72,13 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     return {
         "parts": np.array(cuts),
         "epochs": np.array(epochs, np.int64),
-        "distances": np.sqrt(squares).astype(np.float32),  # of the pairs s < t, row by row
+        "distances": np.sqrt(squares).astype(np.float32),  # one entry for each pair s < t, row by row
         "norms": np.sqrt(norms),
     }
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> TrainingPath:
-    """Return the path of a record: its parts are the paper's depths, and its norms ``‖h_t‖``."""
+    """Return the path of a record. Its parts are the paper's depths; its norms are ``‖h_t‖``."""
     return read_path(arrays, parameters)
 
 

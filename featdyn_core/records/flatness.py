@@ -1,13 +1,13 @@
 """Is the direction in which features drift flat for the classifier (App. C)?
 
-With ``Δh = h_t(x) − h_s(x)`` and the Jacobian ``J = ∂g_t/∂h`` of the deep part's logits at ``h_t(x)``, the change
-``‖J·Δh‖`` along the drift is compared with that along random directions of equal norm. ``J`` is linear, so that unit
-directions serve every pair of epochs with one t.
+Let ``Δh = h_t(x) − h_s(x)``, and let ``J = ∂g_t/∂h`` be the Jacobian of the deep part's logits at ``h_t(x)``. The
+change ``‖J·Δh‖`` along the drift is compared with the change along random directions of equal norm. ``J`` is linear, so
+the same unit directions serve every pair of epochs with one t.
 
 **Reading:** random directions are isotropic in the feature space at the cut, or drawn from the covariance of the
-features ``h_t`` over the images: features fill few directions of their space, and a drift that stays among them is no
-isotropic direction, flat or not. Changes are those of the logits, in eval mode. The ratio is that of the means over
-images, which is 1 on average for a random direction whatever ``J``; a median or a mean of ratios is not.
+features ``h_t`` over the images. Features fill few directions of their space, so a drift within these directions is not
+isotropic, flat or not. Changes are changes of the logits, in eval mode. The ratio is a ratio of means over images. For
+a random direction its average is 1 for every ``J``, unlike that of a median or a mean of ratios.
 """
 
 import dataclasses
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 NAMES = ("drift", "other", "shuffled", "moved", "random", "drawn", "redrawn")
-"""Of the arrays of a record, the last two of which it may lack."""
+"""Names of the arrays of a record, which may lack the last two."""
 
 DRIFTS = ("drift", "other", "shuffled")
-"""Directions that have a length of their own, that of the drift."""
+"""Directions whose changes are stored at the length of the drift."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of flatness; ``images`` and random ``directions`` are the protocol's.
+    """Options of flatness. The protocol sets the numbers of ``images`` and of random ``directions``.
 
     Attributes:
-        window: whose end is t.
+        window: the window that ends at t.
         points: number of epochs s, evenly spaced over the window before its end.
-        drawn: whether directions are drawn from the features' covariance too: two sets of ``directions``.
+        drawn: whether two more sets of ``directions`` are drawn from the features' covariance.
     """
 
     window: str
@@ -52,18 +52,18 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Flatness:
-    """Changes of the logits, to first order, of N images by the drift of features from several s to one t.
+    """First-order changes of the logits of N images by the drift of their features from several s to one t.
 
     Attributes:
         cuts: the paper's depths.
         epochs: S epochs s.
         drift: ``‖J·Δh‖``, (cuts, S, N).
         other: ``‖J·Δh'‖`` along the drift of another image, at the norm of ``Δh``, (cuts, S, N).
-        shuffled: ``‖J·Δh*‖``, (cuts, S, N), ``Δh*`` having the coordinates of ``Δh`` in random order and signs.
+        shuffled: ``‖J·Δh*‖``, (cuts, S, N); ``Δh*`` has the coordinates of ``Δh`` in random order, with random signs.
         moved: ``‖Δh‖``, (cuts, S, N).
         random: mean of ``‖J·u‖`` over random unit directions u, (cuts, N).
-        drawn: the same over unit directions drawn from the features' covariance, (cuts, N); None if not asked for.
-        redrawn: the same over another set of them.
+        drawn: the same over unit directions drawn from the features' covariance, (cuts, N); None if none were drawn.
+        redrawn: the same over a second set of drawn directions.
 
     Examples:
         >>> Flatness.planted([0, 10], 0.5).changes("drift").shape
@@ -87,7 +87,7 @@ class Flatness:
             along: ``drift``, ``other``, ``shuffled``, or ``random``, ``drawn``, ``redrawn``.
 
         Raises:
-            MeasurementError: no directions were drawn from the features.
+            MeasurementError: the record has no directions drawn from the features.
         """
         found: Floats | None = getattr(self, along)
         if found is None:
@@ -95,21 +95,23 @@ class Flatness:
         return found if along in DRIFTS else self.moved * found[:, None]
 
     def ratio(self, along: str, over: str = "random") -> Floats:
-        """Mean change along some directions over that along others of equal norm (see ``changes``), (cuts, S).
+        """Mean change along some directions, divided by that along others of equal norm (see ``changes``), (cuts, S).
 
         Raises:
-            MeasurementError: features stand still, or the logits do not depend on them.
+            MeasurementError: the features do not move, or the logits do not depend on them.
         """
         others = self.changes(over).mean(axis=-1)
         if not others.all():
-            raise MeasurementError("there is no drift to compare: features stand still, or nothing depends on them")
+            raise MeasurementError(
+                "there is no drift to compare: the features do not move, or the logits do not depend on them"
+            )
         return self.changes(along).mean(axis=-1) / others
 
     @property
     def halves(self) -> tuple["Flatness", "Flatness"]:
-        """What was measured of every other image, from the first and from the second on.
+        """Two views of half the images each: the first, third, …, and the second, fourth, ….
 
-        Draws are from the covariance over all images in both.
+        In both halves the drawn directions come from the covariance over all images.
         """
         numbers = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
         first, second = (
@@ -128,14 +130,14 @@ class Flatness:
         redrawn: npt.ArrayLike = 1.0,
         apart: float = 1.0,
     ) -> "Flatness":
-        """Return changes in those along directions drawn from the features.
+        """Return changes, in units of the change along directions drawn from the features.
 
         Args:
             epochs: S epochs s.
-            drift: change along the drift, its own or another image's, for all or for each depth (depths,).
+            drift: change along the image's own drift and another image's, for all depths or for each (depths,).
             isotropic: change along shuffled drift and isotropic directions.
-            redrawn: change along the second set drawn, for all or for each depth (depths,).
-            apart: how many times as large the change along the drift is for every second image as for the first.
+            redrawn: change along the second drawn set, for all depths or for each (depths,).
+            apart: change along the drift for every second image, divided by that for the other images.
         """
         pairs, images = (len(DEPTHS), len(epochs), IMAGES), (len(DEPTHS), IMAGES)
         one, again = (np.broadcast_to(value, len(DEPTHS))[:, None] for value in (drift, redrawn))
@@ -154,7 +156,7 @@ class Flatness:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of each split."""
+    """Return the parameters for each split."""
     *before, deep = scope.epochs(options.window)
     common = {**scope.counts("images", "directions"), "shallow": evenly(before, options.points), "deep": deep}
     if options.drawn:
@@ -165,8 +167,8 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Differentiate the deep part of epoch ``deep`` along the drift of the features since each of ``shallow`` epochs.
 
-    Images are those of a ``split``, and random ``directions`` so many; with ``drawn``, two sets of as many are drawn
-    from the features' covariance.
+    The images come from a ``split``; ``directions`` is the number of random directions. With ``drawn``, two more sets
+    of as many are drawn from the features' covariance.
     """
     from featdyn_core.measures.drift.directional import changes_along, changes_among_features
 
@@ -180,7 +182,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> Flatness:
-    """Return what a record holds."""
+    """Return the view of a record."""
     found = {name: arrays[name].astype(np.float64) for name in NAMES if name in arrays}
     return Flatness(tuple(arrays["cuts"].tolist()), tuple(parameters["shallow"]), **found)
 

@@ -1,6 +1,6 @@
-"""What the kinds that evaluate a grid of composites have in common: what they look at, and how they store it.
+"""Shared code of the kinds that evaluate a grid of composites: their networks and images, and their stored arrays.
 
-It imports nothing that judges: what a record is measured by must not change with what is made of it.
+It imports nothing that judges, so a change to judging cannot change a measurement.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
 
 Places = int | npt.NDArray[np.bool_] | npt.NDArray[np.integer]
-"""Along an axis of a grid: one, a mask, or indices."""
+"""Selection along an axis of a grid: one index, a mask, or several indices."""
 
 
 def looked_at(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> "tuple[Trajectory, Tensor, Tensor, str]":
-    """Return the networks and the images that a column's parameters name (see ``column.measure``).
+    """Return the networks and the images of a column's parameters (see ``column.measure``).
 
     Returns:
-        The trajectory, or a turning network in its place, frozen where that is asked for; images (N, C, H, W) and
-        labels (N,); and the source of the images, empty where they are not corrupted.
+        The trajectory or a turning network, frozen if the parameters say so; images (N, C, H, W); labels (N,); and the
+        source of the images, which is empty if they are not corrupted.
     """
     from featdyn_core.measures.composites.unseen import unseen_images
     from featdyn_core.trajectories.turning_network import turning
@@ -39,14 +39,14 @@ def looked_at(trajectory: "Trajectory", parameters: Mapping[str, Any]) -> "tuple
 
 
 def stored(grid: "CompositeGrid", rows: Places, columns: Places, deep: int, source: str) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a column (see ``Column``), which is a part of a grid with labels.
+    """Return the arrays of a column (see ``Column``), a part of a grid with labels.
 
     Args:
-        grid: that was evaluated.
-        rows: of its shallow epochs, S of them.
-        columns: of its deep epochs, that of each row.
+        grid: the evaluated grid.
+        rows: indices of the S shallow epochs.
+        columns: index of the deep epoch of each row.
         deep: the column's deep epoch.
-        source: of the images, where they are corrupted.
+        source: source of the images, if they are corrupted.
     """
     reference = grid.reference_at(deep)
     arrays = {

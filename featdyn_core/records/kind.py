@@ -1,4 +1,4 @@
-"""What a kind of record is, and what its options are resolved against."""
+"""Kinds of record, and the scope that turns their options into parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,30 +18,30 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 Parameters = Mapping[str, Any]
 
 PACES = ("steady", "slowing", "standing")
-"""Of turning networks; here as well, so that what plans can do without torch."""
+"""Paces of turning networks, repeated here so that planning needs no torch."""
 
 POLICIES = ("carry", "recalibrate")
-"""Of batch normalisation; here as well, for the same reason."""
+"""Policies for batch normalisation, repeated here for the same reason."""
 
 Part = str | tuple[str, int]
-"""What one request of a record is of: a split or a corruption ("" for neither), and of several deep epochs which."""
+"""What identifies one part of a record: its split or corruption ("" for neither), and which of several deep epochs."""
 
 Resolved = Mapping[Part, dict[str, Any]]
-"""Parameters of each part of a record."""
+"""The parameters of each part of a record."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One arm of a row of the plan, at one training seed: what options become parameters of.
+    """One arm of a row of the plan at one training seed, for which options become parameters.
 
     Attributes:
-        recipe: of the arm.
+        recipe: the arm's recipe.
         seed: the training seed.
-        neighbour: the seed whose network is a stranger to this one's.
-        windows: name to epochs.
-        protocol: name to number, of the claim.
-        images: largest number of images of a split.
-        precision: of composite grids.
+        neighbour: the seed whose network is the stranger of this seed.
+        windows: first and last epoch of each window, by name.
+        protocol: the claim's numbers, by name.
+        images: largest number of images taken from a split.
+        precision: precision of composite grids.
     """
 
     recipe: Recipe
@@ -56,14 +56,14 @@ class Scope:
         """Return a window.
 
         Raises:
-            RecipeError: the claim has none of this name.
+            RecipeError: the claim has no window of this name.
         """
         if name not in self.windows:
             raise RecipeError(f"there is no window {name!r}; the claim has {', '.join(self.windows) or 'none'}")
         return self.windows[name]
 
     def number(self, name: str) -> Any:
-        """Return a number of the protocol, or a list of it.
+        """Return a number or a list from the protocol.
 
         Raises:
             RecipeError: the claim's protocol lacks it.
@@ -73,32 +73,32 @@ class Scope:
         return self.protocol[name]
 
     def count(self, name: str) -> int:
-        """Return a number of the protocol that says how many, such as ``images``; raises as ``number`` too.
+        """Return a count from the protocol, such as ``images``; raises the errors of ``number`` too.
 
         Raises:
-            RecipeError: it is no whole number from 1 on.
+            RecipeError: it is not a whole number of at least 1.
         """
         found = self.number(name)
         if type(found) is not int or found < 1:
             raise RecipeError(
-                f"{name} = {shown(found)} of the protocol says not how many; it is a whole number from 1 on"
+                f"{name} = {shown(found)} of the protocol is not a count; give a whole number of at least 1"
             )
         return found
 
     def counts(self, *names: str) -> dict[str, int]:
-        """Return several such numbers of the protocol by name; raises as ``count``."""
+        """Return several counts from the protocol, by name; raises the errors of ``count``."""
         return {name: self.count(name) for name in names}
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """Ascending epochs of the arm's checkpoints."""
+        """Epochs of the arm's checkpoints, ascending."""
         return self.recipe.training.checkpoints
 
     def epochs(self, window: str, every: int = 1) -> list[int]:
-        """Return the checkpoints inside a window, both ends included, every so many from its last on.
+        """Return the epochs of the checkpoints in a window, both ends included, one in ``every`` counted from the last.
 
         Raises:
-            RecipeError: an end of the window is no checkpoint, or ``every`` is below 1.
+            RecipeError: there is no checkpoint at an end of the window, or ``every`` is below 1.
         """
         found = self.window(window)
         for end in (found.first, found.last):
@@ -109,22 +109,22 @@ class Scope:
     def end(self, window: str, which: str) -> int:
         """Return the ``first`` or ``last`` epoch of a window.
 
-        Another end than these, or an unknown window, is a ``RecipeError`` (see ``check_choice`` and ``window``).
+        An unknown end or window is a ``RecipeError`` (see ``check_choice`` and ``window``).
         """
         check_choice("deep", which, ("first", "last"))
         return int(getattr(self.window(window), which))
 
     def policy(self, wanted: str) -> str:
-        """Return a policy for statistics; where there are none ``carry``, so that one record serves both.
+        """Return a policy for statistics. It is ``carry`` if the network has none, so that one record serves both.
 
-        An unknown one is a ``RecipeError`` (see ``check_choice``).
+        An unknown policy is a ``RecipeError`` (see ``check_choice``).
         """
         check_choice("policy", wanted, POLICIES)
         without = self.recipe.adopted is not None and not self.recipe.adopted.normalised
         return "carry" if without else wanted
 
     def evenly(self, window: str, points: int) -> list[int]:
-        """Return the checkpoints nearest to so many evenly spaced epochs of a window; raises as ``epochs``."""
+        """Return the checkpoints nearest to evenly spaced epochs of a window; raises the errors of ``epochs``."""
         return evenly(self.epochs(window), points)
 
 
@@ -149,17 +149,17 @@ def _of_checkpoints(_: Parameters) -> tuple[str, ...]:
 
 
 def of_statistics(_: Parameters) -> tuple[str, ...]:
-    """Return what is needed to know of a training whose network's statistics are re-estimated."""
+    """Return the facts about a training that the re-estimation of its statistics needs."""
     return (STATISTICS,)
 
 
 def of_steps(_: Parameters) -> tuple[str, ...]:
-    """Return what is needed to know of a training of which single steps are made again."""
+    """Return the facts about a training that repeating its single steps needs."""
     return (BATCH_SIZE, LEARNING_RATE)
 
 
 ALL = "all"
-"""Of a kind's computing: every part of it."""
+"""Every part of a kind's computation."""
 
 
 @dataclass(frozen=True)
@@ -167,23 +167,22 @@ class Kind:
     """One kind of record.
 
     Attributes:
-        version: raised when the same parameters mean another measurement.
-        options: dataclass of what the register may say of such a record.
-        resolve: options and scope to the parameters of each part.
-        measure: trajectory and parameters (and a partner trajectory, for those that have one) to arrays; a kind of
-            which several are measured ``together`` takes a list of parameters, and returns a list. It imports what it
-            computes with, torch above all, when it is called.
-        read: arrays and parameters to the view that claims look at.
-        on_cpu: what of it is computed on the CPU wherever it is measured: ``ALL``, or a part in words.
-        grid: whether it evaluates a grid of composites, and so can say how far it is.
-        covers: whether what is present holds all that is wanted.
-        joined: parameters that cover both, if one measurement can.
-        together: whether two records cost less if they are measured at once.
-        part: the part of a view that parameters ask for, where a record may hold more.
-        remarks: what evidence says of a record's measurement: numbers, of which the largest over records counts, and
-            texts.
-        needs: what must be known of a training beside checkpoints and data (see ``trajectories.specs.FACTS``), which
-            of one that was done elsewhere it may not be.
+        version: a number that rises when the same parameters come to mean another measurement.
+        options: dataclass of the options that the register may set.
+        resolve: function from options and scope to the parameters of each part.
+        measure: function from trajectory and parameters to arrays. It takes a partner trajectory too, if the kind
+            compares two. If several records are measured ``together``, it takes a list of parameters and returns a
+            list. It imports torch and other heavy modules only when it is called.
+        read: function from arrays and parameters to the view that claims read.
+        on_cpu: the part that always runs on the CPU: ``ALL``, or a part in words.
+        grid: whether it evaluates a grid of composites, and so can report its progress.
+        covers: whether the parameters that are present cover those that are wanted.
+        joined: function from two sets of parameters to one that covers both, or to None.
+        together: whether two records cost less if they are measured together.
+        part: function that takes the wanted part from a view, where a record may hold more.
+        remarks: remarks of the evidence on a measurement: texts, and numbers whose maximum over records is reported.
+        needs: facts about the training that the kind needs, beside checkpoints and data (see
+            ``trajectories.specs.FACTS``). They may be unknown if the training was done elsewhere.
     """
 
     version: int
@@ -201,69 +200,69 @@ class Kind:
     needs: Callable[[Parameters], tuple[str, ...]] = _of_checkpoints
 
     def computed_on(self, device: str) -> str:
-        """Say where a record is computed, of a trajectory that is measured on a device."""
+        """Say where a record is computed if its trajectory is measured on a device."""
         if self.on_cpu == ALL:
             return "cpu"
         return f"{device}; on the cpu: {self.on_cpu}" if self.on_cpu and device != "cpu" else device
 
 
 def thinned(epochs: Sequence[int], every: int) -> list[int]:
-    """Return every so many of ascending epochs, the last among them.
+    """Return one in ``every`` of ascending epochs, the last among them.
 
     Raises:
         RecipeError: ``every`` is below 1.
     """
     if every < 1:
-        raise RecipeError(f"every = {every} is no step; it is 1 or more")
+        raise RecipeError(f"every = {every} is not a step; give 1 or more")
     return list(epochs[::-1][::every][::-1])
 
 
 def evenly(epochs: Sequence[int], points: int) -> list[int]:
-    """Return those nearest to so many evenly spaced epochs, from the first to the last, each once.
+    """Return the epochs nearest to ``points`` evenly spaced ones, from the first to the last, each once.
 
     Raises:
         RecipeError: ``points`` is below 1.
     """
     if points < 1:
-        raise RecipeError(f"points = {points} is no number of epochs; it is 1 or more")
+        raise RecipeError(f"points = {points} is not a number of epochs; give 1 or more")
     wanted = np.linspace(epochs[0], epochs[-1], points)
     return sorted({min(epochs, key=lambda epoch: abs(epoch - point)) for point in wanted})
 
 
 def check_splits(*splits: str) -> None:
-    """Refuse a split that data sets do not have, and a list of none.
+    """Refuse an unknown split, and an empty list of splits.
 
     Raises:
-        RecipeError: names it, and those that there are.
+        RecipeError: names the split, and the known ones.
     """
     if not splits:
-        raise RecipeError(f"its splits are none; the splits are {', '.join(SPLITS)}")
+        raise RecipeError(f"the list of splits is empty; the splits are {', '.join(SPLITS)}")
     for split in splits:
         if split not in SPLITS:
             raise RecipeError(f"its split is {split!r}; the splits are {', '.join(SPLITS)}")
 
 
 def check_choice(option: str, chosen: str, choices: Sequence[str]) -> None:
-    """Refuse a value that an option does not have.
+    """Refuse a value that an option does not take.
 
     Raises:
-        RecipeError: names the option, the value, and those that there are.
+        RecipeError: names the option, the value, and the known values.
     """
     if chosen not in choices:
         raise RecipeError(f"{option} = {chosen!r} is neither {' nor '.join(choices)}")
 
 
 def cuts_of(which: str) -> dict[str, str]:
-    """Return parameters that say at which cuts: the paper's depths, which need not be said, or all.
+    """Return the parameters that name the cuts: none for the paper's depths, or ``all``.
 
-    Anything else is a ``RecipeError`` (see ``check_choice``).
+    Any other value is a ``RecipeError`` (see ``check_choice``).
     """
     check_choice("cuts", which, ("depths", "all"))
     return {} if which == "depths" else {"cuts": which}
 
 
 def turning_network(scope: Scope, pace: str, window: str) -> dict[str, Any]:
-    """Return parameters of a turning network, whose time is over at the window's end; none without a pace.
+    """Return the parameters of a turning network that ends with the window; none without a pace.
 
     An unknown pace or window is a ``RecipeError`` (see ``check_choice`` and ``Scope.window``).
     """

@@ -1,8 +1,8 @@
 """The kinds of record, by the name that the register and the descriptions of records use.
 
-A record is one primitive measurement of one trajectory, raw enough that any bound, window inside it, level or
-statistic can be taken from it without the network. Whoever makes one imports torch; whoever reads it does not.
-A new kind is a module of this package and a line here.
+A record is one primitive measurement of one trajectory. It is raw enough that every bound, inner window, level or
+statistic follows from it without the network. Making a record imports torch; reading it does not. A new kind is a
+module of this package and a line here.
 """
 
 from featdyn_core.records import (

@@ -1,6 +1,6 @@
-"""Which labels a network was trained with, against the true ones: how many are wrong, and what they mistake for what.
+"""The labels that a network was trained with, against the true ones: how many are wrong, and for which classes.
 
-It looks at no checkpoint: labels follow from recipe, seed and images.
+This kind reads no checkpoint: labels follow from recipe, seed and images.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Options:
-    """The register says nothing of labels: they are those of all training images, and of the scale's held-out ones."""
+    """Labels have no options: a record covers all training images, and the held-out images of the scale."""
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Numbers of images by true label, first axis, and by the label in use, second axis.
+    """Numbers of images by true label (first axis) and by the label in use (second axis).
 
     Attributes:
-        training: (classes, classes), of all N training images, by the label that the network was trained with.
-        held_out: (classes, classes), of the held-out images, by the label that accuracy is measured with.
+        training: numbers of all N training images, by the label that the network was trained with, (classes, classes).
+        held_out: numbers of the held-out images, by the label that accuracy is measured with, (classes, classes).
 
     Examples:
         >>> labels = Labels.planted(0.5)
@@ -50,7 +50,7 @@ class Labels:
 
     @property
     def wrong(self) -> int:
-        """Number of training images that the network was trained on with another label than the true one."""
+        """Number of training images that the network was trained on with a wrong label."""
         return _off_diagonal(self.training)
 
     @property
@@ -60,14 +60,15 @@ class Labels:
 
     @property
     def wrong_held_out(self) -> int:
-        """Number of held-out images that are measured with a wrong label; any but 0 is a fault."""
+        """Number of held-out images that are measured with a wrong label; any number but 0 is a fault."""
         return _off_diagonal(self.held_out)
 
     @classmethod
     def planted(cls, share_wrong: float, *, wrong_held_out: int = 0) -> "Labels":
-        """Return labels of which a share of the training images, and a number of held-out ones, have the next class's.
+        """Return labels where some images have the label of the next class.
 
-        The number of wrong ones of each class is rounded.
+        A share of the training images and a number of the held-out images have it. The number of wrong labels in each
+        class is rounded.
         """
         return cls(_planted(share_wrong * IMAGES), _planted(wrong_held_out))
 
@@ -77,18 +78,18 @@ def _off_diagonal(counts: Counts) -> int:
 
 
 def _planted(wrong: float) -> Counts:
-    """Return counts of images, equally many a class, of which so many are taken for the next class."""
+    """Return counts of images, equally many in each class, some of them with the label of the next class."""
     taken = np.diff(np.round(np.linspace(0, wrong, CLASSES + 1))).astype(np.int64)
     return np.diag(IMAGES // CLASSES - taken) + np.roll(np.diag(taken), 1, axis=1)
 
 
 def resolve(_: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     return {"": {"images": scope.images}}
 
 
 def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Count labels by what the data set says and by what training and evaluation are given."""
+    """Count labels by the data set's label and by the label that training or evaluation is given."""
     data = trajectory.dataset
     held_out, trained = trajectory.evaluation_set("held-out")[1], trajectory.training_set()[1]
     return {
@@ -102,7 +103,7 @@ def _counts(true: "Tensor", used: "Tensor", classes: int) -> Counts:
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Labels:
-    """Return what a record holds."""
+    """Return the view of a record."""
     return Labels(arrays["training"], arrays["held_out"])
 
 

@@ -1,6 +1,6 @@
-"""Features of several epochs where the last layer reads them, and that layer: what decision regions follow from.
+"""Features of several epochs before the last layer, and that layer: decision regions follow from both.
 
-At the deepest cut the deep half is a linear map, so that a point's class, whatever moved it there, needs no network.
+At the deepest cut the deep half is a linear map. So the class of any point follows without the network.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of it; ``images`` and the number of ``points`` are the protocol's.
+    """Options of the last layer. The protocol sets ``images`` and the number of ``points``.
 
     Attributes:
-        window: over which the epochs are evenly spaced.
-        splits: of the images.
+        window: the window over which the epochs are evenly spaced.
+        splits: the splits of images to measure.
     """
 
     window: str
@@ -37,14 +37,14 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class LastLayer:
-    """Features of N images at U epochs, and the linear classifier of the last of these, t.
+    """Features of N images at U epochs, and the linear classifier at the last of these epochs, t.
 
     Attributes:
-        epochs: (U,) ascending.
-        points: (U, N, p) features ``h_u(x)``, averaged over space where they have any.
-        weight: (classes, p) of the classifier.
-        bias: (classes,) of the classifier.
-        labels: (N,) true labels.
+        epochs: ascending epochs (U,).
+        points: features ``h_u(x)``, averaged over their spatial axes if they have any, (U, N, p).
+        weight: weight of the classifier, (classes, p).
+        bias: bias of the classifier, (classes,).
+        labels: true labels (N,).
 
     Examples:
         >>> layer = LastLayer.planted(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]), np.eye(2))
@@ -60,7 +60,7 @@ class LastLayer:
 
     @property
     def past(self) -> Points:
-        """Features (U - 1, N, p) of all epochs but t."""
+        """Features (U - 1, N, p) at all epochs before t."""
         return self.points[:-1]
 
     @property
@@ -70,12 +70,12 @@ class LastLayer:
 
     @property
     def count(self) -> int:
-        """How many past features there are, (U - 1) · N, of all images and epochs together."""
+        """Number of past features over all images and epochs, (U - 1) · N."""
         return self.past.shape[0] * self.past.shape[1]
 
     @property
     def still(self) -> "LastLayer":
-        """The same of the network frozen at t: its features are those of t at every epoch."""
+        """The view of the network frozen at t: at every epoch it has the features of t."""
         return dataclasses.replace(self, points=np.broadcast_to(self.last, self.points.shape))
 
     def logits(self, points: Points) -> Points:
@@ -83,7 +83,7 @@ class LastLayer:
         return points @ self.weight.T + self.bias
 
     def classes(self, points: Points) -> npt.NDArray[np.int64]:
-        """Classes (...) whose regions the points (..., p) lie in."""
+        """Classes (...) of the regions that contain the points (..., p)."""
         return np.asarray(self.logits(points).argmax(axis=-1))
 
     @cached_property
@@ -93,7 +93,7 @@ class LastLayer:
 
     @cached_property
     def room(self) -> npt.NDArray[np.float64]:
-        """Distances (N,) of the last features from the nearest border of their regions; infinite without one."""
+        """Distances (N,) of the last features from the nearest border of their regions; infinite without a border."""
         logits = self.logits(self.last)
         apart = np.linalg.norm(self.weight[self.reference][:, None] - self.weight, axis=-1)
         ahead = np.take_along_axis(logits, self.reference[:, None], axis=-1) - logits
@@ -108,9 +108,9 @@ class LastLayer:
         return self.inside(points.reshape(-1, points.shape[-1]), images.ravel()) / images.size
 
     def inside(self, points: Points, images: npt.NDArray[np.int64]) -> int:
-        """Number of points (m, p) inside the region of their image, whose place among all is in ``images`` (m,).
+        """Number of points (m, p) inside the region of their image; ``images`` (m,) gives the index of each image.
 
-        Classes come first in memory: the largest logit of many points is found several times as fast that way.
+        Classes come first in memory, because the largest logit of many points is then found several times as fast.
         """
         logits = self.weight @ points.T
         logits += self.bias[:, None]
@@ -119,23 +119,23 @@ class LastLayer:
 
     @classmethod
     def planted(cls, points: Points, weight: Points) -> "LastLayer":
-        """Return features (U, N, p) at epochs 0 to U - 1 under a classifier without bias, right on all last ones."""
+        """Return features (U, N, p) at epochs 0 to U - 1, with a classifier without bias that is right at the last."""
         bias, labels = np.zeros(len(weight)), (points[-1] @ weight.T).argmax(axis=-1)
         return cls(np.arange(len(points)), points, weight, bias, labels)
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of each split."""
+    """Return the parameters for each split."""
     check_splits(*options.splits)
     common = {"epochs": scope.evenly(options.window, scope.count("points")), **scope.counts("images")}
     return {split: {**common, "split": split} for split in options.splits}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Collect the features of a ``split`` at each of the ``epochs``, in half precision: eleven bits.
+    """Collect the features of a ``split`` at each of the ``epochs``, in half precision (eleven bits).
 
     Raises:
-        MeasurementError: a feature is no number, or too large for half precision.
+        MeasurementError: a feature is not finite, or too large for half precision.
     """
     from featdyn_core.measures.last_layer import read_by_the_last_layer
 
@@ -156,7 +156,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], parameters: Parameters) -> LastLayer:
-    """Return what a record holds, in double precision."""
+    """Return the view of a record, in double precision."""
     points, weight, bias = (arrays[name].astype(np.float64) for name in ("points", "weight", "bias"))
     return LastLayer(np.array(parameters["epochs"]), points, weight, bias, arrays["labels"])
 

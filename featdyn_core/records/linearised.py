@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """The register says nothing of it: ``images``, ``steps``, ``every`` and ``frozen_from`` are the protocol's."""
+    """This kind has no options: the protocol sets ``images``, ``steps``, ``every`` and ``frozen_from``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Linearised(Descent):
-    """Descent in the linearised regime, and training on from it with a half frozen.
+    """Descent in the linearised regime, and further training with one half frozen.
 
     Attributes:
-        frozen: (cuts, 2, F) losses of training on from a record with the shallow, then the deep half frozen.
+        frozen: losses of further training from one recording, with the shallow half frozen and with the deep half
+            frozen, (cuts, 2, F).
 
     Examples:
         >>> Linearised.planted(rise=0.5).grids.shape
@@ -36,21 +37,21 @@ class Linearised(Descent):
 
     @property
     def frozen_rise(self) -> float:
-        """Largest rise of the loss from a step to the next while a half is frozen; at least 0."""
+        """Largest rise of the loss from one step to the next while a half is frozen; at least 0."""
         return float(self.frozen_rises.max())
 
     @property
     def frozen_rises(self) -> npt.NDArray[np.float64]:
-        """The same at each cut, (cuts,)."""
+        """The largest such rise at each cut, (cuts,)."""
         return np.maximum(np.diff(self.frozen, axis=2).max(axis=(1, 2)), 0.0)
 
     @classmethod
     def planted(
         cls, rise: npt.ArrayLike = 0.0, forgotten: npt.ArrayLike = 0.0, *, gap: float = 0.0, frozen: npt.ArrayLike = 0.0
     ) -> "Linearised":
-        """Return losses as of ``Descent.planted``, with a gap between them and the training loss.
+        """Return losses as in ``Descent.planted``, with a gap between them and the training loss.
 
-        ``frozen`` is by how many nats the loss rises while a half is frozen, for all depths or for each (depths,).
+        ``frozen`` is the rise of the loss in nats while a half is frozen, for all depths or for each (depths,).
         """
         grids = planted_grids(rise, forgotten)
         alone = np.tile([2.0, 1.0, 1.0], (len(DEPTHS), 2, 1))
@@ -59,7 +60,7 @@ class Linearised(Descent):
 
 
 def resolve(_: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     return {"": scope.counts("images", "steps", "every", "frozen_from")}
 
 
@@ -67,9 +68,9 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     """Linearise the initial network and train it.
 
     Args:
-        trajectory: its epoch 0 is linearised.
-        parameters: first training ``images``, gradient ``steps``, a record ``every`` so many, and from which step
-            on (``frozen_from``) a half is frozen, for as many steps again.
+        trajectory: its network at epoch 0 is linearised.
+        parameters: the number of first training ``images``; the number of gradient ``steps``; ``every``, the steps
+            between two recordings; and ``frozen_from``, the step from which a half is frozen, for as many steps again.
     """
     from featdyn_core.measures.linearized.descent import LinearizedNetwork
 
@@ -98,7 +99,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Linearised:
-    """Return what a record holds."""
+    """Return the view of a record."""
     return Linearised(
         tuple(arrays["cuts"].tolist()), arrays["steps"], arrays["grids"], arrays["losses"], arrays["frozen"]
     )

@@ -1,4 +1,4 @@
-"""What a training logged of its epochs: loss, accuracy and learning rate."""
+"""The log of a training: loss, accuracy and learning rate of each epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """The register says nothing of a log: it is of all epochs."""
+    """A log has no options: it covers all epochs."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingLog:
-    """The epochs of a training, as they were logged.
+    """Logged numbers of the epochs of a training.
 
     Attributes:
-        epochs: the E ascending epochs that were trained, from 1.
-        loss: mean cross-entropy of each epoch's steps in nats, (E,), against the labels that were trained with.
-        accuracy: share of training images classified as those labels, (E,).
-        learning_rate: of each epoch, (E,).
+        epochs: the E trained epochs, ascending from 1.
+        loss: mean cross-entropy of each epoch's steps in nats, against the labels used in training, (E,).
+        accuracy: share of training images classified as these labels, (E,).
+        learning_rate: learning rate of each epoch, (E,).
 
     Examples:
         >>> round(TrainingLog.planted(10, 0.25, late=6).fall(6, 10), 4)
@@ -41,10 +41,10 @@ class TrainingLog:
     learning_rate: npt.NDArray[np.float64]
 
     def fall(self, first: int, last: int) -> float:
-        """Return how much the loss moved from one epoch to another, either way, as a share of its fall up to the last.
+        """Return the absolute change of the loss between two epochs, as a share of its fall up to the last epoch.
 
         Raises:
-            MeasurementError: one of them was not trained.
+            MeasurementError: the log lacks one of the epochs.
         """
         if absent := {first, last} - set(self.epochs.tolist()):
             raise MeasurementError(f"the training logged no epoch {min(absent)}")
@@ -53,19 +53,19 @@ class TrainingLog:
 
     @classmethod
     def planted(cls, epochs: int, fall: float, *, late: int) -> "TrainingLog":
-        """Return the log of a training whose loss falls from 2 to 1, a share of it from an epoch on."""
+        """Return the log of a training whose loss falls from 2 to 1, a share of this fall after a given epoch."""
         trained = np.arange(1, epochs + 1)
         loss = np.interp(trained, [1, late, epochs], [2, 1 + fall, 1])
         return cls(trained, loss, np.ones(epochs), np.ones(epochs))
 
 
 def resolve(_: Options, __: Scope) -> Resolved:
-    """Return the parameters of its one part, of which there are none."""
+    """Return the parameters of the record's single part: none."""
     return {"": {}}
 
 
 def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Return what was logged of every trained epoch."""
+    """Return the logged numbers of every trained epoch."""
     trained = [record for record in trajectory.log if record.epoch > 0]
     return {
         "epochs": np.array([record.epoch for record in trained], np.int64),
@@ -81,7 +81,7 @@ def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> TrainingLog:
 
 
 def needs(_: Parameters) -> tuple[str, ...]:
-    """Return what a log is of: losses that were written down while the network was trained."""
+    """Return the facts that a log needs: the losses that were logged during training."""
     return (LOG,)
 
 

@@ -1,4 +1,4 @@
-"""Losses of composites over a square grid of epochs, on training images: where monotonicity is seen (section 4.2)."""
+"""Losses of composites over a square grid of epochs, on training images, to examine monotonicity (section 4.2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of losses, which are on the protocol's ``grid_images`` training images.
+    """Options of losses, which are measured on the protocol's ``grid_images`` training images.
 
     Attributes:
-        window: over which the protocol's ``grid_points`` epochs are evenly spaced.
+        window: the window over which the protocol's ``grid_points`` epochs are evenly spaced.
     """
 
     window: str
@@ -27,12 +27,12 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class LossGrid:
-    """Cross-entropy of the composites of every pair of epochs.
+    """Cross-entropy of the composite of every pair of epochs.
 
     Attributes:
-        cuts: the paper's depths, first axis.
-        epochs: T ascending epochs, of the shallow part on the second axis and of the deep part on the third.
-        losses: (cuts, T, T) in nats, against the labels that the network was trained with.
+        cuts: the paper's depths, on the first axis.
+        epochs: T ascending epochs; the second axis is for the shallow part, the third for the deep part.
+        losses: losses in nats against the labels that the network was trained with, (cuts, T, T).
 
     Examples:
         >>> LossGrid(("depth1",), np.array([0, 10]), np.array([[[2.0, 1.0], [2.5, 0.5]]])).losses.shape
@@ -45,7 +45,7 @@ class LossGrid:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     epochs = scope.evenly(options.window, scope.count("grid_points"))
     return {"": {"epochs": epochs, "images": scope.count("grid_images")}}
 
@@ -53,7 +53,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(
     trajectory: "Trajectory", parameters: Parameters, *, progress: "Progress | None" = None
 ) -> dict[str, npt.NDArray[Any]]:
-    """Evaluate the grid over ``epochs`` on the first ``images`` training images; ``progress`` as of a column."""
+    """Evaluate the grid over ``epochs`` on the first ``images`` training images; ``progress`` as for a column."""
     from featdyn_core.measures.composites.grid import composite_grid
 
     images, labels = (part[: parameters["images"]] for part in trajectory.training_set())

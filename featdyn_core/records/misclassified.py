@@ -1,7 +1,7 @@
-"""Which held-out images the networks of a training misclassify, clean and corrupted (App. F).
+"""The held-out images that the networks of a training misclassify, clean and corrupted (App. F).
 
-A network is the composite of its own halves, ``f_t = F_{t→t}``: this is the diagonal of the composites, followed over
-epochs t, and under the fifteen corruptions of CIFAR-10-C at five severities (see ``unseen``).
+A network is the composite of its own halves, ``f_t = F_{t→t}``. So this kind follows the diagonal of the composites
+over epochs t. It also looks at the fifteen corruptions of CIFAR-10-C at five severities (see ``unseen``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of errors, which are on held-out images.
+    """Options of errors, which are measured on held-out images.
 
     Attributes:
-        window: whose checkpoints are classified with.
-        corrupted: whether the last of them classifies corrupted images too.
+        window: the window whose checkpoints classify the images.
+        corrupted: whether the last checkpoint classifies corrupted images too.
     """
 
     window: str
@@ -37,13 +37,13 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Misclassified:
-    """Which images the networks of several epochs get wrong.
+    """The images that the networks of several epochs get wrong.
 
     Attributes:
         epochs: E ascending epochs.
         clean: whether an image is misclassified, (E, N).
-        corrupted: the same of the last epoch's under each kind of corruption and severity, (15, 5, N); None if not
-            looked at.
+        corrupted: the same for the last epoch under each kind of corruption and severity, (15, 5, N); None if not
+            measured.
 
     Examples:
         >>> Misclassified.planted([0, 10], [0.5, 0.9]).accuracy.tolist()
@@ -61,10 +61,10 @@ class Misclassified:
 
     @property
     def error_by_severity(self) -> npt.NDArray[np.float64]:
-        """Mean error in [0, 1] of the last epoch over all kinds of corruption, (5,), not normalised.
+        """Mean error of the last epoch over all kinds of corruption, in [0, 1], for each severity (5,); not normalised.
 
         Raises:
-            MeasurementError: corrupted images were not looked at.
+            MeasurementError: corrupted images were not measured.
         """
         if self.corrupted is None:
             raise MeasurementError("these errors are of clean images only; ask for corrupted = true")
@@ -74,12 +74,12 @@ class Misclassified:
     def mean_corruption_error(self) -> float:
         """Mean error of the last epoch over all kinds and severities, the mCE of App. F.A; not normalised.
 
-        Frost is a synthesised texture, milder than the original, where the files of CIFAR-10-C are not at hand.
+        Without the files of CIFAR-10-C, frost is a synthesised texture that is milder than the original.
         """
         return float(self.error_by_severity.mean())
 
     def within(self, first: int, last: int) -> "Misclassified":
-        """Return the part with epochs from ``first`` to ``last``, both included; what is corrupted is left out."""
+        """Return the part with epochs from ``first`` to ``last``, both included, without corrupted images."""
         rows = (self.epochs >= first) & (self.epochs <= last)
         return Misclassified(self.epochs[rows], self.clean[rows])
 
@@ -89,8 +89,9 @@ class Misclassified:
 
         Args:
             epochs: E ascending epochs.
-            accuracy: share of clean images classified rightly, one for all or for each epoch (E,).
-            error: share of corrupted images classified wrongly, one for all or for each severity (5,); None for none.
+            accuracy: share of clean images classified correctly, one for all epochs or for each (E,).
+            error: share of corrupted images classified wrongly, one for all severities or for each (5,); None for no
+                corrupted images.
         """
         images = np.arange(IMAGES)
         clean = images < np.round((1 - np.broadcast_to(accuracy, len(epochs))) * IMAGES)[:, None]
@@ -101,16 +102,18 @@ class Misclassified:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     epochs = scope.epochs(options.window)
     return {"": {"epochs": epochs, "images": scope.images, "corrupted": options.corrupted}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Classify held-out images by the network of each of the ``epochs``; ``corrupted``: and corrupted ones by the last.
+    """Classify held-out images by the network of each of the ``epochs``.
+
+    With ``corrupted``, the last network classifies corrupted images too.
 
     Returns:
-        Arrays: epochs (E,); labels (N,); clean and corrupted, errors as of ``Misclassified`` with eight images a byte.
+        Arrays: epochs (E,); labels (N,); clean and corrupted errors as in ``Misclassified``, with eight images a byte.
     """
     from featdyn_core.data.corruptions import KINDS
     from featdyn_core.measures.composites.composite import predict

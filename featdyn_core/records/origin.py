@@ -1,7 +1,7 @@
-"""Where a training began: whether its first checkpoint is the network that its seed draws.
+"""The origin of a training: whether its first checkpoint is the network that its seed draws.
 
-Trainings differ by their seed alone, and claims count them as replicates. Nothing else in a record would tell that the
-checkpoints of one seed were handed out as those of another.
+Claims count trainings with different seeds as replicates. No other kind of record shows that the checkpoints of one
+seed were passed off as those of another.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """The register says nothing of an origin: it is that of the whole network."""
+    """An origin has no options: it compares the whole network."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The beginning of a training.
+    """The first checkpoint of a training.
 
     Attributes:
-        distance: of the first checkpoint's parameters from those that the seed draws, over the norm of these; any but
-            0 is a fault.
+        distance: distance of the first checkpoint's parameters from those that the seed draws, over the norm of the
+            latter; any value but 0 is a fault.
 
     Examples:
         >>> Origin(distance=0.0)
@@ -41,21 +41,23 @@ class Origin:
 
 
 def resolve(_: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part.
+    """Return the parameters of the record's single part.
 
     Raises:
-        RecipeError: the training goes on from another one, and draws no network.
+        RecipeError: the training is a branch, and draws no network.
     """
     if scope.recipe.branch:
-        raise RecipeError(f"{scope.recipe.name} is a branch: it begins with what its parent has learnt, and draws none")
+        raise RecipeError(
+            f"{scope.recipe.name} is a branch: it begins with its parent's checkpoint, and draws no network"
+        )
     return {"": {}}
 
 
 def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Draw the network of the seed again, and compare the first checkpoint with it.
 
-    A training that was done elsewhere draws none: what is handed out as its checkpoints is compared, by one digest over
-    all, with what was adopted under this seed, and any other is at distance 1.
+    An adopted training draws no network. One digest over all its checkpoints is compared with the digest adopted under
+    this seed. If they differ, the distance is 1.
     """
     import torch
 
@@ -77,7 +79,7 @@ def measure(trajectory: "Trajectory", _: Parameters) -> dict[str, npt.NDArray[An
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Origin:
-    """Return what a record holds."""
+    """Return the view of a record."""
     return Origin(float(arrays["distance"]))
 
 

@@ -1,6 +1,6 @@
 """The path of the parameters: distances between the checkpoints of a training, and the norms (section 4.2, Fig. 11).
 
-Drift, closeness and the length of the path all follow from them without the network.
+Drift, closeness and the length of the path follow from these numbers without the network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts are imported when first used: reading needs none of them
+import scipy  # measuring imports the heavy modules on first use; reading a record needs none of them
 
 from featdyn_core.records.kind import ALL, Kind, Parameters, Resolved, Scope, turning_network
 from featdyn_core.records.planting import DEPTHS
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 WHOLE_NETWORK = "whole"
-"""The part that is the whole network."""
+"""Name of the part that is the whole network."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of a path, which is of all checkpoints.
+    """Options of a path, which covers all checkpoints.
 
     Attributes:
-        frozen: whether every checkpoint is the last one.
-        planted: pace of a turning network in place of the trained one.
-        window: at whose end the turning network's time is over.
+        frozen: whether the last checkpoint replaces every checkpoint.
+        planted: pace of a turning network that replaces the trained one.
+        window: the window at whose end the turning network stops.
     """
 
     frozen: bool = False
@@ -40,13 +40,14 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class TrainingPath:
-    """Parameters at the checkpoints of a training, seen through their distances and norms.
+    """Distances and norms of the parameters at the checkpoints of a training.
 
-    **Reading:** parameters are what training moves: weights, biases and the scale and shift of a normalisation, and
-    not its running statistics.
+    **Reading:** parameters are weights, biases, and the scale and shift of a normalisation, but not its running
+    statistics.
 
     Attributes:
-        parts: the shallow parts before the paper's depths, named by their cuts, then ``WHOLE_NETWORK``; first axis.
+        parts: the shallow parts before the paper's depths, named by their cuts, then ``WHOLE_NETWORK``; on the first
+            axis.
         epochs: the T ascending epochs of all checkpoints.
         distances: ``‖θ_t − θ_s‖``, (parts, T, T), symmetric.
         norms: ``‖θ_t‖``, (parts, T).
@@ -63,21 +64,21 @@ class TrainingPath:
 
     @property
     def relative(self) -> Floats:
-        """Relative drift ``‖θ_t − θ_s‖ / ‖θ_t‖``, (parts, T, T): s on the second axis, t on the third."""
+        """Relative drift ``‖θ_t − θ_s‖ / ‖θ_t‖``, (parts, T, T); s is on the second axis, t on the third."""
         return self.distances / self.norms[:, None, :]
 
     @property
     def length(self) -> Floats:
         """Length of the path from the first checkpoint to each, (parts, T), in parameter units.
 
-        It is that of the polygon through the checkpoints, so that checkpoints further apart give a shorter one.
+        It is the length of the polygon through the checkpoints, so a sparser set of checkpoints gives a shorter path.
         """
         steps = np.diagonal(self.distances, offset=1, axis1=1, axis2=2)
         return np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
 
     @classmethod
     def planted(cls, epochs: Sequence[int], drift: float, *, parts: Sequence[str] = DEPTHS) -> "TrainingPath":
-        """Return a straight path at even speed, which lies ``drift`` from its end at its first epoch, relatively."""
+        """Return a straight path at even speed, with the relative drift ``drift`` from its first epoch to its last."""
         away = drift * (epochs[-1] - np.asarray(epochs, float)) / (epochs[-1] - epochs[0])
         distances = np.abs(away[:, None] - away)
         shape = len(parts), len(epochs)
@@ -85,7 +86,7 @@ class TrainingPath:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     return {"": {"frozen": options.frozen} | turning_network(scope, options.planted, options.window)}
 
 
@@ -93,9 +94,10 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     """Measure the distances between all checkpoints.
 
     Args:
-        trajectory: where they come from.
-        parameters: whether the network is ``frozen``: every checkpoint is then the last one. With ``planted``, its
-            ``pace`` and ``duration``, it is a turning network (see ``turning_network``), not the trained one.
+        trajectory: source of the checkpoints.
+        parameters: whether the network is ``frozen``, so that the last checkpoint replaces every checkpoint; and
+            ``planted``, the ``pace`` and ``duration`` of a turning network that replaces the trained one (see
+            ``turning_network``).
     """
     from featdyn_core.trajectories.turning_network import turning
 
@@ -115,7 +117,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     return {
         "parts": np.array([*network.depths, WHOLE_NETWORK]),
         "epochs": np.array(epochs, np.int64),
-        "distances": np.sqrt(squares).astype(np.float32),  # of the pairs s < t, row by row
+        "distances": np.sqrt(squares).astype(np.float32),  # one entry for each pair s < t, row by row
         "norms": np.sqrt(norms),
     }
 

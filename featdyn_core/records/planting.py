@@ -1,4 +1,4 @@
-"""What planted records have in common: their size, their depths, and shares of images that come out exactly."""
+"""Shared code of planted records: their size, their depths, and exact shares of images."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ LABELS = np.arange(IMAGES) % CLASSES
 
 
 def classified(agreement: Shares) -> npt.NDArray[np.int64]:
-    """Return predictions (..., N) that are the label on given shares (...) of the images, the first ones."""
+    """Return predictions (..., N) that equal the label on the first images, up to the given shares (...)."""
     right = np.arange(IMAGES) < np.round(np.asarray(agreement, float) * IMAGES)[..., None]
     return np.where(right, LABELS, (LABELS + 1) % CLASSES)
 
@@ -25,9 +25,9 @@ def classified(agreement: Shares) -> npt.NDArray[np.int64]:
 def composed(
     missed: Shares, astray: Shares = 0, wrong: float = 0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return predictions (..., N) of composites, and those (N,) of ``f_t``; shares are clipped to what there is.
+    """Return predictions (..., N) of composites and (N,) of ``f_t``; shares are clipped to the possible range.
 
-    What one composite misses, one that misses more misses as well.
+    A composite with a larger share misses all the images that a composite with a smaller share misses.
 
     Args:
         missed: shares (...) of the images that ``f_t`` gets right and a composite wrong.
@@ -44,11 +44,11 @@ def composed(
 
 
 def fading(missed: Shares, epochs: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Return shares (depths, S) missed that fall evenly over ascending epochs, from those given to none at the last.
+    """Return missed shares (depths, S) that fall evenly over ascending epochs, from the given ones to 0 at the last.
 
     Args:
-        missed: shares at the first epoch, one for all depths or (depths,), such as are drawn apart.
-        epochs: S of them.
+        missed: shares at the first epoch, one for all depths or one for each, (depths,).
+        epochs: S epochs.
     """
     left = (epochs[-1] - np.asarray(epochs, float)) / (epochs[-1] - epochs[0])
     return np.broadcast_to(missed, len(DEPTHS))[:, None] * left

@@ -1,7 +1,8 @@
-"""The control of memory and transfer: a stranger's shallow half, of another seed's network, under one's own deep half.
+"""The control of memory and transfer: the shallow half of a stranger with one's own deep half.
 
-Nothing has taught the deep half these features, so that agreement must be near chance. Normalisation statistics of
-the deep half are re-estimated, so that it is not for stale statistics that it fails.
+A stranger is a network trained with another seed. The deep half has never seen its features, so agreement must be near
+chance. Normalisation statistics of the deep half are re-estimated, so that stale statistics are not the reason for
+failure.
 """
 
 from collections.abc import Mapping
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of a stranger.
+    """Options of a stranger.
 
     Attributes:
-        window: one of whose ends is the epoch of both networks.
-        deep: which, ``first`` or ``last``.
-        split: of the images.
-        cuts: ``depths``, the paper's, or ``all``.
+        window: the window with the epoch of both networks at one end.
+        deep: which end, ``first`` or ``last``.
+        split: the split of images to measure.
+        cuts: ``depths`` for the paper's depths, or ``all``.
     """
 
     window: str
@@ -57,7 +58,7 @@ class Stranger:
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
-        """Share of images classified as by ``f_t``, (cuts,)."""
+        """Share of images with the class of ``f_t``, (cuts,)."""
         return (self.predictions == self.reference).mean(axis=-1)
 
     @classmethod
@@ -67,14 +68,14 @@ class Stranger:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     check_splits(options.split)
     common = {"images": scope.images, "split": options.split, "partner": scope.neighbour, **cuts_of(options.cuts)}
     return {"": {**common, "deep": scope.end(options.window, options.deep)}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters, partner: "Trajectory") -> dict[str, npt.NDArray[Any]]:
-    """Evaluate the composites of ``partner``'s shallow half at epoch ``deep``, on a ``split``."""
+    """Evaluate the composites with the shallow half of ``partner`` at epoch ``deep``, on a ``split``."""
     from featdyn_core.measures.composites.composite import joined, predict
 
     deep = int(parameters["deep"])
@@ -99,7 +100,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters, partner: "Trajecto
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Stranger:
-    """Return what a record holds."""
+    """Return the view of a record."""
     cuts = tuple(arrays["cuts"].tolist())
     return Stranger(cuts, arrays["predictions"], arrays["reference"], arrays["labels"])
 

@@ -1,12 +1,13 @@
-"""What may stand in for the total variation of theorem 3, class by class, beside the gap that it bounds (section 7).
+"""Surrogates for the total variation of theorem 3, class by class, and the gap that it bounds (section 7).
 
-For a class the theorem compares the law of its held-out features at t with the *augmented* law of its training
-features: the mixture of those at every u of a window that ends at t. The paper leaves computable surrogates to future
-work. Measured here are the unbiased MMD² over several bandwidths, the sliced Wasserstein and the energy distance, and
-the one cheap certified statement, the lower limit of total variation by a held-out classifier.
+For each class, the theorem compares two laws. One is the law of the held-out features at t. The other is the
+*augmented* law of the training features: their mixture over the epochs u of a window that ends at t. The paper leaves
+computable surrogates to future work. This kind measures the unbiased MMD² over several bandwidths, the sliced
+Wasserstein distance and the energy distance. It also measures a cheap certified number, a lower limit of the total
+variation from a held-out classifier.
 
-**Reading:** each training image gives one row, at an epoch u drawn at random: independent draws from the mixture.
-Rows of one image at several epochs depend on each other and would bias an unbiased estimate.
+**Reading:** each training image gives one row, at an epoch u drawn at random, so rows are independent draws from the
+mixture. Rows of one image at several epochs depend on each other, and would bias an unbiased estimate.
 """
 
 from collections.abc import Mapping
@@ -30,10 +31,10 @@ DISTANCE_NAMES = ("MMD²", "sliced Wasserstein", "energy distance")
 
 @dataclass(frozen=True)
 class Options:
-    """What the register may say of surrogates; ``images``, ``projections`` and ``shuffles`` are the protocol's.
+    """Options of surrogates. The protocol sets ``images``, ``projections`` and ``shuffles``.
 
     Attributes:
-        window: whose checkpoints training features come from, t its end.
+        window: the window whose checkpoints give the training features; t is its end.
     """
 
     window: str
@@ -45,15 +46,15 @@ class Surrogates:
 
     Attributes:
         cuts: the paper's depths.
-        gap: (C,) absolute difference of the accuracies of ``f_t`` on held-out and on training images, in [0, 1].
-        augmented: name of each of ``DISTANCE_NAMES`` to (cuts, C), from training features at epochs drawn from the
-            window.
-        plain: the same, from training features at t.
-        separated: (cuts, C) point estimate of the total variation that the classifier sees, in [0, 1].
-        certified: (cuts, C) its lower limit, 95 %: total variation is at least this.
-        missed: (cuts, C) ``ε_c``: share of training images whose features, at the epoch drawn, ``g_t`` takes for
-            another class than ``f_t`` does.
-        shuffles: (S, C) orders of the classes, drawn at random.
+        gap: absolute difference of the accuracies of ``f_t`` on held-out and on training images, in [0, 1], (C,).
+        augmented: distances (cuts, C) for each name in ``DISTANCE_NAMES``, with training features at epochs drawn from
+            the window.
+        plain: the same, with training features at t.
+        separated: point estimate of the total variation that the classifier sees, in [0, 1], (cuts, C).
+        certified: lower limit of the total variation with 95 % confidence, (cuts, C).
+        missed: ``ε_c``, (cuts, C): share of training images for which ``g_t``, on the features at the drawn epoch,
+            predicts another class than ``f_t``.
+        shuffles: random orders of the classes, (S, C).
     """
 
     cuts: tuple[str, ...]
@@ -67,19 +68,19 @@ class Surrogates:
 
 
 def resolve(options: Options, scope: Scope) -> Resolved:
-    """Return the parameters of its one part."""
+    """Return the parameters of the record's single part."""
     return {"": {**scope.counts("images", "projections", "shuffles"), "epochs": scope.epochs(options.window)}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Compare training and held-out features of every class, at every depth.
 
-    A class with too few images of a split to tell laws apart is a ``MeasurementError``.
+    A class with too few images in a split is a ``MeasurementError``.
 
     Args:
-        trajectory: where the checkpoints and both splits come from.
-        parameters: ``epochs`` of the window, the last of them t; ``projections`` of the sliced Wasserstein distance;
-            number of ``shuffles``.
+        trajectory: source of the checkpoints and of both splits.
+        parameters: ``epochs`` of the window, of which t is the last; the number of ``projections`` of the sliced
+            Wasserstein distance; the number of ``shuffles``.
     """
     from featdyn_core.measures.distances.surrogates import class_accuracy, compared_at
 
@@ -97,7 +98,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
 
 
 def read(arrays: Mapping[str, npt.NDArray[Any]], _: Parameters) -> Surrogates:
-    """Return what a record holds."""
+    """Return the view of a record."""
     held_out, training = arrays["accuracy"]
 
     def by_name(sample: str) -> dict[str, Floats]:

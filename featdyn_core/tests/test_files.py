@@ -34,7 +34,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path):
     (tmp_path / "file").write_bytes(b"1234")
     (tmp_path / "link").symlink_to("file")
     assert read_file(tmp_path / "link", 4) == b"1234"
-    with pytest.raises(OSError, match="it has 4 bytes, and 3 are the most"):
+    with pytest.raises(OSError, match="it has 4 bytes; the largest size that is read is 3"):
         read_file(tmp_path / "file", 3)
 
 

@@ -103,7 +103,7 @@ def test_without_a_home_other_images_name_what_to_set(monkeypatch, value):
     if value:
         monkeypatch.setenv("FEATDYN_DATA", value)
     for ask in (data_root, lambda: load_dataset("mnist"), lambda: stamp("mnist", None)):
-        with pytest.raises(DataError, match=r"no home folder is known .*; set FEATDYN_DATA to a folder"):
+        with pytest.raises(DataError, match=r"the home folder ~ is unknown; set FEATDYN_DATA to a folder"):
             ask()
 
 

@@ -1,4 +1,4 @@
-"""What is to be adopted: checkpoints of trainings that were done elsewhere, and what is known of them."""
+"""Descriptions of checkpoints to adopt, from trainings that ran elsewhere, and the known facts about them."""
 
 import os
 import re
@@ -24,33 +24,33 @@ from featdyn_core.trajectories.specs import (
 )
 
 PLACE = re.compile(r"\{(epoch|step)\}")
-"""In the pattern of a training's files: where the number of the epoch, or of the step, stands."""
+"""Placeholders in the pattern of a training's files for the number of the epoch or of the step."""
 
 CHUNK = 256
-"""Images at once where nobody knows the batch size of a training: it decides nothing but speed."""
+"""Batch size for a training whose batch size is unknown; it affects only the speed."""
 
 Files = Mapping[int, str | os.PathLike[str]]
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """What is to be adopted; a TOML file has the same names (see ``read_adoption``).
+    """Description of the checkpoints to adopt; a TOML file has the same names (see ``read_adoption``).
 
     Attributes:
-        network: ``package.module:function``, which makes the network that the files are of (see ``networks.factory``).
-        data: the image set that it was trained and is measured on, by name or as the path of an ``.npz`` file.
-        seeds: name of each training, a number from 0 on, to its files: a pattern such as ``runs/a/epoch_{epoch}.pt``,
-            or epoch to path.
-        cuts: where the network is cut, shallowest first; empty where the function returns a ``BlockNetwork``.
-        take: seed to the first and last epoch that are taken of its files; all if left out.
-        options: arguments of the function, and ``image_mean`` and ``image_std`` where images are not scaled by the
+        network: ``package.module:function``, which builds the network of the files (see ``networks.factory``).
+        data: the image set for training and measurement, by name or as the path of an ``.npz`` file.
+        seeds: files of each training, by its number from 0. The files are a pattern such as
+            ``runs/a/epoch_{epoch}.pt``, or paths by epoch.
+        cuts: cuts of the network, shallowest first; empty if the function returns a ``BlockNetwork``.
+        take: first and last epoch to take from the files of a seed; by default all.
+        options: arguments of the function, and ``image_mean`` and ``image_std`` if the network does not use the
             constants of the image set.
-        batch_size: of the trainings, where it is known.
-        learning_rate: the same.
-        weight_decay: the same.
-        augmentation: ``none`` or ``crop-flip``; anything else counts as not known.
-        sources: seed to where its files are from.
-        unit: what files are counted in, ``epoch`` or ``step``; of patterns it is what they say.
+        batch_size: batch size of the trainings, if known.
+        learning_rate: learning rate of the trainings, if known.
+        weight_decay: weight decay of the trainings, if known.
+        augmentation: ``none`` or ``crop-flip``; other values count as unknown.
+        sources: origin of the files, by seed.
+        unit: unit of the files' numbers, ``epoch`` or ``step``; patterns determine it themselves.
     """
 
     network: str
@@ -67,16 +67,16 @@ class Adoption:
     unit: str = ""
 
     def files(self) -> dict[int, dict[int, Path]]:
-        """Return seed and epoch to the file, all of them, in ascending order.
+        """Return all files by seed and epoch, in ascending order.
 
-        Files that are not there are told by ``matching``.
+        ``matching`` reports missing files.
 
         Raises:
-            RecipeError: no seed, one that is no number, or epochs that are none.
+            RecipeError: there is no seed, a seed is not a number, or epochs are invalid.
         """
         if not self.seeds:
             raise RecipeError(
-                "nothing is to be adopted: name the files of each training, such as 0=runs/a/epoch_{epoch}.pt"
+                "there is nothing to adopt: name the files of each training, such as 0=runs/a/epoch_{epoch}.pt"
             )
         found = {}
         for seed, given in self.seeds.items():
@@ -87,27 +87,27 @@ class Adoption:
         return dict(sorted(found.items()))
 
     def counted_in(self) -> str:
-        """Return what the files are counted in.
+        """Return the unit of the files' numbers.
 
         Raises:
-            RecipeError: some by epochs, others by steps.
+            RecipeError: some files are counted in epochs, others in steps.
         """
         patterns = [str(given) for given in self.seeds.values() if isinstance(given, str | os.PathLike)]
         units = {place for pattern in patterns for place in PLACE.findall(pattern)} | ({self.unit} - {""})
         if len(units) > 1:
-            raise RecipeError("some files are counted in epochs and others in steps; count all of them alike")
+            raise RecipeError("some files are counted in epochs and others in steps; count all of them in one unit")
         return units.pop() if units else "epoch"
 
     def span(self, seed: int, epochs: Sequence[int]) -> list[int]:
-        """Return those of a seed's epochs that are taken.
+        """Return the epochs that are taken from a seed.
 
         Raises:
-            RecipeError: what is to be taken is no span of epochs.
-            CheckpointError: none of the seed's epochs is in it.
+            RecipeError: ``take`` is not a span of epochs.
+            CheckpointError: the span has none of the seed's epochs.
         """
         chosen = self.take.get(str(seed), (epochs[0], epochs[-1]))
         if len(chosen) != 2 or chosen[0] > chosen[1]:
-            raise RecipeError(f"take of seed {seed}: {list(chosen)} are no first and last epoch")
+            raise RecipeError(f"take of seed {seed}: {list(chosen)} is not a first and a last epoch")
         taken = [epoch for epoch in epochs if chosen[0] <= epoch <= chosen[1]]
         if not taken:
             raise CheckpointError(f"seed {seed} has no checkpoint from {chosen[0]} to {chosen[1]}; it has {epochs}")
@@ -116,12 +116,12 @@ class Adoption:
     def recipe(self, name: str, epochs: Sequence[int], adopted: AdoptedSpec) -> Recipe:
         """Return the recipe of the trainings, with a name.
 
-        What a recipe may not hold is a ``RecipeError``.
+        An invalid value is a ``RecipeError``.
 
         Args:
-            name: of the recipe.
-            epochs: ascending, that all trainings have.
-            adopted: their checkpoints, as they are in the store.
+            name: name of the recipe.
+            epochs: ascending epochs that all trainings have.
+            adopted: their checkpoints in the store.
         """
         cutting = {"cuts": list(self.cuts)} if self.cuts else {}
         augmentation = self.augmentation if self.augmentation == "crop-flip" else "none"
@@ -137,7 +137,7 @@ class Adoption:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Facts of the trainings that nobody knows."""
+        """Unknown facts about the trainings."""
         known = {
             BATCH_SIZE: self.batch_size is not None,
             LEARNING_RATE: self.learning_rate is not None,
@@ -147,9 +147,9 @@ class Adoption:
 
 
 def read_adoption(path: Path) -> Adoption:
-    """Read what is to be adopted from a TOML file; patterns and an ``.npz`` file are relative to its folder.
+    """Read an adoption from a TOML file; patterns and the path of an ``.npz`` file are relative to its folder.
 
-    A file that cannot be read, and an unknown or missing name, are a ``RecipeError``.
+    An unreadable file, or an unknown or missing name, is a ``RecipeError``.
     """
     table = read_document(path)
     seeds = table.get("seeds")
@@ -162,16 +162,16 @@ def read_adoption(path: Path) -> Adoption:
 
 
 def matching(pattern: str | os.PathLike[str]) -> dict[int, Path]:
-    """Return number to path of the files that a pattern is of.
+    """Return the paths of the files that match a pattern, by number.
 
     Raises:
-        RecipeError: the pattern has no place for the number, or more than one.
-        CheckpointError: there is no such file, or two of one number.
+        RecipeError: the pattern does not have exactly one placeholder for the number.
+        CheckpointError: there is no such file, or two have the same number.
     """
     path = Path(pattern).expanduser()
     places = PLACE.findall(path.name)
     if len(places) != 1 or PLACE.search(str(path.parent)):
-        raise RecipeError(f"{path}: write {{epoch}} or {{step}} once in the file's name, where its number stands")
+        raise RecipeError(f"{path}: write {{epoch}} or {{step}} once in the file's name, in place of its number")
     before, _, after = path.name.partition(f"{{{places[0]}}}")
     wanted = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}")
     found: dict[int, Path] = {}
@@ -179,24 +179,24 @@ def matching(pattern: str | os.PathLike[str]) -> dict[int, Path]:
         if named := wanted.fullmatch(file.name):
             number = int(named[1])
             if number in found:
-                raise CheckpointError(f"{file} and {found[number].name} are both of {places[0]} {number}; remove one")
+                raise CheckpointError(f"{file} and {found[number].name} both have {places[0]} {number}; remove one")
             found[number] = file
     if not found:
-        raise CheckpointError(f"there is no file {path}, with a number in the place of {{{places[0]}}}")
+        raise CheckpointError(f"there is no file {path} with a number in place of {{{places[0]}}}")
     return found
 
 
 def _numbered(given: Any, seed: str) -> dict[int, Path]:
-    """Return epoch to path, NumPy's integers too.
+    """Return paths by epoch; integers of NumPy are valid epochs.
 
     Raises:
-        RecipeError: no table, or an epoch that is no integer from 0 on.
+        RecipeError: it is not a table, or an epoch is not an integer of at least 0.
     """
     if not isinstance(given, Mapping) or not given:
         raise RecipeError(
-            f"seed {seed}: {shown(given)} is neither a pattern such as a/epoch_{{epoch}}.pt nor epoch to path"
+            f"seed {seed}: {shown(given)} is neither a pattern such as a/epoch_{{epoch}}.pt nor a table of paths"
         )
     for epoch in given:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool) or epoch < 0:
-            raise RecipeError(f"seed {seed}: epoch {shown(epoch)} is no integer from 0 on")
+            raise RecipeError(f"seed {seed}: epoch {shown(epoch)} is not an integer of at least 0")
     return {int(epoch): Path(path).expanduser() for epoch, path in given.items()}

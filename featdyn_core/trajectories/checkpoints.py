@@ -1,4 +1,4 @@
-"""Checkpoint files that another program wrote, read for a network and known by their bytes."""
+"""Checkpoint files of other programs, read for a network and identified by their bytes."""
 
 import hashlib
 import io
@@ -28,63 +28,64 @@ WRAPPINGS = (
     "model_ema",
     "ema",
 )
-"""Names under which a checkpoint holds a state dict beside other things: the network's own before its averages'."""
+"""Names for a state dict inside a checkpoint with other content; the network's own comes before averages."""
 
 WRAPPERS = ("module", "_orig_mod", "model")
-"""What ``DistributedDataParallel`` and ``AveragedModel``, ``torch.compile`` and Lightning put before every name."""
+"""Prefixes that ``DistributedDataParallel``, ``AveragedModel``, ``torch.compile`` and Lightning add to every name."""
 
 COUNTERS = ("num_batches_tracked",)
 """Buffers that older versions of torch did not have."""
 
 AVERAGED = "n_averaged"
-"""What ``torch.optim.swa_utils.AveragedModel`` keeps beside its module."""
+"""Names that ``torch.optim.swa_utils.AveragedModel`` keeps beside its module."""
 
 SHOWN = 5
-"""Most names that an error lists."""
+"""Largest number of names that an error lists."""
 
 
 def by_epoch(checkpoints: Mapping[int, str | os.PathLike[str]]) -> dict[int, str | os.PathLike[str]]:
-    """Return the files of checkpoints by ascending epochs, which may be integers of NumPy's.
+    """Return the files of checkpoints by ascending epochs, which may be integers of NumPy.
 
     Raises:
-        RecipeError: no table of epochs to files, an epoch that is no integer, or none after epoch 0.
+        RecipeError: it is not a table of files by epoch, an epoch is not an integer, or there is none after epoch 0.
     """
     if not isinstance(checkpoints, Mapping):
         raise RecipeError(
-            f"checkpoints are a table of epochs to files, and not a {type(checkpoints).__name__}; of a list of files "
-            "in the order of their epochs, dict(enumerate(files)) makes one"
+            f"checkpoints must be a table of files by epoch, not a {type(checkpoints).__name__}; for a list of files "
+            "in the order of their epochs, dict(enumerate(files)) is one"
         )
     files = {_epoch(epoch): file for epoch, file in checkpoints.items()}
     if not any(files):
         given = "one of epoch 0 alone" if files else "none"
-        raise RecipeError(f"checkpoints: {given} is no training; give those of later epochs, too")
+        raise RecipeError(f"checkpoints: {given} is not a training; give those of later epochs, too")
     return dict(sorted(files.items()))
 
 
 def _epoch(given: object) -> int:
     if isinstance(given, SupportsIndex) and not isinstance(given, bool):
         return operator.index(given)
-    mend = "count the steps of the optimiser, for all checkpoints, where some lie within an epoch"
+    mend = "if some checkpoints lie within an epoch, count all of them in steps of the optimiser"
     if isinstance(given, str):
         mend = f"give int({given!r})" if given.strip().isdecimal() else "give the number alone"
-    raise RecipeError(f"checkpoints: the epoch {given!r} is no integer; {mend}")
+    raise RecipeError(f"checkpoints: the epoch {given!r} is not an integer; {mend}")
 
 
 def read_state(path: str | os.PathLike[str], network: BlockNetwork) -> tuple[dict[str, Tensor], str]:
-    """Read a state dict for a network, whose own names or those of the module that it was cut from the file has.
+    """Read a state dict for a network, with the network's names or those of the module that it was cut from.
 
     Args:
-        path: of a ``.safetensors`` file, or of one that ``torch.save`` wrote, of which only tensors and plain values
-            are read (``weights_only``); a state dict, or one of ``WRAPPINGS`` beside other things, the first of them.
-            ``WRAPPERS`` may stand before its names, in any order, and ``_orig_mod`` inside them.
-        network: gives names, shapes and kinds of numbers. What it calls by two names need be in the file by one.
+        path: path of a ``.safetensors`` file, or of a file from ``torch.save``, from which only tensors and plain
+            values are read (``weights_only``). It holds a state dict, or the first of ``WRAPPINGS`` beside other
+            content. Its names may have ``WRAPPERS`` as prefixes, in any order, and ``_orig_mod`` inside them.
+        network: network with the expected names, shapes and types of numbers. A tensor with two names needs only one of
+            them in the file.
 
     Returns:
-        The state dict under the network's names, and the hex sha256 of the file.
+        The state dict under the network's names, and the hex SHA-256 of the file.
 
     Raises:
-        ModelError: the file cannot be read, holds no state dict, or one with other names, shapes or kinds of numbers
-            than the network's, which are told by the names of the module that was cut.
+        ModelError: the file cannot be read or holds no state dict, or the names, shapes or types of numbers differ from
+            the network's; the error uses the names of the module that was cut.
     """
     try:
         content = read_file(path)
@@ -105,53 +106,53 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> str:
     said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     if unsafe := re.search(r"GLOBAL ([\w.]+)", said):
         return (
-            f"{path} holds more than tensors: {unsafe[1]}, an object whose code would run when it is read. Write the "
+            f"{path} holds more than tensors: {unsafe[1]}, an object that would run code when it is read. Write the "
             "state dict alone into a file: found = torch.load(path, weights_only=False), if you trust the file, and "
             "torch.save(found.state_dict(), other) of a module, or torch.save(found['state_dict'], other)"
         )
     return (
-        f"{path} is no checkpoint that can be read ({type(error).__name__}: {(said.splitlines() or [''])[0]}); give a "
+        f"{path} cannot be read as a checkpoint ({type(error).__name__}: {(said.splitlines() or [''])[0]}); give a "
         ".safetensors file, or what torch.save(network.state_dict(), path) writes"
     )
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
-    """Return tensors as the bytes of a safetensors file: the same tensors give the same bytes."""
-    # safetensors refuses tensors that lie in memory in another order, such as channels-last weights.
+    """Return tensors as the bytes of a safetensors file; equal tensors give equal bytes."""
+    # safetensors refuses tensors with another memory order, such as channels-last weights.
     return safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()})
 
 
 def together(digests: Iterable[str]) -> str:
-    """Return one hex sha256 over those of the checkpoints of a training, in the order of their epochs."""
+    """Return one hex SHA-256 over the digests of a training's checkpoints, in the order of their epochs."""
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _parsed(content: bytes, is_safetensors: bool) -> Any:
-    """Return what is in the bytes of a checkpoint, whatever it is.
+    """Return the content of a checkpoint's bytes, of any type.
 
     Raises:
-        ValueError: it is packed.
+        ValueError: the content is compressed.
     """
     if is_safetensors:
         return safetensors.torch.load(content)
     if zipfile.is_zipfile(file := io.BytesIO(content)):
-        # torch.save packs nothing: whatever speaks of more than there is would be unpacked before it is looked at.
+        # torch.save compresses nothing. A file that claims more bytes than it has would be unpacked before any check.
         told = sum(member.file_size for member in zipfile.ZipFile(file).infolist())
         if told > len(content):
-            raise ValueError(f"it speaks of {told:,} bytes, and {len(content):,} are there")
+            raise ValueError(f"it claims {told:,} bytes, but has {len(content):,}")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def _unwrapped(found: Any, known: set[str], path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Return the state dict inside, with the names that the network knows where wrappers have lengthened them.
+    """Return the state dict inside, without the prefixes of wrappers that the network does not have.
 
     Raises:
-        ModelError: there is none, or it has two tensors for one name.
+        ModelError: there is no state dict, or it has two tensors for one name.
     """
     while isinstance(found, Mapping) and (inside := [n for n in WRAPPINGS if isinstance(found.get(n), Mapping)]):
         found = found[inside[0]]
     if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
-        raise ModelError(f"{path} holds no state dict, nor one called {', '.join(WRAPPINGS)}")
+        raise ModelError(f"{path} is not a state dict, and holds none with the name {', '.join(WRAPPINGS)}")
     names = {str(name): _bare(str(name), known) for name in found}
     if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
         raise ModelError(f"{path} has several tensors for {_listed(twice)}; give a file of one network")
@@ -159,7 +160,7 @@ def _unwrapped(found: Any, known: set[str], path: str | os.PathLike[str]) -> dic
 
 
 def _bare(name: str, known: set[str]) -> str:
-    """Return the name without what wrappers put before or into it, or as it is where the network has none such."""
+    """Return the name without additions of wrappers, or unchanged if the network does not have the result."""
     words = name.split(".")
     for start in range(len(words)):
         for bare in (words[start:], [word for word in words[start:] if word != "_orig_mod"]):
@@ -173,10 +174,10 @@ def _bare(name: str, known: set[str]) -> str:
 def _check(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor], called: Mapping[str, str], path: str | os.PathLike[str]
 ) -> None:
-    """Refuse a state dict that is not the network's, with the names at fault.
+    """Refuse a state dict that does not fit the network, with the faulty names.
 
     Raises:
-        ModelError: what is lacking, too much, of another shape, or of another kind of numbers.
+        ModelError: names the tensors that are missing, unknown, or of another shape or type of numbers.
     """
     shared = {called.get(name, name): (state[name], expected[name]) for name in expected if name in state}
     faults = {

@@ -1,7 +1,7 @@
-"""Whether checkpoints are those of one training, in its order, as far as their tensors can tell.
+"""Checks that checkpoints belong to one training, in its order, as far as their tensors show it.
 
-Public collections are often mixtures: two runs under one name, a file twice, halves of two networks. Accuracy shows
-nothing of it. Within a training a tensor keeps most of its direction from one checkpoint to the next: the least cosine
+Public collections are often mixtures: two runs under one name, a file twice, or halves of two networks. Accuracy does
+not show this. Within a training a tensor keeps most of its direction from one checkpoint to the next. The least cosine
 is above 0.6 over the first epochs of small networks, and usually above 0.9. Between two runs it is about 0.
 """
 
@@ -20,51 +20,52 @@ from featdyn_core.networks.blocks import BlockNetwork, load_state
 from featdyn_core.trajectories.probe import PROBE_IMAGES, evaluate_loss
 
 SEAM = 0.2
-"""Median cosine of a part's weights from one checkpoint to the next below which no training leads there."""
+"""Smallest median cosine of a part's weights between neighbouring checkpoints of one training."""
 
 ODD = 0.5
-"""Cosine of one tensor below which it is told."""
+"""Cosine of a single tensor below which it is reported."""
 
 DETOUR = 0.5
-"""Of three checkpoints in a row, how far the outer ones may be apart at least, over the shorter of the two steps."""
+"""Smallest distance of the outer two of three checkpoints in a row, over the shorter of the two steps."""
 
 SWAPPED = 0.9
-"""Two neighbouring checkpoints are told as swapped where their outer neighbours are this much nearer to the further of
-the two: distance over distance, the geometric mean of both sides. In their right order it is 1.26 or more in 34
-trainings of ten recipes, two of them with falls of the rate; so it is 0.79 or less where two have changed places."""
+"""Threshold below which two neighbouring checkpoints are reported as swapped. The number is the ratio of distances from
+an outer neighbour to the further and to the nearer of the two, as the geometric mean of both sides. In the right order
+it is 1.26 or more in 34 trainings of ten recipes, two of them with falls of the rate. So it is 0.79 or less if two
+checkpoints are swapped."""
 
 SWAPPED_AT_AN_END = 0.8
-"""The same of the first two and of the last two, whose way is known on one side only."""
+"""The same threshold for the first two and the last two, which have neighbours on one side only."""
 
 BACK = 0.02
 """Share of the largest angle to the first checkpoint by which a later one may be nearer to it again."""
 
 SAMPLE = 200_000
-"""Most parameters, evenly taken, by which distances between all checkpoints are told."""
+"""Largest number of evenly chosen parameters for the distances between all checkpoints."""
 
 SHOWN = 4
-"""Most epochs that are listed one by one."""
+"""Largest number of epochs that are listed one by one."""
 
 WHOLE = "as a whole"
-"""The part that is the whole network."""
+"""Name of the part that is the whole network."""
 
 PROBES = 6
-"""Checkpoints of a training, evenly taken, whose loss is evaluated."""
+"""Number of evenly chosen checkpoints whose loss is evaluated."""
 
 RISE = 0.6
-"""Kendall's tau between epoch and loss from which on the loss of a training rises."""
+"""Smallest Kendall's tau between epoch and loss that counts as a rising loss."""
 
 
 @dataclass
 class Findings:
-    """What is found of one training's checkpoints.
+    """Findings about one training's checkpoints.
 
     Attributes:
-        seams: pairs of neighbouring epochs between which no training leads, each with what was seen.
-        faults: what else they cannot be of one training for.
-        suspicions: what looks odd, and may be right.
+        seams: pairs of neighbouring epochs that come from different runs, each with its evidence.
+        faults: other reasons why the checkpoints are not one training.
+        suspicions: observations that look odd and may still be right.
         cosines: median cosine of the weights of each pair of neighbouring epochs.
-        of_order: whether one of the faults is of the order of the epochs.
+        of_order: whether one of the faults concerns the order of the epochs.
     """
 
     seams: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class Findings:
     of_order: bool = False
 
     def told(self) -> list[str]:
-        """Return what keeps the checkpoints from being one training, the seams together; nothing if all is well."""
+        """Return the reasons why the checkpoints are not one training; the seams count as one."""
         seams = [f"between {before} and {after} {what}" for (before, after), what in self.seams.items()]
         others = [cosine for pair, cosine in self.cosines.items() if pair not in self.seams]
         usual = f" ({statistics.median(others):.2f} elsewhere)" if others else ""
@@ -82,7 +83,7 @@ class Findings:
         return [*together, *([", ".join(self.faults)] if self.faults else [])]
 
     def sides(self, epochs: Sequence[int]) -> list[tuple[int, int]]:
-        """Return the spans of epochs between the seams, first and last of each."""
+        """Return the first and the last epoch of each span between the seams."""
         starts = [epochs[0], *(later for _, later in self.seams)]
         ends = [*(earlier for earlier, _ in self.seams), epochs[-1]]
         return list(zip(starts, ends, strict=True))
@@ -96,16 +97,16 @@ def examined(
     *,
     accept_order: bool = False,
 ) -> Findings:
-    """Look at the checkpoints of one training, and at the loss of a few of them.
+    """Examine the checkpoints of one training, and the loss of a few of them.
 
-    It leaves the network in the state of the last one.
+    Afterwards the network has the state of the last checkpoint.
 
     Args:
-        network: whose state dicts they are.
-        checkpoints: epoch and state dict of each, in ascending order.
-        epochs: of all of them.
-        dataset: whose first training images show whether the loss rises.
-        accept_order: whether an order that looks wrong is a suspicion, and no fault.
+        network: network of the state dicts.
+        checkpoints: epoch and state dict of each checkpoint, in ascending order.
+        epochs: epochs of all checkpoints.
+        dataset: data set whose first training images show whether the loss rises.
+        accept_order: whether an order that looks wrong is a suspicion instead of a fault.
     """
     examiner, losses = Examiner(network), dict[int, float]()
     probed = {*epochs[:: max(1, (len(epochs) - 1) // (PROBES - 1))], epochs[-1]}
@@ -119,10 +120,10 @@ def examined(
 
 
 class Examiner:
-    """Looks at the checkpoints of one training, one after the other, and keeps none of them but the last.
+    """Examines the checkpoints of one training, one after the other, and keeps only the last of them.
 
     Args:
-        network: whose cuts part the tensors.
+        network: network whose cuts divide the tensors into parts.
     """
 
     def __init__(self, network: BlockNetwork) -> None:
@@ -136,11 +137,11 @@ class Examiner:
         self._names = [*shapes]
 
     def look(self, epoch: int, state: Mapping[str, Tensor]) -> None:
-        """Look at the next checkpoint.
+        """Examine the next checkpoint.
 
         Args:
-            epoch: that it is of, after those before.
-            state: under the network's names.
+            epoch: its epoch, later than the ones before.
+            state: state dict under the network's names.
         """
         for part, names in self.parts.items():
             self._seen[part].setdefault(_digest(state, names), []).append(epoch)
@@ -168,14 +169,14 @@ class Examiner:
             self.found.suspicions.append(f"epochs {before} and {epoch}: cosine {cosines[least]:.2f} of {least}")
 
     def conclude(self, losses: Mapping[int, float] | None = None, *, accept_order: bool = False) -> Findings:
-        """Return what was found.
+        """Return the findings.
 
         Args:
-            losses: cross-entropy on training images at some epochs, by which a reversed order is told.
-            accept_order: whether an order that looks wrong is a suspicion, and no fault.
+            losses: cross-entropy on training images at some epochs, which shows a reversed order.
+            accept_order: whether an order that looks wrong is a suspicion instead of a fault.
         """
         self._tell_repeated()
-        # Across a seam there is no order, nor of what stands twice.
+        # There is no order across a seam, nor between copies of a checkpoint.
         wrong: list[str] = []
         odd: list[str] = []
         if not (self.found.seams or self.found.faults):
@@ -196,13 +197,14 @@ class Examiner:
             for epochs in seen.values():
                 if len(epochs) > 1 and epochs not in told:
                     told.append(epochs)
-                    # What training has frozen stands still for a while; what comes back was put there.
+                    # A frozen tensor stays equal for consecutive epochs; a tensor that returns to an earlier value was
+                    # put there.
                     still = epochs == [epoch for epoch in self._samples if epochs[0] <= epoch <= epochs[-1]]
                     kind = self.found.suspicions if still else self.found.faults
                     kind.append(f"epochs {_and(epochs)} are alike {part}")
 
     def _disordered(self) -> Iterator[str]:
-        """Yield what is wrong with the order: a step aside, or a way back towards the first checkpoint."""
+        """Yield faults of the order: a detour, or a way back towards the first checkpoint."""
         epochs, samples = [*self._samples], [*self._samples.values()]
         for place, (one, other, third) in enumerate(zip(samples, samples[1:], samples[2:], strict=False), start=1):
             if _distance(one, third) < DETOUR * min(_distance(one, other), _distance(other, third)):
@@ -239,7 +241,7 @@ def _sample(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _cosine(one: Tensor, other: Tensor) -> float:
-    """Cosine of the angle between two tensors; 1 where they are the same, also if they are 0."""
+    """Cosine of the angle between two tensors; 1 if they are equal, also if both are 0."""
     first, second = one.double().flatten(), other.double().flatten()
     norms = float(first.norm() * second.norm())
     return float(first @ second) / norms if norms else float(torch.equal(first, second))
@@ -250,13 +252,13 @@ def _distance(one: Tensor, other: Tensor) -> float:
 
 
 def _swapped(samples: Mapping[int, Tensor]) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the order of neighbours, and what is odd of those at an end.
+    """Return faults of the order of neighbours, and suspicions about those at an end.
 
-    Of two neighbours in their right order the first is the nearer to the checkpoint before them, the second to the one
-    behind them. Each side counts by the ratio of its two distances and not by their difference: where a rate falls,
-    steps before it are long and swing to and fro, and would outweigh those behind it, which are short and say more. At
-    an end one of the sides is not there, and where a rate falls at the end of a training the last checkpoint may be on
-    its way back. What changes places further apart is told by other signs, if at all.
+    In the right order, the first of two neighbours is nearer to the checkpoint before them, and the second is nearer to
+    the checkpoint after them. Each side counts by the ratio of its two distances, not by their difference. If the rate
+    falls, the steps before the fall are long and oscillate, and their differences would outweigh the short steps after
+    it, which are more informative. At an end one side is missing. If the rate falls at the end of a training, the last
+    checkpoint may lie on a way back. Swaps over larger distances show in other signs, if at all.
     """
     epochs, points = [*samples], [*samples.values()]
     wrong: list[str] = []
@@ -266,19 +268,19 @@ def _swapped(samples: Mapping[int, Tensor]) -> tuple[list[str], list[str]]:
         there = [[points[index] for index in side] for side in sides if 0 <= side[0] < len(points)]
         ratios = [_ratio(_distance(outer, far), _distance(outer, near)) for outer, near, far in there]
         if statistics.geometric_mean(ratios) < (SWAPPED if len(there) == 2 else SWAPPED_AT_AN_END):
-            told = f"epochs {epochs[place]} and {epochs[place + 1]} seem to have changed places"
+            told = f"epochs {epochs[place]} and {epochs[place + 1]} seem to be swapped"
             (wrong if len(there) == 2 else odd).append(told)
     return wrong, odd
 
 
 def _ratio(one: float, other: float) -> float:
-    """Ratio of two distances; 1, which says nothing, of checkpoints that are the same or not finite."""
+    """Ratio of two distances; 1, which is neutral, if checkpoints are equal or not finite."""
     found = one / other if other else 1.0
     return found if 0 < found < math.inf else 1.0
 
 
 def _rising(losses: Mapping[int, float]) -> list[str]:
-    """Return what is wrong with losses that rise from the first epoch to the last; nothing if they do not."""
+    """Return the fault of losses that rise from the first epoch to the last; empty if they do not rise."""
     epochs = sorted(losses)
     if len(epochs) < 2 or losses[epochs[0]] >= losses[epochs[-1]]:
         return []
@@ -286,7 +288,7 @@ def _rising(losses: Mapping[int, float]) -> list[str]:
     if statistics.mean(signs) < RISE:
         return []
     ends = f"from {losses[epochs[0]]:.3f} at epoch {epochs[0]} to {losses[epochs[-1]]:.3f} at epoch {epochs[-1]}"
-    return [f"the loss on training images rises, {ends}: the order of epochs is reversed, or these are not its labels"]
+    return [f"the loss on training images rises, {ends}: the order of epochs is reversed, or the labels are others"]
 
 
 def _and(epochs: Sequence[int]) -> str:

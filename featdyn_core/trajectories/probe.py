@@ -1,4 +1,4 @@
-"""The loss of a checkpoint on a few training images: logged by a training, evaluated again when it is verified."""
+"""The loss of a checkpoint on a few training images, logged by the training and evaluated again by verification."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import exactly
 
 PROBE_IMAGES = 256
-"""Training images, the first ones, on which a checkpoint's loss is logged."""
+"""Number of first training images for the logged loss of a checkpoint."""
 
 
 @exactly

@@ -1,8 +1,9 @@
-"""What determines a training: a TOML file read into a frozen ``Recipe`` with a digest.
+"""Recipes, which determine a training: a TOML file becomes a frozen ``Recipe`` with a digest.
 
-The digest covers every field that changes the training, and not the recipe's name, so that a renamed recipe
-finds its trajectories again and a changed one never finds the wrong ones. Nor does it cover where an ``.npz`` file of
-one's own lies: what is in the file is part of a trajectory's key. Of a file of labels it has the content alone.
+The digest covers every field that changes the training, but not the recipe's name. So a renamed recipe finds its
+trajectories again, and a changed recipe never finds the wrong ones. The digest does not cover the location of a user's
+``.npz`` file, because the file's content is part of a trajectory's key. For a file of labels it covers the content
+only.
 """
 
 import dataclasses
@@ -36,10 +37,10 @@ from featdyn_core.trajectories.specs import (
 SCHEMA = 1
 
 OWN = ".npz"
-"""How the name of an image set of one's own ends."""
+"""Suffix of the name of a user's own image set."""
 
 LONGEST_NAME = 100
-"""Characters of a recipe's name, which is part of the names of files and folders."""
+"""Longest name of a recipe, in characters; the name is part of the names of files and folders."""
 
 PLAIN_NAME = rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}"
 """Pattern of a recipe's name."""
@@ -47,12 +48,12 @@ PLAIN_NAME = rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}"
 
 @dataclass(frozen=True)
 class BranchSpec:
-    """A training that goes on from a checkpoint of another, its parent, instead of from new parameters (App. F).
+    """A training that continues from a checkpoint of another, its parent, instead of from new parameters (App. F).
 
-    ``at_epoch``: the parent's checkpoint; epochs are counted on from there. ``keep``: the part before this cut has the
-    parent's values, and the rest is initialised anew; everything is kept if left out. ``freeze``: the part before this
-    cut stands still, with its normalisation statistics. ``optimizer``: ``kept``, what the parent's had gathered by its
-    last epoch; anew if left out (see ``training.branching``).
+    ``at_epoch``: epoch of the parent's checkpoint; the count of epochs continues from it. ``keep``: the part before
+    this cut keeps the parent's values, and the rest is initialised again; by default everything is kept. ``freeze``:
+    the part before this cut does not change, nor do its normalisation statistics. ``optimizer``: ``kept`` for the state
+    of the parent's optimiser at its last epoch; by default a new optimiser (see ``training.branching``).
     """
 
     parent: "Recipe"
@@ -64,9 +65,9 @@ class BranchSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but the seed that determines a trajectory.
+    """Everything that determines a trajectory, except the seed.
 
-    ``source`` is what ``load_recipe`` read it by; it determines nothing, and is empty for a recipe from elsewhere.
+    ``source`` is the argument of ``load_recipe``. It determines nothing, and is empty for a recipe from elsewhere.
 
     Examples:
         >>> load_recipe("digits-small").digest[:8]
@@ -88,9 +89,9 @@ class Recipe:
         _check(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dictionary, JSON-ready, of every field but the name that is not at its default.
+        """Return every field that differs from its default, except the name, as a JSON-ready nested dictionary.
 
-        Leaving out defaults keeps the digests of old recipes when a later version adds a field.
+        Without defaults, old recipes keep their digests when a later version adds a field.
         """
         tables = {name: explicit(getattr(self, name)) for name in fields(Recipe)}
         del tables["name"]
@@ -99,12 +100,12 @@ class Recipe:
             tables["branch"]["parent"] = {"name": parent.name, **parent.to_dict()}
         return {"schema": SCHEMA, **{name: table for name, table in tables.items() if table}}
 
-    @functools.cached_property  # asked for once for each record of a plan
+    @functools.cached_property  # a plan asks for it once for each record
     def digest(self) -> str:
-        """Hex sha256 of the canonical JSON of every field but the name.
+        """Hex SHA-256 of the canonical JSON of every field except the name.
 
-        Of an ``.npz`` file it has the name without folder, of the parent of a branch the digest, of labels in a
-        file their sha256, and of checkpoints from elsewhere what determines them.
+        It covers the name of an ``.npz`` file without its folder, the digest of a branch's parent, the SHA-256 of
+        labels in a file, and the fields of adopted checkpoints that determine them.
         """
         tables = self.to_dict()
         if self.branch:
@@ -119,7 +120,7 @@ class Recipe:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What tells it from other recipes at work beside it: two ``.npz`` files of one name may differ."""
+        """Identity among other recipes in use: two ``.npz`` files with one name may differ."""
         return self.digest, self.data.set
 
     @property
@@ -128,11 +129,11 @@ class Recipe:
         return self.branch.at_epoch if self.branch else 0
 
     def lacking(self, facts: Collection[str]) -> list[str]:
-        """Return those of some facts (see ``specs.FACTS``) that nobody knows, in words; none where featdyn trained."""
+        """Return the unknown ones among some facts (see ``specs.FACTS``), in words; none if featdyn trained."""
         return self.adopted.lacking(facts) if self.adopted else []
 
     def learning_rate(self, epoch: int) -> float:
-        """Learning rate while epoch number ``epoch`` (from 0) is trained."""
+        """Learning rate during epoch number ``epoch`` (from 0)."""
         passed = sum(epoch >= milestone for milestone in self.schedule.milestones)
         return self.optimizer.learning_rate * self.schedule.factor**passed
 
@@ -144,8 +145,8 @@ class Recipe:
 def load_recipe(source: str | os.PathLike[str]) -> Recipe:
     """Read a recipe by path (ending in .toml) or by name from the recipes folder.
 
-    Refused with a ``RecipeError`` are: no such recipe, not TOML, a missing or unknown field, or a value out of
-    range.
+    A ``RecipeError`` is raised if there is no such recipe, it is not TOML, a field is missing or unknown, or a value is
+    out of range.
 
     Examples:
         >>> recipe = load_recipe("digits-small")
@@ -164,20 +165,20 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
     """Build a recipe from a parsed TOML document (see ``load_recipe``).
 
     Args:
-        document: of TOML.
-        name: of the recipe.
-        folder: where the path of an ``.npz`` file starts and the parent of a branch is; the working directory if left
-            out.
+        document: the parsed TOML document.
+        name: name of the recipe.
+        folder: folder that the path of an ``.npz`` file is relative to, and that holds the parent of a branch; by
+            default the working directory.
 
     Raises:
-        RecipeError: the document is no recipe.
+        RecipeError: the document is not a recipe.
     """
     where = f"recipe {shown(name)}"
     check_plain(document, where)
     tables = dict(document)
     _check_schema(tables.pop("schema", None), name)
     if "name" in tables:
-        raise RecipeError(f"{where}: unknown field 'name'; a recipe is called after its file")
+        raise RecipeError(f"{where}: unknown field 'name'; the name of a recipe is that of its file")
     if "branch" in tables:
         tables = _with_parent(tables, where, folder or Path())
     data = tables.get("data")
@@ -196,10 +197,10 @@ def parse_recipe(document: dict[str, Any], name: str, folder: Path | None = None
 
 
 def _with_parent(tables: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
-    """Return the tables of a branch with its parent; what the branch does not say is as it is there.
+    """Return the tables of a branch with its parent, which gives the values that the branch leaves out.
 
     Raises:
-        RecipeError: the parent is not named, not there, or a branch itself.
+        RecipeError: the parent is not named, is missing, or is a branch itself.
     """
     branch = tables["branch"]
     name = branch.get("parent") if isinstance(branch, dict) else None
@@ -207,19 +208,20 @@ def _with_parent(tables: dict[str, Any], where: str, folder: Path) -> dict[str, 
         raise RecipeError(f"{where}, branch, parent: expected the name of a recipe, found {shown(name)}")
     document = find_document(folder / f"{name}.toml", name)
     if "branch" in document:  # it might be this one
-        raise RecipeError(f"{where}, branch, parent: {shown(name)} is a branch itself; name a training that is none")
+        raise RecipeError(
+            f"{where}, branch, parent: {shown(name)} is a branch itself; name a training that is not a branch"
+        )
     parent = parse_recipe(document, name, folder)
     del document["schema"]
     return inherit(document, tables) | {"branch": {**branch, "parent": parent}}
 
 
 def restore_recipe(tables: dict[str, Any], name: str) -> Recipe:
-    """Build a recipe from what its ``to_dict`` gave.
+    """Build a recipe from the result of its ``to_dict``.
 
-    What a name may not hold is replaced in it: earlier versions let a recipe be called anything.
+    Invalid characters of the name are replaced, because earlier versions allowed any name.
 
-    Refused with a ``RecipeError`` are: another schema version, a missing or unknown field, or a value out of
-    range.
+    A ``RecipeError`` is raised for another schema version, a missing or unknown field, or a value out of range.
     """
     where = f"recipe {shown(name)}"
     check_plain(tables, where)
@@ -239,7 +241,7 @@ def _check_schema(schema: Any, name: str) -> None:
 
 
 def _last_rate(recipe: Recipe) -> float:
-    """Return the learning rate after all milestones; infinite where it is beyond what a float holds."""
+    """Return the learning rate after all milestones; infinite if it overflows a float."""
     try:
         return recipe.optimizer.learning_rate * recipe.schedule.factor ** len(recipe.schedule.milestones)
     except OverflowError:
@@ -269,9 +271,9 @@ def _check(recipe: Recipe) -> None:
         ),
         (
             own or recipe.network.name in NETWORKS,
-            f"network, name: unknown; one of {', '.join(NETWORKS)}, or package.module:function of your own",
+            f"network, name: unknown; use one of {', '.join(NETWORKS)}, or package.module:function of your own",
         ),
-        (not given, f"network, {'/'.join(sorted(given))}: no option; it follows from data and seed"),
+        (not given, f"network, {'/'.join(sorted(given))}: not an option; it follows from data and seed"),
         (recipe.data.augmentation in ("none", "crop-flip"), "data, augmentation: none or crop-flip"),
         (recipe.data.subset is None or recipe.data.subset > 0, "data, subset: a positive number of images"),
         *recipe.labels.rules(recipe.data.set),
@@ -281,7 +283,7 @@ def _check(recipe: Recipe) -> None:
         (optimizer.name == "sgd" or not optimizer.momentum, "optimizer, momentum: only sgd has it"),
         (0 <= optimizer.weight_decay < math.inf, "optimizer, weight_decay: finite, not negative"),
         (0 < schedule.factor < math.inf, "schedule, factor: finite, positive"),
-        (_last_rate(recipe) < math.inf, "schedule: after its milestones the learning rate is no number any more"),
+        (_last_rate(recipe) < math.inf, "schedule: after its milestones the learning rate is no longer finite"),
         (_ascending((0, *schedule.milestones)), "schedule, milestones: ascending epochs from 1"),
         (last > 0, "training, epochs: at least 1"),
         (recipe.training.batch_size > 0, "training, batch_size: at least 1"),
@@ -292,7 +294,7 @@ def _check(recipe: Recipe) -> None:
         *(recipe.adopted.rules() if recipe.adopted else []),
         (
             not (recipe.adopted and recipe.branch),
-            "adopted, branch: checkpoints of elsewhere are no branch; leave one out",
+            "adopted, branch: adopted checkpoints cannot be a branch; leave one out",
         ),
     ]
     for holds, message in rules:
@@ -301,20 +303,26 @@ def _check(recipe: Recipe) -> None:
 
 
 def _branch_rules(recipe: Recipe) -> list[tuple[bool, str]]:
-    """Return what must hold of a branch, each with what to say if it does not."""
+    """Return the conditions on a branch, each with the message for its failure."""
     if (branch := recipe.branch) is None:
         return []
     parent, at, kept = branch.parent, branch.at_epoch, branch.parent.training.checkpoints
     shared = all(getattr(recipe, table) == getattr(parent, table) for table in ("data", "labels", "network"))
     anew, same = not branch.optimizer, recipe.optimizer.name == parent.optimizer.name
     return [
-        (parent.branch is None, f"branch, parent: {parent.name} is a branch itself; name a training that is none"),
-        (at in kept, f"branch, at_epoch: no checkpoint of {parent.name}; it has {', '.join(map(str, kept))}"),
-        (at < recipe.training.epochs, "training, epochs: more than there were at the branch; they are counted on"),
-        (recipe.training.checkpoints[:1] >= (at,), f"training, checkpoints: those before epoch {at} are the parent's"),
-        (shared, "data, labels, network: those of the parent; leave them out"),
-        (branch.optimizer in ("", "kept"), "branch, optimizer: kept, or left out to begin anew"),
+        (
+            parent.branch is None,
+            f"branch, parent: {parent.name} is a branch itself; name a training that is not a branch",
+        ),
+        (at in kept, f"branch, at_epoch: {parent.name} has no such checkpoint; it has {', '.join(map(str, kept))}"),
+        (at < recipe.training.epochs, "training, epochs: more than at_epoch; the count continues from the parent's"),
+        (
+            recipe.training.checkpoints[:1] >= (at,),
+            f"training, checkpoints: none before epoch {at}; those belong to the parent",
+        ),
+        (shared, "data, labels, network: the parent's are used; leave them out"),
+        (branch.optimizer in ("", "kept"), "branch, optimizer: write kept, or leave it out for a new optimiser"),
         (anew or at == kept[-1], f"branch, optimizer: it is kept only at the last epoch of {parent.name}, {kept[-1]}"),
-        (anew or not branch.keep, "branch, optimizer: not kept beside keep, which lets a part begin anew"),
-        (anew or same, f"optimizer, name: {parent.optimizer.name}, that of {parent.name}, which is kept"),
+        (anew or not branch.keep, "branch, optimizer: it cannot be kept beside keep, which initialises a part again"),
+        (anew or same, f"optimizer, name: {parent.optimizer.name}, because the optimiser of {parent.name} is kept"),
     ]

@@ -1,4 +1,4 @@
-"""A recipe's text: TOML read within bounds on what anyone could mean to write there."""
+"""A recipe's text: TOML, read within generous limits."""
 
 import itertools
 import os
@@ -12,20 +12,20 @@ from featdyn_core.files import read_text, visible
 from featdyn_core.tables import shortened, shown
 
 INTEGERS = range(-(2**63), 2**63)
-"""What TOML promises of integers; a longer one could be neither printed nor computed with."""
+"""Number of bits that TOML guarantees for integers; longer ones cannot be printed or used."""
 
 MOST_LEVELS = 8
-"""Of tables and lists inside each other; recipes have four."""
+"""Largest depth of nested tables and lists; recipes have four levels."""
 
 MOST_CHECKPOINTS = 100_000
-"""A hundred times those of the paper's training with one an epoch."""
+"""Largest number of checkpoints: a hundred times those of the paper's training with one an epoch."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds.
+    """Return the content of a TOML file.
 
     Raises:
-        RecipeError: it cannot be read, or is no TOML file.
+        RecipeError: it cannot be read, or is not a TOML file.
     """
     try:
         text = read_text(path)
@@ -34,31 +34,33 @@ def read_document(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not a TOML file: {error}; save it as UTF-8") from error
     if text.startswith("\ufeff"):
-        raise RecipeError(f"{path} begins with a byte order mark (BOM), which TOML has not; save it as UTF-8 without")
+        raise RecipeError(
+            f"{path} begins with a byte order mark (BOM), which TOML does not allow; save it as UTF-8 without it"
+        )
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    except ValueError as error:  # of the conversion of more digits than Python allows
+    except ValueError as error:  # raised by Python for the conversion of too many digits
         raise RecipeError(f"{path}: an integer of more than 64 bits; write a smaller one") from error
     except RecursionError as error:
         raise RecipeError(f"{path}: {_deep()}") from error
 
 
 def find_document(path: Path, called: str) -> dict[str, Any]:
-    """Return what a recipe's file holds.
+    """Return the content of a recipe's file.
 
     Raises:
-        RecipeError: there is none; says which there are.
+        RecipeError: there is no such recipe; names the existing ones.
     """
-    if not os.path.isfile(path):  # unlike Path.is_file never an error
+    if not os.path.isfile(path):  # unlike Path.is_file, this never raises an error
         known = ", ".join(file.stem for file in visible(path.parent, "*.toml")) or "none"
         raise RecipeError(f"unknown recipe {shown(called)}; {path.parent} holds: {known}")
     return read_document(path)
 
 
 def inherit(parent: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return a document in which every field that is left out of a table has the parent's value."""
+    """Return a document with the parent's value for every field that a table leaves out."""
     tables = {
         name: {**parent[name], **values} if isinstance(values, dict) and isinstance(parent.get(name), dict) else values
         for name, values in own.items()
@@ -67,10 +69,10 @@ def inherit(parent: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_plain(value: Any, where: str, levels: int = MOST_LEVELS) -> None:
-    """Refuse what JSON has no word for or nobody can mean: dates, integers beyond 64 bits, endless nesting.
+    """Refuse values that JSON cannot express, integers beyond 64 bits, and endless nesting.
 
     Raises:
-        RecipeError: says where.
+        RecipeError: names the place.
     """
     if levels < 0:
         raise RecipeError(f"{where}: {_deep()}")
@@ -90,7 +92,7 @@ def check_plain(value: Any, where: str, levels: int = MOST_LEVELS) -> None:
 
 
 def as_written(tables: dict[str, Any]) -> dict[str, Any]:
-    """Return the tables of a recipe (see ``Recipe.to_dict``) as a recipe's file has them."""
+    """Return the tables of a recipe (see ``Recipe.to_dict``) in the form of a recipe's file."""
     network, training = tables["network"], tables["training"]
     return tables | {
         "network": {"name": network["name"], **network.get("options", {})},
@@ -109,7 +111,7 @@ def expand_checkpoints(ranges: Any, where: str) -> tuple[int, ...]:
     """Expand [[first, last, step], ...], both ends included, to ascending distinct epochs.
 
     Raises:
-        RecipeError: it is no such list, or of more than ``MOST_CHECKPOINTS``.
+        RecipeError: it is not such a list, or has more than ``MOST_CHECKPOINTS``.
     """
     items = ranges if isinstance(ranges, list) else [ranges]
     for item in items:
@@ -117,12 +119,12 @@ def expand_checkpoints(ranges: Any, where: str) -> tuple[int, ...]:
             raise RecipeError(f"{where}: {shown(item)} is not [first, last, step]")
     count = sum((last - first) // step + 1 for first, last, step in items)
     if count > MOST_CHECKPOINTS:
-        raise RecipeError(f"{where}: {count:,} checkpoints; keep at most {MOST_CHECKPOINTS:,}, by a larger step")
+        raise RecipeError(f"{where}: {count:,} checkpoints; keep at most {MOST_CHECKPOINTS:,} with a larger step")
     return tuple(sorted({epoch for first, last, step in items for epoch in range(first, last + 1, step)}))
 
 
 def _is_range(item: Any) -> bool:
-    """Whether it is [first, last, step], first not after last, step positive."""
+    """Whether it is [first, last, step] with first ≤ last and a positive step."""
     if not (isinstance(item, list) and len(item) == 3 and all(type(number) is int for number in item)):
         return False
     return item[0] <= item[1] and item[2] > 0

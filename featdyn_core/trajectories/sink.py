@@ -1,4 +1,4 @@
-"""The sink of a training: where its results go, and where it finds its resume point."""
+"""The sink of a training: it takes results, and returns the resume point."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,7 +29,7 @@ class Sink(Protocol):
         """Keep the resume point, replacing the one before."""
 
     def keep_optimizer(self, tensors: State) -> None:
-        """Keep the optimiser's tensors after the last epoch, from which a branch may continue."""
+        """Keep the optimiser's tensors after the last epoch; a branch may continue from them."""
 
     def progress(self, record: EpochRecord) -> None:
-        """Take note that an epoch is done."""
+        """Note that an epoch is done."""

@@ -1,4 +1,4 @@
-"""The tables of a recipe, as frozen dataclasses, and what must hold of labels that people gave."""
+"""The tables of a recipe as frozen dataclasses, and the conditions on labels from a file."""
 
 import dataclasses
 import re
@@ -12,9 +12,9 @@ from featdyn_core.tables import shown
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which images.
+    """The images of a training.
 
-    ``set``: a name, or the path of an ``.npz`` file, in a recipe's file relative to the folder of that. ``subset``:
+    ``set``: a name, or the path of an ``.npz`` file, relative to the folder of the recipe's file. ``subset``:
     number of training images drawn, or None for all. ``augmentation``: none or crop-flip.
     """
 
@@ -25,12 +25,13 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """What is done to the training labels.
+    """Changes to the training labels.
 
-    ``randomized``: fraction drawn anew (section 5). ``permuted``: whether classes are renamed consistently.
+    ``randomized``: fraction drawn again (section 5). ``permuted``: whether classes are renamed consistently.
 
-    ``file``, ``column``, ``sha256``: other labels in their place, such as people gave (see ``data.label_files``). The
-    content alone, ``sha256``, determines the training; where it lies, ``file`` and ``column``, does not.
+    ``file``, ``column``, ``sha256``: labels from a file that replace the true ones, such as human labels (see
+    ``data.label_files``). Only their content, ``sha256``, determines the training. Their location, ``file`` and
+    ``column``, does not.
     """
 
     randomized: float = 0.0
@@ -40,7 +41,7 @@ class LabelSpec:
     sha256: str = ""
 
     def rules(self, images: str) -> list[tuple[bool, str]]:
-        """Return what must hold of the labels of an image set, each with what to say if it does not."""
+        """Return the conditions on the labels of an image set, each with the message for its failure."""
         drawn = (0 <= self.randomized <= 1, "labels, randomized: a fraction from 0 to 1")
         if not (self.file or self.column or self.sha256):
             return [drawn]
@@ -62,7 +63,7 @@ class LabelSpec:
             ),
             (
                 not (self.randomized or self.permuted),
-                f"labels: those of {shown(self.file)} are neither randomized nor permuted; leave one or the other out",
+                f"labels: those of {shown(self.file)} cannot be randomized or permuted as well; leave one out",
             ),
             (
                 images not in REORDERED,
@@ -76,8 +77,8 @@ class LabelSpec:
 class NetworkSpec:
     """Name and options of the network (see ``zoo.build_model``).
 
-    ``name``: one of ``NETWORKS``, or ``package.module:function``, a function that makes one (see ``networks.factory``,
-    also for what the digest of such a recipe says).
+    ``name``: one of ``NETWORKS``, or ``package.module:function``, a function that builds one (see ``networks.factory``,
+    which also explains the digest of such a recipe).
     """
 
     name: str
@@ -88,7 +89,7 @@ class NetworkSpec:
 class OptimizerSpec:
     """``name``: sgd or adam.
 
-    ``momentum`` is sgd's alone. ``weight_decay`` is added to the gradient of every parameter (L2).
+    ``momentum`` is for sgd only. ``weight_decay`` is added to the gradient of every parameter (L2).
     """
 
     name: str
@@ -107,7 +108,7 @@ class ScheduleSpec:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """``checkpoints``: epochs kept, 0 being the initial network; in TOML a list of [first, last, step].
+    """``checkpoints``: epochs to keep, where 0 is the initial network; in TOML a list of [first, last, step].
 
     ``precision``: fp32, or bf16 for autocast with fp32 weights, normalisation and loss.
     """
@@ -119,33 +120,33 @@ class TrainingSpec:
 
 
 BATCH_SIZE, LEARNING_RATE, AUGMENTATION = FACTS = ("batch_size", "learning_rate", "augmentation")
-"""What may be known, or not, of a training that was done elsewhere."""
+"""Facts about an adopted training that may be known or unknown."""
 
 LOG = "log"
-"""What is never known of one: its losses, epoch by epoch."""
+"""The fact that is never known about an adopted training: its losses, epoch by epoch."""
 
 
 def telling(facts: Collection[str]) -> str:
-    """Say how facts that were lacking, in words, are told, in a sentence that goes on; empty where none can be."""
+    """Return the end of a sentence that says how to supply missing facts; empty if none can be supplied."""
     options = [f"--{fact.replace('_', '-')}" for fact in FACTS if fact.replace("_", " ") in facts]
     return f"; if you do, adopt its checkpoints again with {' and '.join(options)}" if options else ""
 
 
 STATISTICS = "statistics"
-"""What the re-estimation of normalisation statistics needs, where there are any: batch size and augmentation."""
+"""Facts that the re-estimation of normalisation statistics needs: batch size and augmentation."""
 
 
 @dataclass(frozen=True)
 class AdoptedSpec:
-    """Trainings that were done elsewhere, known by their checkpoints (see ``store.adopting``).
+    """Adopted trainings, known by their checkpoints (see ``store.adopting``).
 
-    ``checkpoints``: seed to the hex sha256 over those of its checkpoint files in the store, in the order of epochs.
-    ``unknown``: those of ``FACTS`` that nobody knows; what stands in their place in the recipe is never used as such.
-    ``normalised``: whether the network has running statistics. ``unit``: what checkpoints are counted in, ``epoch`` or
-    ``step``.
+    ``checkpoints``: for each seed the hex SHA-256 over the digests of its checkpoint files in the store, in the order
+    of epochs. ``unknown``: the unknown ones among ``FACTS``; the recipe has placeholders for them, which are never used
+    as facts. ``normalised``: whether the network has running statistics. ``unit``: unit of the checkpoints' numbers,
+    ``epoch`` or ``step``.
 
-    ``sources``, ``suspicions``: seed to where its checkpoints are from, and to what looks odd about them. They
-    determine nothing, and evidence repeats them.
+    ``sources``, ``suspicions``: for each seed the origin of its checkpoints, and suspicions about them. They determine
+    nothing, and evidence repeats them.
     """
 
     checkpoints: dict[str, str]
@@ -157,20 +158,20 @@ class AdoptedSpec:
 
     @property
     def identity(self) -> "AdoptedSpec":
-        """The same without what determines nothing."""
+        """The fields that determine the training."""
         return dataclasses.replace(self, sources={}, suspicions={})
 
     def lacking(self, facts: Collection[str]) -> list[str]:
-        """Return those of some facts that are not known, in words."""
+        """Return the unknown ones among some facts, in words."""
         statistics = {BATCH_SIZE, AUGMENTATION} if self.normalised and STATISTICS in facts else set()
         wanted = {*facts, *statistics} - {STATISTICS}
         return [fact.replace("_", " ") for fact in (*FACTS, LOG) if fact in wanted and fact in (*self.unknown, LOG)]
 
     def rules(self) -> list[tuple[bool, str]]:
-        """Return what must hold of it, each with what to say if it does not."""
+        """Return the conditions on the table, each with the message for its failure."""
         seeds, told = [*self.checkpoints], [*self.sources, *self.suspicions]
         return [
-            (bool(seeds), "adopted, checkpoints: a seed at least"),
+            (bool(seeds), "adopted, checkpoints: at least one seed"),
             (all(re.fullmatch("0|[1-9][0-9]{0,14}", seed) for seed in seeds), "adopted, checkpoints: seeds from 0 on"),
             (
                 all(re.fullmatch("[0-9a-f]{64}", digest) for digest in self.checkpoints.values()),
@@ -178,5 +179,5 @@ class AdoptedSpec:
             ),
             (set(self.unknown) <= set(FACTS), f"adopted, unknown: some of {', '.join(FACTS)}"),
             (self.unit in ("epoch", "step"), "adopted, unit: epoch or step"),
-            (set(told) <= set(seeds), "adopted, sources and suspicions: of its seeds alone"),
+            (set(told) <= set(seeds), "adopted, sources and suspicions: for its seeds only"),
         ]

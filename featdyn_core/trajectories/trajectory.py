@@ -36,20 +36,20 @@ State = dict[str, Tensor]
 
 def _no_optimizer() -> State:
     raise TrainingError(
-        "this trajectory was kept without its optimiser, and no branch can go on with it; give one that a store keeps"
+        "this trajectory has no optimiser state, so no branch can continue with it; give one from a store"
     )
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What was logged of one epoch.
+    """Logged numbers of one epoch.
 
     Attributes:
         epoch: number of epochs trained; the first is 0 for the initial network, or the epoch of a branch.
         train_loss: mean cross-entropy of the epoch's steps, in nats (NaN at the first).
-        train_accuracy: share of training samples classified as their (possibly randomised) label, in [0, 1]; at
-            the first epoch of the first ones.
-        learning_rate: the rate the epoch was trained with.
+        train_accuracy: share of training samples classified as their (possibly randomised) label, in [0, 1]; at the
+            first record it is measured on the first training images only.
+        learning_rate: learning rate of the epoch.
         probe_loss: at checkpoints, cross-entropy in eval mode and fp32 on the first training images.
         seconds: wall-clock duration of the epoch.
     """
@@ -67,18 +67,18 @@ class Trajectory(Displayed):
     """All checkpoints of one training.
 
     Attributes:
-        recipe: what determines the training, with ``seed``.
+        recipe: recipe of the training.
         seed: the training seed.
         key: hex digest of recipe, seed and data.
         epochs: ascending epochs of the checkpoints.
         dataset: the images and the clean labels.
-        load: epoch to state dict; the source of the checkpoints.
-        log: one record an epoch.
-        digests: hex sha256 of each checkpoint file; empty for trajectories that are in memory only.
-        evaluation_images: largest number of images of each split on which claims are measured; a share of 500
-            images has a standard error below 0.023.
-        device: where it is measured; its states and networks are handed out on the CPU.
-        template: the network itself, of checkpoints that no recipe made; else the recipe says how it is built.
+        load: function from epoch to state dict; the source of the checkpoints.
+        log: one record for each epoch.
+        digests: hex SHA-256 of each checkpoint file; empty for trajectories that are in memory only.
+        evaluation_images: largest number of images of each split for measurements; a share of 500 images has a standard
+            error below 0.023.
+        device: device for measurements; states and networks are returned on the CPU.
+        template: the network itself, for checkpoints without a recipe; otherwise the recipe defines it.
         load_optimizer: the source of the optimiser's tensors after the last epoch (see ``training.optimizer``).
     """
 
@@ -111,32 +111,31 @@ class Trajectory(Displayed):
         seed: int = 0,
         one_training: bool = True,
     ) -> "Trajectory":
-        """Return the trajectory of one's own checkpoints, for every measurement that a trained one serves.
+        """Return the trajectory of your own checkpoints, for the same measurements as a trained trajectory.
 
-        Every file is read once to see that it fits, and again when its epoch is asked for. The key is a digest over
-        epochs, files, images and what else is given here, so that the same checkpoints have the same one everywhere.
+        Every file is read once to check that it fits, and again when its epoch is requested. The key is a digest over
+        epochs, files, images and the other arguments, so that the same checkpoints have the same key everywhere.
 
-        No checkpoint after epoch 0, epochs that are none and a number out of range are a ``RecipeError``; checkpoints
-        that are not those of one training, a ``CheckpointError``; images that cannot be had are a ``DataError``, those
-        that are no grey levels a ``MeasurementError``; a network that is no function of an image, or not what was cut,
-        is a ``ModelError`` (see ``acceptance.accept``; it is tried with the last checkpoint).
+        No checkpoint after epoch 0, invalid epochs and numbers out of range are a ``RecipeError``. Checkpoints that do
+        not belong to one training are a ``CheckpointError``. Unavailable images are a ``DataError``, and images that
+        are not grey levels a ``MeasurementError``. A network that is not a function of an image, or differs from the
+        module that was cut, is a ``ModelError`` (see ``acceptance.accept``, which tries the last checkpoint).
 
         Args:
-            checkpoints: epoch to its file (see ``checkpoints.read_state``); steps of the optimiser will do as well,
-                where all are counted so.
-            network: such as ``BlockNetwork.from_module`` makes of any module.
-            dataset: the images that it was trained and is measured on, or what ``load_dataset`` finds them by.
-            batch_size: of the training; statistics are re-estimated, and one-step changes made, by such batches.
-            learning_rate: of one-step changes.
-            weight_decay: of one-step changes.
-            augmentation: of the training, ``none`` or ``crop-flip``; statistics are re-estimated on such images.
-            name: of the trajectory, for messages.
-            seed: of the training, if it is known; measurements that draw at random draw by it.
-            one_training: whether they must be checkpoints of one training, in its order (see ``oneness``); what looks
-                odd is then a warning.
+            checkpoints: files by epoch (see ``checkpoints.read_state``), or all files by steps of the optimiser.
+            network: network of the checkpoints; ``BlockNetwork.from_module`` makes one from any module.
+            dataset: the images of training and measurement, or their name for ``load_dataset``.
+            batch_size: batch size of the training, for re-estimated statistics and one-step changes.
+            learning_rate: learning rate of one-step changes.
+            weight_decay: weight decay of one-step changes.
+            augmentation: augmentation of the training, ``none`` or ``crop-flip``; re-estimated statistics use it too.
+            name: name of the trajectory, for messages.
+            seed: seed of the training, if it is known; random measurements use it.
+            one_training: whether the checkpoints must belong to one training, in its order (see ``oneness``);
+                suspicions are then warnings.
 
         Raises:
-            ModelError: a file cannot be read, or its names or shapes are not the network's.
+            ModelError: a file cannot be read, or its names or shapes do not fit the network.
         """
         if not isinstance(network, BlockNetwork):
             raise ModelError(
@@ -162,7 +161,7 @@ class Trajectory(Displayed):
         def load(epoch: int) -> State:
             state, digest = read_state(files[epoch], template)
             if digest != digests[epoch]:
-                raise MeasurementError(f"{files[epoch]} has changed since this trajectory was made of it")
+                raise MeasurementError(f"{files[epoch]} has changed since this trajectory was made from it")
             return state
 
         facts = [recipe.to_dict(), seed, dataset.digest, sorted(digests.items())]
@@ -199,7 +198,7 @@ class Trajectory(Displayed):
         return network.eval()
 
     def frozen_at(self, epoch: int) -> "Trajectory":
-        """Return the trajectory of a network that never moves: the checkpoint of ``epoch`` at every epoch."""
+        """Return the trajectory of a frozen network, with the checkpoint of ``epoch`` at every epoch."""
         return dataclasses.replace(self, key="", load=lambda _: self.state(epoch), log=(), digests={})
 
     def evaluation_set(self, split: str) -> tuple[Tensor, Tensor]:
@@ -209,7 +208,7 @@ class Trajectory(Displayed):
             split: ``held-out`` (the test part) or ``training``.
 
         Raises:
-            MeasurementError: another split.
+            MeasurementError: the split is unknown.
         """
         if split not in SPLITS:
             raise MeasurementError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
@@ -220,23 +219,23 @@ class Trajectory(Displayed):
         return images[: self.evaluation_images], labels[: self.evaluation_images]
 
     def training_set(self) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W) and the labels (N,) that the network was trained with, label noise included."""
+        """Images (N, C, H, W) and labels (N,) of the training, label noise included."""
         return training_set(self.recipe, self.seed, self.dataset)
 
 
 def _digests(
     files: Mapping[int, str | os.PathLike[str]], network: BlockNetwork, dataset: Dataset, one_training: str
 ) -> dict[int, str]:
-    """Return the hex sha256 of each checkpoint file.
+    """Return the hex SHA-256 of each checkpoint file.
 
     Args:
-        files: epoch to file.
-        network: that they are of.
-        dataset: that it is measured on.
-        one_training: name of the training that they must be; empty if they need not be one.
+        files: files by epoch.
+        network: network of the files.
+        dataset: data set for measurements.
+        one_training: name of the training that all files must belong to; empty for no such check.
 
     Raises:
-        CheckpointError: they are not one training.
+        CheckpointError: the files do not belong to one training.
     """
     digests: dict[int, str] = {}
 
@@ -261,7 +260,7 @@ def _digests(
 def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | None = None) -> BlockNetwork:
     """Build the recipe's network for the data set, initialised from ``generator`` if one is given.
 
-    torch's layers initialise themselves from its global generator in any case; that is put back afterwards.
+    torch's layers always initialise themselves from its global generator, which is restored afterwards.
     """
     _, channels, height, width = dataset.train_images.shape
     name, options = recipe.network.name, recipe.network.options
@@ -282,8 +281,8 @@ def new_network(recipe: Recipe, dataset: Dataset, generator: torch.Generator | N
 def training_set(recipe: Recipe, seed: int, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Training images and labels of (recipe, seed): labels of a file, randomised or permuted as the recipe says.
 
-    A file of labels that is not here is an ``AbsentDataError``; one that holds other labels than the recipe says, or
-    labels that do not fit the images, a ``DataError``.
+    A missing file of labels is an ``AbsentDataError``. Labels that differ from the recipe's or do not fit the images
+    are a ``DataError``.
     """
     labels = _labels_of_file(recipe, dataset) if recipe.labels.file else dataset.train_labels
     if recipe.labels.permuted:

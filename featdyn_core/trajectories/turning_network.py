@@ -1,7 +1,7 @@
-"""Planted networks on a circle: what a measurement must find in them is known by construction.
+"""Planted networks on a circle, whose measurements are known by construction.
 
-Images are points of the unit circle, classes its sectors. The one hidden layer is linear, so that a network is what
-its weights say.
+Images are points of the unit circle, and classes are its sectors. The one hidden layer is linear, so the weights show
+directly how the network acts.
 """
 
 import dataclasses
@@ -25,17 +25,17 @@ SHARPNESS = 20.0
 """Factor on the logits: cross-entropy is near 0 inside a sector."""
 
 TURN = 1.25
-"""Sectors by which a turning network turns in its time at its first pace."""
+"""Number of sectors that a turning network would turn over its duration at its first pace."""
 
 STANDING = "standing"
-"""The pace of a network whose hidden layer stands still while its classifier turns steadily."""
+"""The pace of a network with a fixed hidden layer and a steadily turning classifier."""
 
 PACES = {
     "steady": lambda part: part,
     "slowing": lambda part: min(part, (part + 0.5) / 2),
     STANDING: lambda part: part,
 }
-"""Part of its time that is over to the part of ``TURN`` that is done; ``slowing`` halves its pace half-way."""
+"""Functions from elapsed share of the duration to completed share of ``TURN``; ``slowing`` halves its pace half-way."""
 
 
 def circle(points: int = 400) -> Dataset:
@@ -59,7 +59,7 @@ def circle(points: int = 400) -> Dataset:
 
 
 def circle_recipe(hidden: int, epochs: tuple[int, ...]) -> Recipe:
-    """Return the recipe of a planted network with so many hidden features; nothing is trained by it."""
+    """Return the recipe of a planted network with this number of hidden features; nobody trains it."""
     return Recipe(
         name="planted",
         data=DataSpec("digits"),
@@ -88,24 +88,24 @@ def sector_centres() -> Tensor:
 def turning(trajectory: Trajectory, pace: str, duration: int) -> Trajectory:
     """Return a network whose hidden layer turns the plane, and whose classifier turns with it.
 
-    At all epochs it classifies every point alike. The composite of two epochs sees points turned by the angle between
-    them, and misses the share of them that this angle is of a sector. So its memory window has the same angle at
-    every epoch that is late enough. As a path of parameters that is the same length; in epochs it is the same where
-    the pace is ``steady``, and grows where it is ``slowing``.
+    It classifies every point the same at all epochs. The composite of two epochs sees points turned by the angle
+    between the epochs. The share of points that it misses is this angle over the angle of a sector. So its memory
+    window spans the same angle at every epoch that is late enough. Along the path of parameters this is the same
+    length. In epochs the window is constant if the pace is ``steady``, and grows if it is ``slowing``.
 
-    A ``standing`` one is the other way round: the shallow parts of all epochs are the same, so that a composite is
-    ``f_t`` itself, while ``f_s`` misses the share of a sector that the classifier has turned since.
+    A ``standing`` network is the opposite. The shallow parts of all epochs are equal, so a composite is ``f_t`` itself.
+    ``f_s`` misses a share of points: the angle that the classifier has turned since s, over that of a sector.
 
     Args:
-        trajectory: the one in whose place it stands: it has the same epochs.
+        trajectory: the trajectory that it replaces; both have the same epochs.
         pace: one of ``PACES``.
-        duration: its time, in epochs; after it, it turns on.
+        duration: duration in epochs; the network continues to turn after it.
 
     Raises:
-        MeasurementError: unknown pace.
+        MeasurementError: the pace is unknown.
     """
     if pace not in PACES:
-        raise MeasurementError(f"a planted network turns at a pace of {', '.join(PACES)}, and not {pace!r}")
+        raise MeasurementError(f"unknown pace {pace!r} of a planted network; use one of {', '.join(PACES)}")
     epochs, images = trajectory.epochs, circle()
 
     def load(epoch: int) -> State:

@@ -12,12 +12,12 @@ from featdyn_core.trajectories.recipe_text import as_written
 def varied(recipe: Recipe, tables: Mapping[str, Mapping[str, Any]], name: str) -> Recipe:
     """Return a recipe with fields of some of its tables replaced, called ``<recipe>-<name>``.
 
-    Like any recipe it is identified by its content, so equal variations are trained once.
+    Its content identifies it, as for any recipe, so equal variations are trained once.
 
     Args:
         recipe: the base.
-        tables: name of a table to fields and values, as in a recipe's file. A network with a name replaces the base's
-            network and all of its options.
+        tables: fields and values by the name of their table, as in a recipe's file. A network with a name replaces the
+            base's network with all its options.
         name: name of the variation.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The average of a window's shallow halves, and the past at the same distance: two ways to be as far from ``θ_t``."""
+"""The average of a window's shallow halves, and a past shallow half at the same distance from ``θ_t``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from featdyn_core.trajectories.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class EquallyFar:
-    """Two networks with the deep half of ``f_t``, their shallow halves equally far from its own.
+    """Two networks with the deep half of ``f_t`` and shallow halves that are equally far from its own.
 
     Attributes:
-        average: with the mean of the shallow halves.
-        past: with that of a past epoch, between two checkpoints.
-        epoch: which, a fraction where it is between them.
-        distances: of both from ``θ_t``, as their parameters are, over the norm of the shallow half at t.
+        average: network with the mean of the shallow halves.
+        past: network with the shallow half of a past epoch, interpolated between two checkpoints.
+        epoch: that past epoch; a fraction if it lies between two checkpoints.
+        distances: measured distances of both from ``θ_t``, over the norm of the shallow half at t.
     """
 
     average: BlockNetwork
@@ -33,13 +33,13 @@ class EquallyFar:
 
 @undisturbed()
 def equally_far(trajectory: Trajectory, epochs: Sequence[int], cut: str) -> EquallyFar:
-    """Return the average over ascending epochs before the cut, and the past as far from t, the last of them.
+    """Return the average of a window, and the past at equal distance from its last epoch t.
 
-    **Reading:** the past is the path of the checkpoints, straight between neighbours, and the place on it is the first,
-    going back from t, whose distance from ``θ_t`` is that of the average. A point of the straight line from ``θ_t`` to
-    a far checkpoint would be an average itself, and no past. All normalisation statistics of both are re-estimated.
+    **Reading:** the past is the path of the checkpoints, straight between neighbours. The place on it is the first one,
+    going back from t, that is as far from ``θ_t`` as the average is. A point on the straight line from ``θ_t`` to a far
+    checkpoint would be an average itself, not the past. All normalisation statistics of both are re-estimated.
 
-    An epoch without checkpoint is a ``MeasurementError``, an unknown cut a ``ModelError``.
+    An epoch without checkpoint is a ``MeasurementError``. An unknown cut is a ``ModelError``.
     """
     network = trajectory.network(epochs[-1])
     halves = torch.stack([shallow_vector(network, trajectory.state(epoch), cut) for epoch in epochs])
@@ -57,11 +57,11 @@ def equally_far(trajectory: Trajectory, epochs: Sequence[int], cut: str) -> Equa
 
 
 def _passing(offsets: Tensor, distance: Tensor) -> tuple[float, Tensor]:
-    """Return where a path (S, P) that ends at 0 is first at a distance from there, going back from its end.
+    """Return the first place, going back from its end at 0, where a path (S, P) reaches a distance from 0.
 
     Returns:
-        The place, in points of the path from its first on, and the point (P,). There is one for every distance up to
-        the largest of the path, which that of its mean never is above.
+        The place, as a fractional index from the first point of the path, and the point (P,). It exists for every
+        distance up to the largest on the path, and the distance of the mean never exceeds that.
     """
     reached = torch.nonzero(torch.linalg.vector_norm(offsets, dim=1) >= distance)
     place = int(reached[-1])
@@ -75,7 +75,7 @@ def _passing(offsets: Tensor, distance: Tensor) -> tuple[float, Tensor]:
 
 
 def _with_shallow(trajectory: Trajectory, epoch: int, cut: str, vector: Tensor) -> BlockNetwork:
-    """Return the network of an epoch with these parameters (P,) before the cut, all statistics re-estimated."""
+    """Return the network of an epoch with these parameters (P,) before the cut and re-estimated statistics."""
     network = trajectory.network(epoch)
     parameters = [value for name, value in network.named_parameters() if network.in_shallow_part(name, cut)]
     with torch.no_grad():
@@ -85,7 +85,7 @@ def _with_shallow(trajectory: Trajectory, epoch: int, cut: str, vector: Tensor) 
 
 
 def wholly_reestimated(network: BlockNetwork, trajectory: Trajectory) -> BlockNetwork:
-    """Return a network, all of its normalisation statistics re-estimated in place on its trajectory's images."""
+    """Re-estimate all normalisation statistics of a network on its trajectory's images in place; return it."""
     size = trajectory.recipe.training.batch_size
     recalibrate(network, calibration_images(trajectory), list(network.blocks), size)
     return network

@@ -1,4 +1,4 @@
-"""Whether normalisation statistics are re-estimated on images that training shows; of others they have another law."""
+"""Whether re-estimation uses images that training shows; other images have other normalisation statistics."""
 
 import itertools
 
@@ -12,9 +12,9 @@ from featdyn_core.trajectories.trajectory import Trajectory
 
 @undisturbed()
 def share_shown_in_training(trajectory: Trajectory, images: Tensor) -> float:
-    """Share of images (N, C, H, W) that are the training image of the same place, as training may show it.
+    """Share of images (N, C, H, W) that training may show in place of the training image with the same index.
 
-    Where training augments, every crop and flip of it counts.
+    If training augments its images, every crop and flip of that image counts.
     """
     first = trajectory.dataset.train_images[: len(images)]
     if trajectory.recipe.data.augmentation == "none":
@@ -28,5 +28,5 @@ def share_shown_in_training(trajectory: Trajectory, images: Tensor) -> float:
 
 
 def _equal(one: Tensor, other: Tensor) -> Tensor:
-    """Which of the images (N, C, H, W) are the same, (N,)."""
+    """Whether each of the images (N, C, H, W) is the same, (N,)."""
     return (one == other).flatten(1).all(dim=1)

@@ -1,12 +1,12 @@
-"""Composite networks: the shallow part of one checkpoint under the deep part of another (section 3).
+"""Composite networks: the shallow part of one checkpoint followed by the deep part of another (section 3).
 
-Composite ``(s, t)`` is ``g_t ∘ h_s``. Memory looks at ``s < t``, transfer at ``s > t``; ``(t, t)`` is the
-network itself.
+The composite ``(s, t)`` is ``g_t ∘ h_s``. Memory is about ``s < t``, and transfer about ``s > t``. The composite ``(t,
+t)`` is the network itself.
 
-**Reading** (the paper does not say what becomes of batch normalisation): under the policy ``carry`` each half
-keeps the running statistics of its own checkpoint; under ``recalibrate`` those of the deep half are
-re-estimated on the features that it now receives, from training images only, as training shows them, batch by batch:
-the mean over all images, and the average of the batches' variances, each batch weighted by its images.
+**Reading** (the paper does not say how it treats batch normalisation): under the policy ``carry`` each half keeps the
+running statistics of its own checkpoint. Under ``recalibrate`` the statistics of the deep half are re-estimated on the
+features that it now receives. This uses only training images, as training shows them, batch by batch. It takes the mean
+over all images, and the average of the batches' variances, weighted by the number of images in a batch.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,10 +26,10 @@ from featdyn_core.trajectories.trajectory import State, Trajectory
 
 POLICIES = ("carry", "recalibrate")
 CALIBRATION_IMAGES = 500
-"""Number of training images, the first ones, from which normalisation statistics are re-estimated."""
+"""Number of first training images that normalisation statistics are re-estimated from."""
 
 BYTE_CLASSES = 256
-"""Most classes that a prediction of one byte can tell apart."""
+"""Largest number of classes that fits a prediction of one byte."""
 
 Predictions = npt.NDArray[np.uint8] | npt.NDArray[np.int32]
 
@@ -45,10 +45,10 @@ def composite(
 ) -> BlockNetwork:
     """Return the composite ``(shallow_epoch, deep_epoch)`` at ``cut`` as a network in eval mode.
 
-    An epoch without checkpoint and an unknown policy are a ``MeasurementError``, an unknown cut is a ``ModelError``.
+    An epoch without checkpoint or an unknown policy is a ``MeasurementError``. An unknown cut is a ``ModelError``.
 
     Args:
-        trajectory: where the two checkpoints come from.
+        trajectory: source of the two checkpoints.
         shallow_epoch: epoch of the part before the cut.
         deep_epoch: epoch of the part after it.
         cut: one of the network's cuts.
@@ -61,7 +61,7 @@ def composite(
 def joined(
     trajectory: Trajectory, shallow: State, deep_epoch: int, cut: str, *, batchnorm: str = "carry"
 ) -> BlockNetwork:
-    """As ``composite``, with the part before the cut from any state of the same network, such as a stranger's."""
+    """Return a composite whose part before the cut comes from any state of the architecture, such as a stranger's."""
     check_policy(batchnorm)
     network = trajectory.network(deep_epoch)
     load_state(network, merged_state(network, shallow, trajectory.state(deep_epoch), cut))
@@ -78,8 +78,9 @@ def joined(
 def calibration_images(trajectory: Trajectory) -> Tensor:
     """Training images (N, C, H, W) for the re-estimation of normalisation statistics, always the same.
 
-    Where training augments its images these are augmented too: of ResNet-20 on CIFAR-10 trained so, statistics of
-    plain images, which have no padding to see, change an eighth of the predictions of ``f_t`` itself.
+    If training augments its images, these images are augmented too. Plain images show no padding. For ResNet-20 on
+    CIFAR-10, trained with augmentation, statistics of plain images change an eighth of the predictions of ``f_t``
+    itself.
     """
     images = trajectory.training_set()[0][:CALIBRATION_IMAGES]
     if trajectory.recipe.data.augmentation == "none":
@@ -90,7 +91,7 @@ def calibration_images(trajectory: Trajectory) -> Tensor:
 
 
 def class_type(classes: int) -> torch.dtype:
-    """Type of the predictions among so many classes: uint8 if it can hold them, else int32."""
+    """Type of predictions for this number of classes: uint8 if it can hold them, otherwise int32."""
     return torch.uint8 if classes <= BYTE_CLASSES else torch.int32
 
 
@@ -99,7 +100,7 @@ def class_type(classes: int) -> torch.dtype:
 def predict(
     network: BlockNetwork, images: Tensor, *, device: torch.device | str = "cpu", batch_size: int = 256
 ) -> Predictions:
-    """Classes (N,) predicted by a network in eval mode, which is moved to the device; see ``class_type``."""
+    """Classes (N,) predicted by a network in eval mode; the network moves to the device; see ``class_type``."""
     network = network.eval().to(device)
     logits = [network(batch.to(device)) for batch in images.split(batch_size)]
     found = torch.cat([part.argmax(1).cpu() for part in logits])
@@ -111,10 +112,10 @@ def predict(
 def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], batch_size: int) -> None:
     """Re-estimate the running statistics of the named blocks, in place, as averages over images.
 
-    Everything else stays in eval mode, dropout included. With batches of equal size the result is that of a pass
-    in train mode with ``momentum=None``, which weighs batches equally.
+    Everything else stays in eval mode, dropout included. With batches of equal size the result equals a pass in train
+    mode with ``momentum=None``, which weights batches equally.
 
-    Where there is normalisation in the blocks, fewer than 2 images are a ``MeasurementError``.
+    Fewer than 2 images are a ``MeasurementError`` if the blocks have normalisation.
     """
     names = list(blocks)
     norms = reset_statistics(network.blocks[name] for name in names)
@@ -132,8 +133,8 @@ def recalibrate(network: BlockNetwork, images: Tensor, blocks: Iterable[str], ba
 def calibration_batches(images: Tensor, batch_size: int) -> Iterator[tuple[Tensor, float]]:
     """Yield batches of images, each with its share in (0, 1] of all images so far.
 
-    None has one image only, in which a feature without spatial extent has no variance: a last one joins the batch
-    before.
+    No batch has a single image, because a feature without spatial extent would have no variance there. A single last
+    image joins the batch before.
 
     Raises:
         MeasurementError: fewer than 2 images.
@@ -147,7 +148,7 @@ def calibration_batches(images: Tensor, batch_size: int) -> Iterator[tuple[Tenso
 
 
 def reset_statistics(blocks: Iterable[nn.Module]) -> list[_NormBase]:
-    """Let the normalisation layers collect statistics from nothing, and return them; see ``weigh_next_batch``."""
+    """Reset the statistics of the normalisation layers, and return the layers; see ``weigh_next_batch``."""
     norms = [norm for block in blocks for norm in running_norms(block)]
     for norm in norms:
         norm.reset_running_stats()
@@ -156,16 +157,16 @@ def reset_statistics(blocks: Iterable[nn.Module]) -> list[_NormBase]:
 
 
 def weigh_next_batch(norms: Iterable[_NormBase], share: float) -> None:
-    """Let the next batch enter the running statistics with its share of all images so far."""
+    """Weight the next batch in the running statistics by its share of all images so far."""
     for norm in norms:
         norm.momentum = share
 
 
 def check_policy(batchnorm: str) -> None:
-    """Refuse a policy that is none.
+    """Refuse an unknown policy.
 
     Raises:
         MeasurementError: names the policies.
     """
     if batchnorm not in POLICIES:
-        raise MeasurementError(f"unknown batchnorm policy {batchnorm!r}; it is one of {', '.join(POLICIES)}")
+        raise MeasurementError(f"unknown batchnorm policy {batchnorm!r}; use one of {', '.join(POLICIES)}")

@@ -1,7 +1,7 @@
-"""Temporal consistency and its windows (section 4.1, definition 2): predictions in, numbers out.
+"""Temporal consistency and its windows (section 4.1, definition 2), computed from predictions.
 
-**Reading:** agreement is with the reference network ``f_t``, as section 4.1 says of the data-set level. The
-comparison with the label is called *correctness* and is reported beside it, never in its place.
+**Reading:** agreement is with the reference network ``f_t``, as section 4.1 defines it at the data-set level. The
+comparison with the label is called *correctness*. It is reported beside agreement and never replaces it.
 """
 
 from typing import Any
@@ -14,21 +14,20 @@ from featdyn_core.errors import MeasurementError
 Floats = npt.NDArray[np.float64]
 
 TIE = 1e-13
-"""Rates of counts that differ by less are equal: they are rounded, and other counts differ by more.
+"""Rates of counts that differ by less than this are equal: only rounding separates them.
 
-Two fractions differ by at least one over the product of their denominators: so it is as long as epochs times images
-times the denominator of the tolerance are below 10¹³.
+Two different fractions differ by at least one over the product of their denominators. So this holds as long as epochs
+times images times the denominator of the tolerance is below 10¹³.
 """
 
 
 def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Point-wise consistency ``C_d(x; s, t)`` (4.1): share of composites that classify x as ``f_t`` does.
 
-    Shapes that do not match and an empty window are a ``MeasurementError``.
+    Shapes that do not match, or an empty window, are a ``MeasurementError``.
 
     Args:
-        predictions: classes (U, N) predicted by the composites (u, t), one row for each checkpoint u in the
-            window.
+        predictions: classes (U, N) predicted by the composites (u, t), one row for each checkpoint u in the window.
         reference: classes (N,) predicted by ``f_t``.
 
     Returns:
@@ -42,10 +41,10 @@ def pointwise_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) 
 
 
 def _agreements(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Which predictions (U, N) are those of the reference (N,), U and N at least 1.
+    """Whether each prediction (U, N) equals that of the reference (N,); U and N are at least 1.
 
     Raises:
-        MeasurementError: shapes that do not match, or one of them empty.
+        MeasurementError: the shapes do not match, or one array is empty.
     """
     cube, row = np.asarray(predictions), np.asarray(reference)
     if cube.ndim != 2 or cube.shape[1:] != row.shape or not cube.size:
@@ -99,7 +98,7 @@ def memory_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float)
 def transfer_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: float) -> int:
     """Transfer window: the latest s minus t such that ``C_d(u, t) ≥ a`` for every checkpoint u in (t, s].
 
-    As ``memory_window``, with epochs u ≥ t; the first entry is u = t.
+    Arguments and errors are those of ``memory_window``, with epochs u ≥ t; the first entry is u = t.
 
     Examples:
         >>> transfer_window([1.0, 0.95, 0.7], epochs=[10, 20, 30], level=0.8)
@@ -110,12 +109,12 @@ def transfer_window(agreement: npt.ArrayLike, epochs: npt.ArrayLike, level: floa
 
 
 def window_length(agreement: npt.ArrayLike, places: npt.ArrayLike, level: float) -> float:
-    """Memory window along a path, as ``memory_window``, its far end interpolated.
+    """Memory window along a path: like ``memory_window``, with an interpolated far end.
 
-    Steps of a path are of unequal length, and a window that ends at a checkpoint would be the shorter the longer they
-    are. So it ends where agreement, linear between checkpoints, passes the level.
+    The steps of a path have unequal lengths. A window that ended at a checkpoint would be shorter where steps are
+    longer. So the window ends where agreement, interpolated linearly between checkpoints, crosses the level.
 
-    What ``memory_window`` refuses is a ``MeasurementError`` here too.
+    The errors are those of ``memory_window``.
 
     Args:
         agreement: ``C_d(u, t)`` for the epochs u ≤ t, in their order; the last entry is u = t.
@@ -123,7 +122,7 @@ def window_length(agreement: npt.ArrayLike, places: npt.ArrayLike, level: float)
         level: a, in [0, 1].
 
     Returns:
-        The window in the units of the places; that to the first of them if all agreements reach the level.
+        The window in the units of the places. It reaches to the first place if all agreements reach the level.
     """
     column, along = _column(agreement, places, level)
     start = _run_start(column, level)
@@ -135,7 +134,7 @@ def window_length(agreement: npt.ArrayLike, places: npt.ArrayLike, level: float)
 
 
 def _run_start(column: Floats, level: float) -> int:
-    """Index where the run of values ≥ level that ends at the last entry begins."""
+    """First index of the run of values ≥ level that ends at the last entry."""
     below = np.flatnonzero(column[:-1] < level)
     return int(below[-1]) + 1 if len(below) else 0
 
@@ -176,7 +175,7 @@ def window_consistency(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> 
 def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
     """Empirical-level miss rate (definition 2) of every memory window at once, by prefix sums.
 
-    Transfer windows are had by reversing the rows, as in ``window_consistency``.
+    For transfer windows, reverse the rows as in ``window_consistency``.
 
     Shapes that do not match and an empty window are a ``MeasurementError``.
 
@@ -196,21 +195,21 @@ def window_misses(predictions: npt.ArrayLike, reference: npt.ArrayLike) -> Float
 
 
 def epsilon_window(misses: npt.ArrayLike, epochs: npt.ArrayLike, epsilon: float) -> npt.NDArray[np.integer]:
-    """Longest ``Δ`` at which ``(ε, Δ)`` holds at t (definition 2); by definition it does not fall as ``ε`` grows.
+    """Longest ``Δ`` for which ``(ε, Δ)`` holds at t (definition 2); it never falls as ``ε`` grows.
 
-    A rate that equals ``ε`` as a fraction of counts does not miss more, however either is rounded (``TIE``).
+    A rate that equals ``ε`` as a fraction of counts stays within ``ε``, however the two are rounded (``TIE``).
 
     Args:
-        misses: miss rate over the window from each epoch u to t: (U,) of ``window_misses`` for the empirical level,
-            (U, N), one minus ``window_consistency``, for the particle level.
+        misses: miss rate over the window from each epoch u to t. For the empirical level it is ``window_misses``, (U,);
+            for the particle level it is one minus ``window_consistency``, (U, N).
         epochs: the U ascending epochs, the last being t.
         epsilon: ε, in [0, 1].
 
     Returns:
-        The window in epochs, () or (N,); 0 where even ``f_t`` alone misses more.
+        The window in epochs, () or (N,); 0 where even ``f_t`` alone misses more than ``ε``.
 
     Raises:
-        MeasurementError: lengths that differ, or epochs that do not ascend.
+        MeasurementError: lengths differ, or epochs do not ascend.
 
     Examples:
         >>> int(epsilon_window([0.25, 0.1, 0.0], epochs=[0, 10, 20], epsilon=0.1))
@@ -226,6 +225,6 @@ def epsilon_window(misses: npt.ArrayLike, epochs: npt.ArrayLike, epsilon: float)
 
 
 def _window_means(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Means (U, ...) of rows (U, ...) over the windows from each row to the last."""
+    """Mean (U, ...) of the rows (U, ...) from each row to the last."""
     sizes = np.arange(len(rows), 0, -1)
     return np.cumsum(rows[::-1], axis=0)[::-1] / sizes.reshape(-1, *[1] * (rows.ndim - 1))

@@ -1,4 +1,4 @@
-"""Controls for closeness: a shallow part moved as far as training moved it, in another direction."""
+"""Controls for closeness: a shallow part moved in another direction, as far as training moved it."""
 
 from collections.abc import Callable
 
@@ -27,18 +27,16 @@ def displaced(
 ) -> BlockNetwork:
     """Return the network at ``deep_epoch`` with its shallow part displaced at random.
 
-    Every parameter tensor before the cut is moved by the norm of the difference between the two checkpoints,
-    in a direction drawn uniformly; the shallow part's normalisation statistics are re-estimated on training
-    images, so that what is lost is not lost to stale statistics. If the composite
-    ``(shallow_epoch, deep_epoch)`` agreed with the network merely because the two are close, this network
-    would agree as well.
+    Every parameter tensor before the cut moves in a uniformly drawn direction, by the norm of the difference between
+    the two checkpoints. The shallow part's normalisation statistics are re-estimated on training images, so that stale
+    statistics cause no loss of agreement. If the composite ``(shallow_epoch, deep_epoch)`` agreed with the network only
+    because the two are close, this network would agree as well.
 
-    Weight decay shrinks weights whose scale batch normalisation cancels, so a large part of that distance may
-    be without any effect on the network. With ``match="angle"`` the displaced tensor therefore has the norm
-    of the one at ``shallow_epoch`` and the same angle to the one at ``deep_epoch``: only the direction of
-    turning is random.
+    Weight decay shrinks weights, and batch normalisation cancels their scale. So a large part of that distance may have
+    no effect on the network. With ``match="angle"`` the displaced tensor therefore has the norm of the tensor at
+    ``shallow_epoch`` and the same angle to the tensor at ``deep_epoch``. Only the direction of turning is random.
 
-    An epoch without checkpoint or an unknown ``match`` is a ``MeasurementError``, an unknown cut a ``ModelError``.
+    An epoch without checkpoint or an unknown ``match`` is a ``MeasurementError``. An unknown cut is a ``ModelError``.
     """
 
     def direction(_: str, change: Tensor) -> Tensor:
@@ -51,7 +49,7 @@ def displaced(
 def mirrored(
     trajectory: Trajectory, shallow_epoch: int, deep_epoch: int, cut: str, *, match: str = "distance"
 ) -> BlockNetwork:
-    """As ``displaced``, in the direction opposite to the real one: by equal distance that is ``2θ_t − θ_s``."""
+    """Return the network as ``displaced`` does, moved opposite to the real direction: ``2θ_t − θ_s`` by distance."""
     return _redirected(trajectory, shallow_epoch, deep_epoch, cut, match, lambda _, change: -change)
 
 
@@ -65,18 +63,18 @@ def moved_as_between(
     *,
     match: str = "distance",
 ) -> BlockNetwork:
-    """As ``displaced``, in the direction that training took in another period.
+    """Return the network as ``displaced`` does, moved in the direction that training took in another period.
 
-    **Reading:** every tensor is moved in its own direction of that period, by its own distance between
-    ``shallow_epoch`` and ``deep_epoch``, as random displacements are. One that did not move in the period has no
-    direction: by equal distance it stays, by equal angle its norm alone changes.
+    **Reading:** every tensor moves in its own direction of that period, by its own distance between ``shallow_epoch``
+    and ``deep_epoch``, as in a random displacement. A tensor that did not move in the period has no direction. By equal
+    distance it stays; by equal angle only its norm changes.
 
     Args:
-        trajectory: where the checkpoints come from.
-        shallow_epoch: s, which says how far.
+        trajectory: source of the checkpoints.
+        shallow_epoch: s, which sets the distance.
         deep_epoch: t.
         cut: one of the network's cuts.
-        period: epochs u and v; the direction is ``θ_u − θ_v``, as ``θ_s − θ_t`` is the real one.
+        period: epochs u and v; the direction is ``θ_u − θ_v``, where the real one is ``θ_s − θ_t``.
         match: as in ``displaced``.
     """
     ahead, behind = map(trajectory.state, period)
@@ -85,9 +83,9 @@ def moved_as_between(
 
 @undisturbed()
 def reestimated(trajectory: Trajectory, deep_epoch: int, cut: str) -> BlockNetwork:
-    """Return the network at ``deep_epoch`` with the statistics before the cut re-estimated, as in ``displaced``.
+    """Return the network at ``deep_epoch`` with re-estimated statistics before the cut, as in ``displaced``.
 
-    An epoch without checkpoint is a ``MeasurementError``, an unknown cut a ``ModelError``.
+    An epoch without checkpoint is a ``MeasurementError``. An unknown cut is a ``ModelError``.
     """
     return _settled(trajectory.network(deep_epoch), trajectory, cut)
 
@@ -100,13 +98,13 @@ def _redirected(
     match: str,
     direction: Callable[[str, Tensor], Tensor],
 ) -> BlockNetwork:
-    """Return the network with its shallow part displaced in the direction that a tensor's name and real change have.
+    """Return the network with a displaced shallow part; a tensor's name and real change give the direction.
 
     Raises:
-        MeasurementError: an unknown ``match``.
+        MeasurementError: ``match`` is unknown.
     """
     if match not in MATCHES:
-        raise MeasurementError(f"match {match!r} is none of {', '.join(MATCHES)}")
+        raise MeasurementError(f"match {match!r} is unknown; use one of {', '.join(MATCHES)}")
     network, earlier = trajectory.network(deep_epoch), trajectory.state(shallow_epoch)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -117,14 +115,14 @@ def _redirected(
 
 
 def _settled(network: BlockNetwork, trajectory: Trajectory, cut: str) -> BlockNetwork:
-    """Return a network, its normalisation statistics before the cut re-estimated in place on training images."""
+    """Re-estimate a network's normalisation statistics before the cut, on training images in place; return it."""
     size = trajectory.recipe.training.batch_size
     recalibrate(network, calibration_images(trajectory), network.shallow_blocks(cut), size)
     return network
 
 
 def moved(trajectory: Trajectory, shallow_epoch: int, deep_epoch: int, cut: str) -> tuple[float, float]:
-    """How far the shallow part of one epoch lies from that of another, over all its parameters together.
+    """Distance between the shallow parts of two epochs, over all parameters together.
 
     Returns:
         Their distance over the norm at ``deep_epoch``, and the angle between them in radians.
@@ -150,13 +148,13 @@ def _random(_: Tensor, change: Tensor, direction: Tensor) -> Tensor:
 
 
 def _turn(parameter: Tensor, change: Tensor, direction: Tensor) -> Tensor:
-    """Change of the parameter along itself as in ``change``; across itself as far, but in ``direction``."""
+    """Change along the parameter as in ``change``; across it by the same length, but in ``direction``."""
     along = _along(change, parameter)
     return along + _scaled(direction - _along(direction, parameter), torch.linalg.vector_norm(change - along))
 
 
 def _along(vector: Tensor, axis: Tensor) -> Tensor:
-    """Component of ``vector`` along ``axis``; nothing where the axis has no length."""
+    """Component of ``vector`` along ``axis``; zero if the axis has no length."""
     square = axis.square().sum()
     return axis * ((vector * axis).sum() / square) if square > 0 else torch.zeros_like(axis)
 

@@ -1,7 +1,7 @@
-"""The engine of composite grids: checkpoints and images in, predictions and losses out.
+"""The engine of composite grids: it turns checkpoints and images into predictions and losses.
 
-A shallow part runs once for all cuts and deep parts; normalisation is folded into the convolutions; after the
-last block before the head, all deep parts are one batched product. Images are streamed in chunks.
+A shallow part runs once for all cuts and deep parts. Normalisation is folded into the convolutions. After the last
+block before the head, all deep parts are one batched product. Images are processed in chunks.
 """
 
 import copy
@@ -28,10 +28,10 @@ from featdyn_core.numerics import exact_arithmetic
 from featdyn_core.trajectories.trajectory import Trajectory
 
 CHUNK_BYTES = {"cpu": 2**21, "cuda": 2**28}
-"""Size in fp32 of the largest tensor that a layer returns for one chunk: it should stay in the cache of a CPU core."""
+"""Size in fp32 of the largest tensor that a layer returns for one chunk, which should fit the cache of a CPU core."""
 
 CHUNK_IMAGES = (4, 2048)
-"""Fewest and most images of a chunk, whatever their size: convolutions of fewer are slow."""
+"""Smallest and largest number of images in a chunk; convolutions of fewer images are slow."""
 
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16}
 
@@ -40,24 +40,24 @@ Progress = Callable[[int, int], None]
 
 
 class GridEngine:
-    """The tensors of one grid in the making, on the device.
+    """The tensors of one grid during its evaluation, on the device.
 
     Args:
-        trajectory: where the checkpoints come from.
+        trajectory: source of the checkpoints.
         images: (N, C, H, W) in grey levels.
         labels: (N,), or None.
         cuts: distinct cuts.
         shallow_epochs: S ascending epochs.
         deep_epochs: T ascending epochs.
-        evaluated: (S, T), the pairs to evaluate.
+        evaluated: whether to evaluate each pair, (S, T).
         batchnorm: ``carry`` or ``recalibrate``.
         device: where to compute.
         precision: see ``check_precision``.
 
     Attributes:
         predictions: (cuts, S, T, N), see ``class_type``.
-        losses: (cuts, S, T) sums of cross-entropy over the images, in nats, float64; 0 without labels.
-        reference: (T, N): predictions of the networks themselves.
+        losses: sums of cross-entropy over the images, in nats, float64, (cuts, S, T); 0 without labels.
+        reference: predictions of the networks themselves, (T, N).
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class GridEngine:
 
     @torch.no_grad()
     def _chunk_size(self) -> tuple[int, int]:
-        """Images at a time, so that the largest tensor which a layer returns fills ``CHUNK_BYTES``; and classes."""
+        """Return images per chunk, so that the largest tensor of a layer fills ``CHUNK_BYTES``, and classes."""
         elements: list[int] = []
 
         def count(_module: object, _inputs: object, output: object) -> None:
@@ -121,7 +121,7 @@ class GridEngine:
                     progress(done, total)
 
     def _run_rows(self) -> Iterator[int]:
-        """Evaluate row by row, a shallow epoch each, then the networks themselves.
+        """Evaluate row by row, one shallow epoch each, then the networks themselves.
 
         Yields:
             Composites evaluated so far, after each row.
@@ -134,7 +134,7 @@ class GridEngine:
         self._run_reference()
 
     def _run_row(self, row: int) -> None:
-        """Evaluate the composites of one shallow epoch, those at the cuts ``renewed`` with fresh statistics."""
+        """Evaluate the composites of one shallow epoch, with re-estimated statistics at the cuts ``renewed``."""
         epoch, columns = self.shallow_epochs[row], np.flatnonzero(self.evaluated[row]).tolist()
         if epoch in self.deep_epochs:
             shallow = self.deep[self.deep_epochs.index(epoch)]
@@ -153,7 +153,7 @@ class GridEngine:
                         self.losses[number, row, column] += loss
 
     def _recalibrated(self, shallow: BlockNetwork, columns: Sequence[int]) -> dict[str, dict[int, BlockNetwork]]:
-        """For each renewed cut the columns' deep parts, their statistics those of this shallow part's features."""
+        """Deep parts of the columns for each renewed cut, with statistics of this shallow part's features."""
         deep = {cut: {column: copy.deepcopy(self.unfolded[column]) for column in columns} for cut in self.renewed}
         norms = [
             norm
@@ -169,9 +169,9 @@ class GridEngine:
         return {cut: {c: self._folded(network) for c, network in networks.items()} for cut, networks in deep.items()}
 
     def _run_reference(self) -> None:
-        """Predictions of the networks themselves, taken from the grid where it has the composite (t, t).
+        """Predictions of the networks themselves, taken from the grid if it has the composite (t, t).
 
-        That is the network only at a cut that is not renewed.
+        The composite (t, t) is the network only at a cut whose statistics are not re-estimated.
         """
         carried = [number for number, cut in enumerate(self.cuts) if cut not in self.renewed]
         for column, epoch in enumerate(self.deep_epochs):
@@ -184,9 +184,9 @@ class GridEngine:
 
 
 def _computed(counts: Iterator[int], device: torch.device) -> Iterator[int]:
-    """Pass on each count once the device has computed what was queued before it.
+    """Pass on each count after the device has finished all earlier work.
 
-    A GPU's counts are passed on one late, so that it is at work on the next while the host waits for the last.
+    On a GPU each count is passed on one step late, so that the GPU works on the next row while the host waits.
 
     Yields:
         The counts, in their order.
@@ -204,7 +204,7 @@ def _computed(counts: Iterator[int], device: torch.device) -> Iterator[int]:
 
 
 def _waited(queued: list[tuple[int, torch.cuda.Event]]) -> Iterator[int]:
-    """Wait for each count until its event has come to pass.
+    """Wait for each count until its event is complete.
 
     Yields:
         The count.
@@ -215,9 +215,10 @@ def _waited(queued: list[tuple[int, torch.cuda.Event]]) -> Iterator[int]:
 
 
 def _logits(deep: Sequence[BlockNetwork], hidden: Tensor, cut: str) -> Iterator[Tensor]:
-    """Logits (chunk, classes) of each of the deep parts; if these are heads only, by one batched product.
+    """Logits (chunk, classes) of each deep part; if the parts are heads only, by one batched product.
 
-    Batched, and not of all their rows in one matrix: so the bits of a head's logits do not depend on the others.
+    The product is batched, not one matrix with all their rows, so that the bits of a head's logits do not depend on the
+    other heads.
     """
     first, *others = deep[0].deep_blocks(cut)
     if others or type(deep[0].blocks[first]) is not LinearHead:
@@ -235,14 +236,14 @@ def _normalises(network: BlockNetwork, cut: str) -> bool:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that cannot be had.
+    """Refuse a precision that is not available.
 
     Raises:
-        MeasurementError: it is unknown, or not to be had on the device.
+        MeasurementError: the precision is unknown, or not available on the device.
     """
     if precision == "bf16":
-        raise MeasurementError("bf16 is not offered: its 8 bits of significand flip too many predictions; take fp16")
+        raise MeasurementError("bf16 is not offered: its 8 bits of significand flip too many predictions; use fp16")
     if precision not in PRECISIONS:
-        raise MeasurementError(f"unknown precision {precision!r}; it is one of {', '.join(PRECISIONS)}")
+        raise MeasurementError(f"unknown precision {precision!r}; use one of {', '.join(PRECISIONS)}")
     if precision == "tf32" and device.type != "cuda":
-        raise MeasurementError(f"precision tf32 needs a CUDA device, found {str(device)!r}; take fp32 or fp16")
+        raise MeasurementError(f"precision tf32 needs a CUDA device, found {str(device)!r}; use fp32 or fp16")

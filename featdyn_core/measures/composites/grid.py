@@ -1,4 +1,4 @@
-"""Grids of composites: every shallow part under every deep part, at several cuts (section 4)."""
+"""Grids of composites: every shallow part with every deep part, at several cuts (section 4)."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from featdyn_core.numerics import resolve_device, undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
 RECHECK_CELLS = 4
-"""Pairs of epochs that are evaluated again in fp32, at every cut, when a grid was computed in less."""
+"""Number of pairs of epochs that are evaluated again in fp32, at every cut, if a grid has lower precision."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,14 +31,14 @@ class CompositeGrid(Displayed):
         cuts: the cuts, first axis.
         shallow_epochs: S ascending epochs, second axis.
         deep_epochs: T ascending epochs, third axis.
-        predictions: predicted classes (cuts, S, T, N), uint8, or int32 of more than 256 classes; undefined where
+        predictions: predicted classes (cuts, S, T, N), uint8, or int32 for more than 256 classes; undefined where
             ``evaluated`` is False.
         reference: predictions (T, N) of the networks ``f_t`` themselves.
-        evaluated: which of the (S, T) pairs were evaluated.
+        evaluated: whether each pair was evaluated, (S, T).
         cross_entropy: mean cross-entropy (cuts, S, T) in nats against the labels; NaN without labels.
         labels: labels (N,), if given.
-        flip_rate: share in [0, 1] of predictions that differ from those in fp32, on the sample of pairs that was
-            evaluated again (``RECHECK_CELLS``); 0 for a grid in fp32.
+        flip_rate: share in [0, 1] of predictions that differ from the predictions in fp32, on the sample of pairs that
+            is evaluated again (``RECHECK_CELLS``); 0 for a grid in fp32.
 
     Examples:
         >>> grid = CompositeGrid(
@@ -77,7 +77,7 @@ class CompositeGrid(Displayed):
 
     @property
     def agreement(self) -> npt.NDArray[np.float64]:
-        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S, T): share of images classified as by f_t."""
+        """Data-set consistency ``C_d(s, t)`` (4.1), (cuts, S, T): share of images with the class of f_t."""
         return self._shares(self.reference)
 
     @property
@@ -92,7 +92,7 @@ class CompositeGrid(Displayed):
         return self._shares(self.labels)
 
     def _shares(self, classes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-        """Shares (cuts, S, T) of predictions that are the ``classes``, (T, N) or (N,); row by row, to save memory."""
+        """Shares (cuts, S, T) of predictions that equal ``classes``, (T, N) or (N,); by rows, to save memory."""
         shares = np.empty(self.predictions.shape[:-1])
         for row in np.ndindex(shares.shape[:2]):
             shares[row] = (self.predictions[row] == classes).mean(axis=-1)
@@ -101,8 +101,8 @@ class CompositeGrid(Displayed):
     def memory(self, cut: str, deep_epoch: int) -> Predictions:
         """Predictions (U, N) of the composites (u, deep_epoch), u ≤ deep_epoch, ascending in u.
 
-        A window is a statement on every checkpoint in it (definition 2), so that one with epochs left out would
-        pass for another that is denser. Where ``pairs`` left some out, ``column`` returns what is there.
+        A window is a statement on every checkpoint in it (definition 2), so a window may not leave epochs out. If
+        ``pairs`` left some out, ``column`` returns the evaluated ones.
 
         A cut or epoch outside the grid is a ``MeasurementError``, and so is a shallow epoch of the window that was not
         evaluated.
@@ -110,7 +110,7 @@ class CompositeGrid(Displayed):
         return self._window(cut, deep_epoch, self.shallow_epochs <= deep_epoch)
 
     def transfer(self, cut: str, deep_epoch: int) -> Predictions:
-        """As ``memory``, for u ≥ deep_epoch."""
+        """Predictions as in ``memory``, for u ≥ deep_epoch."""
         return self._window(cut, deep_epoch, self.shallow_epochs >= deep_epoch)
 
     def column(self, cut: str, deep_epoch: int) -> tuple[npt.NDArray[np.int64], Predictions]:
@@ -165,54 +165,53 @@ def composite_grid(
     pairs: npt.NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
 ) -> CompositeGrid:
-    """Evaluate the composites of every shallow with every deep epoch at several cuts.
+    """Evaluate the composites of every shallow epoch with every deep epoch, at several cuts.
 
-    Operations: for each of N images, S shallow passes up to the deepest cut, and a deep pass for each cut and pair.
-    A deep epoch t adds a pass of the whole network for each image where the composite (t, t) is not evaluated, or
-    has its statistics re-estimated at every cut. Under ``recalibrate`` each of the first min(500, training images)
+    Operations: each of N images takes S shallow passes up to the deepest cut, and one deep pass for each cut and pair.
+        A deep epoch t adds a pass of the whole network for each image, if the composite (t, t) is not evaluated or has
+        re-estimated statistics at every cut. Under ``recalibrate`` each of the first min(500, training images)
     training images adds S shallow passes up to the deepest cut that has normalisation after it, and a deep pass for
-    each such cut and each pair. One pass of one image finds the size of a chunk.
+    each such cut and each pair. One pass of one image determines the size of a chunk.
 
-    Memory, in bytes, without what the device's libraries take for themselves; R cuts have their statistics
-    re-estimated (none under ``carry``), W is a network's size (4 for each parameter and statistic), A that of the
-    largest tensor which a layer returns for an image, F that of an image's features at all cuts, b images a chunk:
+    Memory is in bytes, without the device's libraries. R cuts have re-estimated statistics (none under ``carry``). W is
+    the size of a network (4 for each parameter and statistic). A is the size of the largest tensor that a layer returns
+    for one image. F is the size of one image's features at all cuts. A chunk has b images.
 
-    - networks: (T + 2) · W, for all deep ones, the shallow one at work and the checkpoint it is read from; if R > 0,
-      (1 + R) · T · W more;
-    - features: b · (4 A + F), or, while statistics are re-estimated, those of a training batch in place of b images;
-    - logits: 4 · b · T · classes;
-    - predictions: cuts · S · T · N; reference: T · N (both 4 times as much above 256 classes); sums of
+    - networks: (T + 2) · W, for all deep ones, the current shallow one and the checkpoint it is read from; if R > 0, (1
+    + R) · T · W more; - features: b · (4 A + F), or, while statistics are re-estimated, those of a training batch in
+    place of b images; - logits: 4 · b · T · classes; - predictions: cuts · S · T · N; reference: T · N (both 4 times as
+    much above 256 classes); sums of
       cross-entropy: 8 · cuts · S · T;
-    - on a GPU a copy of all images and labels it works on, and predictions and reference once more on the host.
+    - on a GPU, a copy of all its images and labels, and a second copy of predictions and reference on the host.
 
-    b · A is at most 2 MiB, on a GPU 256 MiB, unless that is less than 4 images, and b is at most 2,048. So nothing
-    grows with N but images, labels, predictions and reference. ``pairs`` saves time and not memory: a pair that is
-    left out takes N bytes like any other. In less than fp32 the pairs evaluated again are a grid of their own, of
-    at most 4 × 4 epochs, when the networks have been let go.
+    b · A is at most 2 MiB, on a GPU 256 MiB, unless that is less than 4 images, and b is at most 2,048. So only images,
+    labels, predictions and reference grow with N. ``pairs`` saves time and not memory: a pair that is left out takes N
+    bytes like any other. Below fp32, the pairs that are evaluated again form a grid of their own, of at most 4 × 4
+    epochs, after the other networks are released.
 
-    A device that is not here is a ``DeviceError``, an unknown cut a ``ModelError``.
+    A missing device is a ``DeviceError``, and an unknown cut is a ``ModelError``.
 
     Args:
-        trajectory: where the checkpoints come from.
+        trajectory: source of the checkpoints.
         images: (N, C, H, W) in grey levels 0..255.
-        cuts: cuts to divide at, or one.
-        shallow_epochs: S epochs of the part before the cut, or one.
-        deep_epochs: T epochs of the part after it, or one.
-        labels: (N,) true labels, for accuracy and cross-entropy.
+        cuts: one cut or several.
+        shallow_epochs: S epochs of the part before the cut, or one epoch.
+        deep_epochs: T epochs of the part after it, or one epoch.
+        labels: true labels (N,), for accuracy and cross-entropy.
         batchnorm: ``carry`` or ``recalibrate``.
-        device: where to compute; the trajectory's device if left out.
+        device: where to compute; by default the trajectory's device.
         precision: ``fp32``, without TF32; ``tf32``, on a GPU only; ``fp16``, folded networks in half precision
-            (statistics are re-estimated before folding, in single precision). Cross-entropy is of float logits.
-        pairs: (S, T), which pairs of the ascending epochs to evaluate; all if left out. See ``band`` and
+            (statistics are re-estimated before folding, in single precision). Cross-entropy uses float logits.
+        pairs: whether to evaluate each pair of the ascending epochs, (S, T); by default all. See ``band`` and
             ``geometric``.
-        progress: called with (done, total) composites after each shallow epoch, such as what ``grid_progress``
-            gives; on a GPU once they are computed, one epoch late, so that it is not kept waiting. The sample
+        progress: called with (done, total) composites after each shallow epoch, such as the function that
+            ``grid_progress`` returns. On a GPU the call comes one epoch late, so that the GPU does not wait. The sample
             evaluated again in fp32 is not counted.
 
     Raises:
-        MeasurementError: an epoch without checkpoint, no images, images that are no grey levels of the network's
-            channels, labels or pairs of another shape, a label that is no class, no pair, an unknown policy, or a
-            precision that is unknown or not to be had on the device.
+        MeasurementError: an epoch has no checkpoint; there are no images or no pairs; images are not grey levels with
+            the network's channels; labels or pairs have the wrong shape; a label is not a class; the policy is unknown;
+            or the precision is unknown or not available on the device.
     """
     check_policy(batchnorm)
     device = resolve_device(trajectory.device if device is None else device)
@@ -226,7 +225,7 @@ def composite_grid(
     if labels is not None:
         labels = class_labels(labels, len(images), data.classes)
     for missing in sorted({*shallow_epochs, *deep_epochs} - {*trajectory.epochs}):
-        trajectory.state(missing)  # raises, and before anything was computed
+        trajectory.state(missing)  # raises before anything is computed
     shape = (len(shallow_epochs), len(deep_epochs))
     evaluated = np.ones(shape, bool) if pairs is None else np.asarray(pairs, bool)
     if evaluated.shape != shape or not evaluated.any():
@@ -249,7 +248,7 @@ def composite_grid(
         cross_entropy=np.where(evaluated, losses, np.nan),
         labels=None if labels is None else labels.cpu().numpy(),
     )
-    del engine  # its networks make room for those of the sample
+    del engine  # release these networks before those of the sample are built
     if precision == "fp32":
         return grid
     return dataclasses.replace(grid, flip_rate=_flip_rate(grid, trajectory, images, batchnorm, device))
@@ -258,7 +257,7 @@ def composite_grid(
 def _flip_rate(
     grid: CompositeGrid, trajectory: Trajectory, images: Tensor, batchnorm: str, device: torch.device
 ) -> float:
-    """Share of predictions that differ from those in fp32, on ``RECHECK_CELLS`` evaluated pairs."""
+    """Share of predictions that differ from the predictions in fp32, on ``RECHECK_CELLS`` evaluated pairs."""
     chosen = spread(grid.evaluated, grid.shallow_epochs, grid.deep_epochs, RECHECK_CELLS)
     rows, columns = chosen.any(axis=1), chosen.any(axis=0)
     pairs = chosen[np.ix_(rows, columns)]

@@ -1,4 +1,4 @@
-"""What a composite grid is given, in the form it works with, or said clearly why it cannot be."""
+"""Conversion of the inputs of a composite grid, with clear errors."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -18,7 +18,7 @@ def class_labels(labels: Tensor | npt.ArrayLike, images: int, classes: int) -> T
     """Return labels (N,) as int64.
 
     Raises:
-        MeasurementError: not one integer an image, or none of the classes.
+        MeasurementError: there is not one integer for each image, or one is not a class.
     """
     tensor = as_tensor(labels, "labels")
     if tensor.shape != (images,) or tensor.is_floating_point() or tensor.dtype == torch.bool:
@@ -33,7 +33,7 @@ def class_labels(labels: Tensor | npt.ArrayLike, images: int, classes: int) -> T
 
 
 def several(values: One | Sequence[One] | npt.NDArray[np.integer]) -> list[One]:
-    """Return a list of the values, which may be a single one."""
+    """Return the values, or the single value, as a list."""
     if isinstance(values, np.ndarray):
         return np.atleast_1d(values).tolist()
     return [values] if isinstance(values, int | np.integer | str) else list(values)

@@ -1,6 +1,6 @@
-"""Masks of pairs (shallow epoch, deep epoch), for grids of which all S · T composites are too many.
+"""Masks of pairs (shallow epoch, deep epoch), for grids where all S · T composites are too many.
 
-A mask is a table (S, T) over the ascending epochs, to be passed to ``composite_grid`` as ``pairs=``.
+A mask is a table (S, T) over the ascending epochs. ``composite_grid`` takes it as ``pairs=``.
 """
 
 import math
@@ -20,13 +20,13 @@ def band(shallow_epochs: Sequence[int], deep_epochs: Sequence[int], width: int) 
     Args:
         shallow_epochs: S epochs of the part before the cut; order and repetition do not matter.
         deep_epochs: T epochs of the part after it.
-        width: in epochs, at least 0.
+        width: largest distance in epochs, at least 0.
 
     Returns:
         (S, T), over the ascending epochs.
 
     Raises:
-        MeasurementError: a negative width, or no epochs.
+        MeasurementError: the width is negative, or there are no epochs.
 
     Examples:
         >>> band([0, 1, 2], [2], width=1).tolist()
@@ -40,20 +40,20 @@ def band(shallow_epochs: Sequence[int], deep_epochs: Sequence[int], width: int) 
 def geometric(shallow_epochs: Sequence[int], deep_epochs: Sequence[int], ratio: float = 2.0) -> Mask:
     """Choose, for each deep epoch, shallow epochs whose gaps to it grow geometrically on both sides.
 
-    These are the deep epoch itself where it is among the shallow ones; on either side those nearest to the gaps
-    1, r, r², … (the earlier of two equally near ones); and the first and the last shallow epoch. So a column has
-    of the order of log S pairs.
+    The mask chooses the deep epoch itself, if it is among the shallow ones. On either side it chooses the epochs
+    nearest to the gaps 1, r, r², …; of two equally near epochs it takes the earlier. It always chooses the first and
+    the last shallow epoch. So a column has of the order of log S pairs.
 
     Args:
         shallow_epochs: S epochs of the part before the cut; order and repetition do not matter.
         deep_epochs: T epochs of the part after it.
-        ratio: r, of one gap to the next, above 1.
+        ratio: r, the ratio of a gap to the one before, above 1.
 
     Returns:
         (S, T), over the ascending epochs.
 
     Raises:
-        MeasurementError: a ratio of at most 1, or no epochs.
+        MeasurementError: the ratio is at most 1, or there are no epochs.
 
     Examples:
         >>> geometric(range(10), [9]).ravel().nonzero()[0].tolist()
@@ -78,7 +78,7 @@ def geometric(shallow_epochs: Sequence[int], deep_epochs: Sequence[int], ratio: 
 def spread(evaluated: Mask, shallow_epochs: npt.ArrayLike, deep_epochs: npt.ArrayLike, count: int) -> Mask:
     """Choose ``count`` of the evaluated pairs, or all if there are fewer, evenly spaced in the order of s - t.
 
-    So a sample meets memory, transfer and what lies between, at short gaps and long ones.
+    So a sample has pairs of memory and of transfer, with short gaps and with long ones.
 
     Args:
         evaluated: (S, T), at least one pair.
@@ -98,7 +98,7 @@ def _gaps(shallow_epochs: Sequence[int], deep_epochs: Sequence[int]) -> npt.NDAr
     """``|s - t|`` (S, T) in epochs, over the ascending epochs.
 
     Raises:
-        MeasurementError: no shallow epoch, or no deep one.
+        MeasurementError: there is no shallow epoch, or no deep one.
     """
     if not len(shallow_epochs) or not len(deep_epochs):
         raise MeasurementError("a mask of pairs needs at least one shallow and one deep epoch")

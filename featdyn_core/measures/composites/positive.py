@@ -1,8 +1,8 @@
 """A planted network whose past shallow half is better than random displacements, by construction.
 
-One hidden layer has two features that the classifier reads, and others that it does not. From epoch 0 to ``LAST`` only
-the others move. So the composite of both agrees with the network everywhere, and a displacement as large that spreads
-over all features does not: who compares the two must see the difference.
+One hidden layer has two features that the classifier reads, and others that it does not read. From epoch 0 to ``LAST``
+only the others move. So the composite of the two epochs agrees with the network everywhere. A displacement of the same
+size that spreads over all features does not. A valid comparison of the two must show the difference.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from featdyn_core.trajectories.turning_network import CLASSES, circle, circle_re
 
 LAST = 1
 UNREAD = 6
-"""Features that the classifier does not read."""
+"""Number of features that the classifier does not read."""
 
 
 def planted_drift(rng: np.random.Generator) -> Trajectory:
@@ -24,6 +24,6 @@ def planted_drift(rng: np.random.Generator) -> Trajectory:
 
 
 def _state(unread: torch.Tensor) -> State:
-    """A layer that hands the point on beside features nobody reads, under a classifier of sectors."""
+    """A layer that passes the point on, beside unread features, followed by a classifier of sectors."""
     read = torch.cat([sector_centres(), torch.zeros(CLASSES, UNREAD)], dim=1)
     return circle_state(torch.cat([torch.eye(2), unread]), read)

@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from featdyn_core.trajectories.trajectory import Trajectory
 
 KEPT_BYTES = 640 * 2**20
-"""So many bytes of corrupted images a process keeps, which are the same for every training: those asked for last.
+"""Largest number of bytes of corrupted images that a process keeps; it keeps those used last, for all trainings.
 
-All kinds of CIFAR-10-C on its 10,000 images are 584 million bytes.
+All kinds of CIFAR-10-C on its 10,000 images take 584 million bytes.
 """
 
 RANDOM = "random"
-"""What stands in the place of a kind of corruption for images of which only mean and covariance are left."""
+"""Name, in place of a kind of corruption, for random images that keep only mean and covariance."""
 
 
 def unseen_images(trajectory: "Trajectory", corruption: Mapping[str, Any]) -> "tuple[Tensor, Tensor, str]":
-    """Return the test images that a trajectory is measured on under a corruption, their labels, and their source.
+    """Return a trajectory's test images under a corruption, with their labels and their source.
 
-    They are the same for every training seed, as published files are.
+    The images are the same for every training seed, as published files are.
 
-    What ``corrupted_test_set`` refuses is a ``DataError``.
+    The errors are those of ``corrupted_test_set``, each a ``DataError``.
 
     Args:
-        trajectory: whose data set it is.
-        corruption: ``kind`` of CIFAR-10-C and ``severity`` 1 to 5; or the kind ``RANDOM`` alone.
+        trajectory: source of the data set.
+        corruption: a ``kind`` of CIFAR-10-C and a ``severity`` from 1 to 5; or the kind ``RANDOM`` alone.
 
     Returns:
-        Images (N, C, H, W) uint8, labels (N,), which random images have in name only; ``CIFAR-10-C`` where the
-        official files are at hand, else ``synthesised``.
+        Images (N, C, H, W) uint8; labels (N,), which mean nothing for random images; and ``CIFAR-10-C`` if the official
+        files are present, otherwise ``synthesised``.
     """
     from featdyn_core.data.random_images import random_images  # it imports torch
 
@@ -50,7 +50,7 @@ _kept: "OrderedDict[tuple[Dataset, int, str, int], tuple[Tensor, Tensor, str]]" 
 
 
 def _corrupted(dataset: "Dataset", count: int, kind: str, severity: int) -> "tuple[Tensor, Tensor, str]":
-    """Return the first test images of a data set under a corruption, their labels and their source, made once."""
+    """Return the first test images of a data set under a corruption, with labels and source; made once."""
     key = dataset, count, kind, severity
     if key not in _kept:
         _kept[key] = _made(dataset, count, kind, severity)

@@ -1,10 +1,10 @@
-"""Distances between two samples of features, and what each of them says about total variation.
+"""Distances between two samples of features, and their relation to total variation.
 
 Theorem 3 of the paper (App. G) bounds a class's generalization gap by a total variation distance, which
 samples of features do not give. Maximum mean discrepancy (kernels in [0, 1]) and Wasserstein distance
-(bounded features) are at most a constant times total variation: they bound it from *below* only, so none of
-them can stand in for it in the theorem, whose bound needs it from above. They are surrogates to be correlated
-with the gap. A lower bound on total variation's own scale is in ``total_variation``.
+(bounded features) are at most a constant times total variation: they bound it from *below* only. The theorem needs a
+bound from above, so none of them can replace total variation there. They are surrogates, to be correlated with the gap.
+``total_variation`` has a lower bound on the scale of total variation.
 """
 
 import math
@@ -21,8 +21,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 MEDIAN_MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)  # default bandwidths, in units of the median pooled distance
-ROUNDING = 1e-12  # two orders of summation, relative to the terms: closer permuted statistics are ties
-CLOSE = 1e-3  # squared distance in squared lengths of its rows: below, inner products lose too many of its digits
+ROUNDING = (
+    1e-12  # difference between two orders of summation, relative to the terms: closer permuted statistics are ties
+)
+CLOSE = 1e-3  # squared distance over the squared lengths of its rows; below this, inner products lose too many digits
 
 
 @dataclass(frozen=True)
@@ -51,28 +53,28 @@ def mmd(
 ) -> MMDResult:
     """Estimate the squared maximum mean discrepancy of two samples, and test that it is zero.
 
-    The kernel is the mean of Gaussian kernels ``exp(−‖a − b‖² / (2h²))`` over the bandwidths ``h``. Pairs of rows
-    of one group, which depend on each other, are left out, as is the pair of a row with itself. The test permutes
-    which groups belong to x; all permutations are one product of the (summed) kernel with the matrix of their
-    sides, so memory grows by three numbers a group and permutation.
+    The kernel is the mean of Gaussian kernels ``exp(−‖a − b‖² / (2h²))`` over the bandwidths ``h``. Rows of one group
+    depend on each other, so their pairs are left out, as is the pair of a row with itself. The test permutes the
+    assignment of groups to x. All permutations are one product of the (summed) kernel with the matrix of their sides,
+    so memory grows by three numbers for each group and permutation.
 
     Args:
         x: (n, p) features, ``n ≥ 2``.
         y: (m, p) features, ``m ≥ 2``.
-        bandwidths: positive ``h``; without them 1/4, 1/2, 1, 2 and 4 times the median pooled distance.
+        bandwidths: positive ``h``; by default 1/4, 1/2, 1, 2 and 4 times the median pooled distance.
         permutations: number of permutations; 0 gives no p-value.
-        groups: (n + m,) labels of the rows of x, then of y. Rows of one image (over epochs, say) depend on
-            each other and must move together: label them alike. All groups have the same number of rows and
-            lie in one sample, or else they were not exchangeable; each sample has at least two. Without groups
-            every row is its own.
+        groups: (n + m,) labels of the rows of x, then of y. Rows of one image, for example over epochs, depend on each
+            other and must move together, so give them the same label. Each group lies in one sample, and all groups
+            have the same number of rows; otherwise they are not exchangeable. Each sample has at least two groups.
+            Without groups every row is a group of its own.
         rng: draws the permutations.
 
     Raises:
-        MeasurementError: samples that do not match or are not finite, a bandwidth that is not positive, a
-            median distance of zero or beyond float64, permutations without ``rng``, or groups that cannot be exchanged.
+        MeasurementError: the samples do not match or are not finite, a bandwidth is not positive, the median distance
+            is zero or beyond float64, permutations lack ``rng``, or the groups are not exchangeable.
 
     References:
-        Gretton et al. (2012), JMLR 13:723, Eq. 3, with groups in the place of single observations.
+        Gretton et al. (2012), JMLR 13:723, Eq. 3, with groups in place of single observations.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(20, 2))
@@ -100,9 +102,11 @@ def mmd(
 def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
     """Return the energy distance ``√(2E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖)`` of two empirical laws.
 
-    A metric, in the square root of the features' unit; in one dimension ``scipy.stats.energy_distance``.
+    It is a metric, in the square root of the features' unit. In one dimension it equals
+    ``scipy.stats.energy_distance``.
 
-    Samples that do not match, are not finite, or lie so far apart that it overflows are a ``MeasurementError``.
+    Samples that do not match, are not finite, or are so far apart that the distance overflows are a
+    ``MeasurementError``.
 
     Args:
         x: (n, p) features, ``n ≥ 2``.
@@ -137,8 +141,8 @@ def sliced_wasserstein(
         The distance, in units of the features.
 
     Raises:
-        MeasurementError: samples that do not match or are not finite, or so far apart that it overflows, no
-            projection, or an order below 1 or infinite.
+        MeasurementError: the samples do not match, are not finite, or are so far apart that the distance overflows;
+            there is no projection; or the order is below 1 or infinite.
 
     References:
         Bonneel et al. (2015), J. Math. Imaging Vis. 51:22.
@@ -153,7 +157,7 @@ def sliced_wasserstein(
     theta = _directions(x.shape[1], projections, rng)
     take_x, take_y, weight = _quantile_coupling(len(x), len(y))
     gaps = np.abs(np.sort(x @ theta, axis=0)[take_x] - np.sort(y @ theta, axis=0)[take_y])
-    largest = float(gaps.max()) or 1.0  # powers of shares of it do not overflow
+    largest = float(gaps.max()) or 1.0  # powers of shares of the largest distance do not overflow
     return _finite(float((weight @ (gaps / largest) ** order).mean() ** (1 / order)) * largest * unit)
 
 
@@ -161,7 +165,8 @@ def checked_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]
     """Return both samples as float64 matrices (n, p) and (m, p).
 
     Raises:
-        MeasurementError: not matrices, fewer than 2 rows, no features, not finite, or widths that differ.
+        MeasurementError: they are not matrices, have fewer than 2 rows or no features, are not finite, or differ in
+            width.
     """
     samples = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     for name, rows in zip("xy", samples, strict=True):
@@ -170,27 +175,27 @@ def checked_samples(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]
         if len(rows) < 2:
             raise MeasurementError(f"{name} has {len(rows)} rows; a distance of laws needs at least 2")
         if not np.isfinite(rows).all():
-            raise MeasurementError(f"{name} holds NaN or infinity; mend the features first")
+            raise MeasurementError(f"{name} holds NaN or infinity; correct the features first")
     widths = samples[0].shape[1], samples[1].shape[1]
     if widths[0] != widths[1]:
-        raise MeasurementError(f"x has {widths[0]} features, y {widths[1]}; compare samples of one cut")
+        raise MeasurementError(f"x has {widths[0]} features and y {widths[1]}; compare samples from one cut")
     return samples
 
 
 def _in_units(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Return both samples in units of a power of two near their largest number, and that unit: no bit is lost."""
+    """Return both samples in units of a power of two near their largest number, and that unit; no bit is lost."""
     exponent = int(np.frexp(max(np.abs(x).max(), np.abs(y).max()))[1]) - 1  # at most 1023, of which 2 has the power
     return np.ldexp(x, -exponent), np.ldexp(y, -exponent), math.ldexp(1.0, exponent)
 
 
 def _finite(distance: float) -> float:
     if not math.isfinite(distance):
-        raise MeasurementError("the samples are so far apart that their distance overflows; give them another unit")
+        raise MeasurementError("the samples are so far apart that their distance overflows; use another unit")
     return distance
 
 
 def _distances(rows: FloatArray) -> FloatArray:
-    """Return all distances of the rows, (n, n): from inner products, of rows close to each other from differences."""
+    """Return all distances of the rows, (n, n), from inner products, or from differences for close rows."""
     scaled, _, unit = _in_units(rows, rows)
     centred = scaled - scaled.mean(axis=0)  # a common offset would only add rounding
     squares = np.einsum("ij,ij->i", centred, centred)
@@ -206,7 +211,7 @@ def _distances(rows: FloatArray) -> FloatArray:
 
 
 def _norms(rows: FloatArray) -> FloatArray:
-    """Return the length of each row, however small or large."""
+    """Return the length of each row, without underflow or overflow."""
     largest = np.abs(rows).max(axis=1)
     return largest * np.linalg.norm(rows / np.where(largest > 0, largest, 1)[:, None], axis=1)
 
@@ -215,12 +220,12 @@ def _bandwidths(distances: FloatArray, bandwidths: Sequence[float] | None) -> tu
     """Return the checked bandwidths, or the default multiples of the median distance.
 
     Raises:
-        MeasurementError: there is none, one that is not positive, or, by default, a median distance of 0.
+        MeasurementError: there is no bandwidth, one is not positive, or the default's median distance is 0.
     """
     if bandwidths is None:
         median = float(np.median(distances[np.triu_indices_from(distances, k=1)]))
         if median == 0:
-            raise MeasurementError("the median distance is 0, most rows are equal; give bandwidths")
+            raise MeasurementError("the median distance is 0 because most rows are equal; give bandwidths")
         return tuple(_finite(median * multiple) for multiple in MEDIAN_MULTIPLES)
     if len(bandwidths) == 0 or not all(0 < h < np.inf for h in bandwidths):
         raise MeasurementError(f"bandwidths {list(bandwidths)} must be one or more positive numbers")
@@ -228,9 +233,9 @@ def _bandwidths(distances: FloatArray, bandwidths: Sequence[float] | None) -> tu
 
 
 def _kernel(distances: FloatArray, bandwidths: tuple[float, ...]) -> FloatArray:
-    """Return the mean Gaussian kernel of all pairs of rows; 0 of a row with itself."""
+    """Return the mean Gaussian kernel of all pairs of rows; 0 for a row with itself."""
     kernel = np.zeros_like(distances)
-    with np.errstate(over="ignore"):  # of rows many bandwidths apart, whose kernel is 0
+    with np.errstate(over="ignore"):  # rows many bandwidths apart, whose kernel is 0
         for h in bandwidths:
             kernel += np.exp(-np.square(distances / h) / 2)
     np.fill_diagonal(kernel, 0)
@@ -241,9 +246,9 @@ def _unbiased(kernel: FloatArray, sides: FloatArray, size: int) -> FloatArray:
     """Return the unbiased MMD² of every column of sides.
 
     Args:
-        kernel: (G, G) kernel summed over the pairs of rows of two groups; 0 of a group with itself.
+        kernel: (G, G) kernel summed over the pairs of rows of two groups; 0 for a group with itself.
         sides: (G, P), 1 where the group belongs to x and 0 where it belongs to y.
-        size: rows a group.
+        size: number of rows in a group.
     """
     n = size * sides[:, 0].sum()
     m = size * len(sides) - n
@@ -257,7 +262,7 @@ def group_index(groups: ArrayLike, rows: int) -> IntArray:
     """Return the number 0 … G−1 of each row's group.
 
     Raises:
-        MeasurementError: not one label a row.
+        MeasurementError: there is not one label for each row.
     """
     labels = np.asarray(groups)
     if labels.shape != (rows,):
@@ -269,7 +274,7 @@ def _by_group(kernel: FloatArray, side: FloatArray, index: IntArray) -> tuple[Fl
     """Return the kernel summed over pairs of groups, the groups' sides, and their common size.
 
     Raises:
-        MeasurementError: groups of several sizes, in both samples, or fewer than 2 in one.
+        MeasurementError: groups differ in size, a group lies in both samples, or a sample has fewer than 2 groups.
     """
     sizes = np.bincount(index)
     if sizes.min() != sizes.max():
@@ -298,6 +303,6 @@ def _directions(p: int, count: int, rng: np.random.Generator) -> FloatArray:
 
 
 def _quantile_coupling(n: int, m: int) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return which sorted row of n is coupled to which of m, and the mass: the optimal plan on a line."""
+    """Return the optimal plan on a line: the indices of coupled sorted rows among n and m, and their mass."""
     steps = np.union1d(np.arange(n) * m, np.arange(m) * n)  # quantiles, in integer units of 1 / (n·m)
     return steps // m, steps // n, np.diff(steps, append=n * m) / (n * m)

@@ -1,4 +1,4 @@
-"""Distances between training and held-out features, class by class, beside what a classifier sees of them."""
+"""Distances between training and held-out features, class by class, and how well a classifier separates them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,16 +27,16 @@ def compared_at(
     projections: int,
     rng: np.random.Generator,
 ) -> Arrays:
-    """Return what is compared at one cut, each with the classes last (see ``records.surrogates``).
+    """Return the arrays of a comparison at one cut, with classes on the last axis (see ``records.surrogates``).
 
-    A class with too few images of a split to tell laws apart is a ``MeasurementError``.
+    A class with too few images in a split is a ``MeasurementError``.
 
     Args:
-        trajectory: where the checkpoints and both splits come from.
-        cut: where features are taken.
-        drawn: epoch (N,) of each training image.
+        trajectory: source of the checkpoints and of both splits.
+        cut: the cut where features are read.
+        drawn: epoch of each training image, (N,).
         end: the deep epoch t.
-        projections: of the sliced Wasserstein distance.
+        projections: number of projections of the sliced Wasserstein distance.
         rng: draws the folds of the classifier.
     """
     (held_out, labels), (training, known) = map(trajectory.evaluation_set, SPLITS)
@@ -73,8 +73,8 @@ def _by_class(rows: npt.NDArray[Any], labels: npt.NDArray[np.integer], classes: 
 def _distances(pairs: Sequence[tuple[Floats, Floats]], projections: int, directions: int) -> Floats:
     """MMD², sliced Wasserstein and energy distance of each pair of samples, (distances, pairs).
 
-    ``directions`` seeds those of the sliced Wasserstein distance: the same for every class, so that chance does not
-    order them.
+    ``directions`` seeds the directions of the sliced Wasserstein distance. They are the same for every class, so that
+    chance does not affect the order of the classes.
     """
     return np.array(
         [

@@ -1,8 +1,8 @@
 """A certified lower bound of the total variation between two samples' laws, by a held-out classifier.
 
 Theorem 3 of the paper (App. G) bounds a class's generalization gap by a total variation distance from above,
-which no sample of features gives. From below a classifier does: whatever region it decides on, the two laws
-differ there by no more than their total variation.
+which no sample of features gives. A classifier bounds it from below: on any decision region, the two laws differ by no
+more than their total variation.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class ClassifierResult:
         balanced_accuracy: mean of the two held-out recalls, in [0, 1]; 1/2 is chance.
         tv_estimate: ``max(0, 2·balanced_accuracy − 1)``, the point estimate of what the classifier separates.
         tv_lower_bound: total variation is at least this, with probability ``confidence``; in [0, 1].
-        confidence: of the bound.
-        held_out: scored rows of x and of y.
+        confidence: confidence of the bound.
+        held_out: numbers of scored rows of x and of y.
     """
 
     balanced_accuracy: float
@@ -42,25 +42,25 @@ def classifier_two_sample(
     rng: np.random.Generator,
     confidence: float = 0.95,
 ) -> ClassifierResult:
-    """Tell two samples apart with a held-out classifier, and certify how far apart their laws are at least.
+    """Tell two samples apart with a held-out classifier, and certify a lower bound of total variation.
 
-    Logistic regression learns from half of the groups; with its decision region ``A``, the other half gives
-    ``TV ≥ P_x(A) − P_y(A) = 2·(balanced accuracy) − 1``. The certified bound takes the Clopper-Pearson lower
-    limits of both recalls, at ``(1 − confidence) / 2`` each.
+    Logistic regression learns a decision region ``A`` from half of the groups. The other half gives ``TV ≥ P_x(A) −
+    P_y(A) = 2·(balanced accuracy) − 1``. The certified bound takes the Clopper-Pearson lower limits of both recalls, at
+    ``(1 − confidence) / 2`` each.
 
     Args:
         x: (n, p) features.
         y: (m, p) features.
-        groups: (n + m,) labels of the rows of x, then of y. Rows of one image depend on each other: a label's
-            rows are all learnt from or all held out, and one row a label and sample, drawn at random, is
-            scored, because the limits need independent rows. A label may occur in both samples. Without
-            groups every row is its own.
+        groups: (n + m,) labels of the rows of x, then of y. Rows of one image depend on each other, so the rows of a
+            label are either all for learning or all held out. One row for each label and sample, drawn at random, is
+            scored, because the limits need independent rows. A label may occur in both samples. Without groups every
+            row is a group of its own.
         rng: draws the split and the scored rows.
-        confidence: of the bound, in (0, 1).
+        confidence: confidence of the bound, in (0, 1).
 
     Raises:
-        MeasurementError: samples that do not match or are not finite, a confidence outside (0, 1), or a
-            sample with too few groups to learn from some and score others.
+        MeasurementError: the samples do not match or are not finite, the confidence is outside (0, 1), or a sample has
+            too few groups to learn from some and score others.
 
     References:
         Lopez-Paz and Oquab (2017), ICLR; Clopper and Pearson (1934), Biometrika 26:404.
@@ -101,10 +101,10 @@ def classifier_two_sample(
 
 
 def _held_out_groups(index: IntArray, is_x: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return (G,) which groups are held out: half of those in x only, in y only, and in both.
+    """Return whether each group is held out, (G,): half of the groups in x only, in y only, and in both.
 
     Raises:
-        MeasurementError: too few groups of one of them to learn from and to score.
+        MeasurementError: a sample has too few groups to learn from and to score.
     """
     count = index.max() + 1
     in_x = np.bincount(index[is_x], minlength=count) > 0

@@ -1,1 +1,1 @@
-"""How far networks move while they train: parameters and what follows from them."""
+"""Drift of networks during training: of parameters, and of quantities that follow from them."""

@@ -23,11 +23,11 @@ def changes_along(
     """Norms of the derivatives at ``h_t(x)`` along drifts and random directions (see ``flatness.Flatness``).
 
     Args:
-        trajectory: of the checkpoints.
+        trajectory: source of the checkpoints.
         shallow: S epochs s that features drift from.
         deep: the epoch t.
-        split: of the images, N.
-        directions: number of random directions that a mean is taken over.
+        split: split of the N images.
+        directions: number of random directions in the mean.
 
     Returns:
         ``drift``, ``other``, ``shuffled`` and ``moved``, (cuts, S, N), ``random``, (cuts, N), at the paper's depths.
@@ -53,13 +53,13 @@ def changes_among_features(
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Mean norms of the derivatives at ``h_t(x)`` along unit directions drawn from the covariance of the features.
 
-    With H the centred features ``h_t`` of all N images and z standard normal, ``Hᵀz / √N`` has exactly their
-    covariance, which need not be formed. Every image has draws of its own.
+    Let H be the centred features ``h_t`` of all N images, and let z be standard normal. Then ``Hᵀz / √N`` has exactly
+    their covariance, which is never formed. Every image has draws of its own.
 
     Args:
-        trajectory: of the checkpoints.
+        trajectory: source of the checkpoints.
         deep: the epoch t.
-        split: of the images, N.
+        split: split of the N images.
         directions: number of directions of each of two independent sets.
 
     Returns:
@@ -86,7 +86,7 @@ def changes_among_features(
 def _among(
     network: BlockNetwork, features: Tensor, centred: Tensor, cut: str, count: int, generator: torch.Generator
 ) -> Tensor:
-    """Return ``‖J·u‖``, (count, n), of n images, along unit directions drawn from centred features (N, p)."""
+    """Return ``‖J·u‖``, (count, n), for n images along unit directions drawn from centred features (N, p)."""
     change = _norm_of_derivative(network, features, cut)
 
     def drawn() -> Tensor:
@@ -104,7 +104,7 @@ def _along(
     directions: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, ...]:
-    """Return what ``NAMES`` says of one batch, (S, N) or (N,)."""
+    """Return the arrays of ``NAMES`` for one batch, (S, N) or (N,)."""
     with torch.no_grad():
         features = network.shallow(images, cut)
         drifts = [features - other.shallow(images, cut) for other in earlier]
@@ -129,7 +129,7 @@ def _norm_of_derivative(network: BlockNetwork, features: Tensor, cut: str) -> Ca
 
 
 def _shuffled(directions: Tensor, generator: torch.Generator) -> Tensor:
-    """Directions (N, ...) with their coordinates in a random order and of random signs: of the same norm, exactly."""
+    """Directions (N, ...) with coordinates in random order and with random signs; the norm stays exactly equal."""
     flat = directions.flatten(1)
     order = torch.randperm(flat.shape[1], generator=generator).to(flat.device)
     signs = torch.randint(0, 2, flat.shape, generator=generator).to(flat) * 2 - 1
@@ -137,7 +137,7 @@ def _shuffled(directions: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _unit(directions: Tensor) -> Tensor:
-    """Directions (N, ...) at length 1; one of length 0 stays."""
+    """Directions (N, ...) at length 1; a direction of length 0 stays 0."""
     norms = _norm(directions).clamp_min(torch.finfo(directions.dtype).tiny)
     return directions / norms.view(-1, *[1] * (directions.ndim - 1))
 

@@ -1,14 +1,14 @@
 """Training in the linearised (NTK) regime, where the paper says nothing is forgotten (section 4.2, App. D).
 
 The linearised network is ``f(θ) = f_0 + J·(θ − θ_0)``, J the Jacobian at the start (Jacot et al. 2018).
-A cut splits the parameters: ``f = f_0 + J_shallow·Δθ_shallow + J_deep·Δθ_deep``. So the composite of the
-shallow half at step s with the deep half at step t is the sum of two recorded arrays. Descent on the mean
-cross-entropy of N samples changes half h's part of the logits by ``−learning_rate·Θ_h·r``, with the residual
-``r = (softmax(f) − onehot) / N`` and the tangent kernel ``Θ_h = J_h·J_hᵀ``; no parameter need ever be moved.
+A cut splits the parameters: ``f = f_0 + J_shallow·Δθ_shallow + J_deep·Δθ_deep``. So the composite of the shallow half
+at step s and the deep half at step t is the sum of two recorded arrays. Descent on the mean cross-entropy of N samples
+changes half h's part of the logits by ``−learning_rate·Θ_h·r``, with the residual ``r = (softmax(f) − onehot) / N`` and
+the tangent kernel ``Θ_h = J_h·J_hᵀ``; no parameter has to move.
 
-What is a theorem: *training* with a half frozen is convex, so its loss falls at every step (``train`` with
-``freeze``). What is none: the loss of *composites* of one joint training may rise, in either reading of the
-paper's claim (see ``monotonicity``).
+One statement is a theorem: *training* with a half frozen is convex, so its loss falls at every step (``train`` with
+``freeze``). The other is not: the loss of *composites* of one joint training may rise, in either reading of the paper's
+claim (see ``monotonicity``).
 """
 
 import copy
@@ -49,7 +49,7 @@ class LinearizedTrajectory:
         shallow: (R, N, C) ``J_shallow·Δθ_shallow``.
         deep: (R, N, C) ``J_deep·Δθ_deep``.
         losses: (R,) mean cross-entropy on the training labels, in nats.
-        learning_rate: of the descent.
+        learning_rate: learning rate of the descent.
     """
 
     steps: NDArray[np.int64]
@@ -79,9 +79,9 @@ class LinearizedTrajectory:
     def loss_grid(self, labels: ArrayLike) -> NDArray[np.float64]:
         """Mean cross-entropy of every composite, (R, R): shallow record × deep record, in nats.
 
-        With a the logits of the shallow side and b of the deep side, ``Σ_c exp(a_c + b_c)`` for all pairs of
-        records is a matrix product per sample. With each side's largest logit taken out, the sum is at least
-        ``exp(−min(span(a), span(b)))``: it can only underflow where both sides span hundreds of nats.
+        Let a be the logits of the shallow side and b those of the deep side. Then ``Σ_c exp(a_c + b_c)`` for all pairs
+        of records is one matrix product for each sample. After the largest logit of each side is taken out, the sum is
+        at least ``exp(−min(span(a), span(b)))``. It can only underflow if both sides span hundreds of nats.
 
         Labels of the wrong shape or range are a ``DataError``.
 
@@ -89,7 +89,7 @@ class LinearizedTrajectory:
             labels: (N,) integers in 0..C-1.
 
         Raises:
-            MeasurementError: logits so far apart that the sum would underflow.
+            MeasurementError: the logits are so far apart that the sum would underflow.
         """
         sides = [np.asarray(side, np.float64) for side in (self.initial + self.shallow, self.deep)]
         records, samples, classes = self.deep.shape
@@ -117,19 +117,19 @@ class LinearizedNetwork:
     The network is taken in eval mode with its buffers fixed, and is not changed.
 
     Args:
-        network: in the state to linearise at.
+        network: network in the state to linearise at.
         images: (N, channels, height, width) in grey levels 0..255.
         cut: divides the parameters into a shallow and a deep half.
         method: "kernel" forms the tangent kernels of networks of linear layers, ReLU, flattening and dropout,
-            one array of (N·C)² numbers a half, kept, and while both move a third of their sum; "jvp" serves
-            every network, by Jacobian-vector products; "auto" is the kernel where it can be had.
-        dtype: of all computation.
+            and keeps one array of (N·C)² numbers for each half, plus a third array with their sum while both halves
+            move; "jvp" serves every network, by Jacobian-vector products; "auto" takes the kernel if it is available.
+        dtype: type of all computation.
 
     Attributes:
         initial: (N, C) logits ``f_0``.
 
     Raises:
-        MeasurementError: images that are no grey levels, or that the network cannot take.
+        MeasurementError: images are not grey levels, or the network cannot take them.
         ModelError: unknown cut, or the kernel method for a network with other layers.
         TrainingError: unknown method.
     """
@@ -164,15 +164,15 @@ class LinearizedNetwork:
     @cached_property
     @exactly
     def stable_learning_rate(self) -> float:
-        """The rate ``2·N / λ_max(Θ)``, at which the loss falls at every step, whichever half is frozen.
+        """The rate ``2·N / λ_max(Θ)``; the loss then falls at every step, with either half frozen or none.
 
         The Hessian of the mean cross-entropy in the parameters is ``Jᵀ·diag(H_1..H_N)·J / N``, and each
         ``H_i = diag(q_i) − q_i·q_iᵀ`` has its eigenvalues in [0, 1/2] (Böhning 1992). So the gradient has the
-        Lipschitz constant ``L ≤ λ_max(Θ) / (2·N)``, and freezing a half, which takes a positive semi-definite
-        term from Θ, can only lower it. Descent is monotone at every rate below ``2 / L`` (Nesterov 2004,
-        section 1.2.3). This is ``1 / L``: power iteration nears λ_max from below, and may fall short by half.
+        Lipschitz constant ``L ≤ λ_max(Θ) / (2·N)``, and freezing a half takes a positive semi-definite term from Θ and
+        can only lower it. Descent is monotone at every rate below ``2 / L`` (Nesterov 2004, section 1.2.3). This rate
+        is ``1 / L``, because power iteration approaches λ_max from below and may reach only half of it.
         """
-        # The start is fixed, for the rate belongs to network and images and is no random draw.
+        # The start is fixed, because the rate depends on network and images and not on a random draw.
         start = np.random.default_rng(0).standard_normal((1, *self.initial.shape))
         vector = torch.from_numpy(start).to(self.initial)
         kernel = self._tangents.kernel(HALVES)
@@ -204,13 +204,14 @@ class LinearizedNetwork:
             labels: (N,) integers in 0..C-1.
             steps: number of gradient steps.
             every: steps between records; the first and the last point are always recorded.
-            learning_rate: ``stable_learning_rate`` if left out.
+            learning_rate: by default ``stable_learning_rate``.
             freeze: the half that does not move.
-            start: an earlier training of this linearised network, whose last record this one starts from and
-                whose count of steps it continues. Without it training starts at initialisation.
+            start: an earlier training of this linearised network. This training starts from its last record and
+                continues its count of steps. Without it, training starts at initialisation.
 
         Raises:
-            TrainingError: unusable numbers, unknown half, a start of another network, a loss not finite.
+            TrainingError: a number is unusable, the half is unknown, the start belongs to another network, or the loss
+                is not finite.
         """
         rate = self.stable_learning_rate if learning_rate is None else learning_rate
         check_schedule(rate, steps, every, freeze)
@@ -244,7 +245,7 @@ class LinearizedNetwork:
         """Return the step at the end of ``start``, and each half's (N, C) part of the logits there.
 
         Raises:
-            TrainingError: the start is of another network, or of other images.
+            TrainingError: the start belongs to another network, or to other images.
         """
         if start is None:
             return 0, {half: torch.zeros_like(self.initial) for half in HALVES}
@@ -286,7 +287,7 @@ def checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:
     """Return labels (N,) as int64 on the CPU.
 
     Raises:
-        DataError: they are of another number, no integers, or outside 0..C-1.
+        DataError: their number is wrong, they are not integers, or they lie outside 0..C-1.
     """
     target = torch.as_tensor(labels).cpu()
     if target.is_floating_point() or target.shape != (samples,):
@@ -298,10 +299,10 @@ def checked_labels(labels: ArrayLike, samples: int, classes: int) -> Tensor:
 
 
 def check_schedule(learning_rate: float, steps: int, every: int, freeze: str | None) -> None:
-    """Refuse what no descent can be made of.
+    """Refuse arguments that define no descent.
 
     Raises:
-        TrainingError: a rate, a number of steps or a half that is none.
+        TrainingError: the rate, the numbers of steps or the half is invalid.
     """
     if not learning_rate > 0:
         raise TrainingError(f"learning rate {learning_rate} is not positive; leave it out for a stable one")

@@ -1,6 +1,6 @@
 """The tangent kernel ``Θ = J·Jᵀ`` of a network's logits on fixed images, for each half of its parameters.
 
-Two routes. ``LayerwiseKernels`` forms the matrices, exactly and without any Jacobian, for networks of linear
+There are two methods. ``LayerwiseKernels`` forms the matrices, exactly and without any Jacobian, for networks of linear
 layers. ``JacobianProducts`` serves every network: it applies ``Θ`` to logits, by one reverse-mode and one
 forward-mode derivative each time.
 
@@ -26,17 +26,18 @@ Kernel = Callable[[Tensor], Tensor]  # applies Θ to each of R arrays of logits:
 HALVES: tuple[Half, ...] = ("shallow", "deep")
 
 _GROUPS = 8
-"""Groups of samples between which the blocks of a kernel lie: with g of them (g + 1) / 2g of a kernel is computed."""
+"""Number g of groups of samples that divide a kernel into blocks; (g + 1) / 2g of the kernel is computed."""
 
 
 class LayerwiseKernels:
     """``Θ = Σ_l (A_l·A_lᵀ + 1) ∘ (B_l·B_lᵀ)`` over the linear layers of each half.
 
-    A_l (N, inputs) is what enters layer l, and B_l (N·C, outputs) the derivative of each logit by what leaves
-    it. A logit's gradient by the weight is their outer product, and by the bias B_l: the 1 of the formula.
+    A_l (N, inputs) is the input of layer l, and B_l (N·C, outputs) is the derivative of each logit by its output. The
+    gradient of a logit by the weight is their outer product. Its gradient by the bias is B_l, which gives the 1 in the
+    formula.
 
     Args:
-        network: in eval mode, its parameters without ``requires_grad``.
+        network: network in eval mode, with parameters without ``requires_grad``.
         images: (N, channels, height, width).
         blocks: each half's blocks.
 
@@ -73,7 +74,7 @@ class LayerwiseKernels:
 
     def kernel(self, halves: Sequence[Half]) -> Kernel:
         """Return ``Θ``, summed over ``halves``."""
-        # Without sum(), which would copy a half's kernel where it is the only one, by adding it to 0.
+        # Not sum(), which would copy the kernel of a single half by adding it to 0.
         matrix = functools.reduce(torch.add, (self._kernels[half] for half in halves)).flatten(2).flatten(0, 1)
         return lambda logits: (logits.flatten(1) @ matrix).view_as(logits)  # Θ is symmetric
 
@@ -103,7 +104,7 @@ class JacobianProducts:
 
 
 def _add_upper(kernel: Tensor, derivative: Tensor, gram: Tensor) -> None:
-    """Add ``(B·Bᵀ) ∘ gram`` to the blocks (N, C, N, C) on and above the diagonal, which is little more than half."""
+    """Add ``(B·Bᵀ) ∘ gram`` to the blocks (N, C, N, C) on and above the diagonal, little more than half of them."""
     for rows in _groups(len(gram)):
         upper = kernel[rows, :, rows.start :]
         product = derivative[rows].flatten(0, 1) @ derivative[rows.start :].flatten(0, 1).T
@@ -122,15 +123,15 @@ def _groups(samples: int) -> list[slice]:
 
 
 def foreign_layers(network: BlockNetwork) -> list[str]:
-    """Kinds of layers of which the kernel method knows no rule."""
+    """Types of layers that the kernel method has no rule for."""
     layers = [layer for block in network.blocks.values() for layer in _layers(block)]
     known = (nn.Linear, nn.ReLU, nn.Flatten, nn.Dropout)
     return sorted({type(layer).__name__ for layer in layers if type(layer) not in known})
 
 
 def _layers(block: nn.Module) -> list[nn.Module]:
-    """Layers of a block, in order, where the block is known to be just its layers; else the block itself."""
+    """Layers of a block in order, if the block is only a sequence of layers; otherwise the block itself."""
     if type(block) is nn.Sequential:
         return [layer for part in block for layer in _layers(part)]
-    # Nothing is left to pool behind linear layers, so that the head of a perceptron is its linear layer.
+    # The head of a perceptron has nothing to pool, so it is its linear layer.
     return [block.linear] if type(block) is LinearHead else [block]

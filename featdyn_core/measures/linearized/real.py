@@ -1,7 +1,7 @@
-"""The same full-batch descent of the network itself, which is not linearised (section 4.2, App. D).
+"""The same full-batch descent for the network itself, without linearisation (section 4.2, App. D).
 
-What it has in common with ``LinearizedNetwork.train``: the initial state, the images, eval mode with fixed buffers, the
-loss, the step size and double precision. So what differs between the two is the linearisation alone.
+It shares with ``LinearizedNetwork.train`` the initial state, the images, eval mode with fixed buffers, the loss, the
+step size and double precision. So the two differ in the linearisation only.
 """
 
 import copy
@@ -28,7 +28,7 @@ class RealDescent:
     Attributes:
         steps: (R,) gradient steps taken at each record, ascending.
         losses: (R,) mean cross-entropy on the training labels, in nats.
-        grid: (R, R) that of every composite: shallow record × deep record.
+        grid: cross-entropy of every composite, (R, R); shallow record × deep record.
     """
 
     steps: NDArray[np.int64]
@@ -50,22 +50,22 @@ def real_descent(
 ) -> RealDescent:
     """Train a copy of a network by full-batch gradient descent on the mean cross-entropy, in double precision.
 
-    Nothing but ``learning_rate`` keeps the loss from rising: a rate at which the linearised network's falls at every
-    step may be too large for the network itself later on. Labels of the wrong shape or range are a ``DataError``,
-    images that the network cannot take a ``MeasurementError``.
+    Only ``learning_rate`` keeps the loss from rising. A rate at which the loss of the linearised network falls at every
+    step may later be too large for the network itself. Labels of the wrong shape or range are a ``DataError``. Images
+    that the network cannot take are a ``MeasurementError``.
 
     Args:
-        network: in the state to begin with; not changed.
+        network: network in the initial state; not changed.
         images: (N, channels, height, width) in grey levels 0..255.
         labels: (N,) integers in 0..C-1.
         cut: divides the network into a shallow and a deep half.
         steps: number of gradient steps.
-        learning_rate: of the descent.
+        learning_rate: learning rate of the descent.
         every: steps between records; the first and the last point are always recorded.
         freeze: the half that does not move.
 
     Raises:
-        TrainingError: unusable numbers, unknown half, or a loss that is not finite.
+        TrainingError: a number is unusable, the half is unknown, or the loss is not finite.
     """
     check_schedule(learning_rate, steps, every, freeze)
     moving = copy.deepcopy(network).double().eval()
@@ -93,7 +93,7 @@ def real_descent(
 
 @torch.no_grad()
 def _grid(networks: tuple[BlockNetwork, ...], images: Tensor, target: Tensor, cut: str) -> NDArray[np.float64]:
-    """Loss (R, R) of the composites of each network's shallow half with each one's deep half."""
+    """Loss (R, R) of the composites of every network's shallow half with every network's deep half."""
     features = [network.shallow(images, cut) for network in networks]
     return np.array([[F.cross_entropy(deep.deep(one, cut), target).item() for deep in networks] for one in features])
 

@@ -1,8 +1,8 @@
-"""Does the noise of single updates point where features go next (the paper's contributions)?
+"""Does the noise of single updates point where the features move next (the paper's contributions)?
 
 The leading axes of the changes of an image's features by single updates at t are compared with the drift of its
-features from t to a later checkpoint. What any few axes hold of a drift depends on how many directions features vary in
-at all, so the same is asked of axes drawn from the covariance of the features over images.
+features from t to a later checkpoint. The share of a drift along a few axes depends on the number of directions in
+which features vary. So the same share is measured for axes drawn from the covariance of the features over images.
 """
 
 import numpy as np
@@ -30,18 +30,19 @@ def noise_and_drift(
     """Shares of the drift of features along axes of one-step noise and along random axes (see ``alignment.Alignment``).
 
     Features are read at the deepest of the paper's cuts. The covariance is over all images of the ``split`` at
-    ``epoch``. Changes along fewer axes, and features that stand still or do not vary, are a ``MeasurementError``.
+    ``epoch``. Changes along fewer than ``axes`` axes, and features that do not move or do not vary, are a
+    ``MeasurementError``.
 
     Args:
-        trajectory: of the checkpoints.
+        trajectory: source of the checkpoints.
         epoch: t, where the updates start.
         later: t', where the drift ends.
-        split: of the images.
-        samples: M, the first images, whose drift is looked at.
+        split: split of the images.
+        samples: M, the number of first images whose drift is measured.
         updates: K, more than ``axes``.
-        axes: how many.
-        draws: of sets of random axes, and of drifts.
-        rng: of all draws.
+        axes: number of axes.
+        draws: number of sets of random axes, and of drifts.
+        rng: generator for all draws.
 
     Returns:
         ``drift``, ``other``, ``random``, ``redrawn`` and ``drawn``, (M,), and ``drawn_random``, ().
@@ -68,11 +69,13 @@ def leading_axes(changes: FloatArray, count: int) -> FloatArray:
     """Return the ``count`` leading principal axes (count, p) of changes (K, p) about their mean.
 
     Raises:
-        MeasurementError: changes lie along fewer.
+        MeasurementError: the changes lie along fewer axes.
     """
     _, sizes, axes = np.linalg.svd(changes - changes.mean(axis=0), full_matrices=False)
     if (sizes > sizes[0] * np.finfo(np.float32).eps).sum() < count:
-        raise MeasurementError(f"changes by {len(changes)} updates lie along fewer than {count} axes; is it frozen?")
+        raise MeasurementError(
+            f"changes by {len(changes)} updates lie along fewer than {count} axes; is the network frozen?"
+        )
     return axes[:count]
 
 
@@ -98,7 +101,7 @@ def share_along(drifts: FloatArray, axes: FloatArray) -> FloatArray:
     """
     squares = np.square(drifts).sum(axis=-1)
     if not squares.all():
-        raise MeasurementError("a drift is 0: features stand still between two checkpoints, or do not vary")
+        raise MeasurementError("a drift is 0: features do not move between two checkpoints, or do not vary")
     return np.square(axes @ drifts.T).sum(axis=-2 if drifts.ndim > 1 else -1) / squares
 
 

@@ -1,10 +1,10 @@
-"""How concentrated the changes of a feature are: the spectrum of their covariance, and what it shares out.
+"""Concentration of the changes of a feature: the spectrum of their covariance, and shares of the variance.
 
-The covariance ``S`` of ``n`` changes in ``p`` features is taken about the sample mean, or about a known
-``centre``, which leaves all ``n`` degrees of freedom; what a wrong centre is off by counts as variance along
-one direction (see ``protocol.full_batch_change``). Everything comes from the Gram matrix on the smaller side, so
-no ``p × p`` matrix is formed where ``n < p``. What is kept of changes, a ``ChangeGram`` or their ``ChangeSpectra``,
-therefore serves as well as the changes about their mean.
+The covariance ``S`` of ``n`` changes in ``p`` features is taken about the sample mean, or about a known ``centre``,
+which leaves all ``n`` degrees of freedom. The error of a wrong centre counts as variance along one direction (see
+``protocol.full_batch_change``). Everything comes from the Gram matrix on the smaller side, so no ``p × p`` matrix is
+formed if ``n < p``. So the kept form of changes, a ``ChangeGram`` or ``ChangeSpectra``, serves as well as the changes
+about their mean.
 """
 
 from typing import NamedTuple
@@ -24,21 +24,21 @@ from featdyn_core.measures.one_step.gram import (
 from featdyn_core.measures.one_step.spectra import ChangeSpectra
 
 Kept = ChangeGram | ChangeSpectra
-"""What is kept of changes; both know how many ``updates`` and ``features`` there are, and have ``halves``."""
+"""The kept form of changes; both types have ``updates``, ``features`` and ``halves``."""
 
 Changes = ArrayLike | Kept
-"""(n, p) changes, one repetition a row, or what is kept of them."""
+"""(n, p) changes, one repetition a row, or the kept form of the changes."""
 
 SQUARED = (1e-140, 1e140)
-"""Sizes of changes whose squares, and what is left of them along directions that share little, float64 can hold."""
+"""Sizes of changes whose squares float64 can hold, also along directions with a small share."""
 
 
 class Scatter(NamedTuple):
-    """Deviations of the changes from a centre, not all zero, as far as traces and eigenvalues need them.
+    """Deviations of the changes from a centre, not all zero, in the form that traces and eigenvalues need.
 
     Attributes:
         gram: their Gram matrix in units of ``scale²``, on the smaller side or over the rows.
-        scale: a size of the deviations, so that tiny ones do not underflow when squared.
+        scale: a size of the deviations, so that the squares of tiny ones do not underflow.
         dof: degrees of freedom ``ν``.
         features: ``p``.
     """
@@ -54,7 +54,7 @@ class Scatter(NamedTuple):
         return float(np.trace(self.gram)) ** 2 / float(np.vdot(self.gram, self.gram))
 
     def eigenvalues(self, scale: float) -> FloatArray:
-        """Return those of the covariance that are not 0 by rank, largest first, of deviations of this size."""
+        """Return the eigenvalues of the covariance that are not 0 by rank, largest first, at this scale."""
         eigenvalues = np.linalg.eigvalsh(self.gram)[::-1][: min(self.dof, self.features)]
         return np.maximum(eigenvalues, 0) / self.dof * scale**2
 
@@ -62,19 +62,19 @@ class Scatter(NamedTuple):
 def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray:
     """Return the eigenvalues of the sample covariance of (n, p) changes, largest first.
 
-    Changes that ``scatter`` refuses are a ``MeasurementError``.
+    The errors of ``scatter`` are a ``MeasurementError``.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row, or what is kept of them.
-        centre: (p,) known mean of the changes; without it the sample mean is taken off. What is
-            kept of changes is about the sample mean already.
+        changes: (n, p) feature changes, one repetition a row, or the kept form of the changes.
+        centre: (p,) known mean of the changes; by default the sample mean. The kept form of changes is about the sample
+            mean already.
 
     Returns:
-        (min(ν, p),) eigenvalues ≥ 0 in squared units of the changes, ``ν`` being ``n − 1``, or ``n`` with a
-        known centre. The ``p − min(ν, p)`` others of the covariance are zero by rank and are left out.
+        (min(ν, p),) eigenvalues ≥ 0 in squared units of the changes. ``ν`` is ``n − 1``, or ``n`` with a known centre.
+        The other ``p − min(ν, p)`` eigenvalues of the covariance are zero by rank and are left out.
 
     Raises:
-        MeasurementError: changes so small or large that their squares leave the range of float64.
+        MeasurementError: the squares of the changes leave the range of float64.
 
     Examples:
         >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]).tolist()
@@ -87,7 +87,7 @@ def spectrum(changes: Changes, *, centre: ArrayLike | None = None) -> FloatArray
 
 
 def participation_ratio(changes: Changes, *, centre: ArrayLike | None = None) -> float:
-    """Return ``tr(S)² / tr(S²)`` of (n, p) changes: about how many directions share the variance.
+    """Return ``tr(S)² / tr(S²)`` of (n, p) changes: the effective number of directions that share the variance.
 
     It lies between 1 (one direction) and ``min(ν, p)``; ``centre`` and the errors are those of ``spectrum``.
 
@@ -102,7 +102,7 @@ def top_share(changes: Changes, k: int, *, centre: ArrayLike | None = None) -> f
     """Return the share of the variance of (n, p) changes in their ``k`` leading directions, in (0, 1].
 
     Raises:
-        MeasurementError: ``k`` outside ``1 … p``, and as ``scatter``.
+        MeasurementError: ``k`` is outside ``1 … p``, or ``scatter`` refuses the changes.
 
     Examples:
         >>> top_share([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], k=1)
@@ -110,7 +110,7 @@ def top_share(changes: Changes, k: int, *, centre: ArrayLike | None = None) -> f
     """
     p = changes.features if isinstance(changes, Kept) else change_matrix(changes).shape[1]
     if not 1 <= k <= p:
-        raise MeasurementError(f"the top {k} directions of {p} features do not exist; take k from 1 to {p}")
+        raise MeasurementError(f"the top {k} directions of {p} features do not exist; give k from 1 to {p}")
     found = scatter(changes, centre)
     eigenvalues = found.eigenvalues(min(max(found.scale, SQUARED[0]), SQUARED[1]))  # a share has no unit
     return float(eigenvalues[:k].sum() / eigenvalues.sum())
@@ -120,7 +120,7 @@ def known_centre(centre: ArrayLike, p: int) -> FloatArray:
     """Return a known centre as a float64 (p,) vector.
 
     Raises:
-        MeasurementError: another shape, or not finite.
+        MeasurementError: it has another shape, or is not finite.
     """
     vector = np.asarray(centre, dtype=np.float64)
     if vector.shape != (p,) or not np.isfinite(vector).all():
@@ -131,8 +131,8 @@ def known_centre(centre: ArrayLike, p: int) -> FloatArray:
 def scatter(changes: Changes, centre: ArrayLike | None) -> Scatter:
     """Return the deviations of the changes from the centre.
 
-    A ``MeasurementError`` says, too, that there are fewer than 3 rows or no features; that it is not a matrix, or not
-    finite; that rows are too far apart for a float64; or that what is kept of changes has a centre.
+    A ``MeasurementError`` is raised, too, if there are fewer than 3 rows or no features, if the changes are not a
+    finite matrix, if rows are too far apart for a float64, or if kept changes are given a centre.
 
     Raises:
         MeasurementError: no row is off the centre.
@@ -154,13 +154,15 @@ def scatter(changes: Changes, centre: ArrayLike | None) -> Scatter:
 
 
 def refuse_centre(centre: ArrayLike | None) -> None:
-    """Refuse a centre for what is kept of changes.
+    """Refuse a centre for kept changes.
 
     Raises:
         MeasurementError: there is one.
     """
     if centre is not None:
-        raise MeasurementError("what is kept of changes is about the sample mean; give the changes for a known centre")
+        raise MeasurementError(
+            "kept changes are about the sample mean already; for a known centre, give the changes themselves"
+        )
 
 
 def smaller_gram(rows: FloatArray) -> FloatArray:

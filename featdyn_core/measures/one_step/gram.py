@@ -1,6 +1,6 @@
-"""Gram matrices of changes: their inner products about their mean, from which all one-step statistics follow.
+"""Gram matrices of changes: inner products about the mean, from which all one-step statistics follow.
 
-They are drawn as well, without a sample of all features, for isotropic changes of a given size.
+The module also draws Gram matrices of isotropic changes directly, without drawing all features.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from featdyn_core.errors import MeasurementError
 
 FloatArray = NDArray[np.float64]
 
-MIN_ROWS = 3  # fewer leave at most one degree of freedom, where the statistic is a constant
+MIN_ROWS = 3  # fewer rows leave at most one degree of freedom, where the statistic is a constant
 OFF_MEAN = 1e-6
-"""Most that the rows of a Gram matrix about the mean may sum to, in its trace: room for single precision."""
+"""Largest sum of rows of a Gram matrix about the mean, over its trace; it leaves room for single precision."""
 SAME = 1e-12
-"""Squared length of a difference, in those of its two rows, below which a Gram matrix does not tell it from 0."""
+"""Squared length of a difference, over those of its two rows, that a Gram matrix cannot distinguish from 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChangeGram:
-    """What the one-step statistics need of ``K`` changes: their inner products about their sample mean.
+    """Inner products of ``K`` changes about their sample mean, which all one-step statistics need.
 
     Attributes:
         products: (K, K) inner products of the mean-centred changes, in squared units of the changes.
         features: ``p``, the length of a change.
 
     Raises:
-        MeasurementError: not a square matrix of at least 3 rows, not finite, not symmetric, not about the mean,
-            or no features.
+        MeasurementError: the products are not a square matrix of at least 3 rows, not finite, not symmetric or not
+            about the mean, or there are no features.
 
     Examples:
         >>> gram = ChangeGram.of([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
@@ -50,17 +50,17 @@ class ChangeGram:
         if self.features < 1:
             raise MeasurementError(f"{self.features} features: a change has at least 1")
         if not np.isfinite(products).all():
-            raise MeasurementError("products hold NaN or infinity; mend the updates")
+            raise MeasurementError("products hold NaN or infinity; correct the updates")
         room = OFF_MEAN * np.trace(products)
         if np.abs(products - products.T).max() > room or np.abs(products.sum(axis=1)).max() > room:
-            raise MeasurementError("products are no Gram matrix about the sample mean; make it by ChangeGram.of")
+            raise MeasurementError("products are not a Gram matrix about the sample mean; make one with ChangeGram.of")
 
     @classmethod
     def of(cls, changes: ArrayLike) -> "ChangeGram":
-        """Return the Gram matrix of (K, p) changes; zero, and without statistics, where all are equal.
+        """Return the Gram matrix of (K, p) changes; it is zero, and has no statistics, if all changes are equal.
 
-        A ``MeasurementError`` says that there are fewer than 3 rows or no features; that it is not a matrix, or not
-        finite; or that changes are so small or large that their squares leave the range of float64.
+        A ``MeasurementError`` is raised if there are fewer than 3 rows or no features, if the changes are not a finite
+        matrix, or if their squares leave the range of float64.
         """
         rows = change_matrix(changes)
         return cls._about_mean(rows, rows.shape[1])
@@ -69,7 +69,7 @@ class ChangeGram:
     def gaussian(cls, rows: int, features: int, rng: np.random.Generator) -> "ChangeGram":
         """Draw the Gram matrix of ``rows`` independent standard normal changes in ``features`` features.
 
-        Fewer than 3 rows and no features are a ``MeasurementError``.
+        Fewer than 3 rows, or no features, are a ``MeasurementError``.
         """
         return cls._about_mean(_gaussian_rows(rows, features, rng), features)
 
@@ -80,12 +80,12 @@ class ChangeGram:
         Args:
             rows: ``K``.
             features: ``p``.
-            dof: degrees of freedom of the t law, above 0; each row is a standard normal one divided by
+            dof: degrees of freedom of the t law, above 0; each row is a standard normal row divided by
                 ``√(χ²_dof / dof)``.
             rng: source of the draws.
 
         Raises:
-            MeasurementError: fewer than 3 rows, no features, or no degrees of freedom.
+            MeasurementError: there are fewer than 3 rows, no features, or no degrees of freedom.
         """
         if not dof > 0:
             raise MeasurementError(f"a t law of {dof} degrees of freedom does not exist; take more than 0")
@@ -127,7 +127,7 @@ def change_matrix(changes: ArrayLike) -> FloatArray:
     """Return the changes as a float64 (n, p) matrix.
 
     Raises:
-        MeasurementError: fewer than 3 rows, no features, not a matrix, or not finite.
+        MeasurementError: there are fewer than 3 rows or no features, or the changes are not a finite matrix.
     """
     rows = np.asarray(changes, dtype=np.float64)
     if rows.ndim != 2:
@@ -138,12 +138,12 @@ def change_matrix(changes: ArrayLike) -> FloatArray:
         raise MeasurementError("changes have no features; give a matrix (repetitions, features)")
     broken = int((~np.isfinite(rows)).any(axis=1).sum())
     if broken:
-        raise MeasurementError(f"{broken} of {len(rows)} changes hold NaN or infinity; mend the updates")
+        raise MeasurementError(f"{broken} of {len(rows)} changes hold NaN or infinity; correct the updates")
     return rows
 
 
 def about_sample_mean(rows: FloatArray) -> FloatArray:
-    """Return the rows less their mean; the first goes first, so that a constant feature becomes exactly 0.
+    """Return the rows minus their mean; the first row is subtracted first, so a constant feature becomes exactly 0.
 
     Rows that are too far apart are a ``MeasurementError``.
     """
@@ -154,10 +154,10 @@ def about_sample_mean(rows: FloatArray) -> FloatArray:
 
 
 def differences(rows: FloatArray, centre: FloatArray) -> FloatArray:
-    """Return the rows less a centre.
+    """Return the rows minus a centre.
 
     Raises:
-        MeasurementError: they are too far apart for a float64.
+        MeasurementError: the rows are too far apart for a float64.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         about = rows - centre
@@ -167,16 +167,16 @@ def differences(rows: FloatArray, centre: FloatArray) -> FloatArray:
 
 
 def beyond_floats(size: float, what: str) -> str:
-    """Return what to say of changes so large or small that something of them leaves the range of float64."""
-    return f"changes of size {size:.3g} have {what} beyond float64; give them another unit"
+    """Return the message for changes so large or small that a quantity of them leaves the range of float64."""
+    return f"changes of size {size:.3g} have {what} beyond float64; use another unit"
 
 
 def cosines_of_differences(products: FloatArray) -> FloatArray:
     """Return the cosines (K // 2, K // 2) between the differences of disjoint pairs of rows, from the rows' products.
 
-    ``(x1 − x2)·(x3 − x4) = x1·x3 − x1·x4 − x2·x3 + x2·x4``, whatever the rows are centred about.
+    ``(x1 − x2)·(x3 − x4) = x1·x3 − x1·x4 − x2·x3 + x2·x4``, for any centre of the rows.
 
-    Two rows of a pair that are equal are a ``MeasurementError``.
+    A pair of equal rows is a ``MeasurementError``.
     """
     even, odd = slice(0, len(products) // 2 * 2, 2), slice(1, None, 2)
     between = products[even, even] - products[even, odd] - products[odd, even] + products[odd, odd]
@@ -191,7 +191,7 @@ def require_directions(undefined: NDArray[np.bool_], partner: str) -> None:
     """Refuse rows without direction.
 
     Raises:
-        MeasurementError: some are ``undefined``, as they equal their ``partner``.
+        MeasurementError: some rows are ``undefined``, because they equal their ``partner``.
     """
     if undefined.any():
         raise MeasurementError(
@@ -201,17 +201,19 @@ def require_directions(undefined: NDArray[np.bool_], partner: str) -> None:
 
 
 def _gaussian_rows(rows: int, features: int, rng: np.random.Generator) -> FloatArray:
-    """Draw (rows, min(rows, features)) numbers whose Gram matrix has the law of that of standard normal changes.
+    """Draw (rows, min(rows, features)) numbers whose Gram matrix is distributed as that of standard normal changes.
 
-    Where features are no fewer than rows that is Bartlett's factor of the Wishart matrix: lower triangular,
+    With at least as many features as rows, the draw is Bartlett's factor of the Wishart matrix: lower triangular,
     ``χ_p, χ_{p−1}, …`` on the diagonal and standard normals below it, all independent (Bartlett 1933, Proc. R.
     Soc. Edinburgh 53:260).
 
     Raises:
-        MeasurementError: fewer than 3 rows, or no features.
+        MeasurementError: there are fewer than 3 rows, or no features.
     """
     if rows < MIN_ROWS or features < 1:
-        raise MeasurementError(f"no sample of {rows} changes in {features} features; take at least {MIN_ROWS} in 1")
+        raise MeasurementError(
+            f"no sample of {rows} changes in {features} features; use at least {MIN_ROWS} changes in 1 feature"
+        )
     if features < rows:
         return rng.standard_normal((rows, features))
     factor = np.tril(rng.standard_normal((rows, rows)), -1)

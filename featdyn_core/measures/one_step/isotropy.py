@@ -5,8 +5,8 @@ features. John's statistic is ``U = p / PR − 1`` and the paper's (App. E) is `
 √(p·U)``.
 
 ``isotropy_test`` compares ``T`` with Gaussian samples, so it also rejects changes that are isotropic but
-heavy-tailed. ``sign_test`` sees directions alone and keeps its size for every elliptical law: read the two
-together. Both take the changes or what is kept of them, with the same result.
+heavy-tailed. ``sign_test`` uses directions only, and keeps its size for every elliptical law. Read the two together.
+Both take the changes or their kept form, with the same result.
 """
 
 from dataclasses import dataclass
@@ -42,14 +42,14 @@ class IsotropyResult:
     """The outcome of ``isotropy_test``.
 
     Attributes:
-        statistic: ``T = ‖p·S / tr S − I‖_F``, in ``[0, √(p² − p)]``; 0 where the sample is exactly isotropic.
+        statistic: ``T = ‖p·S / tr S − I‖_F``, in ``[0, √(p² − p)]``; 0 if the sample is exactly isotropic.
         p_value: ``(1 + #{T* ≥ T}) / (draws + 1)``, at least ``1 / (draws + 1)``.
         john_u: John's ``U = T² / p``.
         john_p: right tail of the chi-square of ``f = (p + 2)(p − 1) / 2`` degrees of freedom, John's limit as
             ``ν`` grows, at ``(νp + 2)·U / 2``, whose mean under the null is exactly ``f``.
         ledoit_wolf_z: ``(ν·U − p − 1) / 2``, standard normal under the null as ``ν`` and ``p`` grow together.
         ledoit_wolf_p: its right tail. Both tails are checks of ``p_value`` that need no draws.
-        degrees_of_freedom: ``ν``, which is ``n − 1``, or ``n`` where the centre is known.
+        degrees_of_freedom: ``ν``, which is ``n − 1``, or ``n`` with a known centre.
         draws: the number of null statistics.
     """
 
@@ -70,7 +70,7 @@ class SignResult:
     Attributes:
         statistic: standardised sum of squared cosines, mean 0 and variance 1 under the null.
         p_value: its right tail.
-        directions: the number of directions that entered, all rows or half of them.
+        directions: the number of directions in the test: all rows, or half of them.
     """
 
     statistic: float
@@ -88,18 +88,18 @@ def isotropy_test(
     """Test by parametric bootstrap that Gaussian changes have a covariance proportional to the identity.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row, or what is kept of them; independent rows.
+        changes: (n, p) feature changes, one repetition a row, or the kept form of the changes; independent rows.
         draws: number of bootstrap draws, at least 1.
-        rng: draws a null of this call's own. Without it the test uses the one null of its ``(ν, p, draws)``,
-            drawn once a process from a generator that those three numbers seed: a deterministic result, and
-            no further cost at the next epoch or sample. Tests that share a null share its Monte Carlo error.
-        centre: (p,) known mean of the changes, which leaves all ``n`` degrees of freedom; without it the sample
-            mean is taken off. A centre off the mean is a departure from the null, and rejected like one: that
-            of ``protocol.full_batch_change`` is the mean of features to first order only.
+        rng: draws a null sample for this call. Without it, the test uses one null sample for each ``(ν, p, draws)``.
+            These three numbers seed it, and a process draws it once, so the result is deterministic and later calls
+            cost nothing more. Tests that share a null sample share its Monte Carlo error.
+        centre: (p,) known mean of the changes, which leaves all ``n`` degrees of freedom; by default the sample mean. A
+            wrong centre is a departure from the null, and the test rejects it. The centre of
+            ``protocol.full_batch_change`` is the mean of features to first order only.
 
     Raises:
-        MeasurementError: fewer than 3 rows, fewer than 2 features, not a matrix, not finite, all rows equal, or
-            a centre for what is kept of changes; or draws that are no number from 1 on.
+        MeasurementError: there are fewer than 3 rows or fewer than 2 features, the changes are not a finite matrix, all
+            rows are equal, kept changes are given a centre, or draws is not a number of at least 1.
 
     References:
         App. E of the paper; John (1971), Biometrika 58:123; Ledoit and Wolf (2002), Ann. Statist. 30:1081.
@@ -133,17 +133,17 @@ def isotropy_test(
 
 
 def null_statistics(dof: int, p: int, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Draw the paper's statistic of isotropic Gaussian samples, exactly and without drawing the samples.
+    """Draw the paper's statistic of isotropic Gaussian samples exactly, without drawing the samples.
 
     A Wishart matrix of ``ν`` degrees of freedom has the non-zero eigenvalues of ``B·Bᵀ`` with ``B`` lower
     bidiagonal of order ``m = min(ν, p)`` and independent entries: ``χ_M, …, χ_{M−m+1}`` on the diagonal (``M
     = max(ν, p)``) and ``χ_{m−1}, …, χ_1`` below it. ``B·Bᵀ`` is tridiagonal, so both traces need only the
     squares of the entries: ``2m − 1`` chi-squares a draw, summed along the diagonal for all draws at once.
-    Memory is a few numbers a draw, whatever ``ν`` and ``p``. The mean is known: ``E[T²/p] = p(ν + p + 1) /
+    Memory is a few numbers a draw, for any ``ν`` and ``p``. The mean is known: ``E[T²/p] = p(ν + p + 1) /
     (νp + 2) − 1``.
 
     Args:
-        dof: ``ν``, degrees of freedom: the rows, less one where the mean is estimated.
+        dof: ``ν``, degrees of freedom: the number of rows, minus one if the mean is estimated.
         p: number of features.
         draws: number of statistics.
         rng: source of the chi-squares.
@@ -171,31 +171,30 @@ def null_statistics(dof: int, p: int, draws: int, rng: np.random.Generator) -> F
 
 @lru_cache(maxsize=64)
 def _shared_null(dof: int, p: int, draws: int) -> FloatArray:
-    """Return the sorted null statistics that all tests of one size share; read-only, as it is shared."""
+    """Return the sorted null statistics that all tests of one size share; the array is read-only."""
     null = np.sort(null_statistics(dof, p, draws, np.random.default_rng((dof, p, draws))))
     null.setflags(write=False)
     return null
 
 
 def sign_test(changes: Changes, *, centre: ArrayLike | None = None) -> SignResult:
-    """Test that the directions of the changes are uniform on the sphere, whatever the law of their lengths.
+    """Test that the directions of the changes are uniform on the sphere, for any law of their lengths.
 
     With unit vectors ``u_i = x_i / ‖x_i‖`` of ``N`` changes, ``Q = p / (N(N−1)) · Σ_{i≠j} (u_iᵀu_j)² − 1``
     has mean 0 and variance ``4(p−1) / (N(N−1)(p+2))`` under every spherical law. Its tail is that of a
     chi-square with the same skewness, ``sign_tail``.
 
-    A known ``centre`` lets all rows enter. Without one the directions are those of the differences of
-    disjoint pairs of rows (1st − 2nd, 3rd − 4th, …), which any elliptical law centres at 0 exactly, with the
-    same axes; this halves ``N``, and an odd last row is left out. Taking off the sample mean would make the
-    directions dependent.
+    With a known ``centre`` the test uses all rows. Without one it uses the differences of disjoint pairs of rows (1st −
+    2nd, 3rd − 4th, …). For any elliptical law they are centred at 0 exactly, with the same axes. This halves ``N``, and
+    an odd last row is left out. Subtracting the sample mean would make the directions dependent.
 
-    A ``MeasurementError`` says that there are fewer than 3 rows (4 without a centre) or fewer than 2 features; that it
-    is not a matrix, or not finite; that a direction is undefined because a row equals the centre or its partner; or
-    that what is kept of changes has a centre.
+    A ``MeasurementError`` is raised if there are fewer than 3 rows (4 without a centre) or fewer than 2 features, if
+    the changes are not a finite matrix, if a direction is undefined because a row equals the centre or its partner, or
+    if kept changes are given a centre.
 
     Args:
-        changes: (n, p) feature changes, one repetition a row, or what is kept of them; independent rows.
-        centre: (p,) known centre of the law; what is kept of changes has none.
+        changes: (n, p) feature changes, one repetition a row, or the kept form of the changes; independent rows.
+        centre: (p,) known centre of the law; kept changes take none.
 
     References:
         Hallin and Paindaveine (2006), Ann. Statist. 34:2707; Zou et al. (2014), Biometrika 101:229.
@@ -222,7 +221,7 @@ def sphericity(changes: Changes, *, centre: ArrayLike | None = None) -> float:
 
 
 def _john_u(found: Scatter) -> float:
-    """Return John's U of the deviations; at least 0 but for rounding, which is cut off."""
+    """Return John's U of the deviations; negative values from rounding are cut off at 0."""
     return max(found.features / found.participation - 1, 0.0)
 
 
@@ -244,9 +243,9 @@ def _cosine_squares(changes: Changes, centre: ArrayLike | None) -> tuple[float, 
 
 
 def directions_kept(changes: Kept) -> FloatArray:
-    """Return the cosines between the directions of changes, or the eigenvalues of these where that is what is kept.
+    """Return the cosines between the directions of changes, or the eigenvalues of the cosines if those are kept.
 
-    The squares of either have the same sum.
+    The squares of both have the same sum.
 
     Raises:
         MeasurementError: a direction is undefined, or directions are not kept.

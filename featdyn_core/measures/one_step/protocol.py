@@ -1,18 +1,18 @@
 """The one-step protocol (section 6): feature changes after single SGD updates from one checkpoint.
 
-Updates are plain SGD steps, ``θ' = θ − η (g + λ θ)``, whatever the recipe's optimiser, at its learning rate
-for that epoch and its weight decay ``λ``, each from the same checkpoint with another mini-batch; momentum
-starts at zero, so it plays no part.
+Updates are plain SGD steps, ``θ' = θ − η (g + λ θ)``, for every optimiser of a recipe. They use the recipe's learning
+rate for that epoch and its weight decay ``λ``. Each starts from the same checkpoint with another mini-batch. Momentum
+starts at zero, so it has no effect.
 
-**Reading:** gradients are taken in train mode (batch statistics, dropout on) on training images as they are,
-without augmentation, and features before and after in eval mode. With ``statistics="frozen"`` they are read
-with the checkpoint's running statistics, so that only the parameters move. With ``statistics="updated"`` those
-after the update are read with the running statistics as the mini-batch's pass in train mode leaves them: the
-checkpoint's, moved by the layers' momentum (0.1 in the recipes' networks) towards the batch's. Every update
-starts from the checkpoint's.
+**Reading:** gradients are taken in train mode (batch statistics, dropout on) on training images without augmentation.
+Features before and after are read in eval mode. With ``statistics="frozen"`` they are read with the checkpoint's
+running statistics, so that only the parameters move. With ``statistics="updated"`` features after the update are read
+with the running statistics that the mini-batch's pass in train mode leaves. These are the checkpoint's statistics,
+moved by the layers' momentum (0.1 in the recipes' networks) towards the batch's. Every update starts from the
+checkpoint's statistics.
 
-Neither TF32 nor bfloat16 is used, whatever the recipe trained with or the caller's autocast asks for: the rounding of
-half precision would be a large part of changes this small.
+The protocol never uses TF32 or bfloat16, even if the recipe trained with them or the caller's autocast asks for them.
+Rounding in half precision would be a large part of changes this small.
 """
 
 import functools
@@ -34,7 +34,7 @@ PRECISIONS = (torch.float32, torch.float64)
 NORM_SAMPLES = 10
 
 Step = list[Tensor]
-"""Change of each tensor that an update moves, in the order of ``_Checkpoint.moving``; good until the next step."""
+"""Change of each tensor that an update moves, in the order of ``_Checkpoint.moving``; valid until the next step."""
 
 
 @undisturbed()
@@ -52,23 +52,23 @@ def one_step_changes(
 ) -> npt.NDArray[np.float64]:
     """Feature changes of fixed samples after each of several independent one-step updates.
 
-    Fewer than 2 updates, no samples or none that are grey levels of the network's channels, an epoch without
-    checkpoint, unknown statistics and half precision are each a ``MeasurementError``, an unknown cut is a
+    A ``MeasurementError`` is raised for fewer than 2 updates, no samples, samples that are not grey levels with the
+    network's channels, an epoch without checkpoint, unknown statistics, or half precision. An unknown cut is a
     ``ModelError``.
 
     Args:
-        trajectory: supplies checkpoint, training set, batch size, learning rate and weight decay.
+        trajectory: source of checkpoint, training set, batch size, learning rate and weight decay.
         epoch: the checkpoint.
         samples: M images (M, C, H, W) in grey levels 0..255.
         updates: K, the number of mini-batches, each drawn without replacement.
-        cut: where the features are read.
+        cut: the cut where the features are read.
         rng: draws the mini-batches.
         statistics: ``frozen`` or ``updated`` running statistics (see the module's docstring).
         dtype: float32, or float64 to keep rounding out of small changes.
-        device: where to compute; the trajectory's device if left out.
+        device: where to compute; by default the trajectory's device.
 
     Returns:
-        (M, K, p): change of the p flattened features of each sample by each update.
+        Change of the p flattened features of each sample by each update, (M, K, p).
     """
     _require_repetitions(updates)
     seen = _seen(trajectory, samples)
@@ -88,33 +88,33 @@ def full_batch_change(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Feature change of fixed samples by the mean of the one-step updates: a known centre for their changes.
+    """Feature change of fixed samples by the mean one-step update: a known centre for the changes.
 
-    The step is the mean over mini-batches that partition the training set at random, as evenly as their number,
-    the nearest to N / batch size, allows. **Reading:** each keeps its own batch statistics, as a one-step
-    update has them, and not those of all N images at once. So the mean step estimates the expectation of the
-    one-step update; without batch normalisation and dropout it is that expectation. With ``updated`` running
-    statistics their moves are averaged likewise.
+    The step is the mean over mini-batches that partition the training set at random, as evenly as possible. Their
+    number is the nearest to N / batch size. **Reading:** each mini-batch keeps its own batch statistics, as in a
+    one-step update, and not those of all N images. So the mean step estimates the expectation of the one-step update.
+    Without batch normalisation and dropout it equals that expectation. With ``updated`` running statistics, their moves
+    are averaged in the same way.
 
-    It is the mean of the *parameters'* changes. Features are not linear in parameters, so for theirs it is the
-    mean to first order in the learning rate only, except where they are linear. Handed to
-    ``isotropy.isotropy_test`` as ``centre``, what is missing counts as variance along one direction.
+    The step is the mean of the *parameters'* changes. For features that are not linear in the parameters, it gives
+    their mean change to first order in the learning rate only. If ``isotropy.isotropy_test`` takes it as ``centre``,
+    the remainder counts as variance along one direction.
 
-    No samples or none that are grey levels, an epoch without checkpoint, unknown statistics and half precision are each
-    a ``MeasurementError``, an unknown cut is a ``ModelError``.
+    A ``MeasurementError`` is raised for no samples, samples that are not grey levels, an epoch without checkpoint,
+    unknown statistics, or half precision. An unknown cut is a ``ModelError``.
 
     Args:
         trajectory: as in ``one_step_changes``, whose other arguments must be the same here.
         epoch: the checkpoint.
         samples: M images (M, C, H, W) in grey levels 0..255.
-        cut: where the features are read.
+        cut: the cut where the features are read.
         rng: draws the partition.
         statistics: ``frozen`` or ``updated`` running statistics.
         dtype: float32 or float64.
-        device: where to compute; the trajectory's device if left out.
+        device: where to compute; by default the trajectory's device.
 
     Returns:
-        (M, p): change of the p flattened features of each sample.
+        Change of the p flattened features of each sample, (M, p).
     """
     seen = _seen(trajectory, samples)
     checkpoint = _Checkpoint(trajectory, epoch, cut, statistics, dtype, device)
@@ -133,14 +133,14 @@ def parameter_noise_changes(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> npt.NDArray[np.float64]:
-    """As ``one_step_changes``, each update replaced by isotropic Gaussian parameter noise of equal norm.
+    """Feature changes as in ``one_step_changes``, by isotropic Gaussian parameter noise of the same norm.
 
-    Norms are those of ``NORM_SAMPLES`` SGD updates, drawn from anew for each noise update. Noise passes no
-    mini-batch through the network, so there are no ``statistics`` to update: they are always frozen, and what
-    this is compared with should have them frozen too.
+    Each noise update draws its norm from those of ``NORM_SAMPLES`` SGD updates. Noise passes no mini-batch through the
+    network, so its statistics are always frozen. The changes that it is compared with should have frozen statistics
+    too.
 
-    The Jacobian of the features shapes even isotropic parameter noise, so this is what SGD's spectrum must be
-    compared with before its concentration can be ascribed to SGD.
+    The Jacobian of the features shapes even isotropic parameter noise. So the spectrum of SGD must be compared with
+    this one before its concentration can be attributed to SGD.
     """
     _require_repetitions(updates)
     seen = _seen(trajectory, samples)
@@ -159,9 +159,8 @@ class _Checkpoint:
     """The network at one epoch, rewritten in place for each step and put back after it.
 
     Attributes:
-        moving: the tensors before the cut that an update moves: parameters, and running statistics if they
-            are to be updated.
-        step: where a mini-batch's pass leaves the change of each of them.
+        moving: the tensors before the cut that an update moves: parameters, and running statistics if they are updated.
+        step: tensors that receive the change of each of them from a mini-batch's pass.
     """
 
     def __init__(
@@ -185,7 +184,7 @@ class _Checkpoint:
         self.decay = recipe.optimizer.weight_decay
         self.batch_size = min(recipe.training.batch_size, len(self.labels))
         self.parameters = self._before_cut(self.network.named_parameters())
-        # Those after the cut move on from batch to batch, but nothing in train mode reads them.
+        # Statistics after the cut move from batch to batch, but nothing in train mode reads them.
         self.running = [b for b in self._before_cut(self.network.named_buffers()) if b.is_floating_point()]
         self.updated = self.running if statistics == "updated" else []
         self.moving = self.parameters + self.updated
@@ -223,7 +222,7 @@ class _Checkpoint:
         return self.step
 
     def _pass(self, batch: Tensor) -> None:
-        """Leave in ``step`` what the mini-batch of these indices gives."""
+        """Write the step by the mini-batch with these indices into ``step``."""
         loss = F.cross_entropy(self.network.train()(self.images[batch]), self.labels[batch])
         gradients = torch.autograd.grad(loss, self.parameters)
         with torch.no_grad():
@@ -249,19 +248,19 @@ class _Checkpoint:
 
     @torch.no_grad()
     def _move(self, samples: Tensor, after: Tensor) -> None:
-        """Leave in ``after`` the samples' features (M, p) once the network has moved by ``step``."""
+        """Write the samples' features (M, p), after the network moves by ``step``, into ``after``."""
         for tensor, part in zip(self.moving, self.step, strict=True):
             tensor.add_(part)
         after.copy_(self._features(samples))
         self._restore()
 
     def _prepared(self, run: Callable[[], object]) -> Callable[[], object]:
-        """Return what does the same, on a GPU by replaying a graph; both kinds of run leave the network as it was."""
+        """Return an equal function, which replays a graph on a GPU; both leave the network as it was."""
         return capture(run, self.labels.device) if self.labels.is_cuda else run
 
     @torch.no_grad()
     def _features(self, samples: Tensor) -> Tensor:
-        """Return the features (M, p) in eval mode, as the network stands."""
+        """Return the features (M, p) of the present network in eval mode."""
         return self.network.eval().shallow(samples, self.cut).flatten(1)
 
     @torch.no_grad()
@@ -273,10 +272,10 @@ class _Checkpoint:
 def _seen(trajectory: Trajectory, samples: Tensor | npt.ArrayLike) -> Tensor:
     """Return the samples as a tensor.
 
-    What ``grey_levels`` refuses is a ``MeasurementError``, too.
+    The errors of ``grey_levels`` are a ``MeasurementError``, too.
 
     Raises:
-        MeasurementError: no samples.
+        MeasurementError: there are no samples.
     """
     seen = grey_levels(samples, trajectory.dataset.train_images.shape[1])
     if not len(seen):

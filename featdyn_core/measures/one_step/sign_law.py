@@ -1,22 +1,22 @@
-"""The law of the sign test's statistic where the directions of the changes are uniform on the sphere."""
+"""The law of the sign test's statistic if the directions of the changes are uniform on the sphere."""
 
 import numpy as np
-import scipy  # its parts are imported when first used
+import scipy  # heavy modules are imported on first use
 from numpy.typing import ArrayLike
 
 from featdyn_core.measures.one_step.gram import FloatArray
 
 
 def sign_tail(z: ArrayLike, directions: int, p: int) -> FloatArray:
-    """Return the right tail of the sign test's statistic where directions are uniform on the sphere.
+    """Return the right tail of the sign test's statistic if directions are uniform on the sphere.
 
-    It is that of the standardised chi-square of the same skewness, so that three moments are exact, of ``f = 8 /
-    skewness²`` degrees of freedom. With ``h_ij = (u_iᵀu_j)² − 1/p = ⟨A_i, A_j⟩``, where ``A_i = u_iu_iᵀ − I/p``
-    lies among the symmetric matrices of trace 0, of dimension ``d = (p+2)(p−1)/2``, the statistic is ``Σ h_ij``
-    over the ``M = N(N−1)/2`` pairs, standardised. Every ``h_ij`` has mean 0 given either of its directions, so a
-    product of three of them has a mean other than 0 only if they are one pair thrice or the sides of a triangle.
-    Rotations act irreducibly on these matrices, so ``E[A⊗A]`` is ``c = (1 − 1/p)/d`` times the identity, whence
-    ``E h² = c²d`` and ``E h_12 h_23 h_31 = c³d``, and the third cumulant of the sum is ``M·E h³ + N(N−1)(N−2)·c³d``:
+    It is the tail of a standardised chi-square with the same skewness, ``f = 8 / skewness²`` degrees of freedom, so
+    that three moments are exact. With ``h_ij = (u_iᵀu_j)² − 1/p = ⟨A_i, A_j⟩``, where ``A_i = u_iu_iᵀ − I/p`` lies
+    among the symmetric matrices of trace 0, of dimension ``d = (p+2)(p−1)/2``, the statistic is ``Σ h_ij`` over the ``M
+    = N(N−1)/2`` pairs, standardised. Every ``h_ij`` has mean 0 given either of its directions, so a product of three of
+    them has a mean other than 0 only if they are one pair thrice or the sides of a triangle. Rotations act irreducibly
+    on these matrices, so ``E[A⊗A]`` is ``c = (1 − 1/p)/d`` times the identity, whence ``E h² = c²d`` and ``E h_12 h_23
+    h_31 = c³d``, and the third cumulant of the sum is ``M·E h³ + N(N−1)(N−2)·c³d``:
 
         skewness = (γ + 2(N−2)/√d) / √M,  γ = 2√2·(p−2)√(p+2) / ((p+4)√(p−1)),
 

@@ -1,7 +1,7 @@
-"""Spectra of changes: what is kept of those of many images, a few numbers an update instead of one a pair of updates.
+"""Spectra of changes: their kept form for many images, with a few numbers an update instead of one a pair of updates.
 
-Every one-step statistic is a function of the eigenvalues of two Gram matrices: that of the changes about their mean,
-and that of the directions which the sign test looks at.
+Every one-step statistic is a function of the eigenvalues of two Gram matrices. One belongs to the changes about their
+mean, the other to the directions that the sign test uses.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from featdyn_core.measures.one_step.gram import MIN_ROWS, ChangeGram, FloatArray
 
 @dataclass(frozen=True, eq=False)
 class ChangeSpectra:
-    """What the one-step statistics need of ``K`` changes: eigenvalues of their Gram matrices, each largest first.
+    """Eigenvalues of the Gram matrices of ``K`` changes, largest first, which all one-step statistics need.
 
     Attributes:
         updates: ``K``.
         features: ``p``, the length of a change.
         variance: (min(K − 1, p),) eigenvalues of the Gram matrix about the mean, in squared units of the changes.
-        directions: (K // 2,) those of the Gram matrix of directions (see ``isotropy.sign_test``), whose sum is their
-            number; empty where a direction is undefined, or where they are not kept.
-        halves: spectra of the first K // 2 changes and of the next K // 2, without directions; none where a half has
-            fewer than 3 changes, or where they are not kept.
+        directions: (K // 2,) eigenvalues of the Gram matrix of directions (see ``isotropy.sign_test``), whose sum is
+            their number; empty if a direction is undefined, or if they are not kept.
+        halves: spectra of the first K // 2 changes and of the next K // 2, without directions; empty if a half has
+            fewer than 3 changes, or if they are not kept.
 
     Raises:
-        MeasurementError: the eigenvalues of the variance are not so many, or are not finite or below 0.
+        MeasurementError: the eigenvalues of the variance have another number, are not finite, or are below 0.
     """
 
     updates: int
@@ -43,7 +43,9 @@ class ChangeSpectra:
                 f" shape {self.variance.shape}"
             )
         if not (np.isfinite(self.variance).all() and (self.variance >= 0).all()):
-            raise MeasurementError("eigenvalues of a variance hold NaN, infinity or numbers below 0; mend the updates")
+            raise MeasurementError(
+                "eigenvalues of a variance hold NaN, infinity or numbers below 0; correct the updates"
+            )
 
     @classmethod
     def of(cls, gram: ChangeGram) -> "ChangeSpectra":
@@ -59,7 +61,7 @@ def _eigenvalues(gram: ChangeGram) -> FloatArray:
 
 
 def _eigenvalues_of_directions(gram: ChangeGram) -> FloatArray:
-    """Return those of the directions, none where one is undefined: an image that an update leaves alone is no error."""
+    """Return the eigenvalues of the directions; none if one is undefined, as an update may leave an image unchanged."""
     try:
         cosines = cosines_of_differences(gram.products)
     except MeasurementError:

@@ -77,7 +77,7 @@ def test_a_seam_is_an_error_and_a_side_is_taken(folder, capsys):
     ("arguments", "told"),
     [
         (("mine", "--data", "digits"), "--network is missing: add it, or name a .toml file that has it"),
-        (("mine", *COMMON), "nothing is to be adopted"),
+        (("mine", *COMMON), "there is nothing to adopt"),
         (("mine", *COMMON, "--seed", "runs"), "--seed runs: write it as SEED="),
         (("mine", *COMMON, "--seed", "0=a", "--seed", "0=b"), "this seed occurs twice"),
         (("mine", *COMMON, "--seed", "0=a", "--take", "0=4"), "'4' is not a first and a last epoch, such as 4-29"),

@@ -23,7 +23,7 @@ def test_clean_says_what_it_would_free_before_it_frees_it(run, project):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["--store", "~nobody-of-that-name/there"], "no home folder is known", id="home"),
+        pytest.param(["--store", "~nobody-of-that-name/there"], "the home folder ~ is unknown", id="home"),
         pytest.param(["--tier", "full"], "unrecognized arguments: --tier full", id="tier"),
     ],
 )

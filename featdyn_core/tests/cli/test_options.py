@@ -10,13 +10,13 @@ from featdyn_core.cli.options import path
 
 @pytest.mark.parametrize("option", ["--store", "--register"])
 def test_a_home_that_nobody_knows_is_one_line(refused, option):
-    assert "no home folder is known" in refused("status", option, "~nobody-of-that-name/there")
+    assert "the home folder ~ is unknown" in refused("status", option, "~nobody-of-that-name/there")
 
 
 def test_a_path_may_begin_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     assert path("~/there") == Path("/home/somebody/there")
-    with pytest.raises(argparse.ArgumentTypeError, match="no home folder is known"):
+    with pytest.raises(argparse.ArgumentTypeError, match="the home folder ~ is unknown"):
         path("~nobody-of-that-name/there")
 
 

@@ -361,7 +361,7 @@ BAD = {
     "unknown split": ('"column", window', '"column", splits = ["test"], window', "its split is 'test'"),
     "no list of corruptions": ('"column", window', '"column", corruption = "kinds", window', "'kinds'"),
     "unknown end": ('"late", deep = "last" }\nstr', '"late", deep = "middle" }\nstr', "neither first nor last"),
-    "every nought": ('"column", window', '"column", every = 0, window', "every = 0 is no step"),
+    "every nought": ('"column", window', '"column", every = 0, window', "every = 0 is not a step"),
     "no checkpoint": ("late = [1, 3]", "late = [1, 4]", "window 'late' ends at epoch 4, where toy has no checkpoint"),
     "planted outside a window": (
         '"column", window = "late", deep = "last"',

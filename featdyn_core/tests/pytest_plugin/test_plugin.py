@@ -333,7 +333,7 @@ def test_an_unwritable_evidence_path_is_reported_before_any_run(project):
 def test_a_home_that_nobody_knows_is_one_line(project, option):
     result = project.runpytest("-m", "fast", option, "~nobody-of-that-name/there")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*~nobody-of-that-name/there: no home folder is known*set {option} to a folder"])
+    result.stderr.fnmatch_lines([f"*~nobody-of-that-name/there: the home folder ~ is unknown*set {option} to a folder"])
 
 
 # Errors

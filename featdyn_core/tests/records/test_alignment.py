@@ -75,7 +75,7 @@ def test_a_ratio_is_that_of_the_means_over_images():
 def test_ratios_that_do_not_exist_are_refused():
     with pytest.raises(RecipeError, match="of = 'noise' is neither drift nor other"):
         Alignment.planted((2,), [[0.4]]).ratio("noise")
-    with pytest.raises(MeasurementError, match="there is no ratio"):
+    with pytest.raises(MeasurementError, match="the ratio is undefined"):
         Alignment.planted((2,), [[0.4]], random=0.0).ratio()
 
 

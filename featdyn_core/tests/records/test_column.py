@@ -296,7 +296,7 @@ def test_where_no_statistics_are_one_column_serves_both(normalised, policy):
     ("changes", "options", "message"),
     [
         ({}, {"policy": "keep"}, "policy = 'keep' is neither carry nor recalibrate"),
-        ({}, {"splits": ()}, "its splits are none"),
+        ({}, {"splits": ()}, "the list of splits is empty"),
         ({"deep_epochs": 0}, {"deep": "each"}, "deep_epochs = 0 of the protocol"),
         ({"kinds": 5}, {"corruption": "kinds"}, "kinds of the protocol: expected a list of str, found 5"),
         ({"kinds": "fog"}, {"corruption": "kinds"}, "kinds of the protocol: expected a list of str, found 'fog'"),

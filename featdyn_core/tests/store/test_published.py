@@ -95,11 +95,17 @@ def other_epochs(document) -> None:
 FORGED_TABLES = {
     "beyond its table": (
         lambda document: document["records"][1].update(source=9),
-        "records, item 2, source: 9 is no number of an entry, of which its table has 1",
+        "records, item 2, source: 9 is not the number of an entry; the table has 1",
     ),
-    "below it": (lambda document: document["records"][0].update(data=-1), "item 1, data: -1 is no number of an entry"),
-    "no number": (lambda document: document["records"][0].update(data=True), "data: True is no number of an entry"),
-    "shorter table": (lambda document: document["shared"]["key"].pop(), "item 2, key: 1 is no number of an entry"),
+    "below it": (
+        lambda document: document["records"][0].update(data=-1),
+        "item 1, data: -1 is not the number of an entry",
+    ),
+    "no number": (
+        lambda document: document["records"][0].update(data=True),
+        "data: True is not the number of an entry",
+    ),
+    "shorter table": (lambda document: document["shared"]["key"].pop(), "item 2, key: 1 is not the number of an entry"),
     "no table": (lambda document: document["shared"].update(source=3), "'shared' has no list for each of its paths"),
     "another entry": (other_epochs, "but a record of this content has another file name: the description was changed"),
 }

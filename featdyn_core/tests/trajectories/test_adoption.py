@@ -34,12 +34,12 @@ def test_a_pattern_without_one_place_is_refused(folder, pattern):
 
 
 def test_files_that_are_not_there_or_twice_are_reported(folder):
-    with pytest.raises(CheckpointError, match=r"there is no file .*run_.*, with a number in the place of {epoch}"):
+    with pytest.raises(CheckpointError, match=r"there is no file .*run_.* with a number in place of {epoch}"):
         matching(folder / "run_{epoch}.pt")
     with pytest.raises(CheckpointError, match="there is no file"):
         matching(folder / "nowhere" / "{epoch}.pt")
     (folder / "epoch_2.pt").touch()
-    with pytest.raises(CheckpointError, match="are both of epoch 2; remove one"):
+    with pytest.raises(CheckpointError, match="both have epoch 2; remove one"):
         matching(folder / "epoch_{epoch}.pt")
 
 
@@ -52,14 +52,14 @@ def test_epochs_may_be_integers_of_numpy():
 @pytest.mark.parametrize(
     ("seeds", "told"),
     [
-        ({}, "nothing is to be adopted"),
+        ({}, "there is nothing to adopt"),
         ({"-1": "a/{epoch}.pt"}, "seed '-1': trainings are numbered from 0 on"),
         ({"one": "a/{epoch}.pt"}, "trainings are numbered from 0 on"),
-        ({"0": ["a.pt"]}, "is neither a pattern such as a/epoch_{epoch}.pt nor epoch to path"),
+        ({"0": ["a.pt"]}, "is neither a pattern such as a/epoch_{epoch}.pt nor paths by epoch"),
         ({"0": {}}, "is neither a pattern"),
-        ({"0": {0.5: "a.pt"}}, "seed 0: epoch 0.5 is no integer from 0 on"),
-        ({"0": {-1: "a.pt"}}, "epoch -1 is no integer"),
-        ({"0": {True: "a.pt"}}, "epoch True is no integer"),
+        ({"0": {0.5: "a.pt"}}, "seed 0: epoch 0.5 is not an integer of at least 0"),
+        ({"0": {-1: "a.pt"}}, "epoch -1 is not an integer"),
+        ({"0": {True: "a.pt"}}, "epoch True is not an integer"),
     ],
 )
 def test_seeds_that_are_none_are_refused(seeds, told):
@@ -81,7 +81,7 @@ def test_a_side_of_a_training_is_taken():
     assert asked().span(2, [0, 3]) == [0, 3]
     with pytest.raises(CheckpointError, match=r"seed 2 has no checkpoint from 8 to 9; it has \[0, 3\]"):
         asked(take={"2": (8, 9)}).span(2, [0, 3])
-    with pytest.raises(RecipeError, match=r"take of seed 2: \[9, 8\] are no first and last epoch"):
+    with pytest.raises(RecipeError, match=r"take of seed 2: \[9, 8\] is not a first and a last epoch"):
         asked(take={"2": (9, 8)}).span(2, [0, 3])
 
 

@@ -115,17 +115,17 @@ def test_a_branch_is_restored_from_what_a_manifest_holds(write):
         ('parent = "parent"\n', "", "branch, parent: expected the name of a recipe, found None"),
         ('"parent"', "3", "branch, parent: expected the name of a recipe, found 3"),
         ("[branch]", "[[branch]]", "branch, parent: expected the name of a recipe, found None"),
-        ('"parent"', '"branch"', "branch, parent: 'branch' is a branch itself; name a training that is none"),
+        ('"parent"', '"branch"', "branch, parent: 'branch' is a branch itself; name a training that is not a branch"),
         ("at_epoch = 2\n", "", "branch: field 'at_epoch' is missing"),
-        ("at_epoch = 2", "at_epoch = 3", "branch, at_epoch: no checkpoint of parent; it has 0, 2, 4"),
+        ("at_epoch = 2", "at_epoch = 3", "branch, at_epoch: parent has no such checkpoint; it has 0, 2, 4"),
         ('keep = "hidden1"', "keep = 1", "branch, keep: expected str, found 1"),
         ("keep", "kept", "branch: unknown field 'kept'; did you mean 'keep'\\? its fields are parent"),
-        ("[[2, 6, 1]]", "[[0, 6, 1]]", "training, checkpoints: those before epoch 2 are the parent's"),
+        ("[[2, 6, 1]]", "[[0, 6, 1]]", "training, checkpoints: none before epoch 2; those belong to"),
         ("[[2, 6, 1]]", "[]", "training, checkpoints: the last must be the last epoch, 6"),
-        ("epochs = 6\ncheckpoints = [[2, 6, 1]]", "epochs = 2\ncheckpoints = [[2, 2, 1]]", "more than there were"),
-        ("[optimizer]", "[labels]\npermuted = true\n[optimizer]", "data, labels, network: those of the parent"),
-        ("[optimizer]", "[network]\nhidden = [3]\n[optimizer]", "data, labels, network: those of the parent"),
-        ("[optimizer]", "[data]\nsubset = 10\n[optimizer]", "data, labels, network: those of the parent"),
+        ("epochs = 6\ncheckpoints = [[2, 6, 1]]", "epochs = 2\ncheckpoints = [[2, 2, 1]]", "more than at_epoch"),
+        ("[optimizer]", "[labels]\npermuted = true\n[optimizer]", "data, labels, network: the parent's are used"),
+        ("[optimizer]", "[network]\nhidden = [3]\n[optimizer]", "data, labels, network: the parent's are used"),
+        ("[optimizer]", "[data]\nsubset = 10\n[optimizer]", "data, labels, network: the parent's are used"),
     ],
 )
 def test_what_is_no_branch_is_refused(write, old, new, message):
@@ -160,10 +160,10 @@ def test_a_kept_optimizer_is_read_and_part_of_the_digest(write):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"kept"', '"new"', "branch, optimizer: kept, or left out to begin anew"),
+        ('"kept"', '"new"', "branch, optimizer: write kept, or leave it out"),
         ('"kept"', "true", "branch, optimizer: expected str, found True"),
         ("at_epoch = 4", "at_epoch = 2", "branch, optimizer: it is kept only at the last epoch of parent, 4"),
-        ('"kept"', '"kept"\nkeep = "hidden1"', "branch, optimizer: not kept beside keep, which lets a part begin anew"),
+        ('"kept"', '"kept"\nkeep = "hidden1"', "branch, optimizer: it cannot be kept beside keep"),
         (
             "learning_rate",
             'momentum = 0\nname = "adam"\nlearning_rate',

@@ -183,7 +183,7 @@ def test_a_checkpoint_that_is_packed_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(saved) as before, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as after:
         for name in before.namelist():
             after.writestr(name, bytes(10**6) if name.endswith("data.pkl") else before.read(name))
-    with pytest.raises(ModelError, match=r"0\.pt is no .* speaks of 1,0\d\d,\d+ bytes, and \d+,\d+ are there"):
+    with pytest.raises(ModelError, match=r"0\.pt cannot be .* claims 1,0\d\d,\d+ bytes, but has \d+,\d+"):
         read_state(packed, BlockNetwork.from_module(module(), ["0"]))
 
 
@@ -191,7 +191,7 @@ REFUSED = {
     "code": ({"wrap": lambda _: Code()}, r"0\.pt holds more than tensors: featdyn_core\.tests\.[^ ]+\.Code, an object"),
     "a whole module": (
         {"wrap": lambda _: module()},
-        r"holds more than tensors: torch\.nn\.modules\.container\.Sequential, an object whose code would run when "
+        r"holds more than tensors: torch\.nn\.modules\.container\.Sequential, an object that would run code when "
         r"it is read\. Write the state dict alone .*torch\.save\(found\.state_dict\(\), other\)",
     ),
     "integers": (
@@ -206,9 +206,12 @@ REFUSED = {
         {"wrap": lambda state: {"state_dict": {f"net.{name}": value for name, value in state.items()}}},
         r"it lacks 0\.0\.weight, .*; the network has no net\.0\.0\.weight, ",
     ),
-    "no state": ({"wrap": lambda _: {"epoch": 3}}, r"0\.pt holds no state dict, nor one called state_dict"),
+    "no state": (
+        {"wrap": lambda _: {"epoch": 3}},
+        r"0\.pt is not a state dict, and holds none with the name state_dict",
+    ),
     "no tensors": ({"wrap": lambda _: [1.0]}, r"0\.pt holds no state dict"),
-    "another format": ({"suffix": "safetensors"}, r"0\.safetensors is no checkpoint that can be read"),
+    "another format": ({"suffix": "safetensors"}, r"0\.safetensors cannot be read as a checkpoint"),
     "lacking": (
         {"wrap": lambda state: {k: v for k, v in state.items() if k != "2.bias"}},
         r"0\.pt does not fit the network: it lacks 2\.bias$",
@@ -231,7 +234,7 @@ def test_what_is_no_checkpoint_of_the_network_is_reported(own, case):
 
 def test_missing_files_and_impossible_epochs_are_reported(tmp_path, tiny_dataset):
     options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
-    with pytest.raises(ModelError, match=r"1\.pt is no checkpoint that can be read \(FileNotFoundError"):
+    with pytest.raises(ModelError, match=r"1\.pt cannot be read as a checkpoint \(FileNotFoundError"):
         Trajectory.from_checkpoints({1: tmp_path / "1.pt"}, **options)
     with pytest.raises(RecipeError, match="training, checkpoints: ascending epochs from 0"):
         Trajectory.from_checkpoints({-1: "a.pt", 3: "b.pt"}, **options)
@@ -240,16 +243,19 @@ def test_missing_files_and_impossible_epochs_are_reported(tmp_path, tiny_dataset
 
 
 NO_EPOCHS = {
-    "none": ({}, "checkpoints: none is no training; give those of later epochs"),
-    "the first alone": ({0: "a.pt"}, "checkpoints: one of epoch 0 alone is no training"),
+    "none": ({}, "checkpoints: none is not a training; give those of later epochs"),
+    "the first alone": ({0: "a.pt"}, "checkpoints: one of epoch 0 alone is not a training"),
     "a list": (
         ["a.pt", "b.pt"],
-        r"a table of epochs to files, and not a list; .* dict\(enumerate\(files\)\)",
+        r"a table of files by epoch, not a list; .* dict\(enumerate\(files\)\)",
     ),
-    "text": ({"1": "a.pt"}, r"the epoch '1' is no integer; give int\('1'\)"),
-    "a name": ({"last": "a.pt"}, "the epoch 'last' is no integer; give the number alone"),
-    "half of one": ({0: "a.pt", 0.5: "b.pt"}, "the epoch 0.5 is no integer; count the steps of the optimiser, for all"),
-    "true": ({True: "a.pt"}, "the epoch True is no integer"),
+    "text": ({"1": "a.pt"}, r"the epoch '1' is not an integer; give int\('1'\)"),
+    "a name": ({"last": "a.pt"}, "the epoch 'last' is not an integer; give the number alone"),
+    "half of one": (
+        {0: "a.pt", 0.5: "b.pt"},
+        "the epoch 0.5 is not an integer; if some checkpoints lie within an epoch",
+    ),
+    "true": ({True: "a.pt"}, "the epoch True is not an integer"),
 }
 
 

@@ -84,7 +84,7 @@ def test_epochs_that_go_back_are_a_fault():
 def test_neighbours_that_changed_places_are_a_fault(early):
     late = early + 1
     found = examined(states_of(0) | {early: states_of(0)[late], late: states_of(0)[early]})
-    assert f"epochs {early} and {late} seem to have changed places" in found.faults
+    assert f"epochs {early} and {late} seem to be swapped" in found.faults
     assert found.of_order
 
 
@@ -92,7 +92,7 @@ def test_neighbours_that_changed_places_are_a_fault(early):
 def test_neighbours_at_an_end_that_changed_places_are_reported(early):
     late = early + 1
     found = examined(states_of(0) | {early: states_of(0)[late], late: states_of(0)[early]})
-    assert f"epochs {early} and {late} seem to have changed places" in found.suspicions
+    assert f"epochs {early} and {late} seem to be swapped" in found.suspicions
 
 
 def test_behind_a_fall_of_the_rate_no_places_are_changed():
@@ -106,7 +106,7 @@ def test_behind_a_fall_of_the_rate_no_places_are_changed():
 
     found = examined(dict(enumerate([states_of(0)[0], *(noisy() for _ in range(5)), there])))
     assert not any("changed places" in fault for fault in found.faults)
-    assert found.suspicions == ["epochs 5 and 6 seem to have changed places"]
+    assert found.suspicions == ["epochs 5 and 6 seem to be swapped"]
 
 
 def test_a_repetition_is_an_error_without_its_order():
@@ -120,7 +120,7 @@ def test_what_changed_places_at_a_fall_of_the_rate_is_a_fault():
     right = dict(enumerate(map(torch.tensor, points)))
     assert _swapped(right) == ([], [])
     wrong, odd = _swapped(right | {1: right[2], 2: right[1]})
-    assert (wrong, odd) == (["epochs 1 and 2 seem to have changed places"], [])
+    assert (wrong, odd) == (["epochs 1 and 2 seem to be swapped"], [])
 
 
 def test_checkpoints_that_are_the_same_have_no_order():

@@ -28,8 +28,8 @@ def test_labels_of_a_file_are_named_by_three_fields():
         ({"file": "labels.pt"}, "labels, file: 'labels.pt' is not the name of an .npz file"),
         ({"sha256": "0" * 63}, "labels, sha256: .* is not 64 digits from 0 to f; write that of the labels"),
         ({"sha256": "A" * 64}, "labels, sha256: .* is not 64 digits"),
-        ({"randomized": 0.4}, "labels: those of 'labels.npz' are neither randomized nor permuted; leave one"),
-        ({"permuted": True}, "labels: those of 'labels.npz' are neither randomized nor permuted; leave one"),
+        ({"randomized": 0.4}, "labels: those of 'labels.npz' cannot be randomized or permuted as well"),
+        ({"permuted": True}, "labels: those of 'labels.npz' cannot be randomized or permuted as well"),
     ],
 )
 def test_labels_that_are_not_named_are_refused(changes, message):

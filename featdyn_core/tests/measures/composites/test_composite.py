@@ -85,7 +85,7 @@ def test_composite_names_what_is_not_there(tiny_trajectory, arguments, kind, mes
 
 
 def test_unknown_policy_is_named_with_its_alternatives(tiny_trajectory):
-    message = "unknown batchnorm policy 'forget'; it is one of carry, recalibrate"
+    message = "unknown batchnorm policy 'forget'; use one of carry, recalibrate"
     with pytest.raises(MeasurementError, match=message):
         composite(tiny_trajectory, 0, 4, "stem", batchnorm="forget")
 

@@ -133,7 +133,13 @@ def test_checkpoints_are_left_alone(tiny_trajectory):
 @pytest.mark.parametrize(
     ("arguments", "options", "kind", "message"),
     [
-        pytest.param((1, 4, CUT), {"match": "norm"}, MeasurementError, "'norm' is none of distance, angle", id="match"),
+        pytest.param(
+            (1, 4, CUT),
+            {"match": "norm"},
+            MeasurementError,
+            "'norm' is unknown; use one of distance, angle",
+            id="match",
+        ),
         pytest.param((3, 4, CUT), {}, MeasurementError, "no checkpoint at epoch 3", id="epoch"),
         pytest.param((1, 4, "trunk"), {}, ModelError, "no cut 'trunk'", id="cut"),
     ],
@@ -207,7 +213,7 @@ def test_other_directions_leave_the_deep_half_alone(tiny_trajectory, make):
     network = make(tiny_trajectory, 1, 4, CUT)
     for name, value in network.state_dict().items():
         assert network.in_shallow_part(name, CUT) or torch.equal(value, start.state_dict()[name]), name
-    with pytest.raises(MeasurementError, match="match 'size' is none of distance, angle"):
+    with pytest.raises(MeasurementError, match="match 'size' is unknown; use one of distance, angle"):
         make(tiny_trajectory, 1, 4, CUT, match="size")
 
 

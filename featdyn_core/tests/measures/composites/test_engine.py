@@ -304,9 +304,9 @@ def test_networks_at_a_time_are_those_of_the_formula(tiny_trajectory, monkeypatc
 @pytest.mark.parametrize(
     ("precision", "message"),
     [
-        ("tf32", "precision tf32 needs a CUDA device, found 'cpu'; take fp32 or fp16"),
-        ("bf16", "bf16 is not offered: its 8 bits of significand flip too many predictions; take fp16"),
-        ("fp8", "unknown precision 'fp8'; it is one of fp32, tf32, fp16"),
+        ("tf32", "precision tf32 needs a CUDA device, found 'cpu'; use fp32 or fp16"),
+        ("bf16", "bf16 is not offered: its 8 bits of significand flip too many predictions; use fp16"),
+        ("fp8", "unknown precision 'fp8'; use one of fp32, tf32, fp16"),
     ],
 )
 def test_an_unavailable_precision_says_why(precision, message):

@@ -279,7 +279,7 @@ def test_columns_name_what_is_not_in_the_grid(tiny_trajectory, images):
         pytest.param({"labels": torch.full((100,), 10)}, MeasurementError, "run from 10 to 10; the 10", id="label"),
         pytest.param({"pairs": np.ones((2, 4), bool)}, MeasurementError, r"shape \(S, T\) = \(4, 2\)", id="pairs"),
         pytest.param({"pairs": np.zeros((4, 2), bool)}, MeasurementError, "found 0 chosen", id="no pair"),
-        pytest.param({"batchnorm": "forget"}, MeasurementError, "'forget'; it is one of carry", id="policy"),
+        pytest.param({"batchnorm": "forget"}, MeasurementError, "'forget'; use one of carry", id="policy"),
         pytest.param({"precision": "tf32"}, MeasurementError, "tf32 needs a CUDA device", id="precision"),
         pytest.param({"device": "tpu"}, DeviceError, "unknown device 'tpu'", id="device"),
     ],

@@ -310,7 +310,7 @@ BAD_SAMPLES = [
     (np.ones((3, 0)), "y has shape (3, 0)"),
     (np.ones((1, 3)), "y has 1 rows; a distance of laws needs at least 2"),
     (np.full((3, 3), np.nan), "y holds NaN or infinity"),
-    (np.ones((4, 2)), "x has 3 features, y 2; compare samples of one cut"),
+    (np.ones((4, 2)), "x has 3 features and y 2; compare samples from one cut"),
 ]
 
 
@@ -354,7 +354,7 @@ def test_rows_that_are_mostly_equal_have_no_median_distance(seed, p, scale):
     x = np.tile(scale * rng.standard_normal(p), (12, 1))
     y = x.copy()
     y[:2] += rng.standard_normal((2, p))
-    with pytest.raises(MeasurementError, match="the median distance is 0, most rows are equal; give bandwidths"):
+    with pytest.raises(MeasurementError, match="the median distance is 0 because most rows are equal; give bandwidths"):
         mmd(x, y)
 
 
@@ -383,5 +383,5 @@ def test_a_distance_beyond_all_numbers_is_refused(function):
     if function is energy_distance:  # the square root of a length, and in reach
         assert function(x, -x) == pytest.approx(np.sqrt(1.7e308) * function(ones, -ones), rel=ROUNDING)
         return
-    with pytest.raises(MeasurementError, match="overflows; give them another unit"):
+    with pytest.raises(MeasurementError, match="overflows; use another unit"):
         function(x, -x)

@@ -107,8 +107,8 @@ def test_drawing_takes_its_numbers_from_the_generator():
         (np.ones(3), 4, "products have shape (3,)"),
         (np.zeros((3, 3)), 0, "0 features: a change has at least 1"),
         (np.full((3, 3), np.nan), 4, "products hold NaN or infinity"),
-        (np.eye(3), 4, "no Gram matrix about the sample mean; make it by ChangeGram.of"),
-        ([[2, -2, 0], [0, 1, -1], [-2, 1, 1]], 4, "no Gram matrix about the sample mean"),
+        (np.eye(3), 4, "not a Gram matrix about the sample mean; make one with ChangeGram.of"),
+        ([[2, -2, 0], [0, 1, -1], [-2, 1, 1]], 4, "not a Gram matrix about the sample mean"),
     ],
 )
 def test_what_is_no_gram_of_changes_is_refused(products, features, message):
@@ -124,7 +124,7 @@ def test_gram_refuses_what_the_statistics_refuse(changes, message):
 
 @pytest.mark.parametrize("scale", [1e-170, 1e170])
 def test_gram_refuses_changes_whose_squares_it_cannot_hold(scale):
-    with pytest.raises(MeasurementError, match="squares beyond float64; give them another unit"):
+    with pytest.raises(MeasurementError, match="squares beyond float64; use another unit"):
         ChangeGram.of(scale * np.random.default_rng(0).standard_normal((5, 8)))
 
 
@@ -138,15 +138,15 @@ def test_the_gram_of_a_frozen_layer_exists_without_statistics():
 
 def test_gram_has_no_other_centre():
     gram = ChangeGram.of(np.random.default_rng(0).standard_normal((5, 3)))
-    with pytest.raises(MeasurementError, match="what is kept of changes is about the sample mean"):
+    with pytest.raises(MeasurementError, match="kept changes are about the sample mean"):
         spectrum(gram, centre=np.zeros(3))
 
 
 @pytest.mark.parametrize(("rows", "features"), [(2, 5), (5, 0)])
 def test_a_sample_that_does_not_exist_is_not_drawn(rows, features):
-    with pytest.raises(MeasurementError, match="take at least 3 in 1"):
+    with pytest.raises(MeasurementError, match="use at least 3 changes in 1 feature"):
         ChangeGram.gaussian(rows, features, np.random.default_rng(0))
-    with pytest.raises(MeasurementError, match="take at least 3 in 1"):
+    with pytest.raises(MeasurementError, match="use at least 3 changes in 1 feature"):
         ChangeGram.heavy_tailed(rows, features, 5, np.random.default_rng(0))
 
 

@@ -269,7 +269,7 @@ def test_gram_is_refused_as_its_changes_are():
     changes = np.random.default_rng(0).standard_normal((6, 3))
     gram = ChangeGram.of(changes)
     for test in (isotropy_test, sign_test, sphericity):
-        with pytest.raises(MeasurementError, match="what is kept of changes is about the sample mean"):
+        with pytest.raises(MeasurementError, match="kept changes are about the sample mean"):
             test(gram, centre=np.zeros(3))
     for test in (isotropy_test, sign_test):
         with pytest.raises(MeasurementError, match="at least 2 features"):

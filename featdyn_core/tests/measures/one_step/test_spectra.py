@@ -83,7 +83,7 @@ def test_spectra_of_a_frozen_layer_have_no_statistics():
 def test_spectra_have_no_other_centre():
     found = ChangeSpectra.of(ChangeGram.of(np.random.default_rng(0).standard_normal((6, 3))))
     for statistic in (isotropy_test, sign_test, spectrum):
-        with pytest.raises(MeasurementError, match="what is kept of changes is about the sample mean"):
+        with pytest.raises(MeasurementError, match="kept changes are about the sample mean"):
             statistic(found, centre=np.zeros(3))
 
 
