@@ -1,4 +1,4 @@
-"""Whether a network is a function of an image, and its parts are that network: tried on a few images."""
+"""Checks on a few images that a network is a function of an image, and that its parts give the same network."""
 
 import copy
 from collections.abc import Callable
@@ -13,32 +13,32 @@ from featdyn_core.networks.cutting import alone
 from featdyn_core.numerics import exactly, one_thread
 
 TRIED = 8
-"""Images of the batch on which a network is tried."""
+"""Number of images in the batch that tries a network."""
 
 ROUNDING = 1e-4
-"""Largest difference, relative to the largest value, that the number of images in a batch may make by rounding."""
+"""Largest difference from rounding, relative to the largest value, between batches of different sizes."""
 
 HIDING = 0.05
-"""Standard deviation of what stands in the place of parameters that are 0, which would hide what they multiply."""
+"""Standard deviation of the numbers that replace parameters that are all 0, which would hide their inputs."""
 
 
 @exactly
 @torch.no_grad()
 def accept(network: BlockNetwork, images: Tensor, classes: int, called: str) -> None:
-    """Refuse a network of which composites would say nothing, or something else than of the module that was cut.
+    """Refuse a network whose composites would be meaningless, or would differ from the module that was cut.
 
-    In evaluation it must draw nothing at random, give the same logits for the same batch twice, and for an image alone
-    what it gives in a batch; its parts must give, to the bit, what the whole module gives. Before the first training
-    all parameters of a layer may be 0; here they are not, for nothing is seen behind them.
+    In evaluation the network must draw nothing at random. It must give the same logits for the same batch twice, and
+    the same logits for an image alone and in a batch. Its parts must give the logits of the whole module, bit for bit.
+    Before training, all parameters of a layer may be 0. The check replaces them, because such a layer hides its inputs.
 
     Args:
-        network: left alone.
-        images: (N, C, H, W) in grey levels, of which the first ``TRIED`` are used.
-        classes: of the images; there must be as many logits.
-        called: what the images are called.
+        network: network to check; not changed.
+        images: (N, C, H, W) in grey levels; the first ``TRIED`` are used.
+        classes: number of classes of the images; there must be as many logits.
+        called: name of the images.
 
     Raises:
-        ModelError: names the module and the line, where they are found.
+        ModelError: names the module and the line, if they are found.
     """
     network = filled(copy.deepcopy(network).cpu().eval())
     whole: nn.Module = network
@@ -64,10 +64,10 @@ def accept(network: BlockNetwork, images: Tensor, classes: int, called: str) -> 
 
 
 def check_channels(network: BlockNetwork, images: Tensor, called: str) -> None:
-    """Refuse images that the network's ``mean`` and ``std`` would make into others by repeating their channel.
+    """Refuse images with one channel if the network's ``mean`` and ``std`` would repeat it.
 
     Raises:
-        ModelError: the numbers of channels.
+        ModelError: names the numbers of channels.
     """
     given = max(len(network.standardize.scale), len(network.standardize.shift))
     has = images.shape[1]
@@ -79,7 +79,7 @@ def check_channels(network: BlockNetwork, images: Tensor, called: str) -> None:
 
 
 def misfit(images: Tensor, called: str, error: Exception, place: str = "") -> str:
-    """Return what to say of a network that cannot take the images."""
+    """Return the message for a network that cannot take the images."""
     return (
         f"the network cannot take the images of {called}, {tuple(images.shape[1:])} (channels, height, width){place}: "
         f"{error}; choose another network or other images"
@@ -87,10 +87,10 @@ def misfit(images: Tensor, called: str, error: Exception, place: str = "") -> st
 
 
 def check_logits(logits: object, count: int, classes: int, name: str, called: str) -> None:
-    """Refuse what is no tensor of logits, one a class.
+    """Refuse a result that is not a tensor of logits with one for each class.
 
     Raises:
-        ModelError: its type or shape.
+        ModelError: names its type or shape.
     """
     if not isinstance(logits, Tensor):
         raise ModelError(alone(name, logits))
@@ -103,7 +103,7 @@ def check_logits(logits: object, count: int, classes: int, name: str, called: st
 
 @torch.no_grad()
 def filled(network: BlockNetwork) -> BlockNetwork:
-    """Return a network, itself, with small numbers drawn in the place of parameters that are all 0."""
+    """Replace parameters that are all 0 by small random numbers in place, and return the network."""
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
         if parameter.is_floating_point() and not parameter.any():
@@ -115,16 +115,16 @@ def _first(run: Callable[[], Tensor], whole: nn.Module, classes: int, images: Te
     """Return the logits of the batch.
 
     Raises:
-        ModelError: the images do not fit, the logits do not, or something is drawn at random.
+        ModelError: the images or the logits do not fit, or the network draws at random.
     """
     states = whereabouts.generators()
     try:
         logits = run()
-    except Exception as error:  # of code that is not this project's
+    except Exception as error:  # raised by code outside this project
         raise ModelError(misfit(images, called, error, whereabouts.of_error(error, whole))) from error
     check_logits(logits, len(images[:TRIED]), classes, type(whole).__name__, called)
     if whereabouts.generators() != states:
-        with whereabouts.Draws() as draws:  # only now, for torch computes in other ways where it is watched
+        with whereabouts.Draws() as draws:  # only now, because torch computes differently while it is watched
             run()
         place = draws.first or whereabouts.of_definition(whole)
         raise ModelError(
@@ -165,7 +165,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _close(batch: Tensor, single: Tensor) -> bool:
-    """Whether an image alone has the values of the batch's first; True of what has no row an image."""
+    """Whether an image alone has the values of the batch's first row; True for a tensor without a row an image."""
     if single.shape != (1, *batch.shape[1:]) or not batch.is_floating_point():
         return True
     room = ROUNDING * float(batch.abs().nan_to_num(posinf=0).max())
