@@ -274,7 +274,7 @@ def _check_chain(graph: fx.Graph, module: nn.Module, ends: dict[str, tuple[str, 
                 first, last = ends[used.tag]
                 raise ModelError(
                     f"a skip connection leads across the cut {cut if used is last else first!r}: what follows needs "
-                    f"something else than the one tensor that the cut submodule returns: "
+                    f"more than the one tensor that the cut submodule returns: "
                     f"{node.meta[WHERE].told(module)}; cut after the whole residual block"
                 )
 

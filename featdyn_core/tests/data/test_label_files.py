@@ -82,7 +82,7 @@ def test_folder_is_that_of_the_environment(folder, images, monkeypatch):
 
 
 def test_absent_file_is_told_with_what_to_set(tmp_path, images):
-    with pytest.raises(AbsentDataError, match=rf"^{tmp_path}/labels\.npz is not there; set FEATDYN_DATA .* is in$"):
+    with pytest.raises(AbsentDataError, match=rf"^{tmp_path}/labels\.npz is missing; set FEATDYN_DATA .* holds it$"):
         read(tmp_path, images)
 
 
