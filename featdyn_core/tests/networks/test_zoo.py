@@ -298,7 +298,7 @@ def test_unknown_network_is_refused():
             for width in (-4, 0, 3, 2.0, True, "4")
         ),
         *(
-            ("mlp", {"hidden": hidden}, "hidden = .*; it must be a list of widths")
+            ("mlp", {"hidden": hidden}, "hidden = .*; it must be a list of at least one width")
             for hidden in ([], [0], [3.0], 3, "wide")
         ),
         ("mlp", {"linear_last": "no"}, "linear_last = 'no'; it must be true or false"),
