@@ -215,7 +215,7 @@ def test_a_frozen_part_stands_still_beside_a_kept_optimizer():
 def test_a_continuation_needs_its_parents_optimizer():
     states = run(tiny_recipe()).states
     parent = Trajectory(tiny_recipe(), 0, "", tuple(states), tiny_digits(), load=states.__getitem__)
-    with pytest.raises(TrainingError, match=r"kept without its optimiser.*give one that a store keeps"):
+    with pytest.raises(TrainingError, match=r"no optimiser state.*give one from a store"):
         train(tiny_continuation(), 0, tiny_digits(), MemorySink(), parent=parent)
     with pytest.raises(
         TrainingError, match="continuation seed 0 is a branch of tiny; give the parent's trajectory too"
