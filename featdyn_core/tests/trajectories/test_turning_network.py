@@ -78,5 +78,5 @@ def test_it_keeps_what_says_where_it_stands(tiny_trajectory):
 
 
 def test_another_pace_is_refused(tiny_trajectory):
-    with pytest.raises(MeasurementError, match="unknown pace 'fast' .*; use one of steady, slowing, standing"):
+    with pytest.raises(MeasurementError, match=r"unknown pace 'fast' .*; use one of steady, slowing, standing"):
         turning(tiny_trajectory, "fast", 4)
