@@ -105,7 +105,7 @@ UNFIT = {
     "other content": (
         {"given": GIVEN[::-1]},
         GIVEN,
-        rf"given has the sha256 {labels_sha256(GIVEN[::-1])}, not {labels_sha256(GIVEN)}; get the file again",
+        rf"given has the sha256 {labels_sha256(GIVEN[::-1])}, not {labels_sha256(GIVEN)}; get the file for this",
     ),
     "no integers": ({"given": GIVEN / 2}, GIVEN, "given has type float64; labels must be integers"),
     "another shape": ({"given": np.stack([GIVEN, GIVEN])}, GIVEN, r"given has shape \(2, 40\); labels must be"),
