@@ -1,1 +1,1 @@
-"""Side-by-side ratios against competent baselines, run by hand: ``python -m benchmarks``."""
+"""Ratios of times against competent baselines, run by hand: ``python -m benchmarks``."""

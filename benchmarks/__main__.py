@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
 
     console = Console()
-    measured_on = machine()  # before the JSON file, which may lie in the checkout, makes it another state of it
+    measured_on = machine()  # before the JSON file changes the state of the checkout that may hold it
     console.print(", ".join(f"{key} {value}" for key, value in measured_on.items()), highlight=False, soft_wrap=True)
     rows: list[Row] = []
     scalings: list[Scaling] = []
@@ -43,7 +43,7 @@ def main() -> None:
             scalings.append(module.scaling(options.quick))
             print_scaling(scalings[-1], console)
         if options.json:
-            write_json(options.json, measured_on, rows, scalings)  # after each, so that a later failure loses nothing
+            write_json(options.json, measured_on, rows, scalings)  # after each benchmark, so no failure loses them
 
 
 if __name__ == "__main__":

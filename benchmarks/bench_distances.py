@@ -1,10 +1,9 @@
 """The permutation test of the maximum mean discrepancy: one matrix product against a loop over permutations.
 
-Both baselines have the same kernel matrix, computed once from inner products in float64 numpy. "Loop over
-blocks" takes, for each permutation, the three blocks of the re-ordered kernel and their means: the textbook's
-test. "Loop over vectors" does with one matrix-vector product a permutation: the best that can be done one
-permutation at a time. All sides use the same permutations, so the gate demands equal statistics and equal
-p-values.
+Both baselines have the same kernel matrix, computed once from inner products in float64 numpy. "Loop over blocks" is
+the textbook's test: for each permutation it takes the three blocks of the re-ordered kernel and their means. "Loop over
+vectors" needs one matrix-vector product for each permutation, which is the best that one permutation at a time allows.
+All sides use the same permutations, so the gate requires equal statistics and equal p-values.
 """
 
 from collections.abc import Callable
@@ -76,7 +75,7 @@ def product(x: np.ndarray, y: np.ndarray, permutations: int, seed: int) -> Resul
 
 
 def run(quick: bool) -> list[Row]:
-    """Compare on two samples of 200 rows and of 500 rows, after the gate: same statistic, same p-value."""
+    """Compare on two samples of 200 rows and of 500 rows, after the gate: equal statistics and p-values."""
     permutations = 99 if quick else 999
     rows = []
     for count in (200, 500):
@@ -115,6 +114,6 @@ def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def require_equal(expected: Result, found: Result) -> None:
-    """Raise unless both are one statistic and one p-value."""
+    """Raise unless statistics and p-values are equal."""
     if not abs(expected[0] - found[0]) <= TOLERANCE or expected[1] != found[1]:
         raise ResultsDifferError("loop gives {}, p {}; product {}, p {}".format(*expected, *found))

@@ -1,14 +1,14 @@
 """The composite grid of ResNet-20: shared shallow parts and streamed chunks against one composite at a time.
 
-The baseline has one prebuilt network and resident images, made before the clock starts; for each cell it loads the
-merged state dict, then computes the logits in batches of 128 without gradients. Each of its cells costs the same, so
-it is run on a sample of them, spread over cuts and epochs, and scaled. "Algorithm alone" gives the baseline the same
-memory format and the same chunks, so that only the sharing of shallow parts, the one product at the last cut and the
-folded normalisation remain. All sides compute in fp32.
+The baseline has one prebuilt network and resident images, made before the clock starts. For each cell it loads the
+merged state dict, then computes the logits in batches of 128 without gradients. Each of its cells costs the same, so it
+runs on a sample of cells, spread over cuts and epochs, and its time is scaled. "Algorithm alone" gives the baseline the
+same memory format and the same chunks, so that only the sharing of shallow parts, the one product at the last cut and
+the folded normalisation remain. All sides compute in fp32.
 
-The gate demands the same class for every image in every cell of the sample, except where the baseline's own two
-largest logits are nearer than a rounding error of folding; how often that happened stands in the note. The planted
-networks differ enough for composites of other epochs or another cut to fail it, which a test shows.
+The gate requires the same class for every image in every cell of the sample, except where the baseline's two largest
+logits are nearer than a rounding error of folding. The note reports how often that happens. The planted networks differ
+enough that composites of other epochs or another cut fail the gate, which a test shows.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ MOST_TIES = 0.01
 """Share of predictions that may be near ties, about which the gate says nothing."""
 
 LEAST_CLASSES = 5
-"""Different predictions that the gate must see in each cell, so that it is none that a constant would pass."""
+"""Number of different predictions that the gate requires in each cell, so that a constant cannot pass it."""
 
 TIMED = ((2, 64, 3), (4, 64, 3), (4, 64, 1), (8, 64, 3), (4, 32, 3), (4, 128, 3), (4, 64, 2), (4, 64, 10))
 """T, N and number of cuts of the scaling table; the first three alone where it must be quick."""
@@ -102,7 +102,7 @@ def scattered(images: Tensor, generator: torch.Generator) -> State:
 
 
 def every(step: int, cuts: tuple[str, ...], epochs: int) -> Sample:
-    """Take every so manieth cell of a grid of all epochs."""
+    """Take evenly spaced cells of a grid of all epochs."""
     index = np.array(list(np.ndindex(len(cuts), epochs, epochs))[::step])
     return Sample(cuts, index, len(index) / (len(cuts) * epochs**2))
 
@@ -111,10 +111,10 @@ class Loop:
     """The baseline: composites one at a time, on one prebuilt network and resident images.
 
     Args:
-        trajectory: where the checkpoints come from; its device is where to compute.
-        sample: which cells.
-        batch: images at a time.
-        memory: in which order the weights lie.
+        trajectory: source of the checkpoints; its device computes.
+        sample: the cells to evaluate.
+        batch: number of images in a batch.
+        memory: memory order of the weights.
     """
 
     def __init__(self, trajectory: Trajectory, sample: Sample, batch: int, memory: torch.memory_format) -> None:
@@ -146,7 +146,7 @@ def gate(name: str, logits: Tensor, found: npt.NDArray[np.uint8]) -> str:
     """Compare the baseline's logits (cells, N, classes) with predictions (cells, N), and say how near they are.
 
     Raises:
-        ResultsDifferError: a prediction differs that is no near tie, or there is too little to tell apart.
+        ResultsDifferError: a prediction differs and is not a near tie, or the predictions are too alike to compare.
     """
     classes = min((len(np.unique(cell)) for cell in found), default=0)
     if classes < LEAST_CLASSES:

@@ -1,11 +1,11 @@
 """The one-step protocol: parameters rewritten in place against a deep copy and an optimiser for every update.
 
-The baseline is the protocol as one would write it: for each update copy the checkpoint's network, take one step of
-``torch.optim.SGD`` on a mini-batch in train mode, and read the features of the samples in eval mode. Both sides
-draw the same mini-batches; the gate demands equal feature changes within 1e-8 in float64, with frozen and with
-updated running statistics. On a CPU the gradient is nearly all of the cost, so that no more than the copies can be
-had. On a GPU each call captures two graphs anew, inside the time that is compared; what a call costs before its first
-update, and after how many updates that is made up for, stands in the note.
+The baseline is the protocol in its direct form: for each update, copy the checkpoint's network, take one step of
+``torch.optim.SGD`` on a mini-batch in train mode, and read the features of the samples in eval mode. Both sides draw
+the same mini-batches. The gate requires equal feature changes within 1e-8 in float64, with frozen and with updated
+running statistics. On a CPU the gradient is nearly all of the cost, so only the cost of the copies can be saved. On a
+GPU each call captures two new graphs, inside the measured time. The note reports the cost of a call before its first
+update, and the number of updates from which it pays.
 """
 
 import copy
@@ -30,7 +30,7 @@ from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 TOLERANCE = 1e-8
 LEAST_CHANGE = 1e-3
-"""Of the largest feature change, so that the gate is none that a network standing still would pass."""
+"""Smallest size of the largest feature change, so that an unchanged network cannot pass the gate."""
 
 SAMPLES = 2
 GATE_UPDATES = 10

@@ -1,9 +1,10 @@
-"""Judging a column of composites from its record against evaluating it again.
+"""Judging a column of composites from its record, compared with a new evaluation.
 
-Both sides end in the numbers that memory asks for, the least favourable over depths and epochs. The baseline evaluates
-the composites with the grid engine, as a claim without records must for each question; the candidate unpacks the
-record, its sha256 checked, and takes the numbers from its predictions. The networks are a ResNet-8 on the handwritten
-digits and drift at random, so that predictions differ from epoch to epoch. The gate demands the same numbers.
+Both sides compute the numbers that memory needs, the least favourable over depths and epochs. The baseline evaluates
+the composites with the grid engine, as a claim without records must do for each question. The candidate checks the
+SHA-256 of the record, unpacks it, and takes the numbers from its predictions. The networks are a ResNet-8 on the
+handwritten digits with random drift, so that predictions differ from epoch to epoch. The gate requires the same
+numbers.
 """
 
 import copy
@@ -28,7 +29,7 @@ Numbers = dict[str, float]
 
 
 def drifting(epochs: int) -> Trajectory:
-    """Return a trajectory that no training made."""
+    """Return a trajectory without training."""
     recipe, dataset = load_recipe("digits-small"), load_dataset("digits")
     generator = torch.Generator().manual_seed(0)
     network, states = new_network(recipe, dataset, generator), {}
@@ -50,7 +51,7 @@ def judged(record: Record) -> Numbers:
     """Numbers of the column, from what was written."""
     if hashlib.sha256(record.content).hexdigest() != record.facts["sha256"]:
         raise ResultsDifferError("the record is not what was written")
-    return Record(record.facts, record.content).view.worst  # a new one, which has unpacked nothing yet
+    return Record(record.facts, record.content).view.worst  # a new view, which has unpacked nothing yet
 
 
 def run(quick: bool) -> list[Row]:

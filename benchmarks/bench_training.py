@@ -4,12 +4,13 @@ The baseline is the loop that most code has: a ``DataLoader`` with torchvision's
 on single images, fp32, torch's SGD, the loss read at every step, with as many workers as turn out fastest (0, 2 or 4).
 The candidate has the images on the device, one gather for crop and flip, bf16 autocast, channels-last weights and the
 fused optimiser; on a GPU its steps are replayed as CUDA graphs, compiled ones in one row, on four streams in another.
-On a CPU another row has compiled steps against the library's own eager ones, because that is the choice to be made
-there. Where steps are captured or compiled, the note says what the first epoch takes and after how many it is made up
-for; compiled code that an earlier run left on the disk is not used.
+On a CPU another row compares compiled steps with the library's own eager ones, because that is the choice there. If
+steps are captured or compiled, the note reports the time of the first epoch, and the number of epochs from which it
+pays. Compiled code of an earlier run on the disk is not used.
 
-The gate trains both in float64 on the same few batches without augmentation and demands the same mean loss and the
-same weights: in float32 the rounding of one convolution grows within three steps to more than weight decay does.
+The gate trains both in float64 on the same few batches without augmentation. It requires the same mean loss and the
+same weights, because in float32 the rounding of one convolution grows within three steps to more than weight decay
+does.
 """
 
 import json
@@ -80,7 +81,7 @@ class Augmented(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def random_images(count: int) -> Dataset:
-    """Random images of CIFAR's size: what they show does not change what they cost."""
+    """Random images of CIFAR's size; their content does not change the cost."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, 10, (count,), generator=generator)
@@ -115,7 +116,7 @@ def library(
 
 
 def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
-    """Train one epoch of each, on a stream of its own where there are such; return their mean losses."""
+    """Train one epoch of each, on separate streams where the device has them; return their mean losses."""
     device = steppers[0].device
     on_gpu = device.type == "cuda"
     tallies = []
@@ -151,7 +152,7 @@ def usual(network: BlockNetwork, loader: DataLoader, device: torch.device) -> fl
 
 
 class Trained(NamedTuple):
-    """What a training comes to: its mean loss, in nats, and its weights (P,) on the CPU."""
+    """The result of a training: its mean loss, in nats, and its weights (P,) on the CPU."""
 
     loss: float
     weights: Tensor
@@ -177,9 +178,9 @@ def gate(device: torch.device, engine: str, build: Callable[[], BlockNetwork] = 
 
 
 def require_equal(name: str, start: Tensor, expected: Trained, found: Trained) -> None:
-    """Raise unless two trainings from the same weights (P,) have one mean loss and end at the same weights.
+    """Raise unless two trainings from the same weights (P,) have equal mean losses and final weights.
 
-    Weights are compared by their distance, relative to the way that they went.
+    Weights are compared by their distance, relative to the distance that they moved.
     """
     way = float((expected.weights - start).norm())
     if not way >= LEAST_WAY * float(start.norm()):
@@ -234,7 +235,7 @@ def cpu_setting(dataset: Dataset) -> str:
 
 @contextmanager
 def compiled_anew() -> Iterator[None]:
-    """Forget compiled code, in memory and on the disk, so that the first epoch has all that compiling costs."""
+    """Remove compiled code, in memory and on the disk, so that the first epoch has the whole cost of compiling."""
     torch.compiler.reset()
     with fresh_cache():
         yield

@@ -1,6 +1,6 @@
 """Train one epoch of ``cifar10-reduced`` into a temporary store and print the process's peak memory, as JSON.
 
-It is a process of its own, ``python -m benchmarks.peak_memory``, that imports nothing which a training does not.
+It is a separate process, ``python -m benchmarks.peak_memory``, with the same imports as a training.
 Without CIFAR-10 in the folder of image sets it has random images of the same form: 50,000 and 10,000, from which the
 recipe draws its subset.
 """
@@ -46,7 +46,7 @@ def write_random_images(root: Path) -> None:
 def peak_mib() -> float | None:
     """Most memory that this process had resident, in MiB; None where the system does not say.
 
-    Not ``ru_maxrss``: Linux hands that on from the process that started this one, however large that was.
+    This is not ``ru_maxrss``, because Linux lets a process inherit that from its parent.
     """
     status = Path("/proc/self/status")
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None

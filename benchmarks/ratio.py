@@ -1,12 +1,12 @@
-"""The frame of every benchmark: baseline and candidate in turn, the ratio of each pair, and where it was run.
+"""Shared code of the benchmarks: it times baseline and candidate in turn, with the ratio of each pair and the machine.
 
 A benchmark is a module ``bench_<name>.py`` whose docstring states the competent baseline. It has
 
 - ``run(quick) -> list[Row]``: passes its equality gate first, which raises ``ResultsDifferError``, then times
   the pairs;
-- ``scaling(quick) -> Scaling``, if it likes: how the cost grows with the size of the problem, and where it breaks.
+- ``scaling(quick) -> Scaling``, optionally: how the cost grows with the size of the problem, and where it breaks.
 
-Ratios travel between machines, seconds do not: nothing here or in a benchmark asserts a time.
+Ratios are comparable between machines, and seconds are not. So no benchmark asserts a time.
 """
 
 import json
@@ -25,7 +25,7 @@ from rich.table import Table
 from featdyn_core.provenance import environment
 
 NOT_RUN = "not run"
-"""Stands in a scaling table where a size was not timed; what can be computed of it is given all the same."""
+"""Text in a scaling table for a size that was not timed; computed values are given all the same."""
 
 
 class ResultsDifferError(AssertionError):
@@ -94,9 +94,9 @@ def paired_ratio(
     to_reach: float | None = None,
     note: str = "",
 ) -> Row:
-    """Time baseline and candidate in turn, A B A B, so that a slow spell of the machine meets both.
+    """Time baseline and candidate in turn, A B A B, so that a slow period of the machine affects both.
 
-    Both must have run once before, in the equality gate: neither is warmed up here.
+    Both must have run once before, in the equality gate, because this function does not warm them up.
 
     Args:
         name: what is compared.
@@ -109,7 +109,7 @@ def paired_ratio(
         note: what else a reader must know.
 
     Raises:
-        ValueError: no pair, or a share outside (0, 1].
+        ValueError: there is no pair, or the share is outside (0, 1].
     """
     if pairs < 1 or not 0 < share <= 1:
         raise ValueError(f"{pairs} pairs at a share of {share}; take at least 1 pair and a share in (0, 1]")
@@ -127,7 +127,7 @@ def paired_ratio(
 
 
 def with_first_call(row: Row, first: float, call: str) -> Row:
-    """Add to a row's note what the candidate's first call took, and after how many calls that is made up for.
+    """Add to a row's note the time of the candidate's first call, and the number of calls from which it pays.
 
     The first call loses ``first - steady`` seconds, and each of them gains ``baseline - steady``, medians of the pairs.
 
@@ -142,7 +142,7 @@ def with_first_call(row: Row, first: float, call: str) -> Row:
 
 
 def machine() -> dict[str, str | int]:
-    """Return what the ratios are measured on, of which commit and when (UTC); what is not known is left out."""
+    """Return machine, commit and time (UTC) of the ratios; unknown facts are left out."""
     facts = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **environment(),

@@ -1,1 +1,1 @@
-"""Data sets as tensors: where they come from, how labels are randomised, how images are corrupted."""
+"""Data sets as tensors: their sources, randomised labels and corrupted images."""

@@ -1,11 +1,11 @@
-"""Augmentation of training images: crops of the padded image and flips, at random (He et al. 2016, section 4.2)."""
+"""Augmentation of training images: random crops of the padded image and flips (He et al. 2016, section 4.2)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 CROP_PADDING = 4
-"""Pixels of zeros on each side, of which a crop leaves as many as it cuts off the image."""
+"""Width of the zero padding on each side, in pixels."""
 
 
 class CropFlip:
@@ -24,12 +24,12 @@ class CropFlip:
         self.flip = torch.empty((count, 1), dtype=torch.bool, device=device)
 
     def draw(self, generator: torch.Generator) -> None:
-        """Draw crop and flip of every image anew, on the CPU, so that they are the same on every device."""
+        """Draw crop and flip of every image again, on the CPU, so that they are the same on every device."""
         self.offsets.copy_(torch.randint(0, 2 * CROP_PADDING + 1, self.offsets.shape, generator=generator))
         self.flip.copy_(torch.rand(self.flip.shape, generator=generator) < 0.5)
 
     def take(self, chosen: Tensor) -> Tensor:
-        """Images (B, C, H, W) at the places ``chosen`` (B,), as they were drawn."""
+        """Images (B, C, H, W) at the indices ``chosen`` (B,), with their crops and flips."""
         row = self.offsets[0, chosen] + self.rows
         column = self.offsets[1, chosen] + torch.where(self.flip[chosen], self.columns.flip(0), self.columns)
         channel = self.channels[:, None, None]

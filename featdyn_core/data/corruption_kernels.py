@@ -1,9 +1,8 @@
 """Noise, blur and digital corruptions, one small function a kind.
 
-Every kernel maps uint8 images (N, H, W, C) to real grey levels of the same shape, where 255 is white; it
-neither clips nor truncates, which ``featdyn_core.data.corruptions.corrupt`` does for all. Where the
-truncation to 8 bits would show a difference in the last bit, floating-point operations keep the order of
-the original generator.
+Every kernel maps uint8 images (N, H, W, C) to real grey levels of the same shape, where 255 is white; it does not clip
+or truncate, because ``featdyn_core.data.corruptions.corrupt`` does that for all. If a difference in the last bit could
+change the truncation to 8 bits, floating-point operations keep the order of the original generator.
 """
 
 import io
@@ -135,7 +134,7 @@ def smear(images: Levels, degrees: npt.NDArray[np.float64], radius: float, sigma
 def zoom_blur(images: Images, stop: float) -> Levels:
     """Average the image with its enlargements by 1, 1.01, … up to ``stop``."""
     pixels = images.astype(np.float32) / np.float32(255)
-    # The original's steps to the last bit, for they decide the crop and whether ``stop`` itself is reached.
+    # The original's steps to the last bit, because they decide the crop and whether ``stop`` itself is reached.
     factors = np.arange(1, stop, 0.01)
     total = np.zeros_like(pixels)
     for factor in factors:
@@ -150,7 +149,7 @@ def enlarge(images: Levels, factor: float) -> Levels:
 
 
 def _enlargement(side: int, factor: float) -> npt.NDArray[np.float64]:
-    """Return what ``enlarge`` does along one axis as a matrix (side, side): crop, interpolate, trim."""
+    """Return the effect of ``enlarge`` along one axis as a matrix (side, side): crop, interpolate, trim."""
     kept = int(np.ceil(side / factor))
     top = (side - kept) // 2
     # The image of the unit matrix under a linear map is the map's matrix.

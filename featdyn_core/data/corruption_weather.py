@@ -32,7 +32,7 @@ def snow(
     sigma: float,
     kept: float,
 ) -> Levels:
-    """Whiten the image and let enlarged, smeared flakes fall, once as drawn and once turned by 180°.
+    """Whiten the image and add enlarged, smeared flakes, once as drawn and once turned by 180°.
 
     Args:
         images: (N, H, W, C), uint8.
@@ -40,7 +40,7 @@ def snow(
         mean: of the normal layer that flakes are cut from (white = 1).
         spread: standard deviation of that layer.
         zoom: enlargement of the layer, at least 1.
-        threshold: layer values below are no flakes.
+        threshold: layer values below this are not flakes.
         radius: of the flakes' motion blur, in pixels; its direction is drawn from -135° to -45°.
         sigma: of the motion blur, in pixels.
         kept: share of the image that is not whitened.

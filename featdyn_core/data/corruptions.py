@@ -2,20 +2,19 @@
 
 Own implementation of the generator behind CIFAR-10-C (Hendrycks & Dietterich, "Benchmarking Neural Network
 Robustness to Common Corruptions and Perturbations", ICLR 2019; ``make_cifar_c.py`` in the repository
-hendrycks/robustness) with the severities of CIFAR-10-C, which are milder than those of ImageNet-C. The
-published files were drawn without a seed, so their random kinds can be met in distribution only; the
-deterministic kinds follow the original's definitions, down to the final truncation (not rounding) to 8 bits,
-but have not been compared with the published files yet. ``corrupted_test_set`` takes those files where they
-are at hand.
+hendrycks/robustness) with the severities of CIFAR-10-C, which are milder than those of ImageNet-C. The published files
+were drawn without a seed, so random kinds can match them in distribution only. The deterministic kinds follow the
+original's definitions, down to the final truncation (not rounding) to 8 bits. They have not been compared with the
+published files yet. ``corrupted_test_set`` uses those files if they are present.
 
-One kind is not theirs: **frost is synthesised**. The original overlays photographs of frozen glass, which
-are not part of this package; here the overlay is a fractal texture, and little more than half as strong. What is
-measured on ``frost`` must be labelled so. And ``spatter`` clips at severity 3 what the original lets wrap around (see
+One kind differs: **frost is synthesised**. The original overlays photographs of frozen glass, which are not part of
+this package. Here the overlay is a fractal texture, little more than half as strong. Measurements on ``frost`` must be
+labelled accordingly. At severity 3, ``spatter`` clips values that wrap around in the original (see
 ``corruption_weather``).
 
-Severity is a name, not a distance. In ``elastic_transform`` the random affinity shrinks from severity 1 to
-5 while the local distortion grows, and ``saturate`` greys at 1 and 2 but strengthens colours from 3 on; the
-squared distance to the clean image is then not monotone in the severity.
+Severity is a name, not a distance. In ``elastic_transform`` the random affinity shrinks from severity 1 to 5 while the
+local distortion grows. ``saturate`` weakens colours at 1 and 2 but strengthens them from 3. So the squared distance to
+the clean image is not monotone in the severity.
 """
 
 import os
@@ -34,7 +33,7 @@ from featdyn_core.data.official import FOLDER, load_official_corruption
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import DataError
 
-# Images corrupted at a time: bounds the memory of the float intermediates, and keeps them near the cache.
+# Number of images in a batch, which bounds the memory of the float intermediates and keeps them near the cache.
 _CHUNK = 250
 
 
@@ -116,24 +115,24 @@ KINDS = tuple(_MCE)
 EXTRA_KINDS = tuple(_EXTRA)
 """The four kinds that CIFAR-10-C adds for validation, outside the mean corruption error."""
 STOCHASTIC = frozenset(kind for kind, corruption in _ALL.items() if corruption.stochastic)
-"""The kinds that draw from ``rng``; all others are functions of the image and the severity alone."""
+"""The kinds that draw from ``rng``; all others depend on the image and the severity only."""
 
 
 def corrupt(images: npt.NDArray[np.uint8], kind: str, severity: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return the images under one corruption of CIFAR-10-C.
 
-    Grey images take every kind but ``saturate``; colours that a kind brings along (frost, water, mud)
-    become their luma. Lengths in pixels are meant for 32×32 images and do not grow with the image, except
-    those of ``elastic_transform``. ``frost`` is synthesised (see the module's description).
+    Grey images take every kind except ``saturate``; colours of a kind (frost, water, mud) become their luma. Lengths in
+    pixels suit 32×32 images and do not grow with the image, except in ``elastic_transform``. ``frost`` is synthesised
+    (see the module's description).
 
-    An unknown kind or severity, images of another type or shape, ``saturate`` of grey images, and an ``rng`` that is no
-    numpy generator are each a ``DataError``.
+    A ``DataError`` is raised for an unknown kind or severity, images of another type or shape, ``saturate`` of grey
+    images, or an ``rng`` that is not a numpy generator.
 
     Args:
         images: (N, H, W, C), uint8, C = 3 (RGB) or 1 (grey); not changed.
         kind: one of ``KINDS`` or ``EXTRA_KINDS``.
         severity: 1 (mild) to 5 (strong).
-        rng: numpy generator; drawn from by the kinds in ``STOCHASTIC``, left as it is by the others.
+        rng: numpy generator; only the kinds in ``STOCHASTIC`` draw from it.
 
     Returns:
         A new array of the same shape and type.
@@ -162,21 +161,21 @@ def corrupted_test_set(
     *,
     root: str | os.PathLike[str] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, str]:
-    """Return the test images of a data set under one corruption, official where they are at hand.
+    """Return the test images of a data set under one corruption, from the official files if they are present.
 
-    For ``cifar10`` the images of CIFAR-10-C are taken, as ``official.load_official_corruption`` finds them
-    under ``root``; if they are not there, and for every other data set, the images come from ``corrupt``. A
-    test set of n images gets the first n of CIFAR-10-C, and only if its labels are the first n labels there:
-    one in another order, or of other images, is refused rather than given the wrong images.
+    For ``cifar10``, ``official.load_official_corruption`` looks for the images of CIFAR-10-C under ``root``. If they
+    are absent, and for every other data set, the images come from ``corrupt``. A test set of n images gets the first n
+    of CIFAR-10-C if its labels equal the first n labels there. Otherwise it is refused, because it would get the wrong
+    images.
 
-    What ``corrupt`` and ``load_official_corruption`` refuse is a ``DataError``, and so are labels of ``cifar10`` that
-    are not those of CIFAR-10-C.
+    The errors of ``corrupt`` and ``load_official_corruption`` are a ``DataError``, and so are labels of ``cifar10``
+    that differ from those of CIFAR-10-C.
 
     Args:
-        dataset: its test images are corrupted; left as it is.
+        dataset: data set whose test images are corrupted; not changed.
         kind: one of ``KINDS`` or ``EXTRA_KINDS``.
         severity: 1 (mild) to 5 (strong).
-        rng: numpy generator; drawn from by the kinds in ``STOCHASTIC``, unless the images are official.
+        rng: numpy generator; only the kinds in ``STOCHASTIC`` draw from it, and only if the images are not official.
         root: folder of image sets, see ``project.data_root``.
 
     Returns:
@@ -189,7 +188,7 @@ def corrupted_test_set(
         >>> tuple(images.shape), source
         ((597, 1, 8, 8), 'synthesised')
     """
-    # In C order: the last bit of contrast's means depends on the order, and could tip a grey level.
+    # In C order, because the last bit of contrast's means depends on the order and could change a grey level.
     clean = dataset.test_images.permute(0, 2, 3, 1).contiguous().numpy()
     _check(clean, kind, severity, rng)
     official = load_official_corruption(kind, severity, root=root) if dataset.name == "cifar10" else None
@@ -203,16 +202,16 @@ def corrupted_test_set(
 def _first_official(
     images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], dataset: Dataset
 ) -> npt.NDArray[np.uint8]:
-    """Return the first images (N, H, W, C) of CIFAR-10-C, as many as the data set has and of the same labels.
+    """Return the first images (N, H, W, C) of CIFAR-10-C, as many as the data set has, after a check of the labels.
 
     Raises:
-        DataError: its labels are others.
+        DataError: the labels differ.
     """
     count = len(dataset.test_labels)
     if not np.array_equal(labels[:count], dataset.test_labels.numpy()):
         raise DataError(
             f"the {count:,} test labels of {dataset.name} ({dataset.source}) are not the first {count:,} of "
-            f"{FOLDER}, so their rows there cannot be told; give the test images of CIFAR-10 in their published order, "
+            f"{FOLDER}, so their rows there are unknown; give the test images of CIFAR-10 in their published order, "
             "or synthesise with corrupt"
         )
     return images[:count]

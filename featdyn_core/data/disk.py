@@ -1,4 +1,4 @@
-"""What the operating system says of a file of an image set, in words that name the mend."""
+"""Errors of the operating system on files of an image set, with the remedy."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from featdyn_core.files import FULL_DISK
 
 
 def disk_refusal(path: Path, error: OSError) -> str:
-    """Say why the disk refused to read or write ``path``, and the mend."""
+    """Return the reason why ``path`` cannot be read or written, and the remedy."""
     mend = "free some space" if error.errno in FULL_DISK else "make it readable and its folder writable"
     return (
         f"cannot read or write {path}: {error.strerror or error}; {mend}, or set FEATDYN_DATA to another "
@@ -19,10 +19,10 @@ def disk_refusal(path: Path, error: OSError) -> str:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors inside into one that names the mend.
+    """Turn the operating system's errors inside into one that names the remedy.
 
     Raises:
-        DataError: the disk refused to read or write ``path``.
+        DataError: ``path`` cannot be read or written.
     """
     try:
         yield

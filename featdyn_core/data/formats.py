@@ -38,7 +38,7 @@ def read_digits() -> Arrays:
     The 8×8 images have the values 0 … 16, here ``round(v * 255 / 16)``. The file is ordered by writer; the
     split follows one fixed random permutation, so that both parts have the same distribution.
     """
-    from sklearn.datasets import load_digits  # here, because it is slow to import and few need it
+    from sklearn.datasets import load_digits  # imported here, because the import is slow and rarely needed
 
     bunch = load_digits()
     images = torch.from_numpy(np.rint(bunch.images * 255 / 16).astype(np.uint8))[:, None]
@@ -56,22 +56,22 @@ def read_npz(path: Path) -> Arrays:
             channels, and ``y_train`` and ``y_test``, ``(N,)`` or ``(N, 1)`` of any integer type.
 
     Raises:
-        DataError: a file that is missing, unreadable, or not as above; a part that is empty; test images that are
-            all among the training images.
+        DataError: the file is missing, unreadable, or not as above; a part is empty; or all test images are among the
+            training images.
     """
     arrays = _image_set(path)
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if len(images) != len(labels):
             raise DataError(
-                f"{path}: x_{part} has {len(images):,} images and y_{part} {len(labels):,} labels; they must be as many"
+                f"{path}: x_{part} has {len(images):,} images and y_{part} {len(labels):,} labels; give equal numbers"
             )
         if images.size == 0:
             raise DataError(f"{path}: x_{part} is empty; both parts need at least one image")
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         raise DataError(
             f"{path}: training images have shape {arrays['x_train'].shape[1:]} and test images "
-            f"{arrays['x_test'].shape[1:]}; they must be the same"
+            f"{arrays['x_test'].shape[1:]}; the shapes must be equal"
         )
     if _all_among(arrays["x_test"], arrays["x_train"]):
         raise DataError(
@@ -81,8 +81,8 @@ def read_npz(path: Path) -> Arrays:
 
 
 def _all_among(images: np.ndarray, others: np.ndarray) -> bool:
-    """Whether every image is one of the others."""
-    if not (others == images[0]).all(axis=(1, 2, 3)).any():  # as a rule this settles it, without a digest of each
+    """Whether every image is among the others."""
+    if not (others == images[0]).all(axis=(1, 2, 3)).any():  # this usually decides, without a digest of each image
         return False
     first, second = ({hashlib.blake2b(image.tobytes()).digest() for image in part} for part in (images, others))
     return first <= second
@@ -102,13 +102,13 @@ def _image_set(path: Path) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def open_npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
-    """Give the arrays of an ``.npz`` file by name; each is read when it is asked for.
+    """Yield the arrays of an ``.npz`` file by name; each is read on access.
 
     Yields:
         The arrays.
 
     Raises:
-        DataError: the file is missing or unreadable, also where that shows only as an array is read.
+        DataError: the file is missing or unreadable, also if this shows only when an array is read.
     """
     try:
         with open_file(path) as file:
@@ -117,7 +117,7 @@ def open_npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
         raise DataError(f"{path} does not exist; give the path of an .npz file") from error
     except UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as an .npz file of plain arrays: {error}; write it anew with numpy.savez"
+            f"{path} cannot be read as an .npz file of plain arrays: {error}; write it again with numpy.savez"
         ) from error
 
 
@@ -143,7 +143,7 @@ def label_vector(array: np.ndarray, key: str, path: os.PathLike[str]) -> np.ndar
         path: of the file.
 
     Raises:
-        DataError: another shape or type.
+        DataError: the shape or the type is wrong.
     """
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(f"{path}: {key} has type {array.dtype}; labels must be integers")

@@ -1,7 +1,7 @@
-"""Labels from a file of their own, such as people gave, in place of the true ones of the training images.
+"""Labels from a separate file, such as human labels, which replace the true labels of the training images.
 
 The file is an ``.npz`` in the folder of image sets. Each of its arrays has a label for every image of the whole
-training part, in the order in which the images are published.
+training part, in the published order of the images.
 """
 
 import hashlib
@@ -17,26 +17,26 @@ from featdyn_core.errors import AbsentDataError, DataError
 from featdyn_core.project import data_root
 
 TRUE = "clean_label"
-"""Name that CIFAR-10N gives the true labels: where a file has them, they tell whether the images are in its order."""
+"""Name of the true labels in CIFAR-10N. If a file has them, they show whether the images are in its order."""
 
 ORIGINS = {
-    "cifar10n_labels.npz": "CIFAR-10N, labels that people gave, comes from github.com/UCSC-REAL/cifar-10-100n "
-    "(CC BY-NC 4.0); docs/running.md says how it becomes this file"
+    "cifar10n_labels.npz": "CIFAR-10N, a set of human labels, comes from github.com/UCSC-REAL/cifar-10-100n "
+    "(CC BY-NC 4.0); docs/running.md explains how to make this file from it"
 }
-"""Where known files come from, by name."""
+"""Sources of known files, by name."""
 
 
 def load_labels(
     file: str, column: str, sha256: str, dataset: Dataset, *, root: str | os.PathLike[str] | None = None
 ) -> torch.Tensor:
-    """Return the labels that a file gives the training images, of which a subset may have been drawn.
+    """Return the labels of the training images, or of a drawn subset of them, from a file.
 
-    A file that is not there is an ``AbsentDataError``.
+    A missing file is an ``AbsentDataError``.
 
     Args:
         file: name of an ``.npz`` file.
         column: name of an array in it, ``(N,)`` or ``(N, 1)`` of any integer type, N images in the whole training part.
-        sha256: what ``labels_sha256`` says of that array.
+        sha256: result of ``labels_sha256`` for that array.
         dataset: the images.
         root: folder of the file, see ``project.data_root``.
 
@@ -44,14 +44,14 @@ def load_labels(
         ``(len(dataset.train_labels),)`` int64, on the CPU.
 
     Raises:
-        DataError: it has no such array, or one of other content than ``sha256`` says; there are more or fewer images
-            than labels, or they are in another order; a label is no class.
+        DataError: the array is missing, or its content does not match ``sha256``; the numbers of images and labels
+            differ, or their orders; or a label is not a class.
     """
     path = data_root(root) / file
     labels, true = _read(path, column)
     if (found := labels_sha256(labels)) != sha256:
         raise DataError(
-            f"{path}: {column} has the sha256 {found}, not {sha256}; get the file again that the recipe means, or "
+            f"{path}: {column} has the sha256 {found}, not {sha256}; get the file for this recipe again, or "
             "write the sha256 of this one into the recipe, which makes it another training"
         )
     drawn = torch.ones(len(dataset.train_labels), dtype=torch.bool) if dataset.drawn is None else dataset.drawn
@@ -59,7 +59,7 @@ def load_labels(
     if len(labels) != len(kept):
         raise DataError(
             f"{path}: {column} has {len(labels):,} labels, and the whole training part of {images} {len(kept):,} "
-            "images; choose the images that the labels were given to"
+            "images; choose the images that the labels belong to"
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= dataset.classes:
@@ -69,27 +69,27 @@ def load_labels(
         )
     if true is not None and not (len(true) == len(kept) and np.array_equal(true[kept], dataset.train_labels.numpy())):
         raise DataError(
-            f"{path}: {TRUE} is not what the training images of {images} show, so they are other images or in another "
-            "order than the labels; get them as they were published"
+            f"{path}: {TRUE} differs from the training labels of {images}, so these are other images or in another "
+            "order than the labels; get the published images"
         )
     return torch.from_numpy(labels[kept])
 
 
 def labels_sha256(labels: np.ndarray) -> str:
-    """Hex sha256 of the labels ``(N,)`` as little-endian int64, whatever integers a file keeps them as."""
+    """Hex SHA-256 of the labels ``(N,)`` as little-endian int64, for every integer type in the file."""
     return hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
 
 
 def _read(path: Path, column: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the labels, and the true ones where the file has them.
+    """Return the labels, and the true ones if the file has them.
 
     Raises:
         AbsentDataError: there is no such file.
-        DataError: it cannot be read, or has no such array.
+        DataError: the file cannot be read, or has no such array.
     """
     if not os.path.exists(path):
         origin = f". {ORIGINS[path.name]}" if path.name in ORIGINS else ""
-        raise AbsentDataError(f"{path} is not there; set FEATDYN_DATA to the folder it is in{origin}")
+        raise AbsentDataError(f"{path} is missing; set FEATDYN_DATA to the folder that holds it{origin}")
     with open_npz(path) as npz:
         if column not in npz:
             raise DataError(f"{path} has no array {column!r}; name one that it has: {', '.join(npz) or 'none'}")

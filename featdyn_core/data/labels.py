@@ -1,7 +1,7 @@
-"""Label noise and its control: labels drawn anew, and classes renamed.
+"""Label noise and its control: labels drawn again, and renamed classes.
 
-Labels drawn anew carry nothing about their images; renamed classes carry all that they did. A measurement
-that reacts to the first and not to the second reacts to the loss of structure, not to the change of numbers.
+Labels drawn again carry no information about their images. Renamed classes carry all of it. A measurement that reacts
+to the first and not to the second reacts to the loss of structure, not to the change of numbers.
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ from featdyn_core.errors import DataError
 
 
 def randomize_labels(labels: torch.Tensor, fraction: float, classes: int, rng: np.random.Generator) -> torch.Tensor:
-    """Return labels of which a fraction is drawn anew, uniformly over all classes.
+    """Return labels with a fraction drawn again, uniformly over all classes.
 
     Exactly ``round(fraction * N)`` positions (a half goes to the even integer) are chosen without
-    replacement. A label drawn anew is the old one with probability ``1 / classes``, so about ``fraction * (1
+    replacement. A label drawn again equals the old one with probability ``1 / classes``, so about ``fraction * (1
     - 1 / classes)`` of the labels end up wrong. This is the random-label setting of Zhang et al.,
-    "Understanding deep learning requires rethinking generalization" (2017), section 2.1, with the number of
-    positions fixed instead of random.
+    "Understanding deep learning requires rethinking generalization" (2017), section 2.1, with a fixed instead of a
+    random number of positions.
 
     Args:
-        labels: ``(N,)`` int64, each in ``0 … classes - 1``; left as they are.
-        fraction: share of the positions that are drawn anew, in [0, 1].
+        labels: ``(N,)`` int64, each in ``0 … classes - 1``; not changed.
+        fraction: share of the positions that are drawn again, in [0, 1].
         classes: number of classes, at least 1.
         rng: decides first the positions, then their labels.
 
@@ -29,7 +29,7 @@ def randomize_labels(labels: torch.Tensor, fraction: float, classes: int, rng: n
         ``(N,)`` int64, on the device of ``labels``.
 
     Raises:
-        DataError: a fraction outside [0, 1], or labels that are not as above.
+        DataError: the fraction is outside [0, 1], or the labels are not as above.
 
     Examples:
         >>> labels = torch.zeros(100, dtype=torch.int64)
@@ -49,13 +49,12 @@ def randomize_labels(labels: torch.Tensor, fraction: float, classes: int, rng: n
 
 
 def permute_labels(labels: torch.Tensor, classes: int, rng: np.random.Generator) -> torch.Tensor:
-    """Return labels under new class names: every class gets another's number, the same for all its images.
+    """Return labels with renamed classes: every class gets the number of another class, the same for all its images.
 
-    The renaming is uniform over the permutations without a fixed point (derangements), so that no class keeps
-    its number.
+    The renaming is uniform over the permutations without a fixed point (derangements), so no class keeps its number.
 
     Args:
-        labels: ``(N,)`` int64, each in ``0 … classes - 1``; left as they are.
+        labels: ``(N,)`` int64, each in ``0 … classes - 1``; not changed.
         classes: number of classes, at least 2.
         rng: decides the renaming.
 
@@ -63,7 +62,7 @@ def permute_labels(labels: torch.Tensor, classes: int, rng: np.random.Generator)
         ``(N,)`` int64, on the device of ``labels``.
 
     Raises:
-        DataError: fewer than two classes, or labels that are not as above.
+        DataError: there are fewer than two classes, or the labels are not as above.
 
     Examples:
         >>> permute_labels(torch.tensor([0, 0, 1]), 2, np.random.default_rng(0)).tolist()
@@ -80,10 +79,10 @@ def permute_labels(labels: torch.Tensor, classes: int, rng: np.random.Generator)
 
 
 def _check(labels: torch.Tensor, classes: int) -> None:
-    """Refuse labels that are no non-empty int64 vector over ``0 … classes - 1``.
+    """Refuse labels that are not a non-empty int64 vector over ``0 … classes - 1``.
 
     Raises:
-        DataError: says what they are instead.
+        DataError: describes the labels.
     """
     if labels.ndim != 1 or labels.dtype != torch.int64 or len(labels) == 0:
         raise DataError(

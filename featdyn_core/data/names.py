@@ -1,9 +1,9 @@
-"""Names of splits, severities and sets; apart from the images, so that what judges records can do without torch."""
+"""Names of splits, severities and sets, in a module of their own so that judging records needs no torch."""
 
 SPLITS = ("held-out", "training")
 
 SEVERITIES = (1, 2, 3, 4, 5)
-"""Of the corruptions of CIFAR-10-C."""
+"""Severities of the corruptions of CIFAR-10-C."""
 
 REORDERED = ("digits",)
-"""Image sets that are not in their published order, so that labels given in that order are not theirs."""
+"""Image sets that are not in their published order, so that labels in that order do not fit them."""

@@ -20,7 +20,7 @@ from featdyn_core.project import data_root
 
 FOLDER = "CIFAR-10-C"
 TAR_MD5 = "56bf5dcef84df0e2308c6dcbcbbd8499"
-PER_SEVERITY = 10_000  # images: the test set of CIFAR-10, in its order
+PER_SEVERITY = 10_000  # number of images: the test set of CIFAR-10, in its order
 CORRUPTION_KINDS = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
     *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"),
@@ -32,11 +32,11 @@ CORRUPTION_KINDS = (
 def load_official_corruption(
     kind: str, severity: int, *, root: str | os.PathLike[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the official images of one corruption at one severity, or None where they are not at hand.
+    """Return the official images of one corruption at one severity, or None if they are absent.
 
-    They are looked for in ``CIFAR-10-C`` under ``root``. Where only ``CIFAR-10-C.tar`` is there, its MD5 is
-    checked and it is unpacked first, by one process for all. A folder that somebody else unpacked is taken as
-    it is: only the shapes and types in it are checked, for the MD5 is known of the tar file alone.
+    The function looks in ``CIFAR-10-C`` under ``root``. If only ``CIFAR-10-C.tar`` is there, one process checks its MD5
+    and unpacks it for all. In a folder that somebody else unpacked, only shapes and types are checked, because the
+    published MD5 is that of the tar file.
 
     Args:
         kind: one of ``CORRUPTION_KINDS``.
@@ -48,8 +48,8 @@ def load_official_corruption(
         None if there is neither the folder nor the tar file.
 
     Raises:
-        DataError: an unknown kind or severity, a folder without ``<kind>.npy`` or ``labels.npy``, a file of
-            another form, a tar file with another checksum, a full disk.
+        DataError: the kind or the severity is unknown, the folder lacks ``<kind>.npy`` or ``labels.npy``, a file has
+            another form, the tar file has another checksum, or the disk is full.
     """
     if kind not in CORRUPTION_KINDS:
         raise DataError(f"unknown CIFAR-10-C corruption {kind!r}; the kinds are {', '.join(CORRUPTION_KINDS)}")
@@ -70,14 +70,14 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return a memory-mapped uint8 array of the published shape.
 
     Raises:
-        DataError: there is none, or it cannot be read, or it is of another shape or type.
+        DataError: the file is missing, cannot be read, or has another shape or type.
     """
     mend = (
         f"delete the folder {path.parent}; with {FOLDER}.tar (Zenodo record 2535967) beside it, the next call "
         "unpacks it again"
     )
     try:
-        with open_file(path):  # it is a file, and no pipe that would be waited for
+        with open_file(path):  # it is a file, not a pipe, whose reading would wait
             array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing, perhaps an unpacking that was cut off; {mend}") from error
@@ -92,12 +92,12 @@ def _unpack(folder: Path) -> None:
     """Unpack the tar file beside ``folder``; the folder appears only once it is whole.
 
     Raises:
-        DataError: it is not the published file, cannot be unpacked, or the disk refuses.
+        DataError: it is not the published file, cannot be unpacked, or the disk fails.
     """
     tar = folder.with_suffix(".tar")
     try:
         with FileLock(folder.with_suffix(".lock")):
-            if folder.exists():  # another process has unpacked it meanwhile
+            if folder.exists():  # another process has unpacked it in the meantime
                 return
             if md5_of(tar) != TAR_MD5:
                 raise DataError(

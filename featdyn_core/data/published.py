@@ -1,8 +1,8 @@
 """Published image sets: fetched by torchvision, converted once to plain tensors, verified at every load.
 
-torchvision hashes the archives at every construction, downloads to the final name, and does not check
-unpacked MNIST at all. So it is asked once, behind a lock, and what it gives is kept as
-``featdyn/<name>.safetensors`` beside a manifest with its SHA-256.
+torchvision hashes the archives at every construction, downloads to the final name, and does not check unpacked MNIST at
+all. So it runs once, behind a lock. Its result is kept as ``featdyn/<name>.safetensors`` beside a manifest with its
+SHA-256.
 """
 
 import contextlib
@@ -44,12 +44,12 @@ MNIST_RAW = {
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
-# What torchvision lets through when a host, a download or an archive fails.
+# Exceptions from torchvision when a host, a download or an archive fails.
 FETCH_ERRORS = (RuntimeError, EOFError, OSError, http.client.HTTPException, tarfile.TarError, zlib.error)
 
 
 class _Archive(NamedTuple):
-    """A file as published: where it belongs on the disk, its MD5, and where it comes from."""
+    """A published file: its place on the disk, its MD5, and its source."""
 
     path: Path
     md5: str
@@ -57,27 +57,27 @@ class _Archive(NamedTuple):
 
 
 def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
-    """Return a published image set, fetching (if ``download`` allows it) and converting it at the first call.
+    """Return a published image set; the first call fetches it (if ``download`` allows it) and converts it.
 
-    Any number of processes may call at once: one converts, the others wait for it. In a folder where nothing may be
-    written each reads the published files as they are.
+    Any number of processes may call at once: one converts, and the others wait. In a read-only folder each process
+    reads the published files directly.
 
-    A set that is not here and cannot be fetched is an ``AbsentDataError``, which is a ``DataError``.
+    A set that is absent and cannot be fetched is an ``AbsentDataError``, which is a ``DataError``.
 
     Args:
         name: one of ``CLASSES``.
-        root: folder in which torchvision finds or puts its files.
-        download: whether it may put some there.
+        root: folder of torchvision's files.
+        download: whether torchvision may download files into it.
 
     Raises:
-        DataError: a file of it is not what was published, the disk is full, or the converted file is damaged.
+        DataError: a file differs from the published one, the disk is full, or the converted file is damaged.
     """
     tensors = root / "featdyn" / f"{name}.safetensors"
     manifest = tensors.with_suffix(".json")
     if not _is_converted(tensors, manifest):
         try:
             with _lock(tensors):
-                if not _is_converted(tensors, manifest):  # by the process that held the lock before
+                if not _is_converted(tensors, manifest):  # converted by the process that held the lock before
                     _convert(name, root, tensors, manifest, download)
         except DataError as error:
             if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in UNWRITABLE:
@@ -87,10 +87,10 @@ def load_published(name: str, root: Path, *, download: bool = True) -> Arrays:
 
 
 def _lock(tensors: Path) -> contextlib.AbstractContextManager[BaseFileLock]:
-    """Return the lock on a converted file, held; leaving its context releases it.
+    """Acquire and return the lock on a converted file; leaving its context releases it.
 
     Raises:
-        DataError: the disk refuses to make its file.
+        DataError: its file cannot be created.
     """
     try:
         tensors.parent.mkdir(parents=True, exist_ok=True)
@@ -123,10 +123,10 @@ def _convert(name: str, root: Path, tensors: Path, manifest: Path, download: boo
 
 
 def _as_published(name: str, root: Path) -> Arrays:
-    """Return a set from a folder in which nothing may be written, where its published files are there and unpacked.
+    """Return a set from a read-only folder with its unpacked published files.
 
     Raises:
-        AbsentDataError: they are not there, or are still packed.
+        AbsentDataError: the files are missing or still packed.
     """
     datasets = _torchvision_datasets(name, root)
     try:
@@ -152,7 +152,7 @@ def _read_converted(tensors: Path, manifest: Path) -> Arrays:
 
 
 def _torchvision_datasets(name: str, root: Path) -> ModuleType:
-    """Import torchvision only here: beside a torch of another build its import fails, and little needs it.
+    """Import torchvision only here, because its import fails beside a torch of another build and is rarely needed.
 
     Raises:
         DataError: torchvision cannot be imported.
@@ -168,13 +168,13 @@ def _torchvision_datasets(name: str, root: Path) -> ModuleType:
 
 
 def _obtain(datasets: ModuleType, name: str, root: Path, download: bool) -> Arrays:
-    """Read a set's published files, after a download where they are not there and ``download`` allows it.
+    """Read a set's published files, after a download if they are absent and ``download`` allows it.
 
-    What cannot be had is a ``DataError`` or, where nothing damaged is in the way, an ``AbsentDataError``.
+    An unavailable set is an ``AbsentDataError``, or a ``DataError`` if damaged files are the cause.
     """
     try:
         if download:
-            with contextlib.suppress(RuntimeError):  # torchvision's word for files missing or not the published ones
+            with contextlib.suppress(RuntimeError):  # files are missing or not the published ones
                 return _read(datasets, name, root)
             with _no_endless_wait():
                 _construct(datasets, name, root, download=True)
@@ -240,7 +240,7 @@ def _read_mnist(datasets: ModuleType, folder: Path) -> Arrays:
 
 @contextlib.contextmanager
 def _no_endless_wait() -> Iterator[None]:
-    """Let a silent host fail: torchvision sets no timeout, and offers none but the process-wide default."""
+    """Make a silent host fail: torchvision sets no timeout, and only the process-wide default is available."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE)
     try:
@@ -250,7 +250,7 @@ def _no_endless_wait() -> Iterator[None]:
 
 
 def _archives(datasets: ModuleType, name: str, root: Path) -> list[_Archive]:
-    """Return what torchvision downloads for a set."""
+    """Return the files that torchvision downloads for a set."""
     kind = getattr(datasets, CLASSES[name])
     if name == "mnist":
         return [_Archive(root / "MNIST" / "raw" / file, md5, kind.mirrors[0] + file) for file, md5 in kind.resources]
@@ -260,7 +260,7 @@ def _archives(datasets: ModuleType, name: str, root: Path) -> list[_Archive]:
 
 
 def _not_obtained(datasets: ModuleType, name: str, root: Path, error: Exception, *, asked: bool) -> DataError:
-    """Return the one error that says what failed, where, and what mends it; ``asked``: whether the host was."""
+    """Return the error with failure, place and remedy; ``asked``: whether the host was contacted."""
     # Only errors of the disk carry a number and a file; those of a connection lack one or the other.
     if isinstance(error, OSError) and (error.errno in FULL_DISK or (error.errno and error.filename)):
         return DataError(disk_refusal(Path(error.filename or root), error))

@@ -1,4 +1,4 @@
-"""Random images that share nothing with an image set but its mean and its covariance: the control of section 5."""
+"""Random images with only the mean and the covariance of an image set: the control of section 5."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ WHITE = 255
 
 
 def random_images(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Draw as many images from the Gaussian law that has the mean and the covariance of those given.
+    """Draw as many images from the Gaussian law with the mean and the covariance of the given images.
 
     Each is the mean image plus a random combination of the deviations from it, ``μ + Σ_i z_i (x_i − μ) / √N`` with
     independent standard normal ``z_i``, whose covariance over the draws is ``Σ_i (x_i − μ)(x_i − μ)ᵀ / N`` exactly,

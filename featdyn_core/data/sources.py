@@ -1,4 +1,4 @@
-"""Image sets as tensors: the published ones, the bundled digits, and one's own."""
+"""Image sets as tensors: published ones, the bundled digits, and files of users."""
 
 import dataclasses
 import hashlib
@@ -19,12 +19,12 @@ from featdyn_core.seeds import numpy_generator
 
 
 class _Known(NamedTuple):
-    """What is known of an image set in advance."""
+    """Known facts about an image set."""
 
     classes: int
     shape: tuple[int, int, int]
     counts: tuple[int, int]
-    scale: tuple[tuple[float, ...], tuple[float, ...]] | None  # mean and std; None: of the training images
+    scale: tuple[tuple[float, ...], tuple[float, ...]] | None  # mean and std; None means those of the training images
 
 
 _CIFAR_SCALE = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -44,10 +44,10 @@ KNOWN = {
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Dataset(Displayed):
-    """An image set in memory; two are the same if their digests are.
+    """An image set in memory; two sets are equal if their digests are equal.
 
     Attributes:
-        name: its name, or the stem of the file it was read from.
+        name: its name, or the stem of its file.
         train_images: ``(N, C, H, W)`` uint8, 0 … 255.
         train_labels: ``(N,)`` int64, 0 … classes − 1.
         test_images: ``(M, C, H, W)`` uint8.
@@ -56,9 +56,8 @@ class Dataset(Displayed):
         mean: C floats in [0, 1], subtracted from ``image / 255`` by the networks.
         std: C positive floats, by which the networks then divide.
         source: ``scikit-learn``, ``torchvision``, or ``npz:<file name>``.
-        published_counts: images in the whole training and test part, as published or as in the file.
-        drawn: ``(images of the whole training part as it was read,)`` bool, the training images among them; None where
-            no subset was drawn.
+        published_counts: numbers of images in the whole training and test part, as published or in the file.
+        drawn: whether each image of the whole training part belongs to the drawn subset, bool; None without a subset.
 
     Examples:
         >>> load_dataset("digits", subset=200).train_images.shape
@@ -79,7 +78,7 @@ class Dataset(Displayed):
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over shapes, types and bytes of the four arrays; neither name nor source enters."""
+        """Hex SHA-256 over shapes, types and bytes of the four arrays, without name and source."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             values = array.contiguous().numpy()
@@ -89,7 +88,7 @@ class Dataset(Displayed):
 
     @property
     def complete(self) -> bool:
-        """Whether no image of either part is missing."""
+        """Whether both parts have all their images."""
         return (len(self.train_labels), len(self.test_labels)) == self.published_counts
 
     def _facts(self) -> dict[str, object]:
@@ -120,7 +119,7 @@ class Dataset(Displayed):
         of the whole set.
 
         Raises:
-            DataError: fewer than one image, or more than there are.
+            DataError: ``size`` is below 1 or above the number of images.
         """
         if not 1 <= size <= len(self.train_labels):
             raise DataError(
@@ -147,23 +146,22 @@ def load_dataset(
 ) -> Dataset:
     """Return an image set by its name, or by the path of an ``.npz`` file.
 
-    A published set is read from ``<root>/<name>.npz`` where that exists, see ``formats.read_npz``; such a
-    file may hold fewer images than published, which ``Dataset.complete`` and ``Dataset.describe`` show.
-    Otherwise torchvision fetches it, see ``published.load_published``. The digits are scikit-learn's and need
-    no file.
+    A published set is read from ``<root>/<name>.npz`` if that exists (see ``formats.read_npz``). Such a file may hold
+    fewer images than published; ``Dataset.complete`` and ``Dataset.describe`` show this. Otherwise torchvision fetches
+    the set (see ``published.load_published``). The digits come from scikit-learn and need no file.
 
-    A set that is not here and cannot be fetched is an ``AbsentDataError``, which is a ``DataError``.
+    A set that is absent and cannot be fetched is an ``AbsentDataError``, which is a ``DataError``.
 
     Args:
         name: ``digits``, ``mnist``, ``cifar10``, ``cifar100``, ``svhn``, ``stl10`` or a path that ends in
             ``.npz``.
         root: folder of image sets, see ``project.data_root``.
-        subset: number of training images to keep; all where None.
-        seed: decides which ones, through the stream ``subset``.
-        download: whether a set that is not here may be fetched.
+        subset: number of training images to keep; None for all.
+        seed: decides which images are kept, through the stream ``subset``.
+        download: whether an absent set may be fetched.
 
     Raises:
-        DataError: an unknown name, a set that is damaged or not of the right form, or too large a subset.
+        DataError: the name is unknown, the set is damaged or has the wrong form, or the subset is too large.
 
     Examples:
         >>> load_dataset("digits")
@@ -180,13 +178,14 @@ def load_dataset(
 
 
 def stand_in(name: str, count: int) -> Dataset:
-    """Return a set with images of noise in the place of those of a published one, to try a network's form on.
+    """Return a set with noise in place of the images of a published set, to check a network's shapes.
 
-    Of an ``.npz`` file it is the set itself. What ``load_dataset`` refuses is refused, but for a set that is not here.
+    For an ``.npz`` file it is the set itself. The errors are those of ``load_dataset``, except that a set may be
+    absent.
 
     Args:
-        name: of the set, or the path of an ``.npz`` file.
-        count: of images of each part.
+        name: name of the set, or the path of an ``.npz`` file.
+        count: number of images in each part.
 
     Examples:
         >>> stand_in("cifar10", 2).train_images.shape
@@ -202,13 +201,13 @@ def stand_in(name: str, count: int) -> Dataset:
 
 
 def _known(name: str, root: str | os.PathLike[str] | None, download: bool) -> Dataset:
-    """Return a set of ``KNOWN`` from the first of its sources that is there.
+    """Return a set of ``KNOWN`` from its first available source.
 
     Raises:
-        DataError: its images are of another shape than the published ones.
+        DataError: its images have another shape than the published ones.
     """
     known = KNOWN[name]
-    if name == "digits":  # which need no folder, where there may be none
+    if name == "digits":  # the digits need no folder, and there may be none
         arrays, source = read_digits(), "scikit-learn"
     elif (npz := data_root(root) / f"{name}.npz").exists():
         arrays, source = read_npz(npz), f"npz:{npz.name}"
@@ -225,7 +224,7 @@ def _known(name: str, root: str | os.PathLike[str] | None, download: bool) -> Da
 
 
 def _own(path: Path) -> Dataset:
-    """Return the set of a user's file, whose training labels say how many classes there are.
+    """Return the set from a user's file, whose training labels define the number of classes.
 
     Raises:
         DataError: the labels leave a class out, or there is only one.

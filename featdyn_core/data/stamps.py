@@ -1,4 +1,4 @@
-"""What tells an image set from another without reading it, as a build knows by sizes and times what has changed."""
+"""Stamps that identify an image set without reading it, by sizes and times of files as in a build."""
 
 import functools
 import hashlib
@@ -10,13 +10,13 @@ from featdyn_core.project import data_root
 
 
 def stamp(name: str, subset: int | None, root: Path | None = None) -> str:
-    """Return a text that is another whenever the images of a set may be others; empty where nothing can be said.
+    """Return a text that changes whenever the images of a set may have changed; empty if this is unknown.
 
-    It changes with the files that a set is read from (place, size, time of change), with the library that bundles the
-    digits, and with the code of this package that turns either into images.
+    It depends on the files of the set (place, size, time of change), on the library that bundles the digits, and on the
+    code of this package that turns either into images.
 
     Args:
-        name: of the set, or the path of an ``.npz`` file.
+        name: name of the set, or the path of an ``.npz`` file.
         subset: number of training images drawn, or None.
         root: folder of image sets.
     """
@@ -34,7 +34,7 @@ def stamp(name: str, subset: int | None, root: Path | None = None) -> str:
 
 
 def _files(*paths: Path) -> list[str]:
-    """Place, size and time of change of each file; nothing if one is not there."""
+    """Place, size and time of change of each file; empty if one is missing."""
     try:
         states = [path.stat() for path in paths]
     except OSError:
@@ -42,7 +42,7 @@ def _files(*paths: Path) -> list[str]:
     return [f"{path.resolve()} {state.st_size} {state.st_mtime_ns}" for path, state in zip(paths, states, strict=True)]
 
 
-@functools.cache  # of what this process has imported, as below; a plan asks for thousands of stamps
+@functools.cache  # for the imports of this process, as below; a plan asks for thousands of stamps
 def _bundle() -> str:
     """Version of the library that bundles the digits."""
     return importlib.metadata.version("scikit-learn")

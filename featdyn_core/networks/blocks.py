@@ -5,8 +5,8 @@ divides the network into a shallow part (up to and including that block) and a d
 paper's "depth 1, 2, 3" are the names in ``BlockNetwork.depths``. **Reading:** for ResNets these are the ends
 of the three stages.
 
-Networks take images in grey levels 0..255 (uint8 or float) and standardise them themselves, so that
-everything else in the harness handles plain images.
+Networks take images in grey levels 0..255 (uint8 or float) and standardise them themselves. So all other code handles
+plain images.
 """
 
 import copy
@@ -25,9 +25,9 @@ from featdyn_core.numerics import undisturbed
 
 
 class Standardize(nn.Module):
-    """Grey levels 0..255 of shape (N, C, H, W) to standardised values, per channel.
+    """Standardisation of grey levels 0..255, (N, C, H, W), per channel.
 
-    The values are float32, or what the network that holds the module was converted to.
+    The values are float32, or the type that the network was converted to.
 
     Args:
         mean: C channel means in [0, 1].
@@ -49,22 +49,22 @@ class Standardize(nn.Module):
 
 
 class BlockNetwork(nn.Module):
-    """A chain of named blocks, divisible at the cut after any block but the last.
+    """A chain of named blocks, with a cut after every block except the last.
 
     Args:
-        blocks: name of each block, in order, to the block; in the project's own networks the last is a ``LinearHead``
-            named ``head``. In state dicts, where a dot has a meaning, a block called ``a.b`` is ``a/b``, and ``pop``,
-            which a container of modules cannot hold, is ``pop/``.
+        blocks: blocks by name, in order. In featdyn's networks the last is a ``LinearHead`` named ``head``. In state
+            dicts a dot has a meaning, so a block ``a.b`` is ``a/b`` there. A container of modules cannot hold the name
+            ``pop``, so it is ``pop/`` there.
         depths: the cuts that the paper calls depth 1, 2, 3, ...
-        mean: C channel means of the images, in [0, 1], or one for all.
-        std: C channel standard deviations of the images, or one for all.
+        mean: C channel means of the images, in [0, 1], or one for all channels.
+        std: C channel standard deviations of the images, or one for all channels.
 
     Attributes:
         cuts: names of all cuts, shallowest first.
         depths: the paper's depths, a subsequence of ``cuts``.
-        names: of parameters and buffers in the module that was cut (see ``from_module``) to those here.
-        whole: a copy of that module, which the parts are compared with (see ``acceptance``); in a tuple, so that it
-            is no part of this network itself.
+        names: names of parameters and buffers here, by their names in the module that was cut (see ``from_module``).
+        whole: a copy of that module for comparison with the parts (see ``acceptance``). A tuple holds it, so that it is
+            not a submodule of this network.
     """
 
     names: dict[str, str]
@@ -105,20 +105,20 @@ class BlockNetwork(nn.Module):
         """Cut a copy of any module after some of its submodules, such as ``layer1`` and ``layer2.0`` of a ResNet.
 
         ``torch.fx`` must be able to follow the forward pass, from one tensor to the logits, into the submodules that
-        a cut lies inside; all others are taken whole. ``translated`` gives state dicts of the module the names they
-        have here.
+        contain a cut. All other submodules are taken whole. ``translated`` renames state dicts of the module for this
+        network.
 
-        Of what the forward pass takes besides the images the defaults hold. A ``ModelError`` says that there is no such
-        submodule; that ``torch.fx`` cannot follow; that the forward pass is another in training, or draws at random;
-        that the module has hooks; that a skip connection leads across a cut; or that a parameter or buffer is used on
-        both sides of one, or nowhere. What only images can show, ``acceptance.accept`` tries when a trajectory is made.
+        Further arguments of the forward pass keep their defaults. A ``ModelError`` is raised if there is no such
+        submodule, ``torch.fx`` cannot follow, the forward pass differs in training or draws at random, the module has
+        hooks, a skip connection crosses a cut, or a parameter or buffer is used on both sides of a cut or nowhere.
+        Other faults show only on images; ``acceptance.accept`` checks them when a trajectory is made.
 
         Args:
-            module: standardised images (N, C, H, W) to logits (N, classes).
+            module: module from standardised images (N, C, H, W) to logits (N, classes).
             cuts: names of submodules, in any order, each called once in the forward pass.
-            depths: the cuts that claims look at; all if left out.
-            mean: channel means in [0, 1] that the module expects to be taken off, one for all or C.
-            std: channel standard deviations that it expects to be divided by. By default images are only scaled to
+            depths: the cuts that claims use; by default all.
+            mean: channel means in [0, 1] to subtract before the module, one for all channels or C.
+            std: channel standard deviations to divide by before the module. By default images are only scaled to
                 [0, 1], as torchvision's ``ToTensor`` does.
         """
         whole, parts, places = parts_of(module, cuts)
@@ -130,25 +130,25 @@ class BlockNetwork(nn.Module):
         return network.train(module.training)
 
     def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict of the module that was cut under this network's names; others as they are."""
+        """Return a state dict of the module that was cut, with this network's names; others stay unchanged."""
         return {self.names.get(key, key): value for key, value in state.items()}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in grey levels to logits (N, classes)."""
+        """Return the logits (N, classes) of images (N, C, H, W) in grey levels."""
         return self._run(self.standardize(images), list(self.blocks))
 
     def shallow(self, images: Tensor, cut: str) -> Tensor:
-        """Images (N, C, H, W) to features (N, ...) at ``cut``; an unknown cut raises ModelError."""
+        """Return the features (N, ...) of images (N, C, H, W) at ``cut``; an unknown cut raises ModelError."""
         return self._run(self.standardize(images), self.shallow_blocks(cut))
 
     def deep(self, features: Tensor, cut: str) -> Tensor:
-        """Features (N, ...) at ``cut`` to logits (N, classes); an unknown cut raises ModelError."""
+        """Return the logits (N, classes) of features (N, ...) at ``cut``; an unknown cut raises ModelError."""
         return self._run(self._kept(features), self.deep_blocks(cut))
 
     def features(self, images: Tensor, cuts: Sequence[str]) -> dict[str, Tensor]:
-        """Images to the features at several cuts, in one pass up to the deepest of them.
+        """Return the features of images at several cuts, in one pass up to the deepest of them.
 
-        A cut that the network does not have is a ``ModelError``.
+        An unknown cut is a ``ModelError``.
         """
         wanted = {self.shallow_blocks(cut)[-1] for cut in cuts}
         found: dict[str, Tensor] = {}
@@ -182,7 +182,7 @@ class BlockNetwork(nn.Module):
 
     @property
     def head(self) -> "LinearHead":
-        """The last block of the project's own networks."""
+        """The last block of featdyn's networks."""
         return cast(LinearHead, self.blocks["head"])
 
     def in_shallow_part(self, key: str, cut: str) -> bool:
@@ -190,7 +190,7 @@ class BlockNetwork(nn.Module):
         return key.split(".")[1] in self.shallow_blocks(cut)
 
     def _kept(self, features: Tensor) -> Tensor:
-        """Return features that the next block leaves as they are: one of a module of one's own may work in place."""
+        """Return features that the next block cannot change, because a block of a user's module may work in place."""
         return features.clone() if self.names else features
 
     def _run(self, hidden: Tensor, names: Sequence[str]) -> Tensor:
@@ -200,7 +200,7 @@ class BlockNetwork(nn.Module):
 
 
 def _key(name: str) -> str:
-    """What a block is called in state dicts; one that is called as a method of their container has a mark."""
+    """Name of a block in state dicts; a name that is also a method of the container has a mark."""
     key = name.replace(".", "/")
     return f"{key}/" if hasattr(_CONTAINER, key) else key
 
@@ -209,12 +209,12 @@ _CONTAINER = nn.ModuleDict()
 
 
 def running_norms(module: nn.Module) -> list[_NormBase]:
-    """Return the normalisations inside a module, of whatever class, that evaluate by running statistics."""
+    """Return the normalisations of any class inside a module that evaluate with running statistics."""
     return [part for part in module.modules() if isinstance(part, _NormBase) and part.track_running_stats]
 
 
 class ConvNorm(nn.Module):
-    """A 3×3 convolution followed by batch normalisation, or with a bias in its place."""
+    """A 3×3 convolution followed by batch normalisation, or with a bias instead."""
 
     def __init__(
         self,
@@ -254,7 +254,7 @@ class BasicBlock(nn.Module):
 
     @torch.no_grad()
     def zero_residual(self) -> None:
-        """Let the residual branch give 0: what comes last in it, normalisation or convolution, is set to 0."""
+        """Set the last layer of the residual branch to 0, so that the branch gives 0."""
         last = self.second.norm if isinstance(self.second.norm, nn.BatchNorm2d) else self.second.conv
         for parameter in last.parameters():
             parameter.zero_()
@@ -269,7 +269,7 @@ class BasicBlock(nn.Module):
 
 
 class Patches(nn.Module):
-    """Images (N, C, H, W) to tokens (N, T, width): one for each patch, its position added."""
+    """Tokens (N, T, width) of images (N, C, H, W): one for each patch, plus its position."""
 
     def __init__(self, image: tuple[int, int, int], patch: int, width: int) -> None:
         super().__init__()
@@ -283,20 +283,20 @@ class Patches(nn.Module):
 
 
 class LinearHead(nn.Module):
-    """The project's own networks' last block: average over space or tokens, if there are any, a linear classifier."""
+    """The last block of featdyn's networks: an average over space or tokens, if there are any, and a linear layer."""
 
     def __init__(self, inputs: int, classes: int) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, classes)
 
     def pool(self, hidden: Tensor) -> Tensor:
-        """Features (N, C, H, W), tokens (N, T, C) or (N, C) to (N, C)."""
+        """Return (N, C) from features (N, C, H, W), tokens (N, T, C) or (N, C)."""
         if hidden.ndim == 3:
             return hidden.mean(dim=1)
         return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Features to logits (N, classes)."""
+        """Return the logits (N, classes) of features."""
         return self.linear(self.pool(hidden))
 
 
@@ -312,7 +312,7 @@ def fold(network: BlockNetwork) -> BlockNetwork:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Number of parameters, in scalars; running statistics are buffers and do not count."""
+    """Number of scalar parameters; running statistics are buffers and do not count."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

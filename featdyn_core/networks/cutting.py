@@ -1,7 +1,7 @@
-"""A module of one's own, cut after named submodules into a chain of parts (see ``BlockNetwork.from_module``).
+"""A user's module, cut after named submodules into a chain of parts (see ``BlockNetwork.from_module``).
 
-``torch.fx`` follows the module's forward pass into those submodules that a cut lies inside, and takes all others whole,
-so that these may hold what it cannot follow. Parameters and buffers keep their names inside their part.
+``torch.fx`` follows the module's forward pass into the submodules that contain a cut. It takes all others whole, so
+these may hold code that it cannot follow. Parameters and buffers keep their names inside their part.
 """
 
 import copy
@@ -18,17 +18,17 @@ from featdyn_core.errors import ModelError
 from featdyn_core.networks import whereabouts
 
 LAST = "rest"
-"""What the part after the last cut is called."""
+"""Name of the part after the last cut."""
 
 WHERE = "where"
-"""Under which a node of a graph keeps its place in the module's code."""
+"""Key under which a node of a graph keeps its place in the module's code."""
 
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-"""Where a module keeps its hooks."""
+"""Attributes that hold a module's hooks."""
 
 
 class _Tracer(fx.Tracer):
-    """Looks only into submodules that a cut lies inside; arguments but the first have their defaults."""
+    """Follows only submodules that contain a cut; all arguments except the first have their defaults."""
 
     def __init__(self, cuts: Sequence[str]) -> None:
         super().__init__()
@@ -52,14 +52,14 @@ def parts_of(
     """Cut a copy of a module.
 
     Returns:
-        The copy; its parts by the cut that ends each, in the order of its forward pass, the last called ``LAST``; and
-        the module's names of parameters and buffers to the part where each is and its name there.
+        The copy; its parts by the cut that ends each, in the order of the forward pass, with the name ``LAST`` for the
+        last; and, by the module's names of parameters and buffers, the part of each and its name there.
 
     Raises:
         ModelError: see ``BlockNetwork.from_module``.
     """
     if not cuts or isinstance(cuts, str) or len(set(cuts)) < len(cuts) or LAST in cuts:
-        raise ModelError(f"cuts = {cuts!r}; give a list of names of submodules, each once, and none called {LAST!r}")
+        raise ModelError(f"cuts = {cuts!r}; give a list of names of submodules, each once, without the name {LAST!r}")
     _check_hooks(module)
     own = copy.deepcopy(module, detached(module))
     graph = _trace(own, cuts)
@@ -86,9 +86,9 @@ def parts_of(
 
 
 def detached(module: nn.Module) -> dict[int, Any]:
-    """Return a memo for ``copy.deepcopy`` of a module, which else refuses what torch's older ``weight_norm`` keeps.
+    """Return a memo for ``copy.deepcopy`` of a module, which otherwise refuses some computed tensors.
 
-    That is a tensor that was computed: its copy leaves the computation out.
+    torch's older ``weight_norm`` keeps such tensors. A copy leaves their computation out.
     """
     kept = [value for inner in module.modules() for value in vars(inner).values() if isinstance(value, Tensor)]
     return {id(value): value.detach().clone() for value in kept if not value.is_leaf}
@@ -98,7 +98,7 @@ def _check_hooks(module: nn.Module) -> None:
     """Refuse hooks of the module itself, which no part would call.
 
     Raises:
-        ModelError: names them, with their line.
+        ModelError: names the hook and its line.
     """
     hooks = [hook for kind in HOOKS for hook in getattr(module, kind).values()]
     if hooks:
@@ -106,7 +106,7 @@ def _check_hooks(module: nn.Module) -> None:
         line = f", {code.co_filename}:{code.co_firstlineno}" if code else ""
         raise ModelError(
             f"{type(module).__name__} has a hook, {getattr(hooks[0], '__name__', hooks[0])!r}{line}, and its parts "
-            "would not call it; remove it (handle.remove()), or write what it does into forward"
+            "would not call it; remove it (handle.remove()), or move its code into forward"
         )
 
 
@@ -128,7 +128,7 @@ def _trace(module: nn.Module, cuts: Sequence[str]) -> fx.Graph:
     module.train(training)
     if place := _difference(first, graph, before, constants):
         raise ModelError(
-            f"{type(module).__name__}.forward does other things in training than in evaluation, outside of the "
+            f"{type(module).__name__}.forward differs between training and evaluation, outside of the "
             f"submodules that are taken whole: {place.told(module)}; put them into a submodule, such as nn.Dropout for "
             "F.dropout"
         )
@@ -138,9 +138,9 @@ def _trace(module: nn.Module, cuts: Sequence[str]) -> fx.Graph:
 
 
 def _traced(module: nn.Module, cuts: Sequence[str]) -> tuple[fx.Graph, dict[str, Tensor]]:
-    """Return the graph of the forward pass as the module is, and the tensors that it makes of numbers.
+    """Return the graph of the forward pass in the module's present mode, and the tensors that it makes from numbers.
 
-    ``torch.fx`` hangs these on the module; they are taken off, so that the next graph has the same names for them.
+    ``torch.fx`` attaches these to the module. They are removed, so that the next graph has the same names for them.
 
     Raises:
         ModelError: ``torch.fx`` cannot follow, or the forward pass draws at random.
@@ -150,7 +150,7 @@ def _traced(module: nn.Module, cuts: Sequence[str]) -> tuple[fx.Graph, dict[str,
     try:
         with draws:
             graph = _Tracer(cuts).trace(module)
-    except Exception as error:  # the module's own code has met something that is no tensor
+    except Exception as error:  # the module's own code has met a value that is not a tensor
         raise ModelError(
             f"torch.fx cannot follow {type(module).__name__}.forward up to the cuts"
             f"{whereabouts.of_error(error, module)} ({error}); cut after outer submodules only, which are taken "
@@ -160,7 +160,7 @@ def _traced(module: nn.Module, cuts: Sequence[str]) -> tuple[fx.Graph, dict[str,
         place = draws.first or whereabouts.of_definition(module)
         raise ModelError(
             f"{type(module).__name__}.forward draws at random outside of the submodules that are taken whole: "
-            f"{place.told(module)}; what was drawn while it was followed would stay for good. Put it into a submodule"
+            f"{place.told(module)}; its random numbers would stay the same forever. Put it into a submodule"
         )
     return graph, {name: vars(module).pop(name) for name in sorted(set(vars(module)) - before)}
 
@@ -168,7 +168,7 @@ def _traced(module: nn.Module, cuts: Sequence[str]) -> tuple[fx.Graph, dict[str,
 def _difference(
     one: fx.Graph, other: fx.Graph, constants: dict[str, Tensor], others: dict[str, Tensor]
 ) -> whereabouts.Place | None:
-    """Return the place of the first node that two graphs do not share, constants compared by their values."""
+    """Return the place of the first node that differs between two graphs; constants are compared by value."""
     for first, second in itertools.zip_longest(one.nodes, other.nodes):
         if first is None or second is None:
             return (first or second).meta[WHERE]
@@ -185,10 +185,10 @@ def _equal(one: Tensor | None, other: Tensor | None) -> bool:
 
 
 def _end(graph: fx.Graph, module: nn.Module, cut: str) -> int:
-    """Place in the graph of the last thing that a submodule computes.
+    """Index in the graph of the last node of a submodule.
 
     Raises:
-        ModelError: it is not called exactly once.
+        ModelError: the submodule is not called exactly once.
     """
     places: list[int] = []
     calls = set()
@@ -204,30 +204,30 @@ def _end(graph: fx.Graph, module: nn.Module, cut: str) -> int:
 
 
 def _check_output(output: fx.Node, module: nn.Module) -> None:
-    """Refuse what is more than the logits.
+    """Refuse a result that is more than the logits.
 
     Raises:
-        ModelError: shows how to write a module that returns them alone.
+        ModelError: shows how to write a module that returns only the logits.
     """
     if not isinstance(returned := output.args[0], fx.Node):
         raise ModelError(alone(type(module).__name__, returned))
 
 
 def alone(name: str, returned: object) -> str:
-    """Say how the logits alone are had of a class of modules that returns more."""
+    """Return the message that shows how to get only the logits from a class of modules that returns more."""
     kind = next((kind for kind in (dict, list, tuple) if isinstance(returned, kind)), type(returned))
     key: object = 0
     if isinstance(returned, dict):
         key = next((key for key in returned if key in ("logits", "out")), next(iter(returned), "logits"))
     return (
-        f"{name} returns a {kind.__name__}, and not the one tensor of logits; make the network by a class "
-        f"that returns that alone:\n\nclass Logits({name}):\n    def forward(self, images):\n"
+        f"{name} returns a {kind.__name__}, not a single tensor of logits; make the network with a class "
+        f"that returns only the logits:\n\nclass Logits({name}):\n    def forward(self, images):\n"
         f"        return super().forward(images)[{key!r}]"
     )
 
 
 def _let_parts_count_images(graph: fx.Graph, ends: Sequence[fx.Node], tags: Sequence[str]) -> None:
-    """Where a part uses the number of images of a tensor before a cut, let it count those of its own input."""
+    """Make parts that use the number of images from before a cut count the images of their own input."""
     inputs = dict(zip(tags[1:], ends, strict=True))
     counts: list[Any] = [node for node in graph.nodes if _counts_images(node)]
     for node in counts:
@@ -260,7 +260,7 @@ def _is_shape(node: fx.Node) -> bool:
 
 
 def _check_chain(graph: fx.Graph, module: nn.Module, ends: dict[str, tuple[str, fx.Node]], tags: list[str]) -> None:
-    """Refuse cuts across which more passes than what the part before computed last.
+    """Refuse cuts that need more from the part before than its last result.
 
     Raises:
         ModelError: names the cut, and the line that needs more.
@@ -274,13 +274,13 @@ def _check_chain(graph: fx.Graph, module: nn.Module, ends: dict[str, tuple[str, 
                 first, last = ends[used.tag]
                 raise ModelError(
                     f"a skip connection leads across the cut {cut if used is last else first!r}: what follows needs "
-                    f"something else than the one tensor that the cut submodule returns: "
+                    f"more than the one tensor that the cut submodule returns: "
                     f"{node.meta[WHERE].told(module)}; cut after the whole residual block"
                 )
 
 
 def _forget_constants(module: nn.Module, parts: dict[str, nn.Module]) -> None:
-    """Leave out of the parts' state dicts what is not in the module's: tensors that it makes or keeps unregistered."""
+    """Remove tensors from the parts' state dicts that the module's state dict lacks."""
     known = set(map(id, module.state_dict(keep_vars=True).values()))
     for part in parts.values():
         for inner in part.modules():
@@ -289,10 +289,10 @@ def _forget_constants(module: nn.Module, parts: dict[str, nn.Module]) -> None:
 
 
 def _names(module: nn.Module, parts: dict[str, nn.Module]) -> dict[str, tuple[str, str]]:
-    """Return where each parameter and buffer of a module is: its part, and its name there.
+    """Return the part of each parameter and buffer of a module, and its name there.
 
     Raises:
-        ModelError: one belongs to two parts, or to none.
+        ModelError: a parameter or buffer belongs to two parts, or to none.
     """
     tensors = module.state_dict(keep_vars=True)
     homes: dict[int, tuple[str, str]] = {}

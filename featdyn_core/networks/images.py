@@ -1,4 +1,4 @@
-"""Images as networks take them, or said clearly why they cannot be taken."""
+"""Conversion of images to the form that networks take, with clear errors."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,15 @@ WHITE = 255
 
 
 def grey_levels(images: Tensor | npt.ArrayLike, channels: int | None = None) -> Tensor:
-    """Return images (N, C, H, W) as a tensor of their own type, after a look at their range.
+    """Return images (N, C, H, W) as a tensor of their own type, after a check of their range.
 
     Args:
         images: tensor or array of real numbers.
-        channels: C of the network, where it is known.
+        channels: C of the network, if it is known.
 
     Raises:
-        MeasurementError: another shape or number of channels, or values that are no grey levels 0..255: some
-            outside, or all of a floating type within 0..1.
+        MeasurementError: the shape or the number of channels is wrong, or the values are not grey levels 0..255: some
+            are outside this range, or all are floats within 0..1.
     """
     tensor = as_tensor(images, "images")
     if tensor.ndim != 4 or channels not in (None, tensor.shape[1]):
@@ -40,16 +40,16 @@ def grey_levels(images: Tensor | npt.ArrayLike, channels: int | None = None) -> 
 
 
 def images_for(network: BlockNetwork, images: Tensor | npt.ArrayLike) -> Tensor:
-    """Return images (N, C, H, W), N ≥ 1, on a network's device, which one of them is shown to.
+    """Return images (N, C, H, W), N ≥ 1, on a network's device, after the network has taken one of them.
 
-    What ``grey_levels`` refuses is a ``MeasurementError``, too.
+    The errors of ``grey_levels`` are a ``MeasurementError``, too.
 
     Args:
-        network: in eval mode.
+        network: network in eval mode.
         images: tensor or array of grey levels 0..255.
 
     Raises:
-        MeasurementError: no images, or the network cannot take them.
+        MeasurementError: there are no images, or the network cannot take them.
     """
     channels = len(network.standardize.shift)  # one for all, perhaps
     tensor = grey_levels(images, channels if channels > 1 else None).to(network.standardize.shift.device)
@@ -67,11 +67,11 @@ def as_tensor(values: Tensor | npt.ArrayLike, name: str) -> Tensor:
     """Return numbers as a tensor of their own type.
 
     Raises:
-        MeasurementError: they are none.
+        MeasurementError: they are not numbers.
     """
     if isinstance(values, Tensor):
         return values
     array = np.asarray(values)
     if array.dtype.kind not in "uifb":
-        raise MeasurementError(f"{name} of type {array.dtype} are no tensor or array of numbers")
+        raise MeasurementError(f"{name} of type {array.dtype} are not a tensor or array of numbers")
     return torch.from_numpy(np.ascontiguousarray(array))

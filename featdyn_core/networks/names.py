@@ -1,13 +1,13 @@
-"""Names of the networks that a recipe may choose; apart from them, so that a recipe is read without torch."""
+"""Names of the networks that a recipe may choose, in a module of their own so that reading a recipe needs no torch."""
 
 import re
 
 NETWORKS = ("resnet20", "resnet32", "resnet8", "mlp", "svhn-convnet", "stl10-convnet", "vit")
 
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
-"""``package.module:function``, which makes a network (see ``networks.factory``)."""
+"""Pattern of ``package.module:function``, which names a function that builds a network (see ``networks.factory``)."""
 
 
 def is_factory(name: str) -> bool:
-    """Whether a network's name is that of somebody's own function."""
+    """Whether a network's name is that of a user's function."""
     return FACTORY.fullmatch(name) is not None

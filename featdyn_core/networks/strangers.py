@@ -1,6 +1,6 @@
-"""Networks that other people trained: of published runs that were adopted (see ``fixtures/recipes`` and ``evidence``).
+"""Networks of published runs by other people, which were adopted (see ``fixtures/recipes`` and ``evidence``).
 
-Each is written anew after the names and shapes of the checkpoints, which it takes as they are.
+Each is reimplemented from the names and shapes of its checkpoints, and takes them unchanged.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from torch import nn
 def convolutions() -> nn.Sequential:
     """Return three convolutions with pooling and two linear layers, images (N, 3, 32, 32) in [0, 1] to 10 logits.
 
-    Nothing in it is not linear but the pooling: it is the network of a tutorial that many have followed.
+    Its only non-linearity is the pooling. It is the network of a popular tutorial.
     """
     return nn.Sequential(
         nn.Conv2d(3, 32, 5, padding=2),

@@ -1,4 +1,4 @@
-"""The module and the line of somebody's own code in which something happens, for errors that name them."""
+"""Locations in a user's code, as module and line, for errors."""
 
 import linecache
 import os
@@ -18,14 +18,14 @@ TORCH, HERE = (os.path.dirname(file) + os.sep for file in (torch.__file__, __fil
 
 
 class Place(NamedTuple):
-    """``module``: the innermost that was at work. ``file`` and ``line``: of the innermost code that is not torch's."""
+    """``module``: the innermost active module. ``file`` and ``line``: the innermost code outside torch."""
 
     module: nn.Module | None
     file: str
     line: int
 
     def told(self, root: nn.Module) -> str:
-        """Return the place in words, with the name that the module has inside ``root``."""
+        """Return the place in words, with the name of the module inside ``root``."""
         names = {id(module): name for name, module in root.named_modules()}
         name = names.get(id(self.module), "")
         module = f"{name!r} ({type(self.module).__name__})" if name else type(root).__name__
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 def here() -> Place:
-    """Return the place that called, as far as it is somebody's own code: neither torch's nor this package's."""
+    """Return the calling place in the user's code, outside torch and this package."""
     frame: FrameType | None = _beyond_this_package()
     module = None
     while frame is not None and not frame.f_code.co_filename.startswith(HERE):
@@ -47,7 +47,7 @@ def here() -> Place:
 
 
 def of_error(error: BaseException, root: nn.Module) -> str:
-    """Return the innermost line of somebody's own code that an error came from, in words; or nothing."""
+    """Return the innermost line of the user's code that raised an error, in words; empty if there is none."""
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_own_code(frame)]
     if not frames:
         return ""
@@ -56,25 +56,25 @@ def of_error(error: BaseException, root: nn.Module) -> str:
 
 
 def of_definition(module: nn.Module) -> Place:
-    """Return where a module's forward pass is written."""
+    """Return the place of the definition of a module's forward pass."""
     code = getattr(type(module).forward, "__code__", None)
     known = code is not None and _is_own(code.co_filename)
     return Place(module, code.co_filename, code.co_firstlineno) if code is not None and known else Place(module, "", 0)
 
 
 def generators() -> object:
-    """Return the states of the global generators of torch (on the CPU), Python and NumPy, to be compared."""
+    """Return the states of the global generators of torch (on the CPU), Python and NumPy, for comparison."""
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (somebody's own code may use it)
     return torch.get_rng_state().numpy().tobytes(), random.getstate(), (kind, np.asarray(keys).tobytes(), *rest)
 
 
 class Draws(TorchFunctionMode):
-    """Finds the first function of torch that draws from its global generator: ``first`` is its place."""
+    """Finds the first function of torch that draws from the global generator; ``first`` is its place."""
 
     first: Place | None = None
 
     def __torch_function__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call the function, and see whether the generator has moved."""
+        """Call the function, and check whether the generator has moved."""
         before = torch.get_rng_state()
         found = func(*args, **(kwargs or {}))
         if self.first is None and not torch.equal(torch.get_rng_state(), before):
@@ -83,14 +83,14 @@ class Draws(TorchFunctionMode):
 
 
 class Steps(TorchFunctionMode):
-    """Keeps what each function of torch returns, in ``kept``, with its place."""
+    """Keeps the result of each function of torch in ``kept``, with its place."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[tuple[Place, Tensor]] = []
 
     def __torch_function__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call the function, and keep a copy of the tensor that it returns."""
+        """Call the function, and keep a copy of its tensor."""
         found = func(*args, **(kwargs or {}))
         if isinstance(found, Tensor):
             self.kept.append((here(), found.detach().clone()))
@@ -100,7 +100,7 @@ class Steps(TorchFunctionMode):
 def first_difference(
     one: Callable[[], object], other: Callable[[], object], same: Callable[[Tensor, Tensor], bool]
 ) -> Place | None:
-    """Return the place of the first function of torch that does not return the same in two runs, if it is found."""
+    """Return the place of the first function of torch with different results in two runs, if it is found."""
     runs = []
     for run in (one, other):
         with Steps() as steps:
@@ -119,7 +119,7 @@ def _is_own_code(frame: FrameType) -> bool:
 
 
 def _module(frame: FrameType) -> nn.Module | None:
-    """Return the module whose method a frame is, or that called it."""
+    """Return the module whose method a frame runs, or the module that called it."""
     outer: FrameType | None = frame
     while outer is not None and not outer.f_code.co_filename.startswith(HERE):
         if isinstance(found := outer.f_locals.get("self"), nn.Module):

@@ -1,4 +1,4 @@
-"""The networks of the paper (App. H) by name, and some for comparison: deeper, not normalised, with LayerNorm."""
+"""The networks of the paper (App. H) by name, and others for comparison: deeper, unnormalised, or with LayerNorm."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -26,17 +26,17 @@ def resnet(
     """ResNet for CIFAR (He et al. 2016): depth 6n + 2, three stages of n blocks, widths w, 2w, 4w.
 
     With width 16 and ten classes, depth 20 has 269,722 parameters on images of three channels, and depth 32 has
-    464,154. The shortcuts pad half of the channels that a stage adds on either side, so w is even. Where it is not
-    ``normalised`` biases stand in place of its batch normalisations. With ``zero_init_residual`` every block begins as
-    its shortcut (Goyal et al. 2017, section 5.1; without normalisation, Zhang et al. 2019), without which a deep one
-    that is not normalised explodes.
+    464,154. The shortcuts pad half of the channels that a stage adds on either side, so w is even. Without
+    ``normalised``, biases replace its batch normalisations. With ``zero_init_residual`` every block begins as its
+    shortcut (Goyal et al. 2017, section 5.1; without normalisation, Zhang et al. 2019). Otherwise a deep unnormalised
+    network explodes.
 
     Raises:
-        ValueError: a width that is not even, or a switch that is neither true nor false.
+        ValueError: the width is not even, or a switch is neither true nor false.
     """
     _check_truth(normalised=normalised, zero_init_residual=zero_init_residual)
     if not _is_count(width) or width % 2:
-        raise ValueError(f"width = {width!r}; it must be an even number from 2 on")
+        raise ValueError(f"width = {width!r}; it must be an even number of at least 2")
     channels = len(mean)
     blocks: dict[str, nn.Module] = {"stem": nn.Sequential(ConvNorm(channels, width, normalised=normalised), nn.ReLU())}
     inputs = width
@@ -67,10 +67,10 @@ def mlp(
     ``linear_last`` leaves the last hidden layer without activation (section 4.5).
 
     Raises:
-        ValueError: widths that are none, a switch that is neither true nor false, or a dropout outside of its range.
+        ValueError: a width is invalid, a switch is neither true nor false, or the dropout is out of range.
     """
     if not isinstance(hidden, list | tuple) or not hidden or not all(map(_is_count, hidden)):
-        raise ValueError(f"hidden = {hidden!r}; it must be a list of widths, at least one and each from 1 on")
+        raise ValueError(f"hidden = {hidden!r}; it must be a list of at least one width, each at least 1")
     _check_truth(linear_last=linear_last)
     _check_dropout(dropout)
     blocks: dict[str, nn.Module] = {}
@@ -100,7 +100,7 @@ def convnet(
 
     Each group of (width, padding) layers ends in 2×2 max pooling and is one block.
 
-    A dropout outside of its range is a ``ValueError``.
+    A dropout out of range is a ``ValueError``.
     """
     _check_dropout(dropout)
     blocks: dict[str, nn.Module] = {}
@@ -134,10 +134,10 @@ def vit(
     Its normalisations are layer normalisations, which have no running statistics.
 
     Raises:
-        ValueError: a number below 1, a patch that does not divide the images, or a width that the heads do not divide.
+        ValueError: a number is below 1, the patch does not divide the images, or the heads do not divide the width.
     """
     if not all(map(_is_count, (patch, width, layers, heads))):
-        raise ValueError("patch, width, layers and heads must be numbers from 1 on")
+        raise ValueError("patch, width, layers and heads must be numbers of at least 1")
     if image[1] % patch or image[2] % patch:
         raise ValueError(
             f"patch = {patch}; it must divide the images, {image[1]} × {image[2]}, or some would not be seen"
@@ -198,17 +198,17 @@ def build_model(
         name: one of ``NETWORKS``.
         image: (channels, height, width) of the images.
         classes: number of classes.
-        mean: channel means in [0, 1]; 0.5 each if left out.
-        std: channel standard deviations; 0.5 each if left out.
-        generator: initialises the parameters (see ``initialize``; He's normal for ResNets; for the transformer, as for
-            every network without it, torch's defaults of each layer), which otherwise are drawn from torch's global
-            generator.
-        options: what the builder takes besides: ``width``, ``normalised``, ``zero_init_residual`` (resnet),
+        mean: channel means in [0, 1]; by default 0.5 each.
+        std: channel standard deviations; by default 0.5 each.
+        generator: generator for the parameters, by default torch's global one. With it, ``initialize`` draws them, with
+            He's normal initialisation for ResNets. The transformer, and every network without ``generator``, has
+            torch's defaults of each layer.
+        options: further arguments of the builder: ``width``, ``normalised``, ``zero_init_residual`` (resnet),
             ``hidden``, ``dropout``, ``linear_last`` (mlp), ``dropout`` (convnets), ``patch``, ``width``, ``layers``,
             ``heads`` (vit).
 
     Raises:
-        ModelError: unknown name or option, or an option that torch's layers refuse.
+        ModelError: the name or an option is unknown, or torch's layers refuse an option.
 
     Examples:
         >>> build_model("resnet8", image=(1, 8, 8), width=4).cuts
@@ -234,7 +234,7 @@ def build_model(
 
 @contextlib.contextmanager
 def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
-    """Let what initialises itself draw from a generator in place of torch's global one, which is put back."""
+    """Make layers that initialise themselves draw from a generator; torch's global one is restored."""
     if generator is None:
         yield
         return
@@ -247,8 +247,8 @@ def initialize(network: nn.Module, generator: torch.Generator, *, he_normal: boo
     """Initialise weights and biases from ``generator``.
 
     Args:
-        network: its convolutions and linear layers are initialised in place; normalisations are left alone.
-        generator: on the CPU.
+        network: its convolutions and linear layers are initialised in place; normalisations stay unchanged.
+        generator: generator on the CPU.
         he_normal: He's normal initialisation (He et al. 2015), as the public ResNet-20 code of App. H has it;
             otherwise torch's default, uniform within 1/sqrt(fan-in). Biases: the latter in both.
     """

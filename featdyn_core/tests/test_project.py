@@ -111,7 +111,7 @@ def test_without_a_home_other_images_name_what_to_set(monkeypatch, value):
 def test_without_a_home_a_store_there_names_what_to_set(monkeypatch):
     assert store_root().parts[-2:] == ("fixtures", "cache")
     monkeypatch.setenv("FEATDYN_STORE", "~/store")
-    with pytest.raises(StoreError, match=r"~/store: no home folder .*; set FEATDYN_STORE to a folder"):
+    with pytest.raises(StoreError, match=r"~/store: the home folder ~ is unknown; set FEATDYN_STORE to a folder"):
         store_root()
     with pytest.raises(FeatdynError, match="set --evidence to a folder"):
         expanded("~/evidence.json", "--evidence")

@@ -92,15 +92,24 @@ def test_another_item_breaks_the_seal_of_lines(items, other):
 
 
 FORGED = {
-    "beyond its table": ({"shared": {"a": [1]}, "items": [{"a": 0}, {"a": 1}]}, "items, item 2, a: 1 is no number of"),
+    "beyond its table": (
+        {"shared": {"a": [1]}, "items": [{"a": 0}, {"a": 1}]},
+        "items, item 2, a: 1 is not the number of",
+    ),
     "below its table": (
         {"shared": {"a": [1]}, "items": [{"a": -1}]},
         "-1 is not the number of an entry; the table has 1",
     ),
-    "a truth value": ({"shared": {"a": [1, 2]}, "items": [{"a": True}]}, "item 1, a: True is no number"),
-    "text": ({"shared": {"a": [1]}, "items": [{"a": "0"}]}, "item 1, a: '0' is no number"),
-    "a value itself": ({"shared": {"a.*": [1]}, "items": [{"a": {"x": [1]}}]}, r"item 1, a\.\*: \[1\] is no number"),
-    "inside a table": ({"shared": {"a": [[5]], "a.*": [1]}, "items": [{"a": 0}]}, r"item 1, a\.\*: 5 is no number"),
+    "a truth value": ({"shared": {"a": [1, 2]}, "items": [{"a": True}]}, "item 1, a: True is not the number"),
+    "text": ({"shared": {"a": [1]}, "items": [{"a": "0"}]}, "item 1, a: '0' is not the number"),
+    "a value itself": (
+        {"shared": {"a.*": [1]}, "items": [{"a": {"x": [1]}}]},
+        r"item 1, a\.\*: \[1\] is not the number",
+    ),
+    "inside a table": (
+        {"shared": {"a": [[5]], "a.*": [1]}, "items": [{"a": 0}]},
+        r"item 1, a\.\*: 5 is not the number",
+    ),
     "an empty table": ({"shared": {"a": []}, "items": [{"a": 0}]}, "0 is not the number of an entry; .* has 0"),
     "no tables": ({"shared": [1], "items": []}, "'shared' has no list for each of its paths"),
     "no table": ({"shared": {"a": 3}, "items": []}, "'shared' has no list for each of its paths"),

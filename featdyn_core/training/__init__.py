@@ -1,1 +1,1 @@
-"""Recipe and seed to checkpoints."""
+"""Training: from recipe and seed to checkpoints."""

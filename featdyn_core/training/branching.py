@@ -1,12 +1,12 @@
-"""Where a branch begins: at a checkpoint of its parent, the part behind a cut initialised anew (App. F).
+"""The start of a branch: a checkpoint of its parent, with the part behind a cut initialised again (App. F).
 
-**Reading:** what is kept of the parent are its checkpoints, which hold parameters and normalisation statistics. The
-optimiser of a branch begins anew, as at a training's first step: what it had gathered (momentum, Adam's moments) is
-gathered again within some tens of steps. So a branch is compared with a branch of the same epoch in which nothing is
-changed. Without such a state, plain SGD, that one is its parent's training, bit for bit.
+**Reading:** a branch takes the parameters and normalisation statistics of its parent's checkpoint. Its optimiser is
+new, as at the first step of a training. Momentum or Adam's moments build up again within some tens of steps. So a
+branch is compared with an unchanged branch of the same epoch. With plain SGD, which has no such state, the unchanged
+branch equals its parent's training, bit for bit.
 
-The optimiser itself is kept at the last epoch alone. A branch from there whose recipe says ``optimizer = "kept"`` goes
-on with it: where nothing else is changed it is the parent's training continued, bit for bit, whatever the optimiser.
+A store keeps the optimiser at the last epoch only. A branch from there continues with it if its recipe has ``optimizer
+= "kept"``. If nothing else changes, this branch continues the parent's training bit for bit, with every optimiser.
 """
 
 from featdyn_core.data.sources import Dataset
@@ -19,17 +19,17 @@ from featdyn_core.trajectories.trajectory import State, Trajectory, new_network
 def initial_state(recipe: Recipe, seed: int, dataset: Dataset, parent: Trajectory | None) -> State:
     """Return the state dict that a training begins from.
 
-    A new network is drawn from the stream ``init``; what a branch initialises anew, from the stream ``reinit`` of its
-    epoch, so that branches with different cuts begin alike where both are new.
+    A new network is drawn from the stream ``init``. The new part of a branch is drawn from the stream ``reinit`` of its
+    epoch, so that branches with different cuts have equal values where both are new.
 
     A branch without its parent is a ``TrainingError``. A checkpoint of the parent that cannot be read is a
     ``FeatdynError``, as ``Trajectory.state`` raises it.
 
     Args:
-        recipe: of the training.
+        recipe: recipe of the training.
         seed: the training seed.
         dataset: the recipe's images.
-        parent: of a branch, the trajectory of its parent with this seed.
+        parent: for a branch, the trajectory of its parent with this seed.
     """
     branch = recipe.branch
     if branch is None:
@@ -49,9 +49,9 @@ def initial_optimizer(recipe: Recipe, seed: int, parent: Trajectory | None) -> S
     that cannot be read is a ``FeatdynError``, as its store raises it.
 
     Args:
-        recipe: of the training.
+        recipe: recipe of the training.
         seed: the training seed.
-        parent: of a branch, the trajectory of its parent with this seed.
+        parent: for a branch, the trajectory of its parent with this seed.
     """
     branch = recipe.branch
     if branch is None or not branch.optimizer:
@@ -60,11 +60,13 @@ def initial_optimizer(recipe: Recipe, seed: int, parent: Trajectory | None) -> S
 
 
 def _checked(parent: Trajectory | None, branch: BranchSpec, recipe: Recipe, seed: int) -> Trajectory:
-    """Return the parent, if it is that of the branch.
+    """Return the parent after a check that it belongs to the branch.
 
     Raises:
-        TrainingError: there is none, or it is another.
+        TrainingError: the parent is missing, or is another trajectory.
     """
     if parent is None or (parent.recipe, parent.seed) != (branch.parent, seed):
-        raise TrainingError(f"{recipe.name} seed {seed} is a branch of {branch.parent.name}; give its trajectory along")
+        raise TrainingError(
+            f"{recipe.name} seed {seed} is a branch of {branch.parent.name}; give the parent's trajectory too"
+        )
     return parent

@@ -194,7 +194,7 @@ def _numbered(given: Any, seed: str) -> dict[int, Path]:
     """
     if not isinstance(given, Mapping) or not given:
         raise RecipeError(
-            f"seed {seed}: {shown(given)} is neither a pattern such as a/epoch_{{epoch}}.pt nor a table of paths"
+            f"seed {seed}: {shown(given)} is neither a pattern such as a/epoch_{{epoch}}.pt nor paths by epoch"
         )
     for epoch in given:
         if not isinstance(epoch, Integral) or isinstance(epoch, bool) or epoch < 0:

@@ -98,7 +98,7 @@ def test_label_beyond_int64_cannot_pass_for_a_class(tmp_path):
         ),
         ({"y_test": np.zeros(3, int)}, "x_test has 2 images and y_test 3 labels"),
         ({"x_test": np.zeros((0, 5, 4, 3), np.uint8), "y_test": np.zeros(0, int)}, "x_test is empty"),
-        ({"x_test": np.zeros((2, 5, 5, 3), np.uint8)}, "must be the same"),
+        ({"x_test": np.zeros((2, 5, 5, 3), np.uint8)}, "must be equal"),
         ({"y_train": np.array([None] * 6)}, "cannot be read as an .npz file of plain arrays"),
     ],
 )

@@ -163,12 +163,12 @@ ODD = {
     "other in training": (
         lambda m, x: m.three(m.two(F.dropout(m.one(x), training=m.training))),
         ["one"],
-        "Odd.forward does other things in training than in evaluation.*such as nn.Dropout",
+        "Odd.forward differs between training and evaluation.*such as nn.Dropout",
     ),
     "two outputs": (
         lambda m, x: (m.two(m.one(x)), m.three(x)),
         ["one"],
-        "Odd returns a tuple, and not the one tensor",
+        "Odd returns a tuple, not a single tensor",
     ),
     "unknown": (lambda m, x: m.three(m.two(m.one(x))), ["four"], "Odd has no submodule 'four' .* are one, two, three"),
     "nothing follows": (lambda m, x: m.three(m.two(m.one(x))), ["three"], "nothing follows the cut 'three'"),
@@ -339,8 +339,8 @@ def skipping(m, x):
 WRONG = {  # the function, the line of it that is told, the message
     "a draw in training": (drawn, 1, "Whole.forward draws at random outside of the submodules .*: Whole, "),
     "a draw that would stay": (drawn_for_good, 1, "Whole.forward draws at random .*Put it into a submodule"),
-    "another in training": (in_training, 3, "Whole.forward does other things in training than in evaluation"),
-    "another constant in training": (other_constant, 1, "Whole.forward does other things in training"),
+    "another in training": (in_training, 3, "Whole.forward differs between training and evaluation"),
+    "another constant in training": (other_constant, 1, "Whole.forward differs between training"),
     "a look at numbers": (looking, 2, "torch.fx cannot follow Whole.forward up to the cuts at Whole, "),
     "a skip connection": (skipping, 2, "a skip connection leads across the cut 'two'"),
 }
@@ -394,7 +394,7 @@ def test_class_that_returns_the_logits_alone_is_shown_and_does():
             return {"features": hidden, "logits": self.three(hidden * self.scale)}
 
     module = Several(None)
-    with pytest.raises(ModelError, match="Several returns a dict, and not the one tensor of logits") as told:
+    with pytest.raises(ModelError, match="Several returns a dict, not a single tensor of logits") as told:
         BlockNetwork.from_module(module, ["one"])
     wrapper = str(told.value).partition("\n\n")[2]
     assert len(wrapper.splitlines()) == 3

@@ -111,13 +111,13 @@ def test_what_is_no_name_of_a_function_is_no_network(name):
 BAD = {
     "no module": ("no_such_module:f", {}, "the module 'no_such_module' cannot be imported .*PYTHONPATH"),
     "no function": (f"{HERE}:f", {}, f"'{HERE}' has no 'f'"),
-    "not callable": (f"{HERE}:HERE", {}, "is a str, and no function"),
+    "not callable": (f"{HERE}:HERE", {}, "is a str, not a function"),
     "other arguments": (f"{HERE}:perceptron", {"wide": 3}, "with {'wide': 3}: TypeError: .*unexpected keyword"),
     "no network": (f"{HERE}:number", {}, "returned a int; it must return a torch.nn.Module"),
     "no cuts": (
         f"{HERE}:perceptron",
         {"width": 3},
-        r"is a Sequential; say cuts = \[...\], of its submodules 0, 1",
+        r"is a Sequential; set cuts = \[...\] to some of its submodules 0, 1",
     ),
     "two sets of cuts": (f"{HERE}:chain", {"cuts": ["hidden"]}, "has its cuts already; leave out cuts"),
     "a cut that is none": (f"{HERE}:perceptron", {"width": 3, "cuts": ["9"]}, "has no submodule '9'"),

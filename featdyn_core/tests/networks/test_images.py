@@ -40,7 +40,7 @@ def test_dark_images_of_whole_numbers_are_grey_levels():
         pytest.param(np.where(IMAGES == 7, np.nan, IMAGES), "values from nan to nan", id="nan"),
         pytest.param(IMAGES.transpose(0, 2, 3, 1), "shape (2, 4, 5, 3); this network takes (N, 3, H, W)", id="last"),
         pytest.param(IMAGES[0], "shape (3, 4, 5); this network takes (N, 3, H, W)", id="one image"),
-        pytest.param(np.full((1, 3, 2, 2), "x"), "images of type <U1 are no tensor or array of numbers", id="text"),
+        pytest.param(np.full((1, 3, 2, 2), "x"), "images of type <U1 are not a tensor or array of numbers", id="text"),
     ],
 )
 def test_what_is_no_image_is_refused(images, message):
@@ -88,7 +88,7 @@ NO_IMAGES = {
     ),
     "one image": (lambda seen: seen[0], "images have shape"),
     "none": (lambda seen: seen[:0], "at least (1 sample|one image)"),
-    "text": (lambda _: ["a.png"], "images of type <U5 are no tensor or array of numbers"),
+    "text": (lambda _: ["a.png"], "images of type <U5 are not a tensor or array of numbers"),
 }
 
 

@@ -298,13 +298,13 @@ def test_unknown_network_is_refused():
             for width in (-4, 0, 3, 2.0, True, "4")
         ),
         *(
-            ("mlp", {"hidden": hidden}, "hidden = .*; it must be a list of widths")
+            ("mlp", {"hidden": hidden}, "hidden = .*; it must be a list of at least one width")
             for hidden in ([], [0], [3.0], 3, "wide")
         ),
         ("mlp", {"linear_last": "no"}, "linear_last = 'no'; it must be true or false"),
         ("resnet8", {"normalised": 1}, "normalised = 1; it must be true or false"),
         ("resnet8", {"zero_init_residual": 0}, "zero_init_residual = 0; it must be true or false"),
-        ("vit", {"layers": 0}, "patch, width, layers and heads must be numbers from 1 on"),
+        ("vit", {"layers": 0}, "patch, width, layers and heads must be numbers of at least 1"),
         ("vit", {"image": (1, 8, 8), "patch": 3}, "patch = 3; it must divide the images, 8 × 8"),
         ("vit", {"image": (1, 8, 12), "patch": 8}, "patch = 8; it must divide the images, 8 × 12"),
         ("vit", {"width": 6}, "width = 6; it must be a multiple of heads = 4"),

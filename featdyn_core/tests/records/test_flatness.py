@@ -192,7 +192,7 @@ def test_planted_changes_have_the_requested_ratios():
 
 def test_where_nothing_moves_there_is_nothing_to_compare(tiny_perceptron):
     still = measure(tiny_perceptron.frozen_at(4), PARAMETERS)
-    with pytest.raises(MeasurementError, match="features stand still"):
+    with pytest.raises(MeasurementError, match="features do not move"):
         read(still, PARAMETERS).ratio("drift")
 
 

@@ -146,7 +146,7 @@ def test_a_resumed_branch_is_bit_for_bit_the_uninterrupted_one(parent, keep, sto
 def test_a_branch_without_its_parent_is_refused(wrong):
     parent = {"none": None, "another recipe": trained(PLAIN_SGD), "another seed": trained(tiny_recipe(), 1)}[wrong]
     sink = MemorySink()
-    with pytest.raises(TrainingError, match="branch seed 0 is a branch of tiny; give its trajectory along"):
+    with pytest.raises(TrainingError, match="branch seed 0 is a branch of tiny; give the parent's trajectory too"):
         train(tiny_branch(), 0, tiny_digits(), sink, parent=parent)
     assert not sink.states
 
@@ -215,9 +215,11 @@ def test_a_frozen_part_stands_still_beside_a_kept_optimizer():
 def test_a_continuation_needs_its_parents_optimizer():
     states = run(tiny_recipe()).states
     parent = Trajectory(tiny_recipe(), 0, "", tuple(states), tiny_digits(), load=states.__getitem__)
-    with pytest.raises(TrainingError, match=r"kept without its optimiser.*give one that a store keeps"):
+    with pytest.raises(TrainingError, match=r"no optimiser state.*give one from a store"):
         train(tiny_continuation(), 0, tiny_digits(), MemorySink(), parent=parent)
-    with pytest.raises(TrainingError, match="continuation seed 0 is a branch of tiny; give its trajectory along"):
+    with pytest.raises(
+        TrainingError, match="continuation seed 0 is a branch of tiny; give the parent's trajectory too"
+    ):
         initial_optimizer(tiny_continuation(), 0, None)
 
 

@@ -124,7 +124,7 @@ def test_every_shipped_recipe_fits_its_images(path):
 def test_missing_labels_are_found_before_training(tmp_path, monkeypatch):
     monkeypatch.setenv("FEATDYN_DATA", str(tmp_path))
     recipe = load_recipe("cifar10-reduced-human")
-    with pytest.raises(AbsentDataError, match=r"^recipe 'cifar10-reduced-human': labels: .* is not there; .*CC BY-NC"):
+    with pytest.raises(AbsentDataError, match=r"^recipe 'cifar10-reduced-human': labels: .* is missing; .*CC BY-NC"):
         check_fit(recipe, image_set(recipe))
 
 

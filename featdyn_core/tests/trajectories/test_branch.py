@@ -167,7 +167,7 @@ def test_a_kept_optimizer_is_read_and_part_of_the_digest(write):
         (
             "learning_rate",
             'momentum = 0\nname = "adam"\nlearning_rate',
-            "optimizer, name: sgd, that of parent, which is",
+            "optimizer, name: sgd, because the optimiser of parent",
         ),
     ],
 )

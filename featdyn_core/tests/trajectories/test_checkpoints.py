@@ -210,7 +210,7 @@ REFUSED = {
         {"wrap": lambda _: {"epoch": 3}},
         r"0\.pt is not a state dict, and holds none with the name state_dict",
     ),
-    "no tensors": ({"wrap": lambda _: [1.0]}, r"0\.pt holds no state dict"),
+    "no tensors": ({"wrap": lambda _: [1.0]}, r"0\.pt is not a state dict"),
     "another format": ({"suffix": "safetensors"}, r"0\.safetensors cannot be read as a checkpoint"),
     "lacking": (
         {"wrap": lambda state: {k: v for k, v in state.items() if k != "2.bias"}},

@@ -78,5 +78,5 @@ def test_it_keeps_what_says_where_it_stands(tiny_trajectory):
 
 
 def test_another_pace_is_refused(tiny_trajectory):
-    with pytest.raises(MeasurementError, match="at a pace of steady, slowing, standing, and not 'fast'"):
+    with pytest.raises(MeasurementError, match=r"unknown pace 'fast' .*; use one of steady, slowing, standing"):
         turning(tiny_trajectory, "fast", 4)

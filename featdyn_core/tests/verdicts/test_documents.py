@@ -315,7 +315,7 @@ NUMBERS = r"the row memory-small-digits says REFUTED, and its numbers and bounds
 FORGED_TABLES = {
     "no entry": (setting("rows", 1, "sentence", 9), "rows, item 2, sentence: 9 is not the number of an entry; the"),
     "negative": (setting("rows", 0, "sentence", -1), "rows, item 1, sentence: -1 is not the number of an entry"),
-    "text": (setting("rows", 0, "findings", "values", 0, "0"), r"item 1, findings\.values\.\*: '0' is no number of"),
+    "text": (setting("rows", 0, "findings", "values", 0, "0"), r"item 1, findings\.values\.\*: '0' is not the number"),
     "a criterion's bound": (setting("shared", "findings.criterion.*", 0, "bound", -1.0), NUMBERS),
     "numbers": (setting("shared", "findings.values.*", 0, [0.9, 0.8, 0.7]), NUMBERS),
     "another's numbers": (setting("rows", 0, "findings", "values", 0, 3), "says what its numbers do not of gap"),

@@ -26,7 +26,7 @@ def test_labels_become_int64(labels):
         ([True, False], "found torch.bool"),
         ([0, 3], "labels run from 0 to 3; the 3 classes are 0 to 2"),
         ([-1, 0], "labels run from -1 to 0"),
-        (["cat", "dog"], "labels of type <U3 are no tensor or array of numbers"),
+        (["cat", "dog"], "labels of type <U3 are not a tensor or array of numbers"),
     ],
 )
 def test_labels_of_another_form_are_refused(labels, message):

@@ -62,7 +62,7 @@ def test_bases_span_what_they_are_made_of(rng):
 
 
 def test_a_drift_of_zero_has_no_direction():
-    with pytest.raises(MeasurementError, match="features stand still"):
+    with pytest.raises(MeasurementError, match="features do not move"):
         share_along(np.zeros((2, 4)), np.eye(4)[:2])
 
 
