@@ -82,7 +82,7 @@ def test_folder_is_that_of_the_environment(folder, images, monkeypatch):
 
 
 def test_absent_file_is_reported_with_what_to_set(tmp_path, images):
-    with pytest.raises(AbsentDataError, match=rf"^{tmp_path}/labels\.npz is not there; set FEATDYN_DATA .* is in$"):
+    with pytest.raises(AbsentDataError, match=rf"^{tmp_path}/labels\.npz is missing; set FEATDYN_DATA .* holds it$"):
         read(tmp_path, images)
 
 
@@ -105,7 +105,7 @@ UNFIT = {
     "other content": (
         {"given": GIVEN[::-1]},
         GIVEN,
-        rf"given has the sha256 {labels_sha256(GIVEN[::-1])}, not {labels_sha256(GIVEN)}; get the file again",
+        rf"given has the sha256 {labels_sha256(GIVEN[::-1])}, not {labels_sha256(GIVEN)}; get the file for this",
     ),
     "no integers": ({"given": GIVEN / 2}, GIVEN, "given has type float64; labels must be integers"),
     "another shape": ({"given": np.stack([GIVEN, GIVEN])}, GIVEN, r"given has shape \(2, 40\); labels must be"),
