@@ -14,6 +14,7 @@ from featdyn_core.errors import (
     MissingTrajectoryError,
 )
 from featdyn_core.launch.processes import Pace, Spread, spread
+from featdyn_core.launch.progress import Watcher
 from featdyn_core.records.kind import ALL
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
@@ -22,6 +23,9 @@ from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record
 from featdyn_core.store.supply import Store
+
+PROGRESS_SECONDS = 30.0
+"""Shortest time between two lines on a record that is being measured."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
         place: where to measure.
         requests: the records.
         spread: does the work, in processes or on a cluster.
-        say: takes a line for each record.
+        say: takes a line for each record, and now and then one on a long measurement under way.
 
     Returns:
         How many records are missing afterwards.
@@ -84,11 +88,12 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
             lacking.append((request, str(error)))
     say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
     pace, failed = Pace(len(ready)), 0
-    for group, outcome in spread(functools.partial(_measure, place), _grouped(ready)):
-        broken = isinstance(outcome, FeatdynError)
-        failed += broken * len(group)
-        several = f" and {len(group) - 1} more together" if len(group) > 1 else ""
-        say(f"{group[0]}{several}: {outcome if broken else f'{outcome:.1f} s'} ({pace.step(len(group))})")
+    with Watcher(place.root, say, PROGRESS_SECONDS):
+        for group, outcome in spread(functools.partial(_measure, place), _grouped(ready)):
+            broken = isinstance(outcome, FeatdynError)
+            failed += broken * len(group)
+            several = f" and {len(group) - 1} more together" if len(group) > 1 else ""
+            say(f"{group[0]}{several}: {outcome if broken else f'{outcome:.1f} s'} ({pace.step(len(group))})")
     for request, reason in lacking:
         say(f"{request}: {reason}")
     return failed + len(lacking)

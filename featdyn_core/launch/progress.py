@@ -71,6 +71,13 @@ class Watcher(threading.Thread):
         self.finished.set()
         self.join()
 
+    def __enter__(self) -> "Watcher":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
 
 class _Rate(ProgressColumn):
     """Steps a second, to three figures."""

@@ -11,6 +11,12 @@ from featdyn_core.verdicts.evidence import Evidence
 FEW = 12
 """A run shows the numbers of each row up to this many rows; of more rows only with ``-v``."""
 
+ADVICE = (
+    "INVALID says nothing of the claim. If a control is undecided, take more seeds or more images. If it fails, the "
+    "networks are not ones of which the claim can be asked: train longer or at a smaller rate, or take later checkpoints."
+)
+"""What to change where a control does not hold."""
+
 _INDENT = "  "
 
 
@@ -28,6 +34,7 @@ def closing(rows: Sequence[Evidence], width: int) -> list[str]:
         *_listed("changed against known findings", [row for row in asked if row.changed], _changed),
         *_listed("not known before", filter(wording.is_new, asked), _with_reason),
         *_listed("stopped by a fault", (row for row in asked if row.verdict is Verdict.ERROR), _with_reason),
+        *([ADVICE] if any(row.verdict is Verdict.INVALID and wording.is_new(row) for row in asked) else []),
         *_not_run(asked),
         *_remarked(rows),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from featdyn_core.errors import CheckpointError, RecipeError
 from featdyn_core.tables import build, shown
-from featdyn_core.trajectories.recipe import Recipe
+from featdyn_core.trajectories.recipe import OWN, Recipe
 from featdyn_core.trajectories.recipe_text import read_document
 from featdyn_core.trajectories.specs import (
     AUGMENTATION,
@@ -38,7 +38,8 @@ class Adoption:
 
     Attributes:
         network: ``package.module:function``, which builds the network of the files (see ``networks.factory``).
-        data: the image set for training and measurement, by name or as the path of an ``.npz`` file.
+        data: the image set for training and measurement, by name or as the path of an ``.npz`` file. The recipe has the
+            absolute path.
         seeds: files of each training, by its number from 0. The files are a pattern such as
             ``runs/a/epoch_{epoch}.pt``, or paths by epoch.
         cuts: cuts of the network, shallowest first; empty if the function returns a ``BlockNetwork``.
@@ -126,9 +127,11 @@ class Adoption:
         cutting = {"cuts": list(self.cuts)} if self.cuts else {}
         augmentation = self.augmentation if self.augmentation == "crop-flip" else "none"
         last = max(epochs)
+        # The recipe's file lies in another folder than the one that a path was given from.
+        images = os.path.abspath(Path(self.data).expanduser()) if self.data.endswith(OWN) else self.data
         return Recipe(
             name=name,
-            data=DataSpec(self.data, augmentation=augmentation),
+            data=DataSpec(images, augmentation=augmentation),
             network=NetworkSpec(self.network, self.options | cutting),
             optimizer=OptimizerSpec("sgd", self.learning_rate or 0.0, weight_decay=self.weight_decay or 0.0),
             training=TrainingSpec(last, self.batch_size or CHUNK, tuple(epochs)),
@@ -156,7 +159,7 @@ def read_adoption(path: Path) -> Adoption:
     if isinstance(seeds, dict):
         placed = {seed: str(path.parent / given) if isinstance(given, str) else given for seed, given in seeds.items()}
         table = table | {"seeds": placed}
-    if str(table.get("data", "")).endswith(".npz"):
+    if str(table.get("data", "")).endswith(OWN):
         table = table | {"data": os.path.abspath(path.parent / table["data"])}
     return build(Adoption, table, str(path))
 

@@ -199,7 +199,7 @@ class Evidence(Displayed):
             return ""
         if self.verdict is Verdict.INVALID:
             faults = [item for item in self.of(Role.CONTROL) if item.outcome is not Outcome.HOLDS]
-            return "; ".join(f"control {item.criterion.name!r} {item.outcome}" for item in faults)
+            return "; ".join(f"control {item.criterion.name!r} {item.outcome}{_more(item)}" for item in faults)
         if self.verdict is Verdict.EQUIVALENT:
             return "no difference that matters"
         if self.verdict is Verdict.REFUTED:
@@ -246,6 +246,15 @@ def _needs(item: Finding) -> str:
     return (
         f" (about {needed} seeds would decide it)" if needed else f" (more than {MOST_SEEDS:,} seeds would be needed)"
     )
+
+
+def _more(control: Finding) -> str:
+    """What would decide an undecided control; empty if it fails, or if neither seeds nor images would."""
+    if control.outcome is not Outcome.UNDECIDED or control.criterion.unit is Unit.DRAWS:
+        return ""
+    if control.counts and len(set(control.values)) == 1:  # the seeds agree, so only their resolution leaves it open
+        return f" (counted from {min(control.counts)}; more images would decide it)"
+    return _needs(control)
 
 
 def row_id(claim: str, scale: str, subject: str, *, replayed: bool, variation: str = "") -> str:

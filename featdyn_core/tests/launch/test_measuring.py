@@ -1,6 +1,7 @@
 """A plan's missing records are measured where their trajectories exist, reported where not, and published."""
 
 import functools
+import time
 from unittest.mock import Mock
 
 import pytest
@@ -47,6 +48,25 @@ def test_missing_records_are_measured_and_failures_reported(place, said):
     assert len(said) == 4
     assert measure_missing(place, requests[:1], HERE, said.append) == 0
     assert said[-1] == "1 records: 1 here, 0 to be measured"
+
+
+def test_a_long_measurement_says_how_far_it_is(place, said, monkeypatch):
+    monkeypatch.setattr(measuring, "PROGRESS_SECONDS", 0.01)
+    under_way = "measuring column of tiny seed 0: 3/24 composites"
+
+    def slowly(work, pieces):
+        for piece in pieces:
+            path = place.root / "progress" / "column.grid"
+            path.write_text(under_way)
+            end = time.monotonic() + 60
+            while under_way not in said and time.monotonic() < end:
+                time.sleep(0.01)
+            path.unlink()
+            yield piece, work(piece)
+
+    assert measure_missing(place, [column(1, 2)], slowly, said.append) == 0
+    assert said[1] == under_way
+    assert said[2].startswith("column of tiny seed 0: ")
 
 
 def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.report.closing import closing, counts
+from featdyn_core.report.closing import ADVICE, closing, counts
 from featdyn_core.tests.report.sample import REASON, every_verdict, evidence
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.documents import read_evidence
@@ -44,6 +44,12 @@ def test_new_findings_are_listed_with_their_reasons():
 def test_a_run_as_known_says_so_in_a_line():
     lines = closing([row for row in ROWS if row.known == row.verdict or row.verdict is Verdict.SUPPORTED], 80)
     assert lines[-1] == "no verdict differs from known findings"
+
+
+def test_a_new_invalid_row_comes_with_advice():
+    new, known = (evidence("forgetting", stranger=0.9, known=known) for known in ("", "INVALID"))
+    assert ADVICE in " ".join(" ".join(closing([new, ROWS[0]], 100)).split())
+    assert "INVALID says" not in " ".join(closing([known, ROWS[0]], 100))
 
 
 def test_what_was_not_selected_is_counted_and_not_listed():

@@ -23,6 +23,14 @@ def asked(**more) -> Adoption:
     return Adoption(**({"network": "nets:small", "data": "digits", "seeds": {"0": "a/{epoch}.pt"}} | more))
 
 
+def test_the_recipe_has_the_whole_path_of_own_images(folder, monkeypatch):
+    """Its file lies in another folder."""
+    monkeypatch.chdir(folder)
+    adopted = AdoptedSpec({"0": "0" * 64})
+    sets = [asked(data=data).recipe("mine", [0, 1], adopted).data.set for data in ("own.npz", "digits")]
+    assert sets == [str(folder / "own.npz"), "digits"]
+
+
 def test_a_pattern_is_of_the_files_with_a_number_in_its_place(folder):
     assert matching(folder / "epoch_{epoch}.pt") == {n: folder / f"epoch_{n:02d}.pt" for n in (0, 2, 10)}
 

@@ -1,6 +1,7 @@
 """What a row of evidence says."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -9,7 +10,7 @@ from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Outcome, Role
 from featdyn_core.verdicts.evidence import Evidence, row_id
 from featdyn_core.verdicts.inference import Bound, infer_mean
-from featdyn_core.verdicts.units import Unit
+from featdyn_core.verdicts.units import Unit, share_of
 
 
 def test_a_row_is_named_by_claim_scale_subject_and_origin():
@@ -101,6 +102,22 @@ def test_a_row_says_what_its_verdict_hangs_on():
     invalid = dataclasses.replace(judged(HIGH), verdict=Verdict.INVALID, findings=(failed, open_one))
     assert invalid.why == "control 'control' fails; control 'alarms' undecided"
     assert invalid.why in invalid.message()
+
+
+def test_an_undecided_control_says_what_would_decide_it():
+    def why(unit, *values):
+        criteria = (
+            Criterion("gap", "q", "above", 0.5),
+            Criterion("control", "q", "above", 0.9, Role.CONTROL, unit),
+        )
+        verdict, findings = Claim("m", "4", "s", criteria).judge({"gap": HIGH, "control": values})
+        assert findings[1].outcome is Outcome.UNDECIDED
+        return Evidence("m", "4", "s", "fast", "small", verdict, findings=findings).why
+
+    few = [share_of(20, 20)] * 3
+    assert why(Unit.SHARE, *few) == "control 'control' undecided (counted from 20; more images would decide it)"
+    found = why(Unit.DIFFERENCE, 0.92, 0.97, 1.2)
+    assert re.fullmatch(r"control 'control' undecided \(about \d+ seeds would decide it\)", found)
 
 
 def test_an_open_item_of_p_values_says_how_many_seeds_hold():
