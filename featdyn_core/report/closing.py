@@ -12,8 +12,8 @@ FEW = 12
 """A run shows the numbers of each row up to this many rows; of more rows only with ``-v``."""
 
 ADVICE = (
-    "INVALID says nothing of the claim. If a control is undecided, take more seeds or more images. If it fails, the "
-    "networks are not ones of which the claim can be asked: train longer or at a smaller rate, or take later checkpoints."
+    "INVALID says nothing about the claim. If a control is undecided, use more seeds or more images. If it fails, the "
+    "claim cannot be tested on these networks: train longer, use a smaller rate, or choose later checkpoints."
 )
 """What to change where a control does not hold."""
 
