@@ -13,7 +13,7 @@ FEW = 12
 
 ADVICE = (
     "INVALID says nothing of the claim. If a control is undecided, take more seeds or more images. If it fails, the "
-    "networks are not ones of which the claim can be asked: train longer or at a smaller rate, or take later checkpoints."
+    "claim cannot be asked of these networks as they are: train longer or at a smaller rate, or take later checkpoints."
 )
 """What to change where a control does not hold."""
 
