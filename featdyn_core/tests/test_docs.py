@@ -74,7 +74,7 @@ def test_a_claim_of_ones_own_comes_to_a_verdict(adopted):
 
 
 def test_own_checkpoints_are_measured_as_the_documentation_says(adopted):
-    (script,) = part("In Python")
+    (script,) = part("Only Python")
     (adopted / "look.py").write_text(script["text"])
     run = subprocess.run([sys.executable, "look.py"], cwd=adopted, capture_output=True, text=True, check=True)
     *cuts, isotropy = run.stdout.replace("\n ", "").splitlines()

@@ -114,7 +114,7 @@ def test_page_has_the_table_and_no_article_of_a_varied_row(tmp_path, rows):
     for row in (ROWS[0], ROWS[3]):
         assert shown(row).split(" ", 1)[1] in section
     assert "agreement of a stranger" in section  # on which the invalid row hangs
-    assert "it is not here" in page.split("nothing was judged</summary>")[1]
+    assert "it is not here" in page.split("without a decision</summary>")[1]
 
 
 def test_terminal_says_what_is_varied():

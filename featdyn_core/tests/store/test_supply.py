@@ -279,7 +279,7 @@ def test_labels_of_a_file_are_what_is_trained_on(store, labelled):
 
 def test_what_lacks_its_labels_is_not_begun(store, labelled, tmp_path):
     (tmp_path / "data" / "labels.npz").unlink()
-    with pytest.raises(AbsentDataError, match=r"^recipe 'tiny': labels: .*labels\.npz is not there"):
+    with pytest.raises(AbsentDataError, match=r"^recipe 'tiny': labels: .*labels\.npz is missing"):
         store.get_many([Training(labelled, 0), Training(tiny_recipe(), 0)])
     assert store.status(tiny_recipe(), 0) == "complete"
     assert store.status(labelled, 0) == "missing"

@@ -38,8 +38,8 @@ UNFIT = {
         "width = 3; it must be an even number",
     ),
     "no width": ({"network": NetworkSpec("resnet8", {"width": 0})}, ModelError, "width = 0; it must be an even number"),
-    "nothing hidden": (mlp(hidden=[]), ModelError, r"hidden = \[\]; it must be a list of widths"),
-    "no units": (mlp(hidden=[0]), ModelError, r"hidden = \[0\]; it must be a list of widths"),
+    "nothing hidden": (mlp(hidden=[]), ModelError, r"hidden = \[\]; it must be a list of at least one width"),
+    "no units": (mlp(hidden=[0]), ModelError, r"hidden = \[0\]; it must be a list of at least one width"),
     "unknown option": (mlp(width=3), ModelError, "unexpected keyword argument 'width'"),
     **{
         f"no such cut to {what}": (

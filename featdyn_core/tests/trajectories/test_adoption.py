@@ -63,7 +63,7 @@ def test_epochs_may_be_integers_of_numpy():
         ({}, "there is nothing to adopt"),
         ({"-1": "a/{epoch}.pt"}, "seed '-1': trainings are numbered from 0 on"),
         ({"one": "a/{epoch}.pt"}, "trainings are numbered from 0 on"),
-        ({"0": ["a.pt"]}, "is neither a pattern such as a/epoch_{epoch}.pt nor a table of paths"),
+        ({"0": ["a.pt"]}, "is neither a pattern such as a/epoch_{epoch}.pt nor paths by epoch"),
         ({"0": {}}, "is neither a pattern"),
         ({"0": {0.5: "a.pt"}}, "seed 0: epoch 0.5 is not an integer of at least 0"),
         ({"0": {-1: "a.pt"}}, "epoch -1 is not an integer"),

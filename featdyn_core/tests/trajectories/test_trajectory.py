@@ -141,7 +141,7 @@ def test_labels_of_a_file_are_trained_on_and_true_ones_measured(tmp_path, monkey
     assert torch.equal(trajectory.training_set()[1], given)
     assert torch.equal(trajectory.evaluation_set("training")[1], tiny_digits().train_labels)
     (tmp_path / "labels.npz").unlink()
-    with pytest.raises(AbsentDataError, match=r"^recipe 'tiny': labels: .*labels\.npz is not there"):
+    with pytest.raises(AbsentDataError, match=r"^recipe 'tiny': labels: .*labels\.npz is missing"):
         trajectory.training_set()
     np.savez(tmp_path / "labels.npz", given=given.numpy()[1:])
     with pytest.raises(DataError, match=r"^recipe 'tiny': labels: .*labels\.npz: given has the sha256"):
