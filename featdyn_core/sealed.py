@@ -42,11 +42,11 @@ def seal_lines(
     facts = finite({name: value for name, value in content.items() if name not in (items, _COLUMNS, _SHARED, SEAL)})
     listed = finite(content[items])
     for path in sorted(columns, key=_inwards):
-        listed = [_along(item, path.split("."), _in_columns) for item in listed]
+        listed = [along(item, path.split("."), _in_columns) for item in listed]
     tables: dict[str, list[Any]] = {}
     for path in sorted(shared, key=_inwards, reverse=True):
         number = _Numbers()
-        listed = [_along(item, path.split("."), number) for item in listed]
+        listed = [along(item, path.split("."), number) for item in listed]
         tables |= {path: number.values} if number.values else {}
     how = {_COLUMNS: list(columns), _SHARED: tables}
     document = facts | {name: value for name, value in how.items() if value} | {items: listed}
@@ -88,17 +88,17 @@ def _inwards(path: str) -> tuple[int, str]:
     return path.count("."), path
 
 
-def _along(value: Any, path: Sequence[str], change: Callable[[Any], Any]) -> Any:
+def along(value: Any, path: Sequence[str], change: Callable[[Any], Any]) -> Any:
     """Return a value with the part at a path changed; a value without this path stays unchanged."""
     if not path:
         return change(value)
     step, rest = path[0], path[1:]
     if step == "*" and isinstance(value, list):
-        return [_along(part, rest, change) for part in value]
+        return [along(part, rest, change) for part in value]
     if step == "*" and isinstance(value, dict):
-        return {name: _along(part, rest, change) for name, part in value.items()}
+        return {name: along(part, rest, change) for name, part in value.items()}
     if isinstance(value, dict) and step in value:
-        return {**value, step: _along(value[step], rest, change)}
+        return {**value, step: along(value[step], rest, change)}
     return value
 
 
@@ -175,7 +175,7 @@ def _unpacked(item: Any, steps: Iterable[tuple[str, Callable[[Any], Any]]], wher
     """
     for path, change in steps:
         try:
-            item = _along(item, path.split("."), change)
+            item = along(item, path.split("."), change)
         except ValueError as error:
             raise ValueError(f"{where}, {path}: {error}") from error
     return item

@@ -176,12 +176,17 @@ def _series(kind: type, item: Any) -> Reader:
     inner = _reader(item)
     kinds = typing.get_args(item) if typing.get_origin(item) is types.UnionType else [item]
     plain = {str, bool, int, float, types.NoneType}.intersection(kinds)
+    words = isinstance(item, type) and issubclass(item, enum.StrEnum)
+    members = {str(one): one for one in item} if words else {}
 
     def reader(value: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise _misfit(f"a list of {_words(item)}", value)
-        if plain.issuperset(map(type, value)):  # fast path: evidence has lists of thousands of numbers
+        found = set(map(type, value))  # fast paths: evidence has lists of thousands of numbers and verdicts
+        if found <= plain:
             return kind(value)
+        if members and found == {str} and members.keys() >= set(value):
+            return kind(map(members.__getitem__, value))
         return kind([_inside(inner, part, f"item {place}") for place, part in enumerate(value, start=1)])
 
     return reader

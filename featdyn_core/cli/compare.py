@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from featdyn_core.cli.evidence import add_public_key, read_signed
+from featdyn_core.cli.evidence import add_public_key, read_signed, without_collecting
 from featdyn_core.cli.options import path
 from featdyn_core.errors import EvidenceError
 from featdyn_core.project import evidence_file, project_root
@@ -38,8 +38,9 @@ def add_to(commands: Any) -> None:
 
 def compare(options: argparse.Namespace) -> int:
     """Print the differences between the files."""
-    one, other = (list(read_signed(file, options.public_key).rows) for file in _pair(options.files))
-    rows = comparison.compare(one, other)
+    with without_collecting():
+        one, other = (list(read_signed(file, options.public_key).rows) for file in _pair(options.files))
+        rows = comparison.compare(one, other)
     print(json.dumps(comparison.to_plain(rows), indent=1) if options.json else "\n".join(comparison.to_lines(rows)))
     return 0 if comparison.same_verdicts(rows) else 1
 

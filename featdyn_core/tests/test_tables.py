@@ -43,6 +43,7 @@ class Outer:
     roles: dict[Role, tuple[str, ...]] = field(default_factory=dict)
     gaps: list[float | None] = field(default_factory=list)
     parts: list[Inner] = field(default_factory=list)
+    duties: tuple[Role, ...] = ()
     source: str = field(default="", compare=False, kw_only=True)
 
 
@@ -64,6 +65,8 @@ INNER = Inner((0, 1))
         ({"roles": {"control": ["x"], "decides": ()}}, {"roles": {Role.CONTROL: ("x",), Role.DECIDES: ()}}),
         ({"gaps": [None, 1, math.inf]}, {"gaps": [None, 1.0, math.inf]}),
         ({"parts": [{"ends": [1]}, INNER]}, {"parts": [Inner((1,)), INNER]}),
+        ({"duties": ["control", "control"]}, {"duties": (Role.CONTROL, Role.CONTROL)}),
+        ({"duties": [Role.CONTROL, "decides"]}, {"duties": (Role.CONTROL, Role.DECIDES)}),
     ],
     ids=str,
 )
@@ -77,6 +80,8 @@ def test_a_whole_number_becomes_a_float_where_one_is_asked_for():
 
 
 MISFITS = {
+    "no member of a list": ({"duties": ["control", "none"]}, "duties, item 2: expected one of decides, control"),
+    "no text for a member": ({"duties": ["control", []]}, "duties, item 2: expected one of decides, control"),
     "number for text": ({"text": 3}, "text: expected str, found 3"),
     "nothing for text": ({"text": None}, "text: expected str, found None"),
     "number for a truth value": ({"flag": 1}, "flag: expected bool, found 1"),

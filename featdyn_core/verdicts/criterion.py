@@ -202,9 +202,7 @@ class Criterion:
             raise MeasurementError(
                 f"{self.name!r}: a {self.unit} needs for every seed what it was counted from; give Counted(value, of)"
             )
-        for value in map(float, values):
-            if math.isfinite(value):  # the rule refuses the others
-                self.unit.check(value)
+        self.unit.check(*filter(math.isfinite, map(float, values)))  # the rule refuses the others
 
     def _infer(self, values: Sequence[Number], confidence: float) -> Inferred:
         """Infer by the rule for these numbers: worst world, planted draws, counted seeds, or mean."""

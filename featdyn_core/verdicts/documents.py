@@ -11,17 +11,17 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import read_text, write_atomically
-from featdyn_core.sealed import SEAL, seal_lines, unseal_lines
+from featdyn_core.sealed import SEAL, along, seal_lines, unseal_lines
 from featdyn_core.tables import build, read
 from featdyn_core.verdicts.claim import THEOREM, Claim, Verdict
-from featdyn_core.verdicts.criterion import Finding
+from featdyn_core.verdicts.criterion import Criterion, Finding
 from featdyn_core.verdicts.curve import Curve
 from featdyn_core.verdicts.evidence import RULE, Evidence
 from featdyn_core.verdicts.families import adjusted_p_values
@@ -152,7 +152,7 @@ def read_document(path: Path) -> Document:
     """
     document = _opened(path)
     schema, rows = document.pop("schema"), document.pop("rows")
-    found = tuple(map(_row, map(_translated, rows) if schema == SECOND else rows))
+    found = tuple(map(_row, map(_translated, rows) if schema == SECOND else _with_criteria(rows)))
     for row in found:
         if fault := _fault(row, SECOND if schema == SECOND else RULE):
             raise EvidenceError(f"{path}: the row {row.id} {fault}; it is not what a run wrote")
@@ -190,6 +190,25 @@ def _opened(path: Path) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _with_criteria(rows: list[Any]) -> Iterator[Any]:
+    """Yield rows with a criterion for each table of one that rows share, so that it is read once.
+
+    A table that is no criterion stays, and is refused with its row.
+    """
+    known: dict[int, Any] = {}
+
+    def criterion(table: Any) -> Any:
+        if id(table) not in known:
+            try:
+                known[id(table)] = build(Criterion, table, "")
+            except (RecipeError, TypeError):
+                known[id(table)] = table
+        return known[id(table)]
+
+    for row in rows:
+        yield along(row, ("findings", "*", "criterion"), criterion)
 
 
 def _fault_together(found: Sequence[Evidence], tables: Sequence[dict[str, Any]]) -> str:

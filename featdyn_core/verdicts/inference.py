@@ -184,8 +184,7 @@ def infer_draws(values: Sequence[Number], bound: Bound, *, confidence: float = C
         raise MeasurementError(f"planted draws are counts for each of at least 2 seeds, found {list(values)}")
     _check_confidence(confidence)
     hits, total = sum(value.hits for value in counted), sum(value.of for value in counted)
-    proportion = scipy.stats.binomtest(hits, total).proportion_ci(confidence)
-    interval = Interval(hits / total, float(proportion.low), float(proportion.high), len(counted), confidence)
+    interval = Interval(hits / total, *_clopper_pearson(hits, total, confidence), len(counted), confidence)
     (low, high), above, below = bound.ends, (0.0, 1.0), (1.0, 0.0)
     if math.isfinite(low):
         above = _binomial(hits, total, low)
@@ -248,7 +247,7 @@ class Mean:
         if math.isinf(end):
             return (0.0, 1.0) if end < 0 else (1.0, 0.0)
         distance = self.beyond(end) / self.error
-        below, above = scipy.special.stdtr(self.seeds - 1, [-distance, distance])
+        below, above = (scipy.special.stdtr(self.seeds - 1, place) for place in (-distance, distance))
         return float(below), float(above)
 
 
@@ -286,6 +285,14 @@ def quantile(probability: float, freedom: int) -> float:
     return float(scipy.stats.t.ppf(probability, freedom))
 
 
+@functools.cache  # rows share their planted draws
+def _clopper_pearson(hits: int, total: int, confidence: float) -> tuple[float, float]:
+    """Ends of Clopper and Pearson's interval of a probability."""
+    low, high = scipy.stats.binomtest(hits, total).proportion_ci(confidence)
+    return float(low), float(high)
+
+
+@functools.cache
 def _binomial(hits: int, total: int, end: float) -> tuple[float, float]:
     """One-sided p-values of the hypotheses that a probability lies below an end, and above it."""
     greater, less = (float(scipy.stats.binomtest(hits, total, end, side).pvalue) for side in ("greater", "less"))

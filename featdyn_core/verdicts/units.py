@@ -36,12 +36,13 @@ class Counted:
     of: int
 
     def __post_init__(self) -> None:
-        whole = type(self.of) is int or isinstance(self.of, Integral)  # the quick way first: rows have thousands
-        if not whole or self.of < 1 or not math.isfinite(as_float(self.value)):
+        plain = type(self.of) is int  # the quick way first: rows have thousands
+        if not (plain or isinstance(self.of, Integral)) or self.of < 1 or not math.isfinite(as_float(self.value)):
             raise MeasurementError(
                 f"{self.value} counted from {self.of}: expected a number, counted from at least one thing"
             )
-        object.__setattr__(self, "of", int(self.of))  # evidence holds plain numbers, and numpy has its own
+        if not plain:
+            object.__setattr__(self, "of", int(self.of))  # evidence holds plain numbers, and numpy has its own
 
     def __float__(self) -> float:
         return float(self.value)
@@ -115,15 +116,16 @@ class Unit(enum.StrEnum):
         """Ends of the range of bounds; neither end is included."""
         return _RANGES.get(self, (-math.inf, math.inf))
 
-    def check(self, value: float) -> None:
-        """Refuse a number outside the range of the unit.
+    def check(self, *values: float) -> None:
+        """Refuse numbers outside the range of the unit.
 
         Raises:
-            MeasurementError: the number lies outside.
+            MeasurementError: a number lies outside.
         """
         low, high = self.range
-        if not low <= value <= high:
-            raise MeasurementError(f"{self} {value} lies outside {low:g} to {high:g}")
+        for value in values:
+            if not low <= value <= high:
+                raise MeasurementError(f"{self} {value} lies outside {low:g} to {high:g}")
 
     def at(self, value: float, of: float = math.inf) -> float:
         """Return a number on its scale.

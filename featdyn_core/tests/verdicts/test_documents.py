@@ -348,6 +348,12 @@ def test_what_rows_repeat_is_once_in_a_file(tmp_path):
     assert read_evidence(path) == rows
 
 
+def test_rows_that_share_a_criterion_read_it_once(tmp_path):
+    write_evidence(tmp_path / "evidence.json", [full_row(), full_row(claim="other")])
+    one, other = read_evidence(tmp_path / "evidence.json")
+    assert all(a.criterion is b.criterion for a, b in zip(one.findings, other.findings, strict=True))
+
+
 def test_a_repeated_row_is_refused(tmp_path):
     write_evidence(tmp_path / "evidence.json", [judged(HIGH), judged(HIGH)])
     with pytest.raises(EvidenceError, match="it has the row memory-small-digits twice"):
