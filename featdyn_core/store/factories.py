@@ -5,24 +5,27 @@ results of an edited function are not confused with earlier ones.
 """
 
 import contextlib
-import functools
 import hashlib
 import sys
 import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
+from featdyn_core.errors import OtherCodeError
 from featdyn_core.networks.names import is_factory
-from featdyn_core.store.source import ROOT, source_digest
-
-_NOTHING = hashlib.sha256().hexdigest()
-"""Digest of a file whose text does not show where the function comes from."""
+from featdyn_core.store.running import edited
+from featdyn_core.store.source import ROOT, digest_of, sources, state_of
 
 
 def factory_source(network: str) -> str:
     """Digest of the source of a network's function and of everything that it needs from its own package.
 
-    The digest is of the code at the first call, since a process imports a module once. Nothing is imported here.
+    The digest is of the code that this process runs. A file that is edited keeps its digest until its module is
+    imported again, as by ``importlib.reload`` or IPython's autoreload. A file that was edited between its import and
+    the first call is an ``OtherCodeError``. Nothing is imported here.
 
     Args:
         network: the network's name in a recipe.
@@ -31,20 +34,78 @@ def factory_source(network: str) -> str:
         Hex sha256; empty for networks of this package or of installed libraries, and if no file of the function is
         found.
     """
-    return _digest(network, tuple(sys.path)) if is_factory(network) else ""
+    if not is_factory(network):
+        return ""
+    known = _known.get(key := (network, tuple(sys.path)))
+    if known is None or not known.runs():
+        known = _known[key] = _look(network)
+    return known.digest
 
 
-@functools.cache
-def _digest(network: str, _where: tuple[str, ...]) -> str:
+@dataclass
+class _Source:
+    """The source of a network's function, as it was when its digest was taken.
+
+    Attributes:
+        digest: as ``factory_source`` returns it.
+        files: path of each file, by the name of its module.
+        states: modification time and size of each file.
+        imports: what identifies the import of a module, for those imported since; a new import has a new one.
+    """
+
+    digest: str
+    files: dict[str, Path] = field(default_factory=dict)
+    states: list[tuple[int, int] | None] = field(default_factory=list)
+    imports: dict[str, ModuleSpec] = field(default_factory=dict)
+
+    def runs(self) -> bool:
+        """Whether this process runs this source: no file has changed, or no module was imported since the change."""
+        present = {name: module.__spec__ for name, module in _imported(self.files).items() if module.__spec__}
+        if any(present.get(name) is not spec for name, spec in self.imports.items()):
+            return False
+        if list(map(state_of, self.files.values())) != self.states:
+            return bool(self.imports) and present.keys() == self.imports.keys()
+        self.imports = present
+        return True
+
+
+_known: dict[tuple[str, tuple[str, ...]], _Source] = {}
+"""By the network's name, and the folders in which Python looks for it."""
+
+
+def _look(network: str) -> _Source:
+    """Return the present source of a network's function.
+
+    Raises:
+        OtherCodeError: this process runs other code than its files hold.
+    """
     module, _, function = network.partition(":")
     path = _path(module)
     if path is None or _is_library(path):
-        return ""
-    inside = len(module.split(".")) - (path.name != "__init__.py")
+        return _Source("")
+    root, parts = path.parents[len(module.split(".")) - (path.name != "__init__.py")], {}
+    files = {module: path}
     with contextlib.suppress(SyntaxError, ValueError):  # importing it raises an error that says more
-        if (found := source_digest(module, function.partition(".")[0], path.parents[inside])) != _NOTHING:
-            return found
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        parts = sources(module, function.partition(".")[0], root)
+        files |= {_module_of(name): root / name for name in parts if "/" in name}
+        texts = {file: file.read_bytes().decode() for file in files.values()}
+        if changed := edited(list(_imported(files).values()), texts):
+            raise OtherCodeError(
+                f"{changed} was edited after this process imported it, so it cannot say which code makes {network}; "
+                "import the module again, or start again"
+            )
+    digest = digest_of(parts) if parts else hashlib.sha256(path.read_bytes()).hexdigest()
+    found = _Source(digest, files, list(map(state_of, files.values())))
+    assert found.runs(), "it has just been read"
+    return found
+
+
+def _module_of(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _imported(names: Iterable[str]) -> dict[str, ModuleType]:
+    return {name: sys.modules[name] for name in names if name in sys.modules}
 
 
 def _is_library(path: Path) -> bool:

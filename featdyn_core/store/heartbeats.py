@@ -16,7 +16,7 @@ from typing import Any
 
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, read_text, write_atomically
 from featdyn_core.store.documents import dump, parse
-from featdyn_core.store.layout import ABANDONED_SECONDS, Layout, remove, sweep
+from featdyn_core.store.layout import Layout, abandoned, remove, sweep
 from featdyn_core.store.locks import is_held
 
 HEARTBEAT_SECONDS = 2.0
@@ -150,10 +150,9 @@ def sweep_progress(root: Path) -> None:
     """Remove what killed processes left in the ``progress`` folder: half-written files, and reports on grids."""
     # Heartbeats stay; each is removed when its training is resumed and finished.
     sweep(root / "progress")
-    for path in _listed(root, "*.grid"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime >= ABANDONED_SECONDS:
-                remove(path)
+    with contextlib.suppress(OSError):
+        for path in abandoned(_listed(root, "*.grid")):
+            remove(path)
 
 
 @contextlib.contextmanager

@@ -15,8 +15,7 @@ import contextlib
 import errno
 import os
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,7 +128,8 @@ def _can_be_made(target: Path) -> bool:
 def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> None:
     """Remove half-written files of killed writers; a folder that cannot be written stays as it is.
 
-    They are recognised by their age alone, because processes of other machines or containers cannot be checked.
+    They are recognised by their age alone, because processes of other machines or containers cannot be checked. Their
+    age is by the clock of the folder's file system: that of a file server may differ from this machine's.
 
     Args:
         folder: folder to clean.
@@ -137,9 +137,9 @@ def sweep(folder: Path, pattern: str = "*", *, every_writer: bool = False) -> No
         every_writer: whether to remove young files too, if the caller knows that nobody writes.
     """
     with contextlib.suppress(OSError):
-        for path in list(folder.glob(pattern)):
-            if HALF_WRITTEN.fullmatch(path.name) and (every_writer or _age(path) >= ABANDONED_SECONDS):
-                remove(path)
+        found = [path for path in folder.glob(pattern) if HALF_WRITTEN.fullmatch(path.name)]
+        for path in found if every_writer else abandoned(found):
+            remove(path)
 
 
 def tidy(folder: Path) -> None:
@@ -157,11 +157,27 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def _age(path: Path) -> float:
-    """Seconds since a file was written; 0 if it is gone."""
+def abandoned(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of one folder that nobody has written to for a long time, by the clock of its file system.
+
+    A folder in which that clock cannot be read is an ``OSError``.
+    """
+    if not paths:
+        return []
+    probe = temporary_name(paths[0].with_name("clock"))
+    try:
+        probe.touch(exist_ok=False)
+        now = probe.stat().st_mtime
+    finally:
+        remove(probe)
+    return [path for path in paths if now - _written(path, now) >= ABANDONED_SECONDS]
+
+
+def _written(path: Path, now: float) -> float:
+    """When a file was written; now if it is gone."""
     with contextlib.suppress(OSError):
-        return time.time() - path.lstat().st_mtime
-    return 0.0
+        return path.lstat().st_mtime
+    return now
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ that this function uses in its own file, and the modules that these import.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from featdyn_core.errors import StoreError
@@ -16,7 +16,7 @@ from featdyn_core.records.kinds import KINDS
 ROOT = Path(__file__).parents[2]
 
 
-def _state(path: Path) -> tuple[int, int] | None:
+def state_of(path: Path) -> tuple[int, int] | None:
     """Modification time and size of a file; None if it is missing."""
     try:
         found = path.stat()
@@ -25,7 +25,7 @@ def _state(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-_BEGUN = {path: _state(path) for path in (ROOT / "featdyn_core").rglob("*.py")}
+_BEGUN = {path: state_of(path) for path in (ROOT / "featdyn_core").rglob("*.py")}
 """State of the package's files when this process began; it imports its code from them, some of it later."""
 
 
@@ -50,19 +50,30 @@ def source_digest(module: str, function: str, root: Path = ROOT) -> str:
         function: a function of the module.
         root: folder that contains the package.
     """
+    return digest_of(sources(module, function, root))
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """Hex sha256 of sources by name, as ``sources`` returns them."""
     digest = hashlib.sha256()
-    for name, text in sorted(_parts(module, function, root).items()):
+    for name, text in sorted(parts.items()):
         digest.update(f"{name}\0{text}\0".encode())
     return digest.hexdigest()
 
 
 def files(module: str, function: str, root: Path = ROOT) -> list[str]:
     """Files that a function needs besides its own, relative to the root. Arguments are those of ``source_digest``."""
-    return [name for name in _parts(module, function, root) if "/" in name]
+    return [name for name in sources(module, function, root) if "/" in name]
 
 
-def _parts(module: str, function: str, root: Path) -> dict[str, str]:
-    """Sources that a function needs: the used names of its own file, and the whole text of other files."""
+def sources(module: str, function: str, root: Path) -> dict[str, str]:
+    """Sources that a function needs: the used names of its own file, and the whole text of other files.
+
+    Arguments are those of ``source_digest``.
+
+    Returns:
+        Text by ``module:name`` for its own file, and by the path from the root for others.
+    """
     parts, pending = _needed(module, function, root)
     while pending:
         path = _file(pending.pop(), root)
@@ -149,7 +160,7 @@ def _read(path: Path) -> str:
     Raises:
         StoreError: it was edited since this process began, so the running code may be of either version.
     """
-    if path.is_relative_to(ROOT / "featdyn_core") and _BEGUN.get(path) != _state(path):
+    if path.is_relative_to(ROOT / "featdyn_core") and _BEGUN.get(path) != state_of(path):
         raise StoreError(
             f"{path} was edited since this process began, so a record could not say which version measured it; start "
             "again"

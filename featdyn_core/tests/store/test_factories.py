@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from featdyn_core.store.documents import seal
 from featdyn_core.store.factories import factory_source
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.records import Record
-from featdyn_core.store.source import source_digest
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import NotCheckedError, verify_store, verify_trainings
 from featdyn_core.tests.store.made import COLUMN
@@ -41,8 +42,7 @@ def begin_anew():
     for name in [name for name in sys.modules if name.partition(".")[0] == "ownnets"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    factories._digest.cache_clear()
-    source_digest.cache_clear()
+    factories._known.clear()
 
 
 @pytest.fixture
@@ -60,10 +60,16 @@ def own(tmp_path, monkeypatch):
 
 def edit(own: Path, name: str, before: str, after: str) -> None:
     """Replace a text in a file, and begin anew."""
-    text = (own / name).read_text()
-    assert before in text
-    (own / name).write_text(text.replace(before, after))
+    replace(own / name, before, after)
     begin_anew()
+
+
+def replace(path: Path, before: str, after: str) -> None:
+    """Replace a text in a file, which gets another time, as if it was edited later."""
+    text, old = path.read_text(), path.stat().st_mtime_ns
+    assert before in text
+    path.write_text(text.replace(before, after))
+    os.utime(path, ns=(old + 1, old + 1))
 
 
 def test_an_edited_activation_never_meets_what_was_stored(own, tmp_path):
@@ -161,6 +167,73 @@ def test_the_source_is_what_the_function_needs(own, name, before, after, other):
     assert source
     edit(own, name, before, after)
     assert (factory_source(NAME) != source) == other
+
+
+EDITS = {
+    "a layer": ("ownnets/tall.py", "64, 8", "64, 6"),
+    "a function of another file": ("ownnets/parts.py", "ReLU()", "ReLU(inplace=True)"),
+    "a default": ("ownnets/tall.py", "width=8", "width=6"),
+    "a constant": ("ownnets/tall.py", "UNUSED = 1", "UNUSED = 2"),
+    "a method": ("ownnets/tall.py", "return x", "return 2 * x"),
+    "a constant of a class": ("ownnets/tall.py", "SCALE = 1", "SCALE = 1.0"),
+}
+
+
+@pytest.fixture
+def imported(own):
+    """Return the folder of a package with every kind of code, after this process has imported it."""
+    with (own / "ownnets/tall.py").open("a") as file:
+        file.write("\n\nclass Net(nn.Module):\n    SCALE = 1\n\n    def forward(self, x, width=8):\n        return x\n")
+    importlib.import_module("ownnets.tall")
+    return own
+
+
+@pytest.mark.parametrize(("name", "before", "after"), EDITS.values(), ids=list(EDITS))
+def test_code_edited_after_its_import_has_no_source_until_it_is_imported_again(imported, name, before, after):
+    replace(imported / name, before, after)
+    with pytest.raises(OtherCodeError, match=f"{Path(name).name} was edited after this process imported it"):
+        factory_source(NAME)
+    begin_anew()
+    importlib.import_module("ownnets.tall")
+    assert factory_source(NAME)
+
+
+@pytest.mark.parametrize(("name", "before", "after"), EDITS.values(), ids=list(EDITS))
+def test_a_source_is_that_of_the_running_code_whenever_it_is_asked(imported, name, before, after):
+    source = factory_source(NAME)
+    replace(imported / name, before, after)
+    assert factory_source(NAME) == source
+    for module in ("ownnets.parts", "ownnets.tall"):  # as IPython's autoreload does
+        importlib.reload(sys.modules[module])
+    assert (factory_source(NAME) != source) == (before not in ("UNUSED = 1", "return x", "SCALE = 1", "width=8"))
+
+
+def test_a_function_that_still_runs_its_earlier_code_has_no_source(imported):
+    """The module that it was taken from is imported again, and the one that uses it is not."""
+    assert factory_source(NAME)
+    replace(imported / "ownnets/parts.py", "ReLU()", "ReLU(inplace=True)")
+    importlib.reload(sys.modules["ownnets.parts"])
+    with pytest.raises(OtherCodeError, match=r"parts\.py was edited"):
+        factory_source(NAME)
+
+
+@pytest.mark.parametrize("text", ["# a remark\n", "def other():\n    return 1\n", "calls = 0\n"])
+def test_an_edit_that_changes_nothing_that_runs_is_accepted(imported, text):
+    path = imported / "ownnets/tall.py"
+    path.write_text(text + path.read_text())
+    assert factory_source(NAME)
+
+
+def test_code_that_a_loader_rewrites_is_not_compared(imported):
+    """As pytest rewrites assertions: its functions are never those of the file."""
+
+    class Rewriting(SourceFileLoader):
+        pass
+
+    module = sys.modules["ownnets.tall"]
+    module.__loader__ = Rewriting(module.__name__, module.__file__)
+    replace(imported / "ownnets/tall.py", "64, 8", "64, 6")
+    assert factory_source(NAME)
 
 
 def test_nothing_is_imported_to_know_it(own):

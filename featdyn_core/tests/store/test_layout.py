@@ -3,6 +3,7 @@
 import errno
 import os
 import tempfile
+import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ import pytest
 
 from featdyn_core.errors import StoreError
 from featdyn_core.files import temporary_name
+from featdyn_core.store.heartbeats import sweep_progress
 from featdyn_core.store.layout import Layout, named_errors, sweep, tidy
 from featdyn_core.tests.store.operations import abandoned, settle
 
@@ -109,6 +111,25 @@ def test_what_killed_writers_left_half_written_is_swept(tmp_path):
     sweep(tmp_path, every_writer=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept[1:])
     sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["resume.json", "progress/here.grid"])
+@pytest.mark.parametrize("ahead", [-2 * 3600, 2 * 3600])
+def test_files_are_as_old_as_the_clock_of_their_own_folder_says(tmp_path, monkeypatch, ahead, name):
+    """This machine's clock may differ from that of the file server."""
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + ahead)
+    (tmp_path / "progress").mkdir()
+    live, left = (tmp_path / name).with_stem("live"), (tmp_path / name).with_stem("left")
+    if live.suffix == ".json":
+        live, left = map(temporary_name, (live, left))
+    live.touch()
+    abandoned(left)
+    sweep(tmp_path)
+    sweep_progress(tmp_path)
+    assert live.exists()
+    assert not left.exists()
+    assert not list(tmp_path.rglob("*clock*"))
 
 
 def test_a_finished_trajectory_drops_what_only_training_needed(tmp_path):
