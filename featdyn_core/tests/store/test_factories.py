@@ -189,7 +189,7 @@ def imported(own):
 
 
 @pytest.mark.parametrize(("name", "before", "after"), EDITS.values(), ids=list(EDITS))
-def test_code_edited_after_its_import_has_no_source_until_it_is_imported_again(imported, name, before, after):
+def test_code_edited_after_its_import_is_refused_until_reloaded(imported, name, before, after):
     replace(imported / name, before, after)
     with pytest.raises(OtherCodeError, match=f"{Path(name).name} was edited after this process imported it"):
         factory_source(NAME)
@@ -199,7 +199,7 @@ def test_code_edited_after_its_import_has_no_source_until_it_is_imported_again(i
 
 
 @pytest.mark.parametrize(("name", "before", "after"), EDITS.values(), ids=list(EDITS))
-def test_a_source_is_that_of_the_running_code_whenever_it_is_asked(imported, name, before, after):
+def test_the_source_is_that_of_the_running_code(imported, name, before, after):
     source = factory_source(NAME)
     replace(imported / name, before, after)
     assert factory_source(NAME) == source
@@ -218,7 +218,7 @@ def test_a_function_that_still_runs_its_earlier_code_has_no_source(imported):
 
 
 @pytest.mark.parametrize("text", ["# a remark\n", "def other():\n    return 1\n", "calls = 0\n"])
-def test_an_edit_that_changes_nothing_that_runs_is_accepted(imported, text):
+def test_an_edit_of_nothing_that_runs_is_accepted(imported, text):
     path = imported / "ownnets/tall.py"
     path.write_text(text + path.read_text())
     assert factory_source(NAME)
