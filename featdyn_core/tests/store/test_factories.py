@@ -208,7 +208,7 @@ def test_the_source_is_that_of_the_running_code(imported, name, before, after):
     assert (factory_source(NAME) != source) == (before not in ("UNUSED = 1", "return x", "SCALE = 1", "width=8"))
 
 
-def test_a_function_that_still_runs_its_earlier_code_has_no_source(imported):
+def test_a_function_that_runs_earlier_code_has_no_source(imported):
     """The module that it was taken from is imported again, and the one that uses it is not."""
     assert factory_source(NAME)
     replace(imported / "ownnets/parts.py", "ReLU()", "ReLU(inplace=True)")
