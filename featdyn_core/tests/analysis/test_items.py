@@ -54,5 +54,5 @@ def test_items_are_subtracted_name_by_name():
 
 
 def test_other_items_are_not_subtracted():
-    with pytest.raises(MeasurementError, match="items depth 1 have no difference from depth 2"):
+    with pytest.raises(MeasurementError, match="items depth 2 cannot be subtracted from depth 1"):
         minus({"depth 1": 1.0}, {"depth 2": 1.0})
