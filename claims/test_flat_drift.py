@@ -26,7 +26,7 @@ DRAWN = {"drift": "drift", "other": "drift of another image", "redrawn": "anothe
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how flat the drift is at each depth, on each split."""
+    """Return how flat one seed's drift is, at each depth and on each split."""
     found: dict[str, Flatness] = dict(run.read("flatness", "clean"))
     training = found["training"]
 
@@ -56,7 +56,7 @@ def world(drift: planted.Shares, *, redrawn: float = 1.0, shuffled: float = 1.0)
 
 
 def ratios_about(rng: np.random.Generator, *typical: float) -> planted.Shares:
-    """Draw a ratio for each depth, whose logarithm is spread about that of the typical one."""
+    """Draw a log-normal ratio for each depth, around the typical one."""
     return np.exp(rng.normal(np.log(typical), 0.1))
 
 
