@@ -27,7 +27,7 @@ EPOCHS = [2, 3, 4]
 
 
 def whole(missed, deep=4):
-    """Churn whose networks miss shares of the images."""
+    """Return churn whose networks have given miss rates."""
     return Column.planted(EPOCHS, missed, deep=deep, cuts=(WHOLE_NETWORK,))
 
 

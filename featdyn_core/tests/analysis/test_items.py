@@ -1,4 +1,4 @@
-"""Items: numbers by depth, those of a list of the protocol, and splits below them."""
+"""Items: numbers by depth, items that a list of the protocol names, and splits below them."""
 
 import numpy as np
 import pytest

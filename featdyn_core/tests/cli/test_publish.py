@@ -1,4 +1,4 @@
-"""Records that are published are judged again, and are always those of all of a scale."""
+"""Published records are judged again, and publishing always covers a whole scale."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One page of files of evidence, and the figures of it."""
+"""The page of evidence files, and its figures."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A project on trainings of one's own: few files, the claims as they are, and windows that were fixed with it."""
+"""A project on a user's trainings: few files, unedited claims, and windows that are fixed with it."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ NINE = {
 
 @pytest.fixture
 def begin(tmp_path, monkeypatch):
-    """Return a function that begins a project in a folder that one then stands in."""
+    """Return a function that creates a project in a folder and makes it the working directory."""
     folder = tmp_path / "mine"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -141,7 +141,7 @@ def test_what_cannot_be_judged_is_refused(begin, options, told):
 
 
 def cut_at(folder, *cuts):
-    """The strangers' recipe with other cuts."""
+    """Return the strangers' recipe with other cuts."""
     path = folder / "other.toml"
     path.write_text(STRANGERS.read_text().replace('["1", "3", "5"]', json.dumps(cuts)))
     return path

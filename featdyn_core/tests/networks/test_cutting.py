@@ -1,4 +1,4 @@
-"""Modules of one's own, cut after named submodules."""
+"""A user's modules, cut after named submodules."""
 
 import copy
 
@@ -92,14 +92,14 @@ def test_module_itself_is_left_alone(pair):
 
 
 class Branching(nn.Module):
-    """What ``torch.fx`` cannot follow: it looks at numbers."""
+    """A module that ``torch.fx`` cannot trace, because it branches on numbers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 4)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Apply the layer where it suits."""
+        """Apply the layer, depending on the numbers."""
         return self.linear(hidden) if hidden.sum() > 0 else hidden
 
 
@@ -138,7 +138,7 @@ def test_parameters_of_the_module_belong_to_the_part_using_them():
 
 
 class Odd(nn.Module):
-    """Two layers, and something odd about the way they are called."""
+    """Two layers that are called in an unusual way."""
 
     def __init__(self, forward) -> None:
         super().__init__()

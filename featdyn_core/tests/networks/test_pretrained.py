@@ -1,4 +1,4 @@
-"""The published weights of ResNets: their names, and what they give on the images that they were published for."""
+"""Published weights of ResNets: their names, and their accuracy on the images that they were published for."""
 
 import hashlib
 import math

@@ -22,7 +22,7 @@ above = 0.6
 
 @pytest.fixture
 def read(tmp_path):
-    """Return a function that reads the toy claim with a multiverse, and what is added to that."""
+    """Return a function that reads the toy claim with a multiverse and additions to it."""
 
     def reader(added="", *, text=DEMO + MORE, multiverse=MULTIVERSE):
         write_project(tmp_path, demo=text + multiverse + added)
@@ -32,7 +32,7 @@ def read(tmp_path):
 
 
 def chosen(demo, dimension, name):
-    """The claim by one other choice."""
+    """Return the claim under one other choice."""
     return altered(demo, {dimension: (name, alternatives(demo)[dimension][name])})
 
 

@@ -724,7 +724,7 @@ def test_the_real_register_has_every_scale_and_claims_at_each(real):
 
 
 def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
-    """A window's end that is none would be found out only after days of training."""
+    """Otherwise a wrong end of a window would be found only after days of training."""
     for entry, scale, subject in cells_of(real):
         names = [scale.recipes[subject] + suffix for suffix in entry.arms_of(scale.name, subject).values()]
         assert all((recipes_folder() / f"{name}.toml").is_file() for name in names), (entry.id, names)

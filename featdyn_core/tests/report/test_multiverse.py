@@ -1,4 +1,4 @@
-"""Shares of verdicts beside the verdict, and the specification curve."""
+"""Shares of verdicts next to the verdict, and the specification curve."""
 
 import csv
 import re

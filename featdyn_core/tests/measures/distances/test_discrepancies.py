@@ -33,7 +33,7 @@ def sliced(x, y, seed=0, **options):
 
 
 def literal_mmd(x, y, bandwidths, images=None):
-    """Mean over all pairs of rows of different images; ``images`` are the labels of x and those of y."""
+    """Return the mean over all pairs of rows of different images; ``images`` are the labels of x, then of y."""
 
     def kernel(a, b):
         return np.mean([np.exp(-np.sum((a - b) ** 2) / (2 * h**2)) for h in bandwidths])
@@ -76,7 +76,7 @@ def test_mmd_is_unbiased():
 
 
 def null_samples(rng, copies):
-    """Return two samples of one law, 8 images in each, every one of which stands in nearly equal rows."""
+    """Return two samples of one law, with 8 images each, every one in several nearly equal rows."""
     return (
         np.repeat(rng.standard_normal((8, 2)), copies, axis=0) + 0.01 * rng.standard_normal((8 * copies, 2))
         for _ in range(2)

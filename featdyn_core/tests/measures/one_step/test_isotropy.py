@@ -130,7 +130,7 @@ def test_p_is_uniform_under_the_null(n, p, centre):
 
 
 def test_uniformity_catches_a_lost_degree_of_freedom(monkeypatch):
-    """A known centre leaves all n: the null of n − 1 would not do."""
+    """A known centre leaves n degrees of freedom, so the null of n − 1 is wrong."""
     shared = isotropy._shared_null
     monkeypatch.setattr(isotropy, "_shared_null", lambda dof, p, draws: shared(dof - 1, p, draws))
     assert uniformity(5, 30, mean=3.0, centre=3.0) < KS_LEVEL
