@@ -293,7 +293,7 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
 
 
 def test_a_training_that_ends_makes_room_for_the_next():
-    """Its outcome is handed out before the next one is asked for."""
+    """Its outcome is yielded before the next one is requested."""
     lengths, told = (1, 3, 2, 1), []
 
     def jobs():
@@ -311,7 +311,7 @@ def test_a_training_that_ends_makes_room_for_the_next():
 
 
 def test_training_that_fails_leaves_the_others_to_go_on():
-    """Also where its recipe does not fit its network."""
+    """Also if its recipe does not fit its network."""
     diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
     recipes = [diverging, tiny_recipe(network=NetworkSpec("mlp", {"hidden": []})), tiny_recipe()]
     sinks = [MemorySink() for _ in recipes]

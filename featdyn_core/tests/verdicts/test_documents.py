@@ -1,4 +1,4 @@
-"""Evidence files: what comes back as it was, and what is refused because no run wrote it."""
+"""Evidence files: rows come back as they were, and files that no run wrote are refused."""
 
 import copy
 import json
@@ -162,7 +162,7 @@ def test_a_file_of_the_second_protocol_is_read_and_named_so():
 
 
 def test_a_row_is_of_the_protocol_of_its_file(tmp_path):
-    """Verdicts of the second cannot be judged again: among those of the third one could say anything."""
+    """Verdicts of the second protocol cannot be judged again, so in a file of the third they could be forged."""
     with pytest.raises(EvidenceError, match="memory-small-digits was judged by protocol 2, but its file is of protoc"):
         edited(tmp_path, judged(LOW), setting("rule", SECOND))
 
@@ -240,7 +240,7 @@ def places(value, path=()):
 
 
 def edited(tmp_path, row, edit, schema=SCHEMA):
-    """Write a row, edit it in the file, where it stands whole, and read it again."""
+    """Write a row, edit it in a file without shared tables, and read it again."""
     path = tmp_path / "evidence.json"
     write_evidence(path, [row])
     content = unseal_lines(json.loads(path.read_text(encoding="utf-8")), "rows")
@@ -363,7 +363,7 @@ def test_a_repeated_row_is_refused(tmp_path):
 
 
 def at_each_place(tmp_path):
-    """Yield a file, and what edits the document that it holds at each of its places, in tables and in rows."""
+    """Yield a file with an edit of its document, for each place in tables and rows."""
     path = tmp_path / "evidence.json"
     write_evidence(path, [full_row()], facts={"command": ["pytest"]})
     original = json.loads(path.read_text(encoding="utf-8"))
@@ -411,7 +411,7 @@ def test_an_edit_of_a_fact_breaks_the_seal(tmp_path, name):
 
 
 def test_a_row_of_the_third_protocol_is_none_of_the_second(tmp_path):
-    """Its verdict would be shown as it stands there."""
+    """Its verdict would be shown as written."""
     row = json.loads(to_json(judged(HIGH, family=7)))
     (tmp_path / "evidence.json").write_text(json.dumps({"schema": SECOND, "rows": [row]}), encoding="utf-8")
     with pytest.raises(EvidenceError, match="it has the field 'family'"):
@@ -479,7 +479,7 @@ STRANGE = (None, True, 0, -1, 2.5, math.nan, math.inf, 10**400, "", "x", [], [[]
 
 @pytest.mark.parametrize("path", list(places(ROW)), ids=lambda path: "-".join(map(str, path)))
 def test_a_changed_or_removed_field_is_read_or_refused(tmp_path, path):
-    """Of every field on its own; what is read can be shown."""
+    """Every field is edited alone; rows that are read can be shown."""
     *before, last = path
     file = tmp_path / "evidence.json"
     for strange in (*STRANGE, "removed"):
