@@ -56,7 +56,7 @@ class Sample(NamedTuple):
     """Cells of a grid that the baseline is run on.
 
     Attributes:
-        cuts: of the grid.
+        cuts: cuts of the grid.
         index: (cells, 3) positions of cut, shallow and deep epoch, spread over the grid.
         share: cells of the sample over those of the grid.
     """

@@ -143,7 +143,7 @@ def fixed_cost(row: Row, fewest: float, updates: int) -> str:
     Args:
         row: the comparison at ``updates`` updates a call.
         fewest: seconds of a call with ``FEWEST_UPDATES``.
-        updates: of the calls in the row, more than ``FEWEST_UPDATES``.
+        updates: number of updates per call in the row, more than ``FEWEST_UPDATES``.
     """
     baseline, call = (median(side) for side in (row.baseline_seconds, row.candidate_seconds))
     update = (call - fewest) / (updates - FEWEST_UPDATES)

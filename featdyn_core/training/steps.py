@@ -113,8 +113,8 @@ class Stepper:
     """Runs epochs of optimiser steps.
 
     Args:
-        network: on the device.
-        optimizer: of ``optimizer.new_optimizer``, over the network's parameters.
+        network: network on the device.
+        optimizer: optimiser from ``optimizer.new_optimizer``, over the network's parameters.
         data: the training set.
         batch_size: samples per step; the last step of an epoch takes the rest.
         precision: precision of the forward pass, ``fp32`` or ``bf16``; loss, weights and normalisation stay in fp32.
