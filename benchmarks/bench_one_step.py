@@ -84,7 +84,7 @@ def literal(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics
             network.parameters(), lr=recipe.learning_rate(0), weight_decay=recipe.optimizer.weight_decay
         )
         index = torch.from_numpy(rng.choice(len(labels), recipe.training.batch_size, replace=False))
-        rng.integers(2**63)  # the library seeds dropout here, which this network has none of
+        rng.integers(2**63)  # the library seeds dropout here; this network has none
         F.cross_entropy(network(images[index]), labels[index]).backward()
         optimizer.step()
         with torch.no_grad():

@@ -98,7 +98,7 @@ class Laboratory:
         """Return a record as ``PublishedRecords.get`` does; records that an earlier claim read stay unpacked."""
         place = folder, request.identity
         found = self._kept.pop(place, None) or published(folder).get(request)
-        self._kept[place] = found  # last, as the one that was asked for last
+        self._kept[place] = found  # last, as the most recently used one
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         return found
@@ -115,7 +115,7 @@ class Laboratory:
         return record
 
     def _found_or_measured(self, request: Request, planned: Sequence[Request]) -> Record:
-        # What is here is judged without torch, which measuring needs.
+        # Records that are here are judged without torch; only measuring needs it.
         return self.records.known(request, self.digests) or self.measurements.get(request, planned)
 
     def planned(self, scale: str, tier: str) -> list[Request]:

@@ -105,7 +105,7 @@ class Noise:
             axes: (2, p), or one pair for each draw.
             size: size of the noise, in the unit of the features.
         """
-        along = size * self.features.weight @ np.swapaxes(axes, -1, -2)  # in logits, which are far fewer
+        along = size * self.features.weight @ np.swapaxes(axes, -1, -2)  # in logits, of which there are far fewer
         moved = along @ np.swapaxes(self.coordinates, -1, -2)
         moved += self._logits
         own = moved[..., self.features.reference, np.arange(len(self.features.reference))]

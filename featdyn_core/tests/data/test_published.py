@@ -69,7 +69,7 @@ class OldPickler(pickle._Pickler):
         if not isinstance(value, np.dtype):
             return NotImplemented
         kind, (code, *_), state = value.__reduce__()
-        # (0, 1) was written, of which NumPy 2.4.0 to 2.4.4 warns; later ones warn of (0, True) only.
+        # (0, 1) was written; NumPy 2.4.0 to 2.4.4 warns of it, and later versions only of (0, True).
         return kind, (code, 0, True), state
 
 

@@ -7,7 +7,7 @@ import torch
 from featdyn_core.data.random_images import random_images
 
 MANY, FEW = 20_000, 400
-GREY_LEVELS = 1.0  # between moments of so many draws and of their law
+GREY_LEVELS = 1.0  # between the moments of this many draws and of their law
 ROUNDING = 1 / 12  # variance that rounding to whole grey levels adds
 
 

@@ -101,7 +101,7 @@ def test_a_recipe_of_ones_own_with_chosen_claims(begin):
     rows = {row.entry.id: row for row in cells(load_register(begin.folder / "claims" / "register"), "own")}
     assert set(rows) == set(claims)
     assert {row.seeds for row in rows.values()} == {(3, 4, 5, 6)}
-    assert {row.lacking for row in rows.values()} == {""}  # its arms lie beside it, and go with it
+    assert {row.lacking for row in rows.values()} == {""}  # its arms lie beside it, and are copied with it
     assert (begin.folder / "fixtures/recipes/digits-small.toml").read_bytes() == SMALL.read_bytes()
 
 

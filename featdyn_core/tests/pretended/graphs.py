@@ -87,7 +87,7 @@ class Graph:
 
 def owners(storage: torch.UntypedStorage) -> int:
     """Return the number of tensors that hold a storage."""
-    return torch._C._storage_Use_Count(storage._cdata) - 1  # of which the Python object is one
+    return torch._C._storage_Use_Count(storage._cdata) - 1  # the Python object is one of them
 
 
 def address(tensor: Tensor) -> int:

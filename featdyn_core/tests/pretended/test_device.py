@@ -241,7 +241,7 @@ def test_a_write_over_what_another_stream_reads_is_found():
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         shared + 1
-    shared + 1  # two readers are no race
+    shared + 1  # two readers are not a race
     with pytest.raises(RaceError):
         shared.add_(1)
 

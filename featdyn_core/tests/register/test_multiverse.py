@@ -86,7 +86,7 @@ def test_what_changes_nothing_somewhere_is_no_choice_there(read):
         'place.here = { criteria = { "effect".reported = ["small"], "mean".above = 0.5 }, decides = ["mean"] }'
     )
     assert "place" in choices(found, "small", "digits")
-    idle = read('idle.here = { criteria = { "mean".above = 0.5 } }')  # of what is only reported
+    idle = read('idle.here = { criteria = { "mean".above = 0.5 } }')  # of a reported criterion
     assert "idle" not in choices(idle, "small", "digits")
 
 

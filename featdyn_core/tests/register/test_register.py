@@ -732,13 +732,13 @@ def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
         windows = entry.windows_of(scale.name, subject)
         named = any("window" in record for record in entry.records.values())
         assert windows or not named, (entry.id, scale.name, subject)
-        for window in windows.values():  # of an arm that branches off, those before are none
+        for window in windows.values():  # an arm that branches off has no earlier checkpoints
             assert any({window.first, window.last} <= known for known in checkpoints), (entry.id, names, window)
 
 
 def test_recipes_of_a_subject_are_of_that_data_set(real):
     for entry, scale, subject in cells_of(real):
-        images = scale.model[1] or subject  # of a scale that is like a row, those of that row
+        images = scale.model[1] or subject  # a scale that is like a row takes those of that row
         assert entry.kind == THEOREM or load_recipe(scale.recipes[subject]).data.set == images, entry.id
 
 

@@ -176,7 +176,7 @@ def test_curves_answer_the_figures_that_the_section_names(section, figures):
         ({"here": True, "bits": "equal"}, "trained and measured again, same bits"),
         ({"bits": "other"}, "trained and measured again, other bits"),
         ({}, "trained and measured here"),
-        ({"records": {}}, ""),  # a theorem, of which nothing is trained
+        ({"records": {}}, ""),  # a theorem trains nothing
         ({"verdict": Verdict.NOT_RUN, "findings": ()}, ""),
     ],
     ids=str,

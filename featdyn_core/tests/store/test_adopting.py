@@ -139,7 +139,7 @@ def test_what_is_known_and_what_is_not_is_in_the_recipe(store, own):
     known = adopt(store, "mine", own(batch_size=20, learning_rate=0.05, augmentation="none"))
     assert known.lacking(["batch_size", "learning_rate", "statistics"]) == []
     assert known.lacking(["log"]) == ["log"]
-    # Nothing is normalised in this network, so that nobody need know how its statistics came about.
+    # This network has no normalisation, so the origin of statistics need not be known.
     assert adopt(store, "mine", own()).lacking(["statistics"]) == []
 
 

@@ -73,7 +73,7 @@ def assert_finished(store: Store, reference: Trajectory) -> None:
 def test_a_training_killed_at_any_file_operation_ends_the_same(tmp_path, monkeypatch, reference):
     """After every kill, the continued training is killed again at its fourth operation."""
     operations = 0
-    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # no other process works here
     while True:
         store, kill = Store(tmp_path / str(operations), device="cpu"), Kill(operations)
         try:
@@ -117,7 +117,7 @@ def test_a_training_killed_at_random_moments_ends_the_same(tmp_path, reference):
             process.join()
             assert process.exitcode in (0, -signal.SIGKILL)
             kills += process.exitcode != 0
-        if number == 0:  # which nobody kills: how long a training takes
+        if number == 0:  # without a kill, to measure how long a training takes
             seconds = time.monotonic() - since
         assert_finished(Store(root, device="cpu"), reference)
         if kills >= KILLS:
@@ -320,7 +320,7 @@ def test_pushing_killed_at_any_operation_ends_the_same(tmp_path):
 
 
 def test_pulling_killed_at_any_operation_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # no other process works here
     here, ended = Store(tmp_path / "here", device="cpu"), False
     here.get(tiny_recipe(), 0)
     push_all(here, tmp_path / "remote")
@@ -344,7 +344,7 @@ def test_pulling_killed_at_any_operation_ends_the_same(tmp_path, monkeypatch):
 
 def test_publishing_killed_at_any_operation_leaves_one_set(tmp_path, monkeypatch):
     """Of six records, two stay, two get other bytes under the same name, and two are replaced by others."""
-    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # no other process works here
     kept, changed, gone = ([record_of(column(number, seed=seed)) for seed in (0, 1)] for number in (1, 2, 3))
     others = [record_of(column(4, seed=seed)) for seed in (0, 2)]
     remade = [with_other_bytes(record) for record in changed]

@@ -353,7 +353,7 @@ OTHER_CONTENT = RECORDS[0].content + b"of other code"
 OTHER_DIGEST = hashlib.sha256(OTHER_CONTENT).hexdigest()
 SETS = {
     "old": [record_of(column(1, 2, seed=seed)) for seed in (0, 1)],
-    # The same name with other bytes, another name, and one that is no more.
+    # The same name with other bytes, a new name, and a removed one.
     "new": [Record(RECORDS[0].facts | {"sha256": OTHER_DIGEST}, OTHER_CONTENT), record_of(column(3, seed=2))],
 }
 

@@ -104,7 +104,7 @@ def test_a_record_of_another_trajectory_is_not_found(folder):
 def test_a_record_of_another_recipe_is_not_found(folder):
     other = tiny_recipe(optimizer=OptimizerSpec("sgd", 0.2))
     assert find(folder, column(1, recipe=other)) is None
-    arrays, _ = files(folder)  # nor if somebody calls its folder after the other
+    arrays, _ = files(folder)  # nor if its folder has the other's name
     shutil.copytree(arrays.parent, folder.root / f"tiny-0-{other.digest[:8]}")
     assert find(folder, column(1, recipe=other)) is None
 

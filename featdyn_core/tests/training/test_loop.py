@@ -134,7 +134,7 @@ def test_learning_rate_follows_the_schedule_in_log_and_weights():
 
 
 def test_trainings_with_dropout_in_two_threads_equal_one_alone():
-    # as many epochs as make it next to certain that one thread goes on in the midst of the other's
+    # so many epochs that one thread almost certainly runs during the other's
     recipe = tiny_recipe(network=DROPOUT, training=TrainingSpec(epochs=40, batch_size=10, checkpoints=(0, 40)))
     alone = [run(recipe, seed) for seed in (0, 1)]
     with ThreadPoolExecutor(2) as pool:

@@ -73,7 +73,7 @@ def test_every_epoch_draws_other_images_in_another_order(augment):
     assert not torch.equal(order, other)
     assert torch.equal(order, same)
     assert torch.equal(first, again)
-    # in the images' own order they are the same ones, unless they were cropped anew
+    # in the images' own order they are equal, unless they were cropped again
     assert torch.equal(first[order.argsort()], second[other.argsort()]) is not augment
 
 

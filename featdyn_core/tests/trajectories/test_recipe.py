@@ -101,7 +101,7 @@ def make(**tables: dict[str, Any]) -> Recipe:
     try:
         return Recipe(name="some", **{table_of(kind): kind(**values[table_of(kind)]) for kind in VALUES})
     except RecipeError:
-        assume(False)  # a combination that is no recipe, such as adam with momentum
+        assume(False)  # a combination that is not a recipe, such as adam with momentum
         raise
 
 

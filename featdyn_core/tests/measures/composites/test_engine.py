@@ -290,7 +290,7 @@ def test_networks_at_a_time_are_those_of_the_formula(tiny_trajectory, monkeypatc
         return original(network)
 
     monkeypatch.setattr(grid_engine, "fold", counted)
-    gc.freeze()  # so that only what is made from here on is counted
+    gc.freeze()  # so that only later tensors are counted
     try:
         grid_of(tiny_trajectory, tiny_trajectory.dataset.test_images, **changes)
     finally:

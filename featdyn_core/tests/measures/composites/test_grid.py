@@ -388,7 +388,7 @@ def test_the_flip_rate_is_the_share_of_changed_predictions(tiny_trajectory, imag
     """Only one network is wrong in half precision; the rate is its share of the pairs evaluated again."""
     original = BlockNetwork.deep
     pairs = np.zeros((4, 2), bool)
-    pairs[[0, 1, 2, 3], [0, 1, 1, 0]] = True  # as many as are evaluated again
+    pairs[[0, 1, 2, 3], [0, 1, 1, 0]] = True  # the number of pairs that are evaluated again
     exact = grid_of(tiny_trajectory, images, cuts=["stem"], pairs=pairs)
     broken = tiny_trajectory.network(4).head.linear.bias[0].half()
 

@@ -158,7 +158,7 @@ def peak_bytes(permutations, groups):
 
 
 def test_memory_is_three_numbers_for_each_group_and_permutation():
-    groups, permutations = 60, 4000  # so many that what grows with the square of the groups is little beside them
+    groups, permutations = 60, 4000  # so many that memory quadratic in the groups is small in comparison
     once, twice = peak_bytes(permutations, groups), peak_bytes(2 * permutations, groups)
     assert once < twice < 2.05 * once
     assert once < 3.2 * groups * permutations * 8
@@ -362,7 +362,7 @@ def test_rows_that_differ_in_the_fifth_digit_are_not_equal():
     rng = np.random.default_rng(0)
     y, x = np.ones((6, 3)), np.ones((6, 3)) + 1e-5 * rng.standard_normal((6, 3))
     y += 1e-5 * rng.standard_normal((6, 3))
-    y[0] = -9  # a row far away: the others are long beside their distances
+    y[0] = -9  # a row far away, so the others are long compared with their distances
     assert mmd(x, y).bandwidths[2] == pytest.approx(2e-5, rel=0.5)
 
 

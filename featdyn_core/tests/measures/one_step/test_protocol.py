@@ -316,7 +316,7 @@ def test_noise_has_the_norm_of_one_of_the_gradient_steps(linear):
     norms = np.linalg.norm(steps, axis=(1, 2))
     ratios = np.linalg.norm(noise, axis=(1, 2))[:, None] / norms
     assert (np.abs(ratios - 1).min(axis=1) < NORM).all()
-    assert len(set(np.abs(ratios - 1).argmin(axis=1))) > 1  # drawn anew, not one for all
+    assert len(set(np.abs(ratios - 1).argmin(axis=1))) > 1  # drawn for each update, not once for all
     assert np.ptp(norms) > 100 * NORM * norms.mean()
 
 
