@@ -7,7 +7,7 @@ Measured at each of the paper's depths: the change of the logits, to first order
 − h_s(x)`` of the features over a late window (s its first epoch, t its last), divided by the change along directions of
 equal norm. Training images decide. **Reading:** the paper does not give the formula of the balance. "Flat" means that
 the drift changes the logits less than a direction drawn from the covariance of the features. Features fill only a few
-directions of their space, so isotropic directions are no fair comparison; they are reported.
+directions of their space, so isotropic directions are not a fair comparison; they are only reported.
 
 Controls: another draw from the same covariance. The drift with shuffled coordinates and random signs, against isotropic
 directions, shows that norms are equal.

@@ -68,7 +68,7 @@ def adopt(
         store: that they are to be in.
         name: name of the recipe.
         adoption: which checkpoints, and what is known of them.
-        accept_order: whether an order of epochs that looks wrong is a suspicion, and no error.
+        accept_order: whether an order of epochs that looks wrong is a suspicion rather than an error.
         say: is told of each training.
 
     Raises:
