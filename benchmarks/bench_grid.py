@@ -37,7 +37,7 @@ DRIFT = 0.1
 """Distance of a checkpoint's weights from the common network's, in standard deviations of each tensor."""
 
 NEAR_TIE = 3e-5
-"""Between two logits; folding changed none by more than 2.9e-6, at a standard deviation of 0.34 to 0.39."""
+"""Difference between two logits; folding changed none by more than 2.9e-6, at a standard deviation of 0.34 to 0.39."""
 
 MOST_TIES = 0.01
 """Share of predictions that may be near ties, about which the gate says nothing."""
@@ -46,7 +46,7 @@ LEAST_CLASSES = 5
 """Number of different predictions that the gate requires in each cell, so that a constant cannot pass it."""
 
 TIMED = ((2, 64, 3), (4, 64, 3), (4, 64, 1), (8, 64, 3), (4, 32, 3), (4, 128, 3), (4, 64, 2), (4, 64, 10))
-"""T, N and number of cuts of the scaling table; the first three alone where it must be quick."""
+"""T, N and number of cuts of the scaling table; the quick table has only the first three."""
 
 NOT_TIMED = ((100, 10_000, 3), (1_000, 500, 3), (1_000, 10_000, 3), (1_000, 10_000, 10))
 """Sizes whose memory is computed only: the first two would take hours, and the last two 28 and 93 GiB."""
@@ -56,7 +56,7 @@ class Sample(NamedTuple):
     """Cells of a grid that the baseline is run on.
 
     Attributes:
-        cuts: of the grid.
+        cuts: cuts of the grid.
         index: (cells, 3) positions of cut, shallow and deep epoch, spread over the grid.
         share: cells of the sample over those of the grid.
     """

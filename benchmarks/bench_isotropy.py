@@ -1,9 +1,9 @@
 """The null of the isotropy test: bidiagonal Wishart draws against the parametric bootstrap.
 
-The baseline "literal" is the paper's recipe as written, per draw: n × p standard normals, centred, their p ×
-p sample covariance by one matrix product, and the Frobenius norm of p·S / tr S − I, in float64 numpy with one
-reused buffer for the normals. The baseline "smaller Gram" draws the same normals and takes both traces from
-the Gram matrix on the smaller side: the best that is possible while samples are drawn.
+The baseline "literal" follows the paper. Each draw takes n × p standard normals, centres them, forms their p × p sample
+covariance by one matrix product, and computes the Frobenius norm of p·S / tr S − I. It uses float64 numpy and reuses
+one buffer for the normals. The baseline "smaller Gram" draws the same normals and takes both traces from the Gram
+matrix on the smaller side. No method that draws samples does less work.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def scaling(quick: bool) -> Scaling:
-    """Return milliseconds a draw over n and p; the cost of bidiagonal draws depends only on the smaller of the two."""
+    """Return milliseconds per draw over n and p; the cost of bidiagonal draws depends only on the smaller one."""
     rng = np.random.default_rng(0)
     sizes = [(50, 64), (100, 64), (1000, 64), (100, 256), (100, 1024), (200, 1024)]
     rows: list[tuple[float | int | str, ...]] = []

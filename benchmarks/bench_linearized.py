@@ -1,11 +1,11 @@
 """Linearised training of a perceptron: layer-wise tangent kernels against the explicit Jacobian.
 
-The baseline of "tangent kernels" is per-sample ``torch.func.jacrev`` under ``vmap``, which runs one backward
-pass a class, and one matrix product J·Jᵀ for each half. That of "descent, explicit Jacobian" holds this
-Jacobian ready and steps in parameters by two matrix-vector products. That of "descent, vjp and jvp" steps in
-parameters without any Jacobian, by one reverse and one forward pass of ``torch.func``. That of "loss grid"
-takes the log-sum-exp of all deep records at once, for one shallow record after the other. All are in float64
-on the same network, images and rate; a descent is timed from start to end, with its residuals.
+The baseline of "tangent kernels" is per-sample ``torch.func.jacrev`` under ``vmap``, which runs one backward pass per
+class, and one matrix product J·Jᵀ for each half. The baseline of "descent, explicit Jacobian" has this Jacobian in
+memory and steps in parameters by two matrix-vector products. The baseline of "descent, vjp and jvp" steps in parameters
+without a Jacobian, by one reverse and one forward pass of ``torch.func``. The baseline of "loss grid" takes the
+log-sum-exp of all deep records at once, for one shallow record after another. All compute in float64 on the same
+network, images and rate. A descent is timed from start to end, with its residuals.
 """
 
 from collections.abc import Callable
@@ -192,8 +192,8 @@ def loss_grid(given: Problem, linear: LinearizedNetwork, setting: str, pairs: in
 def scaling(quick: bool) -> Scaling:
     """Return the cost of kernels and of one step over the number of samples and the width.
 
-    The kernels grow as N², in memory and in time a step; parameters and their products as N. So with many
-    samples of a narrow network, descent in function space is no longer the cheaper.
+    The kernels grow as N², in memory and in time per step. Parameters and their products grow as N. So with many
+    samples of a narrow network, descent in function space is no longer cheaper.
     """
     sizes = [(32, 64), (64, 64)] + [(128, 64), (128, 128), (512, 64)] * (not quick)
     rows: list[tuple[float | int | str, ...]] = []

@@ -84,7 +84,7 @@ def literal(trajectory: Trajectory, updates: int, dtype: torch.dtype, statistics
             network.parameters(), lr=recipe.learning_rate(0), weight_decay=recipe.optimizer.weight_decay
         )
         index = torch.from_numpy(rng.choice(len(labels), recipe.training.batch_size, replace=False))
-        rng.integers(2**63)  # the library seeds dropout here, which this network has none of
+        rng.integers(2**63)  # the library seeds dropout here; this network has none
         F.cross_entropy(network(images[index]), labels[index]).backward()
         optimizer.step()
         with torch.no_grad():
@@ -143,7 +143,7 @@ def fixed_cost(row: Row, fewest: float, updates: int) -> str:
     Args:
         row: the comparison at ``updates`` updates a call.
         fewest: seconds of a call with ``FEWEST_UPDATES``.
-        updates: of the calls in the row, more than ``FEWEST_UPDATES``.
+        updates: number of updates per call in the row, more than ``FEWEST_UPDATES``.
     """
     baseline, call = (median(side) for side in (row.baseline_seconds, row.candidate_seconds))
     update = (call - fewest) / (updates - FEWEST_UPDATES)

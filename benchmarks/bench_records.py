@@ -23,7 +23,7 @@ from featdyn_core.trajectories.recipe import load_recipe
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
 
 DRIFT = 0.05
-"""Of each weight from epoch to epoch, in root mean squares of its tensor."""
+"""Drift of each weight from epoch to epoch, in units of the root mean square of its tensor."""
 
 Numbers = dict[str, float]
 
@@ -48,7 +48,7 @@ def evaluated(trajectory: Trajectory, request: Request) -> Numbers:
 
 
 def judged(record: Record) -> Numbers:
-    """Numbers of the column, from what was written."""
+    """Numbers of the column, from its record."""
     if hashlib.sha256(record.content).hexdigest() != record.facts["sha256"]:
         raise ResultsDifferError("the record is not what was written")
     return Record(record.facts, record.content).view.worst  # a new view, which has unpacked nothing yet
@@ -76,7 +76,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def require_equal(one: Numbers, other: Numbers) -> None:
-    """Raise unless both sides came to the same numbers, and these say something."""
+    """Raise unless both sides came to the same numbers, and the numbers are informative."""
     if one != other:
         raise ResultsDifferError(f"evaluated {one}, from the record {other}")
     if not 0 < one["agreement"] < 1:

@@ -50,13 +50,13 @@ CPU = torch.device("cpu")
 
 GATE_IMAGES, GATE_BATCH = 80, 32  # three steps, the last of them short
 DEVIATION = 1e-6
-"""Of the mean loss, and of the weights' way, relative: 3e-8 was found, and 2e-5 for a weight decay 1 % off."""
+"""Largest relative deviation of mean loss and weights; 3e-8 was measured, and 2e-5 if weight decay is 1 % off."""
 
 LEAST_WAY = 1e-3
-"""Of the weights, relative to their norm, so that the gate is none that a network standing still would pass."""
+"""Smallest movement of the weights relative to their norm, so that an unchanged network cannot pass the gate."""
 
 AIM_MIB = 2048
-"""Of the peak memory of one training at the reduced scale."""
+"""Target for the peak memory of one training at the reduced scale."""
 
 
 class Augmented(TorchDataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -94,7 +94,7 @@ def resnet20() -> BlockNetwork:
 
 
 def small() -> BlockNetwork:
-    """Return a small initial network, the same each time, for the gate of steps that are long in compiling."""
+    """Return a small initial network, the same each time, for the gate of steps that take long to compile."""
     return build_model("resnet8", width=4, mean=MEAN, std=STD, generator=torch_generator(0, "init"))
 
 
@@ -121,7 +121,7 @@ def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
     on_gpu = device.type == "cuda"
     tallies = []
     if on_gpu:
-        torch.cuda.synchronize(device)  # what was made on another stream is there
+        torch.cuda.synchronize(device)  # wait for tensors made on another stream
     contexts = [torch.cuda.stream(item) for item in streams(len(steppers))] if on_gpu else [nullcontext()]
     for stepper, context in zip(steppers, contexts, strict=True):
         with context, exact_arithmetic():
@@ -133,7 +133,7 @@ def epoch_of(steppers: Sequence[Stepper]) -> list[float]:
 
 @cache
 def streams(count: int) -> list[torch.cuda.Stream]:
-    """Return so many streams, the same each time, because memory is kept by stream."""
+    """Return ``count`` streams, the same each time, because memory is cached per stream."""
     return [torch.cuda.Stream() for _ in range(count)]
 
 

@@ -39,9 +39,9 @@ class Row:
     Attributes:
         name: what is compared.
         setting: sizes, precision and device.
-        ratios: baseline seconds over candidate seconds, one a pair; empty if skipped.
-        baseline_seconds: one a pair, already divided by ``share``.
-        candidate_seconds: one a pair.
+        ratios: baseline seconds over candidate seconds, one per pair; empty if skipped.
+        baseline_seconds: one per pair, already divided by ``share``.
+        candidate_seconds: one per pair.
         share: fraction of the candidate's work that the baseline was run on, in (0, 1].
         to_reach: the ratio aimed at, or None.
         note: what else a reader must know.

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.claim("anisotropy-beyond-jacobian")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: SGD beside parameter noise at each epoch, and parameter noise beside itself."""
+    """Compare one seed's SGD with parameter noise at each epoch, and parameter noise with itself."""
     changes, ends = run.record("changes"), run.protocol["window_ends"]
     epochs = {
         name: list(zip(*kinds, strict=True)) for name, *kinds in zip(ends, changes.sgd, changes.noise, strict=True)
@@ -60,12 +60,12 @@ def measure(run: Run) -> Measured:
 
 
 def spread(pairs: Iterable[Sequence[ChangeGram]]) -> float:
-    """Ratio of participation ratios, the first over the second, geometric mean over pairs."""
+    """Return the ratio of participation ratios, first over second, as a geometric mean over pairs."""
     return geometric_mean([participation_ratio(one) / participation_ratio(other) for one, other in pairs])
 
 
 def world(rng: np.random.Generator, strength: Sequence[float], *, noise: float = 1.0, changing: float = 1.0) -> Run:
-    """Plant how strong a quarter of the directions is at both epochs; ``changing`` is the first half of the noise's."""
+    """Plant the strength of a quarter of the directions at both epochs, and a change in the noise's first half."""
 
     def drawn(strong: float, at_first: float = 1.0) -> list[ChangeGram]:
         samples = rng.standard_normal((4, 48, 64))

@@ -46,7 +46,7 @@ IMAGES = 8
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how concentrated changes are at each epoch, mean over images, and the planted samples of this seed."""
+    """Return one seed's mean concentration over images at each epoch, and that of planted samples."""
     changes, count = run.record("changes"), run.protocol["isotropic_draws"]
     found = [[against_isotropy(image, count) for image in epoch] for epoch in changes.sgd]
     size = changes.sgd[0][0].updates, changes.sgd[0][0].features
@@ -71,7 +71,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(rng: np.random.Generator, last: float, *, tail: float = math.inf, level: float = 0.05) -> Run:
-    """Plant how strong three directions are at the last epoch, in the others, and the tail; images are alike."""
+    """Plant the strength of three directions at the last epoch, and the tail of the law; all images are equal."""
     drawn = Changes.planted((0, 1, 2), [[9.0], [9.0], [last]], rng, leading=3, tail=tail)
     changes = dataclasses.replace(drawn, sgd=[[*epoch] * IMAGES for epoch in drawn.sgd])
     return planted.run({"changes": changes}, protocol={"planted_level": level})

@@ -40,7 +40,7 @@ ARMS = ["clean", "noisy"]
 
 
 def measure(run: Run) -> Measured:
-    """One seed: correlations over its checkpoints and levels of label noise."""
+    """Return one seed's correlations over checkpoints and levels of label noise."""
     found, strangers, shuffles = links(run), links(run.neighbour()), run.protocol["shuffles"]
     rng = numpy_generator(run.seed, "measure", "shuffled checkpoints")
     lines = {"strength": found["consistency"].one} | {name: pair.other for name, pair in found.items()}
@@ -64,7 +64,7 @@ def measure(run: Run) -> Measured:
 
 
 def links(run: Run) -> dict[str, Association]:
-    """Strength beside consistency and window length, of every level of label noise."""
+    """Return strength with consistency and with window length, over the levels of label noise."""
     arms = run.protocol["noise_levels"]
     return anisotropy_and_memory(
         [run.record("changes", arm) for arm in arms],
@@ -75,7 +75,7 @@ def links(run: Run) -> dict[str, Association]:
 
 
 def world(rng: np.random.Generator, link: float, *, shuffles: int = 20) -> Run:
-    """Plant windows of which a share ``link`` follows the strength, which chance gives, and the rest chance."""
+    """Plant random strengths, and windows of which a share ``link`` follows the strengths and the rest is random."""
     strength, chance = rng.permutation(12).reshape(2, 6), rng.permutation(12).reshape(2, 6)
     windows = 4 + link * strength + (1 - abs(link)) * chance + 12 * (link < 0)
     protocol = {"noise_levels": ARMS, "span": 6, "level": 0.8, "shuffles": shuffles}

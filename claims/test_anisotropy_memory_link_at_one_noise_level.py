@@ -34,7 +34,7 @@ ARMS = ["clean", "noisy"]
 
 
 def measure(run: Run) -> Measured:
-    """One seed: correlations over the checkpoints of each training."""
+    """Return one seed's correlations over the checkpoints of each training."""
     found, strangers, shuffles = links(run), links(run.neighbour()), run.protocol["shuffles"]
     rng = numpy_generator(run.seed, "measure", "shuffled checkpoints of an arm")
     return Measured(
@@ -49,7 +49,7 @@ def measure(run: Run) -> Measured:
 
 
 def links(run: Run) -> dict[str, Association]:
-    """Strength beside consistency and window length, of every level of label noise."""
+    """Return strength with consistency and with window length, over the levels of label noise."""
     arms = run.protocol["noise_levels"]
     return anisotropy_and_memory(
         [run.record("changes", arm) for arm in arms],
@@ -60,7 +60,7 @@ def links(run: Run) -> dict[str, Association]:
 
 
 def world(rng: np.random.Generator, link: float, *, noise: float = 0.0, shuffles: int = 20) -> Run:
-    """Plant windows of which a share follows the strength at one noise level, and what label noise takes from both."""
+    """Plant windows of which a share ``link`` follows the strengths at one noise level; ``noise`` lowers both."""
     strength, chance = (np.array([rng.permutation(6) for _ in range(2)]) for _ in range(2))
     windows = 10 + link * strength + (1 - abs(link)) * chance
     labels = noise * np.array([[0.0], [1.0]])

@@ -44,7 +44,7 @@ IMAGES = 64
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how many images' changes are anisotropic at each epoch, and the planted samples of this seed."""
+    """Return one seed's shares of images with anisotropic changes at each epoch, and of rejected planted samples."""
     changes, protocol = run.record("changes"), run.protocol
     bootstrap, level = {"draws": protocol["bootstrap_draws"]}, protocol["planted_level"]
     ends, least = protocol["window_ends"], protocol["p_value"]
@@ -74,7 +74,7 @@ def rejected(p_values: Sequence[float], level: float) -> Counted:
 
 
 def world(rng: np.random.Generator, isotropic: Sequence[int], *, tail: float = math.inf, level: float = 0.05) -> Run:
-    """Plant how many images' changes are isotropic at the first and the last epoch, and their tail."""
+    """Plant the number of images with isotropic changes at the first and the last epoch, and the tail of the law."""
     drawn = Changes.planted((0, 1), [[1.0, 6.0]] * 2, rng, tail=tail)
     images = [[even] * n + [led] * (IMAGES - n) for (even, led), n in zip(drawn.sgd, isotropic, strict=True)]
     return planted.run({"changes": dataclasses.replace(drawn, sgd=images)}, protocol={"planted_level": level})

@@ -35,7 +35,7 @@ EPOCHS = range(14, 29, 7)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what the composite across the window gains over the whole network, at each inner cut."""
+    """Return one seed's gain of the composite across the window over the whole network, at each inner cut."""
     column, churn = run.columns("column")["held-out"], run.columns("churn")["held-out"]
     inner = run.protocol["inner_cuts"]
     gained = gained_over_churn(column, churn)
@@ -57,7 +57,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(composite: planted.Shares, whole: float, *, at_end: float = 0.0) -> Run:
-    """Plant what composites miss across the window at each depth, what the whole network misses, and also at t."""
+    """Plant the miss rates of composites across the window at each depth, and of the whole network there and at t."""
     columns = planted.on_both_splits(Column.planted(EPOCHS, planted.fading(composite, EPOCHS)))
     networks = Column.planted(EPOCHS, planted.fading(whole, EPOCHS)[:1] + at_end, cuts=(WHOLE_NETWORK,))
     return planted.run({"column": columns, "churn": planted.on_both_splits(networks)})

@@ -42,7 +42,7 @@ COMPARED = {"composite": "recalibrated", "equal norm and angle": "angle", "equal
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what the real direction adds to agreement, at each depth."""
+    """Return the agreement that one seed's real direction adds, at each depth."""
     found, known = run.record("closeness"), run.record("closeness").planted
     images, (distance, angle) = len(found.reference), found.moved.T
     numbers: dict[str, Any] = {
@@ -68,7 +68,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(gained: planted.Shares, *, known: float = 0.5, before: float = 0.99, behind: float = 0.99) -> Run:
-    """Plant what the real direction adds at each depth, what it adds where it is known to, and f_t re-estimated."""
+    """Plant what the real direction adds at each depth and in the control, and the agreement of a re-estimated f_t."""
     records = {
         "closeness": Closeness.planted_gain(gained, known=known),
         "directions": Directions.planted(0.9, before=before, behind=behind),

@@ -38,7 +38,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what meaning adds to mean consistency, on test images as they are and under each corruption."""
+    """Return the mean consistency that one seed gains over random images, on test images and under each corruption."""
     test, random = run.columns("column")["held-out"], run.record("random")
     corrupted = {kind: over_depths(column) for kind, column in run.columns("corrupted").items()}
     return Measured(
@@ -52,7 +52,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(gain: float, *, fog: float = 0.1, uneven: bool = False) -> Run:
-    """Plant what corrupted images, and those in fog, gain on random ones; ``uneven``: half of those lose none."""
+    """Plant gains of corrupted and foggy images over random ones; ``uneven``: half of the random ones lose none."""
 
     def gaining(share: float) -> Column:
         return Column.planted(EPOCHS, planted.fading(2 * (0.2 - share), EPOCHS))

@@ -47,7 +47,7 @@ CLASSES, SHUFFLES = 10, 100
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how well each surrogate orders the classes, and what is certified."""
+    """Return how well each surrogate orders one seed's classes, and the certified bounds."""
     found = run.record("surrogates")
     pairs = math.comb(len(found.gap), 2)
     surrogates = {**found.augmented, "classifier": found.separated}
@@ -76,14 +76,14 @@ def measure(run: Run) -> Measured:
 
 
 def moved_by_augmentation(found: Surrogates) -> float:
-    """How far sliced Wasserstein distances with and without augmentation lie apart, over those without it."""
+    """Return how much augmentation changes sliced Wasserstein distances, relative to those without it."""
     augmented, plain = found.augmented[SLICED][-1], found.plain[SLICED][-1]
-    scale = plain.mean() or 1.0  # distances of 0 are moved by nothing
+    scale = plain.mean() or 1.0  # distances of 0 cannot change
     return float(np.abs(augmented - plain).mean() / scale)
 
 
 def world(rng: np.random.Generator, strength: float, *, shuffled: bool = True, augmented: float = 1.1) -> Run:
-    """Plant distances that are so many times the gaps, plus noise as large as these, and what augmentation makes."""
+    """Plant distances of ``strength`` times the gaps plus equal noise; ``augmented`` multiplies the augmented ones."""
     gap, noise = rng.uniform(0, 0.1, (2, CLASSES))
     plain = (1 + strength * gap + noise)[None]
     drawn, at_end = (dict.fromkeys(DISTANCE_NAMES, distances) for distances in (augmented * plain, plain))

@@ -34,7 +34,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what random labels take away from a network that is as accurate, at each depth."""
+    """Return the consistency that one seed loses to random labels, against an equally accurate network."""
     columns = {arm: run.columns(arm, arm)["held-out"] for arm in ARMS}
     whole = {arm: run.columns(f"churn of {arm}", arm)["held-out"] for arm in ARMS}
     matched, noisy = columns.values()
@@ -49,7 +49,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(noisy: planted.Shares, *, wrong: float = 0.3) -> Run:
-    """Plant what the noisy network's first composite misses at each depth, and the share that it gets wrong itself."""
+    """Plant the miss rate of the noisy network's first composite at each depth, and the network's own error."""
     columns = {
         "matched": Column.planted(EPOCHS, planted.fading(0.05, EPOCHS), wrong=0.3),
         "noisy": Column.planted(EPOCHS, planted.fading(noisy, EPOCHS), wrong=wrong),

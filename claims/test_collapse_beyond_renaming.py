@@ -32,7 +32,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what random labels take away that renamed classes do not, at each depth."""
+    """Return the consistency that one seed loses to random labels and not to renamed classes, at each depth."""
     columns = {arm: run.columns("column", arm)["held-out"] for arm in ARMS}
     clean, noisy, renamed = map(mean_consistency, columns.values())
     return Measured(
@@ -42,7 +42,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(noisy: planted.Shares, *, renamed: float = 0.05) -> Run:
-    """Plant what the window's first composite misses at each depth, under random labels and renamed classes."""
+    """Plant the miss rates of the window's first composite at each depth, under random labels and renamed classes."""
     missed = dict(zip(ARMS, (0.05, noisy, renamed), strict=True))
     return planted.run(planted.by_arm("column", EPOCHS, missed))
 

@@ -40,7 +40,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what each corruption takes away from mean consistency."""
+    """Return the mean consistency that one seed loses under each corruption."""
     test, whole = (run.columns(name)["held-out"] for name in ("column", "churn"))
     corrupted, networks = run.columns("corrupted"), run.columns("corrupted churn")
     return Measured(
@@ -60,7 +60,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(lost: float, *, fog: float = 0.1, uneven: bool = False) -> Run:
-    """Plant what corruptions take away, and fog; ``uneven``: half of the test images lose more than the rest."""
+    """Plant the losses under corruptions and under fog; ``uneven``: half of the test images lose more than the rest."""
 
     def losing(share: float) -> Column:
         return Column.planted(EPOCHS, planted.fading(2 * (0.05 + share), EPOCHS))

@@ -42,7 +42,7 @@ EPOCHS = range(14, 29)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: accuracy lost and instability gained at each frozen depth, and those of the controls."""
+    """Return one seed's loss of accuracy and gain in instability at each frozen depth and in the controls."""
     late, whole, decides = run.window("late"), run.record("whole"), run.protocol["frozen"]
     errors = {"none": run.record("frozen", "continued")} | {name: run.record("frozen", FROZEN[name]) for name in FROZEN}
     inside = {name: found.within(late.first, late.last) for name, found in errors.items()}
@@ -70,20 +70,20 @@ def measure(run: Run) -> Measured:
 
 
 def differences(free: Misclassified, frozen: Misclassified) -> tuple[Counted, float]:
-    """Mean accuracy lost, and standard deviation over epochs gained, where something is frozen."""
+    """Return the mean accuracy that freezing loses, and the standard deviation over epochs that it adds."""
     lost = Counted(float(free.accuracy.mean() - frozen.accuracy.mean()), frozen.clean.size)
     return lost, float(frozen.accuracy.std(ddof=1) - free.accuracy.std(ddof=1))
 
 
 def frozen_at_end(whole: Misclassified, end: Misclassified) -> Misclassified:
-    """Errors of a window in whose last epochs something is frozen."""
+    """Return the errors of a window whose last epochs come from a frozen training."""
     clean = whole.clean.copy()
     clean[np.isin(whole.epochs, end.epochs)] = end.clean[np.isin(end.epochs, whole.epochs)]
     return Misclassified(whole.epochs, clean)
 
 
 def world(lost: planted.Shares, gained: planted.Shares, *, at_end: float = 0.0, moved: float = 0.0) -> Run:
-    """Plant what freezing one or two stages does to mean and spread of accuracy, what at the end, and a path."""
+    """Plant the effects of freezing one or two stages on mean and spread of accuracy and at the end, and a path."""
     wave = np.resize([1, -1], len(EPOCHS))
     changes = zip(FROZEN.values(), *(np.append(np.broadcast_to(each, 2), 0.01) for each in (lost, gained)), strict=True)
     records: dict[tuple[str, str], Any] = {

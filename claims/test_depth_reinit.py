@@ -27,7 +27,7 @@ RENEWED = {"one stage kept": "reinit1", "two stages kept": "reinit2"}
 
 
 def measure(run: Run) -> Measured:
-    """One seed: accuracy lost and mCE gained against retraining, of one and of two stages kept."""
+    """Return one seed's loss of accuracy and gain in mCE against retraining, with one and with two stages kept."""
     before, retrained = run.record("before"), run.record("after", "retrained")
     after = {kept: run.record("after", arm) for kept, arm in RENEWED.items()}
     begin = {kept: run.record("begin", arm) for kept, arm in RENEWED.items()}
@@ -55,17 +55,17 @@ def measure(run: Run) -> Measured:
 
 
 def accuracy_lost(one: Misclassified, other: Misclassified) -> Counted:
-    """Difference of mean accuracies over the epochs of each."""
+    """Return the mean accuracy of the one minus that of the other, each over its epochs."""
     return Counted(float(one.accuracy.mean() - other.accuracy.mean()), other.clean.size)
 
 
 def mce_gained(one: Misclassified, other: Misclassified) -> Counted:
-    """Difference of mean corruption errors, of the other over the one."""
+    """Return the mean corruption error of the other minus that of the one."""
     return Counted(other.mean_corruption_error - one.mean_corruption_error, other.clean.shape[1])
 
 
 def world(lost: planted.Shares, gained: planted.Shares, *, begin: float = 0.1) -> Run:
-    """Plant what one and two stages kept lose and gain against retraining, and their accuracy at its beginning."""
+    """Plant losses and gains against retraining with one and two stages kept, and the accuracy at its beginning."""
     each = zip(RENEWED.values(), *(np.broadcast_to(share, 2) for share in (lost, gained)), strict=True)
     records = {("after", arm): Misclassified.planted([28], 0.9 - less, 0.3 + more) for arm, less, more in each}
     records |= {("begin", arm): Misclassified.planted([14, 15], begin) for arm in RENEWED.values()}

@@ -40,7 +40,7 @@ EPOCHS = range(0, 41, 2)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: both levels on each split and at each depth; the empirical one of a steady turn."""
+    """Return one seed's windows at both levels for each split and depth, and the empirical one at a steady pace."""
     columns, epsilon = run.columns("column"), run.protocol["epsilon"]
     return Measured(
         numbers=with_splits({split: levels(column, epsilon) for split, column in columns.items()})
@@ -55,7 +55,7 @@ def measure(run: Run) -> Measured:
 
 
 def levels(column: Column, epsilon: float) -> dict[str, dict[str, Number]]:
-    """Longest window over training, and share of images whose own is at least half of it, at each depth."""
+    """Return, at each depth, the longest window and the share of images with at least half, relative to training."""
     training = int(np.ptp(column.epochs))
     found: dict[str, dict[str, Number]] = {"window": {}, "images with a long window": {}}
     for depth, rows in enumerate(column.predictions, start=1):
@@ -68,14 +68,14 @@ def levels(column: Column, epsilon: float) -> dict[str, dict[str, Number]]:
 
 
 def curve(column: Column, epsilons: list[float], bound: str) -> Lines:
-    """Return the figure of the empirical level over the tolerance, one line a depth, and a criterion's bound."""
+    """Return the figure of the empirical level over the tolerance, one line per depth, with a criterion's bound."""
     shares = [[float(share) for share in levels(column, epsilon)["window"].values()] for epsilon in epsilons]
     series = {f"depth {depth}": row for depth, row in enumerate(np.array(shares).T, start=1)}
     return Lines(epsilons, series, "tolerance ε", "longest window Δ over training", bound)
 
 
 def world(window: planted.Shares, *, steady: float = 0.1) -> Run:
-    """Plant windows as shares of training, at all depths or (depths,); what lies before misses all images."""
+    """Plant windows as shares of training, at all depths or (depths,); earlier composites miss all images."""
 
     def columns(share: planted.Shares) -> dict[str, Column]:
         begins = EPOCHS[-1] * (1 - np.broadcast_to(share, 3))

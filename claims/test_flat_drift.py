@@ -7,7 +7,7 @@ Measured at each of the paper's depths: the change of the logits, to first order
 − h_s(x)`` of the features over a late window (s its first epoch, t its last), divided by the change along directions of
 equal norm. Training images decide. **Reading:** the paper does not give the formula of the balance. "Flat" means that
 the drift changes the logits less than a direction drawn from the covariance of the features. Features fill only a few
-directions of their space, so isotropic directions are no fair comparison; they are reported.
+directions of their space, so isotropic directions are not a fair comparison; they are only reported.
 
 Controls: another draw from the same covariance. The drift with shuffled coordinates and random signs, against isotropic
 directions, shows that norms are equal.
@@ -26,7 +26,7 @@ DRAWN = {"drift": "drift", "other": "drift of another image", "redrawn": "anothe
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how flat the drift is at each depth, on each split."""
+    """Return how flat one seed's drift is, at each depth and on each split."""
     found: dict[str, Flatness] = dict(run.read("flatness", "clean"))
     training = found["training"]
 
@@ -56,7 +56,7 @@ def world(drift: planted.Shares, *, redrawn: float = 1.0, shuffled: float = 1.0)
 
 
 def ratios_about(rng: np.random.Generator, *typical: float) -> planted.Shares:
-    """Draw a ratio for each depth, whose logarithm is spread about that of the typical one."""
+    """Draw a log-normal ratio for each depth, around the typical one."""
     return np.exp(rng.normal(np.log(typical), 0.1))
 
 

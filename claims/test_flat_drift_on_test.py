@@ -20,7 +20,7 @@ pytestmark = pytest.mark.claim("flat-drift-on-test")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how much less flat the drift is off the training set, at each depth."""
+    """Return how much less flat one seed's drift is outside the training set, at each depth."""
     found = run.read("flatness", "clean")
     held_out, training, first, second = (
         one.ratio("drift", "drawn")[:, 0] for one in (found["held-out"], found["training"], *found["training"].halves)
@@ -34,7 +34,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(rng: np.random.Generator, *typical: float, apart: float = 1.0) -> Run:
-    """Plant how much larger the change along the drift typically is on test data, at each depth."""
+    """Plant the typical ratio of changes along the drift, test data over training data, at each depth."""
     more = np.exp(rng.normal(np.log(typical), 0.05))
     training, held_out = Flatness.planted([14], 0.5, apart=apart), Flatness.planted([14], 0.5 * more, apart=apart)
     return planted.run({"flatness": {"held-out": held_out, "training": training}})

@@ -39,7 +39,7 @@ EPOCHS = range(2, 43, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what composites forget at each depth, with statistics re-estimated, and of a frozen network."""
+    """Return what one seed's composites forget at each depth, re-estimated ones and a frozen network's included."""
     columns, churn = run.columns("column"), run.columns("churn")
     others = {"re-estimated": run.columns("refitted")["held-out"], "frozen": run.columns("still")["held-out"]}
     return Measured(
@@ -59,12 +59,12 @@ def measure(run: Run) -> Measured:
 
 
 def forgotten(column: Column) -> dict[str, dict[str, Number]]:
-    """Trend of accuracy over the shallow epoch, and what is lost at the far end, at each depth."""
+    """Return, at each depth, the trend of accuracy over the shallow epoch and the loss at the far end."""
     return {"trend of accuracy": trends(column, "accuracy"), "accuracy forgotten": accuracy_lost(column)}
 
 
 def world(missed: planted.Shares, *, still: float = 0.0) -> Run:
-    """Plant the shares missed at the far end at each depth, or (depths, S), and what a frozen network misses there."""
+    """Plant miss rates at the far end for each depth, or all of them (depths, S), and those of a frozen network."""
     shares = planted.fading(missed, EPOCHS) if np.ndim(missed) < 2 else missed
     columns = planted.on_both_splits(Column.planted(EPOCHS, shares))
     frozen = planted.on_both_splits(Column.planted(EPOCHS, planted.fading(still, EPOCHS)))
@@ -73,7 +73,7 @@ def world(missed: planted.Shares, *, still: float = 0.0) -> Run:
 
 
 def trendless(rng: np.random.Generator) -> planted.Shares:
-    """Shares of which one depth misses as many at any epoch, and the others ever more."""
+    """Return miss rates that have no trend at one depth, and fall with the shallow epoch at the others."""
     missed = planted.fading(0.5, EPOCHS)
     missed[2] = [*rng.uniform(0.15, 0.5, len(EPOCHS) - 1), 0]
     return missed

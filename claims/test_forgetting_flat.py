@@ -34,7 +34,7 @@ EPOCHS = range(0, 41, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: accuracy lost over the late window and back to the initial network, at each depth."""
+    """Return one seed's loss of accuracy over the late window and back to the initial network, at each depth."""
     whole, window, depths = run.columns("column"), run.window("late"), run.protocol["depths"]
     late = {split: column.within(window.first, window.last) for split, column in whole.items()}
     return Measured(
@@ -58,7 +58,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(late: planted.Shares, early: float = 0.5) -> Run:
-    """Plant the shares missed at the far end of the late window at each depth, and those missed before it."""
+    """Plant the miss rates at the far end of the late window for each depth, and those before it."""
     missed = planted.fading(late, range(20, 41, 4))
     before = np.full((3, len(EPOCHS) - missed.shape[1]), early)
     column = Column.planted(EPOCHS, np.concatenate([before, missed], axis=1))

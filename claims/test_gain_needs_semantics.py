@@ -36,7 +36,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what composites gain over whole networks less under random labels, at each inner cut."""
+    """Return how much less one seed's composites gain over whole networks under random labels, at each inner cut."""
     inner = run.protocol["inner_cuts"]
     clean, noisy, other = gain(run, "clean", inner), gain(run, "noisy", inner), gain(run.neighbour(), "clean", inner)
     return Measured(
@@ -59,13 +59,13 @@ def measure(run: Run) -> Measured:
 
 
 def gain(run: Run, arm: str, inner: list[str]) -> dict[str, Number]:
-    """What the composite across the window gains over the whole network, at each inner cut."""
+    """Return the gain of the composite across the window over the whole network, at each inner cut."""
     column, churn = run.columns("column", arm)["held-out"], run.columns("churn", arm)["held-out"]
     return chosen(gained_over_churn(column, churn), inner)
 
 
 def world(noisy: planted.Shares, *, other: float = 0.05) -> Run:
-    """Plant what composites miss at each depth under random labels, and of the next clean seed; networks miss 0.2."""
+    """Plant miss rates of composites under random labels and of the next clean seed; whole networks miss 0.2."""
     missed = {"clean": 0.05, "noisy": noisy}
     whole = planted.on_both_splits(planted.churn(EPOCHS, 0.2))
     records = planted.by_arm("column", EPOCHS, missed)

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.claim("induction")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: how much of the past lies inside, of real and of turned paths."""
+    """Return the shares of one seed's past that lie inside, for real and for turned paths."""
     found: dict[str, LastLayer] = dict(run.read("last_layer", "clean"))
     held_out, stranger = found["held-out"], run.neighbour().read("last_layer", "clean")["held-out"]
     turns, draws = all_round(run.protocol["turns"]), run.protocol["draws"]
@@ -71,7 +71,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(directions: npt.NDArray[np.float64], *, stranger: int = 1, length: float = 4.0) -> Run:
-    """Plant the directions in which paths run, and by how many sectors the regions of a stranger are others."""
+    """Plant the directions of paths, and the number of sectors by which a stranger's regions are moved on."""
     own, other = (planted.on_both_splits(planted_paths(directions, length=length, others=n)) for n in (0, stranger))
     return planted.run(
         {"last_layer": own}, protocol={"turns": 8, "draws": 8}, neighbour=planted.run({"last_layer": other})
@@ -79,7 +79,7 @@ def world(directions: npt.NDArray[np.float64], *, stranger: int = 1, length: flo
 
 
 def mixed(rng: np.random.Generator, across: float) -> npt.NDArray[np.float64]:
-    """Directions towards the centre, but for a share of the paths, which run across their sector."""
+    """Draw directions: a share ``across`` of the paths crosses its sector, and the others run towards the centre."""
     return np.where(rng.random(planted.IMAGES) < across, np.pi / 2, 0.0)
 
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.claim("induction-axes")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what noise along principal axes leaves inside."""
+    """Return the share of one seed's features that noise along principal axes leaves inside."""
     found, draws = run.read("last_layer", "clean"), run.protocol["draws"]
     noises = {split: Noise(one, draws, numpy_generator(run.seed, "measure", "axes")) for split, one in found.items()}
     return Measured(
@@ -61,18 +61,18 @@ def measure(run: Run) -> Measured:
 
 
 def world(own: LastLayer, *, stranger: int = -1) -> Run:
-    """Plant features of a seed, and a stranger's: a multiple of them."""
+    """Plant a seed's features, and a stranger's, which are a multiple of them."""
     other = planted.run({"last_layer": planted.on_both_splits(dataclasses.replace(own, points=stranger * own.points))})
     return planted.run({"last_layer": planted.on_both_splits(own)}, protocol={"draws": 2}, neighbour=other)
 
 
 def fringed(rng: np.random.Generator, missed: float, **options: int) -> Run:
-    """Plant sectors that their principal axes do not leave, and a share of the past that lies outside."""
+    """Plant sectors that noise along principal axes does not leave, and a share of the past that lies outside."""
     return world(planted_sectors(rng, 5, 10, missed=missed), **options)
 
 
 def harmless(rng: np.random.Generator) -> Run:
-    """Plant two half-spaces of so many features that no noise along random axes leaves them."""
+    """Plant two half-spaces with so many features that noise along random axes never leaves them."""
     weight, sides = np.eye(100)[:1], rng.choice([-10, 10], (planted.IMAGES, 1))
     return world(LastLayer.planted(np.array([sides * weight] * 2), np.concatenate([weight, -weight])))
 

@@ -43,7 +43,7 @@ GAINED = {
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what noise along principal axes leaves inside more than along random ones."""
+    """Return how much more of one seed's features noise leaves inside along principal axes than along random ones."""
     found, draws = run.read("last_layer", "clean"), run.protocol["draws"]
     noises = {split: Noise(one, draws, numpy_generator(run.seed, "measure", "axes")) for split, one in found.items()}
     stranger = run.neighbour().read("last_layer", "clean")["held-out"]
@@ -56,19 +56,19 @@ def measure(run: Run) -> Measured:
 
 
 def world(own: LastLayer, *, stranger: int = -1) -> Run:
-    """Plant features of a seed, and a stranger's: a multiple of them."""
+    """Plant a seed's features, and a stranger's, which are a multiple of them."""
     other = planted.run({"last_layer": planted.on_both_splits(dataclasses.replace(own, points=stranger * own.points))})
     return planted.run({"last_layer": planted.on_both_splits(own)}, protocol={"draws": 2}, neighbour=other)
 
 
 def unrelated(rng: np.random.Generator) -> LastLayer:
-    """Plant features whose principal axes have nothing to do with what the classifier reads."""
+    """Plant features whose principal axes are unrelated to the axes that the classifier reads."""
     weight, last = rng.standard_normal(96), rng.standard_normal((planted.IMAGES, 96))
     return LastLayer.planted(np.array([last, last]), np.array([weight, -weight]))
 
 
 def scattered(rng: np.random.Generator) -> LastLayer:
-    """Plant features that the last layer reads little of, so that weak noise harms along no axes, and strong does."""
+    """Plant features that the last layer hardly reads, so that only strong noise does harm."""
     return planted_sectors(rng, 10, 7.5, unread=150)
 
 

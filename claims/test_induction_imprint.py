@@ -43,7 +43,7 @@ DIRECTIONS = 24
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what lies inside of the past, and not of its mirror image."""
+    """Return the share of one seed's past inside, minus that of its mirror image."""
     found: dict[str, LastLayer] = dict(run.read("last_layer", "clean"))
     held_out, draws = found["held-out"], run.protocol["draws"]
     at_random = gained_at_random(held_out, MIRRORED, draws, numpy_generator(run.seed, "measure", "imprint"))
@@ -59,7 +59,7 @@ def measure(run: Run) -> Measured:
 
 
 def by_angle(found: dict[str, LastLayer]) -> Lines:
-    """Share inside of paths turned by angles all round, 0 and 360 degrees being the real ones."""
+    """Return the figure of the share inside over the angle of turning; 0 and 360 degrees are the real paths."""
     angles = [0, *all_round(DIRECTIONS), 2 * np.pi]
     series = {
         split: [features.share_inside(turned(features.past, features.last, angle)) for angle in angles]
@@ -69,13 +69,13 @@ def by_angle(found: dict[str, LastLayer]) -> Lines:
 
 
 def world(outwards: npt.NDArray[np.bool_], *, draws: int = 32) -> Run:
-    """Plant which paths come from outside, not from inside: their mirror image is inside less often."""
+    """Plant which paths come from outside; their mirror images lie inside less often."""
     features = planted_paths(np.radians(np.where(outwards, 120, 60)))
     return planted.run({"last_layer": planted.on_both_splits(features)}, protocol={"draws": draws})
 
 
 def some(rng: np.random.Generator, share: float, *, images: int = planted.IMAGES) -> npt.NDArray[np.bool_]:
-    """Draw which paths come from outside, each with the probability of the share."""
+    """Draw which paths come from outside, each with probability ``share``."""
     return rng.random(images) < share
 
 

@@ -37,12 +37,12 @@ from featdyn_core import (
 pytestmark = pytest.mark.claim("lemma-convexity")
 
 STEP = 1e-3
-"""Of second differences: the rounding of a loss of size 10 is a billionth of its square."""
+"""Step of second differences; the rounding error of a loss of size 10 is a billionth of its square."""
 
 
 @dataclass(frozen=True)
 class Logits:
-    """Logits ``log weights`` and a direction; the right class is the first."""
+    """Logits ``log weights`` and a direction; the correct class is the first."""
 
     weights: tuple[int, ...]
     direction: tuple[int, ...]
@@ -54,17 +54,17 @@ class Logits:
         return curvature(softmax_hessian(probabilities), self.direction)
 
     def loss(self, step: float) -> float:
-        """Loss, so many times the direction away."""
+        """Return the loss at ``step`` times the direction."""
         moved = zip(self.weights, self.direction, strict=True)
         return logit_cross_entropy([math.log(weight) + step * v for weight, v in moved], 0)
 
     def sag(self, step: float) -> float:
-        """Mean loss at both ends of a segment over that at its middle."""
+        """Return the mean loss at both ends of a segment minus the loss at its middle."""
         return (self.loss(step) + self.loss(-step)) / 2 - self.loss(0)
 
     @property
     def second_difference_error(self) -> float:
-        """Distance of the loss's second difference from the curvature, over what step and rounding allow."""
+        """Distance of the loss's second difference from the curvature, minus what step and rounding allow."""
         allowed = 1e-6 + (STEP * max(map(abs, self.direction)) ** 2) ** 2
         return abs(2 * self.sag(STEP) / STEP**2 - float(self.curvature)) - allowed
 
@@ -75,7 +75,7 @@ def logits(directions: st.SearchStrategy[int]) -> st.SearchStrategy[Logits]:
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the logits that come nearest to breaking each inequality."""
+    """Search one seed's worlds for logits that break an inequality."""
     return examined(
         logits(st.integers(-3, 3)),
         run.protocol["worlds"],
@@ -91,10 +91,10 @@ def measure(run: Run) -> Measured:
 
 
 class Concave(Logits):
-    """A loss that is turned upside down."""
+    """A loss with the opposite sign."""
 
     def loss(self, step: float) -> float:
-        """The loss, negative."""
+        """Return the negative loss."""
         return -super().loss(step)
 
 

@@ -23,13 +23,13 @@ pytestmark = pytest.mark.claim("memory-window")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the composite across the window, on each split and at each depth; a stranger for the control."""
+    """Return the numbers of one seed's composite across the window, at each depth and split, and of a stranger."""
     churn = run.columns("churn") if run.protocol["whole_networks"] else {}
     return inside_window(run.columns("column"), churn, run.record("stranger"), "memory")
 
 
 def world(missed: planted.Shares, *, stranger: float = 0.1, wrong: float = 0.05) -> Run:
-    """Plant what composites miss at each depth, a stranger's agreement, and held-out images that f_t gets wrong."""
+    """Plant miss rates of composites at each depth, a stranger's agreement, and the error of f_t on held-out images."""
     epochs = range(18, 27, 4)
     of_split = {"held-out": wrong, "training": 0.01}
     records = {

@@ -30,13 +30,13 @@ IMAGES = 32
 
 
 def measure(run: Run) -> Measured:
-    """One seed: shares along axes over those along random ones, at each epoch."""
+    """Return one seed's share of drift along noise axes, divided by that along random axes, at each epoch."""
     alignment, ends = run.record("alignment"), run.protocol["window_ends"]
     return Measured({name: dict(zip(ends, alignment.ratio(of).tolist(), strict=True)) for name, of in RATIOS.items()})
 
 
 def world(rng: np.random.Generator, first: float, last: float, *, redrawn: float = 0.2) -> Run:
-    """Plant the share of drift along the noise at both epochs, where random axes hold 0.2 of it."""
+    """Plant the share of the drift along the noise at both epochs; along random axes it is 0.2."""
     drift = [np.full(IMAGES, first), np.full(IMAGES, last)]
     again = rng.normal(redrawn, 0.004, (2, 1))
     return planted.run({"alignment": Alignment.planted((0, 1), drift, redrawn=again)})

@@ -47,7 +47,7 @@ GRAIN = 10**6
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what still moves once the loss does not, and what composites lose by it."""
+    """Return one seed's drift after the loss has flattened, and what composites lose."""
     late, columns, still = run.window("late"), run.columns("column"), run.columns("still_column")["held-out"]
     parameters, features = drift(run.record("path"), late), drift(run.record("features"), late)
     moved = {"parameters": parameters[-1]} | {f"features at depth {d}": row for d, row in enumerate(features, 1)}
@@ -72,15 +72,15 @@ def measure(run: Run) -> Measured:
 
 
 def drift(path: TrainingPath, window: Window) -> npt.NDArray[np.float64]:
-    """Relative drift from each checkpoint of a window to its end, (parts, checkpoints)."""
+    """Return the relative drift from each checkpoint of a window to its end, (parts, checkpoints)."""
     inside = (window.first <= path.epochs) & (path.epochs <= window.last)
     return path.relative[:, inside, path.epochs.tolist().index(window.last)]
 
 
 def world(drifted: float, *, lost: planted.Shares = 0.05, moving: float = 0.01, still: float = 0.0) -> Run:
-    """Plant how far a network and a frozen one drift, what composites lose at each depth, and how the loss falls.
+    """Plant the drift of a network and of a frozen one, what composites lose at each depth, and the fall of the loss.
 
-    What is lost may be negative: then composites are the better the further s is.
+    If what they lose is negative, composites improve with the distance of s.
     """
     each = np.broadcast_to(lost, 3)
     missed = planted.fading(each, EPOCHS) + np.maximum(0, -each)[:, None]

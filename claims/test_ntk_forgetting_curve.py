@@ -43,7 +43,7 @@ pytestmark = pytest.mark.claim("ntk-forgetting-curve")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what older shallow halves cost under the last deep one, at each cut."""
+    """Return the loss that one seed's older shallow halves add under the last deep one, at each cut."""
     linear, frozen, real = (run.record(name) for name in ("linearised", "frozen", "real"))
 
     def rises(grids: npt.NDArray[np.float64]) -> dict[str, Number]:
@@ -64,7 +64,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(forgotten: planted.Shares, *, frozen: float = 0.0) -> Run:
-    """Plant how many nats the earliest trained shallow half costs, for all depths or for each."""
+    """Plant the loss in nats that the earliest trained shallow half adds, for all depths or for each."""
     records = {
         "linearised": Linearised.planted(forgotten=forgotten),
         "frozen": Descent.planted(forgotten=frozen),

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.claim("ntk-monotonicity")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the largest rises at each cut."""
+    """Return one seed's largest rises of the loss at each cut."""
     linear, real = run.record("linearised", "mlp"), run.record("real", "mlp")
 
     def rises(found: Descent, rise: Callable[[Any], float]) -> dict[str, Number]:
@@ -69,7 +69,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(linear: planted.Shares, real: planted.Shares, *, gap: float = 0.0, frozen: planted.Shares = 0.0) -> Run:
-    """Plant by how many nats losses rise at the end, for all depths or for each."""
+    """Plant the rise of the losses at the end in nats, for all depths or for each."""
     found = Descent.planted(real)
     records = {
         ("linearised", "mlp"): Linearised.planted(linear, gap=gap, frozen=frozen),

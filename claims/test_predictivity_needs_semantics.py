@@ -34,7 +34,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what composites across the window agree less with ``f_t`` under random labels, at each depth."""
+    """Return the agreement that one seed's composites across the window lose under random labels, at each depth."""
     columns = {arm: run.columns("column", arm)["held-out"] for arm in ARMS}
     whole = {arm: run.columns("churn", arm)["held-out"] for arm in ARMS}
     clean, noisy, other = (
@@ -56,7 +56,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(noisy: planted.Shares, *, other: float = 0.05) -> Run:
-    """Plant what composites across the window miss at each depth: under random labels, and of the next clean seed."""
+    """Plant miss rates of composites across the window at each depth, for random labels and the next clean seed."""
     missed = {"clean": 0.05, "noisy": noisy}
     records = planted.by_arm("column", EPOCHS, missed)
     whole = {("churn", arm): planted.on_both_splits(planted.churn(EPOCHS, 0.2)) for arm in ARMS}

@@ -45,7 +45,7 @@ EPOCHS = range(20, 41, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what random labels take away at each depth."""
+    """Return the consistency that one seed loses to random labels, at each depth."""
     clean, noisy = (run.columns("column", arm) for arm in ARMS)
     held_out = {arm: run.columns("column", arm)["held-out"] for arm in ARMS}
     whole = {arm: run.columns("churn", arm)["held-out"] for arm in ARMS}
@@ -74,14 +74,14 @@ def measure(run: Run) -> Measured:
 
 
 def shares(column: Column, level: float) -> list[dict[str, Number]]:
-    """Shares of images with consistency exactly 1 and below a level, at each depth."""
+    """Return the shares of images with consistency exactly 1 and below a level, at each depth."""
     rows = column.consistency
     found = ([share_at_one(row) for row in rows], [tail_mass(row, level) for row in rows])
     return [by_depth(values, of=column.images) for values in found]
 
 
 def world(noisy: planted.Shares, *, clean: float = 0.05, other: float = 0.05, wrong: int = 0) -> Run:
-    """Plant what a window's first composite misses: under random labels, clean ones, and of the next seed.
+    """Plant the miss rates of a window's first composite, under random labels, clean labels, and for the next seed.
 
     ``wrong`` held-out images of the noisy arm have a wrong label.
     """

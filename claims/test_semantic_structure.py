@@ -34,7 +34,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: what wrong labels without structure take away that those of people do not, at each depth."""
+    """Return the consistency that one seed loses to random labels and not to labels of people, at each depth."""
     columns = {arm: run.columns("column", arm)["held-out"] for arm in ARMS}
     whole = {arm: run.columns("churn", arm)["held-out"] for arm in ARMS}
     labels = {arm: run.record("labels", arm) for arm in ARMS}
@@ -52,7 +52,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(random: planted.Shares, *, wrong: float = 0.4) -> Run:
-    """Plant what the window's first composite misses under random labels, and the share of them that is wrong."""
+    """Plant the miss rate of the window's first composite under random labels, and the share of wrong labels."""
     missed, shares = {"human": 0.05, "random": random}, {"human": 0.4, "random": wrong}
     records = planted.by_arm("column", EPOCHS, missed)
     whole = {("churn", arm): planted.on_both_splits(planted.churn(EPOCHS, 0.2)) for arm in ARMS}

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.claim("theorem-2")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Classes (U, N) by composites and (N,) by ``f_t``, and a level a."""
+    """Predictions of composites (U, N) and of ``f_t`` (N,), and a level a."""
 
     composites: tuple[tuple[int, ...], ...]
     reference: tuple[int, ...]
@@ -57,7 +57,7 @@ class Predictions:
 
     @property
     def markov(self) -> Fraction:
-        """The bound 1 − ε/a over the share of samples within a."""
+        """The bound 1 − ε/a minus the share of samples within a."""
         return 1 - self.empirical / self.level - share_within(self.particles, self.level)
 
 
@@ -69,7 +69,7 @@ def predictions(samples: int, checkpoints: int = 4, classes: int = 3) -> st.Sear
 
 
 def missing(worlds: st.SearchStrategy[Predictions]) -> st.SearchStrategy[Predictions]:
-    """Return those in which something is missed: ε > 0."""
+    """Return the worlds in which something is missed: ε > 0."""
     return worlds.filter(lambda world: world.empirical > 0)
 
 
@@ -77,7 +77,7 @@ NOTHING_MISSED, HALF_MISSED = (Predictions((row,), (0, 0), Fraction(1)) for row 
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the predictions that come nearest to breaking each statement."""
+    """Search one seed's worlds for predictions that break a statement."""
     return examined(
         missing(predictions(samples=5)),
         run.protocol["worlds"],
@@ -97,11 +97,11 @@ def measure(run: Run) -> Measured:
 
 
 class Unlike(Predictions):
-    """Predictions whose empirical level leaves out half of what they miss."""
+    """Predictions whose empirical level is half of what it should be."""
 
     @property
     def empirical(self) -> Fraction:
-        """Half the level."""
+        """Half of the least ε."""
         return super().empirical / 2
 
 

@@ -49,7 +49,7 @@ TIGHT = FiniteClass((0, 1), (1, 0), ((0, 0), (1, 0)), (0, 1))
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the class that comes nearest to breaking the bound."""
+    """Search one seed's worlds for a class that breaks the bound."""
     few, spread = finite_law([1] * 10 + [0] * 990), finite_law([1] * 1000)
     return examined(
         classes(),
@@ -66,7 +66,7 @@ def measure(run: Run) -> Measured:
 
 
 class Forgetful(FiniteClass):
-    """A class whose miss rate is not counted."""
+    """A class whose miss rate counts as 0."""
 
     missed = Fraction(0)
 

@@ -43,7 +43,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: mean consistency on test images, as they are and under each corruption."""
+    """Return one seed's mean consistency on test images, as they are and under each corruption."""
     test, whole = (run.columns(name)["held-out"] for name in ("column", "churn"))
     corrupted, random = run.columns("corrupted"), run.record("random")
     consistency, of_random = over_depths(test), over_depths(random)
@@ -64,7 +64,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(missed: float, *, fog: float = 0.02, random: float = 0.5, blurred: float = 0.5) -> Run:
-    """Plant what composites miss of corrupted, foggy and random images, and the share that changes under corruption."""
+    """Plant miss rates on corrupted, foggy and random images, and the share whose class corruption changes."""
 
     def column(share: float, moved: float = 0) -> Column:
         found = Column.planted(EPOCHS, planted.fading(share, EPOCHS))

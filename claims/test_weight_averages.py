@@ -38,7 +38,7 @@ pytestmark = pytest.mark.claim("weight-averages")
 
 
 def measure(run: Run) -> Measured:
-    """One seed: the averaged shallow half and the past at equal distance, at each depth."""
+    """Compare one seed's averaged shallow half with the past at equal distance, at each depth."""
     halves, averages = run.record("halves"), run.record("averages")
     images, series = halves.images, {name: halves.agreement(name) for name in ("average", "composite")}
 
@@ -66,7 +66,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(difference: planted.Shares, *, stranger: float = 0.3, origin: float = 0.0, **halves: float) -> Run:
-    """Plant what averages have over composites at each depth, a stranger's agreement, and what else halves have."""
+    """Plant the gain of averages over composites at each depth, a stranger's agreement, and other fields."""
     records = {
         "halves": AveragedHalves.planted(difference, **halves),
         "averages": Averages.planted(window=0.98, stranger=stranger),

@@ -8,7 +8,7 @@ training to its end, each over all checkpoints up to t. The numbers are its rank
 the end minus the window at a quarter. W cannot exceed t, so a network that forgets nothing has a growing window.
 ``W/t`` is therefore reported, and so are the windows as lengths of the path of the shallow part's parameters.
 **Reading:** before a quarter of training, t itself bounds W, so these epochs are left out. If a window ends between two
-checkpoints that are several epochs apart, it may be shorter than it seems. The share of such windows is reported, and
+checkpoints that are several epochs apart, it may be longer than measured. The share of such windows is reported, and
 the figure shows the range. The claim window-growth-constant-rate tests whether the schedule alone makes the window
 grow.
 
@@ -43,7 +43,7 @@ DEEP = range(8, 29, 4)
 
 
 def measure(run: Run) -> Measured:
-    """One seed: windows over the deep epoch at each depth, in epochs and along the path; those at a steady pace."""
+    """Return one seed's windows over the deep epoch at each depth, in epochs, along the path, and at a steady pace."""
     level, columns = run.protocol["level"], run.columns_by_epoch("columns")["held-out"]
     found, along = windows_in_epochs(columns, level), windows_along_path(columns, run.record("path"), level)
     steady = windows_in_epochs(run.columns_by_epoch("steady")["held-out"], level)
@@ -64,7 +64,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(gained: npt.ArrayLike, *, steady: float = 0.0) -> Run:
-    """Plant by how many epochs windows grow, at all depths or (depths,), and those at a steady pace."""
+    """Plant the growth of windows in epochs, at all depths or (depths,), and the growth at a steady pace."""
     grown = {"columns": np.broadcast_to(gained, 3), "steady": np.full(3, steady)}
     windows = {name: np.linspace(4, 4 + more, len(DEEP), axis=1) for name, more in grown.items()}
     records = {name: {"held-out": planted_growth(DEEP, found)} for name, found in windows.items()}

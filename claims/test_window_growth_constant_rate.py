@@ -41,7 +41,7 @@ ARM = "constant"
 
 
 def measure(run: Run) -> Measured:
-    """One seed: windows in epochs and along the path at each depth; those of planted networks."""
+    """Return one seed's windows in epochs and along the path at each depth, and those of planted networks."""
     level = run.protocol["level"]
     columns, slowing = (run.columns_by_epoch(name, ARM)["held-out"] for name in ("columns", "slowing"))
     found, along = windows_in_epochs(columns, level), windows_along_path(columns, run.record("path", ARM), level)
@@ -66,7 +66,7 @@ def measure(run: Run) -> Measured:
 
 
 def world(gained: npt.ArrayLike, *, steady: float = 0.0, slowed: float = 0.0) -> Run:
-    """Plant by how many epochs windows grow, at all depths or (depths,), and those of the planted networks."""
+    """Plant the growth of windows in epochs, at all depths or (depths,), and that of the planted networks."""
     grown = {("columns", ARM): gained, ("steady", "clean"): steady, ("slowing", ARM): slowed}
     windows = {name: np.linspace(4, 4 + np.broadcast_to(more, 3), len(DEEP), axis=1) for name, more in grown.items()}
     columns = {name: {"held-out": planted_growth(DEEP, found)} for name, found in windows.items()}

@@ -25,10 +25,10 @@ from featdyn_core.verdicts.documents import read_document
 ROOT = Path(__file__).parents[1]
 CLAIM = "memory-window"
 KEY = "featdyn report"
-"""Of the picture's text that is the digest."""
+"""Key of the digest in the picture's text."""
 
 WIDTH, GAP, ROWS = 1280, 16, 6
-"""Width of the page and space between parts of it, in pixels; how many claims of the grid are shown."""
+"""Width of the page and space between its parts, in pixels; number of claims of the grid that are shown."""
 
 _PLACES = """([claim, rows]) => {
   const section = document.querySelector(`details.claim[data-claim="${claim}"]`);

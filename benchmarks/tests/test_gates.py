@@ -1,4 +1,4 @@
-"""The equality gates: each lets equal sides pass and stops a wrong one, so that no ratio is of two different things."""
+"""The equality gates: each passes equal sides and refuses a wrong one, so that a ratio compares equal results."""
 
 import dataclasses
 from functools import partial

@@ -1,4 +1,4 @@
-"""The frame of the benchmarks: rows, the cost of a first call, the machine, and scaling tables with rows not run."""
+"""Shared code of the benchmarks: rows, the cost of a first call, the machine, and scaling tables with rows not run."""
 
 import dataclasses
 import io

@@ -1,1 +1,1 @@
-"""Tests of the claim tests: their error rates, that they can fail, and that register and README say the same."""
+"""Tests of the claim tests: error rates, mutations that make them fail, and agreement of register and documents."""

@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 WORLDS = 400
 LARGEST_RATE = 0.05
 ALLOWANCE = 1e-4
-"""How often a rate of exactly 5 % comes out above ``MOST`` of so many worlds."""
+"""Probability that a true rate of exactly 5 % measures above ``MOST`` in ``WORLDS`` worlds."""
 
 MOST = int(scipy.stats.binom.isf(ALLOWANCE, WORLDS, LARGEST_RATE))
 SEEDS = (3, 4, 5, 6, 8, 20)
@@ -52,12 +52,12 @@ DOCUMENT = HERE.parent / "docs" / "calibration.md"
 
 @dataclass(frozen=True)
 class Structure:
-    """What rows that are decided alike have in common.
+    """The criteria that rows decided in the same way share.
 
     Attributes:
-        criteria: those that decide, under names of their own.
+        criteria: the deciding criteria, with names of their own.
         rows: the claims, each once.
-        seeds: numbers of seeds: those of the rows, and ``SEEDS``.
+        seeds: numbers of seeds to simulate: those of the rows, and ``SEEDS``.
     """
 
     criteria: tuple[Criterion, ...]
@@ -88,7 +88,7 @@ class Structure:
 
     @property
     def laws(self) -> dict[str, bool]:
-        """How seeds may be distributed, and whether the test asserts a rate of at most 5 % there."""
+        """Distributions of seeds, and whether the test asserts a rate of at most 5 % for each."""
         found = {NORMAL: True}
         if any(_near_an_end(item) for item in self.criteria):
             found[OWN] = True
@@ -153,8 +153,9 @@ def _drawn(
 ) -> Iterator[tuple[list[Number], ...]]:
     """Yield the numbers of each item in each world: (items, seeds).
 
-    SUPPORTED is false where one item lies on its bound and the others far on the right side; REFUTED where all lie on
-    their bounds; EQUIVALENT where one lies at the margin, on the wrong side. The items take turns as that one.
+    SUPPORTED is false if one item lies on its bound and the others lie far on the right side. REFUTED is false if all
+    lie on their bounds. EQUIVALENT is false if one item lies a margin away on the wrong side. The items take turns as
+    that one.
     """
     case = [ERRORS.index(error), round(10 * correlation), seeds, *map(ord, law)]
     rng, count = np.random.default_rng(case), len(structure.criteria)
@@ -169,7 +170,7 @@ def _drawn(
 
 
 def numbers(item: Criterion, normal: Floats, law: str, *, error: Verdict, chosen: bool) -> list[Number]:
-    """Return an item's numbers, one for each seed, from standard normal ones; positive is its right side."""
+    """Return an item's numbers, one for each seed, from standard normal ones; positive ones lie on its right side."""
     inwards = 1 if item.direction == "above" else -1
     on_bound = chosen or error is not Verdict.SUPPORTED
     if item.unit is Unit.LOG_P:
@@ -200,7 +201,7 @@ def _spread(item: Criterion, error: Verdict) -> float:
 def deviations(item: Criterion, normal: Floats, law: str, *, against: bool = False) -> Floats:
     """Return deviations from the typical seed, of mean 0, in units of the spread.
 
-    Skewed differences have their long tail on the bad side, or on the good one where it speaks ``against`` the claim.
+    Skewed differences have their long tail on the wrong side, or on the right side if ``against`` is set.
     """
     if law == SKEWED and (item.unit.may_have_margin or item.unit is Unit.CORRELATION):
         side = -1 if against else 1
@@ -208,7 +209,7 @@ def deviations(item: Criterion, normal: Floats, law: str, *, against: bool = Fal
         return side * (math.exp(SIGMA**2 / 2) - tail) / math.sqrt(math.expm1(SIGMA**2) * math.exp(SIGMA**2))
     if law != OWN or not _near_an_end(item):
         return normal
-    if item.unit is Unit.RATIO:  # its own scale is that of logarithms
+    if item.unit is Unit.RATIO:  # its own scale is logarithmic
         return SIGMA / 0.02 * normal
     low, high = item.unit.range
     room = min(item.bound - low, high - item.bound) / (high - low)
@@ -217,7 +218,7 @@ def deviations(item: Criterion, normal: Floats, law: str, *, against: bool = Fal
 
 
 def _log_odds(normal: Floats, room: float) -> Floats:
-    """Log odds of the share that is not missed; the missed share is log-normal around ``room``, a part of the range."""
+    """Log odds of one minus a miss rate, which is log-normal around ``room``, a share of the range."""
     missed = np.minimum(room * np.exp(-SIGMA * normal), 0.999)
     return np.asarray(np.log((1 - missed) / missed))
 
@@ -237,7 +238,7 @@ def _number(unit: Unit, value: float) -> Number:
 
 
 def rates(structure: Structure, law: str, seeds: int) -> dict[Verdict, float]:
-    """Return the rate of each error: the larger one of independent and of correlated items."""
+    """Return the rate of each error, the larger one of independent and of correlated items."""
     correlations = CORRELATIONS if len(structure.criteria) > 1 else CORRELATIONS[:1]
     return {
         error: max(rate(structure, error, law, correlation, seeds) for correlation in correlations)
@@ -246,7 +247,7 @@ def rates(structure: Structure, law: str, seeds: int) -> dict[Verdict, float]:
 
 
 def smallest_effect(items: int, seeds: int) -> float:
-    """Return by how many spreads each of several independent items must hold, for SUPPORTED in 80 % of trainings."""
+    """Return the distance, in spreads, of independent items from their bounds that gives SUPPORTED with 80 % power."""
     each = POWER ** (1 / items)
     return float(scipy.optimize.brentq(lambda effect: power_of_mean(effect, seeds, LEVEL) - each, 0, 100))
 

@@ -1,4 +1,4 @@
-"""What is collected of the tests of claim tests."""
+"""Collection of the tests of claim tests."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 from featdyn_core.harness.tiers import TIERS
 
 JUDGED = "test_register.py"
-"""Needs no torch, and asks of the register that claims are judged by."""
+"""A test file that needs no torch; it tests the register that judges claims."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Spare a run of claims the import of these tests, and of torch with them."""
+    """Skip the import of these tests, and so of torch, in a run of claims."""
     return True if config.option.markexpr in TIERS and collection_path.name != JUDGED else None

@@ -1,4 +1,4 @@
-"""The claim files, by the claim that each decides."""
+"""The modules of the claim files, by claim."""
 
 import importlib
 from pathlib import Path
@@ -11,11 +11,11 @@ HERE = Path(__file__).parents[1]
 
 
 def claim_modules() -> dict[str, ModuleType]:
-    """Return every claim file's module by its claim."""
+    """Return the module of every claim file, by claim."""
     modules = [importlib.import_module(f"claims.{path.stem}") for path in sorted(HERE.glob("test_*.py"))]
     return {module.pytestmark.args[0]: module for module in modules}
 
 
 def empirical_claims() -> list[str]:
-    """Return the claims that chance is in: a theorem holds in every world or not at all, and has no null world."""
+    """Return the claims that involve chance. A theorem involves none and has no null world."""
     return [name for name, entry in load_register(HERE / "register").entries.items() if entry.kind == EMPIRICAL]

@@ -1,4 +1,4 @@
-"""Published records that hold the same thing say the same of it."""
+"""Published records of the same quantity agree."""
 
 import pytest
 

@@ -1,9 +1,9 @@
 """Error rates of the claims: of each row's rule on the boundary, and of each claim in planted null worlds.
 
-On the boundary (see ``boundary``) the rule of every registered row is to say SUPPORTED, REFUTED and EQUIVALENT falsely
-in at most 5 % each. A null world is one of the claim's own measurement: it lies on the bound (or has no effect at all)
-and differs from seed to seed by chance only. The rates are printed and recorded as properties of each test. A theorem
-has neither: chance has no part in it.
+On the boundary (see ``boundary``), the rule of every registered row must give each of SUPPORTED, REFUTED and EQUIVALENT
+falsely in at most 5 % of worlds. A null world uses the claim's own measurement: it lies on the bound (or has no effect
+at all), and its seeds differ by chance only. The rates are printed and recorded as properties of each test. Theorems
+are left out, because they involve no chance.
 """
 
 import numpy as np
@@ -67,7 +67,7 @@ def test_power_is_what_the_noncentral_law_says(items, seeds):
 
 @pytest.mark.calibration
 def test_the_document_has_every_structure():
-    """Its rates are those of the tests above: both come from the same draws."""
+    """Its rates are those of the tests above, because both use the same draws."""
     text = DOCUMENT.read_text(encoding="utf-8")
     assert len(STRUCTURES) == len(structures())
     for structure in STRUCTURES.values():
@@ -79,7 +79,7 @@ def test_the_document_has_every_structure():
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_boundary_world_lies_on_the_boundary(error):
-    """One item at its bound, or a margin away, and the others far on the right side or at their bounds."""
+    """One item lies on its bound or a margin away, and the others far on the right side or on their bounds."""
     normal = np.random.default_rng(0).standard_normal(4_000)
     item = Criterion("x", "", "above", 0.5, unit=Unit.MEAN_SHARE)
     places = [Unit.MEAN_SHARE.at(float(value)) for value in numbers(item, normal, NORMAL, error=error, chosen=True)]

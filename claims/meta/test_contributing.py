@@ -1,4 +1,4 @@
-"""A stranger who adds a claim as CONTRIBUTING.md says touches no more than it says."""
+"""Adding a claim as CONTRIBUTING.md says changes only the files that it names."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ def files(root):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Return a copy of the project, without its library, records and figures, that one stands in."""
+    """Return a copy of the project without library, records and figures, as the working directory."""
     for folder in COPIED:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "figures"))
     for path in [*ROOT.glob("*.md"), ROOT / "conftest.py", ROOT / "pyproject.toml"]:
@@ -43,10 +43,10 @@ def collected_or_run(*arguments):
 
 
 def add(project, path):
-    """Write a file of the new claim as the example has it; ``<claim>`` in the path is the claim's name."""
+    """Write a file of the new claim like the example's; ``<claim>`` in the path stands for the claim's name."""
     old, new = (name.replace("-", "_") if path.endswith(".py") else name for name in (EXAMPLE, CLAIM))
     text = (project / path.replace("<claim>", old)).read_text(encoding="utf-8")
-    text = re.sub(r"^found = .*\n", "", text, flags=re.MULTILINE)  # nothing is found yet of a new claim
+    text = re.sub(r"^found = .*\n", "", text, flags=re.MULTILINE)  # a new claim has no findings yet
     text = text.replace(f'"{EXAMPLE}"', f'"{CLAIM}"').replace(f"test_{old}", f"test_{new}")
     (project / path.replace("<claim>", new)).write_text(text, encoding="utf-8")
 

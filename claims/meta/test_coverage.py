@@ -1,4 +1,4 @@
-"""Register, claim files and documents say the same: what is claimed is tested, and nothing is tested in silence."""
+"""Register, claim files and documents agree: every claim is tested, and every test belongs to a claim."""
 
 import dataclasses
 import re
@@ -32,7 +32,7 @@ def test_claims_of_the_register_and_claim_files_correspond(register):
 
 
 def test_documents_say_what_register_and_evidence_say():
-    """Every claim in the README, with what was found and what it means; every decided row in the evidence's own."""
+    """The README has every claim with its finding and meaning, and the evidence page has every decided row."""
     assert not outdated(ROOT), "mend it with: featdyn docs"
     places = [name for names in documents(ROOT).values() for name in names]
     assert sorted(places) == sorted(tables(ROOT))
@@ -43,7 +43,7 @@ def test_every_record_of_the_register_can_be_planned(register, scale):
     rows = cells(register, scale)
     wanted = requests(rows)
     assert len({request.identity for request in wanted}) == len(wanted)
-    # Of the strangers' trainings nobody has a log; every other row can be run.
+    # The strangers' trainings have no log; every other row can be run.
     lacking = {"not-convergence-strangers-cifar10-strangers"} if scale == "strangers" else set()
     assert {row.id for row in rows if row.lacking} == lacking
     for row in (row for row in rows if not row.lacking):
@@ -54,9 +54,9 @@ def test_every_record_of_the_register_can_be_planned(register, scale):
 
 @pytest.mark.parametrize("claim", MODULES)
 def test_every_claim_has_worlds_of_every_verdict_of_its_kind(claim, register):
-    """A theorem is not INCONCLUSIVE, since no mean is taken, and has no null world, since no chance is in it.
+    """A theorem is never INCONCLUSIVE, because no mean is taken, and has no null world, because it involves no chance.
 
-    EQUIVALENT is due where there are margins.
+    EQUIVALENT is required if there are margins.
     """
     entry = register.entries[claim]
     due: set[Verdict | None] = {Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INVALID}

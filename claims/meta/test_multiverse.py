@@ -1,4 +1,4 @@
-"""Every claim that chance is in has a multiverse, whose specifications can all be judged at each of its rows."""
+"""Every claim that involves chance has a multiverse whose specifications can all be judged at each of its rows."""
 
 import itertools
 

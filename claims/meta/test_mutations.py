@@ -1,8 +1,8 @@
-"""Break the core on purpose, one way at a time (see ``mutations``): a claim must turn red.
+"""Break the core on purpose, one mutation at a time (see ``mutations``); a claim must fail.
 
-Run with ``pytest -m mutation -s``; each test prints what went red. Records go to a folder of their own, so that no
-broken measurement meets a good record, or the other way round. What breaks composites evaluates grids by their plain
-definition, one composite at a time, so that the fault reaches every claim; unbroken, that changes no verdict.
+Run with ``pytest -m mutation -s``; each test prints which claims failed. Records go to a separate folder, so broken
+measurements and good records never mix. Mutations of composites evaluate grids by definition, one composite at a time,
+so that the fault reaches every claim. A test shows that this alone changes no verdict.
 """
 
 import shutil
@@ -40,14 +40,14 @@ IN_TRUE_WORLDS = composites.IN_TRUE_WORLDS | one_step.IN_TRUE_WORLDS | unseen.IN
 
 @pytest.fixture
 def apart(laboratory, tmp_path) -> Laboratory:
-    """The session's trajectories, and records of one's own."""
+    """Return a laboratory with the session's trajectories and records of its own."""
     again = Laboratory(laboratory.register, laboratory.rows, tmp_path, laboratory.open_store)
     assert again.measurements.records.root == tmp_path / "records" != laboratory.measurements.records.root
     return again
 
 
 def trained_again(laboratory: Laboratory, recipes: Iterable[str], root) -> Laboratory:
-    """Copies of the session's trajectories but those of some recipes, which are trained again."""
+    """Return a laboratory with copies of the session's trajectories; those of some recipes are trained again."""
     for manifest in laboratory.measurements.store.root.glob("digits-*/manifest.json"):
         name, _, _ = manifest.parent.name.rsplit("-", 2)
         if name not in recipes:
@@ -56,7 +56,7 @@ def trained_again(laboratory: Laboratory, recipes: Iterable[str], root) -> Labor
 
 
 def row_of(laboratory: Laboratory, claim: str) -> Cell:
-    """The claim's row that the fast tier measures: of digits trained on the spot, or of a theorem in worlds."""
+    """Return the claim's row that the fast tier measures: on digits that it trains, or a theorem."""
     (row,) = (row for row in laboratory.rows.values() if (row.entry.id, row.tier, row.replayed) == (claim, FAST, False))
     return row
 
@@ -70,9 +70,9 @@ def verdicts(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict
 
 
 def decided_as_known(laboratory: Laboratory, claims: Iterable[str]) -> dict[str, Verdict]:
-    """Verdicts of the unbroken core, which must be those that are known of published seeds, or in accord with them.
+    """Return the verdicts of the intact core, which must be the published ones or in accord with them.
 
-    Controls must hold: one that fails as it is could notice nothing.
+    Controls must hold, because a control that fails anyway would detect nothing.
     """
     found = decided(laboratory, claims)
     for row in found.values():

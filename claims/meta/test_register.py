@@ -1,7 +1,7 @@
-"""What is published was judged by today's register: an edit of it is noticed where claims are judged again.
+"""Published evidence was judged by the present register; an edit of the register is detected.
 
-A claim of the register is judged by its bounds as they are now. Whether they were the same when its evidence was
-published is asked here, in the fast tier, of all that a row says of the register.
+Claims are judged by the present bounds. The fast tier checks here that every fact that a published row has from the
+register is still the same.
 """
 
 import functools
@@ -27,7 +27,7 @@ FACTS = (
     *("section", "sentence", "title", "rival_of", "kind", "extension", "tier", "family", "effect"),
     *("seeds", "windows", "protocol", "seen", "here", "exploratory"),
 )
-"""Of a row; what is known of it came later."""
+"""Facts that a row has from the register; known findings are left out, because they came later."""
 
 
 read = functools.cache(read_evidence)
@@ -40,7 +40,7 @@ def rows_of(folder: Path) -> dict[str, Cell]:
 
 
 def edited(evidence: Iterable[Evidence], rows: dict[str, Cell]) -> dict[str, list[str]]:
-    """Return the rows of evidence of which the register says something else now, and what."""
+    """Return the rows of evidence that differ from the present register, with the names of the differences."""
     found = {}
     for row in evidence:
         names = ["the row itself"]

@@ -1,4 +1,4 @@
-"""Every published verdict follows from the published records, by the claim code and the bounds of today."""
+"""Every published verdict follows from the published records, by the present claim code and bounds."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from featdyn_core.verdicts.evidence import row_id
 
 MODULES = claim_modules()
 ROUNDING = 1e-9
-"""Between two processors; relative."""
+"""Relative difference between processors."""
 
 EVIDENCE = {
     row_id(row.claim, row.scale, row.subject, replayed=True, variation=row.variation): row

@@ -1,4 +1,4 @@
-"""Published records are of source that somebody has compared: an edit of what they were measured by is not silent."""
+"""The source of published records is signed, so an edit of the measuring code is detected."""
 
 import tomllib
 
@@ -18,7 +18,7 @@ FACTS = [
 
 
 def signed(kind: str) -> dict[str, str]:
-    """Sources of a kind at its present version, each with who stands for it."""
+    """Return the sources of a kind at its present version, each with its signature."""
     return SIGNED.get(kind, {}).get(str(KINDS[kind].version), {})
 
 

@@ -1,1 +1,1 @@
-"""What claims share: pure functions of what records hold."""
+"""Computations on records that several claims share; all are pure functions."""

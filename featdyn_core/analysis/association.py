@@ -22,11 +22,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Association:
-    """Two numbers of each checkpoint, in each arm; Kendall's tau throughout.
+    """Two numbers for each checkpoint of each arm; all correlations are Kendall's tau.
 
     Attributes:
-        one: (arms, T), the epochs ascending.
-        other: (arms, T), of the same arms and epochs.
+        one: first number, (arms, T), at ascending epochs.
+        other: second number, (arms, T), for the same arms and epochs.
 
     Examples:
         >>> link = Association(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]]))
@@ -44,27 +44,28 @@ class Association:
 
     @property
     def within_arms(self) -> Counted:
-        """Correlation over the checkpoints of one arm, mean over arms."""
+        """Correlation over the checkpoints of one arm, averaged over arms."""
         return mean_correlation([_counted(*pair) for pair in zip(self.one, self.other, strict=True)])
 
     @property
     def between_arms(self) -> Counted:
-        """Correlation over the arms at one epoch, mean over epochs: time, in which both change, has no part in it.
+        """Correlation over the arms at one epoch, averaged over epochs, so that a common trend in time has no effect.
 
-        A partial correlation given the epoch would not be 0 for two numbers that time alone makes, Kendall's at least.
+        Kendall's partial correlation given the epoch would not do: it is not 0 for two numbers that depend on time
+        alone.
         """
         return Association(self.one.T, self.other.T).within_arms
 
     def unlinked(
         self, stranger: "Association", draws: int, rng: np.random.Generator, *, within_arms: bool = False
     ) -> Counted:
-        """Return the correlation of the one number with the other one of a stranger at shuffled checkpoints.
+        """Return the correlation of the first number with a stranger's second number at shuffled checkpoints.
 
         Args:
-            stranger: the two numbers of another seed, of the same arms and epochs.
-            draws: number of shuffles, over which the mean is taken.
+            stranger: the two numbers of another seed, for the same arms and epochs.
+            draws: number of shuffles; the result is their mean.
             rng: draws the shuffles.
-            within_arms: whether the checkpoints of each arm are shuffled among themselves, and correlate within it.
+            within_arms: whether to shuffle and correlate within each arm, rather than over all arms.
         """
         found = []
         for _ in range(draws):
@@ -74,26 +75,26 @@ class Association:
 
 
 def _counted(first: Floats, second: Floats) -> Counted:
-    """Kendall's tau of (n,) numbers, from as many pairs."""
+    """Kendall's tau of (n,) numbers, with the number of their pairs."""
     return Counted(kendall(first, second), math.comb(len(first), 2))
 
 
 def _shuffled(table: Floats, rng: np.random.Generator, *, within_rows: bool) -> Floats:
-    """Return the numbers (arms, T) in another order, of all or within each row."""
+    """Return the numbers (arms, T) in random order, over the whole table or within each row."""
     return rng.permuted(table, axis=1) if within_rows else rng.permutation(table.ravel()).reshape(table.shape)
 
 
 def anisotropy_and_memory(
     changes: Sequence[Changes], columns: Sequence[Mapping[int, Column]], *, span: int, level: float
 ) -> dict[str, Association]:
-    """Return the strength of the anisotropy with consistency, and with the window length, of several trainings.
+    """Return the association of anisotropy with consistency, and with window length, over several trainings.
 
-    Both are means over depths.
+    Consistency and window length are means over depths.
 
     Args:
-        changes: one an arm.
-        columns: of each arm by deep epoch, at the epochs of the changes.
-        span: epochs before each over which consistency is taken.
+        changes: one-step changes of each arm.
+        columns: for each arm, the deep epoch to its column, at the epochs of the changes.
+        span: number of epochs before each deep epoch over which consistency is averaged.
         level: a of ``W_a(t)``.
 
     Examples:
@@ -110,9 +111,9 @@ def anisotropy_and_memory(
     return {name: Association(strength, np.array(values)) for name, values in memory.items()}
 
 
-@functools.lru_cache(maxsize=128)  # of a seed, and then of the next one's neighbour; of one claim, and then of another
+@functools.lru_cache(maxsize=128)  # two seeds and two claims read the same changes
 def strengths(changes: Changes) -> Floats:
-    """Strength of the anisotropy at each epoch, (T,): minus the log participation ratio, mean over samples."""
+    """Strength of the anisotropy at each epoch, (T,): minus the log participation ratio, averaged over samples."""
     return np.array([-np.mean([np.log(participation_ratio(one)) for one in samples]) for samples in changes.sgd])
 
 
@@ -124,11 +125,11 @@ def consistencies(columns: Mapping[int, Column], span: int) -> Floats:
 def planted_link(
     strengths: npt.ArrayLike, windows: npt.ArrayLike, rng: np.random.Generator
 ) -> dict[tuple[str, str], Any]:
-    """Return the records of a clean and a noisy training: how anisotropic changes are, how far columns remember.
+    """Return planted records of a clean and a noisy training, with given anisotropy and given windows.
 
     Args:
-        strengths: (2, T), standard deviation of a feature in that of the others.
-        windows: (2, T), epochs over which a composite loses a fifth of its agreement.
+        strengths: (2, T), standard deviation of one feature in units of the others'.
+        windows: (2, T), number of epochs over which a composite loses a fifth of its agreement.
         rng: draws the changes.
 
     Examples:

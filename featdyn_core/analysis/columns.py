@@ -1,4 +1,4 @@
-"""What several claims look at in columns of composites: quantities over the shallow epoch, trends, distributions."""
+"""Quantities of columns of composites that several claims use: values, trends and distributions."""
 
 import math
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ from featdyn_core.verdicts.measured import Lines
 from featdyn_core.verdicts.units import Number
 
 ROUNDING = 1e-9
-"""Of a point-wise consistency, a share of checkpoints."""
+"""Rounding error of a point-wise consistency."""
 
 
 WHOLE = "whole network f_s"
-"""The line of churn in a figure of composites."""
+"""Label of the whole networks (churn) in a figure of composites."""
 
 
 def across(column: Column) -> dict[str, dict[str, Number]]:
-    """Return what the composites of the shallow epoch that is furthest from t come to.
+    """Return the numbers of the composites whose shallow epoch is furthest from t.
 
     An ``f_t`` that classifies no image as its label is a ``MeasurementError``.
 
     Returns:
-        ``agreement``, ``accuracy`` and ``accuracy kept`` of that epoch, ``cross-entropy`` (nats), and ``mean
-        consistency``, that of all shallow epochs of the column over the images, to the number at each depth.
+        Names to the number at each depth: ``agreement``, ``accuracy``, ``accuracy kept`` and ``cross-entropy`` (nats)
+        at that epoch, and ``mean consistency`` over all shallow epochs and images.
 
     Examples:
         >>> across(Column.planted(range(3), [0.2, 0.1, 0.0]))["agreement"]["depth 1"]
@@ -45,7 +45,7 @@ def across(column: Column) -> dict[str, dict[str, Number]]:
 
 
 def mean_consistency(column: Column) -> dict[str, Number]:
-    """Return the mean over images of point-wise consistency over all shallow epochs of a column, at each depth.
+    """Return point-wise consistency over all shallow epochs of a column, averaged over images, at each depth.
 
     Examples:
         >>> mean_consistency(Column.planted(range(3), [0.2, 0.1, 0.0]))["depth 1"]
@@ -55,14 +55,13 @@ def mean_consistency(column: Column) -> dict[str, Number]:
 
 
 def gained_over_churn(column: Column, churn: Column) -> dict[str, Number]:
-    """Return, at each depth, the agreement of the composite furthest from t minus that of the whole network there.
+    """Return, at each depth, the agreement of the composite furthest from t minus that of its epoch's network.
 
-    Churn that lacks the epoch is a ``MeasurementError`` (see ``Column.at``), and so is that of another t or of other
-    images.
+    Churn without this epoch (see ``Column.at``), with another t or on other images is a ``MeasurementError``.
 
     Args:
         column: the composites.
-        churn: what a record of churn holds: the networks with the same t, on the same images.
+        churn: the whole networks of a record of churn, with the same t and on the same images.
 
     Examples:
         >>> column, whole = Column.planted(range(3), 0.1), Column.planted(range(3), 0.2, cuts=(WHOLE_NETWORK,))
@@ -78,27 +77,28 @@ def _check_alike(column: Column, churn: Column) -> None:
     """Refuse whole networks that are not the baseline of these composites.
 
     Raises:
-        MeasurementError: names what differs.
+        MeasurementError: t or the images differ.
     """
     if column.deep != churn.deep:
-        raise MeasurementError(f"composites under f_t at epoch {column.deep} have no churn at epoch {churn.deep}")
+        raise MeasurementError(
+            f"composites at t = {column.deep} cannot be compared with churn at t = {churn.deep}; take the same t"
+        )
     if not np.array_equal(column.labels, churn.labels):
-        raise MeasurementError("churn is of other images than the composites; take the same split and corruption")
+        raise MeasurementError("churn and composites are on different images; take the same split and corruption")
 
 
 def over_shallow_epochs(
     column: Column, quantity: str, label: str, *, churn: Column | None = None, bound: str = "", window: str = ""
 ) -> Lines:
-    """Return the figure of a column's quantity over the shallow epoch, one line a depth.
+    """Return the figure of a column's quantity over the shallow epoch, with one line per depth.
 
-    Churn that lacks one of the epochs is a ``MeasurementError`` (see ``Column.at``), and so is that of another t or of
-    other images.
+    Churn without one of the epochs (see ``Column.at``), with another t or on other images is a ``MeasurementError``.
 
     Args:
         column: the composites.
-        quantity: name of a property of theirs. Cross-entropy is drawn on a logarithmic scale.
-        label: of the ordinates, with unit.
-        churn: the whole networks, a line of their own.
+        quantity: name of a property of the column; cross-entropy is drawn on a logarithmic scale.
+        label: label of the ordinates, with unit.
+        churn: the whole networks, drawn as a line of their own.
         bound: name of the criterion whose bound is drawn, without an item.
         window: name of the window of the register that is shaded.
 
@@ -118,7 +118,7 @@ def over_shallow_epochs(
 def trends(column: Column, quantity: str) -> dict[str, Number]:
     """Return Kendall's tau of a column's quantity with the shallow epoch, at each depth.
 
-    The deep epoch t, the column's last, is left out: ``f_t`` is better than any composite, however far away that is.
+    The column's last epoch, t, is left out, because ``f_t`` itself is better than any composite.
 
     Examples:
         >>> trends(Column.planted(range(4), [0.3, 0.2, 0.1, 0.0]), "agreement")["depth 1"]
@@ -141,9 +141,9 @@ def accuracy_lost(column: Column) -> dict[str, Number]:
 
 
 def cumulative(consistency: Mapping[str, npt.ArrayLike]) -> Lines:
-    """Return the distributions of point-wise consistency (N,), by label, as the share of images with up to x.
+    """Return the cumulative distributions of point-wise consistency (N,), by label.
 
-    No smoothing: the pile at 1 stays visible.
+    They are not smoothed, so that the jump at 1 stays visible.
 
     Examples:
         >>> lines = cumulative({"all stay": [1.0, 1.0], "none stays": [0.0, 0.0]})

@@ -1,4 +1,4 @@
-"""Point-wise consistency of columns, over all of their shallow epochs: means that claims compare, and distributions."""
+"""Means and distributions of point-wise consistency, over all shallow epochs of a column."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from featdyn_core.verdicts.units import Counted
 
 
 def over_depths(column: Column) -> Counted:
-    """Return the mean over images and depths of point-wise consistency over all shallow epochs of a column.
+    """Return point-wise consistency over all shallow epochs of a column, averaged over images and depths.
 
     Examples:
         >>> over_depths(Column.planted(range(3), [0.2, 0.1, 0.0]))
@@ -19,7 +19,7 @@ def over_depths(column: Column) -> Counted:
 
 
 def between_halves(column: Column) -> Counted:
-    """Return the mean consistency, over images and depths, of every other image minus that of the rest of them.
+    """Return the mean consistency of the images with even index minus that of the images with odd index.
 
     Examples:
         >>> between_halves(Column.planted(range(3), 0.0))
@@ -30,11 +30,11 @@ def between_halves(column: Column) -> Counted:
 
 
 def distributions(columns: Mapping[str, Column], churn: Mapping[str, Column] | None = None) -> dict[str, Lines]:
-    """Return a figure a depth: the distributions of point-wise consistency of several columns, by label.
+    """Return one figure per depth, with the distributions of point-wise consistency of several columns, by label.
 
     Args:
-        columns: of which the first says how many depths there are.
-        churn: label to the whole networks of a column of that label, lines of their own in every figure.
+        columns: label to column; the first one sets the number of depths.
+        churn: label of a column to its whole networks, which are further lines in every figure.
 
     Examples:
         >>> list(distributions({"clean": Column.planted(range(3), 0.1)}))

@@ -1,4 +1,4 @@
-"""Theorem 3 (App. G) for one class, where inputs and features are finite: all of its terms, in exact fractions."""
+"""The terms of theorem 3 (App. G) for one class in a world of finitely many inputs and features, as exact fractions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Law = list[Fraction]
 
 
 def finite_law(weights: Sequence[int]) -> Law:
-    """Return the law that is proportional to non-negative weights, not all 0.
+    """Return the law that is proportional to non-negative weights; one of them must be positive.
 
     Examples:
         >>> finite_law([1, 3])
@@ -33,10 +33,10 @@ class FiniteClass:
     """A class in a world of n inputs and m features.
 
     Attributes:
-        true: weight (n,) of each input in the class's true law ``μ_c``.
-        empirical: the same in its empirical law ``μ̂_c``.
-        features: (U, n) feature of each input at each u of the window, the last of them t.
-        classes: (m,) what ``g_t`` takes each feature for; the class at hand is 0, its region where it says so.
+        true: weight of each input in the class's true law ``μ_c``, (n,).
+        empirical: weight of each input in its empirical law ``μ̂_c``, (n,).
+        features: feature of each input at each epoch u of the window, (U, n); the last epoch is t.
+        classes: class that ``g_t`` predicts for each feature, (m,); the class in question is 0.
 
     Examples:
         >>> world = FiniteClass(true=(1, 3), empirical=(1, 1), features=((1, 0), (0, 1)), classes=(0, 1))
@@ -63,7 +63,7 @@ class FiniteClass:
 
     @property
     def missed(self) -> Fraction:
-        """Miss rate ``ε_c``: how often, over window and empirical law, ``g_t`` of a feature is not ``f_t``."""
+        """Miss rate ``ε_c``: probability over window and empirical law that ``g_t`` of a feature is not ``f_t``."""
         wanted = [self.classes[feature] for feature in self.features[-1]]
         shares = [
             p * (self.classes[feature] != right)
@@ -77,7 +77,7 @@ class FiniteClass:
         return sum((p for p, feature in pairs if self.classes[feature] == 0), Fraction(0))
 
     def _pushed(self, inputs: Law, features: Sequence[int]) -> Law:
-        """Return the law of the features of inputs that have a law."""
+        """Return the law of the features, from the law of the inputs."""
         pushed = [Fraction(0)] * len(self.classes)
         for p, feature in zip(inputs, features, strict=True):
             pushed[feature] += p

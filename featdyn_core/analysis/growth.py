@@ -1,4 +1,4 @@
-"""Whether memory windows grow as training proceeds: those of several deep epochs, in epochs or along the path."""
+"""Growth of memory windows during training, in epochs or along the training path."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ class Windows:
 
     Attributes:
         epochs: the T ascending deep epochs t.
-        lengths: W, (depths, T), in epochs or as a length of the path.
-        longest: what W cannot exceed, (depths, T): all that lies before t, in the same units.
-        at_most: what W could be, (depths, T). It is longer than W where the window ends between two checkpoints that
-            lie several epochs apart, of which the earlier one is outside.
+        lengths: W, in epochs or as a length of the path, (depths, T).
+        longest: upper limit of W, which is everything before t, in the same units, (depths, T).
+        at_most: largest W that the checkpoints allow, (depths, T). It exceeds W if the window's first checkpoint and
+            the checkpoint before it are more than an epoch apart.
     """
 
     epochs: npt.NDArray[np.int64]
@@ -43,23 +43,23 @@ class Windows:
 
     @property
     def gained(self) -> Floats:
-        """Difference of the last window and the first, (depths,)."""
+        """The last window minus the first, (depths,)."""
         return self.lengths[:, -1] - self.lengths[:, 0]
 
     @property
     def shares(self) -> Floats:
-        """Each window over the longest that it could be, ``W/t``, (depths, T), in [0, 1]."""
+        """Each window divided by its upper limit, ``W/t``, in [0, 1], (depths, T)."""
         return self.lengths / self.longest
 
     @property
     def between(self) -> npt.NDArray[np.bool_]:
-        """Whether a window ends between checkpoints, so that its length is not known to an epoch, (depths, T)."""
+        """Whether a window ends between checkpoints, so that its exact length is unknown, (depths, T)."""
         return self.at_most > self.lengths
 
     def lines(self, label: str) -> Lines:
-        """Return the figure of the windows over the deep epoch, one line a depth.
+        """Return the figure of the windows over the deep epoch, with one line per depth.
 
-        Depths at which windows end between checkpoints have a second line, of what those could be.
+        A depth whose windows end between checkpoints has a second line, with the largest possible windows.
         """
         series = {}
         for depth, (row, most, between) in enumerate(zip(self.lengths, self.at_most, self.between, strict=True), 1):
@@ -70,10 +70,10 @@ class Windows:
 
 
 def windows_in_epochs(columns: Mapping[int, Column], level: float) -> Windows:
-    """Return the windows above a level, in epochs.
+    """Return the memory windows at a level, in epochs.
 
     Args:
-        columns: deep epoch to its column of all checkpoints up to it.
+        columns: deep epoch to its column, with all checkpoints up to this epoch.
         level: a of ``W_a(t)``.
 
     Examples:
@@ -93,20 +93,20 @@ def windows_in_epochs(columns: Mapping[int, Column], level: float) -> Windows:
 
 
 def _up_to_the_checkpoint_before(epochs: npt.NDArray[np.int64], window: float) -> float:
-    """Return the most epochs that a window can have, if the checkpoint before its first one is outside."""
+    """Return the largest number of epochs of a window, given that the checkpoint before its first one is outside."""
     outside = epochs[epochs < epochs[-1] - window]
     return float(epochs[-1] - outside[-1] - 1) if len(outside) else window
 
 
 def windows_along_path(columns: Mapping[int, Column], path: TrainingPath, level: float) -> Windows:
-    """Return the windows above a level, as lengths of the path that the shallow part went at each depth.
+    """Return the memory windows at a level, as lengths of the path of the shallow part at each depth.
 
     Their far end is interpolated between checkpoints.
 
     Args:
-        columns: as of ``windows_in_epochs``.
-        path: of the same training.
-        level: as of ``windows_in_epochs``.
+        columns: as in ``windows_in_epochs``.
+        path: path of the same training.
+        level: as in ``windows_in_epochs``.
 
     Examples:
         >>> columns, path = planted_growth(deep=[4, 8], windows=[1, 6]), TrainingPath.planted(range(9), 0.1)
@@ -127,11 +127,11 @@ def windows_along_path(columns: Mapping[int, Column], path: TrainingPath, level:
 
 
 def planted_growth(deep: Sequence[int], windows: npt.ArrayLike) -> dict[int, Column]:
-    """Return a column of all epochs up to each deep one, which agrees inside a window and misses half beyond it.
+    """Return planted columns of all epochs up to each deep one: full agreement inside a window, one half beyond it.
 
     Args:
         deep: T ascending deep epochs.
-        windows: in epochs, (T,), or (depths, T) where depths differ.
+        windows: length in epochs, (T,), or (depths, T) if depths differ.
 
     Examples:
         >>> columns = planted_growth(deep=[4, 8], windows=[1, 6])

@@ -1,4 +1,4 @@
-"""Items: what a claim says of several depths, as one number for each of them."""
+"""Items: the numbers of a claim about several depths, one number per depth."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -13,9 +13,9 @@ Value = TypeVar("Value")
 
 
 def by_depth(values: npt.ArrayLike, *, of: int | None = None) -> dict[str, Number]:
-    """Return numbers (depths,) by the name of their depth, "depth 1" and so on.
+    """Return the numbers (depths,) by the name of their depth: "depth 1" and so on.
 
-    ``of``: how many images or pairs each was counted from; left out where nothing was counted.
+    ``of`` is the number of images or pairs that each was counted from; leave it out if nothing was counted.
 
     Examples:
         >>> by_depth([0.9, 0.8])
@@ -28,10 +28,10 @@ def by_depth(values: npt.ArrayLike, *, of: int | None = None) -> dict[str, Numbe
 
 
 def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]:
-    """Return the items of a list of the protocol.
+    """Return the items that a list of the protocol names.
 
     Raises:
-        MeasurementError: the measurement has no item of such a name.
+        MeasurementError: the measurement has no item of that name.
 
     Examples:
         >>> chosen({"depth 1": 0.9, "depth 2": 0.8}, ["depth 2"])
@@ -44,7 +44,7 @@ def chosen(items: Mapping[str, Value], names: Iterable[str]) -> dict[str, Value]
 
 
 def difference(one: Number, other: Number) -> Number:
-    """Return the difference of two numbers, counted from the fewer things of the two where something was counted.
+    """Return the difference of two numbers; if one is counted, so is the difference, from the smaller number of things.
 
     Examples:
         >>> difference(0.75, 0.5)
@@ -58,7 +58,7 @@ def difference(one: Number, other: Number) -> Number:
 
 
 def minus(one: Mapping[str, Number], other: Mapping[str, Number]) -> dict[str, Number]:
-    """Return the differences of two measurements of the same items, each counted from the fewer things of its two.
+    """Return the differences of two measurements, item by item (see ``difference``).
 
     Raises:
         MeasurementError: their items differ.
@@ -68,12 +68,12 @@ def minus(one: Mapping[str, Number], other: Mapping[str, Number]) -> dict[str, N
         {'depth 1': 0.25}
     """
     if list(one) != list(other):
-        raise MeasurementError(f"items {', '.join(one)} have no difference from {', '.join(other)}; measure the same")
+        raise MeasurementError(f"items {', '.join(other)} cannot be subtracted from {', '.join(one)}; measure the same")
     return {name: difference(one[name], other[name]) for name in one}
 
 
 def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dict[str, dict[str, dict[str, Value]]]:
-    """Turn split, criterion, item to a number into criterion, item, split, which is the order of a criterion's name.
+    """Reorder the keys split, criterion, item to criterion, item, split, as in a criterion's name.
 
     Examples:
         >>> found = {"training": {"accuracy": {"depth 1": 1.0}}, "held-out": {"accuracy": {"depth 1": 0.9}}}
@@ -88,7 +88,7 @@ def with_splits(numbers: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> dic
 
 
 def by_criterion(numbers: Mapping[str, Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
-    """Turn item, criterion to a number into criterion, item, which is the order of a criterion's name.
+    """Reorder the keys item, criterion to criterion, item, as in a criterion's name.
 
     Examples:
         >>> by_criterion({"depth 1": {"accuracy": 1.0}, "depth 2": {"accuracy": 0.9}})

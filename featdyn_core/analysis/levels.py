@@ -1,6 +1,6 @@
-"""Memory at the level of a particle and of the empirical distribution (definition 2).
+"""Memory at the particle level and at the empirical level (definition 2).
 
-Of worlds of a theorem levels are exact fractions; of records, counts that are divided once.
+In the worlds of a theorem, levels are exact fractions. For records, they are counts that are divided once.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Classes = Sequence[Sequence[int]]
 
 
 def particle_levels(predictions: Classes, reference: Sequence[int]) -> list[Fraction]:
-    """Return each sample's miss rate (N,): the share of the window in which it is not classified as by ``f_t``.
+    """Return each sample's miss rate (N,): the share of the window in which its class differs from that of ``f_t``.
 
     Particle-level memory ``(ε, Δ)`` of a sample is a miss rate of at most ε; one minus it is point-wise consistency.
 
@@ -41,7 +41,7 @@ def empirical_level(particles: Sequence[Fraction]) -> Fraction:
 
 
 def share_within(particles: Sequence[Fraction], level: Fraction) -> Fraction:
-    """Return the share of samples with particle-level memory at a level: that miss in no more of the window.
+    """Return the share of samples with particle-level memory at a level, which is a largest miss rate.
 
     Examples:
         >>> share_within([Fraction(1, 2), Fraction(0)], Fraction(1, 4))
@@ -53,11 +53,11 @@ def share_within(particles: Sequence[Fraction], level: Fraction) -> Fraction:
 def miss_rates(
     predictions: npt.ArrayLike, reference: npt.ArrayLike, epochs: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the miss rate at either level over every memory window, in which each epoch counts once.
+    """Return the miss rates at both levels over every memory window; each epoch counts once.
 
-    Checkpoints lie closer where much happens, and those would else count most. **Reading:** a checkpoint stands for the
-    epochs from it up to the next. Missed epochs are counted, and divided once: a rate that equals a tolerance is not
-    beyond it by rounding.
+    Checkpoints are denser in some periods, which would otherwise count most. **Reading:** a checkpoint stands for the
+    epochs from it up to the next one. Missed epochs are counted and divided once, so that rounding never lifts a rate
+    above an equal tolerance.
 
     Args:
         predictions: classes (U, N) of the composites (u, t), u ascending up to t.
@@ -65,10 +65,10 @@ def miss_rates(
         epochs: the U ascending epochs u, the last being t.
 
     Returns:
-        Of the window from each epoch u to t the rate over all samples, (U,), and that of each, (U, N).
+        For the window from each epoch u to t: the rate over all samples, (U,), and that of each sample, (U, N).
 
     Raises:
-        MeasurementError: shapes that do not match, none of either, or epochs that do not ascend.
+        MeasurementError: the shapes do not match, there are no epochs or samples, or the epochs do not ascend.
 
     Examples:
         >>> mean, of_each = miss_rates([[0, 1], [1, 1]], [1, 1], epochs=[0, 1])

@@ -1,4 +1,4 @@
-"""Monotonicity of the loss of composites: the two readings of the paper's lost formula, and what breaks them.
+"""Monotonicity of the loss of composites: two readings of the paper's claim, and counter-examples to both.
 
 The paper (section 4.2, App. D) argues that in the linearised regime the loss cannot rise, even with a half
 frozen. **Reading A:** over a fixed shallow half, the loss does not rise as the deep half trains on. **Reading
@@ -19,7 +19,7 @@ COUNTER_EXAMPLE_TO_A: dict[str, Any] = {
     "learning_rate": 0.1,
     "steps": 200,
 }
-"""Two correlated parameters and an ill-conditioned Hessian, for ``quadratic_loss_grid``: reading A fails there."""
+"""Two correlated parameters and an ill-conditioned Hessian, for ``quadratic_loss_grid``: reading A fails for it."""
 
 COUNTER_EXAMPLE_TO_B: dict[str, Any] = {
     "hessian": [[2, 2], [2, 2]],
@@ -27,13 +27,13 @@ COUNTER_EXAMPLE_TO_B: dict[str, Any] = {
     "learning_rate": 0.01,
     "steps": 500,
 }
-"""``L = (a + b − 1)²`` from 0: descent ends at a = b = ½, and reading B fails there, by ¼."""
+"""``L = (a + b − 1)²`` from 0: descent ends at a = b = ½, and reading B fails by ¼."""
 
 
 def largest_rise_in_deep_time(grid: ArrayLike) -> float:
     """Return ``max L(s, t') − L(s, t)`` over ``s ≤ t ≤ t'``: reading A of the claim says that this is 0.
 
-    What is no square grid of finite numbers is a ``MeasurementError``.
+    A grid that is not square or not finite is a ``MeasurementError``.
 
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
@@ -48,7 +48,7 @@ def largest_rise_in_deep_time(grid: ArrayLike) -> float:
 def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
     """Return ``max L(s', T) − L(s, T)`` over ``s' ≤ s ≤ T``, T the last step: reading B says that this is 0.
 
-    What is no square grid of finite numbers is a ``MeasurementError``.
+    A grid that is not square or not finite is a ``MeasurementError``.
 
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
@@ -61,9 +61,9 @@ def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
 
 
 def largest_rise_over_end(grid: ArrayLike) -> float:
-    """Return ``max L(s, T) − L(T, T)`` over s, T the last step: what older shallow halves cost under the last deep one.
+    """Return ``max L(s, T) − L(T, T)`` over s, T the last step: the loss that older shallow halves add.
 
-    It is at least 0. What is no square grid of finite numbers is a ``MeasurementError``.
+    It is at least 0. A grid that is not square or not finite is a ``MeasurementError``.
 
     Args:
         grid: (T, T) losses, shallow step × deep step, at the same ascending steps.
@@ -79,12 +79,12 @@ def largest_rise_over_end(grid: ArrayLike) -> float:
 def quadratic_loss_grid(
     hessian: ArrayLike, start: ArrayLike, *, learning_rate: float, steps: int
 ) -> NDArray[np.float64]:
-    """Composite losses of descent on ``½·δᵀHδ``, one parameter a half: the smallest linearised network.
+    """Return composite losses of descent on ``½·δᵀHδ``, one parameter per half: the smallest linearised network.
 
     Args:
         hessian: (2, 2), symmetric, positive semi-definite.
         start: (2,) the shallow and the deep parameter, relative to a minimum.
-        learning_rate: of the descent.
+        learning_rate: learning rate of the descent.
         steps: number of gradient steps.
 
     Returns:

@@ -1,11 +1,11 @@
-"""Shares of variance along leading directions, and what they are by chance where no direction leads (section 6).
+"""Shares of variance along leading directions, and their law under isotropy (section 6).
 
-The spectrum of few changes in many features falls even under isotropy. Its exact law there is drawn at the sample's own
-size; as shares have no unit, the law has no parameter.
+The spectrum of few changes in many features falls even under isotropy. So shares are compared with draws from their
+exact law under isotropy, at the sample's own size. Shares have no unit, so this law has no other parameter.
 
-A few changes much longer than the others lead a direction each, whatever their directions. So shares are also taken of
-*directions* alone, as the sign test takes them (see ``isotropy.sign_test``): differences of disjoint pairs of changes,
-at length 1. Their law under isotropy is the same for every spherical law, however heavy its tails.
+If a few changes are much longer than the others, each makes its own direction lead. So shares are also computed from
+*directions* alone, as in the sign test (see ``isotropy.sign_test``): differences of disjoint pairs of changes, scaled
+to length 1. Their law is the same for every spherical law of the changes, however heavy its tails.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,30 +23,30 @@ from featdyn_core.verdicts.measured import Lines
 from featdyn_core.verdicts.units import Counted, Number, share_of
 
 LEADING = (1, 5, 10)
-"""How many leading directions are looked at."""
+"""Numbers of leading directions whose share is computed."""
 
 LEAST_P = 1e-3
-"""At most so large is every p-value of changes that lie beyond isotropic ones."""
+"""Largest p-value of changes that count as beyond all isotropic samples."""
 
 DRAWN = 20
-"""Leading directions in a figure."""
+"""Number of leading directions in a figure."""
 
 SAMPLES = 512
-"""Whose shares stay in memory: planted samples are looked at again by the next claim or world."""
+"""Number of samples whose shares stay in memory, because the next claim or world uses the same planted samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Shares of the variance of one sample, or of several.
+    """Shares of the variance of one sample or several samples.
 
     Attributes:
-        values: (..., m) shares, largest first, sum 1.
+        values: shares, largest first, with sum 1, (..., m).
     """
 
     values: FloatArray
 
     def top(self, k: int) -> FloatArray:
-        """Share of the ``k`` leading directions together, (...), in (0, 1]; 1 where there are fewer."""
+        """Share of the ``k`` leading directions together, in (0, 1], (...); 1 if there are at most ``k``."""
         return self._cumulated[..., min(k, self._cumulated.shape[-1]) - 1]
 
     @cached_property
@@ -55,20 +55,20 @@ class Shares:
 
     @cached_property
     def participation(self) -> FloatArray:
-        """Participation ratio ``1 / Σ share²``, (...), between 1 and m."""
+        """Participation ratio ``1 / Σ share²``, between 1 and m, (...)."""
         return 1 / np.square(self.values).sum(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class Concentration:
-    """How concentrated the changes of one sample are, beside isotropic Gaussian changes of as many rows and features.
+    """Concentration of the changes of one sample, compared with isotropic Gaussian changes of the same size.
 
     Attributes:
-        shares: of their variance.
-        participation: their participation ratio over the mean of isotropic changes.
-        participation_of_directions: the same of their directions.
-        p_values: of their shares, by what is looked at (see ``p_values``).
-        of_directions: the same of the shares of directions.
+        shares: shares of their variance.
+        participation: their participation ratio, divided by the mean of isotropic changes.
+        participation_of_directions: the same ratio for their directions.
+        p_values: p-values of their shares (see the function ``p_values``).
+        of_directions: p-values of the shares of their directions.
     """
 
     shares: Shares
@@ -79,14 +79,14 @@ class Concentration:
 
     @property
     def largest_p(self) -> float:
-        """Largest p-value of all, those of directions among them."""
+        """Largest of all p-values, including those of directions."""
         return max(*self.p_values.values(), *self.of_directions.values())
 
 
 def against_isotropy(changes: Kept, draws: int) -> Concentration:
-    """Compare changes with so many isotropic samples.
+    """Compare changes with ``draws`` isotropic samples.
 
-    Changes that are all equal, or one that equals its partner, are a ``MeasurementError``.
+    If all changes are equal, or one equals its partner, the error is a ``MeasurementError``.
 
     Examples:
         >>> rows = np.random.default_rng(0).normal(size=(48, 20)) * [9, *[1] * 19]  # one axis leads
@@ -107,12 +107,12 @@ def against_isotropy(changes: Kept, draws: int) -> Concentration:
 
 
 def concentrated(images: Sequence[Concentration]) -> dict[str, Number]:
-    """Return how concentrated the changes of several images are, in the mean.
+    """Return the mean concentration of the changes of several images.
 
     Returns:
-        "variance in the top 1", "5" and "10"; the geometric mean of the "participation ratio against isotropic" and of
-        "the same of directions"; and "beyond all isotropic samples", the share of images of which every p-value is at
-        most ``LEAST_P``.
+        "variance in the top 1", "5" and "10"; the geometric means of "participation ratio against isotropic" and "the
+        same of directions"; and "beyond all isotropic samples", the share of images whose p-values are all at most
+        ``LEAST_P``.
 
     Examples:
         >>> rows = np.random.default_rng(0).normal(size=(48, 20)) * [9, *[1] * 19]  # one axis leads
@@ -132,7 +132,7 @@ def concentrated(images: Sequence[Concentration]) -> dict[str, Number]:
 
 
 def spectrum_lines(samples: Mapping[str, Kept]) -> Lines:
-    """Return the figure of the share of variance along each of the leading directions, one line a sample.
+    """Return the figure of the share of variance along each leading direction, with one line per sample.
 
     Examples:
         >>> changes = ChangeGram.gaussian(rows=48, features=100, rng=np.random.default_rng(0))
@@ -144,7 +144,7 @@ def spectrum_lines(samples: Mapping[str, Kept]) -> Lines:
 
 
 def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) -> dict[str, float]:
-    """Return the ``p_values`` of changes among so many isotropic samples, of their variance or of their directions.
+    """Return the ``p_values`` of changes against ``draws`` isotropic samples; ``of`` is as in ``isotropic_shares``.
 
     Examples:
         >>> changes = ChangeGram.gaussian(rows=48, features=20, rng=np.random.default_rng(0))
@@ -159,7 +159,7 @@ def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) 
 def variance_shares(changes: Kept) -> Shares:
     """Return the shares of the ``min(K − 1, p)`` directions of the changes' covariance.
 
-    Changes that are all equal are a ``MeasurementError``.
+    If all changes are equal, the error is a ``MeasurementError``.
 
     Examples:
         >>> changes = ChangeGram.of([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
@@ -172,7 +172,7 @@ def variance_shares(changes: Kept) -> Shares:
 
 @lru_cache(maxsize=SAMPLES)
 def direction_shares(changes: Kept) -> Shares:
-    """Return the shares of the ``K // 2`` directions in which changes differ from their partners.
+    """Return the shares of the ``K // 2`` directions, which are the differences between changes and their partners.
 
     A change that equals its partner, and spectra without directions, are a ``MeasurementError``.
 
@@ -190,13 +190,13 @@ def direction_shares(changes: Kept) -> Shares:
 def isotropic_changes(
     rows: int, features: int, draws: int, tail: float, *, seed: int, stream: str
 ) -> tuple[tuple[ChangeGram, ...], tuple[ChangeGram, ...]]:
-    """Draw isotropic changes, in which nobody is to find a direction that leads.
+    """Draw isotropic changes, in which no direction leads.
 
     Args:
         rows: ``K``.
         features: ``p``.
-        draws: number of samples of either kind.
-        tail: degrees of freedom of those with heavy tails.
+        draws: number of samples of each kind.
+        tail: degrees of freedom of the samples with heavy tails.
         seed: the training seed.
         stream: name of the random stream.
 
@@ -223,7 +223,7 @@ def isotropic_shares(rows: int, features: int, draws: int, of: Callable[[Kept], 
         of: ``variance_shares`` or ``direction_shares``.
 
     Returns:
-        Shares of (draws, m), the same for all who ask for this size, and read-only.
+        Shares with values (draws, m). Every call with the same size returns the same read-only array.
 
     Examples:
         >>> isotropic_shares(rows=8, features=20, draws=5).values.shape
@@ -234,7 +234,7 @@ def isotropic_shares(rows: int, features: int, draws: int, of: Callable[[Kept], 
 
 @lru_cache(maxsize=64)
 def _isotropic_laws(rows: int, features: int, draws: int) -> dict[Callable[[Kept], Shares], Shares]:
-    """Return both laws, of the same samples: most of the time goes into drawing them."""
+    """Return both laws from the same samples, because drawing them takes most of the time."""
     rng = np.random.default_rng((rows, features, draws))
     samples = (ChangeGram.gaussian(rows, features, rng) for _ in range(draws))
     pairs = [(variance_shares(sample).values, direction_shares(sample).values) for sample in samples]
@@ -245,15 +245,15 @@ def _isotropic_laws(rows: int, features: int, draws: int) -> dict[Callable[[Kept
 
 
 def p_values(found: Shares, null: Shares) -> dict[str, float]:
-    """Return how seldom isotropic changes are as concentrated, by what is looked at.
+    """Return p-values: how rarely isotropic changes are at least as concentrated.
 
     Args:
-        found: of one sample.
-        null: of isotropic samples of its size.
+        found: shares of one sample.
+        null: shares of isotropic samples of the same size.
 
     Returns:
-        "top 1", "top 5", "top 10" (those that are not all of the directions) and "participation ratio" to the p-value
-        ``(1 + #{draws at least as concentrated}) / (draws + 1)``.
+        "top 1", "top 5" and "top 10" (if there are more directions), and "participation ratio", to the p-value ``(1 +
+        #{draws at least as concentrated}) / (draws + 1)``.
     """
     hits = {f"top {k}": null.top(k) >= found.top(k) for k in LEADING if k < null.values.shape[-1]}
     hits["participation ratio"] = null.participation <= found.participation

@@ -1,4 +1,4 @@
-"""Cross-entropy of a softmax in its logits: the loss that is convex, and its Hessian (App. D, lemma 1)."""
+"""Cross-entropy of a softmax as a function of its logits, which is convex, and its Hessian (App. D, lemma 1)."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def logit_cross_entropy(logits: Sequence[float], index: int) -> float:
 
 
 def softmax_hessian(probabilities: Sequence[Fraction]) -> Matrix:
-    """Return its second derivatives in the logits, ``diag(q) − q qᵀ``, whatever the index.
+    """Return the second derivatives of the cross-entropy in the logits: ``diag(q) − q qᵀ`` for every index.
 
     Args:
         probabilities: q, the softmax of the logits.

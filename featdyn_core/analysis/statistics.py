@@ -2,19 +2,19 @@
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts are imported when first used: what judges nothing need not wait for them
+import scipy  # its submodules are imported on first use, so that commands that judge nothing start quickly
 
 from featdyn_core.errors import MeasurementError
 
 MANY = 500
-"""Numbers of which all pairs at once are too many for the memory."""
+"""From this many numbers on, all pairs at once take too much memory."""
 
 
 def geometric_mean(values: npt.ArrayLike) -> float:
     """Geometric mean of (n,) numbers above 0: the mean on the scale of ratios.
 
     Raises:
-        MeasurementError: there is none, or one of them is not above 0.
+        MeasurementError: there are no numbers, or one is not above 0.
 
     Examples:
         >>> geometric_mean([1, 4])
@@ -27,10 +27,10 @@ def geometric_mean(values: npt.ArrayLike) -> float:
 
 
 def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Kendall's rank correlation tau-b in [-1, 1]; 0 where one of the two is constant (no trend).
+    """Kendall's rank correlation tau-b in [-1, 1]; 0 if one of the two is constant (no trend).
 
-    Claims ask for it thousands of times, of tens of numbers each; ``scipy.stats.kendalltau``, which gives the same
-    statistic, takes twenty times as long over a p-value that nobody reads. Of ``MANY`` numbers or more it is asked.
+    Claims compute it thousands of times from tens of numbers. ``scipy.stats.kendalltau`` gives the same statistic, but
+    takes twenty times as long, because it also computes a p-value. It is used only for ``MANY`` numbers or more.
 
     Args:
         first: (n,) numbers.
@@ -47,19 +47,19 @@ def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
         return 0.0
     if len(one) >= MANY:
         return float(scipy.stats.kendalltau(one, two).statistic)
-    order, other = (np.sign(values[:, None] - values) for values in (one, two))  # each pair stands there twice
+    order, other = (np.sign(values[:, None] - values) for values in (one, two))  # every pair occurs twice
     agreeing, untied, other_untied = (pairs.sum() / 2 for pairs in (order * other, np.abs(order), np.abs(other)))
     return float(np.clip(agreeing / np.sqrt(untied) / np.sqrt(other_untied), -1.0, 1.0))
 
 
 def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Two-sided p-value of Welch's t-test (App. E); 1 where neither sample varies and their means agree.
+    """Two-sided p-value of Welch's t-test (App. E); 1 if neither sample varies and their means agree.
 
-    The paper applies it to images of one network per arm, where it answers another question than whether
-    trainings differ: images share their network.
+    The paper applies it to images of one network per arm. Images of one network are not independent trainings, so the
+    test does not show whether trainings differ.
 
     Raises:
-        MeasurementError: a sample that is not at least two finite numbers.
+        MeasurementError: a sample is not a list of at least two finite numbers.
 
     Examples:
         >>> round(welch([1.0, 2.0, 3.0], [11.0, 12.0, 13.0]), 4)
@@ -71,6 +71,6 @@ def welch(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
             raise MeasurementError(f"Welch's test needs at least 2 finite numbers in each sample, found {sample}")
     if np.ptp(one) == 0 and np.ptp(two) == 0:
         return 1.0 if one[0] == two[0] else 0.0
-    # from moments: given the samples, scipy warns of a loss of precision where one of them is constant
+    # From moments, because given the samples scipy warns of a loss of precision if one of them is constant.
     moments = [moment for sample in (one, two) for moment in (sample.mean(), sample.std(ddof=1), len(sample))]
     return float(scipy.stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)

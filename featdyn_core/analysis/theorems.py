@@ -1,9 +1,9 @@
-"""Theorems: inequalities that are to hold in every world, searched for a world in which they do not.
+"""Theorems: inequalities that must hold in every world, and a search for a counter-example.
 
-A theorem has no training to be measured on. Hypothesis draws finite worlds for it, in which all is exact, climbs
-towards those that come nearest to breaking it, and makes one that does as small as it can. The control is a *twin*: an
-inequality like it that is false, the theorem turned round or short of a term, which the same search must break. A
-search that cannot has shown nothing.
+A theorem is not measured on trainings. The library Hypothesis draws finite worlds, in which arithmetic is exact, and
+moves towards worlds that come closest to breaking the inequality. It then shrinks a counter-example as far as possible.
+The control is a *twin*: a similar inequality that is false, such as the theorem reversed or without a term. The same
+search must find a counter-example to it; otherwise the search shows nothing.
 """
 
 import random
@@ -21,22 +21,23 @@ from featdyn_core.seeds import stream_seed
 from featdyn_core.verdicts.measured import Measured
 
 TOLERANCE = 1e-12
-"""A larger excess breaks an inequality: fractions have no rounding, and that of floats of size 1 is far below it."""
+"""A larger excess breaks an inequality. Fractions have no rounding error, and that of floats of size 1 is far
+smaller."""
 
 MORE_FOR_TWINS = 5
-"""Times as many worlds are looked at for a twin, at most: the search ends with the first that breaks it."""
+"""Largest number of worlds for a twin, relative to the theorem; the search ends with the first counter-example."""
 
 Excess = Callable[[Any], Fraction | float]
-"""World to the left side of an inequality minus its right side."""
+"""Function from a world to the left side of an inequality minus its right side."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What came of looking for a world that breaks an inequality.
+    """The result of a search for a world that breaks an inequality.
 
     Attributes:
-        worlds: how many were looked at, up to the first that breaks it.
-        worst: largest excess of them.
+        worlds: number of worlds examined, up to the first that breaks it.
+        worst: largest excess among them.
         broken_by: a world that breaks it; None if none was found.
     """
 
@@ -48,15 +49,15 @@ class Search:
 def search(
     worlds: SearchStrategy[Any], excess: Excess, count: int, seed: int, *, strict: bool = False, smallest: bool = True
 ) -> Search:
-    """Look for a world in which the left side of an inequality exceeds its right side.
+    """Search for a world in which the left side of an inequality exceeds its right side.
 
     Args:
-        worlds: where to look.
-        excess: of a world.
-        count: how many worlds to look at, at most.
-        seed: of the draws; the same finds the same.
-        strict: whether equality breaks it as well.
-        smallest: whether a world that breaks it is made as small as can be.
+        worlds: strategy that draws worlds.
+        excess: excess of a world.
+        count: largest number of worlds to examine.
+        seed: seed of the draws; equal seeds give equal results.
+        strict: whether equality also breaks the inequality.
+        smallest: whether to shrink a counter-example as far as possible.
     """
     seen: list[float] = []
     broken = False
@@ -65,7 +66,7 @@ def search(
         nonlocal broken
         value = float(excess(world))
         hypothesis.target(value)
-        if not broken:  # afterwards no other world is drawn, and that one is made smaller
+        if not broken:  # after that, Hypothesis only shrinks the world that it found
             seen.append(value)
         found = value >= 0 if strict else value > TOLERANCE
         broken = broken or found
@@ -94,18 +95,18 @@ def examined(
     """Search the worlds of one seed for counter-examples.
 
     Args:
-        worlds: of the theorem.
-        count: how many of them to look at for each inequality.
-        seed: the training seed, which names the draws.
-        planted: worlds in place of the theorem's own.
-        theorem: name of each of its inequalities to the excess.
-        twins: the same of inequalities that are false.
-        strict: names of those that equality breaks as well.
-        reported: numbers of the claim that need no search.
+        worlds: strategy that draws worlds of the theorem.
+        count: largest number of worlds to examine for each inequality.
+        seed: the training seed; it and the name of an inequality seed the draws.
+        planted: planted worlds, which replace the theorem's.
+        theorem: name of each inequality of the theorem to its excess.
+        twins: name of each false inequality to its excess.
+        strict: names of the inequalities that equality also breaks.
+        reported: further numbers of the claim, which need no search.
 
     Returns:
-        Worst excess of each inequality and twin; ``worlds looked at``, as a share of those asked for, the least over
-        the inequalities that stand.
+        The worst excess of each inequality and twin, and ``worlds looked at``: the number of worlds examined divided by
+        ``count``, the smallest over the inequalities without counter-example.
 
     Examples:
         >>> from hypothesis import strategies
@@ -121,7 +122,7 @@ def examined(
     """
     chosen = worlds if planted is None else planted
     seeds = {name: stream_seed(seed, "measure", name) for name in (*theorem, *twins)}
-    shown = planted is None  # a planted counter-example is looked at by nobody
+    shown = planted is None  # nobody looks at a planted counter-example
     found = {
         name: search(chosen, of, count, seeds[name], strict=name in strict, smallest=shown)
         for name, of in theorem.items()

@@ -1,4 +1,4 @@
-"""The composites of a window, which memory and transfer look at."""
+"""Numbers and figures of the composites of a window, for claims about memory and transfer."""
 
 from collections.abc import Mapping
 
@@ -14,21 +14,21 @@ DRAWN = {
     "accuracy kept": ("accuracy_kept", "accuracy over that of f_t"),
     "cross-entropy": ("cross_entropy", "cross-entropy (nats)"),
 }
-"""Criterion to the property of a column that is drawn, and its axis."""
+"""Criterion to the property of a column that is drawn, and the label of its axis."""
 
 
 def inside_window(
     columns: Mapping[str, Column], churn: Mapping[str, Column], stranger: Stranger, what: str
 ) -> Measured:
-    """Return what memory and transfer measure at each depth: the composite across a window, and a stranger's.
+    """Return the numbers of memory or transfer at each depth, for the composite across a window and for a stranger.
 
-    Beside them stands by how much ``f_t`` is more accurate on training images, which the two splits differ by.
+    They include how much more accurate ``f_t`` is on training images than on held-out ones.
 
     Args:
-        columns: of the window, by split.
-        churn: the whole networks beside them, by split.
-        stranger: at the epoch of the deep part.
-        what: memory or transfer, for the titles of the figures.
+        columns: split to the column of the window.
+        churn: split to the whole networks of the same window.
+        stranger: the stranger at the epoch of the deep part.
+        what: memory or transfer, for the figure titles.
 
     Examples:
         >>> columns = planted.on_both_splits(Column.planted(range(3), 0.1))

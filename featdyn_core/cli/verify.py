@@ -55,7 +55,7 @@ def add_to(commands: Any) -> None:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Check what the options ask for, or the whole store; a check of nothing is no success."""
+    """Check what the options ask for, or the whole store; a check of nothing is not a success."""
     store = Store(options.store, device=options.device, download=False)
     asked = options.tier or options.only or options.seeds or options.claims
     chosen = trainings_of(options) if asked else None

@@ -60,7 +60,7 @@ class AuditedNumber:
 
     Attributes:
         row: id of the row.
-        name: of the criterion.
+        name: name of the criterion.
         published: the number.
         again: the number, trained and measured again.
         low: end of the interval in which another training's number lies in 95 %, by the published seeds.
@@ -107,8 +107,8 @@ def other_numbers(
     """Return how many numbers of the seed were read from audited records, and those that differ from the published.
 
     Args:
-        rows: of the published records.
-        measures: of each claim.
+        rows: rows of the published records.
+        measures: measures of each claim.
         seed: that was audited.
         published: the records.
         audited: identity of each published request to its record.

@@ -14,7 +14,7 @@ def measures(folder: Path, claims: Sequence[str]) -> dict[str, Measure]:
     """Return the measurement of each claim by its id.
 
     Args:
-        folder: of the claim files, ``test_*.py``; each is marked with one claim and has a ``measure``.
+        folder: folder of the claim files, ``test_*.py``; each file is marked with one claim and has a ``measure``.
         claims: ids of the claims.
 
     Raises:

@@ -48,8 +48,8 @@ class Laboratory:
 
     Args:
         register: what was fixed in advance.
-        rows: of the plan, by id.
-        root: of the store.
+        rows: rows of the plan, by id.
+        root: root of the store.
         open_store: returns the store of trajectories. It is called only when something must be measured, because the
             store imports torch, and judging existing records does not need torch.
         train: whether missing trajectories may be trained.
@@ -98,7 +98,7 @@ class Laboratory:
         """Return a record as ``PublishedRecords.get`` does; records that an earlier claim read stay unpacked."""
         place = folder, request.identity
         found = self._kept.pop(place, None) or published(folder).get(request)
-        self._kept[place] = found  # last, as the one that was asked for last
+        self._kept[place] = found  # last, as the most recently used one
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         return found
@@ -115,7 +115,7 @@ class Laboratory:
         return record
 
     def _found_or_measured(self, request: Request, planned: Sequence[Request]) -> Record:
-        # What is here is judged without torch, which measuring needs.
+        # Records that are here are judged without torch; only measuring needs it.
         return self.records.known(request, self.digests) or self.measurements.get(request, planned)
 
     def planned(self, scale: str, tier: str) -> list[Request]:
@@ -136,8 +136,8 @@ def decide(cell: Cell, measure: Measure, source: Source, *, register_digest: str
     Args:
         cell: the row.
         measure: the claim's measurement of one seed.
-        source: of records.
-        register_digest: of the register that the row comes from.
+        source: source of records.
+        register_digest: digest of the register that the row comes from.
 
     Returns:
         Evidence; NOT RUN if data, a trajectory or a record is missing and must not be made.
@@ -182,7 +182,7 @@ def measured(cell: Cell, measure: Measure, source: Source, used: Used) -> Gather
     Args:
         cell: the row.
         measure: the claim's measurement of one seed.
-        source: of records.
+        source: source of records.
         used: list to which every record that was read is added.
     """
     found = (measure(run_of(cell, seed, source, used)) for seed in cell.seeds)

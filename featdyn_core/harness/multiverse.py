@@ -53,7 +53,7 @@ def multiverse(cell: Cell, measure: Measure, source: Source) -> Multiverse:
     Args:
         cell: a row whose claim has a multiverse.
         measure: the claim's measurement of one seed.
-        source: of existing records; it makes none.
+        source: source of existing records; it makes none.
     """
     dimensions = choices(cell.entry, cell.scale.name, cell.subject, few=bool(cell.scale.like))
     specifications = [

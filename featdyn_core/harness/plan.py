@@ -48,7 +48,7 @@ class Cell:
         subject: the data set.
         seeds: the training seeds.
         recipes: arm to its recipe.
-        precision: of composite grids.
+        precision: precision of composite grids.
         replayed: whether published records are judged, and nothing is measured.
         exploratory: whether the seeds are not the register's.
         variation: what is varied; None in a row of the register.
@@ -205,9 +205,9 @@ def cells(
 
     Args:
         register: what was fixed in advance.
-        scale: of the register.
+        scale: scale of the register.
         seeds: used instead of the register's.
-        precision: of composite grids.
+        precision: precision of composite grids.
         replayed: whether the rows judge published records.
         here: whether the rows have only the seeds that a run trains itself, if the scale names some and ``seeds`` names
             no others.

@@ -25,9 +25,9 @@ def read_record(claim: str, record: str, *, subject: str, scale: str, seed: int,
         claim: its id, such as ``memory-window``.
         record: its name in the claim's register file, such as ``column``.
         subject: the data set, such as ``digits``.
-        scale: of the register, such as ``small``.
+        scale: scale of the register, such as ``small``.
         seed: one of the row's training seeds.
-        arm: of the claim's recipes.
+        arm: arm of the claim's recipes.
 
     Returns:
         The view of the kind of record, such as a ``Column``. If a record has several splits, a dictionary of split

@@ -40,9 +40,9 @@ def swept(
 
     Args:
         register: whose rows are varied.
-        sweep: of the register.
+        sweep: sweep of the register.
         seeds: used instead of the sweep's.
-        precision: of composite grids.
+        precision: precision of composite grids.
         replayed: rows that judge published records.
     """
     rows = cells(register, sweep.scale, seeds=seeds or sweep.seeds, precision=precision, replayed=replayed)

@@ -1,1 +1,1 @@
-"""Trainings and measurements under way."""
+"""Run trainings and measurements, on this machine or on a cluster, and show their progress."""

@@ -1,4 +1,4 @@
-"""Checkpoints from elsewhere, brought into a store, and the recipe under which a project finds them."""
+"""Bring checkpoints from elsewhere into a store, and write the recipe under which a project finds them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,18 +24,18 @@ def adopt_into(
     accept_order: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Recipe, Path]:
-    """Adopt checkpoints (see ``store.adopting.adopt``), and write their recipe; return it and its file.
+    """Adopt checkpoints (see ``store.adopting.adopt``) and write their recipe; return the recipe and its file.
 
     Args:
         recipes: folder of the project's recipes.
-        store: of its trajectories.
-        name: of the recipe.
-        adoption: what is to be adopted.
-        accept_order: whether an order of epochs that looks wrong is a suspicion, and no error.
-        say: is told of each training.
+        store: store of its trajectories.
+        name: name of the recipe.
+        adoption: what to adopt.
+        accept_order: whether an order of epochs that looks wrong is a suspicion rather than an error.
+        say: takes a line for each training.
 
     Raises:
-        RecipeError: there is another recipe of this name.
+        RecipeError: another recipe has this name.
         StoreError: the recipe cannot be written.
     """
     path = recipes / f"{name}.toml"

@@ -91,7 +91,7 @@ def begin_project(
         claims: the claims; if left out, those that need only checkpoints and data.
         seeds: seeds of the trainings; if left out, all adopted ones.
         images: largest number of images of each split.
-        say: is told which usual claims are not asked, and why.
+        say: takes a line on the usual claims that are left out, and why.
     """
     files = starter()
     register = load_register(files[REGISTER / "scales.toml"].parent)

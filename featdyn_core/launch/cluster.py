@@ -1,7 +1,8 @@
-"""Work spread over a cluster's jobs, one a piece, with the same outcome as in processes of this machine.
+"""Run each piece of work as a job of a cluster, with the same outcomes as in processes of this machine.
 
-Store and environment must lie on a file system that the nodes share. A job that is preempted or runs into its time
-limit is queued again and goes on from what the store has; whoever waits may go away, and finds it in the store.
+Store and environment must lie on a file system that the nodes share. A job that is preempted or reaches its time limit
+is queued again, and continues from what the store has. The waiting process may end, because the results are in the
+store.
 """
 
 import subprocess
@@ -15,10 +16,10 @@ from featdyn_core.errors import RecipeError, StoreError, TrainingError
 from featdyn_core.launch.processes import Outcome, Piece, outcome
 
 POLL_SECONDS = 5.0
-"""Between two looks at the queue."""
+"""Seconds between two queries of the queue."""
 
 MINUTES = 24 * 60
-"""Time limit of a job, unless told otherwise."""
+"""Default time limit of a job."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,11 @@ class Cluster:
     """Where jobs are submitted.
 
     Args:
-        folder: of the jobs' scripts and logs, shared with the nodes.
-        settings: options of ``sbatch`` by their long names, such as ``{"partition": "gpu", "gres": "gpu:1"}``;
-            ``time`` in minutes.
-        at_once: jobs that may run at the same time; as many as the cluster runs if left out.
-        kind: ``slurm``, or submitit's ``local``: processes in place of a cluster, for tests.
+        folder: folder of the jobs' scripts and logs, shared with the nodes.
+        settings: options of ``sbatch`` by their long names, such as ``{"partition": "gpu", "gres": "gpu:1"}``; ``time``
+            is in minutes.
+        at_once: largest number of jobs at the same time; if left out, the cluster decides.
+        kind: ``slurm``, or submitit's ``local``, which runs processes instead of jobs, for tests.
     """
 
     folder: Path
@@ -41,15 +42,15 @@ class Cluster:
     def spread(self, work: Callable[[Piece], Any], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Outcome]]:
         """Do each piece of work in a job of its own.
 
-        Without submitit, or without such a cluster here, it ends in a ``RecipeError``; where the cluster does not take
-        the jobs, in a ``StoreError``.
+        If submitit or the cluster is missing, the error is a ``RecipeError``. If the cluster refuses the jobs, it is a
+        ``StoreError``.
 
         Args:
-            work: can be pickled, as can the pieces.
-            pieces: what it is called with.
+            work: a function that can be pickled; so can the pieces.
+            pieces: arguments of the calls.
 
         Yields:
-            A piece, with what it gave or the error that ended it, in the order in which they end.
+            A piece, with its result or the error that ended it, in the order in which pieces end.
         """
         if not pieces:
             return
@@ -60,7 +61,7 @@ class Cluster:
             for number in list(waiting):
                 job = jobs[number]
                 ended = queued is not None and job.job_id not in queued
-                if job.done() or (ended and number in gone):  # its result may take a moment to be seen here
+                if job.done() or (ended and number in gone):  # its result may take a moment to appear here
                     yield waiting.pop(number), _outcome_of(job)
                 elif ended:
                     gone.add(number)
@@ -80,15 +81,15 @@ class Cluster:
             executor = submitit.AutoExecutor(self.folder, cluster=self.kind)
             executor.update_parameters(name="featdyn", slurm_additional_parameters=settings, **limit)
             return executor.map_array(_Resumable(work), pieces)
-        except RuntimeError as error:  # of submitit, where there is no sbatch
+        except RuntimeError as error:  # submitit raises it if there is no sbatch
             raise RecipeError(f"there is no cluster here ({error}); use --launcher local") from error
         except (OSError, submitit.core.utils.FailedJobError) as error:
-            raise StoreError(f"the cluster does not take the jobs ({error})") from error
+            raise StoreError(f"the cluster refuses the jobs ({error})") from error
 
     def _queued(self) -> set[str] | None:
-        """Jobs that wait or run; None where that cannot be asked.
+        """Ids of the jobs that wait or run; None if the queue cannot be queried.
 
-        Accounting knows what became of a job, but many clusters have none.
+        Slurm's accounting knows how a job ended, but many clusters do without it.
         """
         if self.kind != "slurm":
             return None
@@ -101,7 +102,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class _Resumable:
-    """Work that is submitted again when its job is preempted or runs out of time: what is finished is in the store."""
+    """Work that is submitted again if its job is preempted or runs out of time; finished parts are in the store."""
 
     work: Callable[[Any], Any]
 
@@ -119,7 +120,7 @@ def _outcome_of(job: Any) -> Outcome:
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     if not job.paths.result_pickle.exists():
-        told = (job.stderr() or "").strip() or "it left no word"
+        told = (job.stderr() or "").strip() or "it printed no error"
         return TrainingError(f"the job {job.job_id} ended without a result ({told}); its logs: {job.paths.stderr}")
     try:
         return job.result()
@@ -131,7 +132,7 @@ def read_settings(text: str) -> dict[str, str]:
     """Read options of ``sbatch`` such as ``partition=gpu,gres=gpu:1,time=240``.
 
     Raises:
-        RecipeError: not of that form.
+        RecipeError: the text does not have that form.
     """
     found = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
     wrong = [part for part in text.split(",") if part and ("=" not in part or part.startswith(("=", "-")))]

@@ -80,7 +80,7 @@ class Watcher(threading.Thread):
 
 
 class _Rate(ProgressColumn):
-    """Steps a second, to three figures."""
+    """Steps per second, to three figures."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Rate(ProgressColumn):
 
 
 def bars(unit: str, console: Console | None = None, *, disable: bool = False) -> Progress:
-    """Return rich's progress bars with steps done, their rate in ``unit`` a second and the time left."""
+    """Return rich's progress bars with steps done, their rate in ``unit`` per second and the time left."""
     # Without mark-up, because brackets in a title are not colours.
     told = TextColumn("{task.description}", markup=False)
     columns = (told, BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
@@ -102,20 +102,20 @@ def bars(unit: str, console: Console | None = None, *, disable: bool = False) ->
 
 @contextlib.contextmanager
 def progress(title: str, unit: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with steps done, their rate in ``unit`` a second and the time left.
+    """Show a bar with steps done, their rate in ``unit`` per second and the time left.
 
-    Away from a terminal only its last state is printed.
+    If the output is not a terminal, only the last state is printed.
 
     Args:
-        title: stands before the bar.
-        unit: what a step is, in the plural.
-        console: where to show it; the standard output if left out.
+        title: text before the bar.
+        unit: name of the steps, in the plural.
+        console: where to show the bar; the standard output if left out.
 
     Yields:
-        What takes the steps done and their total.
+        A function that takes the steps done and their total.
     """
     with bars(unit, console) as shown:
-        task = shown.add_task(title, total=None)  # the first report tells it
+        task = shown.add_task(title, total=None)  # the first report gives it
         yield lambda done, total: shown.update(task, completed=done, total=total)
 
 

@@ -56,7 +56,7 @@ class Reporter:
     """Collects evidence in the process that owns the terminal; writes the table and the file.
 
     Args:
-        config: of pytest.
+        config: pytest's configuration.
         rows: returns every row that a run may include, by its id.
         register: returns the register.
         store: root of the store, whose trainings are watched.

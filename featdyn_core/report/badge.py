@@ -19,7 +19,7 @@ def badge(rows: Sequence[Evidence]) -> dict[str, Any]:
     Its format is that of https://shields.io/badges/endpoint-badge, schema 1.
 
     Args:
-        rows: of a run; extensions and rows without a decision are not counted.
+        rows: rows of a run; extensions and rows without a decision are not counted.
     """
     counted = Counter(row.verdict for row in rows if row.verdict.decided and not row.extension)
     parts = [f"{counted[verdict]} {str(verdict).lower()}" for verdict in Verdict if counted[verdict]]

@@ -25,7 +25,7 @@ def closing(rows: Sequence[Evidence], width: int) -> list[str]:
 
     Args:
         rows: all expected rows of the run.
-        width: of the terminal, in characters.
+        width: width of the terminal, in characters.
     """
     asked = [row for row in rows if row.verdict is not Verdict.DESELECTED]
     found = [

@@ -25,7 +25,7 @@ class ComparedCriterion:
     """One criterion in both files.
 
     Attributes:
-        name: of the criterion.
+        name: name of the criterion.
         findings: in the first and in the second file; None if it was not judged.
     """
 
@@ -46,7 +46,7 @@ class ComparedRow:
     """One row in both files, or in one of them.
 
     Attributes:
-        id: of the row in the first file, or in the second if the first lacks it.
+        id: id of the row in the first file, or in the second if the first lacks it.
         verdicts: in the first and in the second file.
         criteria: in the order of the first file, then those that only the second has.
         protocol: differences in seeds, windows, numbers, bounds, recipes and data.

@@ -68,7 +68,7 @@ def newest_published(root: Path, file: Path) -> Path:
 
     Args:
         root: the project's folder.
-        file: of a run.
+        file: file of a run.
 
     Raises:
         EvidenceError: no published file shares a row with it.

@@ -24,7 +24,7 @@ def curve_files(curve: Curve, name: str, marks: Marks = UNMARKED) -> dict[str, b
 
     Args:
         curve: to draw; its lines have a gap where a seed has no number.
-        name: of the figure.
+        name: name of the figure.
         marks: bound and window to draw.
     """
     return saved(draw(curve, name, marks), name)
@@ -35,7 +35,7 @@ def curve_csv(curve: Curve, seeds: Sequence[int]) -> str:
 
     Args:
         curve: the curve.
-        seeds: of each series' lines, in their order; counted from 0 where a series has another number of them.
+        seeds: seeds of each series' lines, in their order; counted from 0 where a series has another number of them.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -26,7 +26,7 @@ class Drawing:
 
     Attributes:
         row: its row.
-        title: of the figure.
+        title: title of the figure.
         shown: the curve, plane or multiverse to draw.
     """
 
@@ -75,7 +75,7 @@ def write_figures(
     file that cannot be written is an ``EvidenceError`` too.
 
     Args:
-        folder: of the claims' folders and of ``index.html``; it is made if it is missing.
+        folder: folder of the claims' folders and of ``index.html``; it is made if it is missing.
         rows: whose figures are drawn.
         progress: takes the number of figures written so far, and the number of all figures.
 

@@ -40,7 +40,7 @@ def write_html(
     It raises an ``EvidenceError`` if there are no rows, or if a curve cannot be drawn or the file cannot be written.
 
     Args:
-        path: of the file; missing folders are made.
+        path: path of the file; missing folders are made.
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
         meanings: claim to its finding, in a sentence for the reader.
         repository: address of the code's repository, whose commits the page links to; empty for no links.
@@ -71,7 +71,7 @@ def write_csv(path: Path, runs: Mapping[str, Rows] | Rows) -> None:
     It raises an ``EvidenceError`` if there are no rows, or if the file cannot be written.
 
     Args:
-        path: of the file, in UTF-8; missing folders are made.
+        path: path of the file, in UTF-8; missing folders are made.
         runs: one run, or several by the name of each run's evidence file; Holm adjusts within a run.
     """
     found = [line for name, run in _documents(runs).items() for line in lines(run.rows, name)]

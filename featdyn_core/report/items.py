@@ -21,7 +21,7 @@ class Asked:
     """A criterion with all of its items.
 
     Attributes:
-        name: of the criterion, without an item.
+        name: name of the criterion, without an item.
         quantity: in words, without an item.
         items: in the order of the claim.
     """

@@ -22,8 +22,8 @@ def annotate(path: Path, rows: Sequence[Evidence], *, keep: bool = False) -> Non
     as ``<failure>``, and they become ``<error>``.
 
     Args:
-        path: of the file that pytest wrote; if there is none, nothing is done.
-        rows: of the whole run, by which p-values are adjusted.
+        path: path of the file that pytest wrote; if there is none, nothing is done.
+        rows: rows of the whole run, by which p-values are adjusted.
         keep: whether the row stays in the file as JSON.
 
     Raises:

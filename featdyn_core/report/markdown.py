@@ -67,7 +67,7 @@ def summary_table(register: Register, rows: Sequence[Evidence], meanings: Mappin
     """Return one row per claim: the paper's sentence, the verdicts at each scale, the effect, and the meaning.
 
     Args:
-        register: of the claims.
+        register: register of the claims.
         rows: evidence.
         meanings: claim to a sentence for the reader.
     """
@@ -91,7 +91,7 @@ def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
     claim of the subject. The signs are ``wording.SYMBOLS``.
 
     Args:
-        register: of the claims.
+        register: register of the claims.
         rows: evidence.
     """
     found = {(row.claim, row.scale, row.subject): row for row in rows if not row.variation}

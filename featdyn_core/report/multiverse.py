@@ -47,7 +47,7 @@ class SpecificationPanel:
     Attributes:
         y: axis of the distances.
         size: how many specifications there are, which is the width, and the height in pixels.
-        heights: of the curve and of the line of one choice, in pixels.
+        heights: heights of the curve and of the line of one choice, in pixels.
         choices: names of the lines.
         marks: verdict to two paths, in the steps of ``axes.FINE``: dots above, and marks on the lines of choices.
         registered: the dot of the specification that decides.

@@ -35,8 +35,8 @@ class Head:
     """What the page says about a run above its rows.
 
     Attributes:
-        name: of the run's evidence file, empty if there is only one.
-        title: of the paper.
+        name: name of the run's evidence file, empty if there is only one.
+        title: title of the paper.
         arxiv: its number there.
         facts: name of a fact to its value.
     """
@@ -52,7 +52,7 @@ class Entry(Line):
     """One row as the page shows it.
 
     Attributes:
-        figures: of the row, laid out.
+        figures: figures of the row, laid out.
         anchor: the target of links to the row.
     """
 

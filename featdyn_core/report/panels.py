@@ -42,10 +42,10 @@ class Line:
 
     Attributes:
         look: number of its colour and dashes, the same for a series in every panel.
-        width: of the mean's line, in pixels; each is thinner than the one below it, so that all show.
+        width: width of the mean's line, in pixels; each is thinner than the one below it, so that all show.
         mean: its path, in the steps of ``axes.FINE``.
         seeds: paths of all seeds, one after the other.
-        dots: of the mean, where points are few.
+        dots: dots of the mean, if there are few points.
     """
 
     look: int
@@ -68,7 +68,7 @@ class Multiples:
     """A figure of one panel or of several on the same axes.
 
     Attributes:
-        title: of the figure.
+        title: title of the figure.
         panels: in the order of their depths.
         size: width and height of each, in pixels.
         x: axis of the abscissae.

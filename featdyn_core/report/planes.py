@@ -30,7 +30,7 @@ COLOURS = (
     "#bcbd22",
     "#17becf",
 )
-"""Of the classes: matplotlib's ten (tab10)."""
+"""Colours of the classes: matplotlib's ten (tab10)."""
 
 _PALE = 0.35
 """Opacity of the regions, so that paths of the same colour show on them."""
@@ -47,14 +47,14 @@ class PlanePanel:
     """A picture as a page draws it.
 
     Attributes:
-        title: of the picture.
+        title: title of the picture.
         words: the seed and the epochs.
         x: axis of the first feature.
         y: axis of the second.
         cell: width and height of a cell of the regions, in pixels.
         regions: letter of a class to the number of its colour, and its cells as a path in units of a cell.
         centres: letter to its place, in pixels.
-        paths: of each image the number of its colour, its path in the steps of ``axes.FINE``, and where that ends.
+        paths: for each image, the number of its colour, its path in steps of ``axes.FINE``, and the path's end.
     """
 
     look: ClassVar[str] = "plane"

@@ -78,7 +78,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Rows:
     and bounds.
 
     Args:
-        path: of the file, such as ``evidence.json``.
+        path: path of the file, such as ``evidence.json``.
 
     Examples:
         >>> read_evidence("evidence/fast-cpu/evidence.json").row("theorem-2-small-worlds")

@@ -15,7 +15,7 @@ class SweepTable:
     """The sweep at one scale on one subject.
 
     Attributes:
-        scale: of the register.
+        scale: scale of the register.
         subject: the data set.
         effects: claim to the criterion whose estimate is shown for it.
         lines: variation to claim to its row; claims that were not decided under a variation are missing.

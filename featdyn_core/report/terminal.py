@@ -26,7 +26,7 @@ def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
 
     Args:
         rows: in the order to show them.
-        width: of the terminal, in characters.
+        width: width of the terminal, in characters.
 
     Raises:
         EvidenceError: there are no rows.

@@ -46,7 +46,7 @@ class _Seed:
         findings: see ``Findings``.
         digests: epoch to the hex sha256 of the checkpoint as a store holds it.
         originals: epoch to that of its file.
-        accuracy: of the last checkpoint on training images.
+        accuracy: accuracy of the last checkpoint on training images.
     """
 
     files: dict[int, Path]
@@ -66,9 +66,9 @@ def adopt(
 
     Args:
         store: that they are to be in.
-        name: of the recipe.
+        name: name of the recipe.
         adoption: which checkpoints, and what is known of them.
-        accept_order: whether an order of epochs that looks wrong is a suspicion, and no error.
+        accept_order: whether an order of epochs that looks wrong is a suspicion rather than an error.
         say: is told of each training.
 
     Raises:

@@ -70,7 +70,7 @@ class _Source:
 
 
 _known: dict[tuple[str, tuple[str, ...]], _Source] = {}
-"""By the network's name, and the folders in which Python looks for it."""
+"""Sources by the network's name and the folders in which Python looks for it."""
 
 
 def _look(network: str) -> _Source:

@@ -39,7 +39,7 @@ class Beat:
         seed: the training seed.
         epoch: epochs trained.
         epochs: epochs to be trained.
-        train_loss: of the last epoch, in nats; NaN before the first.
+        train_loss: training loss of the last epoch, in nats; NaN before the first.
         seconds_per_epoch: duration of the last epoch.
         time: time of the heartbeat, in seconds since 1970.
         process: the trainer's id, on ``host``.

@@ -47,7 +47,7 @@ class PublishedRecords:
     """The published records of one scale.
 
     Attributes:
-        facts: of each record that this version can read.
+        facts: facts of each record that this version can read.
         files: every file that the manifest names, and those that were to be removed when it was written.
         newer: whether there are records that only a newer version of featdyn can read.
         fault: what is wrong with the folder as a whole; empty if nothing is.

@@ -39,7 +39,7 @@ AT_ONCE = {"cuda": 4}
 """Trajectories trained at once, by type of device: a small network leaves most of a GPU idle."""
 
 WAIT_SECONDS = 0.2
-"""Between two looks at what other processes train."""
+"""Seconds between two checks of what other processes train."""
 
 Key = tuple[tuple[str, str], int]
 

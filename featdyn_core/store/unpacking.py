@@ -12,7 +12,7 @@ from numpy.lib import format as _format
 from featdyn_core.arrays import Archive
 
 _MAGIC = b"\x93NUMPY\x01\x00"
-"""Of the first version of headers, which NumPy writes wherever it can; two bytes say how long the header is."""
+"""Magic bytes of the first version of headers, which NumPy prefers; two bytes give the length of the header."""
 
 _START = len(_MAGIC) + 2
 

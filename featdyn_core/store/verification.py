@@ -121,7 +121,7 @@ def verify_published(folder: Path, agreement: Agreement) -> Iterator[tuple[Findi
     """Check every published record of a scale, that there are no others, and that those of one network agree.
 
     Args:
-        folder: of the scale.
+        folder: folder of the scale.
         agreement: with what was checked before.
 
     Yields:

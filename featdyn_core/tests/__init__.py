@@ -1,1 +1,1 @@
-"""Unit tests, one file a module."""
+"""Unit tests, one file per module."""

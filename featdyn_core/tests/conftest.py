@@ -1,4 +1,4 @@
-"""Small trajectories that no training made, for every test. torch is imported when the first is asked for."""
+"""Small trajectories without training, for every test. torch is imported when a test first uses one."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from featdyn_core.pytest_plugin.selection import leave_out
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
-    """Tensors this small gain nothing from threads, and lose much to them on a machine that others use."""
+    """Use one thread: tensors this small gain nothing from more, and lose much on a busy machine."""
     import torch
 
     before = torch.get_num_threads()
@@ -61,7 +61,7 @@ def pretended_gpu():
 
 @pytest.fixture
 def gpu(request):
-    """Name of a CUDA device: a real one, or where there is none the pretended one."""
+    """Name of a CUDA device: a real one if there is one, otherwise the pretended one."""
     import torch
 
     if not torch.cuda.is_available():
@@ -71,9 +71,9 @@ def gpu(request):
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that a real GPU is tried with, and run what takes minutes only where ``-m`` names it.
+    """Mark the tests that need a GPU, and run tests that take minutes only if ``-m`` names them.
 
-    Where there is no GPU, they take seconds on the pretended one.
+    Without a GPU, they take seconds on the pretended one.
     """
     needing = [item for item in items if "gpu" in getattr(item, "fixturenames", ())]
     if needing:
@@ -86,5 +86,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """Spare a run of one tier of claims the import of the unit tests, none of which belongs to a tier."""
+    """Skip the import of unit tests in a run of one tier; none of them belongs to a tier."""
     return True if config.option.markexpr in ("fast", "full", "sweep", "calibration", "mutation") else None

@@ -28,7 +28,7 @@ def recipe_of(network, **options):
 
 
 def states_of(recipe, dataset):
-    """Return a state dict an epoch: a random network, drifting, with statistics near those of the images."""
+    """Return one state dict per epoch of a random, drifting network with statistics near those of the images."""
     generator = torch.Generator().manual_seed(0)
     network = new_network(recipe, dataset, generator).eval()
     states = {}

@@ -1,4 +1,4 @@
-"""Trainings that were done elsewhere: a small network on a few digits, by a loop that is not the project's."""
+"""Trainings from elsewhere: a small network on a few digits, trained by another loop."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ def trained(seed: int) -> dict[int, dict[str, Tensor]]:
 def saved(
     folder: Path, states: Mapping[int, Any], *, wrap: Callable[[Any], Any] = dict, name: str = "epoch_{epoch}.pt"
 ) -> str:
-    """Write state dicts into a folder, one a file; return the pattern of their names."""
+    """Write state dicts into a folder, one per file; return the pattern of their names."""
     folder.mkdir(parents=True, exist_ok=True)
     for epoch, state in states.items():
         torch.save(wrap(state), folder / name.format(epoch=epoch, step=epoch))
@@ -49,7 +49,7 @@ def saved(
 
 
 def adoption(folder: Path, sets: Mapping[int, Mapping[int, Any]], **more: Any) -> Adoption:
-    """Return what is to be adopted of trainings that are saved, one in a folder of its own."""
+    """Return the adoption of saved trainings, each in its own folder."""
     options = {"network": NETWORK, "data": "digits", "cuts": CUTS, "options": {"image_mean": 0, "image_std": 1}}
     seeds = {str(seed): saved(folder / str(seed), states) for seed, states in sets.items()}
     return Adoption(**(options | {"seeds": seeds} | more))

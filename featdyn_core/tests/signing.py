@@ -21,7 +21,7 @@ signature.write_text(digest)
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let it be found before any other."""
+    """Make it the first minisign that is found."""
     folder.mkdir()
     (folder / "minisign").write_text(PROGRAM.format(python=sys.executable))
     (folder / "minisign").chmod(0o755)
@@ -29,6 +29,6 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def uninstall(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no program be found."""
+    """Make no program found."""
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

@@ -1,4 +1,4 @@
-"""What may lie in a file's place and is none, and proof that nobody waits for it."""
+"""Things that may lie in a file's place and are not files, and a check that nothing waits for them."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 
 @contextlib.contextmanager
 def without_waiting() -> Iterator[None]:
-    """Fail what waits for ever, instead of waiting with it."""
+    """Fail a test that would wait for ever."""
 
     def end(*_: object) -> None:
         raise AssertionError("it waits for ever")

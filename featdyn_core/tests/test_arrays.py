@@ -1,4 +1,4 @@
-"""Arrays of a file come back as they were, and headers that promise more than there is make no room."""
+"""Arrays of a file come back as they were; a header that promises too much reserves no memory."""
 
 import io
 import re
@@ -18,7 +18,7 @@ def packed(**arrays: np.ndarray) -> io.BytesIO:
 
 
 def hand_made(header: dict, content: bytes = b"1234", **more: bytes) -> io.BytesIO:
-    """Return an archive of one array, and of others as they are given."""
+    """Return an archive of one array, with further entries as given."""
     buffer, array = io.BytesIO(), io.BytesIO()
     np.lib.format.write_array_header_1_0(array, header)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,4 +1,4 @@
-"""What objects show of themselves is short, and is text."""
+"""Objects display themselves as short text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What docs/your-own.md says is done, from an empty folder, and its reader sees what it shows."""
+"""The commands of docs/your-own.md run in an empty folder, and print what the page shows."""
 
 import os
 import re
@@ -17,14 +17,14 @@ VERDICT = "SUPPORTED|EQUIVALENT|REFUTED|INCONCLUSIVE|INVALID"
 
 
 def part(number: str) -> list[re.Match[str]]:
-    """Blocks of code of a part."""
+    """Return the code blocks of a part."""
     text = (DOCS / "your-own.md").read_text(encoding="utf-8")
     (found,) = [section for section in text.split("\n## ") if section.startswith(number)]
     return list(BLOCK.finditer(found))
 
 
 def alike(line: str) -> str:
-    """A line without what differs from machine to machine: numbers, verdicts, marks, and how wide columns are."""
+    """Return a line without what depends on the machine: numbers, verdicts, marks, and widths of columns."""
     return re.sub(rf"\d[\d.e-]*|\b({VERDICT})\b|[†‡]|–|holds|undecided|fails|\s+", "", line)
 
 

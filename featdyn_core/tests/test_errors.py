@@ -1,4 +1,4 @@
-"""Several errors become one, of a kind that a caller does not mistake for mere absence."""
+"""Several errors become one, of a kind that differs from that of missing items."""
 
 from featdyn_core.errors import AbsentDataError, DamagedTrajectoryError, MissingTrajectoryError, together
 

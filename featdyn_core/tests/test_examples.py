@@ -1,4 +1,4 @@
-"""The examples in the docstrings of public names run, and give what they say."""
+"""The examples in the docstrings of public names run, and print what they show."""
 
 import doctest
 import inspect
@@ -55,7 +55,7 @@ def examples(name: str) -> doctest.DocTest:
 
 @pytest.fixture(autouse=True)
 def _place(monkeypatch):
-    """Examples read published evidence by its path in the project, and draw into no window."""
+    """Let examples read published evidence by its path in the project, and draw without a window."""
     monkeypatch.chdir(checkout())
     from matplotlib import pyplot
 
@@ -65,7 +65,7 @@ def _place(monkeypatch):
 
 
 def failures(test: doctest.DocTest) -> str:
-    """Run an example, and return what it gave where that is something else than it says."""
+    """Run an example, and return output that differs from what it shows."""
     said: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=said.append)
     return "".join(said)

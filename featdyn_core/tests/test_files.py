@@ -51,14 +51,14 @@ def test_text_has_one_kind_of_line_end(tmp_path):
 
 
 def test_text_may_be_longer_than_a_document_of_a_store(tmp_path):
-    """Evidence of thousands of rows is, and what was written must be read."""
+    """Evidence of thousands of rows is that long, and must be readable."""
     with (tmp_path / "evidence.json").open("wb") as file:
         file.truncate(LARGEST_DOCUMENT + 1)
     assert len(read_text(tmp_path / "evidence.json")) == LARGEST_DOCUMENT + 1
 
 
 def test_writers_with_one_process_id_do_not_share_a_name(tmp_path, monkeypatch):
-    """Two containers number their processes alike."""
+    """Two containers may use the same process ids."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     names = {temporary_name(tmp_path / "file") for _ in range(100)}
     assert len(names) == 100

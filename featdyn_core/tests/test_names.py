@@ -1,4 +1,4 @@
-"""Names of tests: a name says in one line of a terminal what fails."""
+"""Names of tests: a name fits on one line of a terminal."""
 
 import ast
 from pathlib import Path

@@ -29,7 +29,7 @@ OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found v
 
 @pytest.fixture
 def found(monkeypatch):
-    """Return a function that gives this machine so many CUDA devices, and a driver that warns as it is asked."""
+    """Return a function that simulates a number of CUDA devices, and a driver that warns on each query."""
 
     def set_up(count, warning=""):
         asked = []
@@ -77,7 +77,7 @@ def test_unknown_device_is_refused(name):
 
 @pytest.mark.parametrize(("count", "device"), [(0, CPU), (1, GPU)])
 def test_a_drivers_warning_is_one_line_printed_once(found, count, device):
-    """And no error, though pytest is told to make errors of warnings."""
+    """It is not an error, although pytest turns warnings into errors."""
     asked = found(count, OLD)
     with pytest.warns(UserWarning, match="the device is") as told:
         devices = [resolve_device("auto") for _ in range(3)]
@@ -156,7 +156,7 @@ def test_other_faults_are_not_of_memory(error):
 
 
 def test_an_error_that_hides_too_little_memory_is_known():
-    """As the end of a capture that failed for want of memory raises one of its own."""
+    """The end of a capture that ran out of memory raises an error of its own."""
     error = RuntimeError("the capture was invalidated")
     error.__context__ = torch.OutOfMemoryError("CUDA out of memory")
     assert is_out_of_memory(error)
@@ -174,7 +174,7 @@ SETTINGS = {
 
 
 def settings():
-    """Return the settings, the older interface's "contradicted" where reading it raises."""
+    """Return the settings; the older interface's is "contradicted" if reading it raises."""
     older = {
         "older matmul": torch.get_float32_matmul_precision,
         "older cuda.matmul": lambda: torch.backends.cuda.matmul.allow_tf32,
@@ -207,7 +207,7 @@ def exact(tf32):
 
 
 def told(matmul, cudnn):
-    """Tell the older interface, which tells the newer one."""
+    """Set the older interface, which also sets the newer one."""
     torch.set_float32_matmul_precision(matmul)
     torch.backends.cudnn.allow_tf32 = cudnn
 
@@ -294,7 +294,7 @@ FRESH = {"inference": False, "gradients": True, "autocast": False, "dtype": torc
 
 @pytest.fixture
 def disturbed():
-    """All modes at once, in which a caller may be."""
+    """Enter all modes that a caller may use."""
     torch.set_default_dtype(torch.float64)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), torch.device("meta"):
         yield
@@ -353,7 +353,7 @@ def test_dropout_is_seeded_and_the_global_generator_put_back():
 
 @pytest.mark.parametrize("category", [FutureWarning, DeprecationWarning, UserWarning])
 def test_forward_mode_is_spared_torchs_warning_of_itself(category):
-    """Its category is another one in other versions."""
+    """Its category differs between versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with forward_mode():

@@ -1,4 +1,4 @@
-"""Planted worlds keep what they promise, in the views that real records have."""
+"""Planted worlds have the planted numbers, in the views of real records."""
 
 import numpy as np
 import pytest

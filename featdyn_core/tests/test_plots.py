@@ -1,4 +1,4 @@
-"""Figures for notebooks: the axes that are returned hold what was asked for."""
+"""Figures for notebooks: the returned axes show the requested data."""
 
 import dataclasses
 

@@ -80,7 +80,7 @@ def test_the_root_is_the_argument_the_environment_or_the_cache(monkeypatch, tmp_
 
 @pytest.fixture
 def homeless(monkeypatch):
-    """No home folder, as in a container whose user has no entry."""
+    """Remove the home folder, as in a container whose user has no entry."""
 
     def unknown(user):
         raise KeyError(f"getpwuid(): uid not found: {user}")

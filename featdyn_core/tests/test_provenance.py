@@ -1,4 +1,4 @@
-"""Who computes: the commit is this project's or none, and nothing is imported to ask for versions."""
+"""Provenance: the commit is this project's or empty, and versions are read without imports."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,7 @@ COMMIT = re.compile("[0-9a-f]{12}")
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, with nobody's settings."""
+    """Run git in a folder, without a user's settings."""
     name = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     done = subprocess.run(["git", *name, *arguments], cwd=folder, env=own, capture_output=True, text=True, check=True)
@@ -44,7 +44,7 @@ def place(folder: Path) -> None:
 
 
 def commit_seen(folder: Path, asked: str = "commit", **variables: str) -> str:
-    """Return the commit that the package in a folder says, asked in a process of its own; or another of its facts."""
+    """Return the commit, or another fact, that the package in a folder reports in a new process."""
     command = [sys.executable, "-B", "-c", f"from featdyn_core.provenance import {asked}; print({asked}())"]
     own = os.environ | {"PYTHONPATH": str(folder)} | variables
     done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=True)
@@ -89,7 +89,7 @@ def test_a_checkout_without_git_in_a_repository_has_no_commit(checkout):
 
 @pytest.mark.parametrize("of_claims", [False, True])
 def test_an_installed_package_inside_another_repository_has_none(tmp_path, of_claims):
-    """Also where that is a project with claims of its own."""
+    """Also if that is a project with its own claims."""
     installed = tmp_path / ".venv/lib/site-packages"
     place(installed)
     if of_claims:

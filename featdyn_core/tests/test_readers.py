@@ -1,4 +1,4 @@
-"""Every reader of this project, before something that is no file: one clear error, and never a wait."""
+"""Every reader of this project refuses things that are not files: one clear error, without waiting."""
 
 import ast
 from collections.abc import Callable

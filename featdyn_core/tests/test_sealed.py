@@ -1,4 +1,4 @@
-"""Sealed documents of many items: what comes back, how it stands in a file, and what nobody wrote."""
+"""Sealed documents of many items: reading, writing, and forgeries."""
 
 import json
 import math
@@ -24,7 +24,7 @@ TELL = {"columns": ["list"], "shared": ["a", "a.*", "b", "*.a", "list.same.*"]}
 
 
 def told(items, **how):
-    """Return items as a sealed document, parsed as other languages do, and what it says."""
+    """Return items as a sealed document, parsed as other languages do, and its content."""
     document = standard(seal_lines({"items": items}, "items", **how))
     return document, unseal_lines(document, "items")["items"]
 

@@ -1,4 +1,4 @@
-"""The site's own code: what is linked, which pages there are, and how examples become pages. CI builds the site."""
+"""The site's own code: links, pages, and examples as pages. CI builds the site."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""Fields hold what annotations say, at any depth, and what does not fit is said with its place."""
+"""Fields follow their annotations at any depth, and errors name the place."""
 
 import enum
 import math

@@ -43,7 +43,7 @@ def default_dtype():
 
 @contextlib.contextmanager
 def hooks_of_all_modules():
-    """Let every module that there is return its double."""
+    """Let every module return twice its output."""
     handles = [
         register_module_forward_hook(lambda _module, _inputs, output: 2 * output),
         register_module_forward_pre_hook(lambda _module, inputs: tuple(value * 3 for value in inputs)),

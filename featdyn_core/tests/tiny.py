@@ -28,14 +28,14 @@ def tiny_recipe(**tables: Any) -> Recipe:
 
 
 def tiny_branch(parent: Recipe | None = None, *, name: str = "branch", keep: str = "", freeze: str = "") -> Recipe:
-    """Return a branch of the tiny training, or of another of three epochs, that goes on from its first epoch."""
+    """Return a branch of the tiny training, or of another one of three epochs, from its first epoch."""
     parent = parent or tiny_recipe()
     training = dataclasses.replace(parent.training, checkpoints=(1, 2, 3))
     return parent.replace(name=name, branch=BranchSpec(parent, 1, keep, freeze), training=training)
 
 
 def tiny_continuation(parent: Recipe | None = None, *, epochs: int = 5, freeze: str = "") -> Recipe:
-    """Return the tiny training, or another, gone on with from its end, with the optimiser that it had."""
+    """Return a continuation of the tiny training, or of another one, with its optimiser."""
     parent = parent or tiny_recipe()
     last = parent.training.epochs
     training = dataclasses.replace(parent.training, epochs=epochs, checkpoints=tuple(range(last, epochs + 1)))
@@ -51,7 +51,7 @@ def tiny_digits() -> Dataset:
 
 @functools.cache
 def coloured_digits() -> Dataset:
-    """Return them with three unlike channels."""
+    """Return the digits with three different channels."""
     grey = tiny_digits()
     train, test = (
         torch.cat([images, 255 - images, images // 2], dim=1) for images in (grey.train_images, grey.test_images)
@@ -74,7 +74,7 @@ class MemorySink:
     """Keeps checkpoints and resume points in memory, as a file would: contiguous copies.
 
     Args:
-        start: the resume point to go on from.
+        start: the resume point to continue from.
         stop_after: the epoch after which ``progress`` raises ``StoppedError``.
     """
 
@@ -116,5 +116,5 @@ def same_state(first: State, second: State) -> bool:
 
 
 def without_seconds(log: tuple[EpochRecord, ...]) -> list[str]:
-    """Return a log as text, but for how long its epochs took; NaN equals NaN in it."""
+    """Return a log as text without the seconds of epochs, so that NaN equals NaN."""
     return [repr(dataclasses.replace(record, seconds=0.0)) for record in log]

@@ -1,4 +1,4 @@
-"""A project of toy claims over a training of milliseconds: its register, its recipes, its claim files."""
+"""A project of toy claims on a training of milliseconds: its register, recipes and claim files."""
 
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def entry(title: str = "Demo", section: str = "1", first: int = 1, more: str = "
 def claim_file(
     claim: str = "demo", effect: tuple[float, ...] = HOLDS, null: float = 0.0, first: int = 1, measure: str = ""
 ) -> str:
-    """Return the test file of a claim: what it says is given, seed by seed, or all of its ``measure``."""
+    """Return the test file of a claim with given numbers, seed by seed, or with a given ``measure``."""
     function = claim.replace("-", "_")
     text = CLAIM.format(claim=claim, effect=effect, null=null, rows=4 - first, function=function)
     if not measure:
@@ -171,7 +171,7 @@ recipe.optimizer = { learning_rate = 0.05 }
 
 
 def write_sweeps(folder: Path) -> None:
-    """Write a sweep at either scale: the toy claim with records and with a recipe of another kind."""
+    """Write a sweep at each scale: the toy claim with other records and with another recipe."""
     (folder / "claims/sweeps").mkdir()
     (folder / "claims/sweeps/some.toml").write_text(SWEEP)
     (folder / "claims/sweeps/large.toml").write_text(SWEEP.replace('"small"', '"reduced"'))

@@ -65,7 +65,7 @@ def _try(network: BlockNetwork, dataset: Dataset, batch: int, device: str) -> No
     """
     images = torch.zeros((batch, *dataset.train_images.shape[1:]), device=device)
     try:
-        with torch.random.fork_rng(devices=[]):  # which dropout draws from
+        with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator
             logits = copy.deepcopy(network).to(device).train()(images)
     except (RuntimeError, ValueError, IndexError) as error:
         raise ModelError(misfit(images, dataset.name, error)) from error

@@ -113,8 +113,8 @@ class Stepper:
     """Runs epochs of optimiser steps.
 
     Args:
-        network: on the device.
-        optimizer: of ``optimizer.new_optimizer``, over the network's parameters.
+        network: network on the device.
+        optimizer: optimiser from ``optimizer.new_optimizer``, over the network's parameters.
         data: the training set.
         batch_size: samples per step; the last step of an epoch takes the rest.
         precision: precision of the forward pass, ``fp32`` or ``bf16``; loss, weights and normalisation stay in fp32.
@@ -142,12 +142,12 @@ class Stepper:
         self.frozen: list[nn.Module] = []
 
     def freeze(self, cut: str) -> None:
-        """Let the part before ``cut`` stand still from now on: parameters, normalisation statistics, no dropout."""
+        """Freeze the part before ``cut`` from now on: parameters and normalisation statistics stay, without dropout."""
         self.frozen = [self.network.blocks[name] for name in self.network.shallow_blocks(cut)]
         for block in self.frozen:
             block.requires_grad_(False)
         self.optimizer.zero_grad()  # momentum and weight decay move a parameter only where there is a gradient
-        # A step that was captured before would go on moving what now stands still.
+        # A step that was captured before would keep moving the frozen part.
         self.replays.clear()
 
     def run_epoch(self, epoch: int, rate: float) -> Tally:
@@ -211,7 +211,7 @@ class Stepper:
                 run()
             ends.append({kind: [tensor.detach().clone() for tensor in some] for kind, some in self._kinds().items()})
             self._put_back(before)
-        for kind, begin in self._kinds().items():  # which has been put back
+        for kind, begin in self._kinds().items():  # the state has been put back
             plain, replayed = (end[kind] for end in ends)
             moved, distance = _distance(plain, begin), _distance(plain, replayed)
             if not distance <= REPLAY_TOLERANCE * moved:

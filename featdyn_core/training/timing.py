@@ -47,7 +47,7 @@ def epoch_seconds(
                 stepper.freeze(recipe.branch.freeze)
             for epoch in range(2):
                 started = time.monotonic()
-                stepper.run_epoch(epoch, recipe.learning_rate(epoch)).losses.cpu()  # which waits for them
+                stepper.run_epoch(epoch, recipe.learning_rate(epoch)).losses.cpu()  # `cpu` waits for the steps
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -1,1 +1,1 @@
-"""What numbers say: criteria, inference over seeds, verdicts, evidence."""
+"""From numbers to verdicts: criteria, inference over seeds, verdicts, and evidence."""

@@ -43,11 +43,11 @@ class Outcome(enum.StrEnum):
 
 
 _BETWEEN = ", "
-"""Between what a criterion is called, its item and its split (see ``register.Entry``)."""
+"""Separates a criterion's name, its item and its split (see ``register.Entry``)."""
 
 
 class Parts(NamedTuple):
-    """What a criterion is called: its name and quantity as all of its items share them, and the item, or nothing."""
+    """A criterion's name taken apart: name and quantity that its items share, and the item, which may be empty."""
 
     name: str
     quantity: str
@@ -121,7 +121,7 @@ class Criterion:
 
     @property
     def parts(self) -> Parts:
-        """Its name and quantity taken apart: an item ends both, before the split."""
+        """Its parts: both name and quantity end in the item, before the split."""
         names, quantities = self.name.split(_BETWEEN), self.quantity.split(_BETWEEN)
         split = names[-1:] if quantities[-1] == f"{names[-1]} images" else []
         names, quantities = names[: len(names) - len(split)], quantities[: len(quantities) - len(split)]

@@ -1,8 +1,8 @@
-"""Evidence files: rows as JSON and back, judged again when they are read.
+"""Evidence files: rows are written as JSON, and judged again when they are read.
 
-A file is sealed: it holds the digest of all that it says. A seal finds accidents and careless edits; whoever writes a
-new one is found only by what does not follow from the numbers, or by a signature. What rows repeat stands in it once
-(see ``sealed``).
+A file is sealed: it contains the digest of its content. A seal detects accidents and careless edits. If somebody writes
+a new seal, only a signature, or a statement that does not follow from the numbers, reveals the edit. Content that rows
+share is written once (see ``sealed``).
 """
 
 import dataclasses
@@ -31,13 +31,13 @@ from featdyn_core.verdicts.plane import Plane
 SCHEMA = 4
 
 THIRD = 3
-"""The schema before it, which says the same, and repeats it in each row."""
+"""The earlier schema with the same content, which each row repeats."""
 
 SECOND = 2
-"""An earlier schema, and protocol: files of it are read, and their verdicts are shown as they stand there."""
+"""The schema of the second protocol. Such files are read, and their verdicts are shown as written."""
 
 _COLUMNS = ("findings", "findings.interval")
-"""What of a row stands as lists, one a field."""
+"""Parts of a row that are stored as columns, one list per field."""
 
 _SHARED = (
     *("sentence", "protocol", "recipes", "checkpoints", "checkpoints.*", "data"),
@@ -47,16 +47,16 @@ _SHARED = (
     *("multiverse.dimensions", "multiverse.verdicts", "multiverse.reach", "multiverse.hinges"),
     *("multiverse.verdicts.*", "multiverse.reach.*", "multiverse.hinges.*"),
 )
-"""What rows repeat: those of one claim, those of one training, and published records and what is trained here."""
+"""Parts that rows share: rows of one claim or of one training, and published rows and rows trained here."""
 
 _LATER = {"bits", "extension", "family", "here", "multiverse", "rule", "seen", "holm_p_against"}
-"""Fields of rows that the second schema does not have."""
+"""Fields of rows that the second schema lacks."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""A half of a character as JSON spells it; two halves are a character."""
+"""One half of a surrogate pair in JSON; two halves make one character."""
 
 _ROUNDING = 1e-6
-"""Relative difference that other versions of the libraries may make to an interval or a p-value."""
+"""Relative difference in intervals and p-values between versions of the libraries."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Document:
     """An evidence file.
 
     Attributes:
-        rows: all that the run was expected to give, decided or not.
-        facts: what else the file says of the run: when it was written, the paper, the register's digest, the command.
+        rows: all rows that the run was expected to give, decided or not.
+        facts: other facts about the run: when the file was written, the paper, the register's digest, the command.
     """
 
     rows: tuple[Evidence, ...]
@@ -73,7 +73,7 @@ class Document:
 
 
 def to_json(row: Evidence) -> str:
-    """One evidence row as a JSON string, without the fields that have their defaults."""
+    """Return an evidence row as a JSON string, without fields that have their defaults."""
     return json.dumps(_plain(row), allow_nan=False)
 
 
@@ -81,7 +81,7 @@ def from_json(text: str) -> Evidence:
     """Return the row that ``to_json`` wrote.
 
     Raises:
-        EvidenceError: it is none.
+        EvidenceError: the text is not such a row.
     """
     try:
         return _row(json.loads(text))
@@ -102,26 +102,25 @@ def _row(table: Any) -> Evidence:
         if row.known:
             read(Verdict, row.known, f"{where}, known")
         if not math.isfinite(row.seconds):
-            raise RecipeError(f"{where}, seconds: {row.seconds} is no duration")
+            raise RecipeError(f"{where}, seconds: {row.seconds} is not a duration")
     except RecipeError as error:
         raise EvidenceError(f"not an evidence row of this version: {error}") from error
     return row
 
 
 def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any] | None = None) -> None:
-    """Write rows, in the order given, with Holm-adjusted p-values of all registered rows of a scale together.
+    """Write rows in the given order, with p-values that are Holm-adjusted over the registered rows of each scale.
 
     Args:
-        path: the file; it holds either all of it afterwards, or what it held before.
-        rows: all that the run was expected to give, decided or not.
-        facts: what else the file shall say of the run, such as its command line.
+        path: the file; after an error it has its previous content.
+        rows: all rows that the run was expected to give, decided or not.
+        facts: other facts about the run, such as its command line.
 
     Raises:
-        EvidenceError: the disk is full, or the file cannot be written, or what is there is no file but a folder or
-            a device.
+        EvidenceError: the disk is full, the file cannot be written, or the path is a folder or a device.
     """
     if path.exists() and not path.is_file():
-        raise EvidenceError(f"the evidence {path} cannot be written: what is there is no file")
+        raise EvidenceError(f"the evidence {path} cannot be written: it is not a file; name another")
     document: dict[str, Any] = {
         **_plain(facts or {}),
         "schema": SCHEMA,
@@ -139,7 +138,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
 
 
 def read_evidence(path: Path) -> list[Evidence]:
-    """Return the rows of an evidence file; raises as ``read_document``."""
+    """Return the rows of an evidence file; errors are those of ``read_document``."""
     return list(read_document(path).rows)
 
 
@@ -147,8 +146,8 @@ def read_document(path: Path) -> Document:
     """Read an evidence file, and judge its numbers again.
 
     Raises:
-        EvidenceError: no such file; what is there is none, or too large; not JSON, from another schema version, or
-            with a row that does not follow from its own numbers and bounds.
+        EvidenceError: the file is missing, too large, not JSON or of another schema version, or has a row that does not
+            follow from its own numbers and bounds.
     """
     document = _opened(path)
     schema, rows = document.pop("schema"), document.pop("rows")
@@ -162,19 +161,19 @@ def read_document(path: Path) -> Document:
 
 
 def _opened(path: Path) -> dict[str, Any]:
-    """Return what an evidence file says, with all that is told of a row in the row.
+    """Return the content of an evidence file, in which each row has all of its fields.
 
     Raises:
-        EvidenceError: it is none, of another schema, or not as it was written.
+        EvidenceError: it is not an evidence file, has another schema, or was changed.
     """
     try:
         text = read_text(path, "utf-8-sig")
         document = json.loads(text, parse_constant=_no_number)
         schema, document["rows"] = document["schema"], list(document["rows"])
-        if schema == SECOND or _SURROGATE.search(text):  # a seal is of finite numbers, but may be of what is no text
+        if schema == SECOND or _SURROGATE.search(text):  # a seal allows halves of characters
             json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise EvidenceError(f"{path} is no evidence file: {error}") from error
+        raise EvidenceError(f"{path} is not an evidence file: {error}") from error
     if schema not in (SECOND, THIRD, SCHEMA):
         raise EvidenceError(
             f"{path} has schema {schema!r}; this version reads {SECOND} to {SCHEMA}: write it again, or read it with "
@@ -193,9 +192,9 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _with_criteria(rows: list[Any]) -> Iterator[Any]:
-    """Yield rows with a criterion for each table of one that rows share, so that it is read once.
+    """Yield rows with criteria in place of their tables; a criterion that rows share is built once.
 
-    A table that is no criterion stays, and is refused with its row.
+    A table that is not a criterion stays, and is refused with its row.
     """
     known: dict[int, Any] = {}
 
@@ -212,21 +211,21 @@ def _with_criteria(rows: list[Any]) -> Iterator[Any]:
 
 
 def _fault_together(found: Sequence[Evidence], tables: Sequence[dict[str, Any]]) -> str:
-    """What does not fit of rows together, in what was read and in the file; else empty."""
+    """Return what is wrong with the rows taken together, as read and in the file; empty if nothing is."""
     if twice := [name for name, count in Counter(row.id for row in found).items() if count > 1]:
         return f"it has the row {twice[0]} twice"
     for row, table, adjusted in zip(found, tables, adjusted_p_values(found), strict=True):
         told = [table.get(name) for name in ("holm_p_value", "holm_p_against")]
         if row.rule == RULE and not all(map(_near, told, adjusted)):
-            return f"the row {row.id} has {told} as Holm-adjusted p-values, and they are {list(adjusted)}"
+            return f"the row {row.id} has the Holm-adjusted p-values {told}, but they should be {list(adjusted)}"
     return ""
 
 
 def _translated(row: Any) -> Any:
-    """Return a row of the second schema as one of this one, by the protocol that it was judged by.
+    """Return a row of the second schema in the present schema, marked with the protocol that judged it.
 
     Raises:
-        EvidenceError: it has what only later schemas have, whose rows are judged again.
+        EvidenceError: it has a field of a later schema.
     """
     if not isinstance(row, dict) or not isinstance(row.get("findings"), list):
         return row
@@ -242,27 +241,27 @@ def _translated(row: Any) -> Any:
 
 
 def _fault(row: Evidence, rule: int) -> str:
-    """What in a row does not follow from its own numbers and bounds, because somebody wrote it by hand; else empty.
+    """Return what does not follow from a row's own numbers and bounds, so was edited by hand; empty if all does.
 
-    ``rule``: of the file. What the second protocol gave cannot be judged again.
+    ``rule`` is the protocol of the file. Rows of the second protocol cannot be judged again.
     """
     if row.rule != rule:
-        return f"was judged by protocol {row.rule}, and its file is of protocol {rule}"
+        return f"was judged by protocol {row.rule}, but its file is of protocol {rule}"
     if rule != RULE:
         return ""
     if not row.verdict.decided:
-        return f"says {row.verdict}, and has numbers" if row.findings else ""
+        return f"says {row.verdict}, but has numbers" if row.findings else ""
     if row.reason:
-        return f"says {row.verdict}, and why nothing was judged"
+        return f"says {row.verdict}, but gives a reason why nothing was judged"
     if len(set(row.seeds)) < len(row.seeds):
         return "has a seed twice"
     if any(len(item.values) != len(row.seeds) for item in row.findings):
-        return f"is of {len(row.seeds)} seeds, and has another number of values"
+        return f"has {len(row.seeds)} seeds, but another number of values"
     levels = {item.interval.confidence for item in row.findings}
     if len(levels) != 1 or min(levels) < CONFIDENCE:
-        return f"has intervals of {', '.join(f'{100 * level:g} %' for level in sorted(levels)) or 'nothing'}"
+        return f"has intervals of {', '.join(f'{100 * level:g} %' for level in sorted(levels)) or 'no level'}"
     if {item.criterion.universal for item in row.findings} != {row.kind == THEOREM}:
-        return f"is {row.kind}, and its criteria are of another kind"
+        return f"is of kind {row.kind}, but its criteria are of another kind"
     try:
         claim = Claim(row.claim, row.section, row.sentence, tuple(item.criterion for item in row.findings))
         numbers = {item.criterion.name: item.numbers for item in row.findings}
@@ -270,15 +269,15 @@ def _fault(row: Evidence, rule: int) -> str:
     except (FeatdynError, ValueError, ArithmeticError) as error:
         return f"cannot be judged: {error}"
     if verdict is not row.verdict:
-        return f"says {row.verdict}, and its numbers and bounds say {verdict}"
+        return f"says {row.verdict}, but its numbers and bounds give {verdict}"
     if row.multiverse and row.multiverse.verdicts[0] is not verdict:
-        return f"says {verdict}, and its multiverse has {row.multiverse.verdicts[0]} as registered"
+        return f"says {verdict}, but its multiverse has {row.multiverse.verdicts[0]} as registered"
     differing = [old.criterion.name for old, new in zip(row.findings, findings, strict=True) if not _same(old, new)]
-    return f"says what its numbers do not of {', '.join(differing)}" if differing else ""
+    return f"has results for {', '.join(differing)} that do not follow from its numbers" if differing else ""
 
 
 def _same(one: Finding, other: Finding) -> bool:
-    """Whether two findings of the same numbers are the same but for rounding."""
+    """Whether two findings from the same numbers are equal up to rounding."""
     numbers = [
         (found.interval.estimate, found.interval.low, found.interval.high, found.p_value, found.p_against)
         for found in (one, other)
@@ -289,17 +288,17 @@ def _same(one: Finding, other: Finding) -> bool:
 
 
 def _near(one: Any, other: float | None) -> bool:
-    """Whether two numbers are the same but for rounding, or both are none."""
+    """Whether two numbers are equal up to rounding, or both are None."""
     if one is None or other is None:
         return one is other
     return isinstance(one, int | float) and math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING**2)
 
 
 def _plain(value: Any) -> Any:
-    """Return JSON's own types; what is no finite number becomes null.
+    """Return a value in JSON's types; a number that is not finite becomes null.
 
     Raises:
-        TypeError: a value that has no place in an evidence file.
+        TypeError: an evidence file cannot hold the value.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _plain(getattr(value, item.name)) for item in _told(value)}
@@ -313,11 +312,11 @@ def _plain(value: Any) -> Any:
         return None
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(f"{type(value).__name__} has no place in an evidence file")
+    raise TypeError(f"an evidence file cannot hold a {type(value).__name__}")
 
 
 def _told(value: Any) -> list[dataclasses.Field[Any]]:
-    """Fields of a dataclass that do not have their defaults."""
+    """Return the fields of a dataclass that do not have their defaults."""
     missing = dataclasses.MISSING
     made = {
         item.name: item.default_factory() for item in dataclasses.fields(value) if item.default_factory is not missing

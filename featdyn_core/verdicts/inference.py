@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import scipy  # its parts are imported when first used: what judges nothing need not wait for them
+import scipy  # its submodules are imported on first use, so that commands that judge nothing start quickly
 
 from featdyn_core.errors import MeasurementError
 from featdyn_core.verdicts.units import Counted, Number, Unit, as_float

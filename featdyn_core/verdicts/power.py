@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import scipy  # its parts are imported when first used: what judges nothing need not wait for them
+import scipy  # its submodules are imported on first use, so that commands that judge nothing start quickly
 
 from featdyn_core.verdicts.inference import Bound, mean_of, numbers_of_seeds, quantile
 from featdyn_core.verdicts.units import Number, Unit

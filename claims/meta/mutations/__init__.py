@@ -1,4 +1,4 @@
-"""Ways to break the core, one module a part of it; each has ``MUTATIONS``: name to how, and what must turn red."""
+"""Mutations of the core, one module per part; ``MUTATIONS`` maps names to mutations and claims that must fail."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Composites broken: of which halves they are made, what they are compared with, how they are read."""
+"""Mutations of composites: their halves, their comparisons, and how they are read."""
 
 from collections.abc import Callable
 
@@ -64,7 +64,7 @@ def merging(rule: Callable[..., torch.Tensor]) -> Break:
 
 
 def own_shallow_half(patch: pytest.MonkeyPatch) -> None:
-    """Let a stranger's composite have one's own shallow half."""
+    """Use a network's own shallow half in a stranger's composite."""
     original = composites.joined
 
     def own(item, _, deep, cut, **options):
@@ -74,13 +74,13 @@ def own_shallow_half(patch: pytest.MonkeyPatch) -> None:
 
 
 def not_averaged(patch: pytest.MonkeyPatch) -> None:
-    """Let an average be its last state, so that a stranger's is oneself."""
+    """Replace an average by its last state, so that a stranger's average is the network itself."""
     original = averages.averaged
     patch.setattr(averages, "averaged", lambda item, states: original(item, states[-1:]))
 
 
 def statistics_of_noise(patch: pytest.MonkeyPatch) -> None:
-    """Let normalisation be re-estimated on images such as no training shows."""
+    """Re-estimate normalisation on images that no training shows."""
 
     def noise(item):
         images = item.training_set()[0][: composites.CALIBRATION_IMAGES]
@@ -103,7 +103,7 @@ def label_for_reference(patch: pytest.MonkeyPatch) -> None:
 
 
 def drifting_accuracy(patch: pytest.MonkeyPatch) -> None:
-    """Let accuracy depend on the number of the shallow epoch itself, as a wrong order of images would."""
+    """Add a term in the shallow epoch to accuracy, as a wrong order of images would."""
     original = vars(Column)["accuracy"].fget
     patch.setattr(Column, "accuracy", property(lambda self: original(self) + 1e-4 * self.epochs))
 
@@ -128,4 +128,4 @@ MUTATIONS: Mutations = {
 }
 
 IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {"accuracy never changes": (unchanging_accuracy, "forgetting-flat")}
-"""Name to how, and the claim, which has no data at small scale: what it must notice is planted."""
+"""Name to the mutation and the claim; the claim has no data at small scale, so its planted true world is used."""

@@ -1,4 +1,4 @@
-"""Distances between features broken: what they compare, and with which class's gap they are set beside."""
+"""Mutations of distances between features: what they compare, and with which class's gap."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Drift broken: between which checkpoints it is measured, and what it is controlled by."""
+"""Mutations of drift: its checkpoints and its controls."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ def from_itself(patch: pytest.MonkeyPatch) -> None:
 
 
 def network_of_the_last_epoch(patch: pytest.MonkeyPatch) -> None:
-    """Hand out the network of the last epoch, whichever is asked for."""
+    """Return the network of the last epoch for every epoch."""
     original = Trajectory.network
     patch.setattr(Trajectory, "network", lambda self, _: original(self, self.epochs[-1]))
 
@@ -28,7 +28,7 @@ def not_frozen(patch: pytest.MonkeyPatch) -> None:
 
 
 def halves_by_drift(patch: pytest.MonkeyPatch) -> None:
-    """Put the images with the least change along the drift into one half, and the others into the other."""
+    """Put the images with the smallest change along the drift into one half."""
     original = Flatness.__dict__["halves"].fget
 
     def halves(self):
@@ -41,7 +41,7 @@ def halves_by_drift(patch: pytest.MonkeyPatch) -> None:
 
 
 def random_directions_of_any_norm(patch: pytest.MonkeyPatch) -> None:
-    """Leave random directions as long as they were drawn."""
+    """Do not normalise random directions."""
     patch.setattr(directional, "_unit", lambda directions: directions)
 
 

@@ -1,4 +1,4 @@
-"""What a measurement is handed broken: splits, labels, checkpoints, and images that statistics are re-estimated on."""
+"""Mutations of a measurement's inputs: splits, labels, checkpoints, and images for re-estimated statistics."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.trajectory import Trajectory
 
 NOISE = 0.4
-"""Share of the held-out labels that are drawn anew."""
+"""Share of the held-out labels that are drawn at random."""
 
 RECALIBRATING = (composites, averaging, displacement, engine)
 
@@ -37,7 +37,7 @@ def noise_on_held_out_labels(patch: pytest.MonkeyPatch) -> None:
 
 
 def checkpoints_of_another_seed(patch: pytest.MonkeyPatch) -> None:
-    """Hand out the checkpoints of the seed before under a seed's name; under that of the first, of the second."""
+    """Return the checkpoints of the previous seed; for the first seed, those of the second."""
     original = Store.open
 
     def handed_out(self, recipe, seed):
@@ -48,13 +48,13 @@ def checkpoints_of_another_seed(patch: pytest.MonkeyPatch) -> None:
 
 
 def statistics_of_held_out_images(patch: pytest.MonkeyPatch) -> None:
-    """Let normalisation be re-estimated on images that composites are measured on."""
+    """Re-estimate normalisation on the images of the measurement."""
     for module in RECALIBRATING:
         patch.setattr(module, "calibration_images", lambda item: item.evaluation_set("held-out")[0])
 
 
 def surrogates_of_the_last_epoch(patch: pytest.MonkeyPatch) -> None:
-    """Take all training features at t, and none at another epoch of the window."""
+    """Take all training features at t, instead of at epochs of the window."""
     original = surrogates.compared_at
 
     def compared(item, cut, drawn, end, *others):

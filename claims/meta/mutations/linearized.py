@@ -1,4 +1,4 @@
-"""The linearised network broken."""
+"""Mutations of the linearised network."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from featdyn_core.measures.linearized.descent import LinearizedNetwork, Lineariz
 
 
 def non_linear_training(patch: pytest.MonkeyPatch) -> None:
-    """Train the network itself, and call each half's separate effect on its logits its contribution."""
+    """Train the network itself, with each half's separate effect on the logits as its contribution."""
     original = LinearizedNetwork.__init__
 
     def remember(self, network, images, *, cut, **options):
@@ -50,7 +50,7 @@ def non_linear_training(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_half_frozen(patch: pytest.MonkeyPatch) -> None:
-    """Train both halves, whichever is to stand still."""
+    """Train both halves, even if one should be frozen."""
     original = LinearizedNetwork.train
     patch.setattr(
         LinearizedNetwork, "train", lambda self, labels, **options: original(self, labels, **options | {"freeze": None})

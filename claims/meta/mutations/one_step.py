@@ -1,6 +1,7 @@
-"""One-step changes broken: what makes them, the statistics of their shape, and how draws are counted.
+"""Mutations of one-step changes: how they are made, statistics of their shape, and counts of draws.
 
-Anisotropy and memory are linked over networks that the fast tier does not train: that turns red in its true world.
+The fast tier does not train the networks of the link between anisotropy and memory, so its planted true world must
+fail.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ def narrow_null(patch: pytest.MonkeyPatch) -> None:
 
 
 def uncounted_rejections(patch: pytest.MonkeyPatch) -> None:
-    """Count all planted samples as rejected, however many there are."""
+    """Count all planted samples as rejected."""
     patch.setattr(
         MODULES["anisotropy-rejection"], "rejected", lambda p_values, _: share_of(len(p_values), len(p_values))
     )
@@ -47,7 +48,7 @@ def noise_for_sgd(patch: pytest.MonkeyPatch) -> None:
 
 
 def features_moved_at_random(patch: pytest.MonkeyPatch) -> None:
-    """Let each update move the features of a sample in a direction of its own."""
+    """Move the features of a sample in a random direction at each update."""
     original = protocol.one_step_changes
 
     def moved(*arguments, rng, **options):
@@ -63,18 +64,18 @@ def law_of_another_size(patch: pytest.MonkeyPatch) -> None:
 
 
 def strength_turned_round(patch: pytest.MonkeyPatch) -> None:
-    """Call changes the more anisotropic the more directions share them."""
+    """Reverse the sign of the strength of anisotropy."""
     original = association.strengths
     patch.setattr(association, "strengths", lambda changes: -original(changes))
 
 
 def shuffles_that_shuffle_nothing(patch: pytest.MonkeyPatch) -> None:
-    """Leave every checkpoint in its place."""
+    """Do not shuffle checkpoints."""
     patch.setattr(association, "_shuffled", lambda table, *_, **__: table)
 
 
 def axes_of_least_noise(patch: pytest.MonkeyPatch) -> None:
-    """Take the axes along which single updates change features least."""
+    """Take the axes with the smallest changes by single updates."""
     patch.setattr(alignment, "leading_axes", lambda changes, count: least_axes(changes)[:count])
 
 

@@ -1,4 +1,4 @@
-"""Features among decision regions broken: which images they are of, how paths are turned, how noise is added."""
+"""Mutations of features among decision regions: their images, the turning of paths, and the noise."""
 
 import numpy as np
 import pytest

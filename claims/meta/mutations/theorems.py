@@ -1,4 +1,4 @@
-"""What theorems speak of broken: a Hessian, a share, a distance."""
+"""Mutations of the terms of theorems: a Hessian, a share, a distance."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Trainings broken: each takes the recipes whose trajectories it spoils, so that those are trained again."""
+"""Mutations of training, each with the recipes that it affects, which are trained again."""
 
 import pytest
 
@@ -38,4 +38,4 @@ MUTATIONS: dict[str, tuple[Break, tuple[str, ...], tuple[str, ...]]] = {
         ("digits-small-reinit1", "digits-small-reinit2"),
     ),
 }
-"""Name to how, what must turn red, and the recipes that are trained again."""
+"""Name to the mutation, the claims that must fail, and the recipes that are trained again."""

@@ -1,4 +1,4 @@
-"""Unseen images broken: what a column is measured on, and over which epochs it is consistent."""
+"""Mutations of unseen images: the images of a column, and the epochs of its consistency."""
 
 import pytest
 
@@ -8,21 +8,21 @@ from featdyn_core.records.column import Column
 
 
 def not_corrupted(patch: pytest.MonkeyPatch) -> None:
-    """Measure corrupted images and random ones on test images as they are."""
+    """Use uncorrupted test images as corrupted and as random images."""
     patch.setattr(
         unseen, "unseen_images", lambda trajectory, _: (*trajectory.evaluation_set("held-out"), "synthesised")
     )
 
 
 def last_epoch_alone(patch: pytest.MonkeyPatch) -> None:
-    """Let consistency look at the composite of the deep epoch with itself, and at no other."""
+    """Compute consistency from the composite of the deep epoch with itself alone."""
     patch.setattr(
         Column, "consistency", property(lambda self: (self.predictions[:, -1] == self.reference).astype(float))
     )
 
 
 def only_the_deep_epoch(patch: pytest.MonkeyPatch) -> None:
-    """Let a column find its deep epoch, whichever is asked for."""
+    """Return a column's deep epoch for every epoch."""
     original = Column.at
     patch.setattr(Column, "at", lambda self, _: original(self, [self.deep]))
 
@@ -35,4 +35,4 @@ IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {
     "no epoch but the deep one": (only_the_deep_epoch, "gain-needs-semantics"),
     "no epoch but the deep one, clean labels": (only_the_deep_epoch, "beyond-churn"),
 }
-"""Their claims are not SUPPORTED on small data, or have none: what they must notice is planted."""
+"""These claims are not SUPPORTED on small data, or have none, so their planted true worlds are used."""

@@ -1,4 +1,4 @@
-"""Windows broken: how long a memory window is, in epochs, along the path and at a tolerance."""
+"""Mutations of the length of memory windows, in epochs, along the path and at a tolerance."""
 
 import numpy as np
 import pytest
@@ -12,17 +12,17 @@ MODULES = claim_modules()
 
 
 def all_that_lies_before(patch: pytest.MonkeyPatch) -> None:
-    """Let a window reach back as far as it can, whatever the composites say."""
+    """Extend every window to the first epoch."""
     patch.setattr(growth, "memory_window", lambda _, epochs, __: epochs[-1] - epochs[0])
 
 
 def counted_in_epochs(patch: pytest.MonkeyPatch) -> None:
-    """Let every epoch of the path be as long as every other."""
+    """Make all epochs of the path equally long."""
     patch.setattr(TrainingPath, "length", property(lambda self: np.broadcast_to(self.epochs, self.norms.shape)))
 
 
 def nearest_alone(patch: pytest.MonkeyPatch) -> None:
-    """Let the nearest composite, the network itself, stand for the mean over a window."""
+    """Replace the mean over a window by the nearest composite, which is the network itself."""
 
     def at_once(predictions, *_):
         return np.zeros(len(predictions)), np.zeros(np.shape(predictions))

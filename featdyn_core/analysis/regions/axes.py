@@ -1,4 +1,4 @@
-"""Noise along pairs of axes of feature space: principal ones, random ones, such as the last layer does not read."""
+"""Noise along pairs of axes of feature space: principal, random, or not read by the last layer."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,29 +12,29 @@ from featdyn_core.verdicts.measured import Lines
 from featdyn_core.verdicts.units import Counted
 
 NOISE_AXES = 2
-"""Axes that noise is added along: the paper's two principal directions."""
+"""Number of axes along which noise is added, as in the paper."""
 
 STRONG = 4
-"""Size of the noise that random axes cannot stand, in ``Noise.unit``."""
+"""Size of noise that moves features out of their regions along random axes, in ``Noise.unit``."""
 
 _ZERO = 1e-6
-"""Below this, relative to the largest, a singular value of float32 weights is rounding."""
+"""Singular values of float32 weights below this share of the largest are rounding errors."""
 
 
 def principal_axes(points: Points) -> tuple[npt.NDArray[np.float64], Points]:
-    """Principal component analysis of points (..., p).
+    """Return the principal components of points (..., p).
 
     Returns:
-        Standard deviations (p,) along the axes, largest first, and the orthonormal axes (p, p), one a row.
+        Standard deviations (p,) along the axes, largest first, and the orthonormal axes (p, p), one per row.
     """
     variances, axes = np.linalg.eigh(np.cov(points.reshape(-1, points.shape[-1]), rowvar=False, bias=True))
     return np.sqrt(np.clip(variances[::-1], 0, None)), axes.T[::-1]
 
 
 def unread_axes(weight: Points) -> Points:
-    """Orthonormal axes (m, p), m ≥ 0, along which a linear classifier with ``weight`` (classes, p) never changes class.
+    """Return orthonormal axes (m, p), m ≥ 0, along which a classifier with ``weight`` (classes, p) never changes class.
 
-    A class follows from differences of logits, so that what the rows have in common is not read either.
+    The class depends on differences of logits, so the mean of the rows is not read either.
 
     Examples:
         >>> unread_axes(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])).shape  # it reads one of three axes
@@ -46,11 +46,11 @@ def unread_axes(weight: Points) -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """The same noise along any pair of axes: coordinates uniform on [-1, 1], drawn once.
+    """Noise along any pair of axes, with the same coordinates for each pair; they are uniform on [-1, 1].
 
     Attributes:
-        features: whose past it is added to.
-        draws: independent draws for each image and epoch.
+        features: the features; noise is added to those of past epochs.
+        draws: number of independent draws for each image and epoch.
         rng: draws the coordinates and the random axes.
 
     Examples:
@@ -66,12 +66,12 @@ class Noise:
 
     @cached_property
     def coordinates(self) -> Points:
-        """Coordinates (draws, U - 1, N, 2)."""
+        """Coordinates of the noise, (draws, U - 1, N, 2)."""
         return self.rng.uniform(-1, 1, (self.draws, *self.features.past.shape[:-1], NOISE_AXES))
 
     @cached_property
     def random_axes(self) -> Points:
-        """Pairs of orthonormal axes (draws, 1, 2, p), one a draw, uniform but for signs, which noise does not see."""
+        """Random pairs of orthonormal axes, one per draw, (draws, 1, 2, p); only their signs are not uniform."""
         directions = self.rng.standard_normal((self.draws, 1, self.features.past.shape[-1], NOISE_AXES))
         return np.swapaxes(np.linalg.qr(directions).Q, -1, -2)
 
@@ -79,8 +79,9 @@ class Noise:
     def pairs(self) -> dict[str, Points]:
         """Pairs of axes (2, p) by name.
 
-        ``principal`` and ``least variance`` are the first and last principal axes of all features, ``of the drift`` the
-        first of how each image's features change over the epochs; ``random`` is a pair for each draw.
+        ``principal`` and ``least variance`` are the first and the last principal axes of all features. ``of the drift``
+        are the first principal axes after each image's mean over epochs is subtracted. ``random`` is one pair for each
+        draw.
         """
         points = self.features.points
         (_, all_axes), (_, drift) = principal_axes(points), principal_axes(points - points.mean(axis=0))
@@ -93,40 +94,40 @@ class Noise:
 
     @cached_property
     def unit(self) -> float:
-        """Root of the mean variance of all features along their two principal axes."""
+        """Square root of the mean variance of all features along their two principal axes."""
         spread, _ = principal_axes(self.features.points)
         return float(np.sqrt(np.mean(spread[:NOISE_AXES] ** 2)))
 
     def share_inside(self, axes: Points, size: float) -> float:
-        """Share of past features in their image's last region, under noise uniform on [-size, size] along both axes.
+        """Share of past features in the region of argmax ``f_t``, under noise uniform on [-size, size] along both axes.
 
         Args:
-            axes: (2, p), or a pair for each draw.
-            size: in the unit of the features.
+            axes: (2, p), or one pair for each draw.
+            size: size of the noise, in the unit of the features.
         """
-        along = size * self.features.weight @ np.swapaxes(axes, -1, -2)  # of the logits, far fewer than features
+        along = size * self.features.weight @ np.swapaxes(axes, -1, -2)  # in logits, of which there are far fewer
         moved = along @ np.swapaxes(self.coordinates, -1, -2)
         moved += self._logits
         own = moved[..., self.features.reference, np.arange(len(self.features.reference))]
         return int(np.count_nonzero(own == moved.max(axis=-2))) / own.size
 
     def inside(self, pair: str, size: float | None = None) -> Counted:
-        """Return the share inside under noise along a pair of axes by name; of one unit if no size is given."""
+        """Return the share inside under noise along a named pair of axes; the default size is one unit."""
         share = self.share_inside(self.pairs[pair], self.unit if size is None else size)
         return Counted(share, self.features.count)
 
     def gained(self, pair: str) -> Counted:
-        """Return the share inside under noise of one unit along a pair of axes by name, less that along random ones."""
+        """Return the share inside under noise of one unit along a named pair of axes, minus that along random axes."""
         return Counted(float(self.inside(pair)) - float(self.inside("random")), self.features.count)
 
     @cached_property
     def _logits(self) -> Points:
-        """Logits (U - 1, classes, N) of the past: the largest of many is found faster with classes before images."""
+        """Logits of the past, (U - 1, classes, N); in this order the largest is found faster."""
         return np.ascontiguousarray(np.swapaxes(self.features.logits(self.features.past), -1, -2))
 
 
 def inside_by_size(noise: Noise, *, bound: str) -> Lines:
-    """Return the figure of the share inside over the size of the noise, one line a pair of axes.
+    """Return the figure of the share inside over the size of the noise, with one line per pair of axes.
 
     ``bound`` is the name of the criterion whose bound is drawn.
 
@@ -145,11 +146,11 @@ def inside_by_size(noise: Noise, *, bound: str) -> Lines:
 
 
 def controls_of_noise(noise: Noise, stranger: LastLayer) -> dict[str, Counted]:
-    """Return what shows that features can lie outside, and that noise along some axes does less harm than along others.
+    """Return controls: features can lie outside, and noise along different axes does different harm.
 
     Args:
-        noise: on the features of one seed.
-        stranger: features of another seed, of the same images and epochs.
+        noise: noise on the features of one seed.
+        stranger: features of another seed, for the same images and epochs.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -169,14 +170,14 @@ def controls_of_noise(noise: Noise, stranger: LastLayer) -> dict[str, Counted]:
 def planted_sectors(
     rng: np.random.Generator, radius: float, spread: float, *, unread: int = 2, missed: float = 0.0
 ) -> LastLayer:
-    """Return features at two epochs among ten equal sectors of a plane, in the middle of which each stands.
+    """Return planted features at two epochs, each in the middle of one of ten equal sectors of a plane.
 
     Args:
-        rng: of what lies off the plane, and of what is missed.
-        radius: distance of the features from where the sectors meet.
-        spread: standard deviation along the axes that are not read.
-        unread: how many axes are not read.
-        missed: share of the past, in [0, 1], that lies in the opposite sector.
+        rng: draws the coordinates outside the plane, and which past features are missed.
+        radius: distance of the features from the point where the sectors meet.
+        spread: standard deviation along the axes that the classifier does not read.
+        unread: number of these axes.
+        missed: share of past features, in [0, 1], that lie in the opposite sector.
 
     Examples:
         >>> layer = planted_sectors(np.random.default_rng(0), radius=10.0, spread=1.0)

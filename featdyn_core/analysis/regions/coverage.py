@@ -1,19 +1,19 @@
-"""How much of the plane of two features is covered by points."""
+"""The share of a plane of two features that points cover."""
 
 import numpy as np
 
 from featdyn_core.records.last_layer import Points
 
 CELLS = 32
-"""Of the grid, on either side."""
+"""Number of cells on each side of the grid."""
 
 
 def coverage(points: Points, within: Points) -> float:
-    """Share in [0, 1] of the cells of a grid over the least box around ``within`` that some of the points lie in.
+    """Share in [0, 1] of cells that contain a point, on a grid over the bounding box of ``within``.
 
     Args:
         points: (..., 2).
-        within: (..., 2), not all on a line along an axis.
+        within: (..., 2), with different values along both axes.
 
     Examples:
         >>> corners = np.array([[0.0, 0.0], [1.0, 1.0]])

@@ -1,4 +1,4 @@
-"""Shares of past features as numbers of a claim: of each split, with what they were counted from."""
+"""Shares of past features as a claim's numbers, by split, with the number of features that they were counted from."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,11 +7,11 @@ from featdyn_core.verdicts.units import Counted
 
 
 def counted_inside(found: Mapping[str, LastLayer], share: Callable[[LastLayer], float]) -> dict[str, Counted]:
-    """Return a share of past features, or a difference of such, by split.
+    """Return a share of past features, or a difference of shares, by split.
 
     Args:
         found: split to its features.
-        share: features to the number.
+        share: function from features to the number.
 
     Examples:
         >>> layer = planted_paths(np.zeros(10))

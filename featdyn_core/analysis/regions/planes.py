@@ -1,4 +1,4 @@
-"""The picture of two features among the regions of the last layer, from what a record holds."""
+"""The picture of two features among the regions of the last layer, from a record."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from featdyn_core.records.last_layer import LastLayer
 from featdyn_core.verdicts.plane import CLASSES, Path, Plane
 
 CELLS = 48
-"""Of the grid, on either side: with what is drawn into it, a picture has less than 20 kB in a file."""
+"""Number of cells on each side of the grid; a picture with its paths takes less than 20 kB in a file."""
 
 IMAGES = 2
-"""Of each class whose paths are drawn, the first ones."""
+"""Number of images of each class, the first ones, whose paths are drawn."""
 
 MARGIN = 0.05
-"""Shown beyond the paths on each side, as a share of their extent."""
+"""Margin around the paths on each side, as a share of their extent."""
 
 DECIMALS = 3
 

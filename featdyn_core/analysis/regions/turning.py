@@ -1,4 +1,4 @@
-"""Paths of two features turned about where they end: as far from it as the real ones at every epoch, elsewhere."""
+"""Paths of two features turned about their ends: at every epoch as far from the end as the real path, but elsewhere."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,19 +14,19 @@ MIRRORED = (np.pi,)
 RIGHT_ANGLES = (np.pi / 2, -np.pi / 2)
 
 _ROUNDING = 1e-9
-"""Relative; what is so near to a border is looked at."""
+"""Relative rounding error; points this close to the distance of a border are checked."""
 
 
 def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -> Points:
     """Turn the path of each image about its end.
 
     Args:
-        past: (..., N, 2) points of the paths.
-        last: (N, 2) where they end.
-        angle: in radians, one for all or (N,) one an image; by π a path is mirrored at its end.
+        past: points of the paths, (..., N, 2).
+        last: ends of the paths, (N, 2).
+        angle: angle in radians, one for all or one per image, (N,); π mirrors a path at its end.
 
     Returns:
-        Points of the shape of ``past``, as far from ``last`` as those.
+        Points with the shape of ``past``, at the same distances from ``last``.
 
     Examples:
         >>> turned(past=np.array([[1.0, 0.0]]), last=np.array([[0.0, 0.0]]), angle=MIRRORED).round(6).tolist()
@@ -41,7 +41,7 @@ def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -
 
 
 def all_round(turns: int) -> npt.NDArray[np.float64]:
-    """Angles (turns - 1,) of a full turn in so many equal parts, without that which changes nothing.
+    """Return the angles (turns - 1,) of a full turn in ``turns`` equal parts, without 0.
 
     Examples:
         >>> all_round(4) / np.pi
@@ -51,7 +51,7 @@ def all_round(turns: int) -> npt.NDArray[np.float64]:
 
 
 def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> float:
-    """Share of ``past`` (..., N, 2) inside its regions, less the same of paths turned by the angles, its mean.
+    """Return the share of ``past`` (..., N, 2) inside its regions, minus the mean share of paths turned by the angles.
 
     Examples:
         >>> layer = planted_paths(np.zeros(10))
@@ -62,12 +62,12 @@ def gained_over(features: LastLayer, past: Points, angles: Iterable[float]) -> f
 
 
 def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, rng: np.random.Generator) -> float:
-    """What ``gained_over`` comes to of paths that are turned at random, so that there is nothing to gain.
+    """Return the mean of ``gained_over`` for paths that are turned at random, whose expected gain is 0.
 
     Args:
-        features: with the past that is turned, path by path, before it is compared.
-        angles: what it is then compared with, in radians.
-        draws: number of times, over which the mean is taken.
+        features: the features; each path is turned at random before it is compared.
+        angles: angles by which paths are then turned for the comparison, in radians.
+        draws: number of repetitions; the result is their mean.
         rng: draws the random angles.
 
     Examples:
@@ -82,13 +82,13 @@ def gained_at_random(features: LastLayer, angles: Iterable[float], draws: int, r
 
 @dataclass(frozen=True, eq=False)
 class _Far:
-    """What of paths is as far from their ends as a border is: all else stays inside, whichever way it is turned.
+    """Points of paths that are at least as far from the end as a border; all other points stay inside at every angle.
 
     Attributes:
-        features: whose regions they are.
-        points: (m, 2), those of the paths that are far.
-        ends: (m, 2), where their paths end.
-        images: (m,) places of their images.
+        features: the features with their regions.
+        points: the far points of the paths, (m, 2).
+        ends: ends of their paths, (m, 2).
+        images: indices of their images, (m,).
         count: number of all points of the paths.
     """
 
@@ -100,17 +100,17 @@ class _Far:
 
     @classmethod
     def of(cls, features: LastLayer, past: Points) -> "_Far":
-        """Return what is far of ``past`` (..., N, 2)."""
+        """Return the far points of ``past`` (..., N, 2)."""
         far = np.linalg.norm(past - features.last, axis=-1) > (1 - _ROUNDING) * features.room
         images = far.nonzero()[-1]
         return cls(features, past[far], features.last[images], images, far.size)
 
     def turned(self, angle: float | npt.NDArray[np.float64]) -> "_Far":
-        """Return the same of paths turned by an angle, in radians, one for all or (m,) one a point."""
+        """Return the points turned by an angle in radians, one for all or one per point, (m,)."""
         return replace(self, points=turned(self.points, self.ends, angle))
 
     def gained_over(self, angles: Iterable[float]) -> float:
-        """Return as ``gained_over``."""
+        """Return the gain, as the function ``gained_over`` does."""
         return self._share - float(np.mean([self.turned(angle)._share for angle in angles]))
 
     @property
@@ -121,7 +121,7 @@ class _Far:
 
 
 def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:
-    """Share inside at each past epoch (U - 1,), of real paths, of mirrored ones and of those at right angles.
+    """Return the share inside at each past epoch, (U - 1,), for real paths, mirrored paths and paths at right angles.
 
     Examples:
         >>> shares_by_epoch(planted_paths(np.zeros(10)))
@@ -149,14 +149,14 @@ def inside_by_epoch(features: LastLayer, *, bound: str) -> Lines:
 
 
 def planted_paths(directions: npt.NDArray[np.float64], *, length: float = 4.0, others: int = 0) -> LastLayer:
-    """Return paths of two features at three epochs among ten regions, which are equal sectors of the plane.
+    """Return planted paths of two features at three epochs among ten regions, which are equal sectors of the plane.
 
-    Each ends in the middle of its sector, at distance 10 from the centre of all; its borders are 3.1 away, across it.
+    Each path ends in the middle of its sector, at distance 10 from the centre and 3.1 from the sector's borders.
 
     Args:
-        directions: (N,) in radians: where the past of each image lies as seen from its end, 0 being the centre.
+        directions: direction from the end of each path to its past, in radians, (N,); 0 points to the centre.
         length: distance of the earliest point from the end.
-        others: sectors by which all images are moved on: features of another training, whose sectors are others.
+        others: number of sectors by which all images are moved on, as in another training.
 
     Examples:
         >>> planted_paths(np.zeros(10)).past.shape  # two past epochs, an image a sector, two features

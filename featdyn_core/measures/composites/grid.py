@@ -168,19 +168,20 @@ def composite_grid(
     """Evaluate the composites of every shallow epoch with every deep epoch, at several cuts.
 
     Operations: each of N images takes S shallow passes up to the deepest cut, and one deep pass for each cut and pair.
-        A deep epoch t adds a pass of the whole network for each image, if the composite (t, t) is not evaluated or has
-        re-estimated statistics at every cut. Under ``recalibrate`` each of the first min(500, training images)
-    training images adds S shallow passes up to the deepest cut that has normalisation after it, and a deep pass for
-    each such cut and each pair. One pass of one image determines the size of a chunk.
+    A deep epoch t adds a pass of the whole network for each image, if the composite (t, t) is not evaluated or has
+    re-estimated statistics at every cut. Under ``recalibrate`` each of the first min(500, training images) training
+    images adds S shallow passes up to the deepest cut that has normalisation after it, and a deep pass for each such
+    cut and each pair. One pass of one image determines the size of a chunk.
 
     Memory is in bytes, without the device's libraries. R cuts have re-estimated statistics (none under ``carry``). W is
     the size of a network (4 for each parameter and statistic). A is the size of the largest tensor that a layer returns
     for one image. F is the size of one image's features at all cuts. A chunk has b images.
 
-    - networks: (T + 2) · W, for all deep ones, the current shallow one and the checkpoint it is read from; if R > 0, (1
-    + R) · T · W more; - features: b · (4 A + F), or, while statistics are re-estimated, those of a training batch in
-    place of b images; - logits: 4 · b · T · classes; - predictions: cuts · S · T · N; reference: T · N (both 4 times as
-    much above 256 classes); sums of
+    - networks: (T + 2) · W, for all deep ones, the current shallow one and the checkpoint it is read from; if R > 0,
+      (1 + R) · T · W more;
+    - features: b · (4 A + F), or, while statistics are re-estimated, those of a training batch in place of b images;
+    - logits: 4 · b · T · classes;
+    - predictions: cuts · S · T · N; reference: T · N (both 4 times as much above 256 classes); sums of
       cross-entropy: 8 · cuts · S · T;
     - on a GPU, a copy of all its images and labels, and a second copy of predictions and reference on the host.
 

@@ -124,7 +124,7 @@ def known_centre(centre: ArrayLike, p: int) -> FloatArray:
     """
     vector = np.asarray(centre, dtype=np.float64)
     if vector.shape != (p,) or not np.isfinite(vector).all():
-        raise MeasurementError(f"centre of shape {vector.shape} must be {p} finite numbers, one a feature")
+        raise MeasurementError(f"centre of shape {vector.shape} must be {p} finite numbers, one per feature")
     return vector
 
 

@@ -10,21 +10,23 @@ from featdyn_core.measures.one_step.gram import FloatArray
 def sign_tail(z: ArrayLike, directions: int, p: int) -> FloatArray:
     """Return the right tail of the sign test's statistic if directions are uniform on the sphere.
 
-    It is the tail of a standardised chi-square with the same skewness, ``f = 8 / skewness²`` degrees of freedom, so
-    that three moments are exact. With ``h_ij = (u_iᵀu_j)² − 1/p = ⟨A_i, A_j⟩``, where ``A_i = u_iu_iᵀ − I/p`` lies
-    among the symmetric matrices of trace 0, of dimension ``d = (p+2)(p−1)/2``, the statistic is ``Σ h_ij`` over the ``M
-    = N(N−1)/2`` pairs, standardised. Every ``h_ij`` has mean 0 given either of its directions, so a product of three of
-    them has a mean other than 0 only if they are one pair thrice or the sides of a triangle. Rotations act irreducibly
-    on these matrices, so ``E[A⊗A]`` is ``c = (1 − 1/p)/d`` times the identity, whence ``E h² = c²d`` and ``E h_12 h_23
-    h_31 = c³d``, and the third cumulant of the sum is ``M·E h³ + N(N−1)(N−2)·c³d``:
+    It is the tail of a standardised chi-square with the same skewness, which has ``f = 8 / skewness²`` degrees of
+    freedom. So three moments are exact. The statistic is the standardised sum of ``h_ij`` over the ``M = N(N−1)/2``
+    pairs. Here ``h_ij = (u_iᵀu_j)² − 1/p = ⟨A_i, A_j⟩``, and ``A_i = u_iu_iᵀ − I/p`` is a symmetric matrix of trace 0.
+    These matrices have dimension ``d = (p+2)(p−1)/2``. Every ``h_ij`` has mean 0 given either of its directions. So a
+    product of three of them has non-zero mean only if they are the same pair, or the sides of a triangle. Rotations act
+    irreducibly on these matrices, so ``E[A⊗A]`` is ``c = (1 − 1/p)/d`` times the identity. It follows that ``E h² =
+    c²d`` and ``E h_12 h_23 h_31 = c³d``. The third cumulant of the sum is ``M·E h³ + N(N−1)(N−2)·c³d``, so
 
         skewness = (γ + 2(N−2)/√d) / √M,  γ = 2√2·(p−2)√(p+2) / ((p+4)√(p−1)),
 
-    ``γ`` being that of ``h``, for ``(u_1ᵀu_2)²`` has the law Beta(1/2, (p−1)/2). As ``N`` grows ``f`` tends to ``d``,
-    and as ``p`` does to ``M``, which are the limits of the law itself. Two directions alone have the Beta law.
+    where ``γ`` is the skewness of ``h``; it follows from the law of ``(u_1ᵀu_2)²``, which is Beta(1/2, (p−1)/2). As
+    ``N`` grows, ``f`` tends to ``d``, and as ``p`` grows, to ``M``; the law itself has the same limits. For two
+    directions the Beta law is used.
 
-    With 5 directions and 4 features or more, simulated rates of rejection are within a tenth of the level at 5 % and
-    1 %, and at most 1.5 times the level at 0.1 %. With fewer they are up to 1.5 times 5 %, at 3 directions in a plane.
+    With at least 5 directions and 4 features, simulated rejection rates lie within a tenth of the level at 5 % and 1 %,
+    and are at most 1.5 times the level at 0.1 %. With fewer, they are at most 1.5 times the level at 5 % (3 directions
+    in a plane).
 
     Args:
         z: statistics, of any shape.

@@ -1,4 +1,4 @@
-"""Correlations over checkpoints and arms: planted ones, what time alone makes, and shuffles."""
+"""Correlations over checkpoints and arms: planted ones, those from time alone, and shuffled ones."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_no_link_is_left_at_shuffled_checkpoints(rng, within_arms):
 
 
 def test_what_a_training_shares_with_a_stranger_stays_in_its_arm(rng):
-    """Shuffled within arms, the correlation over all checkpoints would keep what arms make."""
+    """If it shuffled within arms, the correlation over all checkpoints would keep the effect of arms."""
     table = np.array([TIME + 10, TIME])
     assert set(_shuffled(table, rng, within_rows=True)[0]) == set(table[0])
     assert set(_shuffled(table, rng, within_rows=False)[0]) != set(table[0])

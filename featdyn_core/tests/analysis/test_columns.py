@@ -27,7 +27,7 @@ EPOCHS = [2, 3, 4]
 
 
 def whole(missed, deep=4):
-    """Churn whose networks miss shares of the images."""
+    """Return churn whose networks have given miss rates."""
     return Column.planted(EPOCHS, missed, deep=deep, cuts=(WHOLE_NETWORK,))
 
 
@@ -98,10 +98,10 @@ def test_churn_is_a_line_of_its_own():
 
 def test_churn_of_something_else_is_refused():
     column = Column.planted(EPOCHS, 0)
-    with pytest.raises(MeasurementError, match="f_t at epoch 4 have no churn at epoch 3"):
+    with pytest.raises(MeasurementError, match="at t = 4 cannot be compared with churn at t = 3"):
         gained_over_churn(column, whole(0, deep=3))
     other = dataclasses.replace(whole(0), labels=column.labels[::-1])
-    with pytest.raises(MeasurementError, match="other images than the composites"):
+    with pytest.raises(MeasurementError, match="composites are on different images"):
         over_shallow_epochs(column, "agreement", "", churn=other)
     earlier = Column.planted([1, *EPOCHS], 0)
     with pytest.raises(MeasurementError, match="shallow epoch 1 is not in the column"):

@@ -1,4 +1,4 @@
-"""Theorem 3 in a finite world, worked out by hand and against sampling."""
+"""Theorem 3 in a finite world, by hand and against sampling."""
 
 from fractions import Fraction
 
@@ -32,7 +32,7 @@ def test_total_variation_nears_1_as_the_other_set_grows():
 
 
 def test_a_class_that_memory_has_left_by_hand():
-    """Its only training image was of the class under the early shallow part, and is not at t."""
+    """The early shallow part puts its only training image into the class, and the one at t does not."""
     found = FiniteClass(true=(0, 1), empirical=(1, 0), features=((0, 0), (1, 0)), classes=(0, 1))
     assert (found.gap, found.variation, found.missed) == (1, HALF, HALF)
 

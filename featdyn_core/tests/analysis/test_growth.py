@@ -38,7 +38,7 @@ def test_each_depth_has_a_trend_and_a_gain_of_its_own():
 
 
 def test_windows_that_end_between_checkpoints_are_marked():
-    """Of epochs 0, 3, 4 and 8 those up to 3 are outside: the window of 8 is of 4 epochs, and that before 4 unknown."""
+    """At epochs 0, 3, 4 and 8, those up to 3 are outside: the window at 8 has 4 epochs; nothing is known before 4."""
     columns = {4: Column.planted([0, 3, 4], [0.5, 0, 0]), 8: Column.planted([0, 3, 4, 8], [0.5, 0.5, 0, 0])}
     found = windows_in_epochs(columns, LEVEL)
     assert found.lengths[0].tolist() == [1, 4]
@@ -70,7 +70,7 @@ def test_a_path_of_each_depth_is_that_of_its_own_shallow_part():
 
 
 def test_windows_that_span_all_that_lies_before_grow_with_it():
-    """Which is why W/t is told beside W."""
+    """This is why W/t is reported with W."""
     found = windows_in_epochs(planted_growth(DEEP, DEEP), LEVEL)
     assert {float(tau) for tau in found.trends.values()} == {1.0}
     assert found.shares.tolist() == [[1, 1, 1]] * 3

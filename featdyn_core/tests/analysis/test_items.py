@@ -1,4 +1,4 @@
-"""Items: numbers by depth, those of a list of the protocol, and splits below them."""
+"""Items: numbers by depth, items that a list of the protocol names, and splits below them."""
 
 import numpy as np
 import pytest
@@ -54,5 +54,5 @@ def test_items_are_subtracted_name_by_name():
 
 
 def test_other_items_are_not_subtracted():
-    with pytest.raises(MeasurementError, match="items depth 1 have no difference from depth 2"):
+    with pytest.raises(MeasurementError, match="items depth 2 cannot be subtracted from depth 1"):
         minus({"depth 1": 1.0}, {"depth 2": 1.0})

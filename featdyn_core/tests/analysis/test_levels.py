@@ -36,7 +36,7 @@ def test_they_are_what_records_are_read_by(seed, checkpoints, samples):
 
 
 def test_every_epoch_of_a_window_counts_once():
-    """Epochs 0 to 3 are those of the first checkpoint, 4 and 5 of the second, 6 of the last."""
+    """The first checkpoint stands for epochs 0 to 3, the second for 4 and 5, and the last for 6."""
     together, each = miss_rates([[1, 0], [1, 1], [0, 0]], [0, 0], [0, 4, 6])
     assert each.tolist() == [[6 / 7, 2 / 7], [2 / 3, 2 / 3], [0, 0]]
     assert together.tolist() == [8 / 14, 4 / 6, 0]
@@ -56,7 +56,7 @@ def test_sparse_checkpoints_are_dense_ones_that_repeat(seed, checkpoints, sample
 
 
 def test_a_rate_that_equals_a_tolerance_is_within_it():
-    """Sums of floats are beyond 0.05 or 0.15 by rounding."""
+    """Rounding lifts sums of floats above 0.05 or 0.15."""
     reference, epochs = np.zeros(20, int), np.arange(60)
     predictions = np.tile(np.arange(20) < 1, (60, 1)) + 0
     assert set(miss_rates(predictions, reference, epochs)[0]) == {0.05}

@@ -1,4 +1,4 @@
-"""The search for counter-examples: it finds what is there, makes it small, and says in how many worlds it looked."""
+"""The search for counter-examples: it finds and shrinks them, and counts the worlds that it examined."""
 
 from fractions import Fraction
 
@@ -25,7 +25,7 @@ def test_a_counter_example_is_found_and_made_small():
 
 
 def test_the_search_climbs_to_where_an_inequality_nearly_breaks():
-    """One world in four millions."""
+    """One world in four million."""
     pairs = st.tuples(NUMBERS, NUMBERS)
     assert search(pairs, lambda pair: sum(pair) - 1999, 1000, seed=0).broken_by == (1000, 1000)
 

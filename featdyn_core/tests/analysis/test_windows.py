@@ -1,4 +1,4 @@
-"""What memory and transfer have in common: each depth's composite across a window, and a stranger's."""
+"""Numbers that memory and transfer share: each depth's composite across a window, and a stranger's."""
 
 import pytest
 

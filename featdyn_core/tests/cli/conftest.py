@@ -1,4 +1,4 @@
-"""A toy project to stand in, and commands that are run there or refused."""
+"""A toy project as working directory, and commands that are run there or refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from featdyn_core.tests.toy import entry, write_project
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    """Return the folder of a toy project that one stands in, with a store of its own."""
+    """Return the folder of a toy project with its own store, as the working directory."""
     monkeypatch.chdir(write_project(tmp_path))
     monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("COLUMNS", "200")
@@ -34,7 +34,7 @@ def run(project, capsys):  # noqa: ARG001 - one stands in it
 
 @pytest.fixture
 def refused(project, capsys) -> Callable[..., str]:
-    """Return a function that runs a command on bad input and returns the one line that it answers with."""
+    """Return a function that runs a command on bad input and returns its one line of output."""
 
     def command(*arguments: str) -> str:
         capsys.readouterr()
@@ -54,7 +54,7 @@ def refused(project, capsys) -> Callable[..., str]:
 
 @pytest.fixture
 def fetched(monkeypatch) -> list[tuple[int, bool]]:
-    """Data sets cannot be had; return the list of those that are asked for, as (subset, whether it may be fetched)."""
+    """Make data sets unavailable; return the requested ones, as (subset, whether it may be fetched)."""
     found = []
 
     def load(_name, *, subset, download):

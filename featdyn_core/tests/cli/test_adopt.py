@@ -1,4 +1,4 @@
-"""The command that brings checkpoints in: what it says, what it writes, what it refuses."""
+"""The command that adopts checkpoints: its output, its files and its errors."""
 
 import functools
 
@@ -14,7 +14,7 @@ COMMON = ("--network", NETWORK, "--data", "digits", "--cuts", "0,2,4", "--image-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return an empty folder, which is no project, that one stands in."""
+    """Return an empty folder outside any project, as the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FEATDYN_STORE", str(tmp_path / "store"))
     return tmp_path
@@ -87,7 +87,7 @@ def test_a_seam_is_an_error_and_a_side_is_taken(folder, capsys):
 )
 def test_what_cannot_be_adopted_is_reported_in_one_line(folder, capsys, arguments, told):
     assert main(["adopt", *arguments]) == 2
-    _, line = capsys.readouterr().err.splitlines()  # after one that says that this folder is no project
+    _, line = capsys.readouterr().err.splitlines()  # the first line says that this folder is not a project
     assert told in line
     assert not list(folder.rglob("*.safetensors"))
 

@@ -1,4 +1,4 @@
-"""One published seed is trained, measured and judged again, and what is no longer so is told."""
+"""One published seed is trained, measured and judged again, and differences are reported."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from featdyn_core.trajectories.recipe import load_recipe
 
 @pytest.fixture
 def audited(run, project):
-    """Publish a claim of which a number is read from its records; return what audits seed 1 of it."""
+    """Publish a claim with one number from its records; return a function that audits its seed 1."""
     write_claim(project)
     edit(project / "claims/test_demo.py", "EFFECT[run.seed % 3]", 'float(columns["held-out"].agreement.mean())')
     for command in (["train", "--jobs", "1"], ["measure", "--jobs", "1"], ["publish"]):
@@ -28,7 +28,7 @@ def audited(run, project):
 
 
 def published_anew(change) -> None:
-    """Publish what there is as ``change`` leaves it."""
+    """Publish the records after ``change``."""
     found = PublishedRecords(records_folder() / "small")
     publish(found.folder, [change(found.read(facts)) for facts in found.facts])
 
@@ -64,7 +64,7 @@ def test_checkpoints_of_another_machine_are_reported(audited):
 
 
 def test_a_number_that_nobody_would_measure_fails(audited):
-    """All seeds were published with composites that agree on nothing."""
+    """All seeds are published with composites that never agree."""
 
     def forged(record: Record) -> Record:
         arrays = dict(record.arrays)

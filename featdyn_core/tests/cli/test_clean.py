@@ -1,4 +1,4 @@
-"""``featdyn clean`` lists what can go before it removes anything."""
+"""``featdyn clean`` lists what it can remove before it removes anything."""
 
 import pytest
 

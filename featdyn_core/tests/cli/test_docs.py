@@ -10,7 +10,7 @@ PLACE = "<!-- featdyn docs: claims -->\n<!-- end -->\n"
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Return a toy project that one stands in, with two documents of which one has a place for a table."""
+    """Return a toy project as working directory, with two documents, one with a place for a table."""
     monkeypatch.chdir(write_project(tmp_path))
     (tmp_path / "README.md").write_text(PLACE, encoding="utf-8")
     (tmp_path / "CHANGELOG.md").write_text("# Changes\n", encoding="utf-8")

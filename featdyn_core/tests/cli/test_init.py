@@ -1,4 +1,4 @@
-"""A project is begun where there is none."""
+"""A project is created in a folder without one."""
 
 import pytest
 

@@ -166,7 +166,7 @@ ENDLESS = "epochs = 1000000\nbatch_size = 30\ncheckpoints = [[0, 1000000, 100000
 
 @pytest.fixture
 def endless(project):
-    """Return the arguments that train a recipe without an end, of which every epoch can be resumed from."""
+    """Return the arguments of an endless training that can resume from every epoch."""
     toy = (project / "fixtures/recipes/toy.toml").read_text()
     (project / "fixtures/recipes/endless.toml").write_text(toy.partition("epochs =")[0] + ENDLESS)
     (project / "program.py").write_text(PROGRAM)
@@ -174,7 +174,7 @@ def endless(project):
 
 
 def ended_by_sigterm(project, arguments, begun) -> tuple[list[str], str]:
-    """Run the command in a process, end it when ``begun`` says so; return what it printed, and its word on the end."""
+    """Run the command in a process and end it once ``begun`` holds; return its output and its last message."""
     command = [sys.executable, project / "program.py", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -1,4 +1,4 @@
-"""Which records are measured, and what is said of those that cannot be."""
+"""Which records are measured, and messages about those that cannot be."""
 
 import pytest
 

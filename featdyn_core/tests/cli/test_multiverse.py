@@ -1,4 +1,4 @@
-"""``featdyn multiverse`` judges what is recorded by every specification, and trains and measures nothing."""
+"""``featdyn multiverse`` judges records under every specification, and trains and measures nothing."""
 
 import json
 import shutil

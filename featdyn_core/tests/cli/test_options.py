@@ -1,4 +1,4 @@
-"""Options that commands share: which are paths, and which are given once."""
+"""Options that commands share: paths, and options that take one value."""
 
 import argparse
 from pathlib import Path

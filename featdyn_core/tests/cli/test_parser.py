@@ -7,7 +7,7 @@ from featdyn_core.cli.parser import Parser
 
 @pytest.fixture
 def error(capsys):
-    """Return a function that parses what is wrong, and returns what is said of it."""
+    """Return a function that parses wrong arguments and returns the error."""
 
     def parse(*arguments: str) -> str:
         parser = Parser(prog="program")

@@ -1,4 +1,4 @@
-"""Records that are published are judged again, and are always those of all of a scale."""
+"""Published records are judged again, and publishing always covers a whole scale."""
 
 import json
 
@@ -21,7 +21,7 @@ def test_publish_then_replay(run, project):
     published.cache_clear()
     rows = [row.id for row in all_cells(load_register(register_folder()))]
     assert rows == ["demo-small-digits", "demo-reduced-digits", "demo-reduced-digits-replayed"]
-    write_project(project, demo=entry(), other=entry(first=0))  # whose columns hold those of demo
+    write_project(project, demo=entry(), other=entry(first=0))  # its columns contain those of demo
     status, lines = run("publish", "--tier", "full")
     assert (status, lines) == (1, [f"published 9 records in {folder}; 6 are not measured"])
     write_project(project, demo=entry(first=0))

@@ -1,4 +1,4 @@
-"""What is here goes to a remote store once."""
+"""Local trajectories and records are sent to a remote store once."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A rehearsal goes through all its parts, and a second call goes on."""
+"""A rehearsal does all its parts, and a second call continues."""
 
 import json
 
@@ -9,7 +9,7 @@ from featdyn_core.cli import rehearse as module
 
 @pytest.fixture
 def called(monkeypatch) -> list[tuple[str, ...]]:
-    """Return the commands that were to be run in processes of their own, which take their time."""
+    """Return the commands that would run in slow processes of their own."""
     found = []
     monkeypatch.setattr(module, "command", lambda *words, folder: found.append((*words, str(folder))) or ["1 passed"])
     return found

@@ -1,4 +1,4 @@
-"""One page of files of evidence, and the figures of it."""
+"""The page of evidence files, and its figures."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def test_figures_have_a_folder_a_claim_an_index_and_progress(project, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
+        pytest.param(["nowhere.json"], "nowhere.json is not an evidence file", id="evidence"),
         pytest.param([], "the following arguments are required: evidence", id="no file"),
         pytest.param(["a.json", "-o", "b", "--output", "c"], "--output is given twice; it takes one value", id="twice"),
     ],

@@ -1,4 +1,4 @@
-"""What options ask for: trajectories and records, in their order."""
+"""The trajectories and records that options select, in order."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is published can be signed, and is verified where there is a public key."""
+"""Published manifests can be signed, and are verified if there is a public key."""
 
 import json
 
@@ -18,7 +18,7 @@ NAME = "published/small/manifest.json"
 
 @pytest.fixture
 def key(project, monkeypatch):
-    """Return a key of a project with one published record, and a tool to sign it."""
+    """Return the key of a project with one published record and a signing tool."""
     install(project / "bin", monkeypatch)
     publish(records_folder() / "small", [record_of(column(1))])
     (project / "key").write_text("mine")

@@ -1,4 +1,4 @@
-"""What is here of a plan, as a table and as JSON."""
+"""The local part of a plan, as a table and as JSON."""
 
 import json
 import re

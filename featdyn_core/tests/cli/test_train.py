@@ -1,4 +1,4 @@
-"""What is trained, for which options, and what is said of it."""
+"""Which options train what, and the messages."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is checked, what is found damaged, and that nothing checked is no success."""
+"""What is checked and what is found damaged; a check of nothing is not a success."""
 
 import json
 

@@ -40,7 +40,7 @@ def truncated(unit: np.ndarray) -> np.ndarray:
 
 
 def assert_moments(kind: str, severity: int, grey: int, variance: float) -> None:
-    """Check mean and variance of noise about a grey that no draw can clip; truncation lowers it by a half."""
+    """Check mean and variance of noise about a grey that is never clipped; truncation lowers the mean by a half."""
     noise = corrupted(kind, severity, np.full((100, 32, 32, 3), grey, np.uint8)).astype(float) - grey
     tolerance = STANDARD_ERRORS * math.sqrt(variance / noise.size)
     assert noise.mean() == pytest.approx(-0.5, abs=tolerance), f"mean of {kind} at severity {severity}"
@@ -121,19 +121,19 @@ def test_disk_is_softened_by_a_gaussian() -> None:
 
 
 class Recorder:
-    """A generator that keeps what it drew, for a literal replay."""
+    """A generator that keeps its draws for a replay."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(5)
         self.drawn: list[np.ndarray] = []
 
     def integers(self, high: int, size: tuple[int, ...]) -> np.ndarray:
-        """Draw, and keep, integers below ``high``."""
+        """Draw integers below ``high`` and keep them."""
         self.drawn.append(self._rng.integers(high, size=size))
         return self.drawn[-1]
 
     def uniform(self, low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
-        """Draw, and keep, reals from ``low`` to ``high``."""
+        """Draw reals from ``low`` to ``high`` and keep them."""
         self.drawn.append(self._rng.uniform(low, high, size=size))
         return self.drawn[-1]
 
@@ -272,7 +272,7 @@ def test_elastic_transform_samples_twice(severity: int, level: tuple[float, floa
 
 
 def test_elastic_transform_bends_more_with_severity() -> None:
-    """A ramp stays a plane under the affinity; what is left beside the plane is the local distortion."""
+    """A ramp stays a plane under the affinity, so its distance from a plane is the local distortion."""
     ramp = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, np.newaxis, np.newaxis] * 7, (50, 32, 32, 1))
     inner = slice(8, 24)
     rows, columns = np.indices((32, 32))[:, inner, inner]

@@ -26,7 +26,7 @@ def generator() -> np.random.Generator:
 
 
 def assert_truncated(result: np.ndarray, grey_levels: np.ndarray) -> None:
-    """Check 8-bit results against real grey levels, with leave for the last bit beside a whole number."""
+    """Check 8-bit results against real grey levels; next to a whole number the last bit may differ."""
     assert np.abs(result - np.clip(grey_levels, 0, 255) + 0.5).max() <= 0.5 + 1e-9
 
 
@@ -133,7 +133,7 @@ def test_frost_is_as_strong_as_its_description_says() -> None:
 
 
 def liquid(mean: float, spread: float, sigma: float, threshold: float) -> np.ndarray:
-    """Return the drops (5, 32, 32) that the generator makes, 0 where dry."""
+    """Return the drops (5, 32, 32) that the generator draws; 0 means dry."""
     layers = generator().normal(mean, spread, size=(5, 32, 32))
     smooth = np.stack([ndimage.gaussian_filter(layer, sigma, mode="nearest", truncate=4) for layer in layers])
     return np.where(smooth < threshold, 0, smooth)

@@ -217,7 +217,7 @@ def cifar(photographs: np.ndarray) -> Dataset:
 
 @pytest.fixture
 def published(monkeypatch, tmp_path):
-    """Make a folder of image sets with the fog of 80 images in the published form: image i is grey i."""
+    """Make a folder of image sets with 80 foggy images in the published form; image i has grey level i."""
     monkeypatch.setattr(official, "PER_SEVERITY", 80)
     folder = tmp_path / "CIFAR-10-C"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""What the disk refuses, in words that name the mend."""
+"""Errors of the disk, which say what to do."""
 
 import errno
 import os

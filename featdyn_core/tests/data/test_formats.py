@@ -122,7 +122,7 @@ def test_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("shape", [(10**11,), (10**9, 10**9, 10**9), (2**62, 4), (10**30,), (-5,)])
 def test_header_that_speaks_of_more_than_there_is_is_refused(tmp_path, shape):
-    """Four arrays, of which the first has this shape in its header and three bytes of data."""
+    """Four arrays; the first has this shape in its header and three bytes of data."""
     path = tmp_path / "own.npz"
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})

@@ -1,4 +1,4 @@
-"""Labels of a file: those of the drawn images, known by their content."""
+"""Labels from a file: those of the drawn images, identified by content."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Labels drawn anew, and classes renamed."""
+"""Randomised labels and renamed classes."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_only_the_stated_number_of_positions_can_change(size, classes, fraction,
 
 @pytest.mark.parametrize(("size", "fraction", "count"), [(5, 0.5, 2), (7, 0.5, 4), (10, 0.25, 2), (9, 1.0, 9)])
 def test_the_rounded_number_of_distinct_positions_is_drawn(size, fraction, count):
-    # Over so many classes that no label drawn anew is 0 again, what changed is what was drawn.
+    # There are so many classes that no drawn label is 0 again, so changed labels are the drawn ones.
     noisy = randomize_labels(torch.zeros(size, dtype=torch.int64), fraction, 10**12, np.random.default_rng(0))
     assert int((noisy != 0).sum()) == count
 

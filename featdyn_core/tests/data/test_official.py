@@ -23,7 +23,7 @@ def publish(folder, per_severity: int) -> np.ndarray:
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """Make a folder of the published form with 20 images a severity in place of 10,000."""
+    """Make a folder in the published form, with 20 images per severity instead of 10,000."""
     monkeypatch.setattr(official, "PER_SEVERITY", 20)
     publish(tmp_path / "CIFAR-10-C", 20)
     return tmp_path
@@ -31,7 +31,7 @@ def small(monkeypatch, tmp_path):
 
 @pytest.fixture
 def packed(monkeypatch, small):
-    """Make the same as a tar file, with its checksum for the published one."""
+    """Make the same as a tar file; its checksum replaces the published one."""
     folder = small / "CIFAR-10-C"
     with tarfile.open(small / "CIFAR-10-C.tar", "w") as tar:
         tar.add(folder, "CIFAR-10-C")

@@ -69,7 +69,7 @@ class OldPickler(pickle._Pickler):
         if not isinstance(value, np.dtype):
             return NotImplemented
         kind, (code, *_), state = value.__reduce__()
-        # (0, 1) was written, of which NumPy 2.4.0 to 2.4.4 warns; later ones warn of (0, True) only.
+        # (0, 1) was written; NumPy 2.4.0 to 2.4.4 warns of it, and later versions only of (0, True).
         return kind, (code, 0, True), state
 
 
@@ -186,7 +186,7 @@ def same(read: Arrays, expected: Arrays) -> bool:
 
 
 class Answer(io.BytesIO):
-    """What ``urlopen`` gives for a file."""
+    """Result of ``urlopen`` for a file."""
 
     def __init__(self, url: str, content: bytes) -> None:
         super().__init__(content)
@@ -194,14 +194,14 @@ class Answer(io.BytesIO):
 
 
 class Host:
-    """The network of a test: it gives the files it was told of, and cannot be reached for others."""
+    """The network of a test: it has the given files, and is unreachable for others."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.timeouts: set[float | None] = set()
 
     def urlopen(self, request: urllib.request.Request) -> Answer:
-        """Stand in for the function of this name."""
+        """Replace the function of this name."""
         self.timeouts.add(socket.getdefaulttimeout())
         name = request.full_url.rsplit("/", 1)[1]
         if name not in self.files:
@@ -478,7 +478,7 @@ def test_torchvision_that_cannot_be_imported_names_the_mend(monkeypatch, tmp_pat
 
 
 def load_at_once(root: Path, gate: multiprocessing.Barrier) -> None:
-    """Load as one of two processes that start together, and note who converts."""
+    """Load in one of two processes that start together, and note which one converts."""
     with pytest.MonkeyPatch.context() as patch:
         expected, _ = publish_mnist(patch)
         convert = published._convert

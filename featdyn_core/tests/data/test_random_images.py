@@ -7,7 +7,7 @@ import torch
 from featdyn_core.data.random_images import random_images
 
 MANY, FEW = 20_000, 400
-GREY_LEVELS = 1.0  # between moments of so many draws and of their law
+GREY_LEVELS = 1.0  # between the moments of this many draws and of their law
 ROUNDING = 1 / 12  # variance that rounding to whole grey levels adds
 
 
@@ -17,7 +17,7 @@ def drawn(images: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    """Many images of two by two pixels far from black and white, correlated, of unlike means."""
+    """Many correlated images of 2×2 pixels, far from black and white, with different means."""
     rng = np.random.default_rng(0)
     mixing = np.array([[4, 0, 0, 0], [3, 2, 0, 0], [-2, 1, 3, 0], [0, 0, 0, 5]])
     values = np.array([90, 110, 130, 150]) + rng.uniform(-2, 2, (MANY, 4)) @ mixing.T
@@ -25,7 +25,7 @@ def images() -> torch.Tensor:
 
 
 def test_mean_and_covariance_are_those_of_the_images(images):
-    """Of their law, whatever it is that the images themselves follow; few images are drawn from many times."""
+    """Mean and covariance are those of the law, for any law of the images; few images are drawn from many times."""
     few = images[:FEW]
     found = torch.cat([random_images(few, np.random.default_rng(number)) for number in range(MANY // FEW)])
     flat, wanted = found.flatten(1).double().numpy(), few.flatten(1).double().numpy()
@@ -35,7 +35,7 @@ def test_mean_and_covariance_are_those_of_the_images(images):
 
 
 def test_nothing_else_of_the_images_is_left(images):
-    """The images are uniform in their mixed coordinates, so bounded; a Gaussian law goes beyond."""
+    """The images are uniform in mixed coordinates and so bounded; a Gaussian law exceeds the bounds."""
     found = drawn(images[:1000])
     assert (found.double() - 150)[:, 0, 1, 1].abs().max() > (images.double() - 150)[:, 0, 1, 1].abs().max() + 1
 

@@ -227,7 +227,7 @@ def test_a_stand_in_has_the_form_of_a_set_that_is_not_here(name):
 
 
 def real(name: str) -> sources.Dataset:
-    """Load a set from FEATDYN_DATA, or skip where it is not there; never download."""
+    """Load a set from FEATDYN_DATA, or skip the test if it is missing; never download."""
     root = os.environ.get("FEATDYN_DATA")
     sides = {
         "mnist": ["mnist.npz", "MNIST/raw/train-images-idx3-ubyte"],

@@ -1,4 +1,4 @@
-"""An audit finds what is no longer the published training, record or number."""
+"""An audit finds trainings, records and numbers that differ from the published ones."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ def source(rows, tmp_path):
 
 
 def moved(request, _=()):
-    """Return the record of another training: one image more is classified otherwise."""
+    """Return the record of another training, in which one more image has another class."""
     arrays = arrays_of(request)
     if "changed" in arrays:
         arrays["changed"] = arrays["changed"].copy()

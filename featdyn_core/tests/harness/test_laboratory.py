@@ -1,4 +1,4 @@
-"""From a row and a claim's measure to evidence: what is judged, what is not run, and where records come from."""
+"""From a row and a claim's measure to evidence: rows that are judged, rows that are not run, sources of records."""
 
 import dataclasses
 import json
@@ -51,13 +51,13 @@ def cell(register):
 
 
 def measure(run) -> Measured:
-    """Agreement, of which there is about 0.9, and a stranger's, of which there is none."""
+    """Measure an agreement of about 0.9, and a stranger's agreement of 0."""
     column = run.columns("column")["held-out"]
     return Measured({"effect": float(column.agreement.min()), "null": float(run.record("stranger").agreement.max())})
 
 
 def saying(*effect: float, null: float = 0.0):
-    """Return a measure that reads a record, heeds it not, and says what it is told, seed by seed."""
+    """Return a measure that reads a record, ignores it, and returns the given numbers, seed by seed."""
 
     def say(run) -> Measured:
         run.read("stranger", "clean")
@@ -92,7 +92,7 @@ def test_what_no_training_decides_is_no_measurement(cell):
 
 @pytest.mark.parametrize("looks", [1, 2])
 def test_a_second_look_is_judged_more_strictly(cell, looks):
-    """Numbers that a first look supports: their interval of 95 % ends above the bound, that of 97.5 % below."""
+    """Numbers that a first look supports: the 95 % interval lies above the bound, the 97.5 % interval does not."""
     again = dataclasses.replace(cell, scale=dataclasses.replace(cell.scale, looks=looks))
     found = decide(again, saying(0.57, 0.6, 0.63), record_of)
     assert found.verdict is (Verdict.SUPPORTED if looks == 1 else Verdict.INCONCLUSIVE)
@@ -268,7 +268,7 @@ def test_a_row_says_which_records_other_code_made(cell):
 
 @pytest.mark.parametrize(("factory", "other"), [("of now", []), ("of then", ["c"]), ("", ["c"])])
 def test_a_row_says_which_records_another_network_code_made(cell, monkeypatch, factory, other):
-    """A function of one's own that was edited since the records were published, or that they do not name."""
+    """A user's function that was edited since the records were published, or that they do not name."""
     monkeypatch.setattr("featdyn_core.store.records.factory_source", lambda name: "of now" if ":" in name else "")
     own = cell.recipes["clean"].replace(network=NetworkSpec("nets:make"))
     row = dataclasses.replace(cell, recipes={"clean": own})
@@ -330,7 +330,7 @@ def test_what_is_missing_is_trained_and_measured(laboratory):
 
 
 def saying_of_records(run) -> Measured:
-    """Read records as a claim does, and say what supports it."""
+    """Read records as a claim does, and return supporting numbers."""
     measure(run)
     return saying(0.9, 0.91, 0.92)(dataclasses.replace(run, seed=run.seed % 3))
 
@@ -351,7 +351,7 @@ def test_without_training_what_is_missing_is_not_run(laboratory, tmp_path):
 
 
 def test_each_composite_is_evaluated_once_for_all_claims(register, tmp_path, monkeypatch):
-    """Three claims with windows that overlap, on both splits: counted by a stand-in for the grid."""
+    """Three claims with overlapping windows, on both splits; a fake grid counts composites."""
     found = register(demo=entry(first=2), wide=entry(first=0), middle=entry(first=1))
     rows = {row.id: row for row in cells(found, "small")}
     evaluated: Counter = Counter()

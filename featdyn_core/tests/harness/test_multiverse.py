@@ -22,7 +22,7 @@ S, R = Verdict.SUPPORTED, Verdict.REFUTED
 
 @pytest.fixture
 def row(register):
-    """Return a function that reads the toy claim's row at small scale, with what is added to its multiverse."""
+    """Return a function that reads the toy claim's row at small scale, with additions to its multiverse."""
 
     def read(added="", text=MULTIVERSE):
         (found,) = cells(register(demo=entry(first=0) + text + added), "small")
@@ -32,7 +32,7 @@ def row(register):
 
 
 class Packed:
-    """A record whose view is none of a network's; ``unpacked`` are the records that were looked into."""
+    """A record with a made-up view; ``unpacked`` lists the records that were unpacked."""
 
     unpacked: ClassVar[list[int]] = []
 

@@ -1,4 +1,4 @@
-"""The plan of a small register: its rows, what each needs, and what no plan can be made of."""
+"""The plan of a small register: its rows, their needs, and registers without a plan."""
 
 import dataclasses
 from collections import Counter
@@ -306,7 +306,7 @@ def test_requests_of_several_claims_are_the_fewest_records(register):
 
 
 def test_every_composite_stands_in_one_request(register):
-    """Also where claims look at the same from windows that overlap, or at a network that stands still."""
+    """Also for claims with overlapping windows, and for frozen networks."""
     rows = cells(register(demo=entry(first=2), wide=entry(first=0), other=other_kinds()), "small")
     evaluated = Counter(
         (request.seed, *sorted((name, value) for name, value in request.parameters.items() if name != "shallow"), epoch)
@@ -443,7 +443,7 @@ def test_rows_of_damaged_published_records_stay_to_report_it(publication, projec
 
 
 def test_a_grid_of_losses_lies_on_checkpoints(register):
-    """Points of an even division between checkpoints go to the nearest, and two that meet are one."""
+    """Evenly spaced points move to the nearest checkpoint, and equal points become one."""
     found = register(other=other_kinds().replace("grid_points = 2", "grid_points = 9"))
     (row,) = (row for row in cells(found, "small") if row.entry.id == "other")
     assert row.requests(0)[Needed("losses", "clean")].parameters["epochs"] == [1, 2, 3]

@@ -14,7 +14,7 @@ ARMS = 'arms = { clean = "", slow = { small = "-reduced", reduced = false } }\n'
 
 @pytest.fixture
 def read(project):
-    """Return a function that reads a register whose small scale is trained on the spot for some of its seeds."""
+    """Return a function that reads a register whose small scale trains some of its seeds in a run."""
 
     def read(**entries: str):
         write_project(project, **entries)
@@ -37,7 +37,7 @@ def test_for_publishing_it_is_trained_like_others(read):
 
 
 def test_on_the_seeds_that_are_trained_here_it_is_exploratory(read):
-    """More seeds are registered for it; for what is trained here these are they."""
+    """More seeds are registered for the row; trainings of the run use these."""
 
     def found(**options):
         rows = cells(read(demo=entry(), rare=entry(more=PUBLISHED)), "small", seeds=(0, 1, 2), **options)

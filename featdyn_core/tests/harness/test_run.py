@@ -1,4 +1,4 @@
-"""What a claim sees of one seed, and how what it returns is stacked."""
+"""A claim's view of one seed, and the stacking of its results."""
 
 import numpy as np
 import pytest

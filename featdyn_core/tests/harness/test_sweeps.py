@@ -116,7 +116,7 @@ def test_a_row_is_decided_as_any_other(toy, laboratory):
 
 
 def replayed(toy, *variations, chosen=lambda _: True, **more) -> dict[str, tuple]:
-    """Publish what the rule chooses of the sweep's records and the scale's; return who is judged again from them."""
+    """Publish the records of sweep and scale that the rule chooses; return the rows that are judged again."""
     large = dataclasses.replace(sweep(*variations, **more), scale="reduced")
     wanted = requests(cells(toy, "reduced")) + [r for r in requests(swept(toy, large)) if chosen(r)]
     publish(records_folder() / "reduced", [record_of(request) for request in wanted])
@@ -213,7 +213,7 @@ def test_every_sweep_can_be_planned_and_varies_every_row():
 
 @pytest.mark.parametrize("name", ["._demo.toml", ".#demo.toml", ".demo.toml.swp", "NOTES.md"])
 def test_what_editors_and_other_machines_leave_costs_nothing(project, name):
-    """Of a Mac, of Emacs, which leaves a link to nowhere, of Vim; and a person's own notes."""
+    """Files of a Mac, of Emacs (a broken link) and of Vim, and notes of a user."""
     write_sweeps(project)
     folders = [project / place for place in ("claims/register", "claims/sweeps", "fixtures/records/small")]
     register = load_register(folders[0])

@@ -1,4 +1,4 @@
-"""A project on trainings of one's own: few files, the claims as they are, and windows that were fixed with it."""
+"""A project on a user's trainings: few files, unedited claims, and windows that are fixed with it."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ NINE = {
 
 @pytest.fixture
 def begin(tmp_path, monkeypatch):
-    """Return a function that begins a project in a folder that one then stands in."""
+    """Return a function that creates a project in a folder and makes it the working directory."""
     folder = tmp_path / "mine"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -101,7 +101,7 @@ def test_a_recipe_of_ones_own_with_chosen_claims(begin):
     rows = {row.entry.id: row for row in cells(load_register(begin.folder / "claims" / "register"), "own")}
     assert set(rows) == set(claims)
     assert {row.seeds for row in rows.values()} == {(3, 4, 5, 6)}
-    assert {row.lacking for row in rows.values()} == {""}  # its arms lie beside it, and go with it
+    assert {row.lacking for row in rows.values()} == {""}  # its arms lie beside it, and are copied with it
     assert (begin.folder / "fixtures/recipes/digits-small.toml").read_bytes() == SMALL.read_bytes()
 
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_judged_is_refused(begin, options, told):
 
 
 def cut_at(folder, *cuts):
-    """The strangers' recipe with other cuts."""
+    """Return the strangers' recipe with other cuts."""
     path = folder / "other.toml"
     path.write_text(STRANGERS.read_text().replace('["1", "3", "5"]', json.dumps(cuts)))
     return path

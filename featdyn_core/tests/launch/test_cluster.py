@@ -1,4 +1,4 @@
-"""Jobs: the same outcomes as processes, failures with their trace, and a real Slurm cluster where one is set up."""
+"""Jobs: the same outcomes as processes, failures with their trace, and a real Slurm cluster if there is one."""
 
 import functools
 import os
@@ -23,13 +23,13 @@ KINDS = ["local", pytest.param("slurm", marks=pytest.mark.cluster)]
 
 @pytest.fixture(params=KINDS)
 def cluster(request, tmp_path, monkeypatch) -> Cluster:
-    """Return a cluster of processes, or that which SLURM_CONF names."""
+    """Return a cluster of processes, or the one that SLURM_CONF names."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.2)
     return Cluster(tmp_path / "jobs", {"time": "5"}, kind=request.param)
 
 
 def root(number: int) -> float:
-    """Square root of a number that has one."""
+    """Return a square root; refuse a negative number."""
     if number == 7:
         raise ValueError("seven is not wanted")
     if number < 0:
@@ -38,7 +38,7 @@ def root(number: int) -> float:
 
 
 def vanish(_: object) -> None:
-    """End as a job does that the system kills."""
+    """End like a job that the system kills."""
     os._exit(9)
 
 

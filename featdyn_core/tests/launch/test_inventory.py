@@ -1,4 +1,4 @@
-"""Seeds written as they are read; what trainings cost."""
+"""Seeds in the form of ``--seeds``, and the cost of trainings."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def test_groups_keep_recipe_order_and_separate_state_and_reason():
 
 @pytest.fixture
 def timed(monkeypatch):
-    """An epoch takes 7 seconds, of whatever is timed; return the names of that."""
+    """Let every timed epoch take 7 seconds; return the names of timed recipes."""
     names = []
 
     def epoch_seconds(recipe, dataset, *, device, engine):
@@ -105,7 +105,7 @@ def test_a_frozen_branch_is_timed_as_one(store, timed):
 
 
 def test_epochs_of_a_parent_are_counted_once(store, timed):
-    """Three of the parent, two of the branch that begins after its first; both are timed as one, for they are alike."""
+    """Three of the parent, and two of the branch after its first; both are alike, so they are timed once."""
     lines = dry_run(store, [(tiny_recipe(), 0), (tiny_branch(), 0), (tiny_recipe(), 1)], 2)
     assert [line.partition(" and ")[0] for line in lines[:2]] == [
         "tiny, seeds 0-1: 2 to train, about 21 seconds of a process",

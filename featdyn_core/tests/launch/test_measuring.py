@@ -1,4 +1,4 @@
-"""A plan's missing records are measured where their trajectories exist, reported where not, and published."""
+"""A plan's missing records are measured if their trajectories exist, otherwise reported, and published."""
 
 import functools
 import time
@@ -70,7 +70,7 @@ def test_a_long_measurement_says_how_far_it_is(place, said, monkeypatch):
 
 
 def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):
-    """And what the CPU computes, in as many as there are cores."""
+    """Work on the CPU uses one process per core."""
     spreads = []
 
     def noted(work, pieces, *, jobs):
@@ -85,7 +85,7 @@ def test_what_a_gpu_computes_is_done_in_one_process(monkeypatch):
 
 
 def test_only_records_of_one_training_may_go_together(monkeypatch):
-    """A plan may have tens of thousands, and of no two trainings records are measured together."""
+    """A plan may have tens of thousands of records, and records of two trainings are never measured together."""
     asked = Mock(side_effect=lambda *_: False)
     monkeypatch.setattr(Request, "together", asked)
     requests = [column(1, seed=seed, deep=deep) for seed in range(20) for deep in (1, 2)]
@@ -208,7 +208,7 @@ def test_a_damaged_record_is_not_published(place, tmp_path):
 
 
 def test_an_unreadable_manifest_is_published_anew_or_kept(place, tmp_path):
-    """Anew where all records are here; else nobody knows what would be lost."""
+    """It is published again if all records are here; otherwise records could be lost."""
     folder = tmp_path / "reduced"
     place.measurements().get(column(1))
     publish_records(place, [column(1)], folder, print)

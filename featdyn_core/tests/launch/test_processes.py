@@ -28,7 +28,7 @@ def squared(number: int) -> int:
 
 
 def die(number: int) -> int:
-    """End the process without a word."""
+    """End the process without a message."""
     os._exit(number)
 
 
@@ -69,7 +69,7 @@ if __name__ == "__main__":
 
 
 def stay(path: Path) -> None:
-    """Say which process is at work, and stay."""
+    """Report the process id, and keep running."""
     path.write_text(str(os.getpid()))
     time.sleep(PATIENCE)
 

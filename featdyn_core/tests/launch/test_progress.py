@@ -1,4 +1,4 @@
-"""What trainers and grids are doing, told to a person who waits."""
+"""Progress of trainers and grids, for a user who waits."""
 
 import dataclasses
 import io
@@ -114,7 +114,7 @@ def test_watcher_writes_what_claims_say(tmp_path, watched):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock of rich's that the test sets, in seconds."""
+    """A clock for rich that the test sets, in seconds."""
     now = [0.0]
     original = Progress.__init__
 

@@ -1,4 +1,4 @@
-"""Parts of a rehearsal end at their limits, are kept in a report, and go on in a later call."""
+"""Parts of a rehearsal end at their limits, are saved in a report, and continue in a later call."""
 
 import itertools
 import json
@@ -120,7 +120,7 @@ def test_epochs_are_timed_in_both_precisions(monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_epoch_is_estimated_from_some_steps(monkeypatch, count):
-    """By a clock that moves by a second with each epoch that ends."""
+    """The clock advances by a second with each epoch."""
     clock = itertools.count()
     monkeypatch.setattr(rehearsal, "STEPS", 2)
     monkeypatch.setattr(

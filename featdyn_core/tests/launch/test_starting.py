@@ -1,4 +1,4 @@
-"""A project of one's own: from a checkout, and from a wheel in a folder that has nothing but it."""
+"""A user's project, from a checkout and from a wheel in an otherwise empty folder."""
 
 import inspect
 import os
@@ -49,7 +49,7 @@ def test_a_package_without_its_claims_says_so(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """Folder that the wheel of this checkout is installed in, and nothing else."""
+    """Folder with only the installed wheel of this checkout."""
     folder = tmp_path_factory.mktemp("installed")
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, SOURCE]
     subprocess.run(build, check=True)
@@ -69,7 +69,7 @@ def started(installed: Path, folder: Path, *arguments: str | Path) -> subprocess
 
 
 def run(installed: Path, folder: Path, *arguments: str | Path) -> str:
-    """Output of such a run, which ended well."""
+    """Output of such a run, which succeeded."""
     found = started(installed, folder, *arguments)
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
@@ -186,7 +186,7 @@ def test_where_there_is_no_project_the_plugin_says_nothing(installed, tmp_path):
 
 
 def test_an_installed_package_turns_checkpoints_into_claims(installed, tmp_path):
-    """Other people's names are a module beside the files; nothing of a checkout is there."""
+    """The user's functions are a module beside the files, and there is no checkout."""
     (tmp_path / "nets.py").write_text(
         inspect.getsource(elsewhere.small).replace("def", "from torch import nn\n\n\ndef", 1)
     )

@@ -1,4 +1,4 @@
-"""A plan's missing trajectories: trained here or in processes, and what is said meanwhile."""
+"""A plan's missing trajectories, trained in this process or in several, and the progress messages."""
 
 import io
 
@@ -81,7 +81,7 @@ def test_what_fails_here_is_raised(trainer):
 
 
 def test_a_failure_in_a_process_is_reported_and_sets_the_status(trainer, capfd):
-    """Trained here, where the processes would."""
+    """This process trains in place of the workers."""
     with pytest.raises(SystemExit) as ended:
         training._train_silently(trainer, [(tiny_recipe(optimizer=OptimizerSpec("sgd", 1e30)), 0), *REQUESTS])
     assert ended.value.code == 2

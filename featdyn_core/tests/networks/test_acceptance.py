@@ -1,4 +1,4 @@
-"""Networks that are no function of an image, and parts that are not the module that was cut."""
+"""Networks that are not functions of one image, and parts that differ from the module that was cut."""
 
 import copy
 import inspect
@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 
 class Block(nn.Module):
-    """A layer that is taken whole, and what it does to its features."""
+    """A layer that is not cut, with a given effect on features."""
 
     def __init__(self, how) -> None:
         super().__init__()

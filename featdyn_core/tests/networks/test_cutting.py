@@ -1,4 +1,4 @@
-"""Modules of one's own, cut after named submodules."""
+"""A user's modules, cut after named submodules."""
 
 import copy
 
@@ -92,14 +92,14 @@ def test_module_itself_is_left_alone(pair):
 
 
 class Branching(nn.Module):
-    """What ``torch.fx`` cannot follow: it looks at numbers."""
+    """A module that ``torch.fx`` cannot trace, because it branches on numbers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 4)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Apply the layer where it suits."""
+        """Apply the layer, depending on the numbers."""
         return self.linear(hidden) if hidden.sum() > 0 else hidden
 
 
@@ -138,7 +138,7 @@ def test_parameters_of_the_module_belong_to_the_part_using_them():
 
 
 class Odd(nn.Module):
-    """Two layers, and something odd about the way they are called."""
+    """Two layers that are called in an unusual way."""
 
     def __init__(self, forward) -> None:
         super().__init__()
@@ -293,7 +293,7 @@ def test_weights_that_are_computed_can_be_cut_and_copied(normalised):
     module = nn.Sequential(nn.Flatten(), normalised(nn.Linear(4, 4)), nn.Linear(4, 3)).eval()
     images = torch.rand(5, 1, 2, 2) * 255
     network = BlockNetwork.from_module(module, ["1"])
-    logits = network(images)  # after which the weights are those of a computation
+    logits = network(images)  # then the weights are results of a computation
     twin = copy.deepcopy(network)
     assert torch.equal(logits, module(network.standardize(images)))
     for name, value in twin.state_dict().items():
@@ -336,7 +336,7 @@ def skipping(m, x):
     return m.three(m.two(hidden) * m.scale + hidden)
 
 
-WRONG = {  # the function, the line of it that is told, the message
+WRONG = {  # the function, the line that the error names, the message
     "a draw in training": (drawn, 1, "Whole.forward draws at random outside of the submodules .*: Whole, "),
     "a draw that would stay": (drawn_for_good, 1, "Whole.forward draws at random .*Put it into a submodule"),
     "another in training": (in_training, 3, "Whole.forward differs between training and evaluation"),

@@ -1,4 +1,4 @@
-"""Networks that a function of one's own makes, from the recipe that names it to composites."""
+"""Networks that a user's function makes, from recipe to composites."""
 
 import math
 import shutil
@@ -40,12 +40,12 @@ def perceptron(width: int, classes: int = 10) -> nn.Module:
 
 
 def chain() -> BlockNetwork:
-    """A network that is a chain already."""
+    """Return a network that is a chain already."""
     return BlockNetwork({"hidden": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}, [], [0.5], [0.5])
 
 
 def number() -> int:
-    """No network."""
+    """Return something that is not a network."""
     return 3
 
 

@@ -1,4 +1,4 @@
-"""Images as networks take them, in every public function that is given some."""
+"""Images in the form that networks take, in every public function with images."""
 
 import re
 

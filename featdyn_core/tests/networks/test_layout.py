@@ -1,4 +1,4 @@
-"""Networks whose code asks for the usual order of numbers in memory are measured and trained as any other."""
+"""Networks whose code needs the usual memory order are measured and trained like any other."""
 
 import copy
 import itertools
@@ -26,7 +26,7 @@ WAYS = {
 
 
 class Viewing(nn.Module):
-    """A network as tutorials write it: two convolutions, and features that are seen as vectors."""
+    """A network as in tutorials: two convolutions, and features that are viewed as vectors."""
 
     def __init__(self, way: str = "view") -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Viewing(nn.Module):
 
 
 class Inner(nn.Module):
-    """The same inside of a layer that is taken whole."""
+    """The same inside a layer that is not cut."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Features to vectors."""
@@ -49,12 +49,12 @@ class Inner(nn.Module):
 
 
 def inner() -> nn.Module:
-    """Return a chain of layers, one of which sees features as vectors."""
+    """Return a chain of layers, one of which views features as vectors."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Inner(), nn.Linear(4 * 6 * 6, 10))
 
 
 def chain() -> BlockNetwork:
-    """Return a chain of blocks of one's own."""
+    """Return a chain of a user's blocks."""
     blocks = {"conv": nn.Conv2d(3, 4, 3), "rest": nn.Sequential(nn.ReLU(), Inner(), nn.Linear(4 * 6 * 6, 10))}
     return BlockNetwork(blocks, ["conv"], [0.5], [0.5])
 

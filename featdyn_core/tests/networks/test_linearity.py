@@ -1,4 +1,4 @@
-"""Inner depths are those behind which a non-linearity is left, however it is written."""
+"""Inner depths have a non-linearity after the cut, however it is written."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ IMAGES = torch.randint(256, (4, 1, 8, 8), generator=torch.Generator().manual_see
 
 
 class Written(nn.Module):
-    """Affine in evaluation, but for what stands behind the first layer."""
+    """A network that is affine in eval mode, except for one part after the first layer."""
 
     def __init__(self, between):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The published weights of ResNets: their names, and what they give on the images that they were published for."""
+"""Published weights of ResNets: their names, and their accuracy on the images that they were published for."""
 
 import hashlib
 import math
@@ -137,7 +137,7 @@ def test_pretrained_networks_have_the_measured_accuracy(name):
     hits = torch.cat([network(images).argmax(1) for images in data.test_images.split(500)]) == data.test_labels
     assert int(hits[:FIRST].sum()) == right, f"{name}: right on other than {right} of the first {FIRST} test images"
     count, whole = len(hits), data.published_counts[1]
-    # Four standard errors of a sample of the test images, without replacement: none if all are at hand.
+    # Four standard errors of a sample of the test images without replacement; 0 if all are used.
     sampling = math.sqrt(stated * (1 - stated) * (1 / count - 1 / whole))
     assert hits.double().mean().item() == pytest.approx(stated, abs=STATED_TOLERANCE + 4 * sampling), f"{count} images"
 

@@ -18,7 +18,7 @@ NAME = "Pretended GPU"
 
 @contextlib.contextmanager
 def pretended() -> Iterator[Device]:
-    """Have torch find one CUDA device; afterwards it is gone, and so is what lay on it."""
+    """Let torch find one CUDA device; at the end it disappears with its tensors."""
     device = Device()
     with pytest.MonkeyPatch.context() as patch, device:
         _patch_cuda(patch, device)
@@ -73,7 +73,7 @@ def _patch_cuda(patch, device):
 
 
 def _patch_tensors(patch, device):
-    """Let tensors go from side to side, and parameters of a module be those of the side that they go to."""
+    """Let tensors move between host and device, and parameters of a module move with it."""
     patch.setattr(torch.Tensor, "to", _to(torch.Tensor.to, device), raising=False)
     patch.setattr(torch.Tensor, "cpu", lambda self: self.to(CPU), raising=False)
     patch.setattr(torch.Tensor, "cuda", lambda self, *_: self.to(CUDA), raising=False)
@@ -86,7 +86,7 @@ def _patch_tensors(patch, device):
     autocast = torch.autocast
 
     class Autocast(autocast):
-        """The CPU's, for both sides: the numbers are the CPU's."""
+        """The CPU's autocast for both, because the CPU computes the numbers."""
 
         def __init__(self, device_type, *args, **options):
             super().__init__("cpu" if device_type == "cuda" else device_type, *args, **options)
@@ -96,7 +96,7 @@ def _patch_tensors(patch, device):
 
 
 def _to(plain, device):
-    """Return ``Tensor.to``, also from side to side: to a side, to a type, or as another tensor is."""
+    """Return ``Tensor.to`` with moves between host and device: to a device, a type, or those of another tensor."""
 
     def to(tensor, *args, copy=False, **options):
         if args and isinstance(args[0], torch.Tensor):
@@ -114,20 +114,20 @@ def _to(plain, device):
 
 
 def _side(plain, tensor):
-    """Return a tensor's device; one that a transformation of ``torch.func`` wraps is that of what is inside."""
+    """Return a tensor's device; a tensor wrapped by ``torch.func`` has that of the inner tensor."""
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
     return CUDA if isinstance(tensor, PretendedTensor) else plain.__get__(tensor)
 
 
 def _made(make, data, *args, device=None, **options):
-    """Make a tensor of numbers, on a side."""
+    """Make a tensor of numbers on host or device."""
     found = make(data, *args, **options)
     return found if device is None else found.to(device)
 
 
 def _grouped(tensorlistlist, with_indices=False):
-    """Group lists of tensors by device and type, as torch does in C++, where a pretended tensor is the CPU's."""
+    """Group lists of tensors by device and type; torch's C++ code would take pretended tensors for the CPU's."""
     groups = {}
     for number, row in enumerate(
         zip(*[part or [None] * len(tensorlistlist[0]) for part in tensorlistlist], strict=True)

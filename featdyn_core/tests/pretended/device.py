@@ -87,11 +87,11 @@ class PretendedTensor(Tensor):
 
 
 class Move(torch.autograd.Function):
-    """A copy from one side to the other."""
+    """A copy between host and device."""
 
     @staticmethod
     def forward(ctx, device, tensor):
-        """Copy; the host waits both ways, for its memory is not pinned."""
+        """Copy; the host waits in both directions, because its memory is not pinned."""
         ctx.pretended = device
         return device.moved(tensor)
 
@@ -136,7 +136,7 @@ class Device(TorchDispatchMode):
         self.waits[what] += 1
 
     def forbid(self, what: str) -> None:
-        """Refuse what a capture cannot have.
+        """Refuse an operation that a capture cannot contain.
 
         Raises:
             RuntimeError: something is being captured.
@@ -161,7 +161,7 @@ class Device(TorchDispatchMode):
 
     @contextlib.contextmanager
     def capturing(self, graph: Graph, stream: Stream | None = None, **_) -> Iterator[None]:
-        """Capture what is started meanwhile on a stream."""
+        """Capture the work that is started on a stream."""
         self.synchronize()
         drawn = self.generator.get_state()
         with self.on(stream or self.new_stream()):
@@ -177,7 +177,7 @@ class Device(TorchDispatchMode):
                 graph.close()
 
     def moved(self, tensor: Tensor) -> Tensor:
-        """Return a copy on the other side."""
+        """Return a copy on the other one of host and device."""
         if isinstance(tensor, PretendedTensor):
             self.wait("copy to the host")
             self._begin("copy to the host", [tensor.plain], [])
@@ -258,7 +258,7 @@ class Device(TorchDispatchMode):
             self.wait(name)
 
     def _run(self, func, args, kwargs):
-        """Compute on the CPU; what comes out is on the device, or is an argument."""
+        """Compute on the CPU; results are on the device, or are arguments."""
         mapped = {}
 
         def plain(tensor):
@@ -293,7 +293,7 @@ class Device(TorchDispatchMode):
             self._begin(str(func), unwritten, written)
 
     def _keep(self, func, args, kwargs, inputs, written, results, fresh):
-        """Note what was made: memory of the stream, or of the graph."""
+        """Note new tensors as memory of the stream or of the graph."""
         for tensor in results:
             self.memory.made(tensor)
         if self.capture is None:
@@ -321,23 +321,23 @@ class Device(TorchDispatchMode):
 
 @functools.cache
 def written_by(func) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Positions and names of the arguments that an operator changes, by its schema."""
+    """Return positions and names of the arguments that an operator changes, from its schema."""
     changed = [(n, a.name) for n, a in enumerate(func._schema.arguments) if a.alias_info and a.alias_info.is_write]
     return tuple(number for number, _ in changed), tuple(name for _, name in changed)
 
 
 @functools.cache
 def waits(func) -> bool:
-    """Whether the host needs to know what the operator finds."""
+    """Whether the host needs the operator's result."""
     return bool(WAITS & set(func.tags))
 
 
 @functools.cache
 def _only_views(func) -> bool:
-    """Whether an operator runs nothing: its results are other looks at its arguments' memory."""
+    """Whether an operator computes nothing, because its results are views of its arguments."""
     return func.is_view or func in (aten.detach.default, aten.alias.default, aten.lift_fresh.default)
 
 
 def _is_missing_tangent(tensor: Tensor) -> bool:
-    """Whether this is the nought that forward differentiation makes, in C++, of what has no tangent."""
+    """Whether this is the zero that forward differentiation makes in C++ for a missing tangent."""
     return tensor.dim() > 0 and not any(tensor.stride()) and tensor.untyped_storage().nbytes() == tensor.element_size()

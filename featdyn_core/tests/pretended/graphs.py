@@ -1,4 +1,4 @@
-"""Captured graphs of a pretended device: what was started is recorded, not run, and replayed on the same memory."""
+"""Captured graphs of a pretended device: work is recorded instead of run, and replayed on the same memory."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -37,12 +37,12 @@ class Graph:
         self.before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
     def record(self, work: Work) -> None:
-        """Take a piece of work in."""
+        """Add a piece of work."""
         self.work.append(work)
         self.own.update(address(tensor) for tensor in work.results)
 
     def spare(self, tensors: list[Tensor]) -> None:
-        """Keep what is about to be written, so that ``close`` can put it back: a capture runs nothing."""
+        """Keep memory that is about to be written; ``close`` restores it, because a capture runs nothing."""
         for tensor in tensors:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in self.own | self.before.keys():
@@ -59,7 +59,7 @@ class Graph:
         self.before.clear()
 
     def replay(self) -> None:
-        """Run all that was captured.
+        """Run all captured work.
 
         Raises:
             RuntimeError: during a capture, or a tensor that the graph works on is no more.
@@ -75,7 +75,7 @@ class Graph:
                 kept.copy_(new)
 
     def _require_memory(self):
-        """Refuse a graph some of whose tensors, made before its capture, nobody else holds any more."""
+        """Refuse a graph if tensors from before its capture have been released."""
         held = {id(tensor): tensor for work in self.work for tensor in (*work.reads, *work.writes)}
         counts = Counter(address(tensor) for tensor in held.values())
         for tensor in held.values():
@@ -86,10 +86,10 @@ class Graph:
 
 
 def owners(storage: torch.UntypedStorage) -> int:
-    """Number of tensors that hold a storage."""
-    return torch._C._storage_Use_Count(storage._cdata) - 1  # of which the Python object is one
+    """Return the number of tensors that hold a storage."""
+    return torch._C._storage_Use_Count(storage._cdata) - 1  # the Python object is one of them
 
 
 def address(tensor: Tensor) -> int:
-    """Where a tensor's storage lies."""
+    """Return the address of a tensor's storage."""
     return tensor.untyped_storage().data_ptr()

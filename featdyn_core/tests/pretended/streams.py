@@ -1,4 +1,4 @@
-"""Streams and events of a pretended device: who has waited for whom, and so which memory may be touched by whom.
+"""Streams and events of a pretended device: which stream waited for which, and so may use which memory.
 
 The pretended device computes at once, so nothing here is ever late. What is kept is the order that a real device
 would guarantee, in vector clocks: the work of a stream has a number, and whoever waits for the stream knows the
@@ -16,25 +16,25 @@ Clock = dict[int, int]
 
 
 class RaceError(RuntimeError):
-    """Two streams touch the same memory, and nothing says which is first."""
+    """Two streams use the same memory in no defined order."""
 
 
 def learn(clock: Clock, other: Clock) -> None:
-    """Raise a clock to what another one knows."""
+    """Raise a clock to at least another one."""
     for stream, number in other.items():
         clock[stream] = max(clock.get(stream, 0), number)
 
 
 @dataclass
 class Touched:
-    """Who touched a piece of memory last: the stream that wrote it, and those that read it since."""
+    """Last users of a piece of memory: the stream that wrote it, and those that have read it since."""
 
     written: tuple[int, int] | None = None
     read: Clock = field(default_factory=dict)
 
 
 class Host:
-    """What the host knows to have ended; whatever is started later comes after it."""
+    """Work that the host knows has ended; work that starts later comes after it."""
 
     def __init__(self) -> None:
         self.clock: Clock = {}
@@ -57,7 +57,7 @@ class Stream:
         self.captured = False
 
     def is_capturing(self):
-        """Whether its work is recorded, and not run."""
+        """Whether its work is recorded instead of run."""
         return self.captured
 
     def work(self):
@@ -74,7 +74,7 @@ class Stream:
         learn(self.clock, event.clock)
 
     def record_event(self, event=None):
-        """Return an event that comes to pass when the work so far has ended."""
+        """Return an event that is complete when the work so far has ended."""
         event = event or Event(self.wait, self.host)
         event.record(self)
         return event
@@ -112,11 +112,11 @@ class Memory:
         self.touched: dict[int, Touched] = {}
 
     def made(self, tensor: Tensor) -> None:
-        """Forget what was at an address where a new storage is now."""
+        """Forget the previous storage at an address that a new one has."""
         self.touched[tensor.untyped_storage().data_ptr()] = Touched()
 
     def use(self, stream: Stream, tensors: list[Tensor], *, writes: bool, what: str) -> None:
-        """Let the work that a stream has begun touch tensors.
+        """Let the current work of a stream use tensors.
 
         Raises:
             RaceError: other work that touched them may still be under way.

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.pretended, pytest.mark.usefixtures("pretended_gpu")]
 
 @pytest.fixture(autouse=True)
 def _new_streams():
-    """Those that are kept are of a device that is no more."""
+    """Make new streams, because cached ones belong to an earlier device."""
     bench_training.streams.cache_clear()
 
 

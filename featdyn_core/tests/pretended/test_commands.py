@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("pretended_gpu")
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Return a toy project's folder, in which one stands; its images are a small file of one's own."""
+    """Return a toy project's folder, the working directory, with a small image file of its own."""
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (80, 8, 8), dtype=np.uint8), np.arange(80) % 10
     np.savez(tmp_path / "own.npz", x_train=images[:60], y_train=labels[:60], x_test=images[60:], y_test=labels[60:])
@@ -53,7 +53,7 @@ def test_selfcheck_finds_that_all_ways_agree(capsys):
 
 
 def test_a_session_of_the_full_tier_decides_on_ones_own_images(project, pytester, monkeypatch):
-    """The session is in this process, which has the device."""
+    """The session runs in this process, which has the device."""
     monkeypatch.chdir(project)  # pytester has gone elsewhere
     write_claim(project)
     (project / "conftest.py").write_text("pytest_plugins = ['featdyn_core.pytest_plugin.plugin']")

@@ -16,7 +16,7 @@ GPU = torch.device("cuda", 0)
 
 @pytest.fixture(autouse=True)
 def device(pretended_gpu):
-    """Have a new one for each test."""
+    """Return a new device for each test."""
     return pretended_gpu
 
 
@@ -187,7 +187,7 @@ def test_a_graph_outliving_its_input_is_found():
 
 
 def racing(order):
-    """Write on one stream and read on another, with something between."""
+    """Write on one stream and read on another, with a given step between."""
     one, other = torch.cuda.Stream(), torch.cuda.Stream()
     shared = ones(3)
     for stream in (one, other):
@@ -241,7 +241,7 @@ def test_a_write_over_what_another_stream_reads_is_found():
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         shared + 1
-    shared + 1  # two readers are no race
+    shared + 1  # two readers are not a race
     with pytest.raises(RaceError):
         shared.add_(1)
 

@@ -71,12 +71,12 @@ def verdicts_of(project: pytest.Pytester, name: str = "evidence.json") -> dict[s
 
 
 def document_of(project: pytest.Pytester, name: str = "evidence.json") -> dict:
-    """Return an evidence file as it is."""
+    """Return the content of an evidence file."""
     return json.loads((project.path / name).read_text(encoding="utf-8"))
 
 
 def publish_reduced(*seeds: int) -> None:
-    """Publish what the register's claims read at reduced scale on the digits, of some of the seeds."""
+    """Publish the records of claims at reduced scale on the digits, for some of the seeds."""
     rows = [row for row in cells(load_register(register_folder()), "reduced") if row.subject == "digits"]
     measurements = Measurements(Store(device="cpu"))
     found = [measurements.get(request) for request in requests(rows) if request.seed in (seeds or (3, 4, 5))]
@@ -396,7 +396,7 @@ def test_a_store_that_cannot_be_written_is_an_error(project):
 
 
 def use_cifar10(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let the small recipe be of CIFAR-10; return where that is looked for, with nothing there and no host to ask."""
+    """Let the small recipe use CIFAR-10; return its empty folder. No host can be reached."""
     edit(project.path / "fixtures/recipes/toy.toml", '"digits"', '"cifar10"')
     monkeypatch.setenv("FEATDYN_DATA", str(project.path / "data"))
     monkeypatch.setattr(urllib.request, "urlopen", Mock(side_effect=OSError("no route to host")))
@@ -603,7 +603,7 @@ def test_cuda_without_a_device(project):
 
 
 def test_a_drivers_warning_ends_no_run(project):
-    """In a process of its own, where nobody has asked for the devices yet."""
+    """In a new process, where the devices have not been requested yet."""
     project.makeconftest("""
         import warnings
         import torch
@@ -626,7 +626,7 @@ def test_half_precision_grids_count_flipped_predictions(project):
 
 
 def test_progress_of_other_processes_is_shown(project, monkeypatch, capfd):
-    """In spite of pytest's capture of what tests print."""
+    """It is shown although pytest captures output."""
     monkeypatch.setattr(Watcher.__init__, "__defaults__", (0.05, (), None))
     monkeypatch.setenv("FEATDYN_STORE", str(project.path / "own"))
     write_beat(project.path / "own", Beat("key", "elsewhere", 7, 3, 9, 1.5, 2.0))
@@ -716,7 +716,7 @@ def test_a_test_that_decides_nothing_is_no_success(project):
 
 
 def tiers_of(project: pytest.Pytester, *options: str) -> set[str]:
-    """Return the tiers of the rows that a run is of."""
+    """Return the tiers of a run's rows."""
     result = project.runpytest("--collect-only", "-q", *options)
     names = {line.partition("[")[2].rstrip("]") for line in result.outlines if "::test_demo[" in line}
     return {"sweep" if name.endswith(("slow", "again")) else "full" if "reduced" in name else "fast" for name in names}
@@ -736,7 +736,7 @@ def tiers_of(project: pytest.Pytester, *options: str) -> set[str]:
 )
 @pytest.mark.parametrize("settings", ["own", "of a parent"])
 def test_tiers_that_cost_are_run_where_they_are_named(project, expression, tiers, settings):
-    """Settings of a parent's, which pytest takes where it is told of folders outside, say nothing of tiers."""
+    """If folders outside are named, pytest takes a parent's settings, which have no tiers."""
     write_sweeps(project.path)
     options = [*expression, "-c", "/dev/null", "--rootdir=."] if settings == "of a parent" else expression
     assert tiers_of(project, *options) == tiers
@@ -773,7 +773,7 @@ def test_a_row_that_is_run_again_fails_once(project, options):
 
 
 def test_progress_has_nowhere_to_go_where_the_output_is_closed():
-    """As where a program runs pytest without a terminal of its own."""
+    """As if a program runs pytest without a terminal."""
     text = "import os; os.close(1); from featdyn_core.pytest_plugin.reporter import _terminal; _terminal().write('x')"
     found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")

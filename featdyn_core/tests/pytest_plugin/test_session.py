@@ -1,4 +1,4 @@
-"""A run says of every row what became of it, in a file that never takes the place of another kind's."""
+"""A run reports the result of every row, in a file that never replaces one of another kind of run."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Real composites and displaced networks of one pair of epochs, written out, and the planted network beside them."""
+"""Real composites and displaced networks of one pair of epochs, step by step, and the planted network."""
 
 import numpy as np
 import pytest

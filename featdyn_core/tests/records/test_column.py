@@ -58,7 +58,7 @@ def column(tiny_trajectory):
 
 @pytest.fixture
 def small():
-    """Two depths, two shallow epochs, four images; ``f_t`` is right on three of them."""
+    """A column of two depths, two shallow epochs and four images; ``f_t`` is right on three of them."""
     return Column(
         cuts=("a", "b"),
         epochs=np.array([3, 5]),
@@ -110,7 +110,7 @@ def test_images_are_those_that_the_trajectory_is_measured_on(tiny_trajectory):
 
 
 def test_agreement_with_the_reference_is_nought_in_the_record(tiny_trajectory):
-    """So records of networks that forget little compress well."""
+    """Records of networks that forget little therefore compress well."""
     arrays = measured(tiny_trajectory, PARAMETERS)
     assert not arrays["changed"][:, 1].any()  # (2, 2) is the network itself
     assert arrays["changed"].dtype == np.uint8
@@ -255,7 +255,7 @@ def test_a_share_has_all_images_as_its_count(small):
 
 
 def test_a_composite_misses_all_that_a_better_one_misses():
-    """So the share of images at consistency 1 is what the worst composite leaves."""
+    """The worst composite therefore sets the share of images at consistency 1."""
     found = Column.planted([1, 2, 3], [0.3, 0.1, 0])
     assert (found.consistency == 1).mean() == pytest.approx(0.7, abs=GRAIN)
 

@@ -1,4 +1,4 @@
-"""Shallow halves moved along the drift mirrored and that of another period, written out."""
+"""Shallow halves moved along the mirrored drift and along the drift of another period, step by step."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def resolved(first, last, **options):
     [
         ((2, 3), "last", (2, 3), [1, 2]),  # as long as the window
         ((1, 3), "last", (1, 3), [0, 1]),  # as long as there is
-        ((1, 3), "first", (3, 1), [1, 0]),  # the drift runs on, as that of transfer does
+        ((1, 3), "first", (3, 1), [1, 0]),  # the drift continues, as in transfer
     ],
 )
 def test_the_other_period_is_the_one_before_the_window(window, deep, ends, period):

@@ -1,4 +1,4 @@
-"""Flatness: derivatives against whole Jacobians, drift that nothing reads, and ratios in plain numbers."""
+"""Flatness: derivatives against full Jacobians, drift along unread directions, and ratios in plain numbers."""
 
 import dataclasses
 

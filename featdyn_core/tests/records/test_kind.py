@@ -1,4 +1,4 @@
-"""What options are resolved against, and that a new kind of record is one file and one line."""
+"""Resolution of options; a new kind of record is one file and one line."""
 
 import dataclasses
 from dataclasses import dataclass

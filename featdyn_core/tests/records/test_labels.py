@@ -1,4 +1,4 @@
-"""Labels that were trained with against the true ones: noise at a rate, renamed classes, a file, and a fault."""
+"""Training labels against true ones: noise at a rate, renamed classes, a file, and a fault."""
 
 import dataclasses
 

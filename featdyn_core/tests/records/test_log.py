@@ -1,4 +1,4 @@
-"""What a training logged, and how far its loss has fallen."""
+"""The log of a training, and the fall of its loss."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Misclassified of a training's networks, image by image and written out."""
+"""Images that a training's networks misclassify, one by one."""
 
 import itertools
 

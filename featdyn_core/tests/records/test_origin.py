@@ -1,4 +1,4 @@
-"""Where a training began: with the network of its own seed, or with another one."""
+"""The start of a training: the network of its own seed, or another one."""
 
 import dataclasses
 

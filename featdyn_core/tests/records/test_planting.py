@@ -1,4 +1,4 @@
-"""Shares of planted images that come out exactly."""
+"""Planted shares of images are exact."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Requests: what tells them apart, which record serves which, and who measures what."""
+"""Requests: their identity, the records that serve them, and joint measurements."""
 
 import dataclasses
 

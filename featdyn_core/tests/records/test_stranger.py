@@ -1,4 +1,4 @@
-"""A stranger's shallow half under one's own deep half, written out."""
+"""A stranger's shallow half under a network's own deep half, step by step."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ CHANCE = 0.5  # networks of ten classes that know nothing of each other agree le
 
 @pytest.fixture(scope="module")
 def partner(tiny_trajectory):
-    """A network of the same form whose first features are others: negated, in another order."""
+    """Return a network of the same form whose first features are negated and in another order."""
 
     def shuffled(epoch):
         state = {name: value.clone() for name, value in tiny_trajectory.state(epoch).items()}

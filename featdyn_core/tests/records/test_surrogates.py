@@ -1,4 +1,4 @@
-"""Surrogates of total variation by class, against their definitions and at worlds in which the answer is known."""
+"""Surrogates of total variation by class, against their definitions and in worlds with a known answer."""
 
 import dataclasses
 
@@ -90,7 +90,7 @@ def test_training_features_are_drawn_from_the_whole_window(found, tiny_trajector
 
 
 def test_features_that_the_deep_part_reclassifies_are_missed(tiny_trajectory):
-    """With one early epoch beside the end, a share of the images between none and those that this epoch misses."""
+    """With one early epoch and the end, the share lies between 0 and what this epoch misses."""
     found = measured(tiny_trajectory, epochs=[0, 4])
     training, known = tiny_trajectory.evaluation_set("training")
     for depth, cut in enumerate(found.cuts):

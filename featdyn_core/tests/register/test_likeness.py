@@ -1,4 +1,4 @@
-"""A scale that is like a row has its bounds, arms and numbers, and windows of its own."""
+"""A scale that is like a row takes its bounds, arms and numbers, and has its own windows."""
 
 import copy
 

@@ -22,7 +22,7 @@ above = 0.6
 
 @pytest.fixture
 def read(tmp_path):
-    """Return a function that reads the toy claim with a multiverse, and what is added to that."""
+    """Return a function that reads the toy claim with a multiverse and additions to it."""
 
     def reader(added="", *, text=DEMO + MORE, multiverse=MULTIVERSE):
         write_project(tmp_path, demo=text + multiverse + added)
@@ -32,7 +32,7 @@ def read(tmp_path):
 
 
 def chosen(demo, dimension, name):
-    """The claim by one other choice."""
+    """Return the claim under one other choice."""
     return altered(demo, {dimension: (name, alternatives(demo)[dimension][name])})
 
 
@@ -86,7 +86,7 @@ def test_what_changes_nothing_somewhere_is_no_choice_there(read):
         'place.here = { criteria = { "effect".reported = ["small"], "mean".above = 0.5 }, decides = ["mean"] }'
     )
     assert "place" in choices(found, "small", "digits")
-    idle = read('idle.here = { criteria = { "mean".above = 0.5 } }')  # of what is only reported
+    idle = read('idle.here = { criteria = { "mean".above = 0.5 } }')  # of a reported criterion
     assert "idle" not in choices(idle, "small", "digits")
 
 

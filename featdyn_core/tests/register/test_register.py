@@ -724,7 +724,7 @@ def test_the_real_register_has_every_scale_and_claims_at_each(real):
 
 
 def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
-    """A window's end that is none would be found out only after days of training."""
+    """Otherwise a wrong end of a window would be found only after days of training."""
     for entry, scale, subject in cells_of(real):
         names = [scale.recipes[subject] + suffix for suffix in entry.arms_of(scale.name, subject).values()]
         assert all((recipes_folder() / f"{name}.toml").is_file() for name in names), (entry.id, names)
@@ -732,13 +732,13 @@ def test_windows_end_at_checkpoints_of_recipes_that_are_there(real):
         windows = entry.windows_of(scale.name, subject)
         named = any("window" in record for record in entry.records.values())
         assert windows or not named, (entry.id, scale.name, subject)
-        for window in windows.values():  # of an arm that branches off, those before are none
+        for window in windows.values():  # an arm that branches off has no earlier checkpoints
             assert any({window.first, window.last} <= known for known in checkpoints), (entry.id, names, window)
 
 
 def test_recipes_of_a_subject_are_of_that_data_set(real):
     for entry, scale, subject in cells_of(real):
-        images = scale.model[1] or subject  # of a scale that is like a row, those of that row
+        images = scale.model[1] or subject  # a scale that is like a row takes those of that row
         assert entry.kind == THEOREM or load_recipe(scale.recipes[subject]).data.set == images, entry.id
 
 

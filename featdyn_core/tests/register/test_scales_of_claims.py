@@ -1,4 +1,4 @@
-"""The scales at which a claim is asked."""
+"""The scales of a claim."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What tests ask of a page, and the made-up run with every verdict that most pages are of."""
+"""A parser of pages for tests, and the made-up run with every verdict that most pages show."""
 
 import html.parser
 
@@ -9,7 +9,7 @@ DECIDED = [row for row in ROWS if row.verdict.decided]
 
 
 class Page(html.parser.HTMLParser):
-    """What a test asks of a page: its text, attributes and whether its elements are closed."""
+    """A parsed page: its text, its attributes, and whether its elements are closed."""
 
     VOID = frozenset({"meta", "input", "br", "img"})
 
@@ -20,7 +20,7 @@ class Page(html.parser.HTMLParser):
         self.text = " ".join(" ".join(self.texts).split())
 
     def handle_starttag(self, tag, attributes):
-        """Keep an element that is not closed."""
+        """Open an element."""
         self.tags.append((tag, dict(attributes)))
         if tag not in self.VOID:
             self.open.append(tag)
@@ -30,11 +30,11 @@ class Page(html.parser.HTMLParser):
         self.tags.append((tag, dict(attributes)))
 
     def handle_endtag(self, tag):
-        """Refuse the end of what was not opened last."""
+        """Refuse the end of an element that was not opened last."""
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        """Keep what a reader sees."""
+        """Keep visible text."""
         if self.open[-1:] not in (["style"], ["script"], ["option"]):
             self.texts.append(data)
 
@@ -43,5 +43,5 @@ class Page(html.parser.HTMLParser):
         return [found[name] for _, found in self.tags for name in names if name in found]
 
     def count(self, tag):
-        """Return how many elements there are of a kind."""
+        """Return the number of elements of a kind."""
         return sum(found == tag for found, _ in self.tags)

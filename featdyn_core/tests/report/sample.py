@@ -1,4 +1,4 @@
-"""A made-up run with a row of every verdict, for the tests of what shows evidence."""
+"""A made-up run with a row of every verdict, for tests of reports."""
 
 from typing import Any
 
@@ -138,5 +138,5 @@ def every_verdict() -> list[Evidence]:
 
 
 def document() -> Document:
-    """Return the run with what its file says of it."""
+    """Return the run with the facts of its file."""
     return Document(tuple(every_verdict()), dict(FACTS))

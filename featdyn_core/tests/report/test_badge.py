@@ -1,4 +1,4 @@
-"""The badge of a run: counts, and the colour of what contradicts what is known."""
+"""The badge of a run: counts, and a colour if known findings are contradicted."""
 
 import dataclasses
 import json

@@ -41,7 +41,7 @@ def browser():
 
 
 def multiverse():
-    """Return one that has every verdict."""
+    """Return a multiverse with every verdict."""
     dimensions = {"bound": (REGISTERED, "low"), "the name of a choice that is long": (REGISTERED, "inner", "every cut")}
     return Multiverse(dimensions, (*SHOWN, SHOWN[0]), (0.5, 0.1, -0.5, -2.0, 3.0, 10.0), ("agreement",) * 6)
 
@@ -95,7 +95,7 @@ def address(request):
 
 @pytest.fixture
 def visit(browser):
-    """Return a function that opens a page, and whose complaints fail the test."""
+    """Return a function that opens a page and fails the test on any error of the page."""
     contexts, complaints = [], []
 
     def open_page(address, **options):
@@ -118,7 +118,7 @@ def open_all(page):
 
 
 def seen(page, selector):
-    """Return the texts of elements that can be seen."""
+    """Return the texts of visible elements."""
     return [one.inner_text().strip() for one in page.locator(selector).all() if one.is_visible()]
 
 

@@ -1,4 +1,4 @@
-"""The last screen of a run says what came to what, what is new, and what was not run."""
+"""The last screen of a run shows verdicts, what is new, and what was not run."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Tables stand where a document asks for them, and follow from register and evidence."""
+"""Tables stand in the marked places of documents, and follow from register and evidence."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Tests of what is drawn into a figure, read off matplotlib's own objects."""
+"""Tests of the content of figures, read from matplotlib's objects."""
 
 import itertools
 import math
@@ -38,7 +38,7 @@ def named(axes, words):
 
 
 def legend(axes):
-    """Its labels as they are read: from above, and from the left."""
+    """Return the labels in reading order, from the top and from the left."""
     places = {text.get_text(): text.get_window_extent() for text in axes.figure.legends[0].get_texts()}
     return sorted(places, key=lambda label: (-round(places[label].y0), places[label].x0))
 
@@ -70,7 +70,7 @@ def test_neighbouring_series_differ_in_colour_and_in_line_style():
 
 
 def test_series_that_coincide_are_all_to_be_seen():
-    """What is drawn later lies above what was drawn before, and is thinner or has gaps."""
+    """Later lines lie above earlier ones, and are thinner or have gaps."""
     lines = means(axes_of(Curve([1.0, 2.0, 3.0], COINCIDING, "epoch", "agreement")))
     widths = [line.get_linewidth() for line in lines]
     assert all(below >= above + 1 for below, above in itertools.pairwise(widths))

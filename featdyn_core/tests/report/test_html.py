@@ -1,4 +1,4 @@
-"""Tests of the page as a whole: its mark-up, what it refuses, how large it gets."""
+"""Tests of the page as a whole: its mark-up, its errors, and its size."""
 
 import dataclasses
 import re
@@ -27,7 +27,7 @@ def test_page_is_well_formed_and_needs_nothing_from_outside(page, text):
 
 
 def test_page_is_whole_on_paper_and_reads_on_a_telephone(text):
-    """What is folded away on a screen is printed; cells without a head of their column say what they are."""
+    """Folded parts are printed; cells without a column head have a label."""
     assert "@media print" in text
     assert "details:is(.claim, .printed)::details-content { content-visibility: visible; }" in text
     assert 'name="viewport" content="width=device-width' in text
@@ -77,7 +77,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_page_is_made_without_matplotlib_and_without_torch(tmp_path):
-    """Which take longer to import, and to draw a hundred figures, than all the rest takes."""
+    """Importing them and drawing a hundred figures would take longer than everything else."""
     write_evidence(tmp_path / "evidence.json", [evidence("induction", planes={"the plane": plane()})])
     code = (
         "import sys, pathlib, featdyn_core.report.html as html, featdyn_core.verdicts.documents as documents\n"
@@ -117,7 +117,7 @@ def test_a_page_of_thousands_of_rows_stays_small(tmp_path):
 
 
 def test_what_has_no_article_is_not_drawn(tmp_path, monkeypatch):
-    """So a sweep's figures cost nothing, and do not make the page one of too many figures."""
+    """Figures of a sweep therefore cost nothing, and do not count towards the limit of figures."""
     monkeypatch.setattr("featdyn_core.report.html.MOST_FIGURES", 1)
     swept = [evidence("memory-window", variation=name) for name in ("adam", "no-decay")]
     write_html(tmp_path / "page.html", [evidence("memory-window"), *swept])

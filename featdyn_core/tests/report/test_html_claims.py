@@ -73,7 +73,7 @@ def test_every_claim_is_introduced_by_the_papers_words(page):
 
 
 def test_a_sentence_of_many_rows_is_written_once(page_of):
-    """Such as of rows of a sweep under an earlier register, whose words were others."""
+    """For example rows of a sweep under an earlier register with other sentences."""
     earlier = [evidence("forgetting", variation=name, sentence="Earlier words.") for name in ("adam", "no-decay")]
     found = page_of([evidence("forgetting"), *earlier])
     assert found.text.count("Earlier words.") == found.text.count(SENTENCE) == 1

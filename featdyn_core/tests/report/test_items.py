@@ -50,7 +50,7 @@ def test_items_of_other_bounds_are_apart(other):
 
 
 def test_strips_of_a_criterion_have_one_scale():
-    """So that the same number is at the same place in each, and the bound of all is one line."""
+    """Equal numbers are then at the same place in each, and the common bound is one line."""
     (one,) = asked(
         [
             found("agreement, depth 1", "the same, depth 1", values=(0.5, 0.6, 0.7)),

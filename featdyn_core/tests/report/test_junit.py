@@ -1,4 +1,4 @@
-"""JUnit files: flat properties of each row, and faults that are no failures."""
+"""JUnit files: flat properties of each row, and faults that are not failures."""
 
 import xml.etree.ElementTree as ElementTree
 

@@ -1,4 +1,4 @@
-"""Shares of verdicts beside the verdict, and the specification curve."""
+"""Shares of verdicts next to the verdict, and the specification curve."""
 
 import csv
 import re
@@ -144,5 +144,5 @@ def test_evidence_keeps_it(tmp_path):
 
 def test_multiverse_of_another_verdict_as_registered_is_reported(tmp_path):
     write_evidence(tmp_path / "evidence.json", [row(multiverse=made((FAILS, *(HOLDS,) * 7)))])
-    with pytest.raises(EvidenceError, match="says SUPPORTED, and its multiverse has REFUTED as registered"):
+    with pytest.raises(EvidenceError, match="says SUPPORTED, but its multiverse has REFUTED as registered"):
         read_evidence(tmp_path / "evidence.json")

@@ -1,4 +1,4 @@
-"""The picture of the report in the README is that of the report that this version writes."""
+"""The README's picture shows the report that this version writes."""
 
 import importlib.util
 from pathlib import Path
@@ -20,7 +20,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def page(script, tmp_path_factory):
-    """Write the page that the picture is to show."""
+    """Write the page that the picture shows."""
     return script.page(tmp_path_factory.mktemp("picture"))
 
 

@@ -1,4 +1,4 @@
-"""The table at the end of a run says what was decided and by what, in any width."""
+"""The table at the end of a run shows decisions and their reasons, at any width."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Numbers and verdicts are said alike wherever they are shown."""
+"""Numbers and verdicts have the same wording everywhere."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ def test_the_hinge_of_what_was_decided_has_the_rows_own_p_value():
 
 
 def test_a_refuted_row_hangs_on_the_item_that_most_surely_fails():
-    """Which need not be the one with the largest p-value for the claim, of which several are 1."""
+    """This need not be the item with the largest p-value for the claim, because several may be 1."""
     row = evidence("memory-window", agreement=0.9)
     barely = dataclasses.replace(row.findings[0], p_value=1.0, p_against=0.02)
     surely = dataclasses.replace(row.findings[1], p_value=0.99, p_against=1e-9, outcome=Outcome.FAILS)
@@ -176,7 +176,7 @@ def test_curves_answer_the_figures_that_the_section_names(section, figures):
         ({"here": True, "bits": "equal"}, "trained and measured again, same bits"),
         ({"bits": "other"}, "trained and measured again, other bits"),
         ({}, "trained and measured here"),
-        ({"records": {}}, ""),  # a theorem, of which nothing is trained
+        ({"records": {}}, ""),  # a theorem trains nothing
         ({"verdict": Verdict.NOT_RUN, "findings": ()}, ""),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""A store, what it holds when nothing goes wrong, and a training that was interrupted."""
+"""A store, an uninterrupted training, and an interrupted one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What several tests of the store do to the files of a trajectory."""
+"""Edits of a trajectory's files that several tests of the store make."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ LATER = (SEAL, "cpu", "conditions", "environments", "optimizer")
 
 
 def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object], *, old: bool = False) -> None:
-    """Change the manifest of a trajectory as somebody might who knows how to seal it, or who wrote an old one."""
+    """Change the manifest of a trajectory and seal it again, as a forger or an earlier version might."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     edit(manifest)

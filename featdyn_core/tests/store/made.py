@@ -1,4 +1,4 @@
-"""Records made of nothing, for tests of how they are kept."""
+"""Made-up records, for tests of how they are stored."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def column(*shallow: int, seed: int = 0, recipe: Recipe | None = None, **changes
 
 
 def arrays_of(request: Request) -> dict[str, Any]:
-    """Return arrays as of a column, each row of another composite, or as of a stranger that agrees on nothing."""
+    """Return arrays of a column with a different composite per row, or of a stranger that never agrees."""
     if request.kind == "stranger":
         others, own = np.ones((1, IMAGES), np.uint8), np.zeros(IMAGES, np.uint8)
         return {"cuts": np.array(["hidden1"]), "predictions": others, "reference": own, "labels": own.astype(np.int64)}
@@ -61,7 +61,7 @@ def record_of(request: Request, **changes: Any) -> Record:
 
 
 def contradicting(request: Request, name: str, **changes: Any) -> Record:
-    """Return a record of ``record_of`` in which one image of an array is another."""
+    """Return a record of ``record_of`` with another value for one image of an array."""
     arrays = arrays_of(request)
     arrays[name] = arrays[name].copy()
     arrays[name][0] += 1

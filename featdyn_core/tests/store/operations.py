@@ -1,4 +1,4 @@
-"""What a store does to its files, one operation at a time: counted, refused, or cut off as by a kill."""
+"""File operations of a store, one at a time: counted, refused, or cut off as by a kill."""
 
 import contextlib
 import errno
@@ -47,12 +47,12 @@ def listening(root: Path, listener: Listener) -> Iterator[None]:
 
 
 def refuse(_event: str, path: Path) -> None:
-    """Refuse an operation as a file system does that is mounted to be read."""
+    """Refuse an operation like a file system that is mounted read-only."""
     raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this machine is at work under this id; one that nobody has asked for its end is not."""
+    """Whether a process with this id runs on this machine; one that has ended and was not waited for does not."""
     try:
         state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
@@ -61,29 +61,29 @@ def is_alive(process: int) -> bool:
 
 
 def abandoned(path: Path) -> Path:
-    """Make a file that nobody has written to for longer than anybody writes."""
+    """Make a file whose last write is longer ago than any writer takes."""
     path.touch()
     os.utime(path, (0, 0))
     return path
 
 
 def settle(folder: Path) -> None:
-    """Let a folder have been changed so long ago that no other change can have the same time."""
+    """Set a folder's time so far back that no later change can have the same time."""
     os.utime(folder, (0, os.stat(folder).st_mtime - 100))
 
 
 class KilledError(BaseException):
-    """Stands for a kill: nothing is done any more, not even cleaning up."""
+    """A simulated kill: nothing runs after it, not even cleaning up."""
 
 
 class Kill:
-    """Lets a number of operations pass, and none from then on."""
+    """Lets a number of operations pass, and refuses all later ones."""
 
     def __init__(self, left: int) -> None:
         self.left, self.seen = left, []
 
     def __call__(self, event: str, path: Path) -> None:
-        """Let the operation pass, or stand for a kill before it."""
+        """Let the operation pass, or raise the kill before it."""
         if not self.left:
             raise KilledError
         self.left -= 1

@@ -1,4 +1,4 @@
-"""Checkpoints from elsewhere in a store: whole, under the network's names, found by their recipe, and one training."""
+"""Checkpoints from elsewhere in a store: complete, with the network's names, found by recipe, of one training."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture
 def own(tmp_path):
-    """Return a function that saves trainings and says what is to be adopted of them."""
+    """Return a function that saves trainings and returns their adoption."""
 
     def make(sets=None, **more):
         return adoption(tmp_path / "runs", sets or {seed: states_of(seed) for seed in SETS}, **more)
@@ -139,7 +139,7 @@ def test_what_is_known_and_what_is_not_is_in_the_recipe(store, own):
     known = adopt(store, "mine", own(batch_size=20, learning_rate=0.05, augmentation="none"))
     assert known.lacking(["batch_size", "learning_rate", "statistics"]) == []
     assert known.lacking(["log"]) == ["log"]
-    # Nothing is normalised in this network, so that nobody need know how its statistics came about.
+    # This network has no normalisation, so the origin of statistics need not be known.
     assert adopt(store, "mine", own()).lacking(["statistics"]) == []
 
 
@@ -168,7 +168,7 @@ def test_steps_are_counted_as_they_are(store, own, tmp_path):
 
 
 def test_an_adopted_training_has_the_origin_of_its_checkpoints(store, own):
-    """Draws nothing: whether another seed's checkpoints are handed out is told by the digest that was adopted."""
+    """Nothing is drawn; the adopted digest shows whether another seed's checkpoints are returned."""
     recipe = adopt(store, "mine", own())
     trajectory, other = store.get(recipe, 0), store.get(recipe, 1)
     assert origin.measure(trajectory, {})["distance"] == 0

@@ -1,4 +1,4 @@
-"""Records that hold the same thing say the same of it."""
+"""Records of the same quantity agree."""
 
 import numpy as np
 import pytest

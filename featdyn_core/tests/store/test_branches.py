@@ -1,4 +1,4 @@
-"""Branches in the store: the parent is trained once and found again, and its part is in no other folder."""
+"""Branches in the store: the parent is trained once and found again, and only its folder has its part."""
 
 import dataclasses
 import shutil
@@ -167,13 +167,13 @@ def test_a_branch_does_not_go_on_from_a_parent_of_other_bits(store, stopped):
 
 
 def longer() -> Recipe:
-    """Return the tiny training of as many epochs as the parent and its continuation together."""
+    """Return the tiny training with the epochs of the parent and its continuation together."""
     training = dataclasses.replace(tiny_recipe().training, epochs=5, checkpoints=(0, 3, 4, 5))
     return tiny_recipe(name="longer", training=training)
 
 
 def as_an_earlier_version(folder: Path) -> None:
-    """Make a trajectory one of before the optimiser was kept."""
+    """Make a trajectory like one from before optimisers were kept."""
     (folder / OPTIMIZER).unlink()
     edit_manifest(folder, lambda manifest: manifest.pop("optimizer"))
 

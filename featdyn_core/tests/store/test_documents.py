@@ -1,4 +1,4 @@
-"""JSON of the store: standard, sealed, and hostile input that is no more than a ValueError."""
+"""JSON of the store: standard and sealed; hostile input is a ValueError."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The code of a network of one's own is a condition of what was trained and measured by it."""
+"""Trainings and records of a user's network depend on its code."""
 
 import importlib
 import json
@@ -38,7 +38,7 @@ FILES = {
 
 
 def begin_anew():
-    """Forget what this process has imported and looked at, as another process would not know it."""
+    """Forget what this process has imported and read, like a new process."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "ownnets"]:
         del sys.modules[name]
     importlib.invalidate_caches()
@@ -59,7 +59,7 @@ def own(tmp_path, monkeypatch):
 
 
 def edit(own: Path, name: str, before: str, after: str) -> None:
-    """Replace a text in a file, and begin anew."""
+    """Replace a text in a file, and forget imports."""
     replace(own / name, before, after)
     begin_anew()
 
@@ -111,7 +111,7 @@ def test_a_resumption_by_edited_code_is_refused(own, tmp_path, monkeypatch):
 
 
 def forget_the_code(store: Store, record: Record) -> None:
-    """Let a trajectory and its record say what earlier versions said of them, which did not name the code."""
+    """Make a trajectory and its record like those of earlier versions, which did not name the code."""
     path = store.folder(RECIPE, 0) / "manifest.json"
     manifest = json.loads(path.read_text())
     assert manifest["conditions"].pop(FACTORY) == record.facts["factory"]
@@ -128,7 +128,7 @@ def test_a_trajectory_of_an_earlier_version_is_read(tmp_path):
 
 
 def test_a_record_that_names_no_code_is_measured_again(own, tmp_path):
-    """It may be of the code of before an edit."""
+    """It may come from the code before an edit."""
     store = Store(tmp_path / "store", device="cpu")
     before = Measurements(store).get(REQUEST)
     forget_the_code(store, before)
@@ -209,7 +209,7 @@ def test_the_source_is_that_of_the_running_code(imported, name, before, after):
 
 
 def test_a_function_that_runs_earlier_code_has_no_source(imported):
-    """The module that it was taken from is imported again, and the one that uses it is not."""
+    """The module that defines it is imported again, and the one that uses it is not."""
     assert factory_source(NAME)
     replace(imported / "ownnets/parts.py", "ReLU()", "ReLU(inplace=True)")
     importlib.reload(sys.modules["ownnets.parts"])
@@ -225,7 +225,7 @@ def test_an_edit_of_nothing_that_runs_is_accepted(imported, text):
 
 
 def test_code_that_a_loader_rewrites_is_not_compared(imported):
-    """As pytest rewrites assertions: its functions are never those of the file."""
+    """For example, pytest rewrites assertions, so its functions always differ from the file."""
 
     class Rewriting(SourceFileLoader):
         pass

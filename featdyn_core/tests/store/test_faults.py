@@ -1,4 +1,4 @@
-"""Every fault at every place: kills, damages, full disks, many askers. Long; run with ``-m faults``."""
+"""Every fault at every place: kills, damage, full disks, many processes. Slow; run with ``-m faults``."""
 
 import contextlib
 import errno
@@ -57,7 +57,7 @@ def _resuming(monkeypatch) -> None:
 
 
 def assert_finished(store: Store, reference: Trajectory) -> None:
-    """The trajectory is the one of an uninterrupted training, and nothing else is left."""
+    """Check that the trajectory equals an uninterrupted training, and nothing else is left."""
     found = store.get(tiny_recipe(), 0)
     assert found.digests == reference.digests, store.root
     assert without_seconds(found.log) == without_seconds(reference.log), store.root
@@ -71,9 +71,9 @@ def assert_finished(store: Store, reference: Trajectory) -> None:
 
 
 def test_a_training_killed_at_any_file_operation_ends_the_same(tmp_path, monkeypatch, reference):
-    """Every kill is followed by one of the training that goes on, at its fourth operation."""
+    """After every kill, the continued training is killed again at its fourth operation."""
     operations = 0
-    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # no other process works here
     while True:
         store, kill = Store(tmp_path / str(operations), device="cpu"), Kill(operations)
         try:
@@ -100,7 +100,7 @@ def train_resumably(root: Path, begun: Event) -> None:
 
 
 def test_a_training_killed_at_random_moments_ends_the_same(tmp_path, reference):
-    """The next process goes on where one was killed, until one comes to the end; then another store is begun."""
+    """The next process continues where one was killed, until one finishes; then a new store is used."""
     context, rng, kills, seconds = get_context("forkserver"), np.random.default_rng(2), 0, PATIENCE
     context.set_forkserver_preload([__name__])
     for number in itertools.count():
@@ -117,7 +117,7 @@ def test_a_training_killed_at_random_moments_ends_the_same(tmp_path, reference):
             process.join()
             assert process.exitcode in (0, -signal.SIGKILL)
             kills += process.exitcode != 0
-        if number == 0:  # which nobody kills: how long a training takes
+        if number == 0:  # without a kill, to measure how long a training takes
             seconds = time.monotonic() - since
         assert_finished(Store(root, device="cpu"), reference)
         if kills >= KILLS:
@@ -237,7 +237,7 @@ def test_every_damage_of_records_is_found(tmp_path, place):
     files = contents(tmp_path)
 
     def good() -> bool:
-        """Whether what is read is all there and what was written, and nothing complains."""
+        """Whether everything can be read as it was written, without an error."""
         try:
             if place == "published":
                 found = [PublishedRecords(tmp_path).get(request) for request in requests]
@@ -290,12 +290,12 @@ def pull_all(store: Store, url: Path) -> None:
 
 
 def kept(store: Store) -> dict[str, bytes]:
-    """What is in a store but for locks, and for digests of images, which stay for the next to come."""
+    """Return the content of a store without locks and digests of images, which later processes use."""
     return {name: text for name, text in contents(store.root).items() if not name.startswith(("locks", FILE))}
 
 
 def test_pushing_killed_at_any_operation_ends_the_same(tmp_path):
-    """What pulls find meanwhile is whole, or not there."""
+    """Pulls in between find complete items, or none."""
     here = Store(tmp_path / "here", device="cpu")
     here.get(tiny_recipe(), 0)
     push_all(here, tmp_path / "whole")
@@ -320,7 +320,7 @@ def test_pushing_killed_at_any_operation_ends_the_same(tmp_path):
 
 
 def test_pulling_killed_at_any_operation_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # no other process works here
     here, ended = Store(tmp_path / "here", device="cpu"), False
     here.get(tiny_recipe(), 0)
     push_all(here, tmp_path / "remote")
@@ -343,8 +343,8 @@ def test_pulling_killed_at_any_operation_ends_the_same(tmp_path, monkeypatch):
 
 
 def test_publishing_killed_at_any_operation_leaves_one_set(tmp_path, monkeypatch):
-    """Six records of which two stay, two have other bytes under the same name, and two are replaced by others."""
-    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # nobody else is at work here
+    """Of six records, two stay, two get other bytes under the same name, and two are replaced by others."""
+    monkeypatch.setattr(layout, "ABANDONED_SECONDS", 0.0)  # no other process works here
     kept, changed, gone = ([record_of(column(number, seed=seed)) for seed in (0, 1)] for number in (1, 2, 3))
     others = [record_of(column(4, seed=seed)) for seed in (0, 2)]
     remade = [with_other_bytes(record) for record in changed]
@@ -381,7 +381,7 @@ def with_other_bytes(record: Record) -> Record:
 
 @pytest.mark.parametrize("verify", [False, True], ids=["after a failed pull", "verified"])
 def test_every_damage_of_a_remote_store_is_found_and_repaired(tmp_path, verify):
-    """A pull takes all or nothing, and one push makes it whole: knowing of what pulls found, or reading all."""
+    """A pull takes all or nothing. One push repairs the store: it knows what pulls found, or reads everything."""
     rng, url = np.random.default_rng(4), str(tmp_path / "remote")
     here = Store(tmp_path / "here", device="cpu")
     here.get(tiny_recipe(), 0)

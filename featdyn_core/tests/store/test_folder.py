@@ -1,4 +1,4 @@
-"""The files of one trajectory: whole or not at all, and damage that is named."""
+"""The files of one trajectory: complete or absent, and named damage."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""Words on progress: written where that can be done, read where they make sense, never an error."""
+"""Heartbeats: written if possible, read if valid, and never an error."""
 
 import dataclasses
 import errno
@@ -91,7 +91,7 @@ def test_silent_trainer_with_its_trajectory_is_reported(tmp_path):
 
 
 def test_beats_of_a_clock_that_is_ahead_need_a_held_lock(tmp_path):
-    """By such a clock a trainer that died an hour ago has just spoken."""
+    """With such a clock, a trainer that died an hour ago seems to have just reported."""
     ahead = beat(tmp_path, time=time.time() + 3600)
     assert read_beats(tmp_path) == []
     with hold(Layout(tmp_path).lock("k")):

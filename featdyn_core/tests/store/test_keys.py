@@ -1,4 +1,4 @@
-"""Keys are those of the images that are trained and measured on, however these were replaced."""
+"""Keys are those of the images in use, however the files were replaced."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ def write(path: Path, seed: int) -> None:
 
 
 def replace(path: Path, seed: int) -> None:
-    """Put another image set in a file's place, with its size and time."""
+    """Replace a file by another image set, with the same size and time."""
     before = path.stat()
     write(path, seed)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -35,7 +35,7 @@ def replace(path: Path, seed: int) -> None:
 
 @pytest.fixture
 def own(tmp_path):
-    """Return a file of images, and the request of a record of what is trained on them."""
+    """Return a file of images, and the request of a record of a training on them."""
     write(tmp_path / "own.npz", 0)
     (tmp_path / "store").mkdir()  # digests are remembered in a store that is there
     recipe = tiny_recipe(name="own", data=DataSpec(str(tmp_path / "own.npz")))
@@ -43,7 +43,7 @@ def own(tmp_path):
 
 
 def records(tmp_path) -> Measurements:
-    """Return the records of a store as another process opens it."""
+    """Return the records of a store like another process that opens it."""
     return Measurements(Store(tmp_path / "store", device="cpu"))
 
 

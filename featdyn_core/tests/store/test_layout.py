@@ -1,4 +1,4 @@
-"""Names and places of the store, its sweeping, and the errors of the system."""
+"""Names and places in the store, removal of leftovers, and errors of the system."""
 
 import errno
 import os
@@ -89,7 +89,7 @@ def test_many_trajectories_are_found_by_one_look_at_the_folder(tmp_path, monkeyp
 
 
 def test_a_trajectory_is_found_by_its_own_name_first(tmp_path):
-    """Some file systems do not say that a folder was changed."""
+    """Some file systems do not show that a folder has changed."""
     layout, key = Layout(tmp_path), "0123456789ab" + "0" * 52
     settle(tmp_path)
     before = os.stat(tmp_path)

@@ -1,4 +1,4 @@
-"""A folder is listed again when it has changed, and as long as a change may not show."""
+"""A folder is listed again when it has changed, and while a change may not show yet."""
 
 import os
 from unittest.mock import Mock

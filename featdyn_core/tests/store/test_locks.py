@@ -1,4 +1,4 @@
-"""Locks: one holder, and lookers that are taken for none."""
+"""Locks: one holder; testing a lock does not count as holding it."""
 
 import errno
 import fcntl

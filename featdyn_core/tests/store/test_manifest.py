@@ -1,4 +1,4 @@
-"""The manifest: read as it was written, and never believed where it was changed."""
+"""The manifest: read as it was written, and refused if it was changed."""
 
 import dataclasses
 import errno

@@ -1,4 +1,4 @@
-"""Records that are measured when they are missing: once, of what is now, and where that is allowed."""
+"""Missing records are measured: once, by the present code and data, and only if allowed."""
 
 import dataclasses
 import datetime
@@ -42,7 +42,7 @@ def measurements(store) -> Measurements:
 
 @pytest.fixture
 def measured(monkeypatch) -> list[Request]:
-    """Return what is measured from now on, in order."""
+    """Return a list of later measurements, in order."""
     seen: list[Request] = []
     original = module.measure
 
@@ -63,7 +63,7 @@ def test_missing_records_are_trained_for_and_measured_once(measurements, measure
 
 
 def test_a_key_is_made_once_for_all_records_of_a_training(measurements, monkeypatch):
-    """It takes a look at the files of the images, and a plan has thousands of records."""
+    """It reads the state of the image files, and a plan has thousands of records."""
     keys = Mock(side_effect=measurements.store.key)
     monkeypatch.setattr(measurements.store, "key", keys)
     strangers = [Request(tiny_recipe(), seed, "stranger", STRANGER | {"partner": 1 - seed}) for seed in (0, 1)]
@@ -134,7 +134,7 @@ def test_cheaper_joint_measurements_are_made_together_and_kept(measurements, mon
 
 @pytest.fixture
 def on_a_gpu(measurements, monkeypatch) -> Measurements:
-    """Return records of trained trajectories, of a store that measures on a GPU, which nobody may use here."""
+    """Return records of trained trajectories from a store with a GPU that no test may use."""
     measurements.store.get_many([Training(tiny_recipe(), seed) for seed in (0, 1)])
     monkeypatch.setattr(numerics, "cuda_devices", lambda: (2, ""))
     return Measurements(Store(measurements.store.root, device="cuda:1"), train=False)
@@ -159,7 +159,7 @@ def test_what_the_cpu_computes_is_said_to_be_of_the_cpu(measurements, on_a_gpu, 
 
 
 def test_what_the_cpu_computes_for_a_gpu_has_one_thread(on_a_gpu, monkeypatch):
-    """Statistics, averages and distances are computed there, whose bits depend on the number of threads."""
+    """The bits of statistics, averages and distances depend on the number of threads."""
     threads = []
 
     def measure(*_):
@@ -296,7 +296,7 @@ def test_a_store_that_nobody_can_lock_is_named(measurements, monkeypatch, thing)
 
 
 def test_a_record_is_measured_once_however_many_ask(measurements, measured, monkeypatch):
-    """Threads with locks of their own meet as processes do: what they hold is the file."""
+    """Threads with locks of their own behave like processes, because the lock is on the file."""
     measurements.store.get(tiny_recipe(), 0)
     original = module.measure
 

@@ -1,4 +1,4 @@
-"""Published records: what was published is judged, and what was not is refused."""
+"""Published records are judged, and anything else is refused."""
 
 import dataclasses
 import errno
@@ -38,7 +38,7 @@ def folder(tmp_path) -> Path:
 
 
 def said(folder: Path) -> dict:
-    """Return what the manifest of a folder says."""
+    """Return the content of a folder's manifest."""
     return unseal_lines(json.loads((folder / "manifest.json").read_text()), "records")
 
 
@@ -314,7 +314,7 @@ def test_a_manifest_leads_to_no_file_outside(folder):
 
 
 def test_a_manifest_names_no_file_of_somebody_else(folder):
-    """Whatever it says of what was to be removed when it was written."""
+    """This also holds for its list of files to remove."""
     own = [folder / "notes/mine.md", folder / "notes/.git", folder / "notes/mine.json"]
     for path in own:
         path.parent.mkdir(exist_ok=True)
@@ -338,7 +338,7 @@ def test_a_folder_in_the_place_of_a_record_stays(folder):
 
 
 def set_of(folder: Path) -> str:
-    """Which of the sets is published, whole."""
+    """Return which of the two sets is published completely."""
     found = PublishedRecords(folder)
     for name, records in SETS.items():
         if found.facts == sorted((record.facts for record in records), key=lambda facts: facts["file"]):
@@ -353,13 +353,13 @@ OTHER_CONTENT = RECORDS[0].content + b"of other code"
 OTHER_DIGEST = hashlib.sha256(OTHER_CONTENT).hexdigest()
 SETS = {
     "old": [record_of(column(1, 2, seed=seed)) for seed in (0, 1)],
-    # The same name with other bytes, another name, and one that is no more.
+    # The same name with other bytes, a new name, and a removed one.
     "new": [Record(RECORDS[0].facts | {"sha256": OTHER_DIGEST}, OTHER_CONTENT), record_of(column(3, seed=2))],
 }
 
 
 def publish_until_killed(folder: Path, left: int) -> bool:
-    """Publish the new set, with a kill after so many operations; whether it came to its end."""
+    """Publish the new set with a kill after some operations; return whether it finished."""
     try:
         with listening(folder, Kill(left)):
             publish(folder, SETS["new"])

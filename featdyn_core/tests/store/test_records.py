@@ -1,4 +1,4 @@
-"""Records on disk: what is read back is what was written, and nothing else is read back."""
+"""Records on disk: only what was written is read back."""
 
 import dataclasses
 import errno
@@ -48,7 +48,7 @@ def find(folder: RecordFolder, request: Request, keys: dict[int, str] | None = N
 
 
 def edit(path: Path, **changes) -> None:
-    """Change a description as somebody might who knows how to seal it."""
+    """Change a description and seal it again."""
     facts = unseal(path.read_bytes()) | changes
     path.write_bytes(seal({name: value for name, value in facts.items() if value != "removed"}))
 
@@ -104,7 +104,7 @@ def test_a_record_of_another_trajectory_is_not_found(folder):
 def test_a_record_of_another_recipe_is_not_found(folder):
     other = tiny_recipe(optimizer=OptimizerSpec("sgd", 0.2))
     assert find(folder, column(1, recipe=other)) is None
-    arrays, _ = files(folder)  # nor if somebody calls its folder after the other
+    arrays, _ = files(folder)  # nor if its folder has the other's name
     shutil.copytree(arrays.parent, folder.root / f"tiny-0-{other.digest[:8]}")
     assert find(folder, column(1, recipe=other)) is None
 
@@ -195,7 +195,7 @@ def test_damage_is_named_with_its_mend(folder, harm, message):
 
 @pytest.mark.parametrize("harm", [lambda _, facts: edit(facts, schema=9), *(harm for harm, _ in DAMAGES.values())])
 def test_damage_beside_a_record_keeps_nobody_from_it(folder, harm):
-    """A record of three epochs lies beside the damaged one of two, and comes after it by name or before."""
+    """A record of three epochs lies next to the damaged one of two, before or after it by name."""
     arrays, facts = files(folder)
     for epochs in ((1, 2, 3), (1, 2, 4)):
         folder.write(record_of(column(*epochs)))
@@ -238,7 +238,7 @@ def test_facts_are_checked_where_they_are_read(tmp_path):
 
 
 def test_a_description_that_is_nested_too_deep_is_damage(folder):
-    """By hand, for what is nested so deep cannot be written here: at some depths it can be read and not written."""
+    """Written by hand, because at some depths JSON can be read but not written."""
     _, facts = files(folder)
     written = dump(unseal(facts.read_bytes()) | {"parameters": {"shallow": "deep"}})
     for depth in (300, 600, *range(800, 1000), 5000):
@@ -263,7 +263,7 @@ def test_what_cannot_be_written_leaves_what_was_there(folder, monkeypatch, code)
 
 
 def test_a_description_without_arrays_is_never_left(folder, monkeypatch):
-    """The description is written last."""
+    """The description is written after the arrays."""
     replace = Path.replace
 
     def only_arrays(path, target):

@@ -1,4 +1,4 @@
-"""What a remote store keeps and gives back, at every kind of address, and what it refuses."""
+"""What a remote store keeps, returns and refuses, at every kind of address."""
 
 import contextlib
 import hashlib
@@ -49,7 +49,7 @@ def url(request, tmp_path):
 
 @contextlib.contextmanager
 def edited(url, name):
-    """Give a file of a remote store to be read and written by hand."""
+    """Open a file of a remote store for an edit by hand."""
     system, root = fsspec.core.url_to_fs(url)
     yield lambda content: system.pipe_file(f"{root}/{name}", content)
 
@@ -128,7 +128,7 @@ def test_a_damaged_object_is_sent_again_once_it_was_found(url):
 
 
 def test_a_report_of_what_was_sent_again_goes_at_the_next_push(url):
-    """Whoever sent it was killed before, or a pull has told of it once more meanwhile."""
+    """The sender was killed before, or a pull has reported the damage again."""
     Remote(url).put_object(b"content")
     Remote(url).put_document(f"damaged/{DIGEST}", b"")
     remote = Remote(url)

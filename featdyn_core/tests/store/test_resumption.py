@@ -1,4 +1,4 @@
-"""Trainings that were interrupted: gone on with to the same bits, or not at all."""
+"""Interrupted trainings continue to the same bits, or not at all."""
 
 import errno
 import json
@@ -163,7 +163,7 @@ def test_what_killed_writers_left_in_a_partial_folder_is_swept(store, interrupte
 
 
 def test_leftovers_of_a_kill_after_renaming_go_at_the_next_use(store, interrupted, reference):
-    """Resume point, half-written files and heartbeat; a store that cannot be written is left as it is."""
+    """They are the resume point, half-written files and the heartbeat; a read-only store keeps them."""
     saved = contents(interrupted)
     store.get(tiny_recipe(), 0)
     leftovers = {name: saved[name] for name in saved if name.startswith("resume")} | {".resume.json.7.tmp": b"half"}

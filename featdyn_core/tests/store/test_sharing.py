@@ -26,7 +26,7 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 
 
 def get_together(root: Path, requests: list[Training], threads: int):
-    """Begin with the other process; return what was trained here, and the digests of all that was got."""
+    """Start with the other process; return what was trained here, and the digests of all results."""
     torch.set_num_threads(threads)
     store = Watched(root / "store")
     (root / f"ready-{os.getpid()}").touch()
@@ -74,7 +74,7 @@ def test_a_lock_held_elsewhere_is_shown_and_waited_for_last(store, monkeypatch, 
 
 
 def test_trainer_that_was_stopped_is_reported(store):
-    """It holds its trajectory and says nothing."""
+    """It holds its trajectory and sends no heartbeat."""
     layout, key = store.layout, store.key(tiny_recipe(), 0)
     said = heartbeats.Beat(key, "tiny", 0, 2, 3, 1.0, 0.1, time.time() - heartbeats.STALE_SECONDS - 5, 77, "there")
     heartbeats.write_beat(store.root, said)

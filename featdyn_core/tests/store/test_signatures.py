@@ -1,4 +1,4 @@
-"""Signatures of files: by the tool, of the text that was signed, and one clear error without it."""
+"""Signatures of files: made and checked by the tool, and one clear error without it."""
 
 import shutil
 import subprocess
@@ -94,7 +94,7 @@ class Keys(NamedTuple):
 
 @pytest.fixture
 def real(tmp_path):
-    """Return a function that makes keys by the tool itself; without a password, which it would ask for."""
+    """Return a function that makes keys with the tool itself, without a password."""
     if shutil.which(TOOL) is None:
         pytest.skip(f"{TOOL} is not installed")
 

@@ -1,4 +1,4 @@
-"""The source digest is of what a measurement is computed by, all of it and no more."""
+"""The source digest covers all code of a measurement, and no other code."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ COLUMN = "featdyn_core.records.column"
 
 @pytest.fixture
 def edited(tmp_path):
-    """Digest of a kind's module in a copy of the package in which one file has one line more."""
+    """Return the digest of a kind in a copy of the package with one more line in one file."""
 
     def digest(name, edit="# an edit\n", at=None):
         shutil.copytree(ROOT / "featdyn_core", tmp_path / "featdyn_core", ignore=shutil.ignore_patterns("tests"))

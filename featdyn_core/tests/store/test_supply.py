@@ -226,7 +226,7 @@ def test_finished_trajectories_come_with_their_request_or_fault(store):
 
 @pytest.fixture
 def asked_for(monkeypatch) -> list[tuple[str, bool]]:
-    """Only the digits can be had; notes which sets were asked for, and whether they might be fetched."""
+    """Make only the digits available; return the requested sets, and whether they may be fetched."""
     asked = []
     real = store_module.load_dataset
 
@@ -250,7 +250,7 @@ def test_absent_data_is_requested_once_and_others_are_trained(store, asked_for):
 
 @pytest.fixture
 def labelled(tmp_path, monkeypatch) -> Recipe:
-    """A training of twelve steps on half of 80 images, whose labels are in a file that lies in the data folder."""
+    """Return a training of twelve steps on half of 80 images, with labels from a file in the data folder."""
     rng, folder = np.random.default_rng(0), tmp_path / "data"
     folder.mkdir()
     images, labels = rng.integers(0, 256, (90, 8, 8), dtype=np.uint8), np.arange(90) % 10

@@ -1,4 +1,4 @@
-"""What goes to a remote store comes back as it was; what does not is refused, and nothing of it stays."""
+"""Items come back from a remote store as they were; others are refused, and nothing of them stays."""
 
 import hashlib
 import io
@@ -46,7 +46,7 @@ def here(store) -> Store:
 
 @pytest.fixture
 def there(tmp_path) -> Store:
-    """Return another store, which is empty."""
+    """Return another, empty store."""
     return Store(tmp_path / "there", device="cpu")
 
 
@@ -63,7 +63,7 @@ def manifest_in(pushed: Path) -> Path:
 
 
 def edit_pushed(pushed: Path, edit) -> None:
-    """Change a pushed manifest as somebody might who knows how to seal it."""
+    """Change a pushed manifest and seal it again."""
     path = manifest_in(pushed)
     path.rename(path.with_name("manifest.json"))
     edit_manifest(path.parent, edit)
@@ -275,7 +275,7 @@ def test_records_of_another_kind_are_not_looked_at(tmp_path, remote):
 
 
 def _described(remote: Remote, **changes) -> None:
-    """Push a record whose description somebody has changed."""
+    """Push a record with a changed description."""
     record = record_of(column(1))
     remote.put_object(record.content)
     facts = seal(record.facts | changes)
@@ -337,7 +337,7 @@ def test_a_record_of_a_newer_schema_is_not_wanted(tmp_path, remote):
 
 
 def test_what_a_failed_pull_found_damaged_is_pushed_again(pushed, here, there, remote):
-    """From a store that knows of no damage but by what the pull left there."""
+    """The sending store knows of the damage only from the report of the pull."""
     flip(victim := sorted((pushed / "objects").iterdir())[0], 50)
     with pytest.raises(DamagedTransferError, match="is damaged"):
         pull_trajectory(there, remote, tiny_recipe(), 0)

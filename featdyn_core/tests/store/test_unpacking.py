@@ -1,4 +1,4 @@
-"""Arrays of records are unpacked as any archive's, with the same refusals."""
+"""Arrays of records are unpacked like those of any archive, with the same errors."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Stores that cannot be written, folders that cannot be created, and faults of one trajectory alone."""
+"""Stores that cannot be written, folders that cannot be created, and faults that affect one trajectory."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ def harm_resume_point(_store: Store, folder: Path) -> None:
 
 
 def harm_at_the_end(store: Store, folder: Path) -> None:
-    """Change a checkpoint while the training goes on."""
+    """Change a checkpoint during the training."""
     note = store.watch
 
     def harm(key, recipe, seed, record):
@@ -40,7 +40,7 @@ def harm_at_the_end(store: Store, folder: Path) -> None:
 
 
 def remove_meanwhile(store: Store, folder: Path) -> None:
-    """Remove the partial folder while the training goes on."""
+    """Remove the partial folder during the training."""
     note = store.watch
 
     def harm(key, recipe, seed, record):

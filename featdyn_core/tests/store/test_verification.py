@@ -1,4 +1,4 @@
-"""What a stored trajectory is checked for."""
+"""Checks of a stored trajectory."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""A store that tells what it trains, and what tests of several modules say of it."""
+"""A store that records what it trains, with assertions for several test modules."""
 
 import os
 import time
@@ -34,7 +34,7 @@ class Watched(Store):
 
 
 def assert_same(found: Trajectory, expected: Trajectory) -> None:
-    """Checkpoint by checkpoint, byte for byte, and record by record."""
+    """Compare checkpoints byte for byte, and logs record by record."""
     assert (found.key, found.epochs, found.digests) == (expected.key, expected.epochs, expected.digests), (
         expected.recipe.name
     )
@@ -44,12 +44,12 @@ def assert_same(found: Trajectory, expected: Trajectory) -> None:
 
 
 def folder_of(store: Store) -> Path:
-    """Where the tiny trajectory of seed 0 is or will be."""
+    """Return the present or future folder of the tiny trajectory of seed 0."""
     return store.folder(tiny_recipe(), 0)
 
 
 def wait_until(condition) -> None:
-    """Wait for what other processes do."""
+    """Wait for other processes."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "nothing happened"
@@ -57,7 +57,7 @@ def wait_until(condition) -> None:
 
 
 def fail_with(code: int):
-    """Return a function that fails as the operating system does."""
+    """Return a function that fails like the operating system."""
 
     def fail(*_args, **_named):
         raise OSError(code, os.strerror(code))

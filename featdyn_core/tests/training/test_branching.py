@@ -1,4 +1,4 @@
-"""Branches: where they begin, what stands still in them, and that they go on as their parent would."""
+"""Branches: their start, their frozen part, and continuation of the parent's training."""
 
 import contextlib
 import dataclasses
@@ -73,7 +73,7 @@ def test_an_unchanged_branch_equals_its_parent_bit_for_bit():
 
 
 def test_momentum_begins_anew_at_a_branch():
-    """The reading of ``branching``: such a branch is its parent at its beginning and another training from there on."""
+    """This is the reading of ``branching``: the branch equals its parent at its start, and differs afterwards."""
     parent, branch = run(tiny_recipe()), run(tiny_branch())
     assert same_state(branch.states[1], parent.states[1])
     assert not same_state(branch.states[2], parent.states[2])
@@ -112,7 +112,7 @@ def test_what_is_new_depends_on_the_seed_and_not_on_the_cut():
 
 @pytest.mark.parametrize("keep", ["", CUT])
 def test_a_frozen_part_stands_still_and_the_rest_trains_on(keep):
-    """Statistics, weight decay and momentum included."""
+    """This includes statistics, weight decay and momentum."""
     recipe = tiny_recipe(**RESNET)
     found = run(tiny_branch(recipe, keep=keep, freeze=CUT)).states
     network = new_network(recipe, tiny_digits())
@@ -176,7 +176,7 @@ def test_a_kept_optimizer_continues_the_parent_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", ["momentum", "adam"])
 def test_without_a_kept_optimizer_the_bits_are_others(name):
-    """What the test above finds equal is not equal by itself."""
+    """This shows that the test above can fail."""
     kept = tiny_continuation(CONTINUED[name])
     anew = kept.replace(branch=dataclasses.replace(kept.branch, optimizer=""))
     first, second = run(kept).states, run(anew).states

@@ -99,7 +99,7 @@ def test_what_fits_is_let_pass_and_leaves_no_trace(recipe):
 
 
 def image_set(recipe: Recipe) -> Dataset:
-    """Return as many images as the recipe trains on, of the right shape and without content."""
+    """Return blank images of the recipe's number and shape."""
     known = KNOWN[recipe.data.set]
     count = recipe.data.subset or known.counts[0]
     pixel = torch.zeros((), dtype=torch.uint8)

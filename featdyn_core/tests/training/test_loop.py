@@ -134,7 +134,7 @@ def test_learning_rate_follows_the_schedule_in_log_and_weights():
 
 
 def test_trainings_with_dropout_in_two_threads_equal_one_alone():
-    # as many epochs as make it next to certain that one thread goes on in the midst of the other's
+    # so many epochs that one thread almost certainly runs during the other's
     recipe = tiny_recipe(network=DROPOUT, training=TrainingSpec(epochs=40, batch_size=10, checkpoints=(0, 40)))
     alone = [run(recipe, seed) for seed in (0, 1)]
     with ThreadPoolExecutor(2) as pool:
@@ -293,7 +293,7 @@ def test_trainings_at_once_come_out_as_if_each_were_alone():
 
 
 def test_a_training_that_ends_makes_room_for_the_next():
-    """Its outcome is handed out before the next one is asked for."""
+    """Its outcome is yielded before the next one is requested."""
     lengths, told = (1, 3, 2, 1), []
 
     def jobs():
@@ -311,7 +311,7 @@ def test_a_training_that_ends_makes_room_for_the_next():
 
 
 def test_training_that_fails_leaves_the_others_to_go_on():
-    """Also where its recipe does not fit its network."""
+    """Also if its recipe does not fit its network."""
     diverging = tiny_recipe(name="diverging", optimizer=OptimizerSpec("sgd", 1e30))
     recipes = [diverging, tiny_recipe(network=NetworkSpec("mlp", {"hidden": []})), tiny_recipe()]
     sinks = [MemorySink() for _ in recipes]

@@ -1,4 +1,4 @@
-"""The recipe's optimiser, and its tensors there and back."""
+"""The recipe's optimiser, and its tensors written and loaded again."""
 
 import pytest
 import torch

@@ -73,7 +73,7 @@ def test_every_epoch_draws_other_images_in_another_order(augment):
     assert not torch.equal(order, other)
     assert torch.equal(order, same)
     assert torch.equal(first, again)
-    # in the images' own order they are the same ones, unless they were cropped anew
+    # in the images' own order they are equal, unless they were cropped again
     assert torch.equal(first[order.argsort()], second[other.argsort()]) is not augment
 
 
@@ -110,7 +110,7 @@ def test_second_epochs_tally_forgets_the_first():
 @pytest.mark.parametrize("size", [SIZE, 150])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
-    """With a capture that warms up as a GPU's does, weights, statistics and optimiser are those of plain steps."""
+    """After a capture that warms up like a GPU's, weights, statistics and optimiser equal those of plain steps."""
     warmed = []
 
     def capture(step, device, reset):
@@ -164,7 +164,7 @@ FAULTS = {
 
 @pytest.fixture
 def faulty(monkeypatch):
-    """Return a function: a driver's fault from now on, in the replays of some steps, for batches of some sizes."""
+    """Return a function that plants a driver's fault in the replays of some steps, for some batch sizes."""
 
     def break_replays(steps, fault, sizes):
         def capture(step, device, reset):
@@ -191,7 +191,7 @@ def faulty(monkeypatch):
 @pytest.mark.parametrize("rate", [0.1, 1e-5])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_replay_that_is_not_the_step_is_reported_and_not_used(faulty, name, rate, fault):
-    """As a driver's fault would have it, at low rates too, where weights move less than statistics."""
+    """This covers a driver's fault at low rates, where weights move less than statistics."""
     plain, captured = stepper(OPTIMIZERS[name]), stepper(OPTIMIZERS[name])
     broken, kind = FAULTS[fault]
     faulty(captured, broken, {SIZE, 8})
@@ -214,7 +214,7 @@ def test_every_network_and_batch_size_is_checked(faulty):
 
 
 def test_a_check_draws_from_no_other_devices_generator(faulty, monkeypatch):
-    """``torch.manual_seed`` would seed those of every GPU, which nobody puts back."""
+    """``torch.manual_seed`` would seed the generators of all GPUs, and nothing would restore them."""
     seeded = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     before = torch.random.get_rng_state()
@@ -252,7 +252,7 @@ def test_compiled_engine_compiles_what_it_evaluates(monkeypatch):
 
 @pytest.fixture
 def graphs(monkeypatch):
-    """Return a list of what is compiled from now on; it is run as it is, for compiling takes a minute."""
+    """Return a list of compiled functions; they run uncompiled, because compiling takes a minute."""
     made = []
 
     def backend(graph, _):

@@ -1,4 +1,4 @@
-"""Epochs are timed by a few steps of the real network and batches."""
+"""Epochs are timed from a few steps of the real network and batches."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from featdyn_core.trajectories.recipe import NetworkSpec, TrainingSpec
 
 @pytest.fixture
 def steps(monkeypatch):
-    """Each step takes a second of a clock that nothing else moves; return (batch size, frozen blocks) of each."""
+    """Let each step take a second on a fake clock; return (batch size, frozen blocks) of each step."""
     taken = []
     original = Stepper._step
 

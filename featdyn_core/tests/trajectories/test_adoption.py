@@ -1,4 +1,4 @@
-"""What is to be adopted: files by pattern or by epoch, what is known of a training, and a file that says it all."""
+"""Adoptions: files by pattern or by epoch, facts about a training, and a file with all of them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Branches as recipes: what they take from their parent, how they are written, what they are known by."""
+"""Branches as recipes: what they take from their parent, their text, and their identity."""
 
 import json
 
@@ -44,7 +44,7 @@ checkpoints = [[2, 6, 1]]
 
 @pytest.fixture
 def write(tmp_path):
-    """Write the parent's recipe and a branch's, and return what is read of the branch."""
+    """Write the recipes of a parent and a branch, and read the branch."""
 
     def written(branch: str = BRANCH, parent: str = PARENT, called: str = "parent"):
         for name, text in ((called, parent), ("branch", branch)):

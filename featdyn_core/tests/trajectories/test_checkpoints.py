@@ -1,4 +1,4 @@
-"""One's own checkpoints as a trajectory: the files that are read, the files that are refused."""
+"""A user's checkpoints as a trajectory: files that are read, and files that are refused."""
 
 import dataclasses
 import io
@@ -28,14 +28,14 @@ TRAINING = {"batch_size": 50, "learning_rate": 0.1, "one_training": False}  # of
 
 
 def module(width: int = 6) -> nn.Module:
-    """A small convolutional network that is nobody's recipe."""
+    """Return a small convolutional network that no recipe has."""
     first = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
     return nn.Sequential(first, nn.Sequential(nn.Flatten(), nn.Linear(36 * width, 20), nn.ReLU()), nn.Linear(20, 10))
 
 
 @pytest.fixture
 def modules():
-    """One module an epoch, each with other parameters."""
+    """Return one module per epoch, each with other parameters."""
     found = {}
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
@@ -48,7 +48,7 @@ def modules():
 
 @pytest.fixture
 def own(modules, tmp_path, tiny_dataset):
-    """Return a function that makes the trajectory of what is saved of each module."""
+    """Return a function that saves each module and makes a trajectory of the files."""
 
     def make(save=torch.save, suffix="pt", wrap=dict, cuts=("0", "1"), **more) -> Trajectory:
         paths = {epoch: tmp_path / f"{epoch}.{suffix}" for epoch in EPOCHS}
@@ -173,11 +173,11 @@ def test_template_is_left_alone(own):
 
 
 class Code:
-    """What ``weights_only`` refuses."""
+    """An object that ``weights_only`` refuses."""
 
 
 def test_a_checkpoint_that_is_packed_is_not_unpacked(tmp_path):
-    """A few bytes may speak of any number of others."""
+    """A few packed bytes may expand to any number."""
     saved, packed = io.BytesIO(), tmp_path / "0.pt"
     torch.save(module().state_dict(), saved)
     with zipfile.ZipFile(saved) as before, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as after:

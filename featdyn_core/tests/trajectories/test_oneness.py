@@ -23,12 +23,12 @@ def examined(states, losses=None, **options):
 
 
 def changed(epoch: int, state) -> dict:
-    """The training of seed 0 with another checkpoint at one epoch."""
+    """Return the training of seed 0 with another checkpoint at one epoch."""
     return states_of(0) | {epoch: state}
 
 
 def halves(shallow, deep) -> dict:
-    """The part of one state before the cut "2", on the rest of another."""
+    """Return a state with one state's part before the cut "2" and another's rest."""
     return deep | {name: shallow[name] for name in shallow if int(name[0]) <= 2}
 
 

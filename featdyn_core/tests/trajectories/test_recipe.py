@@ -80,7 +80,7 @@ FIELDS = [(kind, field.name) for kind in VALUES for field in dataclasses.fields(
 
 
 def table_of(kind: type) -> str:
-    """Name of the recipe's table that is of this kind."""
+    """Return the name of the recipe's table of this kind."""
     return next(field.name for field in dataclasses.fields(Recipe) if field.type is kind)
 
 
@@ -101,7 +101,7 @@ def make(**tables: dict[str, Any]) -> Recipe:
     try:
         return Recipe(name="some", **{table_of(kind): kind(**values[table_of(kind)]) for kind in VALUES})
     except RecipeError:
-        assume(False)  # a combination that is no recipe, such as adam with momentum
+        assume(False)  # a combination that is not a recipe, such as adam with momentum
         raise
 
 
@@ -419,7 +419,7 @@ def test_labels_of_a_file_are_in_the_dictionary_with_their_place():
 
 
 def saved(folder, text="own.npz", name="mine"):
-    """Write a recipe whose images are at a place."""
+    """Write a recipe with a path of images."""
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.toml").write_text(f"""
 schema = 1

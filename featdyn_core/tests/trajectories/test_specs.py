@@ -1,4 +1,4 @@
-"""Labels of a file in a recipe: what names them, and what they go with."""
+"""Labels from a file in a recipe: the fields that name them, and the fields that they go with."""
 
 import dataclasses
 

@@ -116,7 +116,7 @@ def test_labels_are_randomised_to_the_recipes_share():
     clean = tiny_digits().train_labels
     noisy = in_memory(labels=LabelSpec(randomized=0.4)).training_set()[1]
     differing = (noisy != clean).double().mean().item()
-    # 80 of 200 labels drawn anew, each wrong with probability 0.9: mean 0.36, standard deviation 0.013
+    # 80 of 200 labels drawn at random, each wrong with probability 0.9: mean 0.36, standard deviation 0.013
     assert 0.36 - 4 * 0.014 < differing <= 0.4
     assert torch.equal(noisy, in_memory(labels=LabelSpec(randomized=0.4)).training_set()[1])
     assert not torch.equal(noisy, training_set(tiny_recipe(labels=LabelSpec(randomized=0.4)), 1, tiny_digits())[1])

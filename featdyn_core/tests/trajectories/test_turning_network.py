@@ -1,4 +1,4 @@
-"""Planted networks are what measurements take them for."""
+"""Planted networks have the properties that measurements assume."""
 
 import math
 

@@ -17,7 +17,7 @@ HIGH, LOW, SPREAD = [0.9, 0.8, 0.7], [0.1, 0.2, 0.3], [0.6, 0.5, 0.7]
 
 
 def sealed(document):
-    """Return a document with the seal of what it says; one that has none keeps what it has."""
+    """Return a document with a new seal; a document without a seal is returned as it is."""
     unsealed = {name: value for name, value in document.items() if name != SEAL}
     try:
         return unsealed | {SEAL: json_digest(unsealed)}
@@ -26,7 +26,7 @@ def sealed(document):
 
 
 def judged(gap, *, name="memory", confidence=0.95, **changes):
-    """Return a row whose deciding criterion has the given numbers, one a seed; of a theorem they are universal."""
+    """Return a row whose deciding criterion has the given numbers, one per seed; a theorem's is universal."""
     criteria = (
         Criterion("gap", "the gap", "above", 0.5, pilot="0.6 to 0.7"),
         Criterion("control", "a control", "below", 0.5, Role.CONTROL),

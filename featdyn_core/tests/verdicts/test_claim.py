@@ -1,4 +1,4 @@
-"""Outcomes around the bound, items, margins, and which verdict goes before which."""
+"""Outcomes around the bound, items, margins, and the precedence of verdicts."""
 
 import dataclasses
 import itertools
@@ -223,7 +223,7 @@ def test_planted_draws_are_named_as_such():
 
 @pytest.mark.parametrize("items", [1, 6])
 def test_seeds_that_an_open_item_needs_are_of_its_own_level(items):
-    """On the right side that of one test; on the wrong side that which all items share."""
+    """On the right side it is the level of one test; on the wrong side, the level that all items share."""
     right = criterion().judge([1.0, -0.5, 0.7, 0.1], items=items)
     wrong = criterion().judge([-1.0, 0.5, -0.7, -0.1], items=items)
     for finding, level in ((right, LEVEL), (wrong, LEVEL / items)):
@@ -322,7 +322,7 @@ def test_what_matters_little_and_has_no_control_is_invalid():
 
 
 def test_items_of_a_claim_share_the_level_and_controls_do_not():
-    """At five seeds the same numbers fail alone, and stay open among six; a control fails in either."""
+    """With five seeds the same numbers fail as one item, and stay open as one of six; a control fails in both cases."""
     names, fails = list("abcdef"), BARELY_BELOW
     whole = claim(*map(criterion, names), control())
     found, findings = whole.judge(dict.fromkeys(names, fails) | {"control": ABOVE + ABOVE[:2]})
@@ -362,7 +362,7 @@ def test_a_discrete_deciding_or_control_number_needs_six_seeds():
 
 
 def test_unequal_numbers_of_seeds_are_not_judged():
-    """A seed that one criterion lacks could be the one that speaks against the claim."""
+    """The seed that one criterion lacks could be the one against the claim."""
     with pytest.raises(MeasurementError, match="needs equally many seeds for each criterion: 'gap' 4, 'control' 3"):
         claim().judge({"gap": [*ABOVE, 1.3], "control": ABOVE})
 
@@ -429,7 +429,7 @@ def test_means_of_plain_differences_are_marked():
 
 
 def test_a_bound_of_p_values_tests_at_the_same_level_as_others():
-    """At a later look the level of all rules is halved, that of p-values as well."""
+    """At a later look the level of every rule is halved, including that of p-values."""
     item, seen = RULES["p-values"]
     assert item.judge(seen, confidence=0.975).p_value == pytest.approx(2 * 10**-2.5)
 

@@ -1,4 +1,4 @@
-"""Evidence files: what comes back as it was, and what is refused because no run wrote it."""
+"""Evidence files: rows come back as they were, and files that no run wrote are refused."""
 
 import copy
 import json
@@ -83,7 +83,7 @@ def test_a_gap_in_a_curve_comes_back_as_one():
 
 
 def test_what_has_no_place_in_json_is_named():
-    with pytest.raises(TypeError, match="set has no place in an evidence file"):
+    with pytest.raises(TypeError, match="an evidence file cannot hold a set"):
         to_json(nothing(environment={"state": {1}}))
 
 
@@ -162,8 +162,8 @@ def test_a_file_of_the_second_protocol_is_read_and_named_so():
 
 
 def test_a_row_is_of_the_protocol_of_its_file(tmp_path):
-    """Verdicts of the second cannot be judged again: among those of the third one could say anything."""
-    with pytest.raises(EvidenceError, match="memory-small-digits was judged by protocol 2, and its file is of protoc"):
+    """Verdicts of the second protocol cannot be judged again, so in a file of the third they could be forged."""
+    with pytest.raises(EvidenceError, match="memory-small-digits was judged by protocol 2, but its file is of protoc"):
         edited(tmp_path, judged(LOW), setting("rule", SECOND))
 
 
@@ -193,25 +193,27 @@ def test_a_path_that_cannot_be_a_file_is_refused_and_untouched(tmp_path, place):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("no json", "is no evidence file", id="not JSON"),
-        pytest.param('{"schema": 3, "rows": [], "a": NaN}', "is no evidence file: .*not JSON", id="no number"),
-        pytest.param("[]", "is no evidence file", id="a list"),
-        pytest.param('{"rows": []}', "is no evidence file: 'schema'", id="no schema"),
-        pytest.param('{"schema": 2}', "is no evidence file: 'rows'", id="no rows"),
-        pytest.param('{"schema": 2, "rows": 3}', "is no evidence file", id="rows of another kind"),
+        pytest.param("no json", "is not an evidence file", id="not JSON"),
+        pytest.param('{"schema": 3, "rows": [], "a": NaN}', "is not an evidence file: .*not JSON", id="no number"),
+        pytest.param("[]", "is not an evidence file", id="a list"),
+        pytest.param('{"rows": []}', "is not an evidence file: 'schema'", id="no schema"),
+        pytest.param('{"schema": 2}', "is not an evidence file: 'rows'", id="no rows"),
+        pytest.param('{"schema": 2, "rows": 3}', "is not an evidence file", id="rows of another kind"),
         pytest.param('{"schema": 99, "rows": []}', "has schema 99; this version reads 2 to 4", id="other schema"),
         pytest.param('{"schema": 3, "rows": []}', "does not match its seal", id="no seal of the third schema"),
         pytest.param('{"schema": 4, "rows": []}', "does not match its seal", id="no seal"),
         pytest.param('{"schema": 2, "rows": [], "seal": ""}', "does not match its seal", id="seal of another schema"),
         pytest.param(json.dumps(sealed({"schema": 3, "rows": [3]})), "not an evidence row", id="a number as row"),
         pytest.param('{"schema": 2, "rows": [{}]}', "not an evidence row of this version", id="an empty row"),
-        pytest.param('{"schema": 2, "rows": [], "a": "\\ud800"}', "is no evidence file", id="what is no text"),
+        pytest.param('{"schema": 2, "rows": [], "a": "\\ud800"}', "is not an evidence file", id="what is no text"),
         pytest.param(
-            json.dumps(sealed({"schema": 4, "rows": [], "a": "\ud800"})), "is no evidence file", id="no text, sealed"
+            json.dumps(sealed({"schema": 4, "rows": [], "a": "\ud800"})),
+            "is not an evidence file",
+            id="no text, sealed",
         ),
         pytest.param('{"schema": 4, "rows": [], "a": 1e999}', "Out of range", id="a number beyond floats"),
-        pytest.param('{"schema": 2, "rows": [], "a": 1e999}', "is no evidence file", id="the same, of schema 2"),
-        pytest.param("[" * 100_000, "is no evidence file", id="too deep"),
+        pytest.param('{"schema": 2, "rows": [], "a": 1e999}', "is not an evidence file", id="the same, of schema 2"),
+        pytest.param("[" * 100_000, "is not an evidence file", id="too deep"),
     ],
 )
 def test_a_file_that_is_none_of_this_version_is_refused(tmp_path, text, message):
@@ -222,10 +224,10 @@ def test_a_file_that_is_none_of_this_version_is_refused(tmp_path, text, message)
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
-    with pytest.raises(EvidenceError, match=r"nowhere\.json is no evidence file"):
+    with pytest.raises(EvidenceError, match=r"nowhere\.json is not an evidence file"):
         read_evidence(tmp_path / "nowhere.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(EvidenceError, match=r"bytes\.json is no evidence file"):
+    with pytest.raises(EvidenceError, match=r"bytes\.json is not an evidence file"):
         read_evidence(tmp_path / "bytes.json")
 
 
@@ -238,7 +240,7 @@ def places(value, path=()):
 
 
 def edited(tmp_path, row, edit, schema=SCHEMA):
-    """Write a row, edit it in the file, where it stands whole, and read it again."""
+    """Write a row, edit it in a file without shared tables, and read it again."""
     path = tmp_path / "evidence.json"
     write_evidence(path, [row])
     content = unseal_lines(json.loads(path.read_text(encoding="utf-8")), "rows")
@@ -265,31 +267,31 @@ def setting(*path_and_value):
 
 
 EDITS = {
-    "verdict": (setting("verdict", "SUPPORTED"), "says SUPPORTED, and its numbers and bounds say REFUTED"),
-    "verdict hidden": (setting("verdict", "NOT RUN"), "says NOT RUN, and has numbers"),
-    "value": (setting("findings", 0, "values", [0.9, 0.8, 0.9]), "says REFUTED, and its numbers"),
-    "bound": (setting("findings", 0, "criterion", "bound", -1.0), "says REFUTED, and its numbers"),
+    "verdict": (setting("verdict", "SUPPORTED"), "says SUPPORTED, but its numbers and bounds give REFUTED"),
+    "verdict hidden": (setting("verdict", "NOT RUN"), "says NOT RUN, but has numbers"),
+    "value": (setting("findings", 0, "values", [0.9, 0.8, 0.9]), "says REFUTED, but its numbers"),
+    "bound": (setting("findings", 0, "criterion", "bound", -1.0), "says REFUTED, but its numbers"),
     "role": (setting("findings", 0, "criterion", "role", "reported"), "cannot be judged: .*no criterion with role"),
-    "outcome": (setting("findings", 3, "outcome", "undecided"), "says what its numbers do not of beside"),
-    "interval": (setting("findings", 0, "interval", "high", 0.4), "says what its numbers do not of gap"),
-    "p-value": (setting("findings", 0, "p_value", 0.01), "says what its numbers do not of gap"),
-    "p against": (setting("findings", 0, "p_against", 0.9), "says what its numbers do not of gap"),
-    "items": (setting("findings", 0, "items", 3), "says what its numbers do not of gap"),
-    "negligible": (setting("findings", 0, "negligible", True), "says what its numbers do not of gap"),
-    "margin": (setting("findings", 0, "criterion", "margin", 5.0), "says REFUTED, and its numbers"),
+    "outcome": (setting("findings", 3, "outcome", "undecided"), "has results for beside"),
+    "interval": (setting("findings", 0, "interval", "high", 0.4), "has results for gap"),
+    "p-value": (setting("findings", 0, "p_value", 0.01), "has results for gap"),
+    "p against": (setting("findings", 0, "p_against", 0.9), "has results for gap"),
+    "items": (setting("findings", 0, "items", 3), "has results for gap"),
+    "negligible": (setting("findings", 0, "negligible", True), "has results for gap"),
+    "margin": (setting("findings", 0, "criterion", "margin", 5.0), "says REFUTED, but its numbers"),
     "unit": (setting("findings", 0, "criterion", "unit", "ratio"), "says "),
     "unit that counts": (setting("findings", 0, "criterion", "unit", "share"), "cannot be judged: .*counted from"),
-    "bound of nothing": (setting("findings", 0, "criterion", "bound", 2.0), "says what its numbers do not of gap"),
+    "bound of nothing": (setting("findings", 0, "criterion", "bound", 2.0), "has results for gap"),
     "confidence of one": (setting("findings", 0, "interval", "confidence", 0.99), "has intervals of 95 %, 99 %"),
     "counts": (setting("findings", 2, "counts", [30, 30]), "cannot be judged"),
     "counts of one": (setting("findings", 2, "counts", [30, 30, 0]), "cannot be judged"),
-    "more counts": (setting("findings", 2, "counts", [300, 300, 300]), "says what its numbers do not of alarms"),
-    "seed left out": (setting("seeds", [0, 1]), "is of 2 seeds, and has another number of values"),
-    "no findings": (setting("findings", []), "has intervals of nothing"),
+    "more counts": (setting("findings", 2, "counts", [300, 300, 300]), "has results for alarms"),
+    "seed left out": (setting("seeds", [0, 1]), "has 2 seeds, but another number of values"),
+    "no findings": (setting("findings", []), "has intervals of no level"),
     "seed twice": (setting("seeds", [0, 1, 1]), "has a seed twice"),
-    "kind": (setting("kind", "theorem"), "is theorem, and its criteria are of another kind"),
-    "reason": (setting("reason", "no data"), "says REFUTED, and why nothing was judged"),
-    "Holm": (setting("holm_p_against", 1e-9), r"has .* as Holm-adjusted p-values, and they are"),
+    "kind": (setting("kind", "theorem"), "is of kind theorem, but its criteria are of another kind"),
+    "reason": (setting("reason", "no data"), "says REFUTED, but gives a reason why nothing was judged"),
+    "Holm": (setting("holm_p_against", 1e-9), r"has the Holm-adjusted p-values .*, but they should be"),
 }
 
 
@@ -311,15 +313,15 @@ def forged(tmp_path, edit):
     return read_evidence(path)
 
 
-NUMBERS = r"the row memory-small-digits says REFUTED, and its numbers and bounds say"
+NUMBERS = r"the row memory-small-digits says REFUTED, but its numbers and bounds give"
 FORGED_TABLES = {
     "no entry": (setting("rows", 1, "sentence", 9), "rows, item 2, sentence: 9 is not the number of an entry; the"),
     "negative": (setting("rows", 0, "sentence", -1), "rows, item 1, sentence: -1 is not the number of an entry"),
     "text": (setting("rows", 0, "findings", "values", 0, "0"), r"item 1, findings\.values\.\*: '0' is not the number"),
     "a criterion's bound": (setting("shared", "findings.criterion.*", 0, "bound", -1.0), NUMBERS),
     "numbers": (setting("shared", "findings.values.*", 0, [0.9, 0.8, 0.7]), NUMBERS),
-    "another's numbers": (setting("rows", 0, "findings", "values", 0, 3), "says what its numbers do not of gap"),
-    "counts": (setting("shared", "findings.counts.*", 0, [300, 300, 300]), "says what its numbers do not of alarms"),
+    "another's numbers": (setting("rows", 0, "findings", "values", 0, 3), "has results for gap"),
+    "counts": (setting("shared", "findings.counts.*", 0, [300, 300, 300]), "has results for alarms"),
     "no table": (
         setting("shared", {}),
         "of this version: the row, sentence: expected str, found 0",
@@ -361,7 +363,7 @@ def test_a_repeated_row_is_refused(tmp_path):
 
 
 def at_each_place(tmp_path):
-    """Yield a file, and what edits the document that it holds at each of its places, in tables and in rows."""
+    """Yield a file with an edit of its document, for each place in tables and rows."""
     path = tmp_path / "evidence.json"
     write_evidence(path, [full_row()], facts={"command": ["pytest"]})
     original = json.loads(path.read_text(encoding="utf-8"))
@@ -409,7 +411,7 @@ def test_an_edit_of_a_fact_breaks_the_seal(tmp_path, name):
 
 
 def test_a_row_of_the_third_protocol_is_none_of_the_second(tmp_path):
-    """Its verdict would be shown as it stands there."""
+    """Its verdict would be shown as written."""
     row = json.loads(to_json(judged(HIGH, family=7)))
     (tmp_path / "evidence.json").write_text(json.dumps({"schema": SECOND, "rows": [row]}), encoding="utf-8")
     with pytest.raises(EvidenceError, match="it has the field 'family'"):
@@ -458,7 +460,7 @@ def test_a_row_with_a_strange_field_is_refused(tmp_path, edit):
 
 
 def test_an_endless_duration_is_refused():
-    with pytest.raises(EvidenceError, match="the row, seconds: inf is no duration"):
+    with pytest.raises(EvidenceError, match="the row, seconds: inf is not a duration"):
         from_json(to_json(judged(HIGH, seconds=1.5)).replace('"seconds": 1.5', '"seconds": Infinity'))
 
 
@@ -477,7 +479,7 @@ STRANGE = (None, True, 0, -1, 2.5, math.nan, math.inf, 10**400, "", "x", [], [[]
 
 @pytest.mark.parametrize("path", list(places(ROW)), ids=lambda path: "-".join(map(str, path)))
 def test_a_changed_or_removed_field_is_read_or_refused(tmp_path, path):
-    """Of every field on its own; what is read can be shown."""
+    """Every field is edited alone; rows that are read can be shown."""
     *before, last = path
     file = tmp_path / "evidence.json"
     for strange in (*STRANGE, "removed"):

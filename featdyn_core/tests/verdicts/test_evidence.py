@@ -1,4 +1,4 @@
-"""What a row of evidence says."""
+"""Statements of a row of evidence."""
 
 import dataclasses
 import re
@@ -33,7 +33,7 @@ ALL = [Verdict.SUPPORTED, Verdict.EQUIVALENT, Verdict.REFUTED, Verdict.INCONCLUS
 @pytest.mark.parametrize("known", ALL)
 @pytest.mark.parametrize("found", ALL)
 def test_what_contradicts_a_known_finding(known, found):
-    """Of trainings done here; published records must give the same verdict."""
+    """For trainings of the run; published records must give the same verdict."""
     here, published = (dataclasses.replace(judged(HIGH, known=known), verdict=found, replayed=r) for r in (False, True))
     opposite = {Verdict.SUPPORTED, Verdict.REFUTED}
     contradicts = found != known and ({found, known} == opposite or Verdict.INVALID in (found, known))
@@ -83,7 +83,7 @@ def test_findings_of_a_role():
 
 
 def test_p_values_of_several_items():
-    """For: all must hold, so the largest. Against: one that fails is enough, so the smallest times their number."""
+    """For the claim all must hold: the largest. Against it one failure is enough: the smallest times their number."""
     row = of_many_items(4, LOW, HIGH)
     assert row.p_value == max(item.p_value for item in row.deciding) == row.deciding[0].p_value
     assert row.p_against == pytest.approx(4 * row.deciding[0].p_against)

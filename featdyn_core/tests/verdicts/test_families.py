@@ -12,7 +12,7 @@ from featdyn_core.verdicts.families import Adjusted, adjusted_p_values, holm
 
 
 def test_holm_runs_over_all_rows_for_and_against_apart(tmp_path):
-    """What came to nothing counts: a run that leaves claims out is no easier to pass."""
+    """Undecided rows count, so leaving claims out does not make a run easier to pass."""
     rows = [judged(HIGH), nothing(scale="small"), judged(SPREAD), judged(LOW), judged(HIGH, claim="invalid")]
     rows[-1] = dataclasses.replace(rows[-1], verdict=Verdict.INVALID)
     families = [
@@ -53,7 +53,7 @@ def test_a_part_of_a_family_has_no_adjusted_p_value():
 @pytest.mark.parametrize(("adjusted", "survives"), [(0.0, True), (0.025, True), (0.0251, False), (None, False)])
 @pytest.mark.parametrize("verdict", [Verdict.SUPPORTED, Verdict.REFUTED])
 def test_what_survives_holm_is_the_verdict_that_was_reached(adjusted, survives, verdict):
-    """A p-value of 0, which very small ones round to, survives as well."""
+    """A p-value that rounds to 0 also survives."""
     pair = (adjusted, 1.0) if verdict is Verdict.SUPPORTED else (1.0, adjusted)
     row = dataclasses.replace(judged(HIGH), verdict=verdict)
     assert Adjusted(*pair).survives(row) is survives

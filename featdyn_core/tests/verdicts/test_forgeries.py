@@ -26,7 +26,7 @@ VERDICTS = ("SUPPORTED", "REFUTED", "EQUIVALENT", "INCONCLUSIVE", "INVALID", "NO
 
 
 def otherwise(value, drawn):
-    """Return what somebody might write in a value's place: of its own kind, and something else."""
+    """Return forged values: one of the same kind, and one of another."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -45,7 +45,7 @@ def otherwise(value, drawn):
 
 
 def forge(document, field, drawn):
-    """Change a field of a row or a table, removed or deep inside; ``*`` is the rows themselves."""
+    """Change or remove a field of a row or a table, or a value inside it; ``*`` means the rows themselves."""
     rows = document["rows"]
     if field.startswith(TABLE):
         change(document["shared"], field.removeprefix(TABLE), drawn)
@@ -60,7 +60,7 @@ def forge(document, field, drawn):
 
 
 def change(table, field, drawn):
-    """Remove a field, or change its value, mostly in one place."""
+    """Remove a field, or change its value, usually in one place."""
     if drawn.random() < 0.1:
         del table[field]
     elif isinstance(table[field], list) and len(table[field]) > 1 and drawn.random() < 0.8:
@@ -81,7 +81,7 @@ def refused(tmp_path, document) -> bool:
 
 
 def excerpt(path):
-    """Write the published rows that first hold each field as evidence of their own, and return it as JSON."""
+    """Write, for each field, the first published row with it as an evidence file; return it as JSON."""
     found, known = [], set()
     for table, row in zip(json.loads(PUBLISHED.read_text())["rows"], read_evidence(PUBLISHED), strict=True):
         if set(table) - known:

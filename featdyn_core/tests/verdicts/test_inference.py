@@ -122,7 +122,7 @@ def test_numbers_that_do_not_vary_are_known_to_one_image(seeds):
 
 
 def test_a_share_on_its_bound_lies_on_it_on_the_scale_too():
-    """Near 1 the half image that is added would move every share below a bound that stayed what it is."""
+    """Near 1, adding half an image would move every share below an unmoved bound."""
     found = infer_mean([share_of(95, 100)] * 5, Bound("above", 0.95), unit=Unit.SHARE)
     assert (found.p_value, found.p_against) == pytest.approx((0.5, 0.5))
     assert found.interval.estimate == pytest.approx(0.95)
@@ -158,7 +158,7 @@ def test_p_values_are_scipys_one_sided_t_tests(values, bound, above):
 @LAW
 @given(spread_samples, bounds, st.integers(1, 10))
 def test_within_asks_both_ends(values, around, width):
-    """Two one-sided tests for, and one beyond either end against."""
+    """It takes two one-sided tests for the claim, and one beyond either end against it."""
     found = infer_mean(values, Bound("within", width, around))
     low, high = around - width, around + width
     greater, less = (
@@ -275,7 +275,7 @@ counted = st.lists(
 @LAW
 @given(counted, st.sampled_from([0.9, 0.95]), st.sampled_from([0.05, 0.1, 0.5]))
 def test_draws_are_judged_by_clopper_and_pearson(pairs, confidence, bound):
-    """Against quantiles of the beta distribution, which define the interval, and tails of the binomial."""
+    """Compare with quantiles of the beta distribution, which define the interval, and binomial tails."""
     values = [share_of(*pair) for pair in pairs]
     hits, total = map(sum, zip(*pairs, strict=True))
     found = infer_draws(values, Bound("below", bound), confidence=confidence)
@@ -317,7 +317,7 @@ def test_the_least_favourable_world_counts(direction, worst):
 
 
 def power(distance, seeds, level):
-    """By simulation of nothing but the t statistic."""
+    """Return the power, by simulation of the t statistic alone."""
     rng = np.random.default_rng(1)
     values = rng.normal(distance, 1, (20_000, seeds))
     statistic = values.mean(axis=1) / values.std(axis=1, ddof=1) * math.sqrt(seeds)

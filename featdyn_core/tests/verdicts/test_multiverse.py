@@ -1,4 +1,4 @@
-"""Verdicts by every specification: their order, their shares, and how far each lies from its bound."""
+"""Verdicts under every specification: their order, their shares, and their distances from bounds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pictures in evidence: to a file and back."""
+"""Pictures in evidence, written to a file and read again."""
 
 import json
 

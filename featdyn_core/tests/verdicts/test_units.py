@@ -1,4 +1,4 @@
-"""Numbers on the scale of their unit: right places, ranges that nothing leaves, resolutions."""
+"""Numbers on the scale of their unit: places, ranges and resolutions."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""Cells of the plane that points lie in."""
+"""The share of cells of a plane that contain points."""
 
 import numpy as np
 import pytest

@@ -78,14 +78,14 @@ def test_the_gain_at_random_has_either_sign_and_falls_with_draws():
 
 @pytest.fixture
 def drawn() -> LastLayer:
-    """Paths of all lengths among regions of all shapes, some of which are whole half-planes."""
+    """Draw paths of all lengths among regions of all shapes; some regions are half-planes."""
     rng = np.random.default_rng(1)
     points = rng.normal(size=(4, 60, 2)) * rng.exponential(size=(60, 1))
     return LastLayer(np.arange(4), points, rng.normal(size=(5, 2)), rng.normal(size=5), np.zeros(60, int))
 
 
 def share_turned(features, past, angle):
-    """The share by its definition: every point is turned and classified."""
+    """Return the share by definition: turn and classify every point."""
     inside = features.classes(turned(past, features.last, angle)) == features.reference
     return inside.mean()
 

@@ -1,4 +1,4 @@
-"""Images that statistics are re-estimated on: those of the training, as it shows them."""
+"""Images for re-estimated statistics: training images, as training shows them."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Composites against running the two halves by hand."""
+"""Composites against their two halves, run one after the other."""
 
 import copy
 import dataclasses
@@ -198,7 +198,7 @@ def test_recalibration_leaves_dropout_off():
 
 
 class Renamed(torch.nn.BatchNorm2d):
-    """A class of one's own."""
+    """A user's class."""
 
 
 NORMS = {

@@ -37,7 +37,7 @@ def cubes(draw):
 
 @st.composite
 def columns(draw):
-    """Agreements, many of them equal to a level, and as many ascending epochs."""
+    """Agreements, many of them equal to a level, with ascending epochs."""
     values = draw(st.lists(levels | st.floats(0, 1), min_size=1, max_size=8))
     steps = draw(st.lists(st.integers(1, 9), min_size=len(values), max_size=len(values)))
     return values, np.cumsum(steps).tolist()
@@ -248,7 +248,7 @@ def test_empirical_level_implies_particle_level_for_most_samples(cube, level):
 
 
 def test_empirical_level_does_not_imply_particle_level():
-    """One sample of four that always misses: the share is not 1, and the inequality cannot be turned."""
+    """One sample of four always misses: the share is below 1, and the reverse inequality fails."""
     reference = np.zeros(4, int)
     predictions = np.array([[0, 0, 0, 1], [0, 0, 0, 1]])
     misses = literal_misses(predictions, reference)

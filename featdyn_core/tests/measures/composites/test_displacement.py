@@ -1,4 +1,4 @@
-"""Displaced networks move as far as training did and nowhere else."""
+"""Displaced networks move as far as training did, and only before the cut."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_turning_keeps_norm_and_angle_of_the_earlier_tensor(tiny_trajectory, mov
 
 
 def test_turning_of_a_tensor_of_zeros_is_a_move_of_equal_norm(make_trajectory):
-    """Biases of normalisations start at zero, where there is no angle."""
+    """Biases of normalisations start at zero, where no angle is defined."""
     name = "blocks.stem.0.norm.bias"
     world = make_trajectory("resnet8", width=4)
     world.state(0)[name].zero_()

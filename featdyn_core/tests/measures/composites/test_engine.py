@@ -1,4 +1,4 @@
-"""What a grid costs, in operations and in memory, and what it may be computed with."""
+"""The cost of a grid in operations and memory, and its precisions."""
 
 import dataclasses
 import gc
@@ -76,7 +76,7 @@ def resnet20(make_trajectory):
     ],
 )
 def test_operations_are_those_of_the_formula(resnet20, stages, deep_epochs, batchnorm, multiply_adds):
-    """One shallow pass an epoch and one deep pass a pair; one pass of one image finds the size of a chunk."""
+    """One shallow pass per epoch and one deep pass per pair; one pass of one image sets the size of a chunk."""
     cuts = [resnet20.network(0).depths[stage - 1] for stage in stages]
     arguments = {"cuts": cuts, "shallow_epochs": (0, 1, 2), "deep_epochs": deep_epochs, "batchnorm": batchnorm}
     with FlopCounterMode(display=False) as counter:
@@ -176,7 +176,7 @@ class Largest(TorchDispatchMode):
 
 
 class Live(TorchDispatchMode):
-    """Records the most bytes at a time of the tensors that operations returned."""
+    """Records the peak number of bytes in tensors that operations returned."""
 
     def __init__(self):
         super().__init__()
@@ -290,7 +290,7 @@ def test_networks_at_a_time_are_those_of_the_formula(tiny_trajectory, monkeypatc
         return original(network)
 
     monkeypatch.setattr(grid_engine, "fold", counted)
-    gc.freeze()  # so that only what is made from here on is counted
+    gc.freeze()  # so that only later tensors are counted
     try:
         grid_of(tiny_trajectory, tiny_trajectory.dataset.test_images, **changes)
     finally:

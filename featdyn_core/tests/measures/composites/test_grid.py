@@ -1,4 +1,4 @@
-"""The grid against a loop over composites, and what it says of epochs that were left out."""
+"""The grid against a loop over composites, and its errors for epochs that were left out."""
 
 import dataclasses
 import tracemalloc
@@ -47,7 +47,7 @@ def literal_grid(trajectory, images, cuts, shallow_epochs, deep_epochs, policy):
 
 
 def many_classes(dataset, classes=300):
-    """Return the data set with labels spread over so many classes."""
+    """Return the data set with labels spread over ``classes`` classes."""
     train, test = (labels * 7 % classes for labels in (torch.arange(200), torch.arange(100)))
     return dataclasses.replace(dataset, train_labels=train, test_labels=test, classes=classes)
 
@@ -156,7 +156,7 @@ def test_grid_refuses_images_that_are_no_grey_levels(tiny_trajectory, images):
 
 
 def test_classes_beyond_a_byte_are_distinguished(make_trajectory, tiny_dataset):
-    """300 classes, of which the networks predict some above 255."""
+    """300 classes; the networks predict some above 255."""
     trajectory = make_trajectory("mlp", many_classes(tiny_dataset), hidden=[12])
     images, labels = trajectory.dataset.test_images, trajectory.dataset.test_labels
     arguments = {"cuts": ("hidden1",), "shallow_epochs": [0, 4], "deep_epochs": [1, 4], "batchnorm": "carry"}
@@ -385,10 +385,10 @@ def test_flip_rate_is_large_where_half_precision_is_wrong(tiny_trajectory, image
 
 
 def test_the_flip_rate_is_the_share_of_changed_predictions(tiny_trajectory, images, monkeypatch):
-    """One network alone is wrong in half precision: the rate is its share of the pairs evaluated again."""
+    """Only one network is wrong in half precision; the rate is its share of the pairs evaluated again."""
     original = BlockNetwork.deep
     pairs = np.zeros((4, 2), bool)
-    pairs[[0, 1, 2, 3], [0, 1, 1, 0]] = True  # as many as are evaluated again
+    pairs[[0, 1, 2, 3], [0, 1, 1, 0]] = True  # the number of pairs that are evaluated again
     exact = grid_of(tiny_trajectory, images, cuts=["stem"], pairs=pairs)
     broken = tiny_trajectory.network(4).head.linear.bias[0].half()
 

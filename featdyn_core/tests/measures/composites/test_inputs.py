@@ -1,4 +1,4 @@
-"""Labels and lists as a composite grid is given them."""
+"""Labels and lists that are given to a composite grid."""
 
 import re
 

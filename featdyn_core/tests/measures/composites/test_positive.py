@@ -1,4 +1,4 @@
-"""The planted network is what comparisons with displaced ones take it for."""
+"""The planted network has the properties that comparisons with displaced networks assume."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Unseen images: which ones they are, and what a column is measured on."""
+"""Unseen images, and the images that a column is measured on."""
 
 import dataclasses
 from unittest.mock import Mock

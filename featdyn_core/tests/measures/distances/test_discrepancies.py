@@ -33,7 +33,7 @@ def sliced(x, y, seed=0, **options):
 
 
 def literal_mmd(x, y, bandwidths, images=None):
-    """Mean over all pairs of rows of different images; ``images`` are the labels of x and those of y."""
+    """Return the mean over all pairs of rows of different images; ``images`` are the labels of x, then of y."""
 
     def kernel(a, b):
         return np.mean([np.exp(-np.sum((a - b) ** 2) / (2 * h**2)) for h in bandwidths])
@@ -76,7 +76,7 @@ def test_mmd_is_unbiased():
 
 
 def null_samples(rng, copies):
-    """Return two samples of one law, 8 images in each, every one of which stands in nearly equal rows."""
+    """Return two samples of one law, with 8 images each, every one in several nearly equal rows."""
     return (
         np.repeat(rng.standard_normal((8, 2)), copies, axis=0) + 0.01 * rng.standard_normal((8 * copies, 2))
         for _ in range(2)
@@ -158,7 +158,7 @@ def peak_bytes(permutations, groups):
 
 
 def test_memory_is_three_numbers_for_each_group_and_permutation():
-    groups, permutations = 60, 4000  # so many that what grows with the square of the groups is little beside them
+    groups, permutations = 60, 4000  # so many that memory quadratic in the groups is small in comparison
     once, twice = peak_bytes(permutations, groups), peak_bytes(2 * permutations, groups)
     assert once < twice < 2.05 * once
     assert once < 3.2 * groups * permutations * 8
@@ -362,7 +362,7 @@ def test_rows_that_differ_in_the_fifth_digit_are_not_equal():
     rng = np.random.default_rng(0)
     y, x = np.ones((6, 3)), np.ones((6, 3)) + 1e-5 * rng.standard_normal((6, 3))
     y += 1e-5 * rng.standard_normal((6, 3))
-    y[0] = -9  # a row far away: the others are long beside their distances
+    y[0] = -9  # a row far away, so the others are long compared with their distances
     assert mmd(x, y).bandwidths[2] == pytest.approx(2e-5, rel=0.5)
 
 

@@ -55,7 +55,7 @@ def explicit(
 
 
 def retrained(given: Problem, cut: str, rate: float) -> LinearizedTrajectory:
-    """Return the mutant: the network is really trained, and the halves' parts add up to its own logits."""
+    """Return the mutant: the real network is trained, and the halves' parts add up to its logits."""
     network, labels = copy.deepcopy(given.network), given.labels
     initial = network(given.images).detach().numpy()
     shallow, deep, losses = [], [], []
@@ -249,7 +249,7 @@ def test_single_precision_is_close_to_double():
 
 
 def test_neither_reading_is_a_theorem_for_linearised_networks():
-    """Random labels, trained to a low loss: each step lowers it, and yet composites get worse both ways."""
+    """Random labels, trained to a low loss: each step lowers it, but composites get worse in both readings."""
     given = problem(samples=20)
     found = linearized_trajectory(*given, cut="hidden2", steps=5000, every=100)
     grid = found.loss_grid(given.labels)

@@ -101,7 +101,7 @@ def test_frozen_layer(measure):
 @pytest.mark.parametrize("centre", BAD_CENTRES)
 @pytest.mark.parametrize("measure", [spectrum, participation_ratio])
 def test_bad_centre(measure, centre):
-    with pytest.raises(MeasurementError, match="must be 3 finite numbers, one a feature"):
+    with pytest.raises(MeasurementError, match="must be 3 finite numbers, one per feature"):
         measure(np.random.default_rng(0).standard_normal((5, 3)), centre=centre)
 
 

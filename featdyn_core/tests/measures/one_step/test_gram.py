@@ -54,7 +54,7 @@ def test_halves_leave_out_an_odd_last_change():
 
 
 def summaries(gram):
-    """Return numbers that tell laws of a Gram matrix apart: lengths, products, and shares of the trace."""
+    """Return numbers that distinguish laws of a Gram matrix: lengths, products, and shares of the trace."""
     products = gram.products
     values = np.linalg.eigvalsh(products)[::-1]
     return [np.trace(products), products[0, 0], products[1, 2], values[0] / values.sum(), products[-1, 0]]
@@ -63,7 +63,7 @@ def summaries(gram):
 @pytest.mark.parametrize("shape", [(4, 9), (6, 6), (8, 3), (3, 1)])
 @pytest.mark.parametrize("law", ["gaussian", "heavy-tailed"])
 def test_drawn_grams_have_the_law_of_those_of_samples(shape, law):
-    """Against samples drawn as the law says, number by number."""
+    """Compare with samples drawn from the law directly, number by number."""
     rng, dof, draws = np.random.default_rng(3), 3.5, 3000
 
     def drawn():

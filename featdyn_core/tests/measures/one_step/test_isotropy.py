@@ -130,7 +130,7 @@ def test_p_is_uniform_under_the_null(n, p, centre):
 
 
 def test_uniformity_catches_a_lost_degree_of_freedom(monkeypatch):
-    """A known centre leaves all n: the null of n − 1 would not do."""
+    """A known centre leaves n degrees of freedom, so the null of n − 1 is wrong."""
     shared = isotropy._shared_null
     monkeypatch.setattr(isotropy, "_shared_null", lambda dof, p, draws: shared(dof - 1, p, draws))
     assert uniformity(5, 30, mean=3.0, centre=3.0) < KS_LEVEL
@@ -312,7 +312,7 @@ def test_frozen_layer(measure):
 @pytest.mark.parametrize("centre", BAD_CENTRES)
 @pytest.mark.parametrize("measure", [isotropy_test, sign_test, sphericity])
 def test_bad_centre(measure, centre):
-    with pytest.raises(MeasurementError, match="must be 3 finite numbers, one a feature"):
+    with pytest.raises(MeasurementError, match="must be 3 finite numbers, one per feature"):
         measure(np.random.default_rng(0).standard_normal((5, 3)), centre=centre)
 
 

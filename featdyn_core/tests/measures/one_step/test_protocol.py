@@ -35,7 +35,7 @@ def samples(tiny_trajectory):
 
 
 class Batches:
-    """Stands in for a generator: deals given mini-batches; dropout's seed goes with the mini-batch."""
+    """A fake generator that deals given mini-batches; each mini-batch has its own seed of dropout."""
 
     def __init__(self, batches):
         self.batches = list(batches)
@@ -66,7 +66,7 @@ def literal_update(trajectory, start, rate, index, statistics):
 
 
 def literal_changes(trajectory, epoch, rate, samples, cut, batches, statistics="frozen"):
-    """One deep copy an update."""
+    """Return the changes with one deep copy per update."""
     start = trajectory.network(epoch).double()
     changes = []
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_changes_of_a_network_with_dropout_equal_the_plain_loop(tiny_perceptron,
 
 
 def test_updated_statistics_add_to_the_changes(tiny_trajectory, tiny_perceptron, samples):
-    """A normalising network's features move by its statistics too; a perceptron has none."""
+    """Statistics also move the features of a network with normalisation; a perceptron has none."""
     for trajectory, cut, moved in ((tiny_trajectory, "stem", True), (tiny_perceptron, "hidden1", False)):
         frozen, updated = (
             one_step_changes(trajectory, 1, samples, updates=2, cut=cut, rng=rng(), statistics=statistics)
@@ -120,7 +120,7 @@ def test_updated_statistics_add_to_the_changes(tiny_trajectory, tiny_perceptron,
 
 @pytest.mark.parametrize("statistics", STATISTICS)
 def test_updates_do_not_depend_on_each_other(tiny_trajectory, samples, statistics):
-    """In another order the same mini-batches give the same changes: weights and statistics do not move on."""
+    """The same mini-batches in another order give the same changes, because weights and statistics are put back."""
     order, options = [3, 0, 4, 2, 1], {"updates": UPDATES, "cut": "stage1_block1", "statistics": statistics}
     dealt, shuffled = (
         one_step_changes(tiny_trajectory, 1, samples, rng=Batches(batches), **options)
@@ -161,7 +161,7 @@ def test_changes_are_computed_on_the_trajectorys_device(tiny_trajectory, samples
 
 @pytest.mark.parametrize("protocol", [one_step_changes, parameter_noise_changes])
 def test_preparing_a_run_leaves_no_trace(tiny_perceptron, samples, protocol, monkeypatch):
-    """As before the capture of a CUDA graph: a few runs before those that count, the generators put back."""
+    """A few runs come before those that count, as before the capture of a CUDA graph, and generators are restored."""
     expected = protocol(tiny_perceptron, 2, samples, updates=3, cut="hidden1", rng=rng())
 
     def prepared(_, run):
@@ -195,7 +195,7 @@ def test_single_precision_is_near_double(tiny_trajectory, samples):
 
 @pytest.fixture
 def allow_half_precision():
-    """Return a function that lets every backend compute float32 in less, and that lists their settings."""
+    """Return a function that allows reduced precision for float32 in every backend and lists the settings."""
     backends = torch.backends
     settings = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
     before = [setting.fp32_precision for setting in settings]
@@ -260,7 +260,7 @@ def test_a_full_batch_step_averages_batches_near_the_recipe_size(tiny_trajectory
 
 
 def test_a_full_batch_step_is_the_gradient_without_normalisation(make_trajectory, samples):
-    """The partition then does not matter, though its parts are of unequal size."""
+    """The partition then has no effect, although its parts differ in size."""
     trajectory = make_trajectory("mlp", hidden=[12, 8])
     options = {"cut": "hidden2", "dtype": torch.float64}
     expected = literal_full_batch(trajectory, 2, 0.05, samples, "hidden2", [np.arange(200)], "frozen")
@@ -316,12 +316,12 @@ def test_noise_has_the_norm_of_one_of_the_gradient_steps(linear):
     norms = np.linalg.norm(steps, axis=(1, 2))
     ratios = np.linalg.norm(noise, axis=(1, 2))[:, None] / norms
     assert (np.abs(ratios - 1).min(axis=1) < NORM).all()
-    assert len(set(np.abs(ratios - 1).argmin(axis=1))) > 1  # drawn anew, not one for all
+    assert len(set(np.abs(ratios - 1).argmin(axis=1))) > 1  # drawn for each update, not once for all
     assert np.ptp(norms) > 100 * NORM * norms.mean()
 
 
 def test_noise_is_isotropic_where_gradient_steps_are_not(linear):
-    """Share of variance along the leading of nine directions: 1/9 for isotropic noise, but for sampling."""
+    """The share of variance along the leading one of nine directions is 1/9 for isotropic noise, up to sampling."""
     leading = []
     for protocol in (parameter_noise_changes, one_step_changes):
         changes = parameter_changes(protocol, linear, 400).reshape(400, 9)

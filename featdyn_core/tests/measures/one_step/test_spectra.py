@@ -1,4 +1,4 @@
-"""Spectra against the Gram matrices that they stand for: the same statistics, power, and size under heavy tails."""
+"""Spectra against their Gram matrices: the same statistics, power, and size under heavy tails."""
 
 import dataclasses
 import re
