@@ -105,4 +105,5 @@ def _remarked(rows: Sequence[Evidence]) -> list[str]:
 def _wrapped(line: str, width: int) -> list[str]:
     """Break a line at the terminal's width; an indented line stays indented."""
     indent = line[: len(line) - len(line.lstrip())] + _INDENT
-    return textwrap.wrap(line, width, subsequent_indent=indent[: max(0, width - 1)]) or [""]
+    after = indent[: max(0, width - 1)]
+    return textwrap.wrap(line, width, subsequent_indent=after, break_on_hyphens=False) or [""]

@@ -163,6 +163,11 @@ def answers(row: Evidence) -> str:
     return ", ".join(re.findall(r"Fig\. \d+\w*(?:, \d+\w*)*", row.section))
 
 
+def section(text: str) -> str:
+    """Return a place in the paper in words: a number alone is a section's, the abstract and an appendix name themselves."""
+    return f"section {text}" if text[:1].isdigit() else text
+
+
 def number(value: float) -> str:
     """Four significant digits."""
     return f"{value:.4g}"

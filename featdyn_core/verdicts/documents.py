@@ -165,7 +165,7 @@ def _opened(path: Path) -> dict[str, Any]:
     """Return what an evidence file says, with all that is told of a row in the row.
 
     Raises:
-        EvidenceError: it is none, of another schema, or not as it was written.
+        EvidenceError: there is no such file, or it is none, of another schema, or not as it was written.
     """
     try:
         text = read_text(path, "utf-8-sig")
@@ -173,6 +173,8 @@ def _opened(path: Path) -> dict[str, Any]:
         schema, document["rows"] = document["schema"], list(document["rows"])
         if schema == SECOND or _SURROGATE.search(text):  # a seal is of finite numbers, but may be of what is no text
             json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except FileNotFoundError as error:
+        raise EvidenceError(f"there is no file {path}; a run of the claims writes evidence: pytest -m fast") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"{path} is no evidence file: {error}") from error
     if schema not in (SECOND, THIRD, SCHEMA):

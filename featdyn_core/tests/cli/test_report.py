@@ -35,7 +35,7 @@ def test_figures_have_a_folder_a_claim_an_index_and_progress(project, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["nowhere.json"], "nowhere.json is no evidence file", id="evidence"),
+        pytest.param(["nowhere.json"], "there is no file nowhere.json", id="evidence"),
         pytest.param([], "the following arguments are required: evidence", id="no file"),
         pytest.param(["a.json", "-o", "b", "--output", "c"], "--output is given twice; it takes one value", id="twice"),
     ],
