@@ -58,7 +58,7 @@ def counts(rows: Sequence[Evidence]) -> list[str]:
 
 def _group(row: Evidence) -> str:
     """Return the scale of a row, with a word that distinguishes sweeps and rows trained during the run."""
-    return f"{row.scale}, sweep" if row.variation else f"{row.scale}, here" if row.here else row.scale
+    return f"{row.scale}, sweep" if row.variation else wording.scale_here(row)
 
 
 def _listed(title: str, rows: Iterable[Evidence], line: Callable[[Evidence], str]) -> list[str]:
