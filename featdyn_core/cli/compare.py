@@ -1,9 +1,9 @@
 """Show how two evidence files differ.
 
-The command prints how many verdicts changed. Then it prints each row's verdicts and numbers, changed rows first, and
-then the differences of protocol and environment. Its status is 1 if a verdict changed. With one file, the command
-compares it with the newest published evidence that shares a row with it. Without a file, it takes the project's own
-evidence.json.
+The command prints how many verdicts changed. Then it prints each row's verdicts and numbers, with changed rows first
+and rows of one file alone last, and then the differences of protocol and environment. Its status is 1 if a verdict
+changed. With one file, the command compares it with the newest published evidence that shares a row with it. Without a
+file, it takes the project's own evidence.json.
 """
 
 import argparse

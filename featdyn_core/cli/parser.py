@@ -15,6 +15,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        if self.description:  # most are docstrings, whose quotes of code mean nothing on a terminal
+            self.description = self.description.replace("``", "")
         for name in (None, "store"):  # argparse's own action silently keeps only the last value
             self.register("action", name, _Once)
 
@@ -28,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with one line, which names --help; the usage itself is longer than a screen."""
-        self.exit(USAGE_ERROR, f"featdyn: {message}{_meant(message)} (see {self.prog} --help)\n")
+        self.exit(USAGE_ERROR, f"featdyn: {_suggesting(message)} (see {self.prog} --help)\n")
 
 
 class _Once(argparse.Action):
@@ -49,13 +51,14 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def _meant(message: str) -> str:
-    """Return a question that suggests the choice most like a wrong one; empty if there is none.
+def _suggesting(message: str) -> str:
+    """Return the message with the choice most like a wrong one in place of all choices, if there is such a choice.
 
-    argparse itself asks it from Python 3.14 on. ``error`` gets only its message.
+    argparse itself makes a suggestion from Python 3.14 on. ``error`` gets only its message.
     """
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
-    return _nearest(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+    near = _nearest(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+    return message.partition(" (choose from")[0] + near if near else message
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ writes every figure as PNG, SVG, PDF and CSV files, in one folder per claim, and
 """
 
 import argparse
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +43,8 @@ def add_to(commands: Any) -> None:
 
 def report(options: argparse.Namespace) -> int:
     """Write the page, and the other files that the options ask for."""
-    # A run has the name of its file; the folder distinguishes two files of the same name.
-    runs = {
-        file.name if file.parent == Path() else str(file): read_signed(file, options.public_key)
-        for file in options.evidence
-    }
+    documents = [read_signed(file, options.public_key) for file in options.evidence]
+    runs = dict(zip(_names(options.evidence), documents, strict=True))
     write_html(options.output, runs, meanings=project_meanings(project_root()), repository=repository())
     print(f"wrote {options.output}")
     if options.csv:
@@ -59,3 +58,12 @@ def report(options: argparse.Namespace) -> int:
         write_badge(options.badge, [row for run in runs.values() for row in run.rows])
         print(f"wrote {options.badge}")
     return 0
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """Return a short name of each run: its file, without the folders and the file name that all files share."""
+    whole = [file.absolute() for file in files]
+    shared = os.path.commonpath([file.parent for file in whole])
+    found = [file.relative_to(shared) for file in whole]
+    alike = len({file.name for file in found}) == 1 and Path() not in {file.parent for file in found}
+    return [str(file.parent if alike else file) for file in found]

@@ -168,7 +168,7 @@ class Reporter:
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             try:
                 with open(summary, "a", encoding="utf-8") as file:
-                    file.write("\n".join(step_summary(rows)))
+                    file.write("\n".join([*step_summary(rows), ""]))  # the next step's page begins a line
             except OSError as error:
                 raise EvidenceError(f"GITHUB_STEP_SUMMARY {summary} cannot be written ({error.strerror})") from error
 

@@ -58,7 +58,7 @@ def counts(rows: Sequence[Evidence]) -> list[str]:
 
 def _group(row: Evidence) -> str:
     """Return the scale of a row, with a word that distinguishes sweeps and rows trained during the run."""
-    return f"{row.scale}, sweep" if row.variation else f"{row.scale}, here" if row.here else row.scale
+    return f"{row.scale}, sweep" if row.variation else wording.scale_here(row)
 
 
 def _listed(title: str, rows: Iterable[Evidence], line: Callable[[Evidence], str]) -> list[str]:
@@ -105,4 +105,5 @@ def _remarked(rows: Sequence[Evidence]) -> list[str]:
 def _wrapped(line: str, width: int) -> list[str]:
     """Break a line at the terminal's width; an indented line stays indented."""
     indent = line[: len(line) - len(line.lstrip())] + _INDENT
-    return textwrap.wrap(line, width, subsequent_indent=indent[: max(0, width - 1)]) or [""]
+    after = indent[: max(0, width - 1)]
+    return textwrap.wrap(line, width, subsequent_indent=after, break_on_hyphens=False) or [""]

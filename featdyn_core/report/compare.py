@@ -168,12 +168,15 @@ def to_plain(rows: Sequence[ComparedRow]) -> dict[str, Any]:
 
 
 def to_lines(rows: Sequence[ComparedRow]) -> list[str]:
-    """Return a comparison as lines: the answer, rows with their criteria (changed ones first), and differences."""
+    """Return a comparison as lines: the answer, rows with their criteria, and differences.
+
+    Rows that changed come first, and rows that only one file has come last.
+    """
     alone = sum(ABSENT in row.verdicts for row in rows)
     changed = sum(row.changed for row in rows) - alone
     answer = f"{changed} of {len(rows) - alone} verdicts changed" if changed else "no verdict changed"
     lines = [f"{answer}; {len(rows) - alone} rows in both files, {alone} in one only"]
-    for row in sorted(rows, key=lambda row: not row.changed):
+    for row in sorted(rows, key=lambda row: (ABSENT in row.verdicts, not row.changed)):
         lines.append(f"{row.id}: {' -> '.join(row.verdicts)}" if row.changed else f"{row.id}: {row.verdicts[0]}")
         for item in row.criteria:
             numbers = [wording.interval(finding) if finding else wording.NOTHING for finding in item.findings]

@@ -147,6 +147,7 @@ def environment(*, large: bool = False) -> "jinja2.Environment":
     )
     found.filters |= {
         "answers": wording.answers,
+        "section": wording.section,
         "number": wording.number,
         "interval": wording.interval,
         "coverage": wording.coverage,

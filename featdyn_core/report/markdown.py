@@ -13,7 +13,7 @@ from featdyn_core.register.register import Entry, Register, Scale
 from featdyn_core.report import wording
 from featdyn_core.report.columns import Column, Line, Table, filled, legend, lines
 from featdyn_core.report.sweeps import sweep_lines, sweep_tables
-from featdyn_core.verdicts.claim import EMPIRICAL
+from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.evidence import Evidence
 
@@ -159,8 +159,9 @@ def results_table(rows: Sequence[Evidence]) -> list[str]:
 
 def step_summary(rows: Sequence[Evidence]) -> list[str]:
     """Return a run's summary for a page of continuous integration: counts, what is new, and collapsed tables."""
-    counts = Counter(str(row.verdict) for row in rows if not row.extension)
-    found = [f"## Claims: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}", ""]
+    counts = Counter(row.verdict for row in rows if not row.extension)
+    counted = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    found = [f"## Claims: {counted}", ""]
     changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
     new = [f"- **{row.id}**: {row.verdict}, not known before" for row in rows if wording.is_new(row)]
     found += [*changed, *new, ""] if changed or new else ["No verdict differs from known findings.", ""]

@@ -57,6 +57,11 @@ def scale(row: Evidence) -> str:
     return ", ".join(filter(None, [row.scale, row.variation, note(row)]))
 
 
+def scale_here(row: Evidence) -> str:
+    """Return the scale of a row, with a word that distinguishes a row trained during the run from a published one."""
+    return f"{row.scale}, here" if row.here else row.scale
+
+
 def where(row: Evidence) -> str:
     """Return the scale of a row without the word for seeds seen before, which its remarks contain."""
     return scale(row).removesuffix(f", {SEEN}")
@@ -161,6 +166,11 @@ def control(row: Evidence) -> str:
 def answers(row: Evidence) -> str:
     """Return the figures of the paper that a row's curves compare with, such as "Fig. 2, 10"; empty if none."""
     return ", ".join(re.findall(r"Fig\. \d+\w*(?:, \d+\w*)*", row.section))
+
+
+def section(text: str) -> str:
+    """Return a place in the paper in words: a number names a section, an appendix and the abstract name themselves."""
+    return f"section {text}" if text[:1].isdigit() else text
 
 
 def number(value: float) -> str:

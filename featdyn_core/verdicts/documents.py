@@ -164,7 +164,7 @@ def _opened(path: Path) -> dict[str, Any]:
     """Return the content of an evidence file, in which each row has all of its fields.
 
     Raises:
-        EvidenceError: it is not an evidence file, has another schema, or was changed.
+        EvidenceError: there is no such file, it is not an evidence file, has another schema, or was changed.
     """
     try:
         text = read_text(path, "utf-8-sig")
@@ -172,6 +172,8 @@ def _opened(path: Path) -> dict[str, Any]:
         schema, document["rows"] = document["schema"], list(document["rows"])
         if schema == SECOND or _SURROGATE.search(text):  # a seal allows halves of characters
             json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except FileNotFoundError as error:
+        raise EvidenceError(f"there is no file {path}; a run of the claims writes evidence: pytest -m fast") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvidenceError(f"{path} is not an evidence file: {error}") from error
     if schema not in (SECOND, THIRD, SCHEMA):

@@ -53,8 +53,8 @@ def test_no_garbage_is_looked_for_while_rows_are_read(monkeypatch, capsys, fault
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["nowhere.json", "nowhere.json"], "nowhere.json is not an evidence file", id="evidence"),
-        pytest.param([], "evidence.json is not an evidence file", id="no file"),
+        pytest.param(["nowhere.json", "nowhere.json"], "there is no file nowhere.json", id="evidence"),
+        pytest.param([], "evidence.json; a run of the claims writes", id="no file"),
         pytest.param(["a.json", "b.json", "c.json"], "takes at most two evidence files, and got 3", id="three files"),
     ],
 )

@@ -35,10 +35,29 @@ def test_figures_have_a_folder_a_claim_an_index_and_progress(project, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["nowhere.json"], "nowhere.json is not an evidence file", id="evidence"),
+        pytest.param(["nowhere.json"], "there is no file nowhere.json", id="evidence"),
         pytest.param([], "the following arguments are required: evidence", id="no file"),
         pytest.param(["a.json", "-o", "b", "--output", "c"], "--output is given twice; it takes one value", id="twice"),
     ],
 )
 def test_report_refuses_in_one_line(refused, arguments, message):
     assert message in refused("report", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a/evidence.json", "b/c/evidence.json"], ["a", "b/c"]),
+        (["out/a.json", "out/b.json"], ["a.json", "b.json"]),
+        (["evidence.json", "b/evidence.json"], ["evidence.json", "b/evidence.json"]),
+        (["out/evidence.json"], ["evidence.json"]),
+    ],
+)
+def test_a_run_is_named_by_what_tells_it_apart(project, files, names):
+    for at, file in enumerate(files):
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
+        row = Evidence("demo", "1", f"set {at}", "fast", "small", "NOT RUN", reason="not run", seeds=(0,))
+        write_evidence(project / file, [row])
+    assert main(["report", *files, "-o", "page.html"]) == 0
+    text = (project / "page.html").read_text(encoding="utf-8")
+    assert re.findall(r"<dt>run</dt><dd><b>(.*?)</b>", text) == (names if len(names) > 1 else [])

@@ -68,3 +68,9 @@ def test_no_line_of_the_last_screen_is_longer_than_the_terminal(width):
     rows = read_evidence(PUBLISHED / "protocol-2" / "fast-cpu" / "evidence.json")
     assert max(map(len, closing(ROWS, max(width, 40)))) <= max(width, 40)
     assert max(map(len, closing(rows, 80))) <= 80
+
+
+def test_a_name_is_not_broken_at_a_hyphen():
+    rows = read_evidence(PUBLISHED / "fast-cpu" / "evidence.json")
+    for width in (40, 80):
+        assert not [line for line in closing(rows, width) if line.endswith("-")]

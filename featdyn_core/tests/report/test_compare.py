@@ -64,6 +64,14 @@ def test_a_row_of_one_file_only_is_a_difference():
         assert to_lines(found)[0] == "no verdict changed; 1 rows in both files, 1 in one only", verdicts
 
 
+def test_rows_of_one_file_alone_come_last():
+    alone = evidence("forgetting")
+    changed = evidence("memory-window", agreement=0.9)
+    lines = to_lines(compare([alone, NOTHING, MEMORY], [NOTHING, changed]))
+    assert lines[-1] == f"{alone.id}: SUPPORTED -> absent"
+    assert lines[1] == "memory-window-small-digits: SUPPORTED -> REFUTED"
+
+
 def test_files_of_nothing_are_no_agreement():
     assert not same_verdicts(compare([], []))
 

@@ -69,7 +69,7 @@ def test_curves_are_to_be_compared_with_the_papers_figures(page_of):
 
 def test_every_claim_is_introduced_by_the_papers_words(page):
     assert page.text.count(SENTENCE) == page.count("blockquote") == len(DECIDED)
-    assert "Section 4.2 (Fig. 2, 10) of the paper" in page.text
+    assert "The paper, section 4.2 (Fig. 2, 10)" in page.text
 
 
 def test_a_sentence_of_many_rows_is_written_once(page_of):

@@ -140,6 +140,16 @@ def test_a_ci_page_has_counts_news_and_the_rest_folded():
     assert lines[-2] == "</details>"
 
 
+def test_counts_of_a_ci_page_are_in_the_order_of_verdicts():
+    assert step_summary(ROWS[::-1])[0] == step_summary(ROWS)[0]
+
+
+def test_rows_trained_here_and_replayed_are_told_apart():
+    lines = step_summary([replace(ROWS[0], here=True), replace(ROWS[0], replayed=True)])
+    scales = [line.split(" | ")[2] for line in lines if line.startswith(f"| `{ROWS[0].claim}`")]
+    assert scales == ["small, here", "small"]
+
+
 def test_a_page_of_judged_rows_alone_lists_none_as_unjudged():
     assert not any("nothing was judged" in line for line in step_summary(ROWS[:1]))
 

@@ -185,3 +185,10 @@ def test_a_row_says_how_much_of_it_was_done_again(changes, words):
     asked = {"records": {"column": 3}, "replayed": False, "bits": "", "measured": []} | changes
     row = dataclasses.replace(ROWS[0], **asked)
     assert wording.reproduction(row) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("4.2, App. C", "section 4.2, App. C"), ("App. D", "App. D"), ("abstract", "abstract"), ("", "")]
+)
+def test_a_number_alone_is_said_to_be_a_section(text, said):
+    assert wording.section(text) == said
