@@ -224,7 +224,7 @@ def test_a_file_that_is_none_of_this_version_is_refused(tmp_path, text, message)
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
-    with pytest.raises(EvidenceError, match=r"nowhere\.json is not an evidence file"):
+    with pytest.raises(EvidenceError, match=r"there is no file .*nowhere\.json"):
         read_evidence(tmp_path / "nowhere.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(EvidenceError, match=r"bytes\.json is not an evidence file"):
