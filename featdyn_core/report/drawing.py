@@ -172,7 +172,7 @@ def draw_on(axes: "Axes", curve: Curve, name: str, marks: Marks) -> None:
     """Draw a curve and its marks on given axes, with a legend inside them; raises as ``draw``."""
     check_curve(curve, name)
     _fill(axes, curve, marks)
-    axes.legend()
+    axes.legend(frameon=True, framealpha=0.9, edgecolor="none")  # marks may lie behind it
 
 
 def _fill(axes: "Axes", curve: Curve, marks: Marks) -> None:
