@@ -47,7 +47,7 @@ def by_epoch(checkpoints: Mapping[int, str | os.PathLike[str]]) -> dict[int, str
     """Return the files of checkpoints by ascending epochs, which may be integers of NumPy.
 
     Raises:
-        RecipeError: it is not a table of files by epoch, an epoch is not an integer, or there is none after epoch 0.
+        RecipeError: it is not a table of paths by epoch, an epoch is not an integer, or there is none after epoch 0.
     """
     if not isinstance(checkpoints, Mapping):
         raise RecipeError(
@@ -55,6 +55,12 @@ def by_epoch(checkpoints: Mapping[int, str | os.PathLike[str]]) -> dict[int, str
             "in the order of their epochs, dict(enumerate(files)) is one"
         )
     files = {_epoch(epoch): file for epoch, file in checkpoints.items()}
+    if others := [epoch for epoch, file in files.items() if not isinstance(file, str | os.PathLike)]:
+        kind = type(files[others[0]]).__name__
+        raise RecipeError(
+            f"checkpoints: that of epoch {others[0]} is not the path of a file, but of type {kind}; write a state dict "
+            "by torch.save(state, path), and give the path"
+        )
     if not any(files):
         given = "one of epoch 0 alone" if files else "none"
         raise RecipeError(f"checkpoints: {given} is not a training; give those of later epochs, too")

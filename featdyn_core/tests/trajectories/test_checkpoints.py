@@ -236,6 +236,8 @@ def test_missing_files_and_impossible_epochs_are_reported(tmp_path, tiny_dataset
     options = {"network": BlockNetwork.from_module(module(), ["0"]), "dataset": tiny_dataset, **TRAINING}
     with pytest.raises(ModelError, match=r"1\.pt cannot be read as a checkpoint \(FileNotFoundError"):
         Trajectory.from_checkpoints({1: tmp_path / "1.pt"}, **options)
+    with pytest.raises(RecipeError, match=r"that of epoch 1 is not the path of a file, but of type OrderedDict; write"):
+        Trajectory.from_checkpoints({1: module().state_dict()}, **options)
     with pytest.raises(RecipeError, match="training, checkpoints: ascending epochs from 0"):
         Trajectory.from_checkpoints({-1: "a.pt", 3: "b.pt"}, **options)
     with pytest.raises(RecipeError, match="data, augmentation: none or crop-flip"):
