@@ -161,7 +161,10 @@ def step_summary(rows: Sequence[Evidence]) -> list[str]:
     """Return a run's summary for a page of continuous integration: counts, what is new, and collapsed tables."""
     counts = Counter(row.verdict for row in rows if not row.extension)
     counted = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    extending = sum(row.extension for row in rows)
     found = [f"## Claims: {counted}", ""]
+    if extending:
+        found += [f"Not counted here: rows that extend the paper, {extending}.", ""]
     changed = [f"- **{row.id}**: {wording.verdict(row)}" for row in rows if row.changed]
     new = [f"- **{row.id}**: {row.verdict}, not known before" for row in rows if wording.is_new(row)]
     found += [*changed, *new, ""] if changed or new else ["No verdict differs from known findings.", ""]

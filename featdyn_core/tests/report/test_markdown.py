@@ -164,3 +164,9 @@ def test_a_sweep_has_a_table_of_its_own():
 def test_a_reason_does_not_leave_its_cell():
     (line,) = (line for line in step_summary([replace(ROWS[5], reason="a|b\n<script>")]) if "NOT RUN |" in line)
     assert line.endswith(r"| a\|b &lt;script> |")
+
+
+def test_a_ci_page_names_rows_that_extend_the_paper():
+    told = "Not counted here: rows that extend the paper, 1."
+    assert told in step_summary([ROWS[0], replace(ROWS[1], extension=True)])
+    assert told not in step_summary(ROWS[:2])
