@@ -4,19 +4,19 @@ A recipe's digest names the function and its arguments, not its code. The store 
 results of an edited function are not confused with earlier ones.
 """
 
-import contextlib
 import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
+from importlib.util import decode_source
 from pathlib import Path
 from types import ModuleType
 
 from featdyn_core.errors import OtherCodeError
 from featdyn_core.networks.names import is_factory
-from featdyn_core.store.running import edited
+from featdyn_core.store.running import edited, is_plain, unreadable
 from featdyn_core.store.source import ROOT, digest_of, sources, state_of
 
 
@@ -38,7 +38,9 @@ def factory_source(network: str) -> str:
         return ""
     known = _known.get(key := (network, tuple(sys.path)))
     if known is None or not known.runs():
-        known = _known[key] = _look(network)
+        known = _look(network)
+        if known.files:  # a file that is missing now may be written later
+            _known[key] = known
     return known.digest
 
 
@@ -49,22 +51,27 @@ class _Source:
     Attributes:
         digest: as ``factory_source`` returns it.
         files: path of each file, by the name of its module.
+        texts: text of each file.
         states: modification time and size of each file.
         imports: what identifies the import of a module, for those imported since; a new import has a new one.
     """
 
     digest: str
     files: dict[str, Path] = field(default_factory=dict)
-    states: list[tuple[int, int] | None] = field(default_factory=list)
+    texts: dict[Path, str] = field(default_factory=dict)
+    states: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     imports: dict[str, ModuleSpec] = field(default_factory=dict)
 
     def runs(self) -> bool:
-        """Whether this process runs this source: no file has changed, or no module was imported since the change."""
+        """Whether this process runs this source: no file has changed, or only ones whose imported code has not."""
         present = {name: module.__spec__ for name, module in _imported(self.files).items() if module.__spec__}
         if any(present.get(name) is not spec for name, spec in self.imports.items()):
             return False
-        if list(map(state_of, self.files.values())) != self.states:
-            return bool(self.imports) and present.keys() == self.imports.keys()
+        changed = {name for name, state in self.states.items() if state_of(self.files[name]) != state}
+        if changed:
+            # IPython's autoreload may replace functions without importing their module again.
+            known = changed <= self.imports.keys() == present.keys()
+            return known and edited(_imported(self.files).values(), self.texts) is None
         self.imports = present
         return True
 
@@ -81,22 +88,31 @@ def _look(network: str) -> _Source:
     """
     module, _, function = network.partition(":")
     path = _path(module)
-    if path is None or _is_library(path):
-        return _Source("")
+    if path is None or _is_library(path.resolve()):
+        return _Source("", {} if path is None else {module: path})
     root, parts = path.parents[len(module.split(".")) - (path.name != "__init__.py")], {}
-    files = {module: path}
-    with contextlib.suppress(SyntaxError, ValueError):  # importing it raises an error that says more
-        parts = sources(module, function.partition(".")[0], root)
-        files |= {_module_of(name): root / name for name in parts if "/" in name}
-        texts = {file: file.read_bytes().decode() for file in files.values()}
-        if changed := edited(list(_imported(files).values()), texts):
-            raise OtherCodeError(
-                f"{changed} was edited after this process imported it, so it cannot say which code makes {network}; "
-                "import the module again, or start again"
-            )
+    files, texts = {module: path}, {}
+    states = {module: state_of(path)}  # before it is read: an edit meanwhile is found by the next call
+    try:
+        if (
+            path.is_file() and _module_of(path.relative_to(root).as_posix()) == module
+        ):  # else its folder has another name
+            parts = sources(module, function.partition(".")[0], root)
+        files |= {_module_of(name): root / name for name in parts if name.endswith(".py")}
+        states |= {name: state_of(file) for name, file in files.items() if name not in states}
+        texts = {file: decode_source(file.read_bytes()) for file in files.values()}
+        changed = edited(_imported(files).values(), texts)
+    except (SyntaxError, ValueError, OSError):
+        # Importing it raises an error that says more, unless it was imported before it came to this.
+        changed = unreadable(_imported(list(sys.modules)).values(), root)
+    if changed:
+        raise OtherCodeError(
+            f"{changed} was edited after this process imported it, so it cannot say which code makes {network}; "
+            "import the module again, or start again"
+        )
     digest = digest_of(parts) if parts else hashlib.sha256(path.read_bytes()).hexdigest()
-    found = _Source(digest, files, list(map(state_of, files.values())))
-    assert found.runs(), "it has just been read"
+    found = _Source(digest, files, texts, states)
+    found.runs()
     return found
 
 
@@ -105,7 +121,8 @@ def _module_of(name: str) -> str:
 
 
 def _imported(names: Iterable[str]) -> dict[str, ModuleType]:
-    return {name: sys.modules[name] for name in names if name in sys.modules}
+    found = {name: sys.modules.get(name) for name in names}
+    return {name: module for name, module in found.items() if isinstance(module, ModuleType)}
 
 
 def _is_library(path: Path) -> bool:
@@ -114,7 +131,17 @@ def _is_library(path: Path) -> bool:
 
 
 def _path(module: str) -> Path | None:
-    """Return the source file that Python would find for a module; None if there is none."""
+    """Return the source file of an imported module, or the one that Python would find; None if there is none."""
+    loaded = _imported([module]).get(module)
+    found = _found(module) if loaded is None else loaded.__spec__
+    source = found.origin if found and found.has_location else None
+    if not source or not source.endswith(".py"):
+        return None
+    path = Path(source).absolute()  # where links lead says nothing about the names of modules
+    return path if path.is_file() or (loaded and is_plain(loaded)) else None
+
+
+def _found(module: str) -> ModuleSpec | None:
     names, inside = module.split("."), None
     found: ModuleSpec | None = None
     for number in range(len(names)):
@@ -125,5 +152,4 @@ def _path(module: str) -> Path | None:
         if found is None:
             return None
         inside = found.submodule_search_locations
-    source = found.origin if found and found.has_location else None
-    return Path(source).resolve() if source and source.endswith(".py") else None
+    return found

@@ -8,6 +8,7 @@ import ast
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
+from importlib.util import decode_source
 from pathlib import Path
 
 from featdyn_core.errors import StoreError
@@ -113,6 +114,9 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
+    everything = [
+        node for name, node in imports.items() if name == "*"
+    ]  # a name that is defined nowhere may be of these
     parts: dict[str, str] = {}
     modules: list[str] = []
     pending = [function]
@@ -125,8 +129,9 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
             for node in defined[name]:
                 pending += _names(node)
                 modules += _imported(node, package)
-        elif name in imports:
-            modules += _imported(imports[name], package)
+        else:
+            for node in [imports[name]] if name in imports else everything:
+                modules += _imported(node, package)
     return parts, modules
 
 
@@ -165,7 +170,7 @@ def _read(path: Path) -> str:
             f"{path} was edited since this process began, so a record could not say which version measured it; start "
             "again"
         )
-    return path.read_bytes().replace(b"\r\n", b"\n").decode()
+    return decode_source(path.read_bytes())
 
 
 def _file(module: str, root: Path) -> Path | None:

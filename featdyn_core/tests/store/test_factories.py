@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import sys
+import zipfile
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
@@ -250,7 +251,7 @@ def test_a_function_of_a_package_has_a_source(own):
     assert source != factory_source("ownnets:make") != ""
 
 
-@pytest.mark.parametrize("text", ["def make(:\n", "from ownnets.parts import *\n"])
+@pytest.mark.parametrize("text", ["def make(:\n", "globals()['make'] = print\n"])
 def test_a_module_that_tells_of_no_function_has_a_source(own, text):
     sources = set()
     for end in ("", "A = 1\n"):
@@ -268,3 +269,119 @@ def test_what_is_not_the_users_own_has_none(name):
 
 def test_networks_of_this_package_have_none():
     assert factory_source("featdyn_core.networks.strangers:two_blocks") == ""
+
+
+def test_a_function_that_a_star_imports_has_the_source_of_its_file(own):
+    (own / "ownnets/tall.py").write_text("from ownnets.parts import *\n")
+    source = factory_source("ownnets.tall:activation")
+    edit(own, "ownnets/parts.py", "ReLU", "Tanh")
+    assert factory_source("ownnets.tall:activation") != source
+
+
+def test_a_module_beside_the_function_is_part_of_its_source(own):
+    (own / "ownnets_beside.py").write_text("def width():\n    return 8\n")
+    (own / "ownnets/tall.py").write_text(
+        "def make():\n    import ownnets_beside\n\n    return ownnets_beside.width()\n"
+    )
+    begin_anew()
+    importlib.import_module("ownnets.tall")
+    source = factory_source(NAME)
+    replace(own / "ownnets_beside.py", "8", "16")  # it is imported only when a network is made
+    later = factory_source(NAME)
+    assert later != source
+    importlib.import_module("ownnets_beside")
+    replace(own / "ownnets_beside.py", "16", "32")
+    assert factory_source(NAME) == later
+    sys.modules.pop("ownnets_beside")
+
+
+def test_the_source_is_that_of_the_imported_module(imported, tmp_path, monkeypatch):
+    """Another folder with a module of this name may come first by now."""
+    source = factory_source(NAME)
+    other = tmp_path / "elsewhere/ownnets"
+    other.mkdir(parents=True)
+    (other / "tall.py").write_text("def make():\n    return 1\n")
+    (other / "__init__.py").touch()
+    monkeypatch.syspath_prepend(other.parent)
+    assert factory_source(NAME) == source
+    begin_anew()
+    assert factory_source(NAME) != source
+    assert imported
+
+
+def test_a_file_that_is_written_later_is_found(own):
+    assert factory_source("ownnets.later:make") == ""
+    (own / "ownnets/later.py").write_text("def make():\n    return 1\n")
+    importlib.invalidate_caches()
+    assert factory_source("ownnets.later:make")
+
+
+def test_links_of_other_names_have_a_source(own, tmp_path):
+    real = tmp_path / "real/nets-2"
+    real.mkdir(parents=True)
+    (own / "ownnets/tall.py").rename(real / "tall-2.py")
+    (own / "ownnets/tall.py").symlink_to(real / "tall-2.py")
+    source = factory_source(NAME)
+    importlib.import_module("ownnets.tall")
+    edit(own, "ownnets/parts.py", "ReLU", "Tanh")
+    assert factory_source(NAME) != source != ""
+
+
+@pytest.mark.parametrize("text", ["def make(:\n", None])
+def test_an_imported_file_that_cannot_be_read_now_is_refused(imported, text):
+    path = imported / "ownnets/tall.py"
+    path.write_text(text) if text else path.unlink()
+    importlib.invalidate_caches()
+    with pytest.raises(OtherCodeError, match=r"tall\.py was edited"):
+        factory_source(NAME)
+
+
+def test_a_module_inside_an_archive_has_no_source(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "nets.zip", "w") as archive:
+        archive.writestr("ownnets/zipped.py", "def make():\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path / "nets.zip")
+    begin_anew()
+    assert factory_source("ownnets.zipped:make") == ""
+
+
+@pytest.mark.parametrize("before", ["return 1", "k=1", "SCALE = 2", "w=3"])
+def test_code_that_is_replaced_in_place_has_its_new_source(own, before):
+    """IPython's autoreload compiles a function alone, a method in a class of its own, and imports nothing again."""
+    text = (
+        "from __future__ import annotations\n\nSCALE = 2\n\n\nclass Net:\n    def forward(self, x: int, k=1):\n"
+        '        """Double.\n\n        More.\n        """\n        return 1\n\n\n'
+        "def make(w=3):\n    return Net().forward(SCALE)\n"
+    )
+    path = own / "ownnets/tall.py"
+    path.write_text(text)
+    begin_anew()
+    module = importlib.import_module("ownnets.tall")
+    source = factory_source(NAME)
+    replace(path, before, before[:-1] + "7")
+    assert factory_source(NAME) == source
+    patched = {}
+    body = path.read_text().partition("class Net:\n")[2].partition("\n\n\n")
+    exec(
+        compile("class __autoreload_class__:\n" + body[0].replace("\n        ", "\n            "), path, "exec"),
+        patched,
+    )
+    exec(compile(body[2], path, "exec"), patched)
+    for old, new in (
+        (module.Net.forward, patched["__autoreload_class__"].forward),
+        (module.make, patched["make"]),
+    ):
+        old.__code__, old.__defaults__ = new.__code__, new.__defaults__
+    module.SCALE = int(path.read_text().partition("SCALE = ")[2][0])
+    assert factory_source(NAME) != source
+
+
+def test_a_file_saved_while_it_is_read_is_found_later(own, monkeypatch):
+    taken = factories.digest_of
+
+    def save(parts):
+        replace(own / "ownnets/tall.py", "64, 8", "64, 6")
+        monkeypatch.setattr(factories, "digest_of", taken)
+        return taken(parts)
+
+    monkeypatch.setattr(factories, "digest_of", save)
+    assert factory_source(NAME) != factory_source(NAME)
