@@ -90,13 +90,14 @@ def _look(network: str) -> _Source:
     path = _path(module)
     if path is None or _is_library(path.resolve()):
         return _Source("", {} if path is None else {module: path})
-    root, parts = path.parents[len(module.split(".")) - (path.name != "__init__.py")], {}
-    files, texts = {module: path}, {}
+    root = path.parents[len(module.split(".")) - (path.name != "__init__.py")]
+    parts: dict[str, str] = {}
+    texts: dict[Path, str] = {}
+    files = {module: path}
     states = {module: state_of(path)}  # before it is read: an edit meanwhile is found by the next call
     try:
-        if (
-            path.is_file() and _module_of(path.relative_to(root).as_posix()) == module
-        ):  # else its folder has another name
+        # A package may be mapped to a folder of another name, in which imports cannot be followed.
+        if path.is_file() and _module_of(path.relative_to(root).as_posix()) == module:
             parts = sources(module, function.partition(".")[0], root)
         files |= {_module_of(name): root / name for name in parts if name.endswith(".py")}
         states |= {name: state_of(file) for name, file in files.items() if name not in states}

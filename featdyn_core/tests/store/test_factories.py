@@ -290,6 +290,7 @@ def test_a_module_beside_the_function_is_part_of_its_source(own):
     later = factory_source(NAME)
     assert later != source
     importlib.import_module("ownnets_beside")
+    assert factory_source(NAME) == later
     replace(own / "ownnets_beside.py", "16", "32")
     assert factory_source(NAME) == later
     sys.modules.pop("ownnets_beside")
