@@ -197,7 +197,7 @@ def _runs(function: FunctionType, owner: str, told: _Told, moved: Collection[str
     known = told.defaults.get(signature[0])
     return (
         known is None
-        or not moved.isdisjoint(("__defaults__", "__kwdefaults__"))
+        or any(name in moved for name in ("__defaults__", "__kwdefaults__"))
         or any(
             len(values) == len(positional)
             and all(map(_same, values, positional))
