@@ -114,9 +114,7 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    everything = [
-        node for name, node in imports.items() if name == "*"
-    ]  # a name that is defined nowhere may be of these
+    stars = [node for node in body if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
     parts: dict[str, str] = {}
     modules: list[str] = []
     pending = [function]
@@ -130,7 +128,8 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
                 pending += _names(node)
                 modules += _imported(node, package)
         else:
-            for node in [imports[name]] if name in imports else everything:
+            # A name that is defined nowhere may come from a star import.
+            for node in [imports[name]] if name in imports else stars:
                 modules += _imported(node, package)
     return parts, modules
 
