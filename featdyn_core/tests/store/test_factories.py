@@ -271,7 +271,7 @@ def test_networks_of_this_package_have_none():
     assert factory_source("featdyn_core.networks.strangers:two_blocks") == ""
 
 
-def test_a_function_that_a_star_imports_has_the_source_of_its_file(own):
+def test_a_star_import_leads_to_the_source_of_its_file(own):
     (own / "ownnets/tall.py").write_text("from ownnets.parts import *\nfrom ownnets.other import *\n")
     source = factory_source("ownnets.tall:activation")
     edit(own, "ownnets/parts.py", "ReLU", "Tanh")
