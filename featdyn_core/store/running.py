@@ -15,6 +15,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from featdyn_core.files import read_file
+
 _PLAIN = (str, bytes, bool, int, float, complex, type(None))
 
 _PATCHED = "__autoreload_class__"
@@ -95,7 +97,7 @@ def unreadable(modules: Iterable[ModuleType], root: Path) -> Path | None:
         path = Path(vars(module).get("__file__") or "")
         if path.is_relative_to(root):
             try:
-                ast.parse(decode_source(path.read_bytes()))
+                ast.parse(decode_source(read_file(path)))
             except (SyntaxError, ValueError, OSError):
                 return path
     return None
