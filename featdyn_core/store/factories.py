@@ -113,7 +113,7 @@ def _look(network: str) -> _Source:
         )
     digest = digest_of(parts) if parts else hashlib.sha256(path.read_bytes()).hexdigest()
     found = _Source(digest, files, texts, states)
-    found.runs()
+    found.runs()  # sets which modules are imported
     return found
 
 
