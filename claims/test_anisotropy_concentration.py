@@ -53,7 +53,7 @@ def measure(run: Run) -> Measured:
     draws, level, tail = (run.protocol[f"planted_{name}"] for name in ("draws", "level", "tail"))
     drawn = isotropic_changes(*size, draws, tail, seed=run.seed, stream="planted concentration")
     gaussian, heavy = (
-        [isotropic_p_values(sample, count, of) for sample in samples]
+        isotropic_p_values(samples, count, of)["top 5"]
         for samples, of in zip(drawn, (variance_shares, direction_shares), strict=True)
     )
     spectra = {f"epoch {epoch}": one[0].shares.values for epoch, one in zip(changes.epochs, found, strict=True)}
@@ -61,8 +61,8 @@ def measure(run: Run) -> Measured:
     return Measured(
         numbers={
             **by_criterion(dict(zip(run.protocol["epochs"], map(concentrated, found), strict=True))),
-            "isotropic Gaussian features concentrated": share_of(sum(p["top 5"] <= level for p in gaussian), draws),
-            "isotropic heavy tails concentrated": share_of(sum(p["top 5"] <= level for p in heavy), draws),
+            "isotropic Gaussian features concentrated": share_of(int(np.sum(gaussian <= level)), draws),
+            "isotropic heavy tails concentrated": share_of(int(np.sum(heavy <= level)), draws),
         },
         curves={
             "spectrum by epoch": Lines(range(1, len(flat) + 1), spectra, "direction", "share of variance", log=True)

@@ -58,6 +58,20 @@ class Shares:
         """Participation ratio ``1 / Σ share²``, between 1 and m, (...)."""
         return 1 / np.square(self.values).sum(axis=-1)
 
+    @cached_property
+    def ordered(self) -> dict[str, FloatArray]:
+        """What p-values compare, larger where a sample is more concentrated, in ascending order over the samples."""
+        return {name: np.sort(values, axis=None) for name, values in self.concentration.items()}
+
+    @property
+    def concentration(self) -> dict[str, FloatArray]:
+        """Measures of concentration (...): "top 1" and so on if there are more directions, and "participation ratio".
+
+        The participation ratio has a minus sign, because it is smaller where a sample is more concentrated.
+        """
+        tops = {f"top {k}": self.top(k) for k in LEADING if k < self.values.shape[-1]}
+        return tops | {"participation ratio": -self.participation}
+
 
 @dataclass(frozen=True, eq=False)
 class Concentration:
@@ -97,12 +111,13 @@ def against_isotropy(changes: Kept, draws: int) -> Concentration:
     null, null_directions = (
         isotropic_shares(changes.updates, changes.features, draws, of) for of in (variance_shares, direction_shares)
     )
+    compared, of_directions = p_values(shares, null), p_values(directions, null_directions)
     return Concentration(
         shares,
         float(shares.participation / null.participation.mean()),
         float(directions.participation / null_directions.participation.mean()),
-        p_values(shares, null),
-        p_values(directions, null_directions),
+        {name: float(value) for name, value in compared.items()},
+        {name: float(value) for name, value in of_directions.items()},
     )
 
 
@@ -143,16 +158,23 @@ def spectrum_lines(samples: Mapping[str, Kept]) -> Lines:
     return Lines(range(1, DRAWN + 1), series, "direction", "share of variance", log=True)
 
 
-def isotropic_p_values(changes: Kept, draws: int, of: Callable[[Kept], Shares]) -> dict[str, float]:
-    """Return the ``p_values`` of changes against ``draws`` isotropic samples; ``of`` is as in ``isotropic_shares``.
+def isotropic_p_values(samples: Sequence[Kept], draws: int, of: Callable[[Kept], Shares]) -> dict[str, FloatArray]:
+    """Return the ``p_values`` (n,) of samples of one size against ``draws`` isotropic samples.
+
+    Args:
+        samples: the changes of n samples.
+        draws: number of isotropic samples.
+        of: ``variance_shares`` or ``direction_shares``.
 
     Examples:
-        >>> changes = ChangeGram.gaussian(rows=48, features=20, rng=np.random.default_rng(0))
-        >>> p_values = isotropic_p_values(changes, 99, variance_shares)
-        >>> list(p_values), min(p_values.values()) > 0.01
-        (['top 1', 'top 5', 'top 10', 'participation ratio'], True)
+        >>> rng = np.random.default_rng(0)
+        >>> samples = [ChangeGram.gaussian(rows=48, features=20, rng=rng) for _ in range(3)]
+        >>> p_values = isotropic_p_values(samples, 99, variance_shares)
+        >>> list(p_values), p_values["top 1"].shape
+        (['top 1', 'top 5', 'top 10', 'participation ratio'], (3,))
     """
-    return p_values(of(changes), isotropic_shares(changes.updates, changes.features, draws, of))
+    found = Shares(np.array([of(sample).values for sample in samples]))
+    return p_values(found, isotropic_shares(samples[0].updates, samples[0].features, draws, of))
 
 
 @lru_cache(maxsize=SAMPLES)
@@ -244,17 +266,19 @@ def _isotropic_laws(rows: int, features: int, draws: int) -> dict[Callable[[Kept
     return dict(zip((variance_shares, direction_shares), laws, strict=True))
 
 
-def p_values(found: Shares, null: Shares) -> dict[str, float]:
+def p_values(found: Shares, null: Shares) -> dict[str, FloatArray]:
     """Return p-values: how rarely isotropic changes are at least as concentrated.
 
     Args:
-        found: shares of one sample.
+        found: shares of one sample or several samples, (..., m).
         null: shares of isotropic samples of the same size.
 
     Returns:
-        "top 1", "top 5" and "top 10" (if there are more directions), and "participation ratio", to the p-value ``(1 +
-        #{draws at least as concentrated}) / (draws + 1)``.
+        "top 1", "top 5" and "top 10" (if there are more directions), and "participation ratio", to the p-values (...):
+        ``(1 + #{draws at least as concentrated}) / (draws + 1)``.
     """
-    hits = {f"top {k}": null.top(k) >= found.top(k) for k in LEADING if k < null.values.shape[-1]}
-    hits["participation ratio"] = null.participation <= found.participation
-    return {name: float((1 + np.count_nonzero(hit)) / (len(null.values) + 1)) for name, hit in hits.items()}
+    draws = len(null.values)
+    return {
+        name: (1 + draws - null.ordered[name].searchsorted(values)) / (draws + 1)
+        for name, values in found.concentration.items()
+    }

@@ -126,7 +126,7 @@ def write_evidence(path: Path, rows: Sequence[Evidence], *, facts: dict[str, Any
         "schema": SCHEMA,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "counts": dict(Counter(str(row.verdict) for row in rows if not row.extension)),
-        "rows": [json.loads(to_json(row)) for row in rows],
+        "rows": [_plain(row) for row in rows],
     }
     for row, adjusted in zip(document["rows"], adjusted_p_values(rows), strict=True):
         row["holm_p_value"], row["holm_p_against"] = adjusted
@@ -302,6 +302,10 @@ def _plain(value: Any) -> Any:
     Raises:
         TypeError: an evidence file cannot hold the value.
     """
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _plain(getattr(value, item.name)) for item in _told(value)}
     if isinstance(value, dict):
@@ -310,10 +314,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, str | int | float):
-        return value
     raise TypeError(f"an evidence file cannot hold a {type(value).__name__}")
 
 

@@ -1,5 +1,6 @@
 """Paths of two features turned about their ends: at every epoch as far from the end as the real path, but elsewhere."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -23,10 +24,11 @@ def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -
     Args:
         past: points of the paths, (..., N, 2).
         last: ends of the paths, (N, 2).
-        angle: angle in radians, one for all or one per image, (N,); π mirrors a path at its end.
+        angle: angles in radians, which broadcast with (..., N): one for all, one per image, or several for all, (A, 1);
+            π mirrors a path at its end.
 
     Returns:
-        Points with the shape of ``past``, at the same distances from ``last``.
+        Points (..., N, 2), at the same distances from ``last``.
 
     Examples:
         >>> turned(past=np.array([[1.0, 0.0]]), last=np.array([[0.0, 0.0]]), angle=MIRRORED).round(6).tolist()
@@ -34,10 +36,7 @@ def turned(past: Points, last: Points, angle: float | npt.NDArray[np.float64]) -
     """
     cosine, sine = np.cos(angle), np.sin(angle)
     x, y = past[..., 0] - last[:, 0], past[..., 1] - last[:, 1]
-    found = np.empty(past.shape)
-    found[..., 0] = last[:, 0] + (cosine * x - sine * y)
-    found[..., 1] = last[:, 1] + (sine * x + cosine * y)
-    return found
+    return np.stack([last[:, 0] + (cosine * x - sine * y), last[:, 1] + (sine * x + cosine * y)], axis=-1)
 
 
 def all_round(turns: int) -> npt.NDArray[np.float64]:
@@ -86,7 +85,7 @@ class _Far:
 
     Attributes:
         features: the features with their regions.
-        points: the far points of the paths, (m, 2).
+        points: the far points of the paths, (..., m, 2), turned in one way or several ways.
         ends: ends of their paths, (m, 2).
         images: indices of their images, (m,).
         count: number of all points of the paths.
@@ -105,19 +104,21 @@ class _Far:
         images = far.nonzero()[-1]
         return cls(features, past[far], features.last[images], images, far.size)
 
-    def turned(self, angle: float | npt.NDArray[np.float64]) -> "_Far":
-        """Return the points turned by an angle in radians, one for all or one per point, (m,)."""
+    def turned(self, angle: npt.NDArray[np.float64]) -> "_Far":
+        """Return the points turned by angles in radians, which broadcast with (m,)."""
         return replace(self, points=turned(self.points, self.ends, angle))
 
     def gained_over(self, angles: Iterable[float]) -> float:
         """Return the gain, as the function ``gained_over`` does."""
-        return self._share - float(np.mean([self.turned(angle)._share for angle in angles]))
+        return self._share - self.turned(np.array([*angles])[:, None])._share
 
     @property
     def _share(self) -> float:
-        """Share of all points of the paths that lie inside."""
-        outside = len(self.points) - self.features.inside(self.points, self.images)
-        return (self.count - outside) / self.count
+        """Share of all points of the paths that lie inside, over all ways."""
+        images = np.broadcast_to(self.images, self.points.shape[:-1])
+        ways = math.prod(images.shape[:-1])
+        outside = images.size - self.features.inside(self.points.reshape(-1, self.points.shape[-1]), images.ravel())
+        return 1 - outside / (ways * self.count)
 
 
 def shares_by_epoch(features: LastLayer) -> dict[str, list[float]]:

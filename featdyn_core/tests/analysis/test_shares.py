@@ -10,6 +10,7 @@ from featdyn_core.analysis.shares import (
     concentrated,
     direction_shares,
     isotropic_changes,
+    isotropic_p_values,
     isotropic_shares,
     p_values,
     spectrum_lines,
@@ -130,6 +131,16 @@ def test_a_p_value_counts_the_draws_at_least_as_concentrated():
     assert p_values(Shares(np.array([1.0, 0, 0])), null) == {"top 1": 1 / 4, "participation ratio": 1 / 4}
     assert p_values(Shares(np.full(3, 1 / 3)), null) == {"top 1": 1, "participation ratio": 1}
     assert p_values(Shares(np.array([0.5, 0.5, 0])), null) == {"top 1": 3 / 4, "participation ratio": 2 / 4}
+
+
+def test_p_values_of_several_samples_are_those_of_each(rng):
+    samples = [ChangeGram.gaussian(ROWS, FEATURES, rng) for _ in range(4)]
+    for of in (variance_shares, direction_shares):
+        null = isotropic_shares(ROWS, FEATURES, DRAWS, of)
+        together, each = isotropic_p_values(samples, DRAWS, of), [p_values(of(sample), null) for sample in samples]
+        assert {name: values.tolist() for name, values in together.items()} == {
+            name: [one[name] for one in each] for name in each[0]
+        }
 
 
 def test_changes_are_compared_with_isotropic_ones_of_their_size(changes):
