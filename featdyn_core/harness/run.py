@@ -173,5 +173,5 @@ def _add_lines(curves: dict[str, Curve], claim: Claim, title: str, lines: Lines,
 
 
 def _shown(value: float) -> float:
-    """A number with the six digits that a figure can show; more digits would double an evidence file."""
-    return float(f"{value:.6g}")
+    """A number with the four digits that a figure can show; all digits would double an evidence file."""
+    return float(f"{value:.4g}")
