@@ -18,8 +18,8 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.html import write_html
+from featdyn_core.report.marked_tables import project_meanings
 from featdyn_core.verdicts.documents import read_document
 
 ROOT = Path(__file__).parents[1]

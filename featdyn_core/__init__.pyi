@@ -61,7 +61,7 @@ from .data.labels import permute_labels, randomize_labels
 from .data.official import CORRUPTION_KINDS
 from .data.sources import Dataset, load_dataset
 from .errors import FeatdynError
-from .harness.published import read_record
+from .harness.lookup import read_record
 from .harness.run import Decide, Run
 from .launch.progress import grid_progress
 from .measures.composites.composite import composite

@@ -10,7 +10,7 @@ from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
-from featdyn_core.report.documents import documents, outdated, tables
+from featdyn_core.report.marked_tables import documents, outdated, tables
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
 from featdyn_core.verdicts.criterion import Role

@@ -17,7 +17,7 @@ from featdyn_core.cli.options import path
 from featdyn_core.errors import EvidenceError
 from featdyn_core.project import evidence_file, project_root
 from featdyn_core.report import compare as comparison
-from featdyn_core.report.documents import newest_published
+from featdyn_core.report.marked_tables import newest_published
 
 
 def add_to(commands: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from featdyn_core.errors import EvidenceError
 from featdyn_core.files import write_atomically
 from featdyn_core.project import project_root
-from featdyn_core.report.documents import outdated
+from featdyn_core.report.marked_tables import outdated
 
 
 def add_to(commands: Any) -> None:

@@ -19,9 +19,9 @@ from featdyn_core.launch.progress import progress
 from featdyn_core.project import project_root
 from featdyn_core.provenance import repository
 from featdyn_core.report.badge import write_badge
-from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.folders import write_figures
 from featdyn_core.report.html import write_csv, write_html
+from featdyn_core.report.marked_tables import project_meanings
 
 
 def add_to(commands: Any) -> None:

@@ -25,7 +25,7 @@ from featdyn_core.store.records import RecordFolder
 from featdyn_core.store.signatures import PUBLIC_KEY, tool, verify_signature
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import (
-    Finding,
+    Check,
     verify_published,
     verify_records,
     verify_store,
@@ -81,8 +81,8 @@ def verify(options: argparse.Namespace) -> int:
     return 1 if damaged or not checked else 0
 
 
-def _records(store: Store, chosen: list[Training] | None) -> Iterator[Finding]:
-    """Yield findings on the local and the published records, only of the chosen trainings if some are chosen."""
+def _records(store: Store, chosen: list[Training] | None) -> Iterator[Check]:
+    """Yield checks of the local and the published records, only of the chosen trainings if some are chosen."""
     trainings = None if chosen is None else {(recipe.digest, seed) for recipe, seed in chosen}
     agreement = Agreement()
     groups = [verify_records(RecordFolder(store.root / "records"), agreement)]
@@ -93,8 +93,8 @@ def _records(store: Store, chosen: list[Training] | None) -> Iterator[Finding]:
             yield item
 
 
-def _signatures(key: Path | None) -> Iterator[Finding]:
-    """Yield findings on the signature of each published manifest, if there is a key.
+def _signatures(key: Path | None) -> Iterator[Check]:
+    """Yield checks of the signature of each published manifest, if there is a key.
 
     Raises:
         SignatureError: a key is given, and minisign is not installed.
@@ -117,8 +117,8 @@ def _signatures(key: Path | None) -> Iterator[Finding]:
                 verify_signature(manifest, found)
         except SignatureError as error:
             problems.append(str(error))
-        yield Finding(name, problems, without)
+        yield Check(name, problems, without)
 
 
-def _tell(item: Finding) -> None:
+def _tell(item: Check) -> None:
     print(f"{item.name}: {'; '.join(item.problems) if item.problems else 'good'}", flush=True)

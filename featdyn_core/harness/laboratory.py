@@ -183,7 +183,7 @@ def measured(cell: Cell, measure: Measure, source: Source, used: Used) -> Gather
         cell: the row.
         measure: the claim's measurement of one seed.
         source: source of records.
-        used: list to which every record that was read is added.
+        used: dictionary to which every record that was read is added.
     """
     found = (measure(run_of(cell, seed, source, used)) for seed in cell.seeds)
     return gather(cell.claim, found, windows=cell.windows, steps=_steps(cell))

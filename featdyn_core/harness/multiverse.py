@@ -16,7 +16,6 @@ from featdyn_core.harness.plan import Cell
 from featdyn_core.harness.run import Measure
 from featdyn_core.records.request import Request
 from featdyn_core.register.multiverse import Alternative, altered, choices
-from featdyn_core.report.wording import hinge
 from featdyn_core.store.records import Record
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.criterion import Role
@@ -121,7 +120,7 @@ def _judged(cell: Cell, chosen: Chosen, values: Values) -> tuple[Verdict, float,
         judging = dataclasses.replace(claim, criteria=asked)
         verdict, findings = judging.judge(numbers, confidence=cell.scale.confidence)
     row = Evidence(claim.id, claim.section, cell.subject, cell.tier, cell.scale.name, verdict, findings=findings)
-    hangs_on = hinge(row)
+    hangs_on = row.hinge
     assert hangs_on is not None, "a judged row has findings"
     return verdict, round(reach(hangs_on), 4), hangs_on.criterion.name
 

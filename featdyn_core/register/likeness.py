@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featdyn_core.errors import RecipeError
+from featdyn_core.register.parts import ROLES, read_window
 from featdyn_core.register.register import Scale, at
 from featdyn_core.tables import shown
 
 Table = dict[str, Any]
-
-ROLES = ("decides", "controls", "reported")
-"""Names of the roles of criteria in a claim's file."""
 
 
 def check_likeness(scale: Scale, where: str) -> None:
@@ -39,10 +37,7 @@ def check_likeness(scale: Scale, where: str) -> None:
         raise RecipeError(f"{where}: only a scale that is like a row has windows and claims; add that row as like = …")
     for subject, windows in scale.windows.items():
         for name, epochs in windows.items():
-            if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
-                raise RecipeError(
-                    f"{where}, windows, {subject}, {name}: {list(epochs)} is not a span of epochs [first, last]"
-                )
+            read_window(epochs, f"{where}, windows, {subject}, {name}")
 
 
 def completed(document: Table, scale: Scale, shared: Mapping[str, Any], where: str) -> Table:

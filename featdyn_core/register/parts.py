@@ -7,21 +7,33 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.register.asked import Asked
 from featdyn_core.register.register import Window
 from featdyn_core.tables import read, unknown
+from featdyn_core.verdicts.criterion import Role
+
+ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
+"""Names of the tables of criteria in a claim's file, to their roles."""
 
 
 def read_windows(tables: Any, where: str) -> dict[str, dict[str, Window]]:
     """Read windows, each a list of its first and last epoch, by scale or subject and name.
 
-    Raises:
-        RecipeError: a window is not a span of epochs.
+    A window that is not a span of epochs is a ``RecipeError``.
     """
     found: dict[str, dict[str, Window]] = {}
     for place, named in read(dict[str, dict[str, tuple[int, ...]]], tables, where).items():
         for name, epochs in named.items():
-            if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
-                raise RecipeError(f"{where}, {place}, {name}: {list(epochs)} is not a span of epochs [first, last]")
-            found.setdefault(place, {})[name] = Window(*epochs)
+            found.setdefault(place, {})[name] = read_window(epochs, f"{where}, {place}, {name}")
     return found
+
+
+def read_window(epochs: tuple[int, ...], where: str) -> Window:
+    """Read one window.
+
+    Raises:
+        RecipeError: it is not a span of epochs.
+    """
+    if len(epochs) != 2 or not 0 <= epochs[0] < epochs[1]:
+        raise RecipeError(f"{where}: {list(epochs)} is not a span of epochs [first, last]")
+    return Window(*epochs)
 
 
 def read_criteria(tables: Any, where: str) -> dict[str, Asked]:

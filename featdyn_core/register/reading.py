@@ -17,11 +17,10 @@ from featdyn_core.errors import RecipeError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, visible
 from featdyn_core.register import multiverse
 from featdyn_core.register.likeness import check_likeness, completed, completed_numbers
-from featdyn_core.register.parts import read_criteria, read_windows
+from featdyn_core.register.parts import ROLES, read_criteria, read_windows
 from featdyn_core.register.register import AUTO, OTHERWISE, TIERS, WORLDS, Entry, Register, Scale
 from featdyn_core.tables import build, check_names, fields, shown, unknown
 from featdyn_core.verdicts.claim import EMPIRICAL, THEOREM, Verdict
-from featdyn_core.verdicts.criterion import Role
 from featdyn_core.verdicts.units import Unit
 
 SCHEMA = 3
@@ -30,8 +29,6 @@ MOST_LOOKS = 20
 """Most looks at a scale; at the last, an interval must cover all but one in ten million."""
 
 _UNITS = [str(unit) for unit in Unit if unit is not Unit.EXCESS]
-
-_ROLES = {"decides": Role.DECIDES, "controls": Role.CONTROL, "reported": Role.REPORTED}
 
 
 @dataclass(frozen=True)
@@ -181,14 +178,14 @@ def _entry(
     name: str, table: dict[str, Any], scales: Mapping[str, Scale], shared: Mapping[str, Any], elsewhere: Sequence[str]
 ) -> Entry:
     where = f"claim {name!r}"
-    check_names(table, [*(field for field in fields(Entry) if field not in ("id", "criteria")), *_ROLES], where)
+    check_names(table, [*(field for field in fields(Entry) if field not in ("id", "criteria")), *ROLES], where)
     _check_kind(table, where)
-    own = {field: value for field, value in table.items() if field not in ("windows", *_ROLES)}
+    own = {field: value for field, value in table.items() if field not in ("windows", *ROLES)}
     if table.get("kind") == THEOREM:
         own |= {"subjects": [WORLDS], "arms": {}}
     windows = read_windows(table.get("windows", {}), f"{where}, windows")
-    criteria = {role: read_criteria(table.get(title, {}), f"{where}, {title}") for title, role in _ROLES.items()}
-    for title, role in _ROLES.items():
+    criteria = {role: read_criteria(table.get(title, {}), f"{where}, {title}") for title, role in ROLES.items()}
+    for title, role in ROLES.items():
         for criterion, asked in criteria[role].items():
             if (asked.unit is None) is not (table.get("kind") == THEOREM):
                 fault = "a theorem's number has none" if asked.unit else f"it needs one of {', '.join(_UNITS)}"

@@ -47,8 +47,8 @@ class Line:
 
     @property
     def hinge(self) -> Finding | None:
-        """The finding that the verdict depends on (see ``wording.hinge``)."""
-        return wording.hinge(self.row)
+        """The finding that the verdict depends on (see ``Evidence.hinge``)."""
+        return self.row.hinge
 
     @property
     def holm_p(self) -> float | None:

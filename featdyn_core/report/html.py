@@ -21,6 +21,7 @@ from featdyn_core.report.writing import need, slug, write
 from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.documents import Document
 from featdyn_core.verdicts.evidence import RULE, Evidence
+from featdyn_core.verdicts.inference import LEVEL
 
 if TYPE_CHECKING:
     import jinja2
@@ -130,7 +131,7 @@ def _render(heads: Sequence[outline.Head], entries: Sequence[outline.Entry], *, 
         undecided=[entry for entry in entries if not entry.row.verdict.decided],
         several=len(heads) > 1,
         filled=lambda table, shown: filled(Table[table], shown),
-        limit=f"{wording.P_LIMIT:g}",
+        limit=f"{LEVEL:g}",
         marks=wording.MARKS,
         symbols=wording.SYMBOLS,
         **words,
@@ -162,7 +163,6 @@ def environment(*, large: bool = False) -> "jinja2.Environment":
         "strip": _no_strip if large else interval_strip,
         "asked": asked,
         "px": _pixels,
-        "hinge": wording.hinge,
         "emphasis": _emphasis,
         "commit": lambda text: text.removesuffix("-dirty"),
     }

@@ -63,6 +63,6 @@ def _annotate_case(
 
 
 def flat(row: Evidence, holm: Adjusted) -> dict[str, str]:
-    """Return a row as names and texts, with the number that its verdict depends on (see ``wording.hinge``)."""
+    """Return a row as names and texts, with the number that its verdict depends on (see ``Evidence.hinge``)."""
     line = Line(row, holm, "")
     return {column.name: text for column in columns(Table.JUNIT) if (text := column.text(line))}

@@ -114,7 +114,7 @@ def _sign(found: Mapping[tuple[str, str, str], Evidence], entry: Entry, scale: S
     if subject not in entry.subjects_at(scale):
         return ""
     row = found.get((entry.id, scale.name, subject))
-    finding = wording.hinge(row) if row else None
+    finding = row.hinge if row else None
     if row is None or finding is None:
         return wording.NOT_RUN
     return f"{wording.SYMBOLS[row.verdict]} {finding.interval.estimate:.2g}"
@@ -143,14 +143,14 @@ def _verdicts(entry: Entry, register: Register, scale: str, rows: Sequence[Evide
 
 
 def _effect(row: Evidence) -> str:
-    finding = wording.hinge(row)
+    finding = row.hinge
     if finding is None:
         return ""
     return f"{finding.criterion.name} {wording.interval(finding)}, bound {wording.bound(finding)} ({row.subject})"
 
 
 def results_table(rows: Sequence[Evidence]) -> list[str]:
-    """Return one line per decided row, with the number that the verdict depends on (see ``wording.hinge``).
+    """Return one line per decided row, with the number that the verdict depends on (see ``Evidence.hinge``).
 
     Rows of sweeps are in tables of their own (see ``sweeps.sweep_lines``).
     """

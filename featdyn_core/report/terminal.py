@@ -20,7 +20,7 @@ _FIRST = 11
 def terminal_table(rows: Sequence[Evidence], width: int) -> list[str]:
     """Return the rows as lines of plain text, none longer than the terminal.
 
-    Each row has two lines: the verdict, and the criterion that it depends on (see ``wording.hinge``) with its interval,
+    Each row has two lines: the verdict, and the criterion that it depends on (``Evidence.hinge``) with its interval,
     bound, worst seed and number of seeds that hold. Remarks follow in full, including the reason why a row was not
     run. The meanings of the marks come last. Rows that were not selected have no line.
 

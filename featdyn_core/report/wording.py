@@ -7,7 +7,6 @@ from featdyn_core.verdicts.claim import Verdict
 from featdyn_core.verdicts.criterion import Criterion, Finding, Outcome, Role
 from featdyn_core.verdicts.evidence import RULE, Evidence
 from featdyn_core.verdicts.families import Adjusted
-from featdyn_core.verdicts.inference import CONFIDENCE
 
 NOTHING = "–"
 SEEN = "seen"
@@ -26,9 +25,6 @@ SYMBOLS = {
 NOT_RUN = "·"
 """The sign of a row of the register that was not run."""
 
-P_LIMIT = (1 - CONFIDENCE) / 2
-"""A one-sided p-value is below this exactly where the interval lies on the right side of its bound."""
-
 SURVIVES, MAY_BE_SKEWED, SECOND_PROTOCOL = "*", "†", "²"
 MARKS = {
     SURVIVES: "survives the adjustment over all registered rows of its scale (Holm, separately for SUPPORTED and "
@@ -38,18 +34,6 @@ MARKS = {
     SECOND_PROTOCOL: "from the second protocol, which used the least favourable depth of each seed",
 }
 """Mark after a verdict to its meaning."""
-
-
-def hinge(row: Evidence) -> Finding | None:
-    """Return the finding that the verdict depends on most; None if nothing was measured.
-
-    It has the largest p-value among the controls if the verdict is INVALID, else among the deciding items. For a
-    REFUTED row it is the item that fails most clearly.
-    """
-    if row.verdict is Verdict.REFUTED and row.rule == RULE:
-        return min(row.deciding, key=lambda finding: finding.p_against, default=None)
-    role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
-    return max(row.of(role), key=lambda finding: finding.p_value, default=None)
 
 
 def scale(row: Evidence) -> str:

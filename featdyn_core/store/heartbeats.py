@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from featdyn_core.errors import RecipeError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, read_text, write_atomically
 from featdyn_core.store.documents import dump, parse
 from featdyn_core.store.layout import Layout, abandoned, remove, sweep
 from featdyn_core.store.locks import is_held
+from featdyn_core.tables import build, fields
 
 HEARTBEAT_SECONDS = 2.0
 """Shortest time between two heartbeats of a trainer; each waits some milliseconds for the disk."""
@@ -99,40 +100,19 @@ def write_beat(root: Path, beat: Beat) -> None:
         write_atomically(path, dump({name: value for name, value in asdict(beat).items() if name != "key"}))
 
 
-_TEXT = (str,)
-_NUMBER = (int, float)
-_KINDS: dict[str, tuple[type, ...]] = {
-    "recipe": _TEXT,
-    "seed": (int,),
-    "epoch": (int,),
-    "epochs": (int,),
-    "train_loss": _NUMBER,
-    "seconds_per_epoch": _NUMBER,
-    "time": _NUMBER,
-    "process": (int,),
-    "host": _TEXT,
-}
-
-
 def read_beat(path: Path) -> Beat | None:
     """Return the heartbeat in a file; None if it has just been removed, or is not a heartbeat."""
     try:
         content = parse(read_file(path, LARGEST_DOCUMENT))
+        # All of them, because the default of a missing one is this process.
+        given = {name: content[name] for name in fields(Beat) if name != "key"}
         # JSON has no NaN.
-        if content["train_loss"] is None:
-            content["train_loss"] = math.nan
-        return Beat(key=path.stem, **{name: _of_kind(content[name], kinds) for name, kinds in _KINDS.items()})
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        if given["train_loss"] is None:
+            given["train_loss"] = math.nan
+        float(given["epoch"] + given["epochs"])  # integers too large for arithmetic overflow
+        return build(Beat, given, "the heartbeat", key=path.stem)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecipeError):
         return None
-
-
-def _of_kind(value: Any, kinds: tuple[type, ...]) -> Any:
-    # Not `isinstance`, for which true and false are integers.
-    if type(value) not in kinds:
-        raise TypeError(f"{value!r} is not of type {kinds[0].__name__}")
-    if kinds is not _TEXT:
-        float(value)  # raises for integers too large for arithmetic
-    return value
 
 
 def read_beats(root: Path) -> list[Beat]:

@@ -35,7 +35,7 @@ PROBE_FLOOR = 1e-4
 """Largest absolute difference between the two, in nats, for losses so small that rounding decides them."""
 
 
-class Finding(NamedTuple):
+class Check(NamedTuple):
     """The result of a check.
 
     Attributes:
@@ -53,33 +53,33 @@ class NotCheckedError(FeatdynError):
     """An item that cannot be checked as it is, whether or not it is in order."""
 
 
-def verify_store(store: Store) -> Iterator[Finding]:
+def verify_store(store: Store) -> Iterator[Check]:
     """Check every folder of a store that is a finished trajectory, or should be by its name.
 
     Yields:
         The result of each; a failure does not stop the others.
     """
     for folder in store.layout.trajectories():
-        yield _finding(folder.name, functools.partial(verify_folder, store, folder))
+        yield _checked(folder.name, functools.partial(verify_folder, store, folder))
 
 
-def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[Finding]:
+def verify_trainings(store: Store, trainings: Sequence[Training]) -> Iterator[Check]:
     """Check the trajectories of some trainings.
 
     Yields:
         The result of each; an incomplete one is not checked.
     """
     for training in map(Training._make, trainings):
-        yield _finding(str(training), functools.partial(_verify_training, store, training))
+        yield _checked(str(training), functools.partial(_verify_training, store, training))
 
 
-def _finding(name: str, check: Callable[[], list[str]]) -> Finding:
+def _checked(name: str, check: Callable[[], list[str]]) -> Check:
     try:
-        return Finding(name, check())
+        return Check(name, check())
     except (AbsentDataError, NotCheckedError, OtherCodeError) as error:
-        return Finding(name, [], str(error))
+        return Check(name, [], str(error))
     except FeatdynError as error:  # it concerns one data set; the others are still checked
-        return Finding(name, [str(error)])
+        return Check(name, [str(error)])
 
 
 def _verify_training(store: Store, training: Training) -> list[str]:
@@ -88,7 +88,7 @@ def _verify_training(store: Store, training: Training) -> list[str]:
     return verify_folder(store, store.folder(*training), training)
 
 
-def verify_records(records: RecordFolder, agreement: Agreement) -> Iterator[tuple[Finding, Facts]]:
+def verify_records(records: RecordFolder, agreement: Agreement) -> Iterator[tuple[Check, Facts]]:
     """Check every record that was measured here, and that those of one network agree.
 
     Args:
@@ -104,20 +104,20 @@ def verify_records(records: RecordFolder, agreement: Agreement) -> Iterator[tupl
         try:
             facts = records.description(path)
         except DamagedRecordError as error:
-            yield Finding(name, [str(error)]), {}
+            yield Check(name, [str(error)]), {}
             continue
         if facts is None:
-            yield Finding(name, [], "another version of featdyn wrote it"), {}
+            yield Check(name, [], "another version of featdyn wrote it"), {}
         else:
             yield _verify_record(name, records.read, facts, agreement), facts
     known = set(described)
     for path in visible(records.root, "*/*.npz"):
         if path.with_suffix(".json") not in known:
             name = f"records/{path.parent.name}/{path.stem}"
-            yield Finding(name, [f"{path} has no description; remove it, and it is measured again"]), {}
+            yield Check(name, [f"{path} has no description; remove it, and it is measured again"]), {}
 
 
-def verify_published(folder: Path, agreement: Agreement) -> Iterator[tuple[Finding, Facts]]:
+def verify_published(folder: Path, agreement: Agreement) -> Iterator[tuple[Check, Facts]]:
     """Check every published record of a scale, that there are no others, and that those of one network agree.
 
     Args:
@@ -129,16 +129,16 @@ def verify_published(folder: Path, agreement: Agreement) -> Iterator[tuple[Findi
     """
     found, place = PublishedRecords(folder), f"published/{folder.name}"
     for fault in found.faults:
-        yield Finding(place, [fault]), {}
+        yield Check(place, [fault]), {}
     for facts in found.facts:
         yield _verify_record(f"{place}/{facts['file']}", found.read, facts, agreement), facts
     for path in strays(folder, found.files) if not found.fault else ():
         name = f"{place}/{path.relative_to(folder)}"
-        yield Finding(name, [f"{path} is not in the manifest of {folder}; remove it"]), {}
+        yield Check(name, [f"{path} is not in the manifest of {folder}; remove it"]), {}
 
 
-def _verify_record(name: str, read: Callable[[Facts], Record], facts: Facts, agreement: Agreement) -> Finding:
-    return _finding(name, lambda: agreement.differing(read(facts), name))
+def _verify_record(name: str, read: Callable[[Facts], Record], facts: Facts, agreement: Agreement) -> Check:
+    return _checked(name, lambda: agreement.differing(read(facts), name))
 
 
 def verify_folder(store: Store, folder: Path, request: Training | None = None) -> list[str]:

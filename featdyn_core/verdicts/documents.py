@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from featdyn_core.errors import EvidenceError, FeatdynError, RecipeError
 from featdyn_core.files import read_text, write_atomically
 from featdyn_core.sealed import SEAL, along, seal_lines, unseal_lines
-from featdyn_core.tables import build, read
+from featdyn_core.tables import build, explicit, read
 from featdyn_core.verdicts.claim import THEOREM, Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Finding
 from featdyn_core.verdicts.curve import Curve
@@ -307,7 +307,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in _told(value)}
+        return {name: _plain(item) for name, item in explicit(value).items()}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -315,14 +315,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
     raise TypeError(f"an evidence file cannot hold a {type(value).__name__}")
-
-
-def _told(value: Any) -> list[dataclasses.Field[Any]]:
-    """Return the fields of a dataclass that do not have their defaults."""
-    missing = dataclasses.MISSING
-    made = {
-        item.name: item.default_factory() for item in dataclasses.fields(value) if item.default_factory is not missing
-    }
-    return [
-        item for item in dataclasses.fields(value) if getattr(value, item.name) != made.get(item.name, item.default)
-    ]

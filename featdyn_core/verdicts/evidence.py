@@ -212,6 +212,18 @@ class Evidence(Displayed):
             return f"no counter-example in {len(self.seeds) * self.protocol['worlds']} worlds"
         return "smaller than matters" if self.smaller_than_matters else ""
 
+    @property
+    def hinge(self) -> Finding | None:
+        """The finding that the verdict depends on most; None if nothing was measured.
+
+        It has the largest p-value among the controls if the verdict is INVALID, else among the deciding items. For a
+        REFUTED row it is the item that fails most clearly.
+        """
+        if self.verdict is Verdict.REFUTED and self.rule == RULE:
+            return min(self.deciding, key=lambda finding: finding.p_against, default=None)
+        role = Role.CONTROL if self.verdict is Verdict.INVALID else Role.DECIDES
+        return max(self.of(role), key=lambda finding: finding.p_value, default=None)
+
     def _shared_level(self) -> str:
         return f" (at 1 - {1 - CONFIDENCE:.2g}/{len(self.deciding)})" if len(self.deciding) > 1 else ""
 

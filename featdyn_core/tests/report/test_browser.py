@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from featdyn_core.report.documents import project_meanings
 from featdyn_core.report.html import write_html
+from featdyn_core.report.marked_tables import project_meanings
 from featdyn_core.tests.report.sample import CRITERIA, FACTS, every_verdict, evidence, plane
 from featdyn_core.verdicts.documents import Document, read_document
 from featdyn_core.verdicts.multiverse import REGISTERED, SHOWN, Multiverse

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from featdyn_core.report.wording import hinge
 from featdyn_core.tests.report.pages import DECIDED, ROWS
 from featdyn_core.tests.report.sample import REASON, SENTENCE, evidence
 from featdyn_core.verdicts.criterion import Outcome
@@ -151,7 +150,7 @@ def test_durations(page_of, seconds, words):
 
 def test_page_draws_every_finding_and_every_curve(page):
     classes = page.attributes("class")
-    shown = [finding for row in DECIDED for finding in (*row.findings, hinge(row))]
+    shown = [finding for row in DECIDED for finding in (*row.findings, row.hinge)]
     for outcome in Outcome:
         assert classes.count(f"strip {outcome}") == sum(finding.outcome is outcome for finding in shown), outcome
     assert page.count("figure") == sum(len(row.curves) for row in ROWS)

@@ -6,7 +6,6 @@ import pytest
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report.junit import EVIDENCE, FAULT, annotate, flat
-from featdyn_core.report.wording import hinge
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.documents import from_json, to_json
 from featdyn_core.verdicts.families import Adjusted, adjusted_p_values
@@ -46,7 +45,7 @@ def properties(case):
 def test_a_row_is_flat_properties_and_its_json_is_gone(completed):
     _, cases = completed([("a", {EVIDENCE: to_json(SUPPORTED), "other": "1"}, "")])
     found = properties(cases["a"])
-    interval = hinge(SUPPORTED).interval
+    interval = SUPPORTED.hinge.interval
     assert found == {
         "other": "1",
         "claim": "memory-window",
@@ -59,7 +58,7 @@ def test_a_row_is_flat_properties_and_its_json_is_gone(completed):
         "low": repr(interval.low),
         "high": repr(interval.high),
         "bound": "0.95",
-        "worst": repr(hinge(SUPPORTED).worst),
+        "worst": repr(SUPPORTED.hinge.worst),
         "holds_on": "5",
     }
 

@@ -8,7 +8,7 @@ import pytest
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.report.terminal import terminal_table
-from featdyn_core.report.wording import bound, hinge, where
+from featdyn_core.report.wording import bound, where
 from featdyn_core.tests.report.sample import REASON, every_verdict
 from featdyn_core.verdicts.documents import read_evidence
 from featdyn_core.verdicts.families import adjusted_p_values
@@ -25,7 +25,7 @@ def test_table_tells_what_was_decided_and_by_what(width):
     assert starts == sorted(starts)
     for row, start in zip(DECIDED, starts, strict=True):
         head, detail = lines[start], lines[start + 1]
-        finding = hinge(row)
+        finding = row.hinge
         assert re.search(
             rf"{row.subject} .*{row.verdict}\b.*  {'fails' if row.verdict == 'INVALID' else 'holds'}", head
         )
@@ -87,7 +87,7 @@ def test_rows_of_published_runs_differ_at_80_columns(folder):
 
 def test_long_names_are_shortened_before_numbers():
     lines = terminal_table(ROWS, 50)
-    finding = hinge(ROWS[4])
+    finding = ROWS[4].hinge
     line = next(line for line in lines if f"{finding.interval.estimate:.4g} [" in line)
     assert "…" in line
     assert re.search(rf" {finding.interval.estimate:.4g} \[.*, {finding.interval.high:.4g}\] +< 0.5$", line)

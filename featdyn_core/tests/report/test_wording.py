@@ -3,55 +3,14 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from featdyn_core.report import wording
 from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.verdicts.claim import Verdict
-from featdyn_core.verdicts.criterion import Criterion, Outcome, Role
+from featdyn_core.verdicts.criterion import Criterion, Role
 from featdyn_core.verdicts.families import Adjusted
 
 ROWS = every_verdict()
-
-
-def test_invalid_rows_hinge_on_controls_and_others_on_deciders():
-    assert [found and found.criterion.name for found in map(wording.hinge, ROWS)] == [
-        "agreement, held-out",
-        wording.hinge(ROWS[1]).criterion.name,
-        "agreement, held-out",
-        "agreement, held-out",
-        "agreement of a stranger",
-        None,
-        None,
-        None,
-    ]
-
-
-@settings(max_examples=25, deadline=None)
-@given(agreement=st.floats(0.9, 1.0), spread=st.floats(1e-4, 0.05))
-def test_the_verdict_hangs_on_the_worst_outcome(agreement, spread):
-    row = evidence("memory-window", agreement=agreement, spread=spread, curves=0)
-    severity = [Outcome.HOLDS, Outcome.UNDECIDED, Outcome.FAILS]
-    role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
-    assert wording.hinge(row).outcome is max((item.outcome for item in row.of(role)), key=severity.index)
-
-
-def test_the_hinge_of_what_was_decided_has_the_rows_own_p_value():
-    for row in (*ROWS[:2], ROWS[3]):
-        assert wording.hinge(row).p_value == row.p_value, row.id
-    refuted = ROWS[2]
-    assert len(refuted.deciding) * wording.hinge(refuted).p_against == refuted.p_against
-
-
-def test_a_refuted_row_hangs_on_the_item_that_most_surely_fails():
-    """This need not be the item with the largest p-value for the claim, because several may be 1."""
-    row = evidence("memory-window", agreement=0.9)
-    barely = dataclasses.replace(row.findings[0], p_value=1.0, p_against=0.02)
-    surely = dataclasses.replace(row.findings[1], p_value=0.99, p_against=1e-9, outcome=Outcome.FAILS)
-    changed = dataclasses.replace(row, findings=(barely, surely, *row.findings[2:]))
-    assert wording.hinge(changed) is surely
-    assert wording.hinge(dataclasses.replace(changed, rule=2)) is barely
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from featdyn_core.store.published import publish
 from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.supply import Store
 from featdyn_core.store.verification import (
-    Finding,
+    Check,
     verify,
     verify_folder,
     verify_published,
@@ -222,7 +222,7 @@ def test_trajectory_of_an_earlier_version_is_in_order(store):
     edit_manifest(folder_of(store), str, old=True)
     text = (folder_of(store) / "manifest.json").read_text(encoding="utf-8")
     (folder_of(store) / "manifest.json").write_text(text.replace('"train_loss": null', '"train_loss": NaN'))
-    assert list(verify_store(store)) == [Finding(folder_of(store).name, [])]
+    assert list(verify_store(store)) == [Check(folder_of(store).name, [])]
 
 
 def test_a_trajectory_without_its_images_is_not_called_good(store, monkeypatch):
@@ -233,7 +233,7 @@ def test_a_trajectory_without_its_images_is_not_called_good(store, monkeypatch):
 
     monkeypatch.setattr(supply, "load_dataset", load)
     assert list(verify_store(Store(store.root, device="cpu"))) == [
-        Finding(folder_of(store).name, [], "digits could not be had")
+        Check(folder_of(store).name, [], "digits could not be had")
     ]
 
 
@@ -241,8 +241,8 @@ def test_what_is_asked_for_and_not_complete_is_not_checked(store):
     store.get(tiny_recipe(), 0)
     requests = [(tiny_recipe(), seed) for seed in (0, 1)]
     assert list(verify_trainings(store, requests)) == [
-        Finding("tiny seed 0", []),
-        Finding("tiny seed 1", [], "it is not complete"),
+        Check("tiny seed 0", []),
+        Check("tiny seed 1", [], "it is not complete"),
     ]
     flip(folder_of(store) / "epoch-0001.safetensors", -1)
     ((problem,),) = [item.problems for item in verify_trainings(store, requests[:1])]
@@ -254,9 +254,7 @@ def test_missing_images_are_reported_for_each_request(store, monkeypatch):
         raise AbsentDataError("digits could not be had")
 
     monkeypatch.setattr(supply, "load_dataset", load)
-    assert list(verify_trainings(store, [(tiny_recipe(), 0)])) == [
-        Finding("tiny seed 0", [], "digits could not be had")
-    ]
+    assert list(verify_trainings(store, [(tiny_recipe(), 0)])) == [Check("tiny seed 0", [], "digits could not be had")]
 
 
 # Links of the store's owner
@@ -269,7 +267,7 @@ def test_a_trajectory_moved_to_another_disk_is_one(store, tmp_path):
     moved = folder.rename(tmp_path / "other disk" / folder.name)
     folder.symlink_to(moved)
     assert store.status(tiny_recipe(), 0) == "complete"
-    assert list(verify_store(store)) == [Finding(folder.name, [])]
+    assert list(verify_store(store)) == [Check(folder.name, [])]
     assert_same(store.get(tiny_recipe(), 0), expected)
 
 
@@ -279,7 +277,7 @@ def test_checkpoints_linked_into_a_content_store_are_read(store, tmp_path):
     for path in folder_of(store).glob("*.safetensors"):
         path.symlink_to(path.rename(tmp_path / "content" / sha256_of(path)))
     assert store.status(tiny_recipe(), 0) == "complete"
-    assert list(verify_store(store)) == [Finding(folder_of(store).name, [])]
+    assert list(verify_store(store)) == [Check(folder_of(store).name, [])]
     assert_same(store.get(tiny_recipe(), 0), expected)
     (tmp_path / "content" / expected.digests[1]).write_bytes(b"other")
     (item,) = verify_store(store)

@@ -4,7 +4,10 @@ import dataclasses
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from featdyn_core.tests.report.sample import every_verdict, evidence
 from featdyn_core.tests.verdicts.rows import HIGH, LOW, SPREAD, judged, nothing, of_many_items
 from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Outcome, Role
@@ -150,3 +153,45 @@ def test_differences_smaller_than_matter_are_reported():
 def test_a_theorem_says_in_how_many_worlds_it_was_searched():
     theorem = judged(HIGH, kind="theorem", seeds=(0, 1, 2), protocol={"worlds": 40})
     assert theorem.why == "no counter-example in 120 worlds"
+
+
+EVERY_VERDICT = every_verdict()
+
+
+def test_invalid_rows_hinge_on_controls_and_others_on_deciders():
+    assert [row.hinge and row.hinge.criterion.name for row in EVERY_VERDICT] == [
+        "agreement, held-out",
+        EVERY_VERDICT[1].hinge.criterion.name,
+        "agreement, held-out",
+        "agreement, held-out",
+        "agreement of a stranger",
+        None,
+        None,
+        None,
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(agreement=st.floats(0.9, 1.0), spread=st.floats(1e-4, 0.05))
+def test_the_verdict_hangs_on_the_worst_outcome(agreement, spread):
+    row = evidence("memory-window", agreement=agreement, spread=spread, curves=0)
+    severity = [Outcome.HOLDS, Outcome.UNDECIDED, Outcome.FAILS]
+    role = Role.CONTROL if row.verdict is Verdict.INVALID else Role.DECIDES
+    assert row.hinge.outcome is max((item.outcome for item in row.of(role)), key=severity.index)
+
+
+def test_the_hinge_of_what_was_decided_has_the_rows_own_p_value():
+    for row in (*EVERY_VERDICT[:2], EVERY_VERDICT[3]):
+        assert row.hinge.p_value == row.p_value, row.id
+    refuted = EVERY_VERDICT[2]
+    assert len(refuted.deciding) * refuted.hinge.p_against == refuted.p_against
+
+
+def test_a_refuted_row_hangs_on_the_item_that_most_surely_fails():
+    """This need not be the item with the largest p-value for the claim, because several may be 1."""
+    row = evidence("memory-window", agreement=0.9)
+    barely = dataclasses.replace(row.findings[0], p_value=1.0, p_against=0.02)
+    surely = dataclasses.replace(row.findings[1], p_value=0.99, p_against=1e-9, outcome=Outcome.FAILS)
+    changed = dataclasses.replace(row, findings=(barely, surely, *row.findings[2:]))
+    assert changed.hinge is surely
+    assert dataclasses.replace(changed, rule=2).hinge is barely

@@ -3,7 +3,7 @@
 import pytest
 
 from featdyn_core.errors import MeasurementError, MissingRecordError, RecipeError
-from featdyn_core.harness.published import read_record
+from featdyn_core.harness.lookup import read_record
 from featdyn_core.project import checkout
 
 MEMORY = {"subject": "mnist", "scale": "paper", "seed": 5}

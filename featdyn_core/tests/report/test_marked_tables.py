@@ -9,8 +9,8 @@ import pytest
 
 from featdyn_core.errors import EvidenceError
 from featdyn_core.register.reading import load_register
-from featdyn_core.report.documents import documents, outdated, tables
 from featdyn_core.report.markdown import claims_table
+from featdyn_core.report.marked_tables import documents, outdated, tables
 from featdyn_core.tests.report.sample import evidence
 from featdyn_core.verdicts.documents import write_evidence
 
