@@ -10,10 +10,10 @@ from typing import Any
 
 from featdyn_core.cli.options import path
 from featdyn_core.errors import RecipeError
-from featdyn_core.launch.beginning import begin_project
-from featdyn_core.launch.starting import start_project
 from featdyn_core.project import project_here, recipes_folder
 from featdyn_core.register.reading import parse_seeds
+from featdyn_core.scaffold.files import write_paper_project
+from featdyn_core.scaffold.own import write_own_project
 from featdyn_core.trajectories.recipe import load_recipe
 
 
@@ -55,17 +55,17 @@ def init(options: argparse.Namespace) -> int:
     if not own:
         if idle := [option for option in ("claims", "window", "seeds") if getattr(options, option)]:
             raise RecipeError(f"--{idle[0]} is for a project on your own trainings; add --adopted or --recipe")
-        written = start_project(options.folder)
+        written = write_paper_project(options.folder)
         advice = "decide the claims there with: pytest -m fast -n 2"
     else:
-        written = _begin(options)
+        written = _own_project(options)
         advice = "decide the claims there with: pytest"
     print(f"wrote {written} files to {options.folder.absolute()}; {advice}")
     return 0
 
 
-def _begin(options: argparse.Namespace) -> int:
-    """Begin a project on one recipe.
+def _own_project(options: argparse.Namespace) -> int:
+    """Write a project on one recipe.
 
     Raises:
         RecipeError: there is no window, or no such recipe.
@@ -79,7 +79,7 @@ def _begin(options: argparse.Namespace) -> int:
     first, last, *more = [*map(str.strip, options.window.split("-")), ""]
     if more != [""] or not (first.isdecimal() and last.isdecimal()):
         raise RecipeError(f"--window {options.window}: expected a first and a last epoch, such as 14-20")
-    return begin_project(
+    return write_own_project(
         options.folder,
         load_recipe(file),
         source=file,

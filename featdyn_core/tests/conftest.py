@@ -49,11 +49,10 @@ def tiny_perceptron(make_trajectory):
 @pytest.fixture
 def pretended_gpu():
     """A CUDA device that is pretended on the CPU, and what it has seen; not where there is a real one."""
-    import torch
-
+    from featdyn_core.numerics import cuda_devices
     from featdyn_core.tests.pretended.api import pretended
 
-    if torch.cuda.is_available():
+    if cuda_devices()[0]:
         pytest.skip("there is a real GPU, which this would hide")
     with pretended() as device:
         yield device
@@ -62,9 +61,9 @@ def pretended_gpu():
 @pytest.fixture
 def gpu(request):
     """Name of a CUDA device: a real one if there is one, otherwise the pretended one."""
-    import torch
+    from featdyn_core.numerics import cuda_devices
 
-    if not torch.cuda.is_available():
+    if not cuda_devices()[0]:
         request.getfixturevalue("pretended_gpu")
     return "cuda"
 
@@ -77,9 +76,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     needing = [item for item in items if "gpu" in getattr(item, "fixturenames", ())]
     if needing:
-        import torch
+        from featdyn_core.numerics import cuda_devices
 
-        marks = ["gpu"] if torch.cuda.is_available() else ["gpu", "pretended"]
+        marks = ["gpu"] if cuda_devices()[0] else ["gpu", "pretended"]
         for item, mark in itertools.product(needing, marks):
             item.add_marker(mark)
     leave_out(config, items, ("faults", "cluster", "pretended"))

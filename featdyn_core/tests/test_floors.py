@@ -21,7 +21,7 @@ ROWS = (
     {"analysis", "store"},
     {"harness", "plots"},
     {"planted"},
-    {"launch"},
+    {"launch", "scaffold"},
     {"cli", "pytest_plugin"},
     {"__main__"},
 )

@@ -1,10 +1,12 @@
 """Devices by name, arithmetic settings, the caller's modes of torch, and the dropout seed."""
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -396,3 +398,25 @@ def test_threads_take_turns_in_what_is_the_processs(first, second):
         assert not entered.wait(0.1)
     assert entered.wait(60)
     other.join()
+
+
+def test_a_drivers_warning_ends_no_collection_of_unit_tests(tmp_path):
+    """In a new process, as torch warns once; the tests are those of this folder that take a GPU if there is one."""
+    (tmp_path / "old_driver.py").write_text(
+        "import warnings\n"
+        "import torch\n"
+        "def is_available():\n"
+        "    warnings.warn('the driver is too old')\n"
+        "    return False\n"
+        "torch.cuda.is_available = is_available\n"
+    )
+    folder = Path(__file__).parent
+    asked = ["-p", "old_driver", "-W", "error", "-p", "no:cacheprovider", "--collect-only", "-q"]
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", *asked, str(folder / "training" / "test_branching.py")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(folder.parents[1])])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr

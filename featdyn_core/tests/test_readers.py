@@ -88,7 +88,7 @@ def test_words_on_progress_that_are_no_files_are_left_out(tmp_path, make):
 OWN = {
     "data/official.py": "behind the guard, of arrays that are mapped into memory",
     "data/stamps.py": "sources of this package",
-    "launch/starting.py": "settings of a checkout",
+    "scaffold/files.py": "settings of a checkout",
     "provenance.py": "what the build and the system write",
     "pytest_plugin/reporter.py": "writes",
     "store/factories.py": "a module that Python has found",

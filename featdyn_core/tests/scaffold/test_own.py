@@ -8,11 +8,11 @@ import pytest
 
 from featdyn_core.errors import FeatdynError, ModelError, RecipeError
 from featdyn_core.harness.plan import all_cells, cells
-from featdyn_core.launch.beginning import begin_project
 from featdyn_core.project import checkout
 from featdyn_core.register.multiverse import choices
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Window
+from featdyn_core.scaffold.own import write_own_project
 from featdyn_core.trajectories.recipe import load_recipe
 
 SOURCE = checkout()
@@ -32,7 +32,7 @@ def begin(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
 
     def make(source=STRANGERS, window=(14, 20), recipe=None, **options):
-        return begin_project(folder, recipe or load_recipe(source), source=source, window=window, **options)
+        return write_own_project(folder, recipe or load_recipe(source), source=source, window=window, **options)
 
     make.folder = folder
     return make

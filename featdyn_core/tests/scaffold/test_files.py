@@ -13,18 +13,18 @@ import pytest
 
 from featdyn_core.errors import FeatdynError
 from featdyn_core.harness.plan import all_cells
-from featdyn_core.launch import starting
-from featdyn_core.launch.starting import start_project
 from featdyn_core.project import checkout
 from featdyn_core.provenance import commit
 from featdyn_core.register.reading import load_register
+from featdyn_core.scaffold import files
+from featdyn_core.scaffold.files import write_paper_project
 from featdyn_core.tests import elsewhere
 
 SOURCE = checkout()
 
 
 def test_a_new_project_has_every_claim_and_what_it_needs(tmp_path, monkeypatch):
-    written = start_project(tmp_path / "mine")
+    written = write_paper_project(tmp_path / "mine")
     assert written == sum(path.is_file() for path in (tmp_path / "mine").rglob("*"))
     monkeypatch.chdir(tmp_path / "mine")
     rows = all_cells(load_register(Path("claims/register")))
@@ -37,14 +37,14 @@ def test_what_is_there_is_not_overwritten(tmp_path, present):
     (tmp_path / present).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / present).write_text("mine")
     with pytest.raises(FeatdynError, match="is there already; create the project in another folder"):
-        start_project(tmp_path)
+        write_paper_project(tmp_path)
     assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["mine"]
 
 
 def test_a_package_without_its_claims_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(starting, "checkout", lambda: None)
+    monkeypatch.setattr(files, "checkout", lambda: None)
     with pytest.raises(FeatdynError, match="installed without its claims"):
-        start_project(tmp_path)
+        write_paper_project(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_an_installed_package_begins_a_project_and_judges_it(installed, tmp_path
 
 def test_a_new_project_names_its_plugin(tmp_path, monkeypatch):
     """Where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set, pytest loads what its settings name."""
-    start_project(tmp_path)
+    write_paper_project(tmp_path)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "fast", "claims/test_memory_window.py"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -95,7 +95,7 @@ def test_a_new_project_names_its_plugin(tmp_path, monkeypatch):
 
 def test_a_new_project_keeps_the_line_ends_of_its_records(tmp_path):
     """A clone whose git changes line ends would break the seal of every manifest."""
-    start_project(tmp_path / "mine")
+    write_paper_project(tmp_path / "mine")
     git = [
         "git",
         "-c",
@@ -208,5 +208,5 @@ def test_what_python_compiled_is_no_file_of_a_project(tmp_path, monkeypatch):
     (shipped / "__pycache__").mkdir(parents=True)
     (shipped / "__pycache__" / "test_one.cpython-312.pyc").touch()
     (shipped / "test_one.py").touch()
-    monkeypatch.setattr(starting, "__file__", str(tmp_path / "featdyn_core" / "launch" / "starting.py"))
-    assert list(starting.starter()) == [Path("claims/test_one.py")]
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "featdyn_core" / "scaffold" / "files.py"))
+    assert list(files.starter()) == [Path("claims/test_one.py")]

@@ -1,4 +1,4 @@
-"""Create a project on a user's own trainings, with some of the paper's claims, unedited, and one scale."""
+"""A project on a user's own trainings, with some of the paper's claims, unedited, and one scale."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 from featdyn_core.data.sources import stand_in
 from featdyn_core.errors import RecipeError
-from featdyn_core.launch.starting import WRITTEN, starter, write_project
 from featdyn_core.networks.acceptance import accept
 from featdyn_core.networks.linearity import inner_depths
 from featdyn_core.project import REGISTER
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Entry, Register, at
+from featdyn_core.scaffold.files import WRITTEN, starter, write_project
 from featdyn_core.tables import unknown
 from featdyn_core.toml_text import toml_text
 from featdyn_core.trajectories.recipe import Recipe
@@ -66,7 +66,7 @@ passes, and every other verdict fails. A failed test is a finding, not a fault o
 """
 
 
-def begin_project(
+def write_own_project(
     folder: Path,
     recipe: Recipe,
     *,

@@ -1,4 +1,4 @@
-"""Create a project from the paper's claims, register, recipes and published records."""
+"""The files of a project, and the project of the paper: its claims, register, recipes and published records."""
 
 import shutil
 import tomllib
@@ -62,7 +62,7 @@ def starter() -> dict[Path, Path]:
     return {Path(".github/workflows/claims.yml") if name == WORKFLOW else name: path for name, path in files.items()}
 
 
-def start_project(folder: Path) -> int:
+def write_paper_project(folder: Path) -> int:
     """Copy the files of a project into a folder; return their number.
 
     Errors are those of ``write_project``.

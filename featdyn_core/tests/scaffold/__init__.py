@@ -1,0 +1,1 @@
+"""Tests of ``featdyn_core.scaffold``."""
