@@ -3,11 +3,11 @@
     "with randomized labels, the model fails to exploit feature dynamics, and temporal consistency collapses."
 
 A network trained on random labels is also less accurate, and it may be less consistent only because it classifies
-worse. Measured at each depth: mean point-wise consistency over a late window of an equally accurate clean network,
-minus that of the noisy one. **Reading:** the clean network is trained on fewer images for as many steps. Windows,
-checkpoints and changes of the learning rate lie at the same steps.
+worse. Measured at each depth: mean point-wise consistency over a late window of a clean network that is matched in
+accuracy, minus that of the noisy one. **Reading:** the clean network is trained on fewer images for nearly as many
+steps. Windows, checkpoints and changes of the learning rate lie at nearly the same steps.
 
-Control: both are equally accurate on held-out images.
+Control: both must be equally accurate on held-out images.
 """
 
 import pytest
@@ -34,7 +34,7 @@ EPOCHS = range(18, 27, 4)
 
 
 def measure(run: Run) -> Measured:
-    """Return the consistency that one seed loses to random labels, against an equally accurate network."""
+    """Return the consistency that one seed loses to random labels, against a network matched in accuracy."""
     columns = {arm: run.columns(arm, arm)["held-out"] for arm in ARMS}
     whole = {arm: run.columns(f"churn of {arm}", arm)["held-out"] for arm in ARMS}
     matched, noisy = columns.values()

@@ -203,7 +203,7 @@ def deviations(item: Criterion, normal: Floats, law: str, *, against: bool = Fal
 
     Skewed differences have their long tail on the wrong side, or on the right side if ``against`` is set.
     """
-    if law == SKEWED and (item.unit.may_have_margin or item.unit is Unit.CORRELATION):
+    if law == SKEWED and (item.unit.plain or item.unit is Unit.CORRELATION):
         side = -1 if against else 1
         tail = np.exp(-side * SIGMA * normal)
         return side * (math.exp(SIGMA**2 / 2) - tail) / math.sqrt(math.expm1(SIGMA**2) * math.exp(SIGMA**2))

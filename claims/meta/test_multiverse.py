@@ -18,7 +18,7 @@ def test_every_specification_judges_what_is_measured(claim):
     assert entry.multiverse, "it has no [multiverse] in its file of the register"
     for scale in REGISTER.scales.values():
         for subject in entry.subjects_at(scale):
-            named = choices(entry, scale.name, subject)
+            named = choices(entry, scale.name, subject, seeds=len(entry.seeds_at(scale, subject)))
             for chosen in itertools.product(*(alternatives.items() for alternatives in named.values())):
                 specification = dict(zip(named, chosen, strict=True))
                 measuring = {name: choice for name, choice in specification.items() if choice[1].measures}

@@ -54,7 +54,7 @@ def multiverse(cell: Cell, measure: Measure, source: Source) -> Multiverse:
         measure: the claim's measurement of one seed.
         source: source of existing records; it makes none.
     """
-    dimensions = choices(cell.entry, cell.scale.name, cell.subject, few=bool(cell.scale.like))
+    dimensions = choices(cell.entry, cell.scale.name, cell.subject, seeds=len(cell.seeds), few=bool(cell.scale.like))
     specifications = [
         dict(zip(dimensions, chosen, strict=True))
         for chosen in itertools.product(*(named.items() for named in dimensions.values()))

@@ -109,8 +109,11 @@ class Cell:
     def lacking(self) -> str:
         """Why no training or measurement lets it run; empty if it can run.
 
-        Either an arm has no recipe, or a record needs a fact about an adopted training that is unknown.
+        Either an arm has no recipe, or a record needs a fact about an adopted training that is unknown, or the seeds
+        that a run has asked for are too few for a discrete number.
         """
+        if len(self.seeds) < (least := self.claim.least_seeds):
+            return f"one of its numbers is discrete, so it is judged on at least {least} seeds; add some to --seeds"
         if self.absent:
             names = ", ".join(f"{name}.toml for the arm {arm!r}" for arm, name in self.absent.items())
             return f"fixtures/recipes has no {names}"

@@ -81,7 +81,9 @@ def alternatives(entry: Entry) -> dict[str, dict[str, Alternative]]:
     return found
 
 
-def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dict[str, dict[str, Alternative]]:
+def choices(
+    entry: Entry, scale: str, subject: str, *, seeds: int | None = None, few: bool = False
+) -> dict[str, dict[str, Alternative]]:
     """Return the choices at a scale and subject, by dimension and name, the registered one first.
 
     An alternative that changes nothing there, or would leave no item to judge, is left out. So is a dimension without
@@ -91,6 +93,7 @@ def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dic
         entry: the claim.
         scale: name of the scale.
         subject: subject of the row.
+        seeds: number of seeds of the row, if known.
         few: whether few choices are allowed, as for networks that the claim was not written for.
 
     Raises:
@@ -104,7 +107,9 @@ def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dic
             if other.unasked(other.protocol_of(scale, subject)):
                 continue
             with _inside(entry, dimension, name):
-                judged = _judged(other.claim(scale, subject))
+                claim = other.claim(scale, subject)
+                _check_seeds(claim, seeds)
+                judged = _judged(claim)
             if judged != _judged(usual) or _measured(other, scale, subject) != _measured(entry, scale, subject):
                 chosen[name] = alternative
         if len(chosen) > 1:
@@ -116,6 +121,19 @@ def choices(entry: Entry, scale: str, subject: str, *, few: bool = False) -> dic
             f"specifications; it needs at least {LEAST_DIMENSIONS} and {LEAST_SPECIFICATIONS}; add alternatives"
         )
     return found
+
+
+def _check_seeds(claim: Claim, seeds: int | None) -> None:
+    """Refuse an alternative that needs more seeds than the row has.
+
+    Raises:
+        RecipeError: it does.
+    """
+    if seeds is not None and seeds < claim.least_seeds:
+        raise RecipeError(
+            f"one of its numbers is discrete, so it is judged on at least {claim.least_seeds} seeds, and the row has "
+            f"{seeds}; leave discrete out"
+        )
 
 
 def altered(entry: Entry, chosen: Mapping[str, tuple[str, Alternative]]) -> Entry:

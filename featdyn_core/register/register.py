@@ -4,6 +4,7 @@ A value may be a table by scale or by subject. The entry of the subject takes pr
 ``otherwise`` comes last.
 """
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -183,6 +184,8 @@ class Entry:
         bound, margin = (self._number(name, value, scale, subject) for value in (bounds, asked.margin))
         if bound is None:
             raise RecipeError(f"claim {self.id!r}, criterion {name!r}: it has no bound for {scale}/{subject}")
+        if asked.margin is not None and margin is None and scale not in asked.reported:
+            raise RecipeError(f"claim {self.id!r}, criterion {name!r}: it has no margin for {scale}/{subject}; add one")
         quantity = self._said(name, asked.quantity, self.protocol_of(scale, subject))
         for split in SPLITS if asked.on else ("",):
             decides = split == asked.on
@@ -195,7 +198,7 @@ class Entry:
                 role=now,
                 unit=asked.unit or Unit.EXCESS,
                 around=asked.around,
-                margin=margin if now is Role.DECIDES else None,
+                margin=margin,
                 discrete=asked.discrete,
                 pilot=asked.pilot,
                 paper=asked.paper and decides,
@@ -209,7 +212,8 @@ class Entry:
             RecipeError: its fields do not fit together.
         """
         try:
-            return Criterion(**fields)
+            found = Criterion(**fields)  # its margin is checked, although only a deciding one is used
+            return found if found.role is Role.DECIDES else dataclasses.replace(found, margin=None)
         except RecipeError as error:
             raise RecipeError(f"claim {self.id!r}, {error}") from error
 

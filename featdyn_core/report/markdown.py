@@ -88,7 +88,7 @@ def grid_table(register: Register, rows: Sequence[Evidence]) -> list[str]:
     """Return a table of claims by subject: in each cell a sign, and the number that the verdict depends on.
 
     A column is a subject at a scale on which some claim was decided. A cell is empty if the register does not ask the
-    claim of the subject. The signs are ``wording.SYMBOLS``.
+    claim of the subject. The signs are ``wording.SYMBOLS``, and ``wording.SEEN_BEFORE`` after the number.
 
     Args:
         register: register of the claims.
@@ -117,7 +117,8 @@ def _sign(found: Mapping[tuple[str, str, str], Evidence], entry: Entry, scale: S
     finding = row.hinge if row else None
     if row is None or finding is None:
         return wording.NOT_RUN
-    return f"{wording.SYMBOLS[row.verdict]} {finding.interval.estimate:.2g}"
+    mark = f" {wording.SEEN_BEFORE}" if row.seen else ""
+    return f"{wording.SYMBOLS[row.verdict]} {finding.interval.estimate:.2g}{mark}"
 
 
 def _heading(scale: Scale) -> str:

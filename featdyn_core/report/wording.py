@@ -25,12 +25,13 @@ SYMBOLS = {
 NOT_RUN = "·"
 """The sign of a row of the register that was not run."""
 
-SURVIVES, MAY_BE_SKEWED, SECOND_PROTOCOL = "*", "†", "²"
+SURVIVES, MAY_BE_SKEWED, SEEN_BEFORE, SECOND_PROTOCOL = "*", "†", "‡", "²"
 MARKS = {
     SURVIVES: "survives the adjustment over all registered rows of its scale (Holm, separately for SUPPORTED and "
     "for REFUTED)",
     MAY_BE_SKEWED: "decided by a mean of differences or of correlations: if these are skewed, errors are more "
     "frequent than 5 % (docs/calibration.md)",
+    SEEN_BEFORE: "on seeds seen before: their numbers were known before the criteria were written",
     SECOND_PROTOCOL: "from the second protocol, which used the least favourable depth of each seed",
 }
 """Mark after a verdict to its meaning."""
@@ -128,7 +129,7 @@ def marks(row: Evidence, holm: Adjusted) -> str:
         return ""
     if row.rule != RULE:
         return SECOND_PROTOCOL
-    found = {SURVIVES: holm.survives(row), MAY_BE_SKEWED: row.may_be_skewed}
+    found = {SURVIVES: holm.survives(row), MAY_BE_SKEWED: row.may_be_skewed, SEEN_BEFORE: row.seen}
     return "".join(mark for mark, holds in found.items() if holds)
 
 

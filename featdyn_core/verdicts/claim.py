@@ -101,9 +101,14 @@ class Claim:
         Raises:
             MeasurementError: a criterion has no measurement, or a measurement has no criterion.
         """
-        expected = {item.name for item in self.criteria}
-        if different := sorted(expected ^ set(names)):
-            raise MeasurementError(f"claim {self.id!r}: criteria and measurements differ in {', '.join(different)}")
+        expected, given = {item.name for item in self.criteria}, set(names)
+        faults = []
+        if lacking := sorted(expected - given):
+            faults.append(f"measure returns no {', '.join(map(repr, lacking))}, which the register asks for; return it")
+        if added := sorted(given - expected):
+            faults.append(f"the register has no {', '.join(map(repr, added))}, which measure returns; register it")
+        if faults:
+            raise MeasurementError(f"claim {self.id!r}: {'; '.join(faults)}")
 
     def judge(
         self, measurements: Mapping[str, Sequence[Number]], *, confidence: float = CONFIDENCE

@@ -107,7 +107,9 @@ class Criterion:
             return f"nothing lies within {self.bound:g} of {self.around:g}; give a bound above 0"
         if self.margin is not None and not 0 < self.margin < math.inf:
             return f"margin {self.margin:g}: give a smallest difference that matters, above 0, or leave it out"
-        if self.margin is not None and (not self.averages_differences or self.direction == "within"):
+        if self.margin is not None and (
+            self.unit is not Unit.DIFFERENCE or self.counts_seeds or self.direction == "within"
+        ):
             what = f"discrete {self.unit}" if self.discrete else str(self.unit)
             return f"it has a margin, and is a {what} {self.direction} a bound; only a mean difference has one"
         if outside := [end for end in self.asked.ends if math.isfinite(end) and not low < end < high]:
@@ -145,7 +147,7 @@ class Criterion:
     @property
     def averages_differences(self) -> bool:
         """Whether it averages plain differences, for which no scale evens out the spread."""
-        return self.unit.may_have_margin and not self.counts_seeds
+        return self.unit.plain and not self.counts_seeds
 
     @property
     def may_be_skewed(self) -> bool:

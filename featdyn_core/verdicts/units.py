@@ -107,8 +107,8 @@ class Unit(enum.StrEnum):
         return self in (Unit.SHARE, Unit.MEAN_SHARE, Unit.CORRELATION, Unit.DRAWS)
 
     @property
-    def may_have_margin(self) -> bool:
-        """Whether a margin can be registered for numbers of this unit."""
+    def plain(self) -> bool:
+        """Whether the mean over seeds is that of the plain numbers, for which no scale evens out the spread."""
         return self in (Unit.DIFFERENCE, Unit.NATS, Unit.EPOCHS)
 
     @property

@@ -453,6 +453,16 @@ def test_a_grid_of_losses_lies_on_checkpoints(register):
     assert sparse.requests(0)[Needed("losses", "clean")].parameters["epochs"] == [1, 3]
 
 
+def test_a_discrete_number_lacks_seeds_before_it_is_measured():
+    """The claim is ``semantic-structure``, whose control is counted seed by seed."""
+    found = {
+        count: {row.entry.id: row.lacking for row in cells(load_register(register_folder()), "reduced", seeds=seeds)}
+        for count, seeds in {3: (20, 21, 22), 6: (20, 21, 22, 23, 24, 25)}.items()
+    }
+    assert found[3]["semantic-structure"].endswith("is judged on at least 6 seeds; add some to --seeds")
+    assert found[6]["semantic-structure"] == found[3]["memory-window"] == ""
+
+
 def test_nothing_is_known_of_seeds_that_are_not_the_registers():
     register = load_register(register_folder())
     usual = {row.id: row.known for row in cells(register, "small")}

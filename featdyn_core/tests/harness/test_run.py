@@ -88,8 +88,8 @@ def test_the_picture_is_that_of_the_first_seed():
 @pytest.mark.parametrize(
     ("numbers", "wrong"),
     [
-        pytest.param({"effect": 1.0}, "null", id="lacks"),
-        pytest.param({"effect": 1.0, "null": 0.0, "efect": 1.0}, "efect", id="unknown"),
+        pytest.param({"effect": 1.0}, "measure returns no 'null'", id="lacks"),
+        pytest.param({"effect": 1.0, "null": 0.0, "efect": 1.0}, "the register has no 'efect'", id="unknown"),
     ],
 )
 def test_names_are_checked_before_a_second_seed_is_measured(numbers, wrong):
@@ -100,7 +100,7 @@ def test_names_are_checked_before_a_second_seed_is_measured(numbers, wrong):
             measurements.append(seed)
             yield Measured(numbers)
 
-    with pytest.raises(MeasurementError, match=f"criteria and measurements differ in {wrong}"):
+    with pytest.raises(MeasurementError, match=wrong):
         gather(CLAIM, seeds())
     assert measurements == [0]
 

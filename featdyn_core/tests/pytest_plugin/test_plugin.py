@@ -353,7 +353,7 @@ def test_a_claim_that_errors_is_an_error_row(project):
     ("returned", "message"),
     [
         pytest.param('{"effect": [0.9] * 100, "null": 0.0}', "*'effect' of one seed is a list*", id="many"),
-        pytest.param('{"effekt": 0.9, "null": 0.0}', "*differ in effect, effekt", id="unknown"),
+        pytest.param('{"effekt": 0.9, "null": 0.0}', "*the register has no 'effekt'*", id="unknown"),
         pytest.param('{"effect": float("nan"), "null": 0.0}', "*MeasurementError*", id="nan"),
     ],
 )

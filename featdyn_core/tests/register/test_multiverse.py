@@ -152,3 +152,10 @@ def test_theorem_has_no_multiverse(read):
     head = 'title = "T"\nsection = "1"\nsentence = "So."\nkind = "theorem"\n'
     with pytest.raises(RecipeError, match="a theorem cannot have multiverse"):
         read(text=head)
+
+
+def test_an_alternative_for_too_few_seeds_is_reported(read):
+    found = read('count.one = { criteria = { "effect".discrete = true } }')
+    assert "count" in choices(found, "small", "digits", seeds=6)
+    with pytest.raises(RecipeError, match=r"multiverse, count, 'one': .* at least 6 seeds, and the row has 5; leave"):
+        choices(found, "small", "digits", seeds=5)

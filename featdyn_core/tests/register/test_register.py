@@ -332,6 +332,12 @@ def test_a_margin_is_of_what_decides(written):
     assert [item.margin for item in found] == [0.01, None, None, None, None]
 
 
+def test_a_margin_is_of_every_scale(written):
+    text = MEMORY.replace('on = "held-out"', 'on = "held-out"\nmargin = { small = 0.01 }')
+    with pytest.raises(RecipeError, match="criterion 'agreement': it has no margin for paper/mnist; add one"):
+        written(text.replace('["small"]', '["small", "paper"]'))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -344,6 +350,18 @@ def test_a_margin_is_of_what_decides(written):
         ),
         pytest.param(
             'on = "held-out"', 'on = "held-out"\nmargin = 0.0', "margin 0: give a smallest difference", id="margin of 0"
+        ),
+        pytest.param(
+            'unit = "difference"\nbelow = 1',
+            'unit = "difference"\nmargin = -1.0\nbelow = 1',
+            "margin -1: give a smallest difference",
+            id="margin of a control",
+        ),
+        pytest.param(
+            'unit = "difference"\nabove = 0.98',
+            'unit = "nats"\nmargin = 0.01\nabove = 0.98',
+            "it has a margin, and is a nats above a bound",
+            id="margin of nats",
         ),
         pytest.param(
             'unit = "difference"\nabove = 0.98',

@@ -69,7 +69,7 @@ def test_a_csv_file_has_every_row_and_exact_numbers(tmp_path):
         pair = ["" if value is None else repr(value) for value in (p_value, against)]
         assert [row["holm_p"], row["holm_p_against"]] == pair
     assert [row["note"] for row in found[:4]] == ["", "seen", "replayed", "exploratory"]
-    assert [row["marks"] for row in found[:4]] == ["", "†", "*", ""]
+    assert [row["marks"] for row in found[:4]] == ["", "†‡", "*", ""]
     assert (found[1]["verdict"], found[1]["reason"]) == (
         "EQUIVALENT",
         "no difference that matters; on seeds seen before",

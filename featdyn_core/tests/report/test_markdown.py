@@ -57,13 +57,13 @@ def test_results_are_the_rows_that_were_decided():
     head, rule, *lines = table[: table.index("")]
     assert len({len(cells(line)) for line in (head, rule, *lines)}) == 1
     assert [cells(line)[0] for line in lines] == [f"`{row.claim}`" for row in ROWS[:5]]
-    verdicts = ["SUPPORTED", "EQUIVALENT †", "REFUTED *", "INCONCLUSIVE", "INVALID"]
+    verdicts = ["SUPPORTED", "EQUIVALENT †‡", "REFUTED *", "INCONCLUSIVE", "INVALID"]
     assert [cells(line)[3] for line in lines] == verdicts
     first, invalid = ROWS[0].findings[0], ROWS[4].of(Role.CONTROL)[0]
     worst = f"{first.worst:.4g}", f"{invalid.worst:.4g}"
     assert cells(lines[0])[4:] == ["agreement, held-out", interval(first), "> 0.95", worst[0], "5 of 5"]
     assert cells(lines[4])[4:] == ["agreement of a stranger", interval(invalid), "< 0.5", worst[1], "0 of 5"]
-    assert [line[:2] for line in table[table.index("") + 1 :]] == ["\\*", "† "]
+    assert [line[:2] for line in table[table.index("") + 1 :]] == ["\\*", "† ", "‡ "]
 
 
 def test_the_summary_has_a_row_for_every_claim(register):

@@ -39,7 +39,7 @@ def test_table_tells_what_was_decided_and_by_what(width):
 
 def test_table_says_what_is_known_replayed_or_exploratory():
     lines = terminal_table(ROWS, 140)
-    assert re.search(r"beyond-churn .*small +EQUIVALENT †  ", "\n".join(lines))
+    assert re.search(r"beyond-churn .*small +EQUIVALENT †‡  ", "\n".join(lines))
     assert "  no difference that matters; on seeds seen before" in lines
     assert re.search(r"beyond-closeness .*small, replayed +REFUTED, known \*  ", "\n".join(lines))
     assert re.search(r"transferability .*small, exploratory +INCONCLUSIVE  ", "\n".join(lines))
@@ -75,7 +75,7 @@ def test_rows_of_published_runs_differ_at_80_columns(folder):
     rows = read_evidence(PUBLISHED / folder / "evidence.json")
     heads = [line for line in terminal_table(rows, 80) if not line.startswith(" ")]
     lines, legend = heads[1 : 1 + len(rows)], heads[1 + len(rows) :]
-    assert all(line[0] in "*†²(" for line in legend)
+    assert all(line[0] in "*†‡²(" for line in legend)
     for row, line in zip(rows, lines, strict=True):
         claim, subject, place = re.split("  +", line)[:3]
         assert (subject, place) == (row.subject, where(row))
