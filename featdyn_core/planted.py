@@ -23,7 +23,7 @@ from featdyn_core.verdicts.claim import Claim, Verdict
 from featdyn_core.verdicts.inference import CONFIDENCE
 
 SEEDS = 5
-"""Number of seeds of a planted world."""
+"""Usual number of seeds of a planted world."""
 
 IMAGES, CLASSES, DEPTHS = planting.IMAGES, planting.CLASSES, planting.DEPTHS
 """Sizes of planted records."""
@@ -64,7 +64,7 @@ def verdict_in(
     *,
     protocol: Mapping[str, Any] | None = None,
     number: int = 0,
-    seeds: int = SEEDS,
+    seeds: int | None = None,
 ) -> Verdict:
     """Judge a claim in a world.
 
@@ -74,9 +74,10 @@ def verdict_in(
         measure: the measurement of the claim.
         protocol: numbers of the row that the world does not plant.
         number: number of the draw, if the same world is drawn several times.
-        seeds: number of seeds of the world.
+        seeds: number of seeds of the world; ``SEEDS`` if left out, or as many as the claim's discrete numbers need.
     """
-    draws = (numpy_generator(seed, "measure", "world", number) for seed in range(seeds))
+    count = max(SEEDS, claim.least_seeds) if seeds is None else seeds
+    draws = (numpy_generator(seed, "measure", "world", number) for seed in range(count))
     values, *_ = gather(claim, (measure(_with(protocol or {}, world.make(rng))) for rng in draws))
     return claim.judge(values, confidence=CONFIDENCE)[0]
 

@@ -131,9 +131,12 @@ class Evidence(Displayed):
 
         Published records give the same verdict everywhere, so any other verdict contradicts. New trainings may end in
         other bits on another machine, and an interval near its bound may then cross it. Only SUPPORTED against
-        REFUTED, or INVALID on one side, contradicts there.
+        REFUTED, or INVALID on one side, contradicts there. But if no control fails, and some are undecided on fewer
+        seeds, INVALID contradicts nothing.
         """
         if not self.known or not self.verdict.decided or self.verdict == self.known:
+            return False
+        if self.here and self.verdict is Verdict.INVALID and not self._control_fails:
             return False
         both = {self.verdict, Verdict(self.known)}
         return self.replayed or Verdict.INVALID in both or both == {Verdict.SUPPORTED, Verdict.REFUTED}
@@ -223,6 +226,10 @@ class Evidence(Displayed):
             return min(self.deciding, key=lambda finding: finding.p_against, default=None)
         role = Role.CONTROL if self.verdict is Verdict.INVALID else Role.DECIDES
         return max(self.of(role), key=lambda finding: finding.p_value, default=None)
+
+    @property
+    def _control_fails(self) -> bool:
+        return any(item.outcome is Outcome.FAILS for item in self.of(Role.CONTROL))
 
     def _shared_level(self) -> str:
         return f" (at 1 - {1 - CONFIDENCE:.2g}/{len(self.deciding)})" if len(self.deciding) > 1 else ""

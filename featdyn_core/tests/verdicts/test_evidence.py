@@ -46,6 +46,19 @@ def test_what_contradicts_a_known_finding(known, found):
     assert not published.in_accord
 
 
+@pytest.mark.parametrize("outcome", [Outcome.UNDECIDED, Outcome.FAILS])
+def test_a_control_that_few_seeds_leave_open_contradicts_nothing(outcome):
+    row = judged(HIGH, known="SUPPORTED")
+    findings = [
+        dataclasses.replace(item, outcome=outcome) if item.criterion.role is Role.CONTROL else item
+        for item in row.findings
+    ]
+    changed = dataclasses.replace(row, verdict=Verdict.INVALID, findings=tuple(findings))
+    assert changed.changed
+    assert dataclasses.replace(changed, here=True).changed is (outcome is Outcome.FAILS)
+    assert dataclasses.replace(changed, here=True).in_accord is (outcome is Outcome.UNDECIDED)
+
+
 def test_a_message_shows_quantity_interval_bound_and_control():
     lines = judged([0.1, 0.1, 0.1], known="SUPPORTED").message().splitlines()
     head = "memory on digits (section 4.2): REFUTED (this contradicts the known finding SUPPORTED)"
