@@ -23,9 +23,10 @@ from featdyn_core.provenance import environment
 from featdyn_core.records.request import Request
 from featdyn_core.register.register import Register
 from featdyn_core.store.agreement import disagreements
+from featdyn_core.store.descriptions import is_of_present_code
 from featdyn_core.store.keys import DataDigests
 from featdyn_core.store.published import published
-from featdyn_core.store.records import Record, RecordFolder, is_of_present_code
+from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
 from featdyn_core.verdicts.evidence import OTHER_CODE, Evidence
 

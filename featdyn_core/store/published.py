@@ -23,9 +23,10 @@ from featdyn_core.files import LARGEST_DOCUMENT, read_file, sha256_of, sync_fold
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.sealed import seal_lines, unseal_lines
+from featdyn_core.store.descriptions import check_facts, is_newer, is_place
 from featdyn_core.store.documents import parse, unseal
 from featdyn_core.store.layout import remove, sweep
-from featdyn_core.store.records import Record, check_facts, is_newer, is_place, read_record
+from featdyn_core.store.records import Record, read_record
 
 SCHEMA = 4
 SECOND, THIRD = 2, 3

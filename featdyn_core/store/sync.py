@@ -20,11 +20,12 @@ from featdyn_core.errors import DamagedRecordError, DamagedTransferError, StoreE
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, sync_folder, write_atomically
 from featdyn_core.records.request import Request
 from featdyn_core.store import locks
+from featdyn_core.store.descriptions import fits, read_facts
 from featdyn_core.store.documents import one_line, parse, seal
 from featdyn_core.store.folder import read_tensors
 from featdyn_core.store.layout import MANIFEST, named_errors
 from featdyn_core.store.manifest import Manifest, read_manifest
-from featdyn_core.store.records import Record, RecordFolder, fits, read_facts
+from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.remote import LARGEST_OBJECT, Remote
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import PLAIN_NAME, Recipe

@@ -213,7 +213,10 @@ class Evidence(Displayed):
             return "; ".join(f"open: {item.criterion.name!r}{_needs(item)}" for item in items)
         if self.kind == THEOREM and self.verdict is Verdict.SUPPORTED and "worlds" in self.protocol:
             return f"no counter-example in {len(self.seeds) * self.protocol['worlds']} worlds"
-        return "smaller than matters" if self.smaller_than_matters else ""
+        if self.smaller_than_matters:
+            return "smaller than matters"
+        small = [repr(item.criterion.name) for item in self.deciding if item.negligible]
+        return f"smaller than matters: {', '.join(small)}" if self.verdict is Verdict.SUPPORTED and small else ""
 
     @property
     def hinge(self) -> Finding | None:

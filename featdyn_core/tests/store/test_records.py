@@ -17,7 +17,7 @@ from featdyn_core.files import temporary_name
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.store.documents import dump, seal, unseal
-from featdyn_core.store.records import Record, RecordFolder, check_facts, read_record
+from featdyn_core.store.records import Record, RecordFolder
 from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.store.made import arrays_of, column, keys_of, record_of
@@ -230,9 +230,7 @@ def test_arrays_of_another_kind_are_damage():
         _ = dataclasses.replace(record_of(column(1)), content=buffer.getvalue()).view
 
 
-def test_facts_are_checked_where_they_are_read(tmp_path):
-    with pytest.raises(DamagedRecordError, match=r"here\.json does not describe a record; weep"):
-        check_facts(None, Path("here.json"), "weep")
+def test_a_record_without_its_file_is_damage(tmp_path):
     with pytest.raises(DamagedRecordError, match=r"cannot be read .*; weep"):
         read_record(tmp_path, record_of(column(1)).facts, "weep")
 

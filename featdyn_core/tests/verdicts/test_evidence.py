@@ -158,6 +158,17 @@ def test_differences_smaller_than_matter_are_reported():
     found = row(HIGH, 2.0)
     assert (found.verdict, found.why) == (Verdict.SUPPORTED, "smaller than matters")
     assert row(HIGH, 0.1).why == ""
+
+
+def test_single_differences_smaller_than_matter_are_named():
+    criteria = (
+        *(Criterion(name, "q", "above", 0.0, margin=0.1) for name in ("small", "large")),
+        Criterion("control", "q", "above", 0.0, Role.CONTROL),
+    )
+    given = {"small": [0.01, 0.011, 0.012], "large": HIGH, "control": HIGH}
+    verdict, findings = Claim("m", "4", "s", criteria).judge(given)
+    row = Evidence("m", "4", "s", "fast", "small", verdict, findings=findings)
+    assert (verdict, row.why) == (Verdict.SUPPORTED, "smaller than matters: 'small'")
     found = row([0.1, -0.1, 0.05], 2.0)
     assert (found.verdict, found.why) == (Verdict.EQUIVALENT, "no difference that matters")
     assert found.may_be_skewed
