@@ -269,7 +269,7 @@ def test_a_row_says_which_records_other_code_made(cell):
 @pytest.mark.parametrize(("factory", "other"), [("of now", []), ("of then", ["c"]), ("", ["c"])])
 def test_a_row_says_which_records_another_network_code_made(cell, monkeypatch, factory, other):
     """A user's function that was edited since the records were published, or that they do not name."""
-    monkeypatch.setattr("featdyn_core.store.records.factory_source", lambda name: "of now" if ":" in name else "")
+    monkeypatch.setattr("featdyn_core.store.descriptions.factory_source", lambda name: "of now" if ":" in name else "")
     own = cell.recipes["clean"].replace(network=NetworkSpec("nets:make"))
     row = dataclasses.replace(cell, recipes={"clean": own})
     found = decide(row, measure, lambda request: record_of(request, **({"factory": factory} if factory else {})))

@@ -17,7 +17,7 @@ from featdyn_core.files import temporary_name
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request
 from featdyn_core.store.documents import dump, seal, unseal
-from featdyn_core.store.records import Record, RecordFolder
+from featdyn_core.store.records import Record, RecordFolder, read_record
 from featdyn_core.store.source import measuring_source
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.store.made import arrays_of, column, keys_of, record_of
