@@ -83,7 +83,7 @@ WORLDS = {
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng, rng.choice([2.0, 9.0]))),
     "heavy-tails-alone": World(Verdict.REFUTED, lambda rng: world(rng, 1.0, tail=1)),
     "tests-too-eager": World(Verdict.INVALID, lambda rng: world(rng, 9.0, level=0.3)),
-    "null": World(None, lambda rng: world(rng, 1.0, tail=rng.choice([1.0, math.inf]))),
+    "null": World(None, lambda rng: world(rng, 4.9)),
 }
 
 

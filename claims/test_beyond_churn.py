@@ -69,7 +69,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world(rng.normal(0.08, 0.004, 3), 0.04)),
     "churn-of-another-network": World(Verdict.INVALID, lambda rng: world(rng.normal(0.02, 0.004, 3), 0.06, at_end=0.1)),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.04, 0.02, 3), 0.04)),
-    "null": World(None, lambda rng: world([0.01, *rng.normal(0.04, 0.01, 2)], 0.04)),
+    "null": World(None, lambda rng: world([0.01, rng.normal(0.04, 0.01), 0.01], 0.04)),
 }
 
 

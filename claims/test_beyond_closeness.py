@@ -85,7 +85,7 @@ WORLDS = {
     "blind": World(Verdict.INVALID, lambda rng: world(rng.normal(0.1, 0.02, 3), known=0.0)),
     "statistics-off-before": World(Verdict.INVALID, lambda rng: world(rng.normal(0.1, 0.02, 3), before=0.88)),
     "statistics-off-behind": World(Verdict.INVALID, lambda rng: world(rng.normal(0.1, 0.02, 3), behind=0.88)),
-    "null": World(None, lambda rng: world([0.1, *rng.normal(0, 0.05, 2)])),
+    "null": World(None, lambda rng: world([0.1, rng.normal(0, 0.05), 0.1])),
 }
 
 

@@ -90,7 +90,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world([0.9, 0.9, rng.normal(0.2, 0.02)])),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.5, 0.1, 3))),
     "steady-pace-remembers": World(Verdict.INVALID, lambda rng: world(rng.normal(0.9, 0.02, 3), steady=0.9)),
-    "null": World(None, lambda rng: world([0.9, *rng.normal(0.525, 0.1, 2)])),
+    "null": World(None, lambda rng: world([0.9, rng.normal(0.525, 0.1), 0.9])),
 }
 
 

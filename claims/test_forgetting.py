@@ -75,7 +75,7 @@ def world(missed: planted.Shares, *, still: float = 0.0) -> Run:
 def trendless(rng: np.random.Generator) -> planted.Shares:
     """Return miss rates that have no trend at one depth, and fall with the shallow epoch at the others."""
     missed = planted.fading(0.5, EPOCHS)
-    missed[2] = [*rng.uniform(0.15, 0.5, len(EPOCHS) - 1), 0]
+    missed[1] = [*rng.uniform(0.15, 0.5, len(EPOCHS) - 1), 0]
     return missed
 
 
@@ -85,8 +85,8 @@ WORLDS = {
     "nothing-forgotten": World(Verdict.REFUTED, lambda _: world(0)),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(0.1, 0.04, 3))),
     "frozen-forgets": World(Verdict.INVALID, lambda rng: world(rng.normal(0.5, 0.05, 3), still=0.05)),
-    "null": World(None, lambda rng: world([0.5, *rng.normal(0.1, 0.02, 2)])),
-    "trendless": World(Verdict.INCONCLUSIVE, lambda rng: world(trendless(rng))),
+    "null": World(None, lambda rng: world([0.5, rng.normal(0.1, 0.02), 0.5])),
+    "trendless": World(None, lambda rng: world(trendless(rng))),
 }
 
 

@@ -70,7 +70,7 @@ WORLDS = {
     "false": World(Verdict.REFUTED, lambda rng: world([0, rng.normal(0.2, 0.02), 0])),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.uniform(0.0, 0.02, 3))),
     "always-flat": World(Verdict.INVALID, lambda rng: world(rng.uniform(0.0, 0.005, 3), early=0.0)),
-    "null": World(None, lambda rng: world([0, *rng.normal(0.01, 0.002, 2)])),
+    "null": World(None, lambda rng: world([0, rng.normal(0.01, 0.002), 0])),
 }
 
 

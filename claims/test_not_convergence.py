@@ -14,6 +14,9 @@ Controls: the loss has flattened. In the same network frozen at t, where memory 
 trend, and consistency is exactly 1. The claim beyond-closeness tests whether memory is more than closeness.
 """
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -77,16 +80,23 @@ def drift(path: TrainingPath, window: Window) -> npt.NDArray[np.float64]:
     return path.relative[:, inside, path.epochs.tolist().index(window.last)]
 
 
-def world(drifted: float, *, lost: planted.Shares = 0.05, moving: float = 0.01, still: float = 0.0) -> Run:
+def world(drifted: planted.Shares, *, lost: planted.Shares = 0.05, moving: float = 0.01, still: float = 0.0) -> Run:
     """Plant the drift of a network and of a frozen one, what composites lose at each depth, and the fall of the loss.
 
     If what they lose is negative, composites improve with the distance of s.
+
+    Args:
+        drifted: drift of all parts, or of the features at each depth and then of the parameters, (4,).
+        lost: for all depths, for each (depths,), or for each and every epoch (depths, S).
+        moving: fall of the loss.
+        still: drift of the frozen network.
     """
-    each = np.broadcast_to(lost, 3)
-    missed = planted.fading(each, EPOCHS) + np.maximum(0, -each)[:, None]
+    each = np.broadcast_to(lost, (3, *np.shape(lost)[1:]))
+    missed = each if each.ndim > 1 else planted.fading(each, EPOCHS) + np.maximum(0, -each)[:, None]
+    *features, parameters = np.broadcast_to(drifted, len(PARTS))
     records = {
-        "path": TrainingPath.planted(EPOCHS, drifted, parts=PARTS),
-        "features": TrainingPath.planted(EPOCHS, drifted),
+        "path": path(PARTS, [*features, parameters]),
+        "features": path(planted.DEPTHS, features),
         "log": TrainingLog.planted(EPOCHS[-1], moving, late=EPOCHS[0]),
         "column": planted.on_both_splits(Column.planted(EPOCHS, missed)),
         "still_path": TrainingPath.planted(EPOCHS, still, parts=PARTS),
@@ -94,6 +104,19 @@ def world(drifted: float, *, lost: planted.Shares = 0.05, moving: float = 0.01, 
         "still_column": planted.on_both_splits(Column.planted(EPOCHS, 0)),
     }
     return planted.run(records, windows={"late": (EPOCHS[0], EPOCHS[-1])})
+
+
+def path(parts: Sequence[str], drifted: Sequence[float]) -> TrainingPath:
+    """Plant a straight path with its own drift of each part."""
+    even = TrainingPath.planted(EPOCHS, 1.0, parts=parts)
+    return dataclasses.replace(even, distances=even.distances * np.reshape(drifted, (-1, 1, 1)))
+
+
+def trendless(rng: np.random.Generator) -> planted.Shares:
+    """Draw miss rates that have no trend at one depth, and fall with the shallow epoch at the others."""
+    missed = planted.fading(0.5, EPOCHS)
+    missed[1] = [*rng.uniform(0.05, 0.5, len(EPOCHS) - 1), 0]
+    return missed
 
 
 WORLDS = {
@@ -104,7 +127,8 @@ WORLDS = {
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.uniform(5e-4, 2e-3))),
     "loss-still-falls": World(Verdict.INVALID, lambda rng: world(rng.normal(0.1, 0.01), moving=0.3)),
     "frozen-moves": World(Verdict.INVALID, lambda rng: world(rng.normal(0.1, 0.01), still=0.1)),
-    "null": World(None, lambda rng: world(rng.lognormal(np.log(1e-3), 0.3))),
+    "null": World(None, lambda rng: world([0.1, rng.lognormal(np.log(1e-3), 0.3), 0.1, 0.1])),
+    "trendless": World(None, lambda rng: world(0.1, lost=trendless(rng))),
 }
 
 

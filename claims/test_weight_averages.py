@@ -84,7 +84,7 @@ WORLDS = {
     "statistics-off": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), again=0.88)),
     "held-out-calibration": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), calibrated=0.1)),
     "another-seed": World(Verdict.INVALID, lambda rng: world(rng.normal(0.03, 0.004, 3), origin=1.4)),
-    "null": World(None, lambda rng: world([0.03, *rng.normal(0, 0.01, 2)])),
+    "null": World(None, lambda rng: world([0.03, rng.normal(0, 0.01), 0.03])),
 }
 
 

@@ -78,7 +78,7 @@ WORLDS = {
     "nothing-grows": World(Verdict.INCONCLUSIVE, lambda _: world(0)),
     "undecidable": World(Verdict.INCONCLUSIVE, lambda rng: world(rng.normal(1, 4, 3))),
     "steady-pace-grows": World(Verdict.INVALID, lambda rng: world(rng.normal(16, 2, 3), steady=16)),
-    "null": World(None, lambda rng: world([16, *rng.normal(0.5, 4, 2)])),
+    "null": World(None, lambda rng: world([16, rng.normal(0.5, 4), 16])),
 }
 
 

@@ -1,7 +1,7 @@
 """Worlds on the boundary, where a rule errs most often: its error rates, and how small an effect it detects.
 
-``Claim.judge`` judges every registered row in them, with its own units, items, bounds and margins. Rows with the same
-criteria are simulated once. ``python -m claims.meta.boundary`` writes ``docs/calibration.md``, in minutes.
+``Claim.judge`` judges every registered row in them, with its own units, items, bounds, margins and counts. Rows with
+the same criteria are simulated once. ``python -m claims.meta.boundary`` writes ``docs/calibration.md``, in minutes.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ import numpy.typing as npt
 import scipy.optimize
 import scipy.stats
 
+from claims.meta.counts import evidence, published_counts
 from claims.meta.modules import HERE
 from featdyn_core.register.reading import load_register
 from featdyn_core.verdicts.claim import EMPIRICAL, Claim, Verdict
 from featdyn_core.verdicts.criterion import Criterion, Role
-from featdyn_core.verdicts.documents import read_evidence
 from featdyn_core.verdicts.evidence import RULE, Evidence
-from featdyn_core.verdicts.inference import LEVEL
+from featdyn_core.verdicts.inference import LEVEL, number_of
 from featdyn_core.verdicts.power import POWER, power_of_mean
 from featdyn_core.verdicts.units import Counted, Number, Unit, share_of
 
@@ -29,14 +29,8 @@ Floats = npt.NDArray[np.float64]
 
 WORLDS = 400
 LARGEST_RATE = 0.05
-ALLOWANCE = 1e-4
-"""Probability that a true rate of exactly 5 % measures above ``MOST`` in ``WORLDS`` worlds."""
-
-MOST = int(scipy.stats.binom.isf(ALLOWANCE, WORLDS, LARGEST_RATE))
 SEEDS = (3, 4, 5, 6, 8, 20)
 CORRELATIONS = (0.0, 0.7)
-IMAGES, PAIRS = 500, 28
-"""Images of a share and pairs of a rank correlation: the fewest of any scale."""
 
 SIGMA = 0.8
 """Sigma of the log-normal skew."""
@@ -56,11 +50,13 @@ class Structure:
 
     Attributes:
         criteria: the deciding criteria, with names of their own.
+        counts: what the numbers of each are counted from, the fewest of these rows; infinity if it does not matter.
         rows: the claims, each once.
         seeds: numbers of seeds to simulate: those of the rows, and ``SEEDS``.
     """
 
     criteria: tuple[Criterion, ...]
+    counts: tuple[float, ...]
     rows: tuple[str, ...]
     seeds: tuple[int, ...]
 
@@ -73,11 +69,12 @@ class Structure:
     def items(self) -> str:
         """The criteria, in words."""
         found: dict[str, int] = {}
-        for item in self.criteria:
+        for item, of in zip(self.criteria, self.counts, strict=True):
             margin = "" if item.margin is None else ", with a margin"
+            counted = f" (of {of})" if math.isfinite(of) else ""
             within = f"within {item.bound:g} of {item.around:g}" if item.direction == "within" else ""
             where = "" if _free(item) else f" {within or f'{item.direction} {item.bound:g}'}"
-            words = f"{'discrete ' * item.discrete}{item.unit}{where}{margin}"
+            words = f"{'discrete ' * item.discrete}{item.unit}{where}{counted}{margin}"
             found[words] = found.get(words, 0) + 1
         return "; ".join(f"{count} × {words}" for words, count in found.items())
 
@@ -98,18 +95,30 @@ class Structure:
 
 
 def structures() -> list[Structure]:
-    """Return the structures of the register's rows, each once."""
-    register = load_register(HERE / "register")
-    found: dict[tuple[Criterion, ...], tuple[dict[str, None], set[int]]] = {}
+    """Return the structures of the register's rows, each once; rows without published counts count all images."""
+    register, published = load_register(HERE / "register"), published_counts()
+    found: dict[tuple[Criterion, ...], list[tuple[str, tuple[float, ...], set[int]]]] = {}
     for entry in register.entries.values():
         for scale in register.scales.values() if entry.kind == EMPIRICAL else ():
             for subject in entry.subjects_at(scale):
-                asked = sorted(map(_plain, entry.claim(scale.name, subject).deciding), key=repr)
-                key = tuple(dataclasses.replace(item, name=f"item {number}") for number, item in enumerate(asked))
-                rows, seeds = found.setdefault(key, ({}, set()))
-                rows[entry.id] = None
-                seeds |= {len(entry.seeds_at(scale, subject)), *filter(None, [len(scale.here)])}
-    return [Structure(key, tuple(rows), tuple(sorted(seeds | set(SEEDS)))) for key, (rows, seeds) in found.items()]
+                counts = [
+                    (_plain(item), published.get((entry.id, scale.name, subject, item.name), scale.images[subject]))
+                    for item in entry.claim(scale.name, subject).deciding
+                ]
+                asked, of = zip(*sorted(counts, key=lambda one: (repr(one[0]), one[1])), strict=True)
+                key = tuple(dataclasses.replace(item, name=f"item {place}") for place, item in enumerate(asked))
+                seeds = {len(entry.seeds_at(scale, subject)), *filter(None, [len(scale.here)])}
+                found.setdefault(key, []).append((entry.id, of, seeds))
+    return [_structure(key, *zip(*rows, strict=True)) for key, rows in found.items()]
+
+
+def _structure(
+    criteria: tuple[Criterion, ...], rows: Sequence[str], counts: Sequence[Sequence[float]], seeds: Sequence[set[int]]
+) -> Structure:
+    """Return the structure of rows with these criteria, from the counts and numbers of seeds of each row."""
+    fewest = [min(each) for each in zip(*counts, strict=True)]
+    of = tuple(few if item.unit.counted else math.inf for item, few in zip(criteria, fewest, strict=True))
+    return Structure(criteria, of, tuple(dict.fromkeys(rows)), tuple(sorted(set(SEEDS).union(*seeds))))
 
 
 def _free(item: Criterion) -> bool:
@@ -164,13 +173,13 @@ def _drawn(
         normal = math.sqrt(correlation) * common + math.sqrt(1 - correlation) * own
         chosen = world % count
         yield tuple(
-            numbers(item, row, law, error=error, chosen=place == chosen)
-            for place, (item, row) in enumerate(zip(structure.criteria, normal, strict=True))
+            numbers(item, row, law, of=of, error=error, chosen=place == chosen)
+            for place, (item, of, row) in enumerate(zip(structure.criteria, structure.counts, normal, strict=True))
         )
 
 
-def numbers(item: Criterion, normal: Floats, law: str, *, error: Verdict, chosen: bool) -> list[Number]:
-    """Return an item's numbers, one for each seed, from standard normal ones; positive ones lie on its right side."""
+def numbers(item: Criterion, normal: Floats, law: str, *, of: float, error: Verdict, chosen: bool) -> list[Number]:
+    """Return an item's numbers, counted from ``of`` things, from standard normal ones; positive ones lie inside."""
     inwards = 1 if item.direction == "above" else -1
     on_bound = chosen or error is not Verdict.SUPPORTED
     if item.unit is Unit.LOG_P:
@@ -178,15 +187,15 @@ def numbers(item: Criterion, normal: Floats, law: str, *, error: Verdict, chosen
         return list(np.broadcast_to(item.bound + normal if error is Verdict.REFUTED else places, normal.shape).tolist())
     if item.discrete:
         signs = np.sign(normal) if on_bound else np.ones(len(normal))
-        return [Counted(value, PAIRS) if item.unit.counted else value for value in item.bound + inwards * signs * 0.1]
+        return [Counted(value, int(of)) if item.unit.counted else value for value in item.bound + inwards * signs * 0.1]
     spread = _spread(item, error)
     moved = 0.0 if on_bound else FAR * spread
     if error is Verdict.EQUIVALENT and chosen and item.margin is not None:
         moved = -item.margin
     end = item.around + item.bound if item.direction == "within" else item.bound
     deviating = deviations(item, normal, law, against=error is Verdict.REFUTED)
-    places = item.unit.at(end) + inwards * (moved + spread * deviating)
-    return [_number(item.unit, item.unit.back(place)) for place in places.tolist()]
+    places = item.unit.at(end, of) + inwards * (moved + spread * deviating)
+    return [_number(item.unit, item.unit.back(place, of), of) for place in places.tolist()]
 
 
 def _spread(item: Criterion, error: Verdict) -> float:
@@ -229,12 +238,13 @@ def _mean_log_odds(room: float) -> float:
     return float(_log_odds(quantiles, room).mean())
 
 
-def _number(unit: Unit, value: float) -> Number:
+def _number(unit: Unit, value: float, of: float) -> Number:
+    """Return a number as it is counted: shares in whole images, and rank correlations in whole pairs."""
+    if not unit.counted:
+        return value
     if unit is Unit.SHARE:
-        return share_of(round(value * IMAGES), IMAGES)
-    if unit is Unit.MEAN_SHARE:
-        return Counted(value, IMAGES)
-    return Counted(value, PAIRS) if unit is Unit.CORRELATION else value
+        return share_of(round(value * of), int(of))
+    return Counted(round(value * of) / of if unit is Unit.CORRELATION else value, int(of))
 
 
 def rates(structure: Structure, law: str, seeds: int) -> dict[Verdict, float]:
@@ -263,7 +273,7 @@ def published_effects(rows: Sequence[Evidence]) -> list[str]:
         found = []
         for item in means:
             unit, asked = item.criterion.unit, item.criterion
-            places = [unit.at(*_counted(number)) for number in item.numbers]
+            places = [unit.at(float(number), number_of(number)) for number in item.numbers]
             effect = smallest_effect(len(row.deciding), len(places)) * float(np.std(places, ddof=1))
             sign = 1 if asked.direction == "above" else -1
             seen = unit.back(unit.at(asked.bound) + sign * effect)
@@ -272,10 +282,6 @@ def published_effects(rows: Sequence[Evidence]) -> list[str]:
         where = f"{asked.direction} {asked.bound:g}"
         lines.append(f"| `{row.id}` | {len(row.seeds)} | {asked.name} | {where} | {spread:.4g} | {seen:.4g} |")
     return lines if len(lines) > 2 else ["No row of this protocol is published yet."]
-
-
-def _counted(number: Number) -> tuple[float, float]:
-    return (number.value, number.of) if isinstance(number, Counted) else (float(number), math.inf)
 
 
 INTRODUCTION = f"""# Calibration
@@ -289,9 +295,12 @@ false where all items lie on their bounds. EQUIVALENT is false where one item li
 
 Seeds have a normal distribution, or a skewed one in which the raw numbers are log-normal (sigma {SIGMA}) towards the
 end of their range. Items are independent, or correlated by {CORRELATIONS[1]}. The table shows the largest rate of
-these cases. Each rate is measured in {WORLDS} worlds and should be at most 5 %. A true rate of exactly 5 % measures
-above {MOST / WORLDS:.1%} once in {1 / ALLOWANCE:,.0f} times; above that the test fails. Shares are counted from
-{IMAGES} images, and rank correlations from {PAIRS} pairs.
+these cases. Each rate is measured in {WORLDS} worlds. The draws are fixed, so every run measures the same rates, and
+the test fails if one of them exceeds 5 %.
+
+Shares and rank correlations are counted from as many images, epochs or pairs as in the published rows. The number in
+brackets is the fewest of the rows that share a line. A row that is not published counts all images of its scale. What
+differences and ratios are counted from is left out, because the rule uses it as a least spread only.
 
 Rows marked † depend on means of plain differences or of rank correlations. If these are skewed in the middle of their
 range, no scale corrects it. The last three columns (SUPPORTED, REFUTED, EQUIVALENT) show the rates where differences
@@ -328,9 +337,7 @@ def document() -> str:
             effect = "–" if counted else f"{smallest_effect(len(structure.criteria), seeds):.2f}"
             unmended = [_said(skewed.get(error)) for error in ERRORS]
             lines.append(f"| {' | '.join([names, structure.items, str(seeds), *shown, effect, *unmended])} |")
-    files = sorted((HERE.parent / "evidence").glob("*/evidence.json"))
-    evidence = [row for path in files for row in read_evidence(path)]
-    published = ["", "## With the spreads that were published", "", PUBLISHED, "", *published_effects(evidence)]
+    published = ["", "## With the spreads that were published", "", PUBLISHED, "", *published_effects(evidence())]
     return "\n".join([INTRODUCTION, *lines, *published]) + "\n"
 
 

@@ -88,6 +88,11 @@ def check_red(name: str, before: dict[str, Verdict], after: dict[str, Verdict]) 
     assert all(after[claim] is not before[claim] for claim in before)
 
 
+def test_every_claim_is_named_by_a_mutation():
+    named = {claim for _, claims, *_ in (*MUTATIONS.values(), *trainings.MUTATIONS.values()) for claim in claims}
+    assert named | {claim for _, claim in IN_TRUE_WORLDS.values()} == set(MODULES)
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_claim_turns_red(name, laboratory, apart, monkeypatch):

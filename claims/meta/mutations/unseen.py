@@ -27,10 +27,13 @@ def only_the_deep_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Column, "at", lambda self, _: original(self, [self.deep]))
 
 
-MUTATIONS: Mutations = {"corruption not applied": (not_corrupted, ("unseen-corrupted",))}
+MUTATIONS: Mutations = {
+    "corruption not applied": (not_corrupted, ("unseen-corrupted", "corruption-lowers-consistency"))
+}
 
 IN_TRUE_WORLDS: dict[str, tuple[Break, str]] = {
     "consistency of the last epoch alone": (last_epoch_alone, "beyond-random-images"),
+    "consistency of the last epoch alone, corruptions": (last_epoch_alone, "corruption-lowers-consistency"),
     "consistency of the last epoch alone, labels of people": (last_epoch_alone, "semantic-structure"),
     "no epoch but the deep one": (only_the_deep_epoch, "gain-needs-semantics"),
     "no epoch but the deep one, clean labels": (only_the_deep_epoch, "beyond-churn"),
