@@ -42,6 +42,8 @@ NEAR_TIE = 3e-5
 MOST_TIES = 0.01
 """Share of predictions that may be near ties, about which the gate says nothing."""
 
+RESNET20 = NetworkSpec("resnet20")
+
 LEAST_CLASSES = 5
 """Number of different predictions that the gate requires in each cell, so that a constant cannot pass it."""
 
@@ -70,8 +72,8 @@ class Sample(NamedTuple):
         return grid.predictions[tuple(self.index.T)]
 
 
-def planted(epochs: int, images: int) -> Trajectory:
-    """A trajectory of ResNet-20 on images of random smooth patterns, its checkpoints scattered around one network."""
+def planted(epochs: int, images: int, network: NetworkSpec = RESNET20) -> Trajectory:
+    """A trajectory of a network on images of random smooth patterns, its checkpoints scattered around one state."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randint(0, 256, (images, 3, 4, 4), generator=generator).float()
     pixels = F.interpolate(coarse, size=32, mode="bilinear").to(torch.uint8)
@@ -81,18 +83,18 @@ def planted(epochs: int, images: int) -> Trajectory:
     recipe = Recipe(
         "random",
         DataSpec("cifar10"),
-        NetworkSpec("resnet20"),
+        network,
         OptimizerSpec("sgd", 0.1),
         TrainingSpec(max(epochs - 1, 1), BATCH, tuple(range(epochs))),
     )
-    states = [scattered(pixels[:64], generator) for _ in range(epochs)]
+    states = [scattered(network, pixels[:64], generator) for _ in range(epochs)]
     return Trajectory(recipe, 0, "", tuple(range(epochs)), dataset, states.__getitem__)
 
 
 @torch.no_grad()
-def scattered(images: Tensor, generator: torch.Generator) -> State:
-    """State of a ResNet-20 near a fixed one, with statistics of the images and all classes equally likely."""
-    network = build_model("resnet20", generator=torch.Generator().manual_seed(0)).eval()
+def scattered(spec: NetworkSpec, images: Tensor, generator: torch.Generator) -> State:
+    """State of a network near a fixed one, with statistics of the images and all classes equally likely."""
+    network = build_model(spec.name, **spec.options, generator=torch.Generator().manual_seed(0)).eval()
     for parameter in network.parameters():
         if parameter.ndim > 1:
             parameter += DRIFT * parameter.std() * torch.randn(parameter.shape, generator=generator)
@@ -187,18 +189,23 @@ def run(quick: bool) -> list[Row]:
     return [
         compare(loop, torch.contiguous_format, BATCH, images=BATCH, quick=quick, to_reach=4.0),
         compare(alone, torch.channels_last, 32, images=64, quick=quick, to_reach=2.5),
-        *on_gpu(quick),
+        *on_gpu((4, 2_000, 5) if quick else (10, 10_000, 19)),
     ]
 
 
-def on_gpu(quick: bool) -> list[Row]:
-    """Compare on a GPU, the library in fp16; the gate is passed in fp32."""
-    epochs, images, step = (4, 2_000, 5) if quick else (10, 10_000, 19)
+def on_gpu(size: tuple[int, int, int], network: NetworkSpec = RESNET20) -> list[Row]:
+    """Compare on a GPU, the library in fp16; the gate is passed in fp32.
+
+    Args:
+        size: number of epochs and of images, and every which cell the baseline is run on.
+        network: the network; those of the table are ResNet-20.
+    """
+    epochs, images, step = size
     setting = f"ResNet-20, T = {epochs}, 3 cuts, N = {images:,}, GPU, fp16 against fp32"
     loops = {"grid against batch-128 loop": (BATCH, 30.0), "grid against batch-2000 loop": (2000, 8.0)}
     if not torch.cuda.is_available():
         return [Row(name, setting, to_reach=goal, skipped="no GPU") for name, (_, goal) in loops.items()]
-    trajectory = dataclasses.replace(planted(epochs, images), device="cuda")
+    trajectory = dataclasses.replace(planted(epochs, images, network), device="cuda")
     sample = every(step, tuple(trajectory.network(0).depths), epochs)
     exact = sample.of(engine(trajectory, sample.cuts, epochs, images))
     candidate = partial(engine, trajectory, sample.cuts, epochs, images, "fp16")

@@ -48,6 +48,9 @@ BATCH, RATE = 128, 0.1
 SPEC = OptimizerSpec("sgd", RATE, momentum=0.9, weight_decay=1e-4)
 CPU = torch.device("cpu")
 
+CASES = (("eager", 1, None), ("graphs", 1, 8.0), ("compiled", 1, 16.0), ("compiled", 4, 20.0))
+"""Engine, number of trainings at once and ratio to reach of each row on a GPU."""
+
 GATE_IMAGES, GATE_BATCH = 80, 32  # three steps, the last of them short
 DEVIATION = 1e-6
 """Largest relative deviation of mean loss and weights; 3e-8 was measured, and 2e-5 if weight decay is 1 % off."""
@@ -192,9 +195,11 @@ def require_equal(name: str, start: Tensor, expected: Trained, found: Trained) -
         )
 
 
-def baseline(dataset: Dataset, device: torch.device, choices: Sequence[int]) -> tuple[partial[float], int]:
+def baseline(
+    dataset: Dataset, device: torch.device, choices: Sequence[int], build: Callable[[], BlockNetwork] = resnet20
+) -> tuple[partial[float], int]:
     """Return the usual loop with the number of DataLoader workers that turns out fastest, and that number."""
-    network = resnet20().to(device)
+    network = build().to(device)
     network.standardize = torch.nn.Identity()  # the loader standardises
 
     def loop(workers: int) -> partial[float]:
@@ -224,7 +229,8 @@ def run(quick: bool) -> list[Row]:
         to_reach=1.5,
         note=f"baseline with {workers} DataLoader workers",
     )
-    return [row, compiled_on_cpu(dataset, eager, pairs=1 if quick else 3), *on_gpu(quick)]
+    there = on_gpu(5_000, (4,), pairs=2) if quick else on_gpu(50_000, (4, 8), pairs=3)
+    return [row, compiled_on_cpu(dataset, eager, pairs=1 if quick else 3), *there]
 
 
 def cpu_setting(dataset: Dataset) -> str:
@@ -255,21 +261,35 @@ def compiled_on_cpu(dataset: Dataset, eager: Callable[[], object], pairs: int) -
     return with_first_call(row, first, "epoch")
 
 
-def on_gpu(quick: bool) -> list[Row]:
-    """Compare one epoch on a GPU; for four trajectories at once, their four epochs with four of the baseline."""
-    name, setting = "training, one epoch", "ResNet-20, batch 128, 50,000 images, GPU, bf16 against fp32"
-    cases = (("eager", 1, None), ("graphs", 1, 8.0), ("compiled", 1, 16.0), ("compiled", 4, 20.0))
+def on_gpu(
+    images: int,
+    choices: Sequence[int],
+    *,
+    pairs: int,
+    cases: Sequence[tuple[str, int, float | None]] = CASES,
+    build: Callable[[], BlockNetwork] = resnet20,
+) -> list[Row]:
+    """Compare one epoch on a GPU; for four trajectories at once, their four epochs with four of the baseline.
+
+    Args:
+        images: number of images in an epoch.
+        choices: numbers of DataLoader workers of the baseline, of which the fastest is taken.
+        pairs: number of timed pairs.
+        cases: engine, number of trainings at once and the ratio aimed at.
+        build: makes the network; that of the table is ResNet-20.
+    """
+    name, setting = "training, one epoch", f"ResNet-20, batch {BATCH}, {images:,} images, GPU, bf16 against fp32"
     if not torch.cuda.is_available():
         skipped = [(f"{name}, {count} × {engine}", goal) for engine, count, goal in cases]
         return [Row(title, setting, to_reach=goal, skipped="no GPU") for title, goal in skipped]
     device = torch.device("cuda")
-    dataset = random_images(5_000 if quick else 50_000)
-    plain, workers = baseline(dataset, device, (4,) if quick else (4, 8))
+    dataset = random_images(images)
+    plain, workers = baseline(dataset, device, choices, build)
     rows = []
     for engine, count, goal in cases:
-        gate(device, resolve_engine(engine, device))
+        gate(device, resolve_engine(engine, device), build)
         options = {"augment": True, "device": device, "engine": engine}
-        candidate = partial(epoch_of, [library(resnet20(), dataset, "bf16", **options) for _ in range(count)])
+        candidate = partial(epoch_of, [library(build(), dataset, "bf16", **options) for _ in range(count)])
         with compiled_anew():
             first = seconds(candidate)
             row = paired_ratio(
@@ -277,7 +297,7 @@ def on_gpu(quick: bool) -> list[Row]:
                 setting,
                 plain,
                 candidate,
-                pairs=2 if quick else 3,
+                pairs=pairs,
                 share=1 / count,
                 to_reach=goal,
                 note=f"baseline with {workers} DataLoader workers",

@@ -10,7 +10,7 @@ from typing import Any
 
 from featdyn_core.cli.options import add_choice, add_scale, add_workers
 from featdyn_core.cli.selection import cluster_of, place_of, requests_of, usual_jobs
-from featdyn_core.launch.measuring import measure_missing, spread_by_device
+from featdyn_core.launch.measuring import measure_missing, say_all, spread_by_device
 from featdyn_core.launch.processes import Spread, chosen_jobs, cores, spread
 
 
@@ -38,5 +38,5 @@ def measure(options: argparse.Namespace) -> int:
     elif options.jobs is None and usual_jobs(options) < cores():
         how = functools.partial(spread_by_device, jobs=cores())
     # Flushed, so that a reader of a log sees each line at once.
-    missing = measure_missing(place_of(options), wanted, how, lambda line: print(line, flush=True))
-    return 1 if missing else 0
+    say = functools.partial(print, flush=True)
+    return 1 if say_all(measure_missing(place_of(options), wanted, how, say), say) else 0

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from featdyn_core.cli.options import add_choice, add_scale, path
-from featdyn_core.cli.selection import place_of, requests_of, trainings_of
-from featdyn_core.errors import FeatdynError, RecipeError
+from featdyn_core.cli.selection import place_of, register_of, requests_of, scale_of, trainings_of
+from featdyn_core.errors import RecipeError
+from featdyn_core.harness.plan import most_useful_first
 from featdyn_core.launch.inventory import Queue
 from featdyn_core.launch.measuring import measure_missing, spread_by_device
 from featdyn_core.launch.processes import cores
@@ -24,6 +25,9 @@ from featdyn_core.project import project_root
 from featdyn_core.register.register import FULL
 from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import load_recipe
+
+TESTS_RAN = (0, 1)
+"""Exit statuses of pytest after a run; others say that it could not run, or was broken off."""
 
 SAMPLE = "digits-small"
 """Recipe on which engines and devices are compared; it takes seconds on the CPU."""
@@ -87,30 +91,30 @@ def _tests() -> Iterator[str]:
     yield from command("pytest", "-q", "-m", "gpu", str(Path(found.origin).parent), folder=project_root())
 
 
-def _train(options: argparse.Namespace) -> Iterator[Queue]:
-    """Train what the options ask for; an interrupted training continues in the next call.
+def _train(options: argparse.Namespace) -> Iterator[str]:
+    """Train what the options ask for, the most useful first; an interrupted training continues in the next call.
 
     Yields:
         The state of the queue, before and after.
     """
-    wanted = trainings_of(options)
+    register = register_of(options)
+    wanted = most_useful_first(trainings_of(options), register.scale(scale_of(options, register)))
     store = Store(options.store, device=options.device)
     queue = Queue(store, wanted)
-    yield queue
+    yield queue.line()
     store.get_many(wanted)
-    yield queue
+    yield queue.line()
 
 
 def _measure(options: argparse.Namespace) -> Iterator[str]:
     """Measure the records of trained trajectories.
 
     Yields:
-        How many records there are, and how many are missing afterwards.
+        How many records there are, a line for each that is not here, and how many are missing afterwards.
     """
-    told: list[str] = []
     how = functools.partial(spread_by_device, jobs=options.jobs or cores())
-    missing = measure_missing(place_of(options), requests_of(options), how, told.append)
-    yield told[0]
+    say = functools.partial(print, flush=True)
+    missing = yield from measure_missing(place_of(options), requests_of(options), how, say)
     yield f"{missing} are missing"
 
 
@@ -122,7 +126,4 @@ def _judge(options: argparse.Namespace) -> Iterator[str]:
     """
     words = ["--no-train", "--device", options.device, "--scale", options.scale]
     words += ["--store", str(Store(options.store, device=options.device).root.absolute())]
-    try:
-        yield from command("pytest", "-q", "-m", options.tier, *words, folder=project_root())
-    except FeatdynError as error:
-        yield str(error)
+    yield from command("pytest", "-q", "-m", options.tier, *words, folder=project_root(), accepted=TESTS_RAN)

@@ -44,7 +44,8 @@ def train(options: argparse.Namespace) -> int:
         raise RecipeError(f"--at-once {options.at_once}: expected a number from 1 on")
     jobs = chosen_jobs(options.jobs, usual_jobs(options), len(wanted))
     if options.dry_run:
-        store = Store(options.store, device=options.device, engine=options.engine, download=False)
+        how = {"device": options.device, "engine": options.engine, "at_once": options.at_once}
+        store = Store(options.store, **how, download=False)
         print("\n".join(dry_run(store, wanted, jobs)))
         return 0
     trainer = Trainer(options.store, options.device, options.engine, options.at_once)

@@ -329,3 +329,12 @@ def trainings(rows: Iterable[Cell]) -> list[Training]:
     order = list(dict.fromkeys(seed for seed, _ in wanted))
     # `sorted` is stable: within a seed a parent stays before its branches.
     return sorted(wanted.values(), key=lambda training: order.index(training[1]))
+
+
+def most_useful_first(wanted: Iterable[Training], scale: Scale) -> list[Training]:
+    """Order trainings for a run that may end early: a scale's plain recipes, its other arms, then branches.
+
+    Most claims read the plain recipe, and need all of its seeds. Otherwise the order is kept.
+    """
+    plain = set(scale.recipes.values())
+    return sorted(wanted, key=lambda one: (one.recipe.branch is not None, one.recipe.name not in plain))

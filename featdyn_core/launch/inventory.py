@@ -94,23 +94,28 @@ class Queue:
             with contextlib.suppress(FeatdynError):  # without data there is no key, and the training counts as left
                 self.folders[store.key(recipe, seed)] = store.folder(recipe, seed)
 
-    def __str__(self) -> str:
+    def line(self) -> str:
+        """Return how many trainings are done, running and left now, according to the files of the store."""
+        done, running = map(len, self.states())
+        return f"{done} done, {running} running, {self.total - done - running} left"
+
+    def states(self) -> tuple[set[str], set[str]]:
+        """Return the keys of trainings that are done, and of those that are running, according to the store's files."""
         done = {key for key, folder in self.folders.items() if os.path.isdir(folder)}
         # A heartbeat outlives a killed trainer, and its lock does not. Testing all locks would take too long.
         beating = {beat.key for beat in read_beats(self.layout.root)} & self.folders.keys() - done
-        running = [key for key in beating if is_held(self.layout.lock(key))]
-        return f"{len(done)} done, {len(running)} running, {self.total - len(done) - len(running)} left"
+        return done, {key for key in beating if is_held(self.layout.lock(key))}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one trajectory: seconds per epoch in one process, and bytes on the disk."""
+    """Cost of one trajectory: its share of a process's seconds per epoch, and bytes on the disk."""
 
     epoch: float
     size: int
 
 
-def estimate(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost:
+def estimate(store: Store, recipe: Recipe, known: dict[str, float], at_once: int = 1) -> Cost:
     """Return what a training costs on this machine.
 
     Its time is taken from similar trainings on this machine, or estimated from a few of its steps (see
@@ -121,26 +126,33 @@ def estimate(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost:
         store: store of the training.
         recipe: recipe of the training.
         known: result of ``epochs_here``; new timings are added.
+        at_once: number of trainings at once in one process.
     """
     dataset, kind = store.dataset(recipe), _likeness(recipe)
     network = new_network(recipe, dataset)
     if kind not in known:
-        known[kind] = epoch_seconds(recipe, dataset, device=store.device, engine=store.engine)
+        known[kind] = epoch_seconds(recipe, dataset, device=store.device, engine=store.engine, at_once=at_once)
     checkpoints = len(recipe.training.checkpoints) * sum(tensor.nbytes for tensor in network.state_dict().values())
     return Cost(known[kind], checkpoints + optimizer_bytes(recipe.optimizer, network))
 
 
-def epochs_here(store: Store) -> dict[str, float]:
-    """Return the median seconds per epoch of each kind of training that this machine ran with the store's engine."""
+def epochs_here(store: Store, at_once: int = 1) -> dict[str, float]:
+    """Return the median seconds per epoch of each kind of training that this machine ran with the store's engine.
+
+    Epochs of trainings at once overlap, so each counts with its share of their seconds. Only trainings of which as many
+    ran at once are counted.
+    """
     here, found = environment(), defaultdict[str, list[float]](list)
+    # Earlier versions did not write how many ran at once; on a CPU it was one, unless somebody asked for more.
+    usual = 1 if store.device.type == "cpu" else None
     for name, trained in store.finished():
         if isinstance(trained, FeatdynError):
             continue
         manifest = read_manifest(store.root / name)
-        way = manifest.facts.get("device"), manifest.facts.get("engine")
+        way = manifest.facts.get("device"), manifest.facts.get("engine"), manifest.facts.get("at_once", usual)
         places = {(one.get("host"), one.get("machine")) for one in manifest.facts.get("environments", [])}
-        if way == (str(store.device), store.engine) and places == {(here["host"], here["machine"])}:
-            found[_likeness(manifest.recipe)] += [record.seconds for record in manifest.log[1:]]
+        if way == (str(store.device), store.engine, at_once) and places == {(here["host"], here["machine"])}:
+            found[_likeness(manifest.recipe)] += [record.seconds / at_once for record in manifest.log[1:]]
     return {kind: statistics.median(seconds) for kind, seconds in found.items() if seconds}
 
 
@@ -150,12 +162,12 @@ def _likeness(recipe: Recipe) -> str:
     return repr((recipe.network, recipe.data, recipe.optimizer.name, training.batch_size, training.precision, frozen))
 
 
-def _estimated(store: Store, recipe: Recipe, known: dict[str, float]) -> Cost | str:
+def _estimated(store: Store, recipe: Recipe, known: dict[str, float], at_once: int) -> Cost | str:
     """Return what a training costs, or why it cannot run."""
     if recipe.adopted:
         return f"{recipe.name} was trained elsewhere; bring it in with featdyn adopt or pull"
     try:
-        return estimate(store, recipe, known)
+        return estimate(store, recipe, known, at_once)
     except FeatdynError as error:
         return str(error)
 
@@ -165,15 +177,17 @@ def dry_run(store: Store, trainings: Sequence[Training], jobs: int) -> list[str]
 
     A branch costs only its own epochs; earlier ones belong to its parent. An interrupted training costs what is left.
     """
-    recipes, known = {recipe.name: recipe for recipe, _ in trainings}, epochs_here(store)
-    found = grouped(holdings(store, trainings))
+    recipes, found = {recipe.name: recipe for recipe, _ in trainings}, holdings(store, trainings)
+    lacking = sum(holding.state != COMPLETE for holding in found)
+    at_once = max(1, min(store.at_once, -(-lacking // jobs)))  # few trainings share less
+    known = epochs_here(store, at_once)
     lines, reasons, seconds, size = [], dict[str, int](), 0.0, 0
-    for (name, state, reason), seeds in found.items():
+    for (name, state, reason), seeds in grouped(found).items():
         label, recipe = f"{name}, seeds {seed_ranges(seeds)}", recipes[name]
         if state == COMPLETE:
             lines.append(f"{label}: already complete")
             continue
-        cost = reason or _estimated(store, recipe, known)
+        cost = reason or _estimated(store, recipe, known, at_once)
         if isinstance(cost, str):
             number = reasons.setdefault(cost, len(reasons) + 1)
             lines.append(f"{label}: cannot be trained now ({number})")

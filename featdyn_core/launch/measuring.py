@@ -1,10 +1,10 @@
 """Measure a plan's missing records in several processes, and publish records."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from featdyn_core.errors import (
     AbsentDataError,
@@ -23,6 +23,8 @@ from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.published import PublishedRecords, publish
 from featdyn_core.store.records import Record
 from featdyn_core.store.supply import Store
+
+Result = TypeVar("Result")
 
 PROGRESS_SECONDS = 30.0
 """Shortest time between two lines on a record that is being measured."""
@@ -62,14 +64,30 @@ def spread_by_device(
         yield from spread(work, on_cpu, jobs=min(jobs, len(on_cpu)))
 
 
-def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, say: Callable[[str], Any]) -> int:
+def say_all(lines: Generator[str, None, Result], say: Callable[[str], Any]) -> Result:
+    """Hand each line to ``say`` as soon as there is one; return what the generator returns."""
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration as ended:
+            result: Result = ended.value
+            return result
+        say(line)
+
+
+def measure_missing(
+    place: Place, requests: Sequence[Request], spread: Spread, say: Callable[[str], Any]
+) -> Generator[str, None, int]:
     """Measure missing records whose trajectories are in the store.
 
     Args:
         place: where to measure.
         requests: the records.
         spread: does the work, in processes or on a cluster.
-        say: takes a line for each record, and now and then one on a long measurement under way.
+        say: takes a line now and then on a long measurement under way.
+
+    Yields:
+        How many records there are, and then a line for each that was measured, failed or cannot be measured.
 
     Returns:
         How many records are missing afterwards.
@@ -86,16 +104,16 @@ def measure_missing(place: Place, requests: Sequence[Request], spread: Spread, s
                 lacking.append((request, _lack(request, measurements.store.root)))
         except FeatdynError as error:  # it concerns one data set or record; the others are still measured
             lacking.append((request, str(error)))
-    say(f"{len(requests)} records: {here} here, {len(ready)} to be measured")
+    yield f"{len(requests)} records: {here} here, {len(ready)} to be measured"
     pace, failed = Pace(len(ready)), 0
     with Watcher(place.root, say, PROGRESS_SECONDS):
         for group, outcome in spread(functools.partial(_measure, place), _grouped(ready)):
             broken = isinstance(outcome, FeatdynError)
             failed += broken * len(group)
             several = f" and {len(group) - 1} more together" if len(group) > 1 else ""
-            say(f"{group[0]}{several}: {outcome if broken else f'{outcome:.1f} s'} ({pace.step(len(group))})")
+            yield f"{group[0]}{several}: {outcome if broken else f'{outcome:.1f} s'} ({pace.step(len(group))})"
     for request, reason in lacking:
-        say(f"{request}: {reason}")
+        yield f"{request}: {reason}"
     return failed + len(lacking)
 
 

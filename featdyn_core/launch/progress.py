@@ -80,7 +80,7 @@ class Watcher(threading.Thread):
 
 
 class _Rate(ProgressColumn):
-    """Steps per second, to three figures."""
+    """Steps per second, to three figures; a task whose steps are others has a field ``unit``."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return the rate, or a dash before the second step."""
-        return Text(f"{task.speed:.3g} {self.unit}/s" if task.speed else f"- {self.unit}/s")
+        return Text(f"{f'{task.speed:.3g}' if task.speed else '-'} {task.fields.get('unit', self.unit)}/s")
 
 
 def bars(unit: str, console: Console | None = None, *, disable: bool = False) -> Progress:

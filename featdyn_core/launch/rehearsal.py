@@ -5,23 +5,23 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
-from featdyn_core.errors import FeatdynError, StoreError
+from featdyn_core.errors import FeatdynError, StoreError, TrainingError
 from featdyn_core.files import read_text, write_atomically
 from featdyn_core.launch.processes import OutOfTime, limited
-from featdyn_core.launch.selfcheck import PRECISIONS, Kept, devices, lines, try_all
+from featdyn_core.launch.selfcheck import PRECISIONS, Kept, devices, lines, shortened, try_all
 from featdyn_core.provenance import environment
 from featdyn_core.training.loop import Job, train_many
 from featdyn_core.training.steps import resolve_engine
+from featdyn_core.training.timing import first_steps
 from featdyn_core.trajectories.recipe import Recipe
-from featdyn_core.trajectories.specs import TrainingSpec
 from featdyn_core.trajectories.trajectory import EpochRecord
 
 DONE, LATE = "done", "out of time"
@@ -131,14 +131,19 @@ def machine() -> Iterator[str]:
         yield f"{device} {facts.name}, {facts.total_memory / 2**30:.0f} GiB"
 
 
-def command(*words: str, folder: Path) -> Iterator[str]:
+def command(*words: str, folder: Path, accepted: Collection[int] = (0,)) -> Iterator[str]:
     """Run a Python module in a process, which ends when the time limit does.
+
+    Args:
+        words: the module and its arguments.
+        folder: the working directory.
+        accepted: exit statuses of a module that did its work.
 
     Yields:
         The last line that it printed.
 
     Raises:
-        FeatdynError: its exit status is not 0.
+        FeatdynError: it has another exit status.
     """
     with subprocess.Popen(
         [sys.executable, "-m", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -150,20 +155,32 @@ def command(*words: str, folder: Path) -> Iterator[str]:
             raise
     last = printed[-1] if printed else "nothing was printed"
     yield last
-    if process.returncode:
+    if process.returncode not in accepted:
         raise FeatdynError(f"{words[0]} ended with status {process.returncode}: {last}")
 
 
 def speeds(recipe: Recipe, device: torch.device, engine: str = "auto") -> Iterator[str]:
     """Time epochs of a recipe, of several trainings at once and in both precisions.
 
+    If nothing could be timed, the last ``TrainingError`` is raised.
+
     Yields:
-        A line for each.
+        A line for each, with its seconds or the error that ended it, such as lack of memory.
     """
+    timed, failures = 0, list[TrainingError]()
     dataset = load_dataset(recipe.data.set, subset=recipe.data.subset)
     for precision, count in itertools.product(PRECISIONS, AT_ONCE if device.type == "cuda" else (1,)):
-        seconds = epoch_of_each(recipe, dataset, precision, count, device, engine)
-        yield f"{recipe.name} {precision}, {count} at once: {seconds:.3g} s an epoch of each"
+        title = f"{recipe.name} {precision}, {count} at once"
+        try:
+            seconds = epoch_of_each(recipe, dataset, precision, count, device, engine)
+        except TrainingError as error:
+            failures.append(error)
+            yield f"{title}: {error}"
+        else:
+            timed += 1
+            yield f"{title}: {seconds:.3g} s an epoch of each"
+    if not timed:
+        raise failures[-1]
 
 
 @dataclass
@@ -183,17 +200,14 @@ def epoch_of_each(
 
     An error that ends one of them, such as lack of memory, is raised as it is.
     """
-    size = recipe.training.batch_size
-    images, labels = (part[: STEPS * size] for part in (dataset.train_images, dataset.train_labels))
-    few = replace(dataset, train_images=images, train_labels=labels)
-    training, sinks = TrainingSpec(2, size, (0, 2), precision), [_Timed() for _ in range(count)]
-    short = recipe.replace(training=training, schedule=type(recipe.schedule)())
+    few, short = first_steps(recipe, dataset, STEPS), shortened(recipe, 2, precision)
+    sinks = [_Timed() for _ in range(count)]
     jobs = [Job(short, seed, few, sink) for seed, sink in enumerate(sinks)]
     for _, outcome in train_many(jobs, device=device, engine=resolve_engine(engine, device)):
         if isinstance(outcome, FeatdynError):
             raise outcome
     first, second = (max(sink.ended[epoch] for sink in sinks) for epoch in (1, 2))
-    return (second - first) / count * len(dataset.train_labels) / len(labels)
+    return (second - first) / count * len(dataset.train_labels) / len(few.train_labels)
 
 
 def agreement(recipe: Recipe) -> Iterator[str]:

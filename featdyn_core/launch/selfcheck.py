@@ -120,10 +120,14 @@ def try_all(recipe: Recipe) -> Iterator[Way]:
                 )
 
 
+def shortened(recipe: Recipe, epochs: int, precision: str) -> Recipe:
+    """Return a recipe's first epochs at a constant rate, with a checkpoint after each."""
+    training = TrainingSpec(epochs, recipe.training.batch_size, tuple(range(epochs + 1)), precision)
+    return recipe.replace(training=training, schedule=type(recipe.schedule)())
+
+
 def _trained(recipe: Recipe, device: torch.device, engine: str, precision: str) -> tuple[Kept, float]:
-    training = TrainingSpec(EPOCHS, recipe.training.batch_size, tuple(range(EPOCHS + 1)), precision)
-    short = replace(recipe, training=training, schedule=type(recipe.schedule)())
-    kept = Kept()
+    short, kept = shortened(recipe, EPOCHS, precision), Kept()
     job = Job(short, 0, load_dataset(short.data.set, subset=short.data.subset), kept)
     started = time.monotonic()
     ((_, outcome),) = train_many([job], device=device, engine=engine)

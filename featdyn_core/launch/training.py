@@ -4,7 +4,7 @@ import functools
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,6 @@ from featdyn_core.store.supply import Store
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.training import Training
 from featdyn_core.trajectories.trajectory import EpochRecord
-
-Say = Callable[[object], None]
-"""Prints a line of progress."""
 
 INTERRUPTED = 130
 """Exit status of an interrupted process, as in shells."""
@@ -59,13 +56,12 @@ def train_missing(trainer: Trainer, trainings: Sequence[Training], jobs: int, cl
     before = _complete(store, trainings)
     for line in _resumptions(store, trainings):
         print(line, flush=True)
-    say = _sayer(store, trainings)
     try:
         if cluster is not None:
-            return _train_elsewhere(trainer, [one for one in trainings if not _complete(store, [one])], cluster, say)
+            return _train_elsewhere(trainer, trainings, cluster)
         if jobs == 1:
-            return _train_here(trainer, trainings, say)
-        return _train_in_processes(trainer, trainings, jobs, say)
+            return _train_here(trainer, trainings)
+        return _train_in_processes(trainer, trainings, jobs)
     finally:
         trained = _complete(store, trainings) - before
         size = sum(folder_size(store.root / folder) for folder in trained)
@@ -90,31 +86,63 @@ def _resumptions(store: Store, trainings: Sequence[Training]) -> Iterator[str]:
             yield f"{recipe.name} seed {seed} was interrupted and resumes at epoch {epoch}/{recipe.training.epochs}"
 
 
-def _sayer(store: Store, trainings: Sequence[Training]) -> Say:
-    """Return a function that prints a line of progress, with the state of the queue if there is one."""
-    queue = Queue(store, trainings) if len(trainings) > 1 else None
+class _Screen:
+    """Shows trainings: on a terminal with a bar for each and one for the queue, elsewhere with lines.
 
-    def say(line: object) -> None:
-        print(f"{line}; {queue}" if queue else line, flush=True)
+    Args:
+        store: where they are trained.
+        trainings: the trainings; several are a queue.
+    """
 
-    return say
+    def __init__(self, store: Store, trainings: Sequence[Training]) -> None:
+        console = Console()
+        self.on_terminal = console.is_terminal
+        self.bars = bars("epochs", console, disable=not self.on_terminal)
+        self.queue = Queue(store, trainings) if len(trainings) > 1 else None
+        self.whole = self.bars.add_task("", total=len(trainings), unit="trainings", visible=self.queue is not None)
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "_Screen":
+        self.bars.start()
+        self._show_queue()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._show_queue()
+        self.bars.stop()
+
+    def say(self, line: object) -> None:
+        """Print a line of progress; away from a terminal it also has the state of the queue."""
+        print(f"{line}; {self.queue.line()}" if self.queue and not self.on_terminal else line, flush=True)
+        self._show_queue()
+
+    def show(self, beat: Beat) -> None:
+        """Show that a training has made progress."""
+        if not self.on_terminal:
+            self.say(beat)
+            return
+        if beat.key not in self.tasks:
+            self.tasks[beat.key] = self.bars.add_task("", total=beat.epochs, completed=max(beat.epoch - 1, 0))
+        label = f"{beat.recipe} seed {beat.seed}, loss {beat.train_loss:.4f}"
+        self.bars.update(self.tasks[beat.key], completed=beat.epoch, description=label)
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        """Bring the queue's bar up to date; bars of finished trainings make room for others."""
+        if self.on_terminal and self.queue:
+            done, running = self.queue.states()
+            self.bars.update(self.whole, completed=len(done), description=f"trainings, {len(running)} running")
+            for key in done & self.tasks.keys():
+                self.bars.update(self.tasks[key], visible=False)
 
 
-def _train_in_processes(trainer: Trainer, trainings: Sequence[Training], jobs: int, say: Say) -> int:
-    """Train in several processes, with a bar for each training on a terminal and lines elsewhere."""
-    console, context = Console(), multiprocessing.get_context("spawn")
+def _train_in_processes(trainer: Trainer, trainings: Sequence[Training], jobs: int) -> int:
+    """Train in several processes."""
+    context, store = multiprocessing.get_context("spawn"), trainer.store()
     workers = [context.Process(target=_train_silently, args=(trainer, trainings)) for _ in range(jobs)]
-    with bars("epochs", console, disable=not console.is_terminal) as shown:
-        tasks: dict[str, TaskID] = {}
-
-        def show(beat: Beat) -> None:
-            if beat.key not in tasks:
-                tasks[beat.key] = shown.add_task("", total=beat.epochs, completed=max(beat.epoch - 1, 0))
-            label = f"{beat.recipe} seed {beat.seed}, loss {beat.train_loss:.4f}"
-            shown.update(tasks[beat.key], completed=beat.epoch, description=label)
-
-        watcher = Watcher(trainer.store().root, say, beats=show if console.is_terminal else None)
-        watcher.start()
+    screen = _Screen(store, trainings)
+    # Away from a terminal the watcher itself writes a line for each training that made progress.
+    with screen, Watcher(store.root, screen.say, beats=screen.show if screen.on_terminal else None):
         try:
             for worker in workers:
                 worker.start()
@@ -122,21 +150,18 @@ def _train_in_processes(trainer: Trainer, trainings: Sequence[Training], jobs: i
                 worker.join()
         finally:
             end_all(workers)  # they still work only if this process was interrupted
-            watcher.stop()
     return max(abs(worker.exitcode or 0) for worker in workers)
 
 
-def _train_elsewhere(trainer: Trainer, trainings: Sequence[Training], cluster: Spread, say: Say) -> int:
+def _train_elsewhere(trainer: Trainer, trainings: Sequence[Training], cluster: Spread) -> int:
     """Train in the jobs of a cluster; heartbeats are read from the shared store."""
-    watcher, status = Watcher(trainer.store().root, say), 0
-    watcher.start()
-    try:
-        for (recipe, seed), result in cluster(functools.partial(_train_one, trainer), trainings):
+    status, store = 0, trainer.store()
+    lacking = [one for one in trainings if not _complete(store, [one])]
+    with _Screen(store, trainings) as screen, Watcher(store.root, screen.say):
+        for (recipe, seed), result in cluster(functools.partial(_train_one, trainer), lacking):
             if isinstance(result, FeatdynError):
                 print(f"featdyn: {recipe.name} seed {seed}: {result}", file=sys.stderr)
                 status = 2
-    finally:
-        watcher.stop()
     return status
 
 
@@ -144,31 +169,19 @@ def _train_one(trainer: Trainer, training: Training) -> None:
     trainer.store().get_many([training])
 
 
-def _train_here(trainer: Trainer, trainings: Sequence[Training], say: Say) -> int:
-    """Train in this process, with a progress bar on a terminal and a line for each epoch elsewhere.
+def _train_here(trainer: Trainer, trainings: Sequence[Training]) -> int:
+    """Train in this process; trainings of other processes, for which this one may wait, get their own lines."""
+    own: set[str] = set()
+    with _Screen(trainer.store(), trainings) as screen:
 
-    Trainings of other processes, for which this one may wait, get their own lines.
-    """
-    console = Console()
-    with bars("epochs", console, disable=not console.is_terminal) as shown:
-        tasks: dict[str, TaskID] = {}
+        def watch(key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
+            own.add(key)
+            told = (record.epoch, recipe.training.epochs, record.train_loss, record.seconds)
+            screen.show(Beat(key, recipe.name, seed, *told))
 
-        def show(key: str, recipe: Recipe, seed: int, record: EpochRecord) -> None:
-            if key not in tasks:
-                tasks[key] = shown.add_task("", total=recipe.training.epochs, completed=record.epoch - 1)
-            label = f"{recipe.name} seed {seed}, loss {record.train_loss:.4f}"
-            shown.update(tasks[key], completed=record.epoch, description=label)
-            if not console.is_terminal:
-                beat = (record.epoch, recipe.training.epochs, record.train_loss, record.seconds)
-                say(Beat(key, recipe.name, seed, *beat))
-
-        store = trainer.store(show)
-        watcher = Watcher(store.root, functools.partial(shown.console.print, markup=False, emoji=False), skip=tasks)
-        watcher.start()
-        try:
+        store = trainer.store(watch)
+        with Watcher(store.root, screen.say, skip=own):
             store.get_many(trainings)
-        finally:
-            watcher.stop()
     return 0
 
 

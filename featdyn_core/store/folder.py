@@ -8,6 +8,7 @@ never changes a folder: damage stays an error until somebody removes it.
 import hashlib
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,6 +95,7 @@ class FolderSink:
         conditions: conditions on which the bits depend besides recipe, seed and data, by name.
         environment: commit, versions and machine.
         watch: called after every epoch with (key, recipe, seed, record).
+        at_once: returns how many trainings share this process at the moment.
     """
 
     layout: Layout
@@ -103,10 +105,12 @@ class FolderSink:
     conditions: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     watch: Watch | None = None
+    at_once: Callable[[], int] = lambda: 1
     _digests: dict[int, str] = field(default_factory=dict, init=False)
     _optimizer: str = field(default="", init=False)
     _earlier: list[dict[str, str]] = field(default_factory=list, init=False)
     _beaten: float = field(default=-math.inf, init=False)
+    _shared: list[int] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         with named_errors(self.layout.root):
@@ -142,6 +146,7 @@ class FolderSink:
             raise StoreError(refusal(self.folder, error)) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(f"{RESUME} is damaged ({type(error).__name__}: {error})") from error
+        self._shared = [self.at_once()]
         # Before the first epoch there is no loss; a heartbeat shows NaN as "begun".
         last = point.log[-1] if point else EpochRecord(self.recipe.first_epoch, math.nan, math.nan, math.nan, None, 0.0)
         heartbeats.write_beat(self.layout.root, self._beat(last))
@@ -193,6 +198,7 @@ class FolderSink:
 
     def progress(self, record: EpochRecord) -> None:
         """Report a finished epoch to the watcher and, now and then, to other processes by a heartbeat."""
+        self._shared.append(self.at_once())
         if self.watch:
             self.watch(self.key, self.recipe, self.seed, record)
         if time.monotonic() - self._beaten >= heartbeats.HEARTBEAT_SECONDS:
@@ -213,6 +219,8 @@ class FolderSink:
         # Digests from the time of writing; digests of the present files would certify any damage.
         digests = {epoch: self._digests[epoch] for epoch in self.recipe.training.checkpoints}
         facts = facts | {"conditions": self.conditions, "environments": self.environments}
+        if began := self._shared[:-1]:  # no epoch began after the last
+            facts["at_once"] = statistics.median_low(began)
         manifest = Manifest(self.key, self.recipe, self.seed, log, digests, facts, self._optimizer)
         try:
             self._check(manifest.files)

@@ -256,17 +256,18 @@ class Store:
 
         When one ends, the next is taken. Failures go into ``failures``, and the others continue.
         """
-        taken: Taken = {}
+        taken, ended = Taken(), 0
         with contextlib.ExitStack() as locks_left:
             jobs = self._untaken(trainings, taken, failures, locks_left)
             for job, outcome in train_many(jobs, device=self.device, engine=self.engine, at_once=self.at_once):
-                sink, started, lock = taken[job.recipe.identity, job.seed]
+                sink, started, lock = taken.pop((job.recipe.identity, job.seed))
+                ended += 1
                 with lock:
                     try:
                         self._finish(sink, outcome, time.monotonic() - started)
                     except FeatdynError as error:
                         failures[job.recipe.identity, job.seed] = error
-        return len(taken)
+        return ended
 
     def _untaken(
         self, trainings: Sequence[Training], taken: Taken, failures: Failures, locks_left: contextlib.ExitStack
@@ -274,14 +275,14 @@ class Store:
         """Take one training after the other, on demand; a branch waits until its parent is complete.
 
         Yields:
-            A job, whose sink, start and lock are in ``taken``.
+            A job, whose sink, start and lock are in ``taken`` until it ends.
         """
         for recipe, seed in trainings:
             lock = locks_left.enter_context(contextlib.ExitStack())
             try:
                 if self._take(recipe, seed, lock):
                     parent = self.open(recipe.branch.parent, seed) if recipe.branch else None
-                    sink = self._sink(recipe, seed, parent)
+                    sink = self._sink(recipe, seed, parent, taken)
                     job = Job(recipe, seed, self.dataset(recipe), sink, parent)
                     if not taken:
                         heartbeats.sweep_progress(self.root)  # a reader must not change the store
@@ -301,7 +302,7 @@ class Store:
         # Checked again, because another process may have finished it before the lock was taken.
         return free and not self._complete(recipe, seed)
 
-    def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None) -> FolderSink:
+    def _sink(self, recipe: Recipe, seed: int, parent: Trajectory | None, taken: Taken) -> FolderSink:
         """Return the sink of a training that is about to begin.
 
         A store that cannot be written is a ``StoreError``. If the finished trajectory could not be moved to its place,
@@ -312,7 +313,7 @@ class Store:
             self.layout.prepare(key, self.folder(recipe, seed))
         wake(self.device)
         found = conditions(recipe, self.device, self.engine, parent)
-        return FolderSink(self.layout, key, recipe, seed, found, environment(), self.watch)
+        return FolderSink(self.layout, key, recipe, seed, found, environment(), self.watch, lambda: len(taken))
 
     def _finish(self, sink: FolderSink, outcome: Log | FeatdynError, seconds: float) -> None:
         """Put a finished trajectory in its place.

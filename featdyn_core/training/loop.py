@@ -182,6 +182,24 @@ def new_stepper(recipe: Recipe, seed: int, dataset: Dataset, device: torch.devic
     )
 
 
+def own_stream(recipe: Recipe, device: torch.device) -> torch.cuda.Stream | None:
+    """Return a stream for a training whose network and images are made, if it may overlap with others on a GPU."""
+    # Dropout draws from the device's single generator, so trainings that may have dropout must not overlap.
+    if device.type != "cuda" or recipe.network.options.get("dropout") or is_factory(recipe.network.name):
+        return None
+    stream = torch.cuda.Stream(device)
+    # Network and images were sent to the device on its current stream.
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return stream
+
+
+def on_stream(device: torch.device, stream: torch.cuda.Stream | None) -> contextlib.AbstractContextManager[object]:
+    """Return a context in which a training works on its device, and on its own stream if it has one."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    return torch.cuda.stream(stream) if stream else torch.cuda.device(device)
+
+
 class _Training:
     """One training: network, optimiser and data on the device."""
 
@@ -191,13 +209,7 @@ class _Training:
         self.network, self.optimizer = self.stepper.network, self.stepper.optimizer
         images, labels = training_set(job.recipe, job.seed, job.dataset)
         self.probe_images, self.probe_labels = images[:PROBE_IMAGES].to(device), labels[:PROBE_IMAGES].to(device)
-        # Dropout draws from the device's single generator, so trainings that may have dropout must not overlap.
-        chosen = job.recipe.network
-        concurrent = device.type == "cuda" and not chosen.options.get("dropout") and not is_factory(chosen.name)
-        self.stream = torch.cuda.Stream(device) if concurrent else None
-        if self.stream:
-            # Network and images were sent to the device on its current stream.
-            self.stream.wait_stream(torch.cuda.current_stream(device))
+        self.stream = own_stream(job.recipe, device)
         self.log: list[EpochRecord] = []
         self.saved = time.monotonic()
 
@@ -273,9 +285,7 @@ class _Training:
             self.job.sink.checkpoint(epoch, self._state())
 
     def _on_stream(self) -> contextlib.AbstractContextManager[object]:
-        if self.device.type != "cuda":
-            return contextlib.nullcontext()
-        return torch.cuda.stream(self.stream) if self.stream else torch.cuda.device(self.device)
+        return on_stream(self.device, self.stream)
 
     def _probe(self, epoch: int) -> float | None:
         if epoch not in self.recipe.training.checkpoints:

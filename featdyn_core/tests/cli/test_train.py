@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from featdyn_core.launch import inventory
 from featdyn_core.tests.cli.printed import states
 from featdyn_core.tests.toy import write_sweeps
 
@@ -19,6 +20,13 @@ def test_a_dry_run_trains_nothing_and_says_what_a_training_costs(run, project):
     lines = run("train", "--dry-run", "--tier", "full", "--jobs", "1")[1]
     assert re.fullmatch(rf"toy-reduced, seeds 3-5: 3 to train, {cost}", lines[0])
     assert run("train", "--dry-run")[1][1] == "toy, seeds 1: already complete"
+
+
+def test_a_dry_run_knows_how_many_train_at_once(run, monkeypatch):
+    timed = []
+    monkeypatch.setattr(inventory, "epoch_seconds", lambda *_, at_once, **__: timed.append(at_once) or 1.0)
+    assert run("train", "--dry-run", "--jobs", "1", "--at-once", "2")[0] == 0
+    assert timed == [2]
 
 
 def test_pilot_seeds_may_be_trained_and_are_not_judged(run):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from featdyn_core.errors import RecipeError
-from featdyn_core.harness.plan import Needed, _recipe_at, all_cells, cells, requests, trainings
+from featdyn_core.harness.plan import Needed, _recipe_at, all_cells, cells, most_useful_first, requests, trainings
 from featdyn_core.project import records_folder, register_folder
 from featdyn_core.records.request import Request
 from featdyn_core.register.reading import load_register
@@ -323,6 +323,18 @@ def test_trainings_are_named_once_seed_by_seed(register):
     assert [(recipe.name, seed) for recipe, seed in trainings(rows)] == [
         *(("toy", seed) for seed in (0, 1, 2)),
         *(("toy-reduced", seed) for seed in (3, 4, 5)),
+    ]
+
+
+def test_plain_recipes_come_first_and_branches_last(register, project):
+    recipes = project / "fixtures/recipes"
+    (recipes / "toy-noisy.toml").write_text(RECIPE.replace("0.1", "0.7"))
+    branch = 'schema = 1\nbranch = { parent = "toy", at_epoch = 1 }\ntraining = { checkpoints = [[1, 3, 1]] }'
+    (recipes / "toy-longer.toml").write_text(branch)
+    arms = 'arms = { longer = "-longer", noisy = "-noisy", plain = "" }'
+    rows = cells(register(demo=entry(more=arms)), "small")
+    assert [(recipe.name, seed) for recipe, seed in most_useful_first(trainings(rows), rows[0].scale)] == [
+        (name, seed) for name in ("toy", "toy-noisy", "toy-longer") for seed in (0, 1, 2)
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from featdyn_core.errors import RecipeError, TrainingError
 from featdyn_core.launch import cluster as module
 from featdyn_core.launch.cluster import Cluster, read_settings
-from featdyn_core.launch.measuring import Place, measure_missing
+from featdyn_core.launch.measuring import Place, measure_missing, say_all
 from featdyn_core.launch.training import Trainer, train_missing
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.made import column
@@ -69,7 +69,9 @@ def test_training_and_measuring_in_jobs(cluster, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("2 trained, 0 already complete, 0 not; ")
     said: list[str] = []
     place = Place(tmp_path / "store", "cpu")
-    assert measure_missing(place, [column(1), column(1, seed=1)], cluster.spread, said.append) == 0
+    assert (
+        say_all(measure_missing(place, [column(1), column(1, seed=1)], cluster.spread, said.append), said.append) == 0
+    )
     assert said[0] == "2 records: 0 here, 2 to be measured"
     assert not place.measurements(measure=False).missing([column(1), column(1, seed=1)])
 

@@ -1,6 +1,7 @@
 """Seeds in the form of ``--seeds``, and the cost of trainings."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,8 @@ from featdyn_core.store.locks import hold
 from featdyn_core.store.supply import Store
 from featdyn_core.tests.store.edits import edit_manifest
 from featdyn_core.tests.tiny import SUBSET, tiny_branch, tiny_digits, tiny_recipe
+from featdyn_core.training import loop
+from featdyn_core.training.steps import Stepper
 from featdyn_core.trajectories.recipe import NetworkSpec
 from featdyn_core.trajectories.trajectory import new_network
 
@@ -42,8 +45,8 @@ def timed(monkeypatch):
     """Let every timed epoch take 7 seconds; return the names of timed recipes."""
     names = []
 
-    def epoch_seconds(recipe, dataset, *, device, engine):
-        assert (len(dataset.train_labels), str(device), engine) == (SUBSET, "cpu", "eager")
+    def epoch_seconds(recipe, dataset, *, device, engine, at_once):
+        assert (len(dataset.train_labels), str(device), engine, at_once) == (SUBSET, "cpu", "eager", 1)
         names.append(recipe.name)
         return 7.0
 
@@ -96,6 +99,38 @@ def test_another_engine_or_size_of_batch_tells_nothing(store, timed):
     assert timed == ["tiny"]
 
 
+def test_epochs_that_overlap_count_with_their_share(store, timed, monkeypatch):
+    """Each epoch takes a second, in which the two others wait."""
+    run, epochs = Stepper.run_epoch, []
+    monkeypatch.setattr(Stepper, "run_epoch", lambda *given: epochs.append(given) or run(*given))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(len(epochs))))
+    store.at_once = 3
+    store.get_many([(tiny_recipe(), seed) for seed in range(3)])
+    assert {record.seconds for record in store.open(tiny_recipe(), 0).log[1:]} == {3.0}
+    wanted = [(tiny_recipe(), seed) for seed in range(3, 6)]
+    assert dry_run(store, wanted, 1)[1].startswith("together: about 9 seconds in 1 process, ")
+    assert not timed
+    store.at_once = 1
+    assert dry_run(store, wanted, 1)[1].startswith("together: about 1.1 minutes in 1 process, ")
+    assert timed == ["tiny"]
+
+
+def test_a_store_of_an_earlier_version_tells_the_seconds(store):
+    store.get(tiny_recipe(), 0)
+    (seconds,) = epochs_here(store).values()
+    edit_manifest(store.folder(tiny_recipe(), 0), lambda facts: facts.pop("at_once"))
+    assert list(epochs_here(store).values()) == [seconds]
+
+
+@pytest.mark.parametrize(("count", "jobs", "shared"), [(5, 1, 4), (5, 2, 3), (2, 1, 2), (1, 4, 1)])
+def test_as_many_are_timed_as_will_train_at_once(store, monkeypatch, count, jobs, shared):
+    timed = []
+    monkeypatch.setattr(inventory, "epoch_seconds", lambda *_, at_once, **__: timed.append(at_once) or 1.0)
+    store.at_once = 4
+    dry_run(store, [(tiny_recipe(), seed) for seed in range(count)], jobs)
+    assert timed == [shared]
+
+
 def test_a_frozen_branch_is_timed_as_one(store, timed):
     store.get(tiny_branch(freeze="hidden1"), 0)  # and with it its parent
     known = epochs_here(store)
@@ -146,12 +181,12 @@ def test_what_is_complete_or_does_not_fit_costs_nothing(store):
 def test_a_queue_knows_what_is_done_running_and_left(tmp_path):
     store = Store(tmp_path, device="cpu")
     queue = Queue(store, [(tiny_recipe(), seed) for seed in range(4)])
-    assert str(queue) == "0 done, 0 running, 4 left"
+    assert queue.line() == "0 done, 0 running, 4 left"
     keys = [store.key(tiny_recipe(), seed) for seed in range(4)]
     for key in [*keys[:3], "of another queue"]:
         write_beat(tmp_path, Beat(key, "tiny", 0, 1, 3, 0.5, 1.0))
     with hold(store.layout.lock(keys[0])), hold(store.layout.lock(keys[1])):  # and the trainer of the third was killed
-        assert str(queue) == "0 done, 2 running, 2 left"
+        assert queue.line() == "0 done, 2 running, 2 left"
         store.folder(tiny_recipe(), 0).mkdir()
-        assert str(queue) == "1 done, 1 running, 2 left"
-    assert str(queue) == "1 done, 0 running, 3 left"
+        assert queue.line() == "1 done, 1 running, 2 left"
+    assert queue.line() == "1 done, 0 running, 3 left"

@@ -1,6 +1,7 @@
 """A plan's missing records are measured if their trajectories exist, otherwise reported, and published."""
 
 import functools
+import re
 import time
 from unittest.mock import Mock
 
@@ -8,7 +9,7 @@ import pytest
 
 from featdyn_core.errors import AbsentDataError, DamagedRecordError, StoreError
 from featdyn_core.launch import measuring
-from featdyn_core.launch.measuring import Place, measure_missing, publish_records, spread_by_device
+from featdyn_core.launch.measuring import Place, measure_missing, publish_records, say_all, spread_by_device
 from featdyn_core.launch.processes import spread
 from featdyn_core.records.request import Request
 from featdyn_core.store import supply
@@ -38,15 +39,15 @@ def said() -> list[str]:
 
 def test_missing_records_are_measured_and_failures_reported(place, said):
     requests = [column(1, 2), column(1, 2, seed=1), STRANGER]
-    assert measure_missing(place, requests, HERE, said.append) == 2
+    assert say_all(measure_missing(place, requests, HERE, said.append), said.append) == 2
     assert said[0] == "3 records: 0 here, 1 to be measured"
     assert said[1].startswith("column of tiny seed 0: ")
-    assert said[1].endswith("(1/1, 0 s passed, about 0 s left)")
+    assert re.search(r"\(1/1, \d+ s passed, about 0 s left\)$", said[1])
     missing = "its trajectory is missing; train it with: featdyn train --only"
     assert said[2].startswith(f"column of tiny seed 1: {missing} tiny --seeds 1 --store ")
     assert said[3].startswith(f"stranger of tiny seed 0: {missing} tiny --seeds 0,")
     assert len(said) == 4
-    assert measure_missing(place, requests[:1], HERE, said.append) == 0
+    assert say_all(measure_missing(place, requests[:1], HERE, said.append), said.append) == 0
     assert said[-1] == "1 records: 1 here, 0 to be measured"
 
 
@@ -64,7 +65,7 @@ def test_a_long_measurement_says_how_far_it_is(place, said, monkeypatch):
             path.unlink()
             yield piece, work(piece)
 
-    assert measure_missing(place, [column(1, 2)], slowly, said.append) == 0
+    assert say_all(measure_missing(place, [column(1, 2)], slowly, said.append), said.append) == 0
     assert said[1] == under_way
     assert said[2].startswith("column of tiny seed 0: ")
 
@@ -107,7 +108,7 @@ def test_work_is_shared_out_without_comparing_its_pieces(monkeypatch):
 
 def test_what_costs_less_together_is_one_piece_of_work(place, said):
     requests = [column(1), column(1, split="training"), column(1, deep=2), column(1, deep=2, split="training")]
-    assert measure_missing(place, requests, HERE, said.append) == 0
+    assert say_all(measure_missing(place, requests, HERE, said.append), said.append) == 0
     assert said[0] == "4 records: 0 here, 4 to be measured"
     assert said[1].startswith("column of tiny seed 0 and 1 more together: ")
     assert "(2/4, " in said[1]
@@ -116,16 +117,16 @@ def test_what_costs_less_together_is_one_piece_of_work(place, said):
 
 
 def test_records_that_fail_together_are_all_counted(place, said):
-    assert measure_missing(place, [column(9), column(1, deep=2)], HERE, said.append) == 2
+    assert say_all(measure_missing(place, [column(9), column(1, deep=2)], HERE, said.append), said.append) == 2
 
 
 def test_nothing_is_trained(place, said):
-    measure_missing(place, [column(1, seed=1)], HERE, said.append)
+    say_all(measure_missing(place, [column(1, seed=1)], HERE, said.append), said.append)
     assert [path.name[:6] for path in place.root.glob("tiny-*")] == ["tiny-0"]
 
 
 def test_a_failed_measurement_does_not_stop_the_others(place, said):
-    assert measure_missing(place, [column(9), column(1)], HERE, said.append) == 1
+    assert say_all(measure_missing(place, [column(9), column(1)], HERE, said.append), said.append) == 1
     assert "has no checkpoint at epoch 9" in said[1]
     assert place.measurements().missing([column(1)]) == []
 
@@ -140,7 +141,7 @@ def test_an_absent_data_set_keeps_no_other_from_being_measured(place, said, monk
 
     monkeypatch.setattr(supply, "load_dataset", absent)
     other = column(1, recipe=tiny_recipe(name="other", data=DataSpec("cifar10", 200)))
-    assert measure_missing(place, [other, column(1)], HERE, said.append) == 1
+    assert say_all(measure_missing(place, [other, column(1)], HERE, said.append), said.append) == 1
     assert said[-1] == "column of other seed 0: cifar10 could not be had"
     assert place.measurements().missing([column(1)]) == []
 
@@ -148,7 +149,7 @@ def test_an_absent_data_set_keeps_no_other_from_being_measured(place, said, monk
 def test_a_damaged_record_keeps_no_other_from_being_measured(place, said):
     place.measurements().get(column(1))
     flip(next(place.root.glob("records/*/*.npz")), 60)
-    assert measure_missing(place, [column(1)], HERE, said.append) == 1
+    assert say_all(measure_missing(place, [column(1)], HERE, said.append), said.append) == 1
     assert "do not match its sha256" in said[-1]
 
 

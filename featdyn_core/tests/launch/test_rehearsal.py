@@ -3,6 +3,7 @@
 import itertools
 import json
 import time
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -103,6 +104,10 @@ def test_a_command_tells_its_last_line_and_its_status(tmp_path):
     (tmp_path / "fails.py").write_text("raise SystemExit('never')")
     with pytest.raises(rehearsal.FeatdynError, match="fails ended with status 1: never"):
         list(command("fails", folder=tmp_path))
+    assert list(command("fails", folder=tmp_path, accepted=(0, 1))) == ["never"]
+    (tmp_path / "breaks.py").write_text("raise SystemExit(3)")
+    with pytest.raises(rehearsal.FeatdynError, match="breaks ended with status 3: nothing was printed"):
+        list(command("breaks", folder=tmp_path, accepted=(0, 1)))
 
 
 def test_a_command_ends_with_its_time(tmp_path):
@@ -116,6 +121,26 @@ def test_epochs_are_timed_in_both_precisions(monkeypatch):
     single, half = speeds(tiny_recipe(), CPU)
     assert single == "tiny fp32, 1 at once: 2 s an epoch of each"
     assert half.startswith("tiny bf16, 1 at once")
+
+
+def test_lack_of_memory_ends_one_timing_and_not_the_others(monkeypatch):
+    def timed(_recipe, _dataset, precision, count, *_):
+        if (precision, count) == ("fp32", 8):
+            raise TrainingError("cuda is out of memory")
+        return float(count)
+
+    monkeypatch.setattr(rehearsal, "epoch_of_each", timed)
+    lines = list(speeds(tiny_recipe(), torch.device("cuda")))
+    assert lines[2] == "tiny fp32, 8 at once: cuda is out of memory"
+    assert lines[3:] == [f"tiny bf16, {count} at once: {count} s an epoch of each" for count in (1, 4, 8)]
+
+
+def test_if_nothing_can_be_timed_the_part_fails(monkeypatch):
+    monkeypatch.setattr(rehearsal, "epoch_of_each", Mock(side_effect=TrainingError("no memory")))
+    lines = speeds(tiny_recipe(), CPU)
+    assert [next(lines), next(lines)] == [f"tiny {name}, 1 at once: no memory" for name in ("fp32", "bf16")]
+    with pytest.raises(TrainingError, match="no memory"):
+        next(lines)
 
 
 @pytest.mark.parametrize("count", [1, 2])

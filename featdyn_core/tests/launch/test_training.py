@@ -1,6 +1,7 @@
 """A plan's missing trajectories, trained in this process or in several, and the progress messages."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -73,6 +74,31 @@ def test_on_a_terminal_processes_have_bars(trainer, capsys, monkeypatch):
     assert "tiny seed 0, loss 0.5000" in shown.getvalue()
     assert "2/3" in shown.getvalue()
     assert capsys.readouterr().out.startswith("0 trained")
+
+
+def test_on_a_terminal_a_queue_has_a_bar_of_its_own(trainer, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(training, "Console", lambda: Console(file=shown, force_terminal=True, width=120))
+    assert train_missing(trainer, REQUESTS[:1], 1) == 0
+    assert "trainings" not in shown.getvalue(), "one training is no queue"
+    assert train_missing(trainer, REQUESTS, 1) == 0
+    last = shown.getvalue()[shown.getvalue().rindex("trainings, ") :].splitlines()
+    assert "trainings, 0 running" in last[0]
+    assert "2/2" in last[0]
+    assert not [line for line in last if "seed" in line], "bars of finished trainings make room"
+
+
+def test_with_processes_the_queue_has_a_bar(trainer, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(training, "Console", lambda: Console(file=shown, force_terminal=True, width=120))
+    trainer.store().get(*REQUESTS[0])
+    idle = SimpleNamespace(start=lambda: None, join=lambda: None, pid=None, exitcode=0)
+    monkeypatch.setattr(progress.Watcher, "run", lambda watcher: watcher.beats(BEAT))
+    monkeypatch.setattr(training.multiprocessing, "get_context", lambda _: SimpleNamespace(Process=lambda **_: idle))
+    assert train_missing(trainer, REQUESTS, 2) == 0
+    assert "trainings, 0 running" in shown.getvalue()
+    assert "1/2" in shown.getvalue()
+    assert "tiny seed 0, loss 0.5000" in shown.getvalue()
 
 
 def test_what_fails_here_is_raised(trainer):

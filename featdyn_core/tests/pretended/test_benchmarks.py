@@ -1,14 +1,12 @@
 """Rows of the benchmarks that are timed on a GPU: their gates hold on the pretended device, at a tiny size."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from benchmarks import bench_grid, bench_one_step, bench_training
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.tests.tiny import tiny_recipe
-from featdyn_core.trajectories.specs import DataSpec
+from featdyn_core.trajectories.specs import DataSpec, NetworkSpec
 
 GPU = torch.device("cuda")
 
@@ -21,26 +19,26 @@ def _new_streams():
     bench_training.streams.cache_clear()
 
 
-def test_the_grid_in_half_precision_passes_its_gate():
-    epochs, images = 2, 16
-    trajectory = dataclasses.replace(bench_grid.planted(epochs, images), device="cuda")
-    sample = bench_grid.every(3, tuple(trajectory.network(0).depths)[:1], epochs)
-    exact = sample.of(bench_grid.engine(trajectory, sample.cuts, epochs, images))
-    loop = bench_grid.Loop(trajectory, sample, images, torch.contiguous_format)
-    assert bench_grid.gate("grid", loop(), exact).startswith("gate: 0 of")
-    assert bench_grid.engine(trajectory, sample.cuts, epochs, images, "fp16").flip_rate <= 0.1
+def test_rows_of_the_grid_are_timed_behind_their_gate():
+    rows = bench_grid.on_gpu((2, 24, 3), NetworkSpec("resnet8", {"width": 4}))
+    assert [len(row.ratios) for row in rows] == [3, 3]
+    for row in rows:
+        told, flips = row.note.split("; ")
+        assert told.startswith("gate: 0 of")
+        assert float(flips.removeprefix("flip rate in fp16 ").rstrip("%")) <= 10
 
 
-def test_one_step_changes_are_timed():
-    recipe = tiny_recipe(data=DataSpec("digits"))
-    trajectory = bench_one_step.untrained(recipe, load_dataset("digits"), "cuda")
-    row = bench_one_step.compare(trajectory, "tiny", updates=6, pairs=1, to_reach=1.0)
+def test_the_row_of_one_step_changes_is_timed():
+    row = bench_one_step.on_gpu(tiny_recipe(data=DataSpec("digits")), load_dataset("digits"), updates=6, pairs=1)
     assert len(row.ratios) == 1
+    assert not row.skipped
 
 
-@pytest.mark.parametrize("engine", ["eager", "graphs"])
-def test_training_passes_its_gate(engine):
-    bench_training.gate(GPU, engine, bench_training.small)
+def test_rows_of_training_are_timed_behind_their_gate():
+    cases = (("eager", 1, None), ("graphs", 1, 8.0), ("graphs", 2, 20.0))
+    rows = bench_training.on_gpu(160, (0,), pairs=1, cases=cases, build=bench_training.small)
+    assert [(row.share, row.to_reach, len(row.ratios)) for row in rows] == [(1, None, 1), (1, 8.0, 1), (0.5, 20.0, 1)]
+    assert all("first epoch" in row.note for row in rows)
 
 
 def test_two_trainings_at_once_are_timed_together():

@@ -16,6 +16,7 @@ from featdyn_core.tests.training.test_loop import RESUMABLE
 from featdyn_core.training import loop
 from featdyn_core.training.loop import Job, train, train_many
 from featdyn_core.training.steps import ResidentSet, Stepper
+from featdyn_core.training.timing import epoch_seconds
 from featdyn_core.trajectories.specs import NetworkSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import Trajectory
 
@@ -112,6 +113,11 @@ def test_four_at_once_are_each_as_if_alone(engine):
         alone = MemorySink()
         train(recipe, seed, tiny_digits(), alone)
         require_equal(sink.states, alone.states)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_epochs_of_several_at_once_are_timed(engine):
+    assert epoch_seconds(tiny_recipe(), tiny_digits(), device="cuda", engine=engine, at_once=3) > 0
 
 
 def test_steps_do_not_make_the_host_wait(pretended_gpu):

@@ -20,6 +20,7 @@ from featdyn_core.errors import (
 )
 from featdyn_core.store import supply as store_module
 from featdyn_core.store.locks import is_held
+from featdyn_core.store.manifest import read_manifest
 from featdyn_core.store.supply import Store, get_trajectory
 from featdyn_core.store.verification import verify
 from featdyn_core.tests.store.edits import contents, edit_manifest
@@ -131,6 +132,14 @@ def test_a_gpu_trains_several_at_once(tmp_path, monkeypatch, device, at_once):
     monkeypatch.setattr(numerics, "cuda_devices", lambda: (1, ""))
     assert Store(tmp_path, device=device).at_once == at_once
     assert Store(tmp_path, device=device, at_once=2).at_once == 2
+
+
+def test_a_manifest_has_how_many_trained_at_once(store):
+    """The third begins when the others have ended, in one round."""
+    store.at_once = 2
+    store.get_many([(tiny_recipe(), seed) for seed in range(3)])
+    shared = [read_manifest(store.folder(tiny_recipe(), seed)).facts["at_once"] for seed in range(3)]
+    assert shared == [2, 2, 1]
 
 
 def test_trajectory_is_measured_on_the_stores_device(store, monkeypatch):

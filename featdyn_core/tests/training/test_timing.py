@@ -40,6 +40,11 @@ def test_an_epoch_of_fewer_steps_is_timed_whole(steps):
     assert [size for size, _ in steps] == [48, 48, 48, 48, 8] * 2
 
 
+def test_of_several_at_once_each_has_its_share(steps):
+    assert epoch_seconds(recipe_of(8), tiny_digits(), at_once=3) == 25.0
+    assert len(steps) == 60
+
+
 def test_what_a_branch_freezes_stands_still(steps):
     epoch_seconds(tiny_branch(freeze="hidden1"), tiny_digits())
     assert {frozen for _, frozen in steps} == {1}
@@ -56,8 +61,10 @@ def test_too_little_memory_is_named(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Stepper, "_step", step)
-    with pytest.raises(TrainingError, match="tiny: cpu has too little memory for one training; free some"):
+    with pytest.raises(TrainingError, match=r"tiny: cpu has too little memory for one training; free some$"):
         epoch_seconds(recipe_of(8), tiny_digits())
+    with pytest.raises(TrainingError, match="for 2 trainings; free some or choose a lower --at-once"):
+        epoch_seconds(recipe_of(8), tiny_digits(), at_once=2)
 
 
 def test_a_network_that_does_not_fit_is_refused():
