@@ -4,12 +4,15 @@ import dataclasses
 import re
 import statistics
 
+import numpy as np
 import pytest
 
 from claims.meta.modules import HERE, claim_modules
 from featdyn_core.harness.plan import cells, requests
+from featdyn_core.harness.sweeps import swept
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Register
+from featdyn_core.register.sweeps import load_sweeps
 from featdyn_core.report.marked_tables import documents, outdated, tables
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.verdicts.claim import EMPIRICAL, Verdict
@@ -50,6 +53,14 @@ def test_every_record_of_the_register_can_be_planned(register, scale):
         for seed in row.seeds:
             for request in row.requests(seed).values():
                 assert sum(other.covers(request) for other in wanted) == 1, request
+
+
+def test_a_variation_asks_of_no_depth_that_its_network_lacks(register):
+    for sweep in load_sweeps(HERE / "sweeps", register):
+        for row in swept(register, sweep):
+            lists = {name: value for name, value in row.protocol.items() if "depth 1" in np.atleast_1d(value)}
+            for name, asked in lists.items():
+                assert {*asked} <= {*lists["depths"]}, f"{row.id}: {name}"
 
 
 @pytest.mark.parametrize("claim", MODULES)
