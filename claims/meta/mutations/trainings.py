@@ -23,12 +23,7 @@ def nothing_initialised_anew(patch: pytest.MonkeyPatch) -> None:
 MUTATIONS: dict[str, tuple[Break, tuple[str, ...], tuple[str, ...]]] = {
     "label noise not applied": (
         no_label_noise,
-        (
-            "random-label-collapse",
-            "collapse-beyond-accuracy",
-            "collapse-beyond-renaming",
-            "predictivity-needs-semantics",
-        ),
+        ("random-label-collapse", "collapse-beyond-renaming"),
         ("digits-small-noisy",),
     ),
     "freezing ignored": (nothing_frozen, ("depth-freeze",), tuple(f"digits-small-frozen{n}" for n in (1, 2, 3))),
