@@ -17,7 +17,7 @@ from featdyn_core.networks.factory import from_factory
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.seeds import torch_generator
 from featdyn_core.store.supply import Store
-from featdyn_core.store.verification import Finding, NotCheckedError, verify_folder, verify_store
+from featdyn_core.store.verification import Check, NotCheckedError, verify_folder, verify_store
 from featdyn_core.tests.store.edits import flip
 from featdyn_core.tests.tiny import tiny_digits, tiny_recipe
 from featdyn_core.training.fitting import check_fit
@@ -183,4 +183,4 @@ def test_bytes_are_checked_of_a_network_that_may_not_be_made(trained, tmp_path):
     copy = Store(tmp_path / "store", device="cpu")
     flip(copy.folder(found.recipe, 0) / "epoch-0003.safetensors", -1)
     (item,) = verify_store(copy)
-    assert item == Finding(item.name, ["epoch-0003.safetensors: its bytes do not match the recorded sha256"])
+    assert item == Check(item.name, ["epoch-0003.safetensors: its bytes do not match the recorded sha256"])

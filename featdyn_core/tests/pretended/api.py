@@ -19,14 +19,25 @@ NAME = "Pretended GPU"
 @contextlib.contextmanager
 def pretended() -> Iterator[Device]:
     """Let torch find one CUDA device; at the end it disappears with its tensors."""
-    device = Device()
-    with pytest.MonkeyPatch.context() as patch, device:
+    device, cached = Device(), (numerics.cuda_devices, numerics._automatic)
+    with pytest.MonkeyPatch.context() as patch, device, _forgetting(cached):
         _patch_cuda(patch, device)
         _patch_tensors(patch, device)
-        for cached in (numerics.cuda_devices, numerics._automatic):
-            cached.cache_clear()
-            patch.setattr(numerics, cached.__name__, functools.cache(cached.__wrapped__))
+        for function in cached:
+            patch.setattr(numerics, function.__name__, functools.cache(function.__wrapped__))
         yield device
+
+
+@contextlib.contextmanager
+def _forgetting(cached):
+    """Let functions ask anew at the beginning and at the end, also where a module has its own name for one."""
+    for function in cached:
+        function.cache_clear()
+    try:
+        yield
+    finally:
+        for function in cached:
+            function.cache_clear()
 
 
 def _patch_cuda(patch, device):

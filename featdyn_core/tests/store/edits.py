@@ -8,7 +8,7 @@ from typing import Any
 from featdyn_core.sealed import SEAL
 from featdyn_core.store.documents import dump, seal
 
-LATER = (SEAL, "cpu", "conditions", "environments", "optimizer")
+LATER = (SEAL, "cpu", "conditions", "environments", "optimizer", "at_once")
 """Fields of manifests that those of earlier versions lacked."""
 
 

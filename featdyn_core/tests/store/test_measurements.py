@@ -201,7 +201,7 @@ def test_a_renamed_recipe_finds_its_records(measurements, measured):
 
 def test_an_edit_of_the_measuring_source_is_measured_again(measurements, measured, monkeypatch):
     measurements.get(column(1))
-    for place in ("featdyn_core.store.records", "featdyn_core.store.measurements"):
+    for place in ("featdyn_core.store.descriptions", "featdyn_core.store.measurements"):
         monkeypatch.setattr(f"{place}.measuring_source", lambda _: "of after the edit")
     assert measurements.missing([column(1)]) == [column(1)]
     assert measurements.get(column(1)).facts["source"] == "of after the edit"
