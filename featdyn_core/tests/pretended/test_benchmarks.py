@@ -36,7 +36,7 @@ def test_the_row_of_one_step_changes_is_timed():
 
 def test_rows_of_training_are_timed_behind_their_gate():
     cases = (("eager", 1, None), ("graphs", 1, 8.0), ("graphs", 2, 20.0))
-    rows = bench_training.on_gpu(160, (0,), pairs=1, cases=cases, build=bench_training.small)
+    rows = bench_training.on_gpu(256, (0,), pairs=1, cases=cases, build=bench_training.small)
     assert [(row.share, row.to_reach, len(row.ratios)) for row in rows] == [(1, None, 1), (1, 8.0, 1), (0.5, 20.0, 1)]
     assert all("first epoch" in row.note for row in rows)
 
