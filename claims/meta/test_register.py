@@ -33,6 +33,7 @@ FACTS = (
 read = functools.cache(read_evidence)
 
 
+@functools.cache
 def rows_of(folder: Path) -> dict[str, Cell]:
     """Return the rows of a register by id, with the sweeps that are here."""
     register = load_register(folder)
