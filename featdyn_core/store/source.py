@@ -1,12 +1,13 @@
 """The source code of a measurement; its records become invalid when this code changes.
 
 A kind's file also holds its options, its view and planted records. What counts is its function ``measure``, everything
-that this function uses in its own file, and the modules that these import.
+that this function uses in its own file, and the modules that these import. Comments and docstrings do not count.
 """
 
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from importlib.util import decode_source
 from pathlib import Path
@@ -15,6 +16,11 @@ from featdyn_core.errors import StoreError
 from featdyn_core.records.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
+
+_STRING_OR_NOTHING = re.compile(
+    r"""(?P<quotes>\"{3}|'{3}|"|')(?:\\.|(?!(?P=quotes)).)*(?P=quotes)|(?P<nothing>\s*\#[^\n]*|\s+(?=\n))""", re.DOTALL
+)
+"""A string, in which all that looks like a comment counts; or a comment or blank lines outside of strings."""
 
 
 def state_of(path: Path) -> tuple[int, int] | None:
@@ -58,8 +64,26 @@ def digest_of(parts: Mapping[str, str]) -> str:
     """Hex sha256 of sources by name, as ``sources`` returns them."""
     digest = hashlib.sha256()
     for name, text in sorted(parts.items()):
-        digest.update(f"{name}\0{text}\0".encode())
+        digest.update(f"{name}\0{code_of(text)}\0".encode())
     return digest.hexdigest()
+
+
+@functools.cache
+def code_of(text: str) -> str:
+    """Return a source without comments, docstrings and blank lines, which compute nothing.
+
+    Examples:
+        >>> code_of("RATE = 0.1  # per step\\n\\n'Learning rate.'\\n")
+        'RATE = 0.1'
+    """
+    lines: list[bytes] = text.encode().splitlines(keepends=True)
+    for node in ast.walk(_parsed(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+            before, after = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
+            lines[first : last + 1] = [before + after, *[b""] * (last - first)]
+    code = b"".join(lines).decode()
+    return _STRING_OR_NOTHING.sub(lambda found: "" if found["nothing"] else found[0], code).strip()
 
 
 def files(module: str, function: str, root: Path = ROOT) -> list[str]:
@@ -87,7 +111,12 @@ def sources(module: str, function: str, root: Path) -> dict[str, str]:
 @functools.cache
 def _imports_of(text: str, package: str) -> tuple[str, ...]:
     """Dotted names that a source imports. It is cached, because kinds share most of them."""
-    return tuple(_imported(ast.parse(text), package))
+    return tuple(_imported(_parsed(text), package))
+
+
+@functools.cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], list[str]]:
@@ -103,7 +132,7 @@ def _needed(module: str, function: str, root: Path) -> tuple[dict[str, str], lis
             "featdyn with its .py files"
         )
     text, package = _read(path), _package(path, root)
-    body = ast.parse(text).body
+    body = _parsed(text).body
     defined: dict[str, list[ast.stmt]] = {}
     for node in body:
         for name in _defines(node):

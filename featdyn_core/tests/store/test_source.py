@@ -1,14 +1,16 @@
 """The source digest covers all code of a measurement, and no other code."""
 
+import io
 import shutil
 import subprocess
 import sys
+import tokenize
 
 import pytest
 
 from featdyn_core.errors import StoreError
 from featdyn_core.records.kinds import KINDS
-from featdyn_core.store.source import ROOT, files, measuring_source, source_digest
+from featdyn_core.store.source import ROOT, code_of, files, measuring_source, source_digest, sources
 
 COLUMN = "featdyn_core.records.column"
 
@@ -17,7 +19,7 @@ COLUMN = "featdyn_core.records.column"
 def edited(tmp_path):
     """Return the digest of a kind in a copy of the package with one more line in one file."""
 
-    def digest(name, edit="# an edit\n", at=None):
+    def digest(name, edit="EDIT = 1\n", at=None):
         shutil.copytree(ROOT / "featdyn_core", tmp_path / "featdyn_core", ignore=shutil.ignore_patterns("tests"))
         path = tmp_path / "featdyn_core" / name
         text = path.read_text()
@@ -59,7 +61,7 @@ def test_no_kind_is_measured_by_what_judges(kind):
 
 
 def test_an_edit_of_what_a_kind_measures_is_seen(edited):
-    assert edited("records/column.py", "    # an edit\n", at="    common = several[0]\n") != measuring_source("column")
+    assert edited("records/column.py", "    EDIT = 1\n", at="    common = several[0]\n") != measuring_source("column")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,8 @@ def test_an_edit_of_what_a_kind_measures_is_seen(edited):
     ],
 )
 def test_an_edit_of_its_options_view_or_planted_ones_is_not(edited, at):
-    assert edited("records/column.py", "    # an edit\n", at=at) == measuring_source("column")
+    edit = at[: len(at) - len(at.lstrip())] + "EDIT = 1\n"
+    assert edited("records/column.py", edit, at=at) == measuring_source("column")
 
 
 def test_kinds_of_different_families_have_sources_of_their_own():
@@ -120,13 +123,65 @@ def test_all_that_a_function_names_in_its_file_counts(tmp_path, edit):
     assert digest(SOURCE.replace("return 0", "return 1")) == digest(SOURCE)
 
 
+@pytest.mark.parametrize(
+    ("at", "edit"),
+    [
+        ("SIZE: int = 1", "SIZE: int = 1  # a comment"),
+        ("SIZE: int = 1", 'SIZE: int = 1\n"""A docstring with # and \'quotes\'."""'),
+        ("    return SIZE", '    """Return a sum.\n\n    Over lines.\n    """\n\n    # A comment.\n    return SIZE'),
+        ("def helper():", "def helper():  # noqa: D103"),
+        ("LATER = 1", "LATER = 1   \n\n\n"),
+    ],
+)
+def test_comments_and_docstrings_do_not_count(tmp_path, at, edit):
+    assert at in SOURCE
+    assert code_of(SOURCE.replace(at, edit)) == code_of(SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('X = "# 1"\n', 'X = "# 2"\n'),
+        ("X = 'it\\'s # 1'\n", "X = 'it\\'s # 2'\n"),
+        ('X = """\n# 1\n"""\n', 'X = """\n# 2\n"""\n'),
+        ('X = """a \n\nb"""\n', 'X = """a\nb"""\n'),
+        ('f("")  # "\nX = 1\n', 'f("")  # "\nX = 2\n'),
+        ("def f():\n    pass\nX = 1\n", "def f():\n    pass\n    X = 1\n"),
+        ('"é"; X = 1\n', '"é"; X = 2\n'),
+    ],
+)
+def test_all_code_beside_them_counts(one, other):
+    assert code_of(one) != code_of(other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_code_is_the_same_program(kind):
+    measure = KINDS[kind].measure
+    for name, text in sources(measure.__module__, measure.__name__, ROOT).items():
+        if "/" in name:
+            assert statements(code_of(text)) == statements(text), name
+
+
+def statements(text):
+    """Return the column and the tokens of each statement that is more than a string."""
+    found, line = [], []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NEWLINE:
+            if any(one.type != tokenize.STRING for one in line):
+                found.append((line[0].start[1], [one.string for one in line]))
+            line = []
+        elif token.string.strip() and token.type != tokenize.COMMENT:
+            line.append(token)
+    return found
+
+
 RUN = """
 import sys
 from pathlib import Path
 from featdyn_core.store import source
 path = Path(source.ROOT) / "featdyn_core" / "data" / "labels.py"
 if sys.argv[1] == "edited":
-    path.write_text(path.read_text() + "# an edit\\n")
+    path.write_text(path.read_text() + "EDIT = 1\\n")
 try:
     print(source.measuring_source("column"))
 except source.StoreError as error:
