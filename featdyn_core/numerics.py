@@ -1,11 +1,10 @@
-"""Devices: lookup by name, true single precision, repeatable results, seeded dropout and CUDA graphs.
+"""Numbers that repeat: true single precision, torch's modes, threads and the generator of dropout, each for a time.
 
 ``undisturbed`` overrides the caller's settings of torch that a result depends on, and restores them afterwards. torch's
 settings, its number of threads and the generator of dropout belong to the whole process, so threads take turns.
 """
 
 import contextlib
-import functools
 import os
 import threading
 import warnings
@@ -16,18 +15,13 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules import module as torch_module
 
-from featdyn_core.errors import DeviceError
-
 P = ParamSpec("P")
 R = TypeVar("R")
-
-WARM_UP = 3
-"""Number of runs before a capture, in which libraries choose and load code that must not be captured."""
 
 CPU_THREADS = 1
 """Threads of a training and of a measurement on a CPU; several of them keep several cores busy."""
 
-_TURN = threading.RLock()
+TURN = threading.RLock()
 """Lock of the thread that changes settings of the process or draws from its generator; others wait."""
 
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
@@ -50,89 +44,6 @@ HOOKS: tuple[dict[int, Any], ...] = tuple(
 ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
 """Environment variables that restrict the instructions that CPU libraries use."""
 
-NO_MEMORY = (
-    ("out of memory",),
-    ("can't allocate memory",),
-    ("STATUS_ALLOC_FAILED",),
-    ("STATUS_NOT_SUPPORTED", "workspace"),
-)
-"""Words of a RuntimeError of torch, CUDA, cuBLAS or cuDNN about lack of memory: all words of one entry occur."""
-
-
-def tell(line: str) -> None:
-    """Report a fact about this machine as a warning that never becomes an error, for any filter of the caller.
-
-    pytest lists the warning, also from its workers. Elsewhere it is one line on standard error.
-    """
-    with _TURN, warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.warn_explicit(line, UserWarning, "featdyn", 0)  # without a file, no source line is printed
-
-
-def _heard(function: Callable[[], R]) -> tuple[R, str]:
-    """Return the result of a function, and the first line of each warning that it raises."""
-    with _TURN, warnings.catch_warnings(record=True) as given:
-        warnings.simplefilter("always")
-        found = function()
-    return found, "; ".join(dict.fromkeys(str(one.message).strip().partition("\n")[0] for one in given))
-
-
-@functools.cache
-def cuda_devices() -> tuple[int, str]:
-    """Number of CUDA devices that torch can use, and its warnings, such as about an old driver; asked once."""
-    return _heard(lambda: torch.cuda.device_count() if torch.cuda.is_available() else 0)
-
-
-@functools.cache
-def _automatic() -> torch.device:
-    """CUDA if there is a device, otherwise the CPU; if torch warned, one line names the device and the reason."""
-    count, told = cuda_devices()
-    device = torch.device("cuda" if count else "cpu")
-    if told:
-        tell(f"the device is {device}, and torch warns: {told}; choose with --device")
-    return device
-
-
-def wake(device: torch.device) -> None:
-    """Initialise torch on a device before its use; its warnings, such as about an old GPU, become one line."""
-    if device.type == "cuda" and not torch.cuda.is_initialized():
-        _, told = _heard(torch.cuda.init)
-        if told:
-            tell(f"the device is {device}, and torch warns: {told}")
-
-
-def resolve_device(name: str | torch.device) -> torch.device:
-    """Return the device for ``auto`` (CUDA if there is one, otherwise the CPU) or for a torch device name.
-
-    Raises:
-        DeviceError: the name is unknown, or this machine does not have the CUDA device.
-    """
-    if name == "auto":
-        return _automatic()
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"unknown device {name!r}; use auto, cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= cuda_devices()[0]:
-        found = ", and torch warns: ".join(filter(None, map(str, cuda_devices())))
-        raise DeviceError(f"there is no device {str(name)!r} (CUDA devices found: {found}); use --device cpu")
-    return device
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one in its context, reports lack of memory on a device or the host.
-
-    A failed allocation inside a capture or a compiled function is the context of another error.
-    """
-    while error is not None:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-            return True
-        said = str(error)
-        if isinstance(error, RuntimeError) and any(all(word in said for word in words) for words in NO_MEMORY):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
@@ -142,7 +53,7 @@ def undisturbed() -> Iterator[None]:
     global hooks of modules are not called. Afterwards all settings are restored. Inside, autocast, ``no_grad`` and
     hooks work as usual.
     """
-    with _TURN, contextlib.ExitStack() as modes:
+    with TURN, contextlib.ExitStack() as modes:
         dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device() != torch.device("cpu")
         modes.enter_context(torch.inference_mode(False))
         modes.enter_context(torch.enable_grad())
@@ -165,7 +76,7 @@ def one_thread() -> Iterator[None]:
 
     This holds even if a GPU does most of the work, because the CPU computes statistics and averages then.
     """
-    with _TURN:
+    with TURN:
         before = torch.get_num_threads()
         torch.set_num_threads(CPU_THREADS)
         try:
@@ -194,7 +105,7 @@ def exact_arithmetic(*, tf32: bool = False) -> Iterator[None]:
     backends: Any = torch.backends  # torch's type hints know only some of these settings
     cudnn = backends.cudnn
     on_gpu, on_cpu = (backends.cuda.matmul, cudnn.conv, cudnn.rnn), (backends.mkldnn.matmul, backends.mkldnn.conv)
-    with _TURN, contextlib.ExitStack() as before:
+    with TURN, contextlib.ExitStack() as before:
         for name in ("deterministic", "benchmark"):
             before.callback(setattr, cudnn, name, getattr(cudnn, name))
         for setting in (*on_gpu, *on_cpu):
@@ -227,7 +138,7 @@ def forward_mode() -> Iterator[None]:
     no forward-mode derivative.
     """
     fused = torch.backends.mha.get_fastpath_enabled()
-    with _TURN, warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+    with TURN, warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         warnings.filterwarnings("ignore", message=r".*torch\.jit")
         torch.backends.mha.set_fastpath_enabled(False)
         try:
@@ -248,38 +159,7 @@ def _cudnn_was_told_tf32() -> bool:
 def seeded_dropout(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the device's global generator, which dropout draws from, and restore it afterwards."""
     index = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
-    with _TURN, torch.random.fork_rng(devices=index):
+    with TURN, torch.random.fork_rng(devices=index):
         generator = torch.cuda.default_generators[index[0]] if index else torch.default_generator
         generator.manual_seed(seed)
         yield
-
-
-def capture(
-    step: Callable[[], object], device: torch.device, reset: Callable[[], object] = lambda: None
-) -> Callable[[], object]:
-    """Run a step a few times on a CUDA device, then capture it as a graph; return a function that replays it.
-
-    A small network's step mostly consists of launching many kernels, and a graph launches them at once. The step must
-    not wait for the host, and must use the same tensors each time. The global generators are restored; each replay
-    draws from them again.
-
-    Args:
-        step: the step to capture.
-        device: device of the step.
-        reset: called before each of the first runs, if a step has a position that must not exceed a limit.
-    """
-    with torch.cuda.device(device), torch.random.fork_rng(devices=[torch.cuda.current_device()]):
-        aside, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UP):
-                reset()
-                step()
-        torch.cuda.current_stream().wait_stream(aside)
-        # cuBLAS keeps a workspace for each stream. Clearing it gives the graph a workspace of its own, which lives as
-        # long as the graph and which no other graph uses at the same time.
-        torch._C._cuda_clearCublasWorkspaces()
-        with torch.cuda.graph(graph, stream=aside):
-            step()
-        torch._C._cuda_clearCublasWorkspaces()
-    return graph.replay

@@ -14,13 +14,13 @@ from typing import Any
 
 from featdyn_core.cli.options import add_choice, add_scale, path
 from featdyn_core.cli.selection import place_of, register_of, requests_of, scale_of, trainings_of
+from featdyn_core.devices import resolve_device
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import most_useful_first
 from featdyn_core.launch.inventory import Queue
 from featdyn_core.launch.measuring import measure_missing, spread_by_device
 from featdyn_core.launch.processes import cores
 from featdyn_core.launch.rehearsal import Part, agreement, command, go_through, machine, speeds
-from featdyn_core.numerics import resolve_device
 from featdyn_core.project import project_root
 from featdyn_core.register.register import FULL
 from featdyn_core.store.supply import Store

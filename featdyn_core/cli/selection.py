@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from featdyn_core.devices import resolve_device
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Cell, cells, lineage, requests, trainings
 from featdyn_core.harness.sweeps import swept
@@ -10,7 +11,6 @@ from featdyn_core.harness.tiers import SWEEP, scales_run
 from featdyn_core.launch.cluster import Cluster, read_settings
 from featdyn_core.launch.measuring import Place
 from featdyn_core.launch.processes import cores
-from featdyn_core.numerics import resolve_device
 from featdyn_core.project import register_folder, store_root, sweeps_folder
 from featdyn_core.records.request import Request
 from featdyn_core.register.reading import load_register, parse_seeds

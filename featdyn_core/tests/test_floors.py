@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 # Lowest row first. Those of one row do not know each other.
 ROWS = (
     {"errors"},
-    {"arrays", "files", "project", "seeds", "numerics", "tables", "toml_text", "display"},
-    {"provenance", "sealed"},
+    {"arrays", "files", "project", "seeds", "numerics", "cuda_graphs", "tables", "toml_text", "display"},
+    {"devices", "provenance", "sealed"},
     {"data", "networks", "verdicts"},
     {"trajectories", "register"},
     {"measures", "training", "report"},

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import torch
 
 from featdyn_core.data.sources import Dataset
+from featdyn_core.devices import is_out_of_memory, wake
 from featdyn_core.errors import FeatdynError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.networks.layout import fastest
 from featdyn_core.networks.names import is_factory
-from featdyn_core.numerics import exact_arithmetic, is_out_of_memory, one_thread, seeded_dropout, undisturbed, wake
+from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
 from featdyn_core.seeds import stream_seed
 from featdyn_core.training.branching import initial_optimizer, initial_state
 from featdyn_core.training.fitting import check_fit

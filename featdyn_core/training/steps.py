@@ -13,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from featdyn_core.cuda_graphs import capture
 from featdyn_core.data.augmentation import CropFlip
+from featdyn_core.devices import tell
 from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.networks.blocks import BlockNetwork
-from featdyn_core.numerics import capture, seeded_dropout, tell
+from featdyn_core.numerics import seeded_dropout
 from featdyn_core.seeds import torch_generator
 
 Evaluate = Callable[[BlockNetwork, Tensor, Tensor, str], tuple[Tensor, Tensor]]

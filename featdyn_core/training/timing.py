@@ -6,8 +6,9 @@ import time
 import torch
 
 from featdyn_core.data.sources import Dataset
+from featdyn_core.devices import is_out_of_memory, wake
 from featdyn_core.errors import TrainingError
-from featdyn_core.numerics import exact_arithmetic, is_out_of_memory, one_thread, seeded_dropout, undisturbed, wake
+from featdyn_core.numerics import exact_arithmetic, one_thread, seeded_dropout, undisturbed
 from featdyn_core.training.loop import new_stepper, on_stream, own_stream
 from featdyn_core.training.steps import Stepper, resolve_engine
 from featdyn_core.trajectories.recipe import Recipe

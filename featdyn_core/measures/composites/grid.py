@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from featdyn_core.devices import resolve_device
 from featdyn_core.display import Displayed, span
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites.composite import Predictions, check_policy
@@ -16,7 +17,7 @@ from featdyn_core.measures.composites.engine import GridEngine, Progress, check_
 from featdyn_core.measures.composites.inputs import class_labels, several
 from featdyn_core.measures.composites.masks import spread
 from featdyn_core.networks.images import grey_levels
-from featdyn_core.numerics import resolve_device, undisturbed
+from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
 RECHECK_CELLS = 4

@@ -24,9 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from featdyn_core.cuda_graphs import capture
+from featdyn_core.devices import resolve_device
 from featdyn_core.errors import MeasurementError
 from featdyn_core.networks.images import grey_levels
-from featdyn_core.numerics import capture, exact_arithmetic, resolve_device, seeded_dropout, undisturbed
+from featdyn_core.numerics import exact_arithmetic, seeded_dropout, undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
 
 STATISTICS = ("frozen", "updated")

@@ -38,7 +38,7 @@ def register(tmp_path):
 
 
 def on(monkeypatch, device):
-    monkeypatch.setattr("featdyn_core.numerics.resolve_device", lambda _: torch.device(device))
+    monkeypatch.setattr("featdyn_core.devices.resolve_device", lambda _: torch.device(device))
 
 
 def test_a_new_scale_is_read_and_planned_by_the_register_alone(register):

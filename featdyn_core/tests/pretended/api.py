@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from featdyn_core import numerics
+from featdyn_core import devices
 from featdyn_core.tests.pretended.device import CPU, CUDA, Device, Move, PretendedTensor
 from featdyn_core.tests.pretended.graphs import Graph
 from featdyn_core.tests.pretended.streams import Event
@@ -19,12 +19,12 @@ NAME = "Pretended GPU"
 @contextlib.contextmanager
 def pretended() -> Iterator[Device]:
     """Let torch find one CUDA device; at the end it disappears with its tensors."""
-    device, cached = Device(), (numerics.cuda_devices, numerics._automatic)
+    device, cached = Device(), (devices.cuda_devices, devices._automatic)
     with pytest.MonkeyPatch.context() as patch, device, _forgetting(cached):
         _patch_cuda(patch, device)
         _patch_tensors(patch, device)
         for function in cached:
-            patch.setattr(numerics, function.__name__, functools.cache(function.__wrapped__))
+            patch.setattr(devices, function.__name__, functools.cache(function.__wrapped__))
         yield device
 
 

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from featdyn_core.numerics import capture, is_out_of_memory, resolve_device, seeded_dropout
+from featdyn_core.cuda_graphs import capture
+from featdyn_core.devices import is_out_of_memory, resolve_device
+from featdyn_core.numerics import seeded_dropout
 from featdyn_core.tests.pretended.device import PretendedTensor
 from featdyn_core.tests.pretended.streams import RaceError
 

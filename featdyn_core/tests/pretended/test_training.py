@@ -9,7 +9,7 @@ import torch
 
 from featdyn_core.errors import TrainingError
 from featdyn_core.tests.pretended.streams import RaceError, Stream
-from featdyn_core.tests.test_numerics import OUT_OF_MEMORY
+from featdyn_core.tests.test_devices import OUT_OF_MEMORY
 from featdyn_core.tests.tiny import MemorySink, StoppedError, same_state, tiny_branch, tiny_digits, tiny_recipe
 from featdyn_core.tests.training.test_branching import CONTINUED
 from featdyn_core.tests.training.test_loop import RESUMABLE

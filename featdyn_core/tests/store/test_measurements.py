@@ -13,7 +13,7 @@ import filelock
 import pytest
 import torch
 
-from featdyn_core import numerics
+from featdyn_core import devices
 from featdyn_core.errors import DamagedRecordError, MissingRecordError, MissingTrajectoryError, StoreError
 from featdyn_core.provenance import environment
 from featdyn_core.records import column as columns
@@ -136,7 +136,7 @@ def test_cheaper_joint_measurements_are_made_together_and_kept(measurements, mon
 def on_a_gpu(measurements, monkeypatch) -> Measurements:
     """Return records of trained trajectories from a store with a GPU that no test may use."""
     measurements.store.get_many([Training(tiny_recipe(), seed) for seed in (0, 1)])
-    monkeypatch.setattr(numerics, "cuda_devices", lambda: (2, ""))
+    monkeypatch.setattr(devices, "cuda_devices", lambda: (2, ""))
     return Measurements(Store(measurements.store.root, device="cuda:1"), train=False)
 
 

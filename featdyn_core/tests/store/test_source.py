@@ -133,7 +133,7 @@ def test_all_that_a_function_names_in_its_file_counts(tmp_path, edit):
         ("LATER = 1", "LATER = 1   \n\n\n"),
     ],
 )
-def test_comments_and_docstrings_do_not_count(tmp_path, at, edit):
+def test_comments_and_docstrings_do_not_count(at, edit):
     assert at in SOURCE
     assert code_of(SOURCE.replace(at, edit)) == code_of(SOURCE)
 

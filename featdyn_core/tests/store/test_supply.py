@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featdyn_core import numerics
+from featdyn_core import devices
 from featdyn_core.data.label_files import labels_sha256
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import (
@@ -129,7 +129,7 @@ def test_failed_training_leaves_those_beside_it_complete(store):
 
 @pytest.mark.parametrize(("device", "at_once"), [("cpu", 1), ("cuda", 4)])
 def test_a_gpu_trains_several_at_once(tmp_path, monkeypatch, device, at_once):
-    monkeypatch.setattr(numerics, "cuda_devices", lambda: (1, ""))
+    monkeypatch.setattr(devices, "cuda_devices", lambda: (1, ""))
     assert Store(tmp_path, device=device).at_once == at_once
     assert Store(tmp_path, device=device, at_once=2).at_once == 2
 
@@ -144,7 +144,7 @@ def test_a_manifest_has_how_many_trained_at_once(store):
 
 def test_trajectory_is_measured_on_the_stores_device(store, monkeypatch):
     assert store.get(tiny_recipe(), 0).device == "cpu"
-    monkeypatch.setattr(numerics, "cuda_devices", lambda: (2, ""))
+    monkeypatch.setattr(devices, "cuda_devices", lambda: (2, ""))
     assert Store(store.root, device="cuda:1").get(tiny_recipe(), 0, train=False).device == "cuda:1"
 
 

@@ -17,7 +17,7 @@ from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import ModelError, TrainingError
 from featdyn_core.networks.blocks import load_state
 from featdyn_core.seeds import torch_generator
-from featdyn_core.tests.test_numerics import OUT_OF_MEMORY
+from featdyn_core.tests.test_devices import OUT_OF_MEMORY
 from featdyn_core.tests.tiny import (
     SUBSET,
     MemorySink,

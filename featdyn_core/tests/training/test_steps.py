@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from featdyn_core import numerics as devices
+from featdyn_core.cuda_graphs import WARM_UP
 from featdyn_core.data.augmentation import CropFlip
 from featdyn_core.errors import DeviceError, TrainingError
 from featdyn_core.seeds import torch_generator
@@ -115,7 +115,7 @@ def test_capturing_leaves_no_trace_in_the_training(monkeypatch, name, size):
 
     def capture(step, device, reset):
         assert device == CPU
-        for _ in range(devices.WARM_UP):
+        for _ in range(WARM_UP):
             reset()
             step()
         warmed.append(step)
