@@ -23,8 +23,9 @@ from torch import Tensor
 
 from benchmarks.ratio import NOT_RUN, ResultsDifferError, Row, Scaling, paired_ratio, seconds
 from featdyn_core.data.sources import Dataset
-from featdyn_core.measures.composites.composite import merged_state, recalibrate
+from featdyn_core.measures.composites.composite import merged_state
 from featdyn_core.measures.composites.grid import CompositeGrid, composite_grid
+from featdyn_core.measures.composites.statistics import reestimate
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.networks.zoo import build_model
 from featdyn_core.numerics import exact_arithmetic
@@ -98,7 +99,7 @@ def scattered(spec: NetworkSpec, images: Tensor, generator: torch.Generator) -> 
     for parameter in network.parameters():
         if parameter.ndim > 1:
             parameter += DRIFT * parameter.std() * torch.randn(parameter.shape, generator=generator)
-    recalibrate(network, images, list(network.blocks), len(images))
+    reestimate(network, images, list(network.blocks), len(images))
     network.head.linear.bias -= network(images).mean(0)
     return network.state_dict()
 

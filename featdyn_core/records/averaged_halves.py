@@ -107,9 +107,9 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Average the shallow halves of the ``epochs`` at each cut, and evaluate them on a ``split``."""
-    from featdyn_core.measures.composites.averaging import equally_far, wholly_reestimated
-    from featdyn_core.measures.composites.calibration import share_shown_in_training
-    from featdyn_core.measures.composites.composite import calibration_images, predict
+    from featdyn_core.measures.composites.averaging import equally_far
+    from featdyn_core.measures.composites.composite import predict
+    from featdyn_core.measures.composites.statistics import reestimated, share_shown_in_training, statistics_images
 
     epochs = list(parameters["epochs"])
     images, _ = trajectory.evaluation_set(parameters["split"])
@@ -125,10 +125,10 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
         "reference": predicted(network),
         "average": np.array([predicted(each.average) for each in found]),
         "composite": np.array([predicted(each.past) for each in found]),
-        "again": predicted(wholly_reestimated(trajectory.network(epochs[-1]), trajectory)),
+        "again": predicted(reestimated(trajectory.network(epochs[-1]), trajectory)),
         "epochs": np.array([each.epoch for each in found]),
         "distances": np.array([each.distances for each in found]),
-        "calibrated": np.array(share_shown_in_training(trajectory, calibration_images(trajectory))),
+        "calibrated": np.array(share_shown_in_training(trajectory, statistics_images(trajectory))),
     }
 
 

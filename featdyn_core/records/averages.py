@@ -116,15 +116,13 @@ def averaged(trajectory: "Trajectory", states: Sequence["State"]) -> "BlockNetwo
     """Return a network with the mean of each parameter over states, and with re-estimated statistics."""
     import torch
 
-    from featdyn_core.measures.composites.composite import calibration_images, recalibrate
+    from featdyn_core.measures.composites.statistics import reestimated
 
     network = trajectory.network(trajectory.epochs[-1])
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(torch.stack([state[name].double() for state in states]).mean(dim=0))
-    size = trajectory.recipe.training.batch_size
-    recalibrate(network, calibration_images(trajectory), list(network.blocks), size)
-    return network
+    return reestimated(network, trajectory)
 
 
 KIND = Kind(

@@ -130,7 +130,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
     """Move the shallow half of ``deep`` by its distance from that of ``shallow``, and evaluate on a ``split``."""
     from featdyn_core.measures.composites.composite import composite, predict
-    from featdyn_core.measures.composites.displacement import mirrored, moved_as_between, reestimated
+    from featdyn_core.measures.composites.displacement import mirrored, moved_as_between, reestimated_before
 
     shallow, deep = parameters["shallow"], parameters["deep"]
     period = parameters["period"][0], parameters["period"][1]
@@ -159,7 +159,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
         "mirrored_angle": opposite("angle"),
         "other": elsewhere("distance"),
         "other_angle": elsewhere("angle"),
-        "before": predicted(lambda cut: reestimated(trajectory, deep, cut)),
+        "before": predicted(lambda cut: reestimated_before(trajectory, deep, cut)),
         "behind": settled(deep),
     }
 

@@ -9,19 +9,15 @@ import numpy.typing as npt
 
 from featdyn_core.data.names import SPLITS
 from featdyn_core.errors import RecipeError
+from featdyn_core.measures.composites.policies import POLICIES
 from featdyn_core.register.register import Window
 from featdyn_core.tables import shown
+from featdyn_core.trajectories.paces import PACES
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.specs import BATCH_SIZE, LEARNING_RATE, STATISTICS
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Parameters = Mapping[str, Any]
-
-PACES = ("steady", "slowing", "standing")
-"""Paces of turning networks, repeated here so that planning needs no torch."""
-
-POLICIES = ("carry", "recalibrate")
-"""Policies for batch normalisation, repeated here for the same reason."""
 
 Part = str | tuple[str, int]
 """What identifies one part of a record: its split or corruption ("" for neither), and which of several deep epochs."""

@@ -6,7 +6,7 @@ import dataclasses
 import torch
 
 from featdyn_core.data.sources import load_dataset
-from featdyn_core.measures.composites.composite import recalibrate
+from featdyn_core.measures.composites.statistics import reestimate
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import Trajectory, new_network
@@ -37,7 +37,7 @@ def states_of(recipe, dataset):
             size = parameter.detach().square().mean().sqrt() + 0.1
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.data += DRIFT * size * noise
-        recalibrate(network, dataset.train_images, list(network.blocks), 64)
+        reestimate(network, dataset.train_images, list(network.blocks), 64)
         with torch.no_grad():
             # so that many classes are predicted
             network.head.linear.bias -= network(dataset.train_images).mean(0)

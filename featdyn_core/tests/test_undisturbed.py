@@ -15,9 +15,10 @@ from torch.nn.modules.module import (
 
 from featdyn_core.data.corruptions import corrupted_test_set
 from featdyn_core.data.sources import load_dataset
-from featdyn_core.measures.composites.composite import composite, predict, recalibrate
+from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
+from featdyn_core.measures.composites.statistics import reestimate
 from featdyn_core.measures.linearized.descent import LinearizedNetwork, linearized_trajectory
 from featdyn_core.measures.one_step.protocol import full_batch_change, one_step_changes, parameter_noise_changes
 from featdyn_core.networks.blocks import BlockNetwork
@@ -95,11 +96,11 @@ def parameters(network: BlockNetwork):
     return [value.detach().clone().numpy() for value in network.state_dict().values()]
 
 
-def recalibrated(trajectory):
+def reestimated(trajectory):
     network = trajectory.network(4)
 
     def found(given):
-        recalibrate(network, given.dataset.train_images, list(network.blocks), 64)
+        reestimate(network, given.dataset.train_images, list(network.blocks), 64)
         return parameters(network)
 
     return found
@@ -142,7 +143,7 @@ CASES = {
     "grid": ready(grid),
     "composite": ready(lambda given: parameters(composite(given, 1, 4, CUT, batchnorm="recalibrate"))),
     "displaced": ready(lambda given: parameters(displaced(given, 1, 4, CUT, rng(), match="angle"))),
-    "recalibrate": recalibrated,
+    "re-estimated": reestimated,
     "predictions": predictions,
     "linearised by products": linearized("jvp"),
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError
+from featdyn_core.trajectories.paces import PACES, STANDING
 from featdyn_core.trajectories.recipe import Recipe
 from featdyn_core.trajectories.specs import DataSpec, NetworkSpec, OptimizerSpec, TrainingSpec
 from featdyn_core.trajectories.trajectory import State, Trajectory
@@ -26,16 +27,6 @@ SHARPNESS = 20.0
 
 TURN = 1.25
 """Number of sectors that a turning network would turn over its duration at its first pace."""
-
-STANDING = "standing"
-"""The pace of a network with a fixed hidden layer and a steadily turning classifier."""
-
-PACES = {
-    "steady": lambda part: part,
-    "slowing": lambda part: min(part, (part + 0.5) / 2),
-    STANDING: lambda part: part,
-}
-"""Functions from elapsed share of the duration to completed share of ``TURN``; ``slowing`` halves its pace half-way."""
 
 
 def circle(points: int = 400) -> Dataset:

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from claims.meta.mutations import Break, Mutations
-from claims.meta.mutations.handed_out import RECALIBRATING
+from claims.meta.mutations.handed_out import REESTIMATING
 from featdyn_core.measures.composites import composite as composites
-from featdyn_core.measures.composites import displacement, grid
+from featdyn_core.measures.composites import displacement, grid, statistics
 from featdyn_core.measures.composites.consistency import pointwise_consistency
 from featdyn_core.measures.composites.grid import CompositeGrid
 from featdyn_core.records import averages
@@ -83,11 +83,11 @@ def statistics_of_noise(patch: pytest.MonkeyPatch) -> None:
     """Re-estimate normalisation on images that no training shows."""
 
     def noise(item):
-        images = item.training_set()[0][: composites.CALIBRATION_IMAGES]
+        images = item.training_set()[0][: statistics.STATISTICS_IMAGES]
         return torch.randint(256, images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
 
-    for module in RECALIBRATING:
-        patch.setattr(module, "calibration_images", noise)
+    for module in REESTIMATING:
+        patch.setattr(module, "statistics_images", noise)
 
 
 def not_displaced(patch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,7 @@ import pytest
 
 from claims.meta.mutations import Mutations
 from featdyn_core.data.labels import randomize_labels
-from featdyn_core.measures.composites import averaging, displacement, engine
-from featdyn_core.measures.composites import composite as composites
+from featdyn_core.measures.composites import engine, statistics
 from featdyn_core.measures.distances import surrogates
 from featdyn_core.seeds import numpy_generator
 from featdyn_core.store.supply import Store
@@ -16,7 +15,7 @@ from featdyn_core.trajectories.trajectory import Trajectory
 NOISE = 0.4
 """Share of the held-out labels that are drawn at random."""
 
-RECALIBRATING = (composites, averaging, displacement, engine)
+REESTIMATING = (statistics, engine)
 
 
 def splits_swapped(patch: pytest.MonkeyPatch) -> None:
@@ -49,8 +48,8 @@ def checkpoints_of_another_seed(patch: pytest.MonkeyPatch) -> None:
 
 def statistics_of_held_out_images(patch: pytest.MonkeyPatch) -> None:
     """Re-estimate normalisation on the images of the measurement."""
-    for module in RECALIBRATING:
-        patch.setattr(module, "calibration_images", lambda item: item.evaluation_set("held-out")[0])
+    for module in REESTIMATING:
+        patch.setattr(module, "statistics_images", lambda item: item.evaluation_set("held-out")[0])
 
 
 def surrogates_of_the_last_epoch(patch: pytest.MonkeyPatch) -> None:

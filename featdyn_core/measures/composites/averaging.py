@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featdyn_core.measures.composites.composite import calibration_images, recalibrate
 from featdyn_core.measures.composites.displacement import shallow_vector
+from featdyn_core.measures.composites.statistics import reestimated
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.trajectory import Trajectory
@@ -81,11 +81,4 @@ def _with_shallow(trajectory: Trajectory, epoch: int, cut: str, vector: Tensor) 
     with torch.no_grad():
         for parameter, part in zip(parameters, vector.split([p.numel() for p in parameters]), strict=True):
             parameter.copy_(part.view_as(parameter))
-    return wholly_reestimated(network, trajectory)
-
-
-def wholly_reestimated(network: BlockNetwork, trajectory: Trajectory) -> BlockNetwork:
-    """Re-estimate all normalisation statistics of a network on its trajectory's images in place; return it."""
-    size = trajectory.recipe.training.batch_size
-    recalibrate(network, calibration_images(trajectory), list(network.blocks), size)
-    return network
+    return reestimated(network, trajectory)

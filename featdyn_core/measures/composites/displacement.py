@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.composites.composite import calibration_images, recalibrate
+from featdyn_core.measures.composites.statistics import reestimated
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.numerics import undisturbed
 from featdyn_core.trajectories.trajectory import State, Trajectory
@@ -82,12 +82,13 @@ def moved_as_between(
 
 
 @undisturbed()
-def reestimated(trajectory: Trajectory, deep_epoch: int, cut: str) -> BlockNetwork:
+def reestimated_before(trajectory: Trajectory, deep_epoch: int, cut: str) -> BlockNetwork:
     """Return the network at ``deep_epoch`` with re-estimated statistics before the cut, as in ``displaced``.
 
     An epoch without checkpoint is a ``MeasurementError``. An unknown cut is a ``ModelError``.
     """
-    return _settled(trajectory.network(deep_epoch), trajectory, cut)
+    network = trajectory.network(deep_epoch)
+    return reestimated(network, trajectory, network.shallow_blocks(cut))
 
 
 def _redirected(
@@ -111,14 +112,7 @@ def _redirected(
             if network.in_shallow_part(name, cut):
                 change = earlier[name] - parameter
                 parameter.add_(_MOVES[match](parameter, change, direction(name, change)))
-    return _settled(network, trajectory, cut)
-
-
-def _settled(network: BlockNetwork, trajectory: Trajectory, cut: str) -> BlockNetwork:
-    """Re-estimate a network's normalisation statistics before the cut, on training images in place; return it."""
-    size = trajectory.recipe.training.batch_size
-    recalibrate(network, calibration_images(trajectory), network.shallow_blocks(cut), size)
-    return network
+    return reestimated(network, trajectory, network.shallow_blocks(cut))
 
 
 def moved(trajectory: Trajectory, shallow_epoch: int, deep_epoch: int, cut: str) -> tuple[float, float]:

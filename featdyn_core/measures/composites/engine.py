@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_forward_hook
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.measures.composites.composite import (
-    calibration_batches,
-    calibration_images,
-    class_type,
+from featdyn_core.measures.composites.composite import class_type
+from featdyn_core.measures.composites.statistics import (
     reset_statistics,
+    statistics_batches,
+    statistics_images,
     weigh_next_batch,
 )
 from featdyn_core.networks.blocks import BlockNetwork, LinearHead, fold, running_norms
@@ -80,7 +80,7 @@ class GridEngine:
         self.renewed = [cut for cut in cuts if batchnorm == "recalibrate" and _normalises(networks[0], cut)]
         if self.renewed:
             self.unfolded = {column: copy.deepcopy(network).to(device) for column, network in networks.items()}
-            self.calibration = calibration_images(trajectory).to(device)
+            self.shown = statistics_images(trajectory).to(device)
         self.images = images.to(device)
         self.layout = fastest(networks[0].to(device), self.images)
         self.deep = {column: self._folded(network) for column, network in networks.items()}
@@ -142,7 +142,7 @@ class GridEngine:
             shallow = self._folded(self.trajectory.network(epoch))
         deep = dict.fromkeys(self.cuts, self.deep)
         if self.renewed:
-            deep |= self._recalibrated(shallow, columns)
+            deep |= self._reestimated(shallow, columns)
         for part in self.chunks:
             for number, (cut, hidden) in enumerate(shallow.features(self.images[part], self.cuts).items()):
                 found = _logits([deep[cut][column] for column in columns], hidden, cut)
@@ -152,7 +152,7 @@ class GridEngine:
                         loss = F.cross_entropy(logits.float(), self.labels[part], reduction="sum")
                         self.losses[number, row, column] += loss
 
-    def _recalibrated(self, shallow: BlockNetwork, columns: Sequence[int]) -> dict[str, dict[int, BlockNetwork]]:
+    def _reestimated(self, shallow: BlockNetwork, columns: Sequence[int]) -> dict[str, dict[int, BlockNetwork]]:
         """Deep parts of the columns for each renewed cut, with statistics of this shallow part's features."""
         deep = {cut: {column: copy.deepcopy(self.unfolded[column]) for column in columns} for cut in self.renewed}
         norms = [
@@ -161,7 +161,7 @@ class GridEngine:
             for network in networks.values()
             for norm in reset_statistics(network.blocks[name] for name in network.deep_blocks(cut))
         ]
-        for batch, share in calibration_batches(self.calibration, self.trajectory.recipe.training.batch_size):
+        for batch, share in statistics_batches(self.shown, self.trajectory.recipe.training.batch_size):
             weigh_next_batch(norms, share)
             for cut, hidden in shallow.features(batch, self.renewed).items():
                 for network in deep[cut].values():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from featdyn_core.measures.composites.averaging import equally_far, wholly_reestimated
+from featdyn_core.measures.composites.averaging import equally_far
 from featdyn_core.measures.composites.composite import predict
+from featdyn_core.measures.composites.statistics import reestimated
 from featdyn_core.records.averaged_halves import AveragedHalves, Options, measure, read, resolve
 from featdyn_core.records.kind import Scope
 from featdyn_core.records.planting import DEPTHS, IMAGES
@@ -32,7 +33,7 @@ def test_predictions_are_those_of_networks_written_out(tiny_trajectory, found):
         assert (found.average[number] == predict(both.average, images)).all(), cut
         assert (found.composite[number] == predict(both.past, images)).all(), cut
         assert (found.epochs[number], tuple(found.distances[number])) == (both.epoch, both.distances), cut
-    again = wholly_reestimated(tiny_trajectory.network(4), tiny_trajectory)
+    again = reestimated(tiny_trajectory.network(4), tiny_trajectory)
     assert (found.again == predict(again, images)).all()
     assert found.images == len(images)
     assert found.calibrated == 1

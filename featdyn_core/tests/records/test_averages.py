@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from featdyn_core.measures.composites.composite import calibration_images, predict, recalibrate
+from featdyn_core.measures.composites.composite import predict
+from featdyn_core.measures.composites.statistics import reestimate, statistics_images
 from featdyn_core.records.averages import Averages, averaged, measure, read
 from featdyn_core.records.planting import IMAGES
 
@@ -18,7 +19,7 @@ def written_out(trajectory, states):
     network = copy.deepcopy(trajectory.network(0))
     network.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
     size = trajectory.recipe.training.batch_size
-    recalibrate(network.eval(), calibration_images(trajectory), list(network.blocks), size)
+    reestimate(network.eval(), statistics_images(trajectory), list(network.blocks), size)
     return network
 
 

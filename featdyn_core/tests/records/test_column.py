@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 
 from featdyn_core.errors import MeasurementError, RecipeError
-from featdyn_core.measures.composites import composite as composites
 from featdyn_core.measures.composites import grid
 from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.grid import composite_grid
@@ -23,7 +22,7 @@ from featdyn_core.records.column import (
     resolve,
     together,
 )
-from featdyn_core.records.kind import POLICIES, Scope
+from featdyn_core.records.kind import Scope
 from featdyn_core.records.planting import DEPTHS, IMAGES
 from featdyn_core.register.register import Window
 from featdyn_core.tests.tiny import tiny_recipe
@@ -278,10 +277,6 @@ def test_under_each_deep_epoch_lie_those_before_it_thinned():
         ("training", 1): [1],
         ("training", 3): [1, 3],
     }
-
-
-def test_the_policies_are_those_of_composites():
-    assert POLICIES == composites.POLICIES
 
 
 @pytest.mark.parametrize(("normalised", "policy"), [(True, "recalibrate"), (False, "carry")])

@@ -5,7 +5,7 @@ import pytest
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.measures.composites.composite import composite, predict
-from featdyn_core.measures.composites.displacement import mirrored, moved_as_between, reestimated
+from featdyn_core.measures.composites.displacement import mirrored, moved_as_between, reestimated_before
 from featdyn_core.records import closeness
 from featdyn_core.records.directions import Directions, Options, measure, read, resolve
 from featdyn_core.records.kind import Scope
@@ -30,7 +30,7 @@ MADE = {
     "mirrored_angle": lambda of, cut: mirrored(of, 1, 4, cut, match="angle"),
     "other": lambda of, cut: moved_as_between(of, 1, 4, cut, (0, 1)),
     "other_angle": lambda of, cut: moved_as_between(of, 1, 4, cut, (0, 1), match="angle"),
-    "before": lambda of, cut: reestimated(of, 4, cut),
+    "before": lambda of, cut: reestimated_before(of, 4, cut),
     "behind": lambda of, cut: composite(of, 4, 4, cut, batchnorm="recalibrate"),
 }
 

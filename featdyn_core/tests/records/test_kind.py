@@ -9,14 +9,13 @@ import pytest
 
 from featdyn_core.errors import RecipeError
 from featdyn_core.harness.plan import Needed, cells
-from featdyn_core.records.kind import PACES, Kind, Scope, check_splits, cuts_of, evenly, thinned, turning_network
+from featdyn_core.records.kind import Kind, Scope, check_splits, cuts_of, evenly, thinned, turning_network
 from featdyn_core.records.kinds import KINDS
 from featdyn_core.records.request import Request, measure
 from featdyn_core.register.reading import load_register
 from featdyn_core.register.register import Window
 from featdyn_core.tests.tiny import tiny_recipe
 from featdyn_core.tests.toy import edit, write_project
-from featdyn_core.trajectories import turning_network as turning
 
 PROTOCOL = {"draws": 2, "none": 0, "half": 0.5, "truth": True}
 SCOPE = Scope(tiny_recipe(), 0, 1, {"late": Window(1, 3), "odd": Window(1, 9)}, PROTOCOL, images=20)
@@ -56,10 +55,6 @@ def test_epochs_are_the_checkpoints_inside_a_window():
 def test_what_cannot_be_resolved_is_named(asked, message):
     with pytest.raises(RecipeError, match=message):
         asked()
-
-
-def test_the_paces_are_those_of_turning_networks():
-    assert list(PACES) == list(turning.PACES)
 
 
 def test_points_are_spread_evenly_and_the_last_is_kept():

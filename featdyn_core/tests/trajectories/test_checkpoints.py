@@ -13,9 +13,10 @@ from torch import nn
 
 from featdyn_core.data.sources import load_dataset
 from featdyn_core.errors import CheckpointError, MeasurementError, ModelError, RecipeError
-from featdyn_core.measures.composites.composite import calibration_images, composite
+from featdyn_core.measures.composites.composite import composite
 from featdyn_core.measures.composites.displacement import displaced
 from featdyn_core.measures.composites.grid import composite_grid
+from featdyn_core.measures.composites.statistics import statistics_images
 from featdyn_core.measures.one_step.protocol import one_step_changes
 from featdyn_core.networks.blocks import BlockNetwork
 from featdyn_core.records import column as columns
@@ -306,7 +307,7 @@ def test_network_that_is_no_function_of_an_image_is_reported(own, modules):
 
 
 def test_statistics_are_re_estimated_on_images_as_trained_on(own):
-    plain, cropped = (calibration_images(own(**more)) for more in ({}, {"augmentation": "crop-flip"}))
+    plain, cropped = (statistics_images(own(**more)) for more in ({}, {"augmentation": "crop-flip"}))
     assert plain.shape == cropped.shape
     assert torch.equal(plain, own().dataset.train_images[: len(plain)])
     assert not torch.equal(plain, cropped)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError
-from featdyn_core.trajectories.turning_network import CLASSES, PACES, SECTOR, STANDING, TURN, circle, turning
+from featdyn_core.trajectories.paces import PACES, STANDING
+from featdyn_core.trajectories.turning_network import CLASSES, SECTOR, TURN, circle, turning
 
 POINTS = 400
 TURNED = [0, 0.25, 0.5, 1]  # parts of the training at the epochs 0, 1, 2 and 4

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError, ModelError
-from featdyn_core.measures.composites.averaging import equally_far, wholly_reestimated
+from featdyn_core.measures.composites.averaging import equally_far
 from featdyn_core.measures.composites.displacement import moved, shallow_vector
 
 EPOCHS = (0, 1, 2, 4)
@@ -72,12 +72,6 @@ def test_the_deep_half_is_that_of_t_and_all_statistics_are_new(tiny_trajectory, 
         means = [name for name, _ in network.named_buffers() if name.endswith("running_mean")]
         assert means
         assert not any(torch.equal(network.get_buffer(name), start.get_buffer(name)) for name in means)
-
-
-def test_reestimation_alone_leaves_the_parameters(tiny_trajectory):
-    network, start = wholly_reestimated(tiny_trajectory.network(4), tiny_trajectory), tiny_trajectory.network(4)
-    assert all(torch.equal(value, start.get_parameter(name)) for name, value in network.named_parameters())
-    assert any(not torch.equal(value, start.get_buffer(name)) for name, value in network.named_buffers())
 
 
 def test_what_is_not_there_is_refused(tiny_trajectory):

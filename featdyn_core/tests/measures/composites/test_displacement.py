@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from featdyn_core.errors import MeasurementError, ModelError
-from featdyn_core.measures.composites.composite import calibration_images, recalibrate
 from featdyn_core.measures.composites.displacement import (
     MATCHES,
     displaced,
     mirrored,
     moved,
     moved_as_between,
-    reestimated,
+    reestimated_before,
     shallow_vector,
 )
+from featdyn_core.measures.composites.statistics import reestimate, statistics_images
 
 CUT = "stage2_block1"
 LENGTH = 1e-5  # relative; norms of float32 tensors
@@ -102,7 +102,7 @@ def test_statistics_of_the_shallow_half_are_re_estimated(tiny_trajectory, moved_
     for name, buffer in again.named_buffers():
         if "running" in name and again.in_shallow_part(name, CUT):
             buffer.fill_(1.0)
-    recalibrate(again, calibration_images(tiny_trajectory), again.shallow_blocks(CUT), 64)
+    reestimate(again, statistics_images(tiny_trajectory), again.shallow_blocks(CUT), 64)
     for name, buffer in found.named_buffers():
         assert torch.equal(buffer, again.get_buffer(name)), name
 
@@ -200,7 +200,7 @@ def test_the_drift_of_the_window_itself_is_the_past(tiny_trajectory, match):
 
 
 def test_what_is_only_reestimated_keeps_its_parameters(tiny_trajectory):
-    network, start = reestimated(tiny_trajectory, 4, CUT), tiny_trajectory.network(4)
+    network, start = reestimated_before(tiny_trajectory, 4, CUT), tiny_trajectory.network(4)
     assert all(torch.equal(value, start.get_parameter(name)) for name, value in network.named_parameters())
     changed = [name for name, value in network.named_buffers() if not torch.equal(value, start.get_buffer(name))]
     assert changed

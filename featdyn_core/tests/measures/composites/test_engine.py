@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from featdyn_core.data.sources import Dataset
 from featdyn_core.errors import MeasurementError
 from featdyn_core.measures.composites import engine as grid_engine
-from featdyn_core.measures.composites.composite import POLICIES
 from featdyn_core.measures.composites.engine import CHUNK_BYTES, GridEngine, _computed, check_precision
 from featdyn_core.measures.composites.grid import composite_grid
 from featdyn_core.measures.composites.masks import band
+from featdyn_core.measures.composites.policies import POLICIES
 from featdyn_core.networks.blocks import BlockNetwork
 
 # Multiply-adds of a ResNet-20: in all, after stages 1, 2, 3, and up to them.

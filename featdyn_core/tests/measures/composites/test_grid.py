@@ -10,9 +10,10 @@ import torch.nn.functional as F
 
 from featdyn_core.errors import DeviceError, MeasurementError, ModelError
 from featdyn_core.measures.composites import engine
-from featdyn_core.measures.composites.composite import POLICIES, composite, predict
+from featdyn_core.measures.composites.composite import composite, predict
 from featdyn_core.measures.composites.grid import RECHECK_CELLS, CompositeGrid, composite_grid
 from featdyn_core.measures.composites.masks import band
+from featdyn_core.measures.composites.policies import POLICIES
 from featdyn_core.networks.blocks import BlockNetwork
 
 CROSS_ENTROPY = 1e-5  # nats; folding normalisation into convolutions changes logits by rounding
