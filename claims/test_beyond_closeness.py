@@ -64,7 +64,7 @@ def measure(run: Run) -> Measured:
         }
     series = {label: found.agreement(name) for label, name in COMPARED.items()}
     lines = Lines(range(1, len(found.cuts) + 1), series, "depth", "agreement with f_t")
-    return Measured(numbers=numbers, curves={"real and displaced shallow halves": lines})
+    return Measured(numbers=numbers, curves={"real and displaced shallow parts": lines})
 
 
 def world(gained: planted.Shares, *, known: float = 0.5, before: float = 0.99, behind: float = 0.99) -> Run:

@@ -43,14 +43,14 @@ pytestmark = pytest.mark.claim("ntk-forgetting-curve")
 
 
 def measure(run: Run) -> Measured:
-    """Return the loss that one seed's older shallow halves add under the last deep one, at each cut."""
+    """Return the loss that one seed's older shallow parts add under the last deep one, at each cut."""
     linear, frozen, real = (run.record(name) for name in ("linearised", "frozen", "real"))
 
     def rises(grids: npt.NDArray[np.float64]) -> dict[str, Number]:
         return chosen(by_depth([largest_rise_over_end(grid) for grid in grids]), run.protocol["cuts"])
 
     series = {"linearised": linear.trained[0, :, -1], "real": real.trained[0, :, -1]}
-    axes = "gradient steps of the shallow half", "training loss (nats)"
+    axes = "gradient steps of the shallow part", "training loss (nats)"
     return Measured(
         numbers={
             "rise over the end, linearised": rises(linear.trained),
@@ -59,12 +59,12 @@ def measure(run: Run) -> Measured:
             "rise over the end, untrained half too": rises(linear.grids),
             "rise over the end, real": rises(real.trained),
         },
-        curves={"loss under the last deep half": Lines(linear.steps[1:], series, *axes, log=True)},
+        curves={"loss under the last deep part": Lines(linear.steps[1:], series, *axes, log=True)},
     )
 
 
 def world(forgotten: planted.Shares, *, frozen: float = 0.0) -> Run:
-    """Plant the loss in nats that the earliest trained shallow half adds, for all depths or for each."""
+    """Plant the loss in nats that the earliest trained shallow part adds, for all depths or for each."""
     records = {
         "linearised": Linearised.planted(forgotten=forgotten),
         "frozen": Descent.planted(forgotten=frozen),

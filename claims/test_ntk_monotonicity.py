@@ -64,8 +64,8 @@ def measure(run: Run) -> Measured:
         "rise as shallow recedes, real": rises(real, largest_rise_as_shallow_recedes),
     }
     series = {"linearised": linear.trained[0, 0], "real": real.trained[0, 0]}
-    axes = "gradient steps of the deep half", "training loss (nats)"
-    return Measured(numbers, {"loss over the earliest shallow half": Lines(linear.steps[1:], series, *axes, log=True)})
+    axes = "gradient steps of the deep part", "training loss (nats)"
+    return Measured(numbers, {"loss over the earliest shallow part": Lines(linear.steps[1:], series, *axes, log=True)})
 
 
 def world(linear: planted.Shares, real: planted.Shares, *, gap: float = 0.0, frozen: planted.Shares = 0.0) -> Run:

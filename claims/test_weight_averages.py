@@ -38,7 +38,7 @@ pytestmark = pytest.mark.claim("weight-averages")
 
 
 def measure(run: Run) -> Measured:
-    """Compare one seed's averaged shallow half with the past at equal distance, at each depth."""
+    """Compare one seed's averaged shallow part with the past at equal distance, at each depth."""
     halves, averages = run.record("halves"), run.record("averages")
     images, series = halves.images, {name: halves.agreement(name) for name in ("average", "composite")}
 

@@ -1,8 +1,8 @@
 """Monotonicity of the loss of composites: two readings of the paper's claim, and counter-examples to both.
 
 The paper (section 4.2, App. D) argues that in the linearised regime the loss cannot rise, even with a half
-frozen. **Reading A:** over a fixed shallow half, the loss does not rise as the deep half trains on. **Reading
-B:** under a fixed late deep half, it does not rise as the shallow half recedes. Neither is a theorem for the
+frozen. **Reading A:** over a fixed shallow part, the loss does not rise as the deep part trains on. **Reading
+B:** under a fixed late deep part, it does not rise as the shallow part recedes. Neither is a theorem for the
 composites of one joint training; ``quadratic_loss_grid`` gives counter-examples to both.
 """
 
@@ -61,7 +61,7 @@ def largest_rise_as_shallow_recedes(grid: ArrayLike) -> float:
 
 
 def largest_rise_over_end(grid: ArrayLike) -> float:
-    """Return ``max L(s, T) − L(T, T)`` over s, T the last step: the loss that older shallow halves add.
+    """Return ``max L(s, T) − L(T, T)`` over s, T the last step: the loss that older shallow parts add.
 
     It is at least 0. A grid that is not square or not finite is a ``MeasurementError``.
 

@@ -1,8 +1,8 @@
-"""Averages of shallow halves under the deep half of ``f_t``, against past halves at equal distance (paper's reviews).
+"""Averages of shallow parts under the deep part of ``f_t``, against past ones at equal distance (paper's reviews).
 
-The kind ``averages`` averages every layer. This kind averages only the shallow half over a window, at each depth. It
+The kind ``averages`` averages every layer. This kind averages only the shallow part over a window, at each depth. It
 compares the average with a composite that is as far from ``θ_t`` (see ``equally_far``). If memory were only a basin,
-any mixture of the checkpoints in it would serve the deep half as well as a past half does. Normalisation statistics are
+any mixture of the checkpoints in it would serve the deep part as well as a past one does. Normalisation statistics are
 re-estimated in both networks. They are also re-estimated in ``f_t`` itself, which shows what re-estimation alone costs.
 """
 
@@ -41,16 +41,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class AveragedHalves:
-    """Predictions of ``f_t`` with an averaged shallow half, and of a composite that is as far from ``f_t``.
+    """Predictions of ``f_t`` with an averaged shallow part, and of a composite that is as far from ``f_t``.
 
     Attributes:
         cuts: the paper's depths.
         reference: predictions (N,) of ``f_t``.
-        average: predictions (cuts, N) with the mean of the window's shallow halves.
-        composite: predictions (cuts, N) with the shallow half of a past epoch.
+        average: predictions (cuts, N) with the mean of the window's shallow parts.
+        composite: predictions (cuts, N) with the shallow part of a past epoch.
         again: predictions (N,) of ``f_t`` with all its statistics re-estimated.
         epochs: that past epoch, (cuts,); a fraction where it lies between two checkpoints.
-        distances: distances of average and composite from the shallow half at t, over its norm, (cuts, 2).
+        distances: distances of average and composite from the shallow part at t, over its norm, (cuts, 2).
         calibrated: share of the re-estimation images that training shows too; a value below 1 is a fault.
 
     Examples:
@@ -106,7 +106,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Average the shallow halves of the ``epochs`` at each cut, and evaluate them on a ``split``."""
+    """Average the shallow parts of the ``epochs`` at each cut, and evaluate them on a ``split``."""
     from featdyn_core.measures.composites.averaging import equally_far
     from featdyn_core.measures.composites.composite import predict
     from featdyn_core.measures.composites.statistics import reestimated, share_shown_in_training, statistics_images

@@ -1,6 +1,6 @@
-"""Is memory only closeness? A past shallow half against random ones at equal distance (sections 1, 4.2, 6).
+"""Is memory only closeness? A past shallow part against random ones at equal distance (sections 1, 4.2, 6).
 
-The composite ``(s, t)`` is compared with displaced networks: ``f_t`` with its shallow half moved in a random direction,
+The composite ``(s, t)`` is compared with displaced networks: ``f_t`` with its shallow part moved in a random direction,
 as far as ``θ_s`` lies from ``θ_t``. One displacement has equal norm and angle (``angle``), the other equal distance
 only (``distance``). Most of that distance comes from weight decay, which shrinks the weights, and batch normalisation
 cancels the shrinking. Normalisation statistics are re-estimated after the cut in the composite, and before the cut in
@@ -49,10 +49,10 @@ class Closeness:
     Attributes:
         cuts: the paper's depths.
         reference: predictions (N,) of ``f_t``.
-        recalibrated: predictions (cuts, N) of the composite with re-estimated statistics of the deep half.
+        recalibrated: predictions (cuts, N) of the composite with re-estimated statistics of the deep part.
         angle: predictions (cuts, draws, N) of networks displaced by equal norm and angle.
         distance: predictions (cuts, draws, N) of networks displaced by equal distance.
-        moved: distance of the shallow half's parameters over their norm at t, and their angle in radians, (cuts, 2).
+        moved: distance of the shallow part's parameters over their norm at t, and their angle in radians, (cuts, 2).
         planted: the same for a planted network, whose real direction is harmless by construction. It is None inside
             that planted view itself.
 

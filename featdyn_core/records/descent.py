@@ -1,7 +1,7 @@
 """Full-batch descent of a perceptron, linearised or real: losses of composites on the training images (App. D).
 
 Both regimes begin with the same state, take steps of the same size on the same images, and are recorded alike. So they
-differ in the linearisation only. If the shallow half is frozen from the start, every composite (s, t) is ``f_t``, and
+differ in the linearisation only. If the shallow part is frozen from the start, every composite (s, t) is ``f_t``, and
 nothing can be forgotten.
 """
 
@@ -32,7 +32,7 @@ class Options:
 
     Attributes:
         regime: ``real`` or ``linearised``.
-        frozen: whether the shallow half is frozen from the start.
+        frozen: whether the shallow part is frozen from the start.
     """
 
     regime: str
@@ -75,13 +75,13 @@ class Descent:
 
     @classmethod
     def planted(cls, rise: npt.ArrayLike = 0.0, forgotten: npt.ArrayLike = 0.0) -> "Descent":
-        """Return losses of additive composites that fall from 2 to 1 nats as the deep half trains on.
+        """Return losses of additive composites that fall from 2 to 1 nats as the deep part trains on.
 
         Args:
             rise: rise of the loss in nats from the last recording but one to the last, for all depths or for each
                 (depths,).
-            forgotten: loss in nats of the first shallow half after step 0 minus that of the last one, both with the
-                last deep half, for all depths or for each (depths,). The losses between them lie on a line.
+            forgotten: loss in nats of the first shallow part after step 0 minus that of the last one, both with the
+                last deep part, for all depths or for each (depths,). The losses between them lie on a line.
         """
         return cls(DEPTHS, STEPS, found := planted_grids(rise, forgotten), np.diagonal(found, axis1=1, axis2=2))
 
@@ -108,7 +108,7 @@ def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.N
     Args:
         trajectory: its network at epoch 0 is trained.
         parameters: the number of first training ``images``; the number of gradient ``steps``; ``every``, the steps
-            between two recordings; the ``regime``; and whether the shallow half is ``frozen``. In both regimes the step
+            between two recordings; the ``regime``; and whether the shallow part is ``frozen``. In both regimes the step
             size is the largest one known to be stable in the linearised regime (see
             ``LinearizedNetwork.stable_learning_rate``).
     """

@@ -1,6 +1,6 @@
 """Moves along other directions of training: rivals of the real drift, equally far and not random (section 6).
 
-The kind ``closeness`` compares a past shallow half with random displacements. This kind moves the shallow half of
+The kind ``closeness`` compares a past shallow part with random displacements. This kind moves the shallow part of
 ``f_t`` as far along two directions that training took: its drift mirrored at ``θ_t``, and its drift of another period.
 Each move has equal distance, or equal norm and angle. Normalisation statistics are re-estimated in all networks. The
 effect of re-estimation alone on ``f_t`` is measured before and behind each cut.
@@ -47,16 +47,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """Predictions of ``f_t`` with its shallow half moved, and of ``f_t`` with re-estimated statistics.
+    """Predictions of ``f_t`` with its shallow part moved, and of ``f_t`` with re-estimated statistics.
 
     Attributes:
         cuts: the paper's depths.
         period: the epochs u and v of the other period, whose drift is ``θ_u − θ_v``.
         reference: predictions (N,) of ``f_t``.
-        composite: predictions (cuts, N) of the composite (s, t), with re-estimated statistics of its deep half.
-        mirrored: predictions (cuts, N) with the shallow half at ``2θ_t − θ_s`` and its statistics re-estimated.
+        composite: predictions (cuts, N) of the composite (s, t), with re-estimated statistics of its deep part.
+        mirrored: predictions (cuts, N) with the shallow part at ``2θ_t − θ_s`` and its statistics re-estimated.
         mirrored_angle: predictions (cuts, N), the same with the norm of ``θ_s`` and its angle to ``θ_t``.
-        other: predictions (cuts, N) with the shallow half moved along the drift of the other period and its statistics
+        other: predictions (cuts, N) with the shallow part moved along the drift of the other period and its statistics
             re-estimated.
         other_angle: predictions (cuts, N), the same with the norm of ``θ_s`` and its angle to ``θ_t``.
         before: predictions (cuts, N) of ``f_t`` with re-estimated statistics before the cut, as in a moved network.
@@ -121,14 +121,14 @@ def resolve(options: Options, scope: Scope) -> Resolved:
     if not past:
         raise RecipeError(f"window {options.window!r} begins at the first checkpoint: no other period is before it")
     ends = [min(past, key=lambda epoch: abs(epoch - 2 * epochs[0] + epochs[-1])), epochs[0]]
-    forwards = late == epochs[0]  # the shallow half belongs to the later end, so the other drift runs forward as well
+    forwards = late == epochs[0]  # the shallow part belongs to the later end, so the other drift runs forward as well
     common = {"images": scope.images, "split": options.split, **cuts_of(options.cuts)}
     shallow = epochs[-1] if forwards else epochs[0]
     return {"": {**common, "shallow": shallow, "deep": late, "period": ends[::-1] if forwards else ends}}
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters) -> dict[str, npt.NDArray[Any]]:
-    """Move the shallow half of ``deep`` by its distance from that of ``shallow``, and evaluate on a ``split``."""
+    """Move the shallow part of ``deep`` by its distance from that of ``shallow``, and evaluate on a ``split``."""
     from featdyn_core.measures.composites.composite import composite, predict
     from featdyn_core.measures.composites.displacement import mirrored, moved_as_between, reestimated_before
 

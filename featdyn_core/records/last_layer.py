@@ -1,6 +1,6 @@
 """Features of several epochs before the last layer, and that layer: decision regions follow from both.
 
-At the deepest cut the deep half is a linear map. So the class of any point follows without the network.
+At the deepest cut the deep part is a linear map. So the class of any point follows without the network.
 """
 
 import dataclasses

@@ -25,7 +25,7 @@ class Linearised(Descent):
     """Descent in the linearised regime, and further training with one half frozen.
 
     Attributes:
-        frozen: losses of further training from one recording, with the shallow half frozen and with the deep half
+        frozen: losses of further training from one recording, with the shallow part frozen and with the deep part
             frozen, (cuts, 2, F).
 
     Examples:

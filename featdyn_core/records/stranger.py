@@ -1,7 +1,7 @@
-"""The control of memory and transfer: the shallow half of a stranger with one's own deep half.
+"""The control of memory and transfer: the shallow part of a stranger with one's own deep part.
 
-A stranger is a network trained with another seed. The deep half has never seen its features, so agreement must be near
-chance. Normalisation statistics of the deep half are re-estimated, so that stale statistics are not the reason for
+A stranger is a network trained with another seed. The deep part has never seen its features, so agreement must be near
+chance. Normalisation statistics of the deep part are re-estimated, so that stale statistics are not the reason for
 failure.
 """
 
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Stranger:
-    """Composites of a stranger's shallow half with the deep half of ``f_t``, at the same epoch t.
+    """Composites of a stranger's shallow part with the deep part of ``f_t``, at the same epoch t.
 
     Attributes:
         cuts: the paper's depths.
@@ -75,7 +75,7 @@ def resolve(options: Options, scope: Scope) -> Resolved:
 
 
 def measure(trajectory: "Trajectory", parameters: Parameters, partner: "Trajectory") -> dict[str, npt.NDArray[Any]]:
-    """Evaluate the composites with the shallow half of ``partner`` at epoch ``deep``, on a ``split``."""
+    """Evaluate the composites with the shallow part of ``partner`` at epoch ``deep``, on a ``split``."""
     from featdyn_core.measures.composites.composite import joined, predict
 
     deep = int(parameters["deep"])

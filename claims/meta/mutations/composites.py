@@ -64,7 +64,7 @@ def merging(rule: Callable[..., torch.Tensor]) -> Break:
 
 
 def own_shallow_half(patch: pytest.MonkeyPatch) -> None:
-    """Use a network's own shallow half in a stranger's composite."""
+    """Use a network's own shallow part in a stranger's composite."""
     original = composites.joined
 
     def own(item, _, deep, cut, **options):

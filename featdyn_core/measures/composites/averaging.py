@@ -1,4 +1,4 @@
-"""The average of a window's shallow halves, and a past shallow half at the same distance from ``θ_t``."""
+"""The average of a window's shallow parts, and a past shallow part at the same distance from ``θ_t``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from featdyn_core.trajectories.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class EquallyFar:
-    """Two networks with the deep half of ``f_t`` and shallow halves that are equally far from its own.
+    """Two networks with the deep part of ``f_t`` and shallow parts that are equally far from its own.
 
     Attributes:
-        average: network with the mean of the shallow halves.
-        past: network with the shallow half of a past epoch, interpolated between two checkpoints.
+        average: network with the mean of the shallow parts.
+        past: network with the shallow part of a past epoch, interpolated between two checkpoints.
         epoch: that past epoch; a fraction if it lies between two checkpoints.
-        distances: measured distances of both from ``θ_t``, over the norm of the shallow half at t.
+        distances: measured distances of both from ``θ_t``, over the norm of the shallow part at t.
     """
 
     average: BlockNetwork

@@ -1,4 +1,4 @@
-"""A planted network whose past shallow half is better than random displacements, by construction.
+"""A planted network whose past shallow part is better than random displacements, by construction.
 
 One hidden layer has two features that the classifier reads, and others that it does not read. From epoch 0 to ``LAST``
 only the others move. So the composite of the two epochs agrees with the network everywhere. A displacement of the same

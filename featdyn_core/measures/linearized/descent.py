@@ -1,8 +1,8 @@
 """Training in the linearised (NTK) regime, where the paper says nothing is forgotten (section 4.2, App. D).
 
 The linearised network is ``f(θ) = f_0 + J·(θ − θ_0)``, J the Jacobian at the start (Jacot et al. 2018).
-A cut splits the parameters: ``f = f_0 + J_shallow·Δθ_shallow + J_deep·Δθ_deep``. So the composite of the shallow half
-at step s and the deep half at step t is the sum of two recorded arrays. Descent on the mean cross-entropy of N samples
+A cut splits the parameters: ``f = f_0 + J_shallow·Δθ_shallow + J_deep·Δθ_deep``. So the composite of the shallow part
+at step s and the deep part at step t is the sum of two recorded arrays. Descent on the mean cross-entropy of N samples
 changes half h's part of the logits by ``−learning_rate·Θ_h·r``, with the residual ``r = (softmax(f) − onehot) / N`` and
 the tangent kernel ``Θ_h = J_h·J_hᵀ``; no parameter has to move.
 
@@ -119,7 +119,7 @@ class LinearizedNetwork:
     Args:
         network: network in the state to linearise at.
         images: (N, channels, height, width) in grey levels 0..255.
-        cut: divides the parameters into a shallow and a deep half.
+        cut: divides the parameters into a shallow and a deep part.
         method: "kernel" forms the tangent kernels of networks of linear layers, ReLU, flattening and dropout,
             and keeps one array of (N·C)² numbers for each half, plus a third array with their sum while both halves
             move; "jvp" serves every network, by Jacobian-vector products; "auto" takes the kernel if it is available.
@@ -193,7 +193,7 @@ class LinearizedNetwork:
     ) -> LinearizedTrajectory:
         """Full-batch gradient descent on the mean cross-entropy.
 
-        To train jointly for 20 steps and then with the shallow half frozen::
+        To train jointly for 20 steps and then with the shallow part frozen::
 
             joint = linear.train(labels, steps=100)
             frozen = linear.train(labels, steps=50, freeze="shallow", start=joint.until(20))

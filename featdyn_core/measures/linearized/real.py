@@ -58,7 +58,7 @@ def real_descent(
         network: network in the initial state; not changed.
         images: (N, channels, height, width) in grey levels 0..255.
         labels: (N,) integers in 0..C-1.
-        cut: divides the network into a shallow and a deep half.
+        cut: divides the network into a shallow and a deep part.
         steps: number of gradient steps.
         learning_rate: learning rate of the descent.
         every: steps between records; the first and the last point are always recorded.
@@ -93,7 +93,7 @@ def real_descent(
 
 @torch.no_grad()
 def _grid(networks: tuple[BlockNetwork, ...], images: Tensor, target: Tensor, cut: str) -> NDArray[np.float64]:
-    """Loss (R, R) of the composites of every network's shallow half with every network's deep half."""
+    """Loss (R, R) of the composites of every network's shallow part with every network's deep part."""
     features = [network.shallow(images, cut) for network in networks]
     return np.array([[F.cross_entropy(deep.deep(one, cut), target).item() for deep in networks] for one in features])
 

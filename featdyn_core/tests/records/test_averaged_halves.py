@@ -1,4 +1,4 @@
-"""Averaged shallow halves and the past at equal distance, written out."""
+"""Averaged shallow parts and the past at equal distance, written out."""
 
 import numpy as np
 import pytest

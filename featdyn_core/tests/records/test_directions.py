@@ -1,4 +1,4 @@
-"""Shallow halves moved along the mirrored drift and along the drift of another period, step by step."""
+"""Shallow parts moved along the mirrored drift and along the drift of another period, step by step."""
 
 import numpy as np
 import pytest

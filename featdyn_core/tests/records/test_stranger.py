@@ -1,4 +1,4 @@
-"""A stranger's shallow half under a network's own deep half, step by step."""
+"""A stranger's shallow part under a network's own deep part, step by step."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Averages of shallow halves, and the past at the same distance."""
+"""Averages of shallow parts, and the past at the same distance."""
 
 import numpy as np
 import pytest
