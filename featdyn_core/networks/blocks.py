@@ -311,11 +311,6 @@ def fold(network: BlockNetwork) -> BlockNetwork:
     return network
 
 
-def count_parameters(network: nn.Module) -> int:
-    """Number of scalar parameters; running statistics are buffers and do not count."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def load_state(network: BlockNetwork, state: Mapping[str, Tensor]) -> None:
     """Load a state dict strictly.
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from featdyn_core.errors import ModelError
-from featdyn_core.networks.blocks import BlockNetwork, count_parameters, fold, load_state, running_norms
+from featdyn_core.networks.blocks import BlockNetwork, fold, load_state, running_norms
 from featdyn_core.networks.names import NETWORKS
 from featdyn_core.networks.zoo import build_model
 
@@ -51,6 +51,10 @@ def scatter(norm: nn.BatchNorm2d, generator: torch.Generator) -> None:
 def some_images(name: str, count: int = 2, seed: int = 1) -> torch.Tensor:
     shape = (count, *IMAGES.get(name, (3, 32, 32)))
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def count_parameters(network):
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 @pytest.fixture(scope="module")
