@@ -4,7 +4,7 @@
 
 A composite may agree with ``f_t`` only because predictions change little: the whole past network ``f_s`` agrees with
 ``f_t`` as well. Measured at each inner cut: the agreement of the composite across the window minus that of ``f_s``.
-After the last stage only pooling and a linear layer follow, so nothing can be gained there; that number is reported.
+After the last stage only pooling and a linear layer follow, so hardly anything can be gained there: it is reported.
 This gain says less than beyond-closeness does, because a composite shares its deep part with ``f_t`` and is therefore
 nearer to it than ``f_s``.
 

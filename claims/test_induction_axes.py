@@ -7,8 +7,8 @@
 Measured: the share of late features that, under the paper's noise, are still classified as their image is at the end.
 The rival induction-axes-against-random tests whether any other direction does as well. **Reading:** features are the
 inputs of the last layer. The axes are the principal axes of all images' features over the late epochs. The unit of the
-noise is the root of the mean variance along the two axes; the share with the features' own unit is reported. Held-out
-images decide.
+noise is the root of the mean variance along the two axes; the share with the features' own unit is reported. "Stable"
+means that at least 95 % stay inside. Held-out images decide.
 
 Controls: another seed's features are not inside. Strong noise does harm along random axes, and none along axes that the
 last layer does not read.

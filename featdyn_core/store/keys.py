@@ -9,6 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import filelock
+
 from featdyn_core.data.stamps import stamp
 from featdyn_core.errors import DataError
 from featdyn_core.files import LARGEST_DOCUMENT, read_file, write_atomically
@@ -51,8 +53,9 @@ class DataDigests:
         known = self._read()
         if text and known.get(text) != digest and self.path.parent.is_dir():
             sweep(self.path.parent, f".{FILE}.*")
-            with contextlib.suppress(OSError):
-                write_atomically(self.path, json.dumps(known | {text: digest}, indent=1, sort_keys=True).encode())
+            with contextlib.suppress(OSError), self._alone():
+                learned = self._read() | {text: digest}
+                write_atomically(self.path, json.dumps(learned, indent=1, sort_keys=True).encode())
         if isinstance(known.get(text), str) and known[text] != digest:
             raise DataError(
                 f"the images of {recipe.data.set} have changed, although their files have the "
@@ -63,6 +66,12 @@ class DataDigests:
         """Return the key of a trajectory; None if the images must be read for it."""
         digest = self.find(recipe)
         return None if digest is None else trajectory_key(recipe, seed, digest)
+
+    def _alone(self) -> contextlib.AbstractContextManager[object]:
+        """Lock the file for one writer, so that none overwrites what another has just learned."""
+        place = self.path.parent / "locks"
+        place.mkdir(exist_ok=True)
+        return filelock.FileLock(place / "data-digests.lock").acquire()
 
     def _read(self) -> dict[str, object]:
         try:

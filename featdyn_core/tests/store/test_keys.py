@@ -1,6 +1,8 @@
 """Keys are those of the images in use, however the files were replaced."""
 
+import dataclasses
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from featdyn_core.errors import DataError
 from featdyn_core.files import temporary_name
 from featdyn_core.records.request import Request
+from featdyn_core.store import keys
 from featdyn_core.store.keys import DataDigests, trajectory_key
 from featdyn_core.store.measurements import Measurements
 from featdyn_core.store.supply import Store
@@ -91,3 +94,23 @@ def test_a_process_goes_on_with_the_images_that_it_read(own, tmp_path):
     record = measurements.get(request)
     assert record.facts["data"]["digest"] == digest
     assert record.facts["key"] == trajectory_key(request.recipe, 0, digest)
+
+
+def test_what_two_processes_learn_at_once_is_kept(own, tmp_path, monkeypatch):
+    _, request = own
+    half = request.recipe.replace(data=dataclasses.replace(request.recipe.data, subset=100))
+    write_first = keys.write_atomically
+
+    def met(path, content):
+        """The other learner begins after this one has read, and before it writes."""
+        monkeypatch.setattr(keys, "write_atomically", write_first)
+        other.start()
+        other.join(0.5)
+        write_first(path, content)
+
+    other = threading.Thread(target=DataDigests(tmp_path / "store").learn, args=(half, "1" * 64))
+    monkeypatch.setattr(keys, "write_atomically", met)
+    DataDigests(tmp_path / "store").learn(request.recipe, "0" * 64)
+    other.join()
+    found = DataDigests(tmp_path / "store")
+    assert (found.find(request.recipe), found.find(half)) == ("0" * 64, "1" * 64)
