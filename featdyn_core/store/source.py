@@ -47,7 +47,7 @@ def measuring_source(kind: str) -> str:
 
 @functools.cache
 def source_digest(module: str, function: str, root: Path = ROOT) -> str:
-    """Hex sha256 of the source of a function and of everything that it needs from its own package.
+    """Hex sha256 of the code of a function and of everything that it needs from its own package.
 
     Edited code therefore never reads a record from before the edit, and records that the edit cannot have changed stay
     valid.
@@ -57,14 +57,14 @@ def source_digest(module: str, function: str, root: Path = ROOT) -> str:
         function: a function of the module.
         root: folder that contains the package.
     """
-    return digest_of(sources(module, function, root))
+    return digest_of({name: code_of(text) for name, text in sources(module, function, root).items()})
 
 
 def digest_of(parts: Mapping[str, str]) -> str:
     """Hex sha256 of sources by name, as ``sources`` returns them."""
     digest = hashlib.sha256()
     for name, text in sorted(parts.items()):
-        digest.update(f"{name}\0{code_of(text)}\0".encode())
+        digest.update(f"{name}\0{text}\0".encode())
     return digest.hexdigest()
 
 

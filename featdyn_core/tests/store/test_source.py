@@ -1,5 +1,6 @@
 """The source digest covers all code of a measurement, and no other code."""
 
+import hashlib
 import io
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from featdyn_core.errors import StoreError
 from featdyn_core.records.kinds import KINDS
-from featdyn_core.store.source import ROOT, code_of, files, measuring_source, source_digest, sources
+from featdyn_core.store.source import ROOT, code_of, digest_of, files, measuring_source, source_digest, sources
 
 COLUMN = "featdyn_core.records.column"
 
@@ -152,6 +153,12 @@ def test_comments_and_docstrings_do_not_count(at, edit):
 )
 def test_all_code_beside_them_counts(one, other):
     assert code_of(one) != code_of(other)
+
+
+def test_a_users_network_is_known_by_its_whole_text():
+    """Stores hold trainings under such digests, which therefore never change."""
+    text = "X = 1  # a comment\n"
+    assert digest_of({"nets:f": text}) == hashlib.sha256(f"nets:f\0{text}\0".encode()).hexdigest()
 
 
 @pytest.mark.parametrize("kind", KINDS)
