@@ -19,6 +19,8 @@ from featdyn_core.trajectories.recipe import Recipe
 
 SCHEMA = 1
 FILE = "data-digests.json"
+LONGEST_WAIT = 10.0
+"""Seconds to wait for another writer, which writes for milliseconds."""
 
 
 def trajectory_key(recipe: Recipe, seed: int, data_digest: str) -> str:
@@ -53,7 +55,10 @@ class DataDigests:
         known = self._read()
         if text and known.get(text) != digest and self.path.parent.is_dir():
             sweep(self.path.parent, f".{FILE}.*")
-            with contextlib.suppress(OSError), self._alone():
+            with contextlib.suppress(OSError), contextlib.ExitStack() as alone:
+                # Without a lock, as on some file servers, one of two writers at a time is lost, and learns again.
+                with contextlib.suppress(OSError, NotImplementedError):
+                    alone.enter_context(self._lock())
                 learned = self._read() | {text: digest}
                 write_atomically(self.path, json.dumps(learned, indent=1, sort_keys=True).encode())
         if isinstance(known.get(text), str) and known[text] != digest:
@@ -67,11 +72,11 @@ class DataDigests:
         digest = self.find(recipe)
         return None if digest is None else trajectory_key(recipe, seed, digest)
 
-    def _alone(self) -> contextlib.AbstractContextManager[object]:
+    def _lock(self) -> contextlib.AbstractContextManager[object]:
         """Lock the file for one writer, so that none overwrites what another has just learned."""
         place = self.path.parent / "locks"
         place.mkdir(exist_ok=True)
-        return filelock.FileLock(place / "data-digests.lock").acquire()
+        return filelock.FileLock(place / "data-digests.lock").acquire(timeout=LONGEST_WAIT)
 
     def _read(self) -> dict[str, object]:
         try:

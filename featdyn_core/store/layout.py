@@ -9,6 +9,8 @@ Layout of the store's folder::
     progress/<key>.json                      the last heartbeat of its trainer
     jobs/                                    scripts and logs of a cluster's jobs
     locks/<key>.lock                         held by the one process that trains it
+    locks/record-<identity, 32 digits>.lock  held by the process that measures it
+    data-digests.json                        digests of image sets, written under locks/data-digests.lock
 """
 
 import contextlib

@@ -7,8 +7,9 @@ that this function uses in its own file, and the modules that these import. Comm
 import ast
 import functools
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+import io
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import decode_source
 from pathlib import Path
 
@@ -16,11 +17,6 @@ from featdyn_core.errors import StoreError
 from featdyn_core.records.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
-
-_STRING_OR_NOTHING = re.compile(
-    r"""(?P<quotes>\"{3}|'{3}|"|')(?:\\.|(?!(?P=quotes)).)*(?P=quotes)|(?P<nothing>\s*\#[^\n]*|\s+(?=\n))""", re.DOTALL
-)
-"""A string, in which all that looks like a comment counts; or a comment or blank lines outside of strings."""
 
 
 def state_of(path: Path) -> tuple[int, int] | None:
@@ -72,18 +68,41 @@ def digest_of(parts: Mapping[str, str]) -> str:
 def code_of(text: str) -> str:
     """Return a source without comments, docstrings and blank lines, which compute nothing.
 
+    A text that is no sequence of tokens, as part of a file may be, is returned as it is.
+
     Examples:
         >>> code_of("RATE = 0.1  # per step")
         'RATE = 0.1'
     """
-    lines: list[bytes] = text.encode().splitlines(keepends=True)
-    for node in ast.walk(_parsed(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
-            before, after = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
-            lines[first : last + 1] = [before + after, *[b""] * (last - first)]
-    code = b"".join(lines).decode()
-    return _STRING_OR_NOTHING.sub(lambda found: "" if found["nothing"] else found[0], code).strip()
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return text
+    lines = text.split("\n")
+    for row, start in (token.start for token in tokens if token.type == tokenize.COMMENT):
+        lines[row - 1] = lines[row - 1][:start].rstrip()
+    ends = [token.start[0] for token in tokens if token.type == tokenize.NL]  # of lines that end no statement
+    left_out = {row for row in ends if not lines[row - 1].strip()}
+    for statement in _statements(tokens):
+        if all(token.type == tokenize.STRING and not _computes(token.string) for token in statement):
+            left_out.update(range(statement[0].start[0], statement[-1].end[0] + 1))
+    return "\n".join(line for row, line in enumerate(lines, start=1) if row not in left_out).strip("\n")
+
+
+def _statements(tokens: Iterable[tokenize.TokenInfo]) -> Iterator[list[tokenize.TokenInfo]]:
+    """Yield the tokens of each line of code; a statement over several lines is one."""
+    found: list[tokenize.TokenInfo] = []
+    for token in tokens:
+        if token.type == tokenize.NEWLINE and found:
+            yield found
+            found = []
+        elif token.string.strip() and token.type not in (tokenize.COMMENT, tokenize.NEWLINE):
+            found.append(token)
+
+
+def _computes(string: str) -> bool:
+    """Whether a string may call something, as an f-string does."""
+    return string.lower().startswith(("f", "rf", "fr"))
 
 
 def files(module: str, function: str, root: Path = ROOT) -> list[str]:

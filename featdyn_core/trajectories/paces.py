@@ -8,4 +8,7 @@ PACES = {
     "slowing": lambda part: min(part, (part + 0.5) / 2),
     STANDING: lambda part: part,
 }
-"""Functions from elapsed share of the duration to completed share of ``TURN``; ``slowing`` halves its pace half-way."""
+"""Functions from elapsed share of the duration to completed share of ``turning_network.TURN``.
+
+``slowing`` halves its pace half-way.
+"""

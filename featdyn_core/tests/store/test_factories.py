@@ -161,6 +161,7 @@ def test_records_are_judged_where_the_code_is_not(own, tmp_path):
         ("ownnets/tall.py", "UNUSED = 1", "UNUSED = 2", False),
         ("ownnets/other.py", "A = 1", "A = 2", False),
         ("ownnets/parts.py", "\n", "\r\n", False),
+        ("ownnets/parts.py", "ReLU()", "ReLU()  # a remark", True),  # stores hold trainings under the whole text
     ],
 )
 def test_the_source_is_what_the_function_needs(own, name, before, after, other):
