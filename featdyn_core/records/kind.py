@@ -264,5 +264,5 @@ def turning_network(scope: Scope, pace: str, window: str) -> dict[str, Any]:
     """
     if not pace:
         return {}
-    check_choice("planted", pace, PACES)
+    check_choice("planted", pace, tuple(PACES))
     return {"planted": {"pace": pace, "duration": scope.window(window).last}}
